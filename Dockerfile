@@ -1,0 +1,26 @@
+# docker build --tag swapmock . && docker run --rm --publish 4020:4020 swapmock
+ARG BASE=docker.io/library/python:3.11-slim
+
+FROM ${BASE} AS build
+WORKDIR /src
+RUN python3 -m venv /opt/swapmock
+COPY requirements.lock ./
+RUN /opt/swapmock/bin/python -m pip install --no-cache-dir --only-binary=:all: --require-hashes -r requirements.lock
+COPY . ./
+# The server needs no installer: what is not there cannot be misused.
+RUN /opt/swapmock/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation . \
+ && /opt/swapmock/bin/python -m pip uninstall --yes setuptools pip
+
+FROM ${BASE}
+# Written by hand, for every base has a shell but not every one has useradd.
+RUN echo 'swapmock:x:10001:' >>/etc/group \
+ && echo 'swapmock:x:10001:10001:swapmock:/nonexistent:/usr/sbin/nologin' >>/etc/passwd
+COPY --from=build /opt/swapmock /opt/swapmock
+ENV SWAPMOCK_HOST=0.0.0.0 SWAPMOCK_PORT=4020 PYTHONDONTWRITEBYTECODE=1
+EXPOSE 4020
+USER 10001:10001
+STOPSIGNAL SIGTERM
+# Follows SWAPMOCK_PORT, so set the port by environment and not by a flag.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/opt/swapmock/bin/python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['SWAPMOCK_PORT'] + '/health', timeout=2)"]
+ENTRYPOINT ["/opt/swapmock/bin/swapmock"]
+CMD ["serve"]

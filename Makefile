@@ -1,0 +1,88 @@
+# Needs make, a POSIX shell and Python 3.11 or newer; everything else goes into .venv, from the lock files.
+#   PYTHON=python3.12 make install     takes another interpreter
+#   ARGS='...'                         is handed on to the command behind serve, test, lint and lock
+
+PYTHON ?= python3
+IMAGE  ?= swapmock
+ARGS   ?=
+
+VENV := .venv
+BIN  := $(VENV)/bin
+DEV  := $(VENV)/.installed-dev
+RUN  := $(VENV)/.installed-run
+LOG  := $(VENV)/install.log
+
+# A venv that has everything also serves; a bare one gets only what the server needs.
+SERVER := $(if $(wildcard $(DEV)),$(DEV),$(RUN))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install serve test check check-static format lint lock image clean
+
+help: ## list these verbs
+	@echo 'usage: make VERB [ARGS=...]'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16 | sed 's/^/  /'
+
+install: $(DEV) ## make .venv with everything for development
+
+serve: $(SERVER) ## run the emulator; installs only what the server needs
+	@exec $(BIN)/swapmock serve $(ARGS)
+
+test: $(DEV) ## run the tests
+	$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+
+check: ## everything that must hold: check-static, then test
+	@$(MAKE) --no-print-directory check-static
+	@$(MAKE) --no-print-directory test
+
+check-static: $(DEV) ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(DEV) ## put the code into the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(SERVER) ## lint the contracts
+	$(BIN)/swapmock lint $(ARGS)
+
+# The development lock takes every pin of the other one, so the two cannot disagree.
+lock: $(DEV) ## renew both lock files from pyproject.toml; ARGS=--upgrade takes the newest releases
+	$(BIN)/uv pip compile $(ARGS) $(COMPILE) --extra fast --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile $(ARGS) $(COMPILE) --all-extras --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group build
+
+image: ## build the container image with buildah, podman or docker, whichever is there
+	@if command -v buildah >/dev/null; then set -- buildah build --format docker; \
+	elif command -v podman >/dev/null; then set -- podman build --format docker; \
+	elif command -v docker >/dev/null; then set -- docker build; \
+	else echo 'make: building the image needs buildah, podman or docker' >&2; exit 1; fi; \
+	set -x; exec "$$@" --tag $(IMAGE) $(ARGS) .
+
+clean: ## remove .venv and everything that was built or cached
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip is silent unless it fails: then its whole log is shown.
+define pip_install
+	@echo 'Installing $(1) into $(VENV) ...' >&2
+	@{ $(BIN)/python -m pip install --disable-pip-version-check --only-binary=:all: --require-hashes -r $(1) \
+	&& $(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .; } >$(LOG) 2>&1 \
+	|| { cat $(LOG) >&2; exit 1; }
+	@touch $@
+endef
+
+$(DEV): requirements-dev.lock pyproject.toml | $(VENV)/pyvenv.cfg
+	$(call pip_install,requirements-dev.lock)
+
+$(RUN): requirements.lock pyproject.toml | $(VENV)/pyvenv.cfg
+	$(call pip_install,requirements.lock)
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo 'make: swapmock needs Python 3.11 or newer; name one with PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	|| { echo 'make: this Python cannot make virtual environments; on Debian: apt-get install python3-venv' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

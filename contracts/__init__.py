@@ -1,0 +1,44 @@
+"""The contracts of the emulated APIs, as data, and the one reader of that data."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from contracts.behaviour import Behaviour
+from contracts.model import Contract, Operation, Violation
+
+__all__ = ["Behaviour", "Contract", "Operation", "Violation", "folder", "load", "read_yaml"]
+
+# libyaml's loader reads the contracts ten times faster than the pure one; wheels carry it, some builds do not.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def folder(name: str) -> Path:
+    """Where the files of contract `name` lie; FileNotFoundError if there is no such contract."""
+    path = Path(str(files(__name__))) / name
+    if not (path / "openapi.yaml").is_file():
+        raise FileNotFoundError(f"no contract named {name!r}: {path / 'openapi.yaml'} is missing")
+    return path
+
+
+def read_yaml(path: Path) -> Any:
+    with path.open(encoding="utf-8") as file:
+        return yaml.load(file, Loader=_Loader)
+
+
+@lru_cache(maxsize=8)
+def load(name: str) -> Contract:
+    """The contract `name` (`crun`, `admin`), read once a process.
+
+    Beside `openapi.yaml`, every other YAML file of the folder becomes a table: `behaviour.yaml` as `Behaviour`,
+    the rest (`models.yaml`, `templates.yaml`) by their stem in `Contract.tables`.
+    """
+    path = folder(name)
+    tables = {file.stem: read_yaml(file) for file in sorted(path.glob("*.yaml")) if file.stem != "openapi"}
+    behaviour = Behaviour.read(tables.pop("behaviour", {}))
+    return Contract(name, read_yaml(path / "openapi.yaml"), behaviour, tables)

@@ -1,0 +1,225 @@
+"""What OpenAPI cannot say of an API, as typed rows of `behaviour.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+Level = Literal["documented", "observed", "inferred", "invented"]
+LEVELS: tuple[Level, ...] = ("documented", "observed", "inferred", "invented")
+
+
+class BehaviourError(ValueError):
+    """A row of behaviour.yaml, or a choice made from it, does not fit; the text says which and what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyCode:
+    """A value of the envelope's `code`. `http` is the HTTP status that goes with it under the policy `code`."""
+
+    code: int
+    name: str
+    http: int
+    meaning: str
+    retryable: bool
+    charged: bool
+    evidence: Level
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a problem of the domain is said on the wire; `http` overrides the status policy."""
+
+    problem: str
+    code: int
+    message: str
+    evidence: Level
+    source: str
+    http: int | None = None
+    errors: bool = False
+    data: str | None = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Seconds that a kind of task waits and runs."""
+
+    name: str
+    queued: float
+    running: float
+    evidence: Level
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A named course and outcome: `stretch` multiplies the timeline, `ends: false` leaves the task running for ever."""
+
+    name: str
+    about: str
+    stretch: float = 1.0
+    ends: bool = True
+    fails: Mapping[str, Any] | None = None
+    charged: bool = False
+    evidence: Level = "invented"
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MagicValue:
+    """A reserved URL and what it brings about: exactly one of `refuse`, `scenario` and `faces`."""
+
+    value: str
+    about: str
+    refuse: str | None = None
+    scenario: str | None = None
+    faces: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A place where the sources disagree or are silent; the first choice that the evidence favours is the default.
+
+    `waives` names violations that are none under a choice, as `{choice: [{rule, got}]}` with `got` a prefix.
+    """
+
+    name: str
+    choices: tuple[Any, ...]
+    default: Any
+    about: str
+    evidence: Level
+    source: str
+    takes_map: bool = False
+    waives: Mapping[str, tuple[Mapping[str, str], ...]] = field(default_factory=dict)
+
+    def check(self, choice: Any) -> Any:
+        """`choice` as one of `choices` (text from a command line is accepted), or BehaviourError."""
+        if self.takes_map and isinstance(choice, Mapping):
+            try:
+                return {int(code): int(status) for code, status in choice.items()}
+            except (TypeError, ValueError):
+                raise BehaviourError(f"variant {self.name}: a map takes body codes to HTTP statuses") from None
+        for known in self.choices:
+            if choice == known and type(choice) is type(known):
+                return known
+            if isinstance(choice, str) and choice == str(known):
+                return known
+        listed = ", ".join(str(known) for known in self.choices)
+        raise BehaviourError(
+            f"variant {self.name}: {choice!r} is none of {listed}{' or a map' if self.takes_map else ''}"
+        )
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """The tables of one provider's `behaviour.yaml`, by name."""
+
+    prefix: str = ""
+    order: tuple[str, ...] = ()
+    body_codes: Mapping[int, BodyCode] = field(default_factory=dict)
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    status_words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    timelines: Mapping[str, Timeline] = field(default_factory=dict)
+    scenarios: Mapping[str, Scenario] = field(default_factory=dict)
+    magic: Mapping[str, MagicValue] = field(default_factory=dict)
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    lifetimes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    credentials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    callbacks: Mapping[str, Any] = field(default_factory=dict)
+    rest: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Behaviour:
+        rows = dict(document)
+        return cls(
+            prefix=rows.pop("prefix", ""),
+            order=tuple(rows.pop("order", ())),
+            body_codes=_table(BodyCode, rows.pop("body_codes", ()), "code"),
+            refusals=_table(Refusal, rows.pop("refusals", ()), "problem"),
+            status_words=rows.pop("status_words", {}),
+            timelines=_table(Timeline, rows.pop("timelines", ()), "name"),
+            scenarios=_table(Scenario, rows.pop("scenarios", ()), "name"),
+            magic=_table(MagicValue, rows.pop("magic", ()), "value"),
+            variants=_table(Variant, rows.pop("variants", ()), "name"),
+            lifetimes=_named(rows.pop("lifetimes", ())),
+            limits=_named(rows.pop("limits", ())),
+            credentials=_named(rows.pop("credentials", ())),
+            callbacks=rows.pop("callbacks", {}),
+            rest=rows,
+        )
+
+    @cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """The default choice of every variant."""
+        return {name: variant.default for name, variant in self.variants.items()}
+
+    def choose(self, choices: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Every variant's choice, `choices` over the defaults; BehaviourError on an unknown name or choice."""
+        chosen = dict(self.defaults)
+        for name, choice in choices.items():
+            variant = self.variants.get(name)
+            if variant is None:
+                raise BehaviourError(f"no variant named {name!r}; known: {', '.join(sorted(self.variants))}")
+            chosen[name] = variant.check(choice)
+        return chosen
+
+    @cached_property
+    def _magic_places(self) -> Mapping[tuple[str, str], MagicValue]:
+        return {_magic_place(value): row for value, row in self.magic.items()}
+
+    @cached_property
+    def magic_hosts(self) -> frozenset[str]:
+        return frozenset(host for host, _ in self._magic_places)
+
+    def magic_for(self, url: str) -> MagicValue | None:
+        """The row for a reserved URL, whatever its file extension; None if `url` is on no reserved host.
+
+        An unknown value on a reserved host is a BehaviourError that lists the known ones: a misspelt magic value
+        must not pass for an ordinary picture.
+        """
+        if ".invalid" not in url:
+            return None
+        try:
+            place = _magic_place(url)
+        except ValueError:
+            return None
+        row = self._magic_places.get(place)
+        if row is None and place[0] in self.magic_hosts:
+            known = ", ".join(stem for host, stem in self._magic_places if host == place[0])
+            raise BehaviourError(f"unknown magic value {url}; https://{place[0]}/ knows: {known}")
+        return row
+
+    def seconds(self, lifetime: str) -> float:
+        return float(self.lifetimes[lifetime]["seconds"])
+
+    def limit(self, name: str) -> int:
+        return int(self.limits[name]["value"])
+
+
+def _magic_place(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    last = parts.path.strip("/")
+    return parts.hostname or "", last.rsplit(".", 1)[0]
+
+
+def _table(row_type: Any, rows: Any, key: str) -> Mapping[Any, Any]:
+    made = {}
+    for row in rows:
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+        try:
+            item = row_type(**values)
+        except TypeError as error:
+            raise BehaviourError(f"{row_type.__name__} {row.get(key)!r}: {error}") from None
+        if getattr(item, key) in made:
+            raise BehaviourError(f"{row_type.__name__} {row.get(key)!r} stands twice")
+        made[getattr(item, key)] = item
+    return made
+
+
+def _named(rows: Any) -> Mapping[str, Mapping[str, Any]]:
+    return {row["name"]: row for row in rows}

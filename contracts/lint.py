@@ -1,0 +1,116 @@
+"""Whether the contracts themselves are in order: valid OpenAPI 3.1, examples that fit, rows that agree.
+
+Needs openapi-spec-validator (the extra `checks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from contracts import folder, load, read_yaml
+from contracts.behaviour import LEVELS
+from contracts.model import Contract, Operation, Violation
+
+
+def lint_all(names: Iterable[str]) -> list[str]:
+    """One line for each thing that is wrong in the contracts of these names; empty when nothing is."""
+    return [f"{name}: {finding}" for name in names for finding in lint(load(name))]
+
+
+def lint(contract: Contract) -> Iterator[str]:
+    yield from _document(contract)
+    yield from _evidence(contract.document, "openapi.yaml")
+    yield from _tables(contract)
+    for known in contract.operations.values():
+        yield from _documented_examples(known)
+    for title, operation, exchange in examples(contract):
+        if operation is None:
+            yield f"examples: {title}: no operation at {exchange['request']['method']} {exchange['request']['path']}"
+            continue
+        for violation in check_example(operation, exchange):
+            yield f"examples: {title}: {'/'.join(map(str, violation.place))} breaks {violation.rule}"
+
+
+def _document(contract: Contract) -> Iterator[str]:
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
+    for error in OpenAPIV31SpecValidator(contract.document).iter_errors():
+        where = "/".join(map(str, getattr(error, "absolute_path", ())))
+        yield f"openapi.yaml: {where}: {error.message if hasattr(error, 'message') else error}"
+
+
+def _evidence(node: Any, place: str) -> Iterator[str]:
+    """Every `x-evidence` says a known level and a source."""
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            if name == "x-evidence":
+                if value.get("level") not in LEVELS:
+                    yield f"{place}: evidence level {value.get('level')!r} is none of {', '.join(LEVELS)}"
+                if not value.get("source"):
+                    yield f"{place}: evidence without a source"
+            else:
+                yield from _evidence(value, f"{place}/{name}")
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _evidence(item, f"{place}/{index}")
+
+
+def _tables(contract: Contract) -> Iterator[str]:
+    """Rows of behaviour.yaml that point at rows, and their evidence."""
+    rules = contract.behaviour
+    for operation in contract.operations.values():
+        if not operation.evidence:
+            yield f"openapi.yaml: {operation.id} has no x-evidence"
+    for refusal in rules.refusals.values():
+        if rules.body_codes and refusal.code not in rules.body_codes:
+            yield f"behaviour.yaml: refusal {refusal.problem} has the unknown body code {refusal.code}"
+    for magic in rules.magic.values():
+        if magic.refuse is not None and magic.refuse not in rules.refusals:
+            yield f"behaviour.yaml: magic value {magic.value} names the unknown refusal {magic.refuse}"
+        if magic.scenario is not None and magic.scenario not in rules.scenarios:
+            yield f"behaviour.yaml: magic value {magic.value} names the unknown scenario {magic.scenario}"
+    for variant in rules.variants.values():
+        if variant.default not in variant.choices:
+            yield f"behaviour.yaml: the default of variant {variant.name} is none of its choices"
+    tables = (rules.body_codes, rules.refusals, rules.timelines, rules.scenarios, rules.variants)
+    for table in tables:
+        for name, row in table.items():
+            if row.evidence not in LEVELS:
+                yield f"behaviour.yaml: {name}: evidence level {row.evidence!r} is none of {', '.join(LEVELS)}"
+
+
+def _documented_examples(operation: Operation) -> Iterator[str]:
+    """The examples that stand in openapi.yaml itself."""
+    if operation.takes_json:
+        content = (operation.body_spec or {})["content"]["application/json"]
+        for name, example in content.get("examples", {}).items():
+            for violation in operation.check_body(operation.rename_aliases(example["value"])):
+                yield f"{operation.id}: request example {name}: {violation.pointer} breaks {violation.rule}"
+    for status, answer in operation.spec["responses"].items():
+        content = operation.contract.resolve(answer).get("content", {}).get("application/json", {})
+        for name, example in content.get("examples", {}).items():
+            number = int(status) if str(status).isdigit() else 0
+            for violation in operation.check_answer(number, example["value"]):
+                yield f"{operation.id}: answer example {name} ({status}): {violation.pointer} breaks {violation.rule}"
+
+
+def examples(contract: Contract) -> Iterator[tuple[str, Operation | None, Mapping[str, Any]]]:
+    """`(title, operation, exchange)` for every documented exchange in the contract's folder `examples/`."""
+    for path in sorted((folder(contract.name) / "examples").glob("*.yaml")):
+        for exchange in read_yaml(path):
+            request = exchange["request"]
+            found = contract.find(request["method"], urlsplit(request["path"]).path)
+            yield f"{path.stem}: {exchange['title']}", None if found is None else found[0], exchange
+
+
+def check_example(operation: Operation, exchange: Mapping[str, Any]) -> tuple[Violation, ...]:
+    """What is wrong with one documented exchange; its request must be right only where its answer is a success."""
+    request, response = exchange["request"], exchange["response"]
+    body = response.get("body")
+    found = operation.check_answer(response["status"], body)
+    is_refusal = response["status"] >= 400 or (isinstance(body, Mapping) and body.get("code", 200) not in (200, "200"))
+    if not is_refusal and operation.takes_json and "body" in request:
+        found += operation.check_body(operation.rename_aliases(request.get("body")))
+    return found

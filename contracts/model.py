@@ -1,0 +1,281 @@
+"""A contract: its operations, and what they demand of a request and an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from contracts.behaviour import Behaviour
+from contracts.validators import SchemaValidator, Violation
+
+__all__ = ["Contract", "ContractError", "Operation", "Violation"]
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+class ContractError(ValueError):
+    """The contract's own files are wrong; the text names the place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contract:
+    """One API: the OpenAPI document, its behaviour and the other tables of its folder."""
+
+    name: str
+    document: Mapping[str, Any]
+    behaviour: Behaviour
+    tables: Mapping[str, Any]
+
+    @cached_property
+    def operations(self) -> Mapping[str, Operation]:
+        """Every operation by its operationId, in the order of the document."""
+        found: dict[str, Operation] = {}
+        for path, item in self.document["paths"].items():
+            for method in METHODS:
+                if method in item:
+                    operation = Operation(self, method.upper(), path, item[method], tuple(item.get("parameters", ())))
+                    if operation.id in found:
+                        raise ContractError(f"{self.name}: operationId {operation.id} stands twice")
+                    found[operation.id] = operation
+        return found
+
+    @cached_property
+    def _fixed(self) -> Mapping[str, Mapping[str, Operation]]:
+        table: dict[str, dict[str, Operation]] = {}
+        for operation in self.operations.values():
+            if "{" not in operation.path:
+                table.setdefault(operation.path, {})[operation.method] = operation
+        return table
+
+    @cached_property
+    def _templated(self) -> tuple[tuple[re.Pattern[str], Operation], ...]:
+        return tuple((o.pattern, o) for o in self.operations.values() if "{" in o.path)
+
+    def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
+        """The operation at `path` (decoded) and its path parameters; fixed paths win over templates."""
+        here = self._fixed.get(path)
+        if here is not None:
+            operation = here.get(method)
+            return None if operation is None else (operation, {})
+        for pattern, operation in self._templated:
+            if operation.method == method and (match := pattern.fullmatch(path)):
+                return operation, match.groupdict()
+        return None
+
+    def knows_path(self, path: str) -> bool:
+        return path in self._fixed or any(pattern.fullmatch(path) for pattern, _ in self._templated)
+
+    @property
+    def components(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.document.get("components", {})
+        return found
+
+    def resolve(self, node: Any) -> Any:
+        """`node`, or what its `$ref` into this document points at, followed to the end."""
+        while isinstance(node, Mapping) and "$ref" in node:
+            node = self.at(node["$ref"])
+        return node
+
+    def at(self, reference: str) -> Any:
+        if not reference.startswith("#/"):
+            raise ContractError(f"{self.name}: reference {reference!r} leaves the document")
+        found: Any = self.document
+        for step in reference[2:].split("/"):
+            try:
+                found = found[step.replace("~1", "/").replace("~0", "~")]
+            except (KeyError, TypeError):
+                raise ContractError(f"{self.name}: reference {reference!r} points at nothing") from None
+        return found
+
+    def validator(self, schema: Mapping[str, Any]) -> SchemaValidator:
+        return SchemaValidator(schema, self.components)
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One endpoint. Its validators are compiled at first use and kept."""
+
+    contract: Contract
+    method: str
+    path: str
+    spec: Mapping[str, Any]
+    shared_parameters: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        if "operationId" not in self.spec:
+            raise ContractError(f"{self.contract.name}: {self.method} {self.path} has no operationId")
+
+    @cached_property
+    def id(self) -> str:
+        return str(self.spec["operationId"])
+
+    @cached_property
+    def parameters(self) -> tuple[Mapping[str, Any], ...]:
+        return tuple(self.contract.resolve(p) for p in (*self.shared_parameters, *self.spec.get("parameters", ())))
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The path as a regular expression; a parameter with `x-spans-slashes` takes several segments."""
+        spans = {p["name"] for p in self.parameters if p.get("x-spans-slashes")}
+
+        def group(match: re.Match[str]) -> str:
+            name = match[1]
+            return f"(?P<{name}>{'.+' if name in spans else '[^/]+'})"
+
+        parts = re.split(r"(\{\w+\})", self.path)
+        return re.compile("".join(re.sub(r"\{(\w+)\}", group, p) if p[:1] == "{" else re.escape(p) for p in parts))
+
+    @cached_property
+    def is_public(self) -> bool:
+        """Whether the contract asks for no credential here."""
+        return bool(self.spec.get("security", self.contract.document.get("security")) == [])
+
+    @cached_property
+    def evidence(self) -> Mapping[str, str]:
+        found: Mapping[str, str] = self.spec.get("x-evidence", {})
+        return found
+
+    @cached_property
+    def _parameter_checks(self) -> tuple[tuple[str, SchemaValidator, Mapping[str, str]], ...]:
+        checks = []
+        for place in ("path", "query"):
+            here = [p for p in self.parameters if p["in"] == place]
+            if here:
+                schema = {
+                    "type": "object",
+                    "properties": {p["name"]: p["schema"] for p in here},
+                    "required": [p["name"] for p in here if p.get("required")],
+                }
+                types = {p["name"]: self.contract.resolve(p["schema"]).get("type", "string") for p in here}
+                checks.append((place, self.contract.validator(schema), types))
+        return tuple(checks)
+
+    def check_parameters(self, values: Mapping[str, dict[str, Any]]) -> tuple[Violation, ...]:
+        """Check `values` = `{place: {name: text}}`; numbers are turned into numbers in place where the contract has them."""
+        found: tuple[Violation, ...] = ()
+        for place, validator, types in self._parameter_checks:
+            here = values[place]
+            for name, text in here.items():
+                if types.get(name) in ("integer", "number", "boolean"):
+                    here[name] = _typed(text, types[name])
+            found += validator.violations(here, place)
+        return found
+
+    @cached_property
+    def body_spec(self) -> Mapping[str, Any] | None:
+        body = self.contract.resolve(self.spec.get("requestBody"))
+        return None if body is None else dict(body)
+
+    @cached_property
+    def takes_json(self) -> bool:
+        return self.body_spec is not None and "application/json" in self.body_spec["content"]
+
+    @cached_property
+    def body_schema(self) -> Mapping[str, Any]:
+        if self.body_spec is None:
+            raise ContractError(f"{self.id} takes no body")
+        found: Mapping[str, Any] = self.contract.resolve(self.body_spec["content"]["application/json"]["schema"])
+        return found
+
+    @cached_property
+    def _branches(self) -> Mapping[str, SchemaValidator] | None:
+        discriminator = self.body_schema.get("discriminator")
+        if discriminator is None:
+            return None
+        by_reference = {
+            reference: self.contract.validator({"$ref": reference})
+            for reference in dict.fromkeys(discriminator["mapping"].values())
+        }
+        return {value: by_reference[reference] for value, reference in discriminator["mapping"].items()}
+
+    @cached_property
+    def _body_validator(self) -> SchemaValidator:
+        return self.contract.validator(self.body_schema)
+
+    @cached_property
+    def aliases(self) -> Mapping[str, str]:
+        """Other spellings of top-level fields that are taken for the contract's own (`x-aliases`)."""
+        found = {}
+        for name, schema in self.body_schema.get("properties", {}).items():
+            found.update(
+                dict.fromkeys(self.contract.resolve(schema).get("x-aliases", schema.get("x-aliases", ())), name)
+            )
+        return found
+
+    def rename_aliases(self, body: Any) -> Any:
+        if not self.aliases or not isinstance(body, dict):
+            return body
+        for other, name in self.aliases.items():
+            if name not in body and other in body:
+                body = {name if key == other else key: value for key, value in body.items()}
+        return body
+
+    def check_body(self, body: Any) -> tuple[Violation, ...]:
+        """What is wrong with a parsed JSON body.
+
+        A body with a discriminator is held to the one branch it names, so that an error names the field and not
+        `oneOf`; an unknown value is a violation of the rule `discriminator`.
+        """
+        branches = self._branches
+        if branches is None:
+            return self._body_validator.violations(body, "body")
+        name = self.body_schema["discriminator"]["propertyName"]
+        if not isinstance(body, dict):
+            return (Violation(("body",), "type", "object", body),)
+        value = body.get(name)
+        if isinstance(value, str):
+            branch = branches.get(value)
+            if branch is None:
+                return (Violation(("body", name), "discriminator", sorted(branches), value),)
+            return branch.violations(body, "body")
+        return self._without_branch(body, name)
+
+    def _without_branch(self, body: Mapping[str, Any], name: str) -> tuple[Violation, ...]:
+        required = [set(self.contract.resolve(branch)["required"]) for branch in self.body_schema["oneOf"]]
+        missing = sorted(field for field in set.intersection(*required) if field not in body)
+        found = [Violation(("body", field), "required") for field in missing]
+        if name in body:
+            found.insert(0, Violation(("body", name), "type", "string", body[name]))
+        return tuple(found)
+
+    def branch_schema(self, value: str) -> Mapping[str, Any]:
+        """The schema that the discriminator's `value` names."""
+        found: Mapping[str, Any] = self.contract.at(self.body_schema["discriminator"]["mapping"][value])
+        return found
+
+    @cached_property
+    def _answers(self) -> Mapping[str, Mapping[str, Any]]:
+        return {str(status): self.contract.resolve(answer) for status, answer in self.spec["responses"].items()}
+
+    @cached_property
+    def _answer_validators(self) -> dict[str, SchemaValidator | None]:
+        return {}
+
+    def check_answer(self, status: int, body: Any) -> tuple[Violation, ...]:
+        """What is wrong with an answer of ours (or the live service's): `body` is parsed JSON, None for an empty one."""
+        key = str(status)
+        if key not in self._answers:
+            key = "default"
+            if key not in self._answers:
+                return (Violation(("response",), "status", sorted(self._answers), status),)
+        if key not in self._answer_validators:
+            content = self._answers[key].get("content", {}).get("application/json")
+            self._answer_validators[key] = None if content is None else self.contract.validator(content["schema"])
+        validator = self._answer_validators[key]
+        if validator is None:
+            return () if body is None else (Violation(("response",), "content", None, body),)
+        return validator.violations(body, "response")
+
+
+def _typed(text: Any, kind: str) -> Any:
+    """`text` as the number or boolean that it spells; unchanged if it spells none, for the schema to refuse."""
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    if re.fullmatch(r"-?\d{1,18}", text):
+        return int(text)
+    if kind == "number" and re.fullmatch(r"-?\d{1,18}\.\d{1,18}", text):
+        return float(text)
+    return text

@@ -1,0 +1,1 @@
+"""The ports' bodies that touch the world: the clock, pictures, JSON text."""

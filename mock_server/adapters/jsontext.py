@@ -1,0 +1,89 @@
+"""JSON text to values and back: orjson where it is installed, the standard library elsewhere, the same bytes from both.
+
+RFC 8259 is taken strictly: no NaN or Infinity, no text that is not Unicode (lone surrogates), UTF-8 only.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+orjson: Any
+try:
+    import orjson
+except ImportError:  # the extra `fast` is not installed
+    orjson = None
+
+#: Deeper nesting is refused before a parser meets it: parsers differ in where they give up.
+MAX_DEPTH = 256
+
+
+class BadJson(ValueError):
+    """The text is not JSON; the message is fit for a client."""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise BadJson(f"{name} is not JSON")
+
+
+def loads(raw: bytes) -> Any:
+    """The value of UTF-8 JSON text, or BadJson."""
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
+        raise BadJson(f"nested deeper than {MAX_DEPTH} levels")
+    return _parse(raw)
+
+
+def _depth(raw: bytes) -> int:
+    """The deepest nesting of brackets outside of strings."""
+    depth = deepest = 0
+    inside = escaped = False
+    for byte in raw:
+        if inside:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                inside = False
+        elif byte == 0x22:
+            inside = True
+        elif byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _parse_with_orjson(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadJson(str(error)) from None
+
+
+def _parse_with_stdlib(raw: bytes) -> Any:
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        if b"\\u" in raw:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except BadJson:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise BadJson(str(error)) from None
+    return value
+
+
+def _render_with_orjson(value: Any) -> bytes:
+    text: bytes = orjson.dumps(value)
+    return text
+
+
+def _render_with_stdlib(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+
+
+_parse = _parse_with_stdlib if orjson is None else _parse_with_orjson
+
+#: Compact UTF-8 JSON text of a value.
+dumps = _render_with_stdlib if orjson is None else _render_with_orjson

@@ -1,0 +1,70 @@
+"""What passes between the web and the handlers: a Call in, a Reply or a Problem out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mock_server.core.ports import Box
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to one operation, free of any web framework.
+
+    `params` holds path and query parameters, typed as in the contract; `body` the parsed JSON (None without one),
+    `raw` its bytes; header names are in lower case. `now` is the sandbox's time, `exchange` the id under which the
+    journal keeps the call, `base_url` how the client reached us (no slash at the end).
+    A handler leaves the id of the task it touched in `task`.
+    """
+
+    operation: str
+    params: Mapping[str, Any]
+    body: Any
+    raw: bytes
+    headers: Mapping[str, str]
+    box: Box
+    now: float
+    variants: Mapping[str, Any]
+    base_url: str
+    exchange: str
+    task: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A handler's answer in domain terms. `code` and `message` are for providers with an envelope; `status` is used
+    as it stands by those without."""
+
+    data: Any = None
+    code: int = 200
+    message: str = "success"
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    is_empty: bool = False
+
+
+class Problem(Exception):
+    """A refusal in domain words; the provider's `wire` says it in the vendor's.
+
+    `name` is a row of the contract's `refusals`; `details` goes into the answer where the row has a place for it:
+    `errors` as a list of sentences, `balance` as an amount; `headers` go onto the answer.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        errors: Sequence[str] = (),
+        details: Mapping[str, Any] | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+        http: int | None = None,
+    ) -> None:
+        super().__init__(name, *errors)
+        self.name = name
+        self.errors = tuple(errors)
+        self.details: Mapping[str, Any] = details or {}
+        self.headers = headers
+        self.http = http

@@ -1,0 +1,69 @@
+"""A sandbox's clock as data: what time it shows is a function of it and the real time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+#: Where a clock that does not follow real time starts, unless told otherwise: 2026-01-01T00:00:00Z. A fixed
+#: start makes two runs with the same seed and the same moves give the same bytes.
+FIXED_START = 1_767_225_600.0
+
+#: The smallest step of a clock in mode `on_poll`, in seconds.
+POLL_STEP = 0.5
+
+
+class ClockMode(StrEnum):
+    REAL = "real"
+    SCALED = "scaled"
+    FROZEN = "frozen"
+    ON_POLL = "on_poll"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxClock:
+    """Epoch seconds `shown` at the real time `since`, running `rate` times as fast as real time from there."""
+
+    mode: ClockMode
+    rate: float
+    shown: float
+    since: float
+
+    @classmethod
+    def make(cls, mode: ClockMode, real: float, rate: float = 1.0, start: float | None = None) -> SandboxClock:
+        """A clock set at the real time `real`; a still one starts at `start` or `FIXED_START`."""
+        if mode in (ClockMode.FROZEN, ClockMode.ON_POLL):
+            return cls(mode, 0.0, FIXED_START if start is None else start, real)
+        return cls(mode, 1.0 if mode is ClockMode.REAL else rate, real if start is None else start, real)
+
+    def read(self, real: float) -> float:
+        """What it shows at the real time `real`; never less than before, even if real time steps back."""
+        if self.rate == 0.0:
+            return self.shown
+        elapsed = real - self.since
+        return self.shown + elapsed * self.rate if elapsed > 0.0 else self.shown
+
+    def moved(self, real: float, by: float) -> SandboxClock:
+        """The clock moved forward by `by` seconds (ValueError for a negative one)."""
+        if by < 0:
+            raise ValueError(f"a clock cannot be moved back ({by} s)")
+        return replace(self, shown=self.read(real) + by, since=real)
+
+    def moved_to(self, real: float, shown: float) -> SandboxClock:
+        """The clock moved forward to `shown`; unchanged if it is already past that."""
+        now = self.read(real)
+        return replace(self, shown=shown, since=real) if shown > now else self
+
+    def switched(self, real: float, mode: ClockMode, rate: float = 1.0) -> SandboxClock:
+        """The same moment, going on in another mode."""
+        return SandboxClock.make(mode, real, rate, start=self.read(real))
+
+
+def after_poll(now: float, next_change: float | None) -> float:
+    """Where a poll moves a clock in mode `on_poll`: half-way to the task's next change, at least one step.
+
+    The last step lands on the change itself, so that a client polls more than once and never waits.
+    """
+    if next_change is None or next_change <= now:
+        return now
+    return min(next_change, now + max((next_change - now) / 2, POLL_STEP))

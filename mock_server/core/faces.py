@@ -1,0 +1,29 @@
+"""Which faces a picture shows: all that the emulator knows of a media URL follows from its text."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from mock_server.core.seeded import integer
+
+#: Faces in a picture whose URL is not a magic value.
+MOST_FACES = 4
+
+
+class FaceRef(NamedTuple):
+    """The `number`-th face of the media at `source`; the same pair is always drawn the same."""
+
+    source: str
+    number: int
+
+
+def count_in(url: str) -> int:
+    """1 to 4, from the URL alone."""
+    return integer(1, MOST_FACES, "faces", url)
+
+
+def extension(url: str) -> str:
+    """The file extension of a URL's path in lower case, with its dot; "" without one."""
+    last = urlsplit(url).path.rsplit("/", 1)[-1]
+    return "." + last.rsplit(".", 1)[-1].lower() if "." in last else ""

@@ -1,0 +1,56 @@
+"""What happened, as records that name their causes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer. Times are sandbox time; `target` is path and query as sent; `code` is the
+    envelope's (None without one); `violations` are those of the request, `drift` those of our own answer."""
+
+    id: str
+    at: float
+    provider: str
+    operation: str
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    status: int = 0
+    code: int | None = None
+    answer_headers: tuple[tuple[str, str], ...] = ()
+    answer: bytes = b""
+    task: str = ""
+    problem: str = ""
+    violations: tuple[Any, ...] = ()
+    drift: tuple[Any, ...] = ()
+    fault: str = ""
+    scenario: str = ""
+    delay: float = 0.0
+
+
+class Transition(NamedTuple):
+    """A task that entered a phase. `cause` is the exchange that created the task."""
+
+    at: float
+    task: str
+    before: str
+    after: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An uploaded file: declared, then filled (`size` bytes). Times are sandbox time."""
+
+    name: str
+    content_type: str
+    signature: str
+    link_expires_at: float
+    expires_at: float
+    cause: str
+    size: int | None = None

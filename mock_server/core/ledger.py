@@ -1,0 +1,117 @@
+"""Double entry: every movement of credits takes from one account what it gives to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from mock_server.core.credits import Millicredits
+
+
+class Account(StrEnum):
+    """`vendor` is the world outside and goes negative; the other three never do."""
+
+    VENDOR = "vendor"
+    AVAILABLE = "available"
+    RESERVED = "reserved"
+    SPENT = "spent"
+
+
+class Move(StrEnum):
+    GRANT = "grant"
+    RESERVE = "reserve"
+    SETTLE = "settle"
+    RELEASE = "release"
+    REFUND = "refund"
+
+
+#: From which account a move takes, and to which it gives.
+ROUTES: Mapping[Move, tuple[Account, Account]] = {
+    Move.GRANT: (Account.VENDOR, Account.AVAILABLE),
+    Move.RESERVE: (Account.AVAILABLE, Account.RESERVED),
+    Move.SETTLE: (Account.RESERVED, Account.SPENT),
+    Move.RELEASE: (Account.RESERVED, Account.AVAILABLE),
+    Move.REFUND: (Account.SPENT, Account.AVAILABLE),
+}
+
+
+class Entry(NamedTuple):
+    """`amount` moved at `at` (sandbox time) because of `task` and the exchange `cause`; either may be empty."""
+
+    at: float
+    move: Move
+    amount: Millicredits
+    task: str = ""
+    cause: str = ""
+
+
+class NotCovered(Exception):
+    """The account that a move takes from holds less than the amount."""
+
+    def __init__(self, available: Millicredits, wanted: Millicredits) -> None:
+        super().__init__(f"{available} available, {wanted} wanted")
+        self.available = available
+        self.wanted = wanted
+
+
+def apply(balances: dict[Account, Millicredits], entry: Entry) -> None:
+    """Post `entry` to `balances`, or raise NotCovered and leave them as they are."""
+    source, target = ROUTES[entry.move]
+    held = balances.get(source, 0)
+    if source is not Account.VENDOR and held < entry.amount:
+        raise NotCovered(held, entry.amount)
+    balances[source] = held - entry.amount
+    balances[target] = balances.get(target, 0) + entry.amount
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    name: str
+    holds: bool
+    detail: str = ""
+
+
+def prove(entries: Iterable[Entry], finished: Iterable[str]) -> tuple[Invariant, ...]:
+    """What must be true of a whole ledger. `finished` names the priced tasks that are over.
+
+    Sums to zero; no account but the vendor's is ever negative; each finished task was reserved once and its
+    reservation captured once (settled and released to the last thousandth), no unfinished one was.
+    """
+    balances: dict[Account, Millicredits] = {}
+    overdrawn = ""
+    reserved: dict[str, list[Millicredits]] = {}
+    captured: dict[str, list[tuple[Move, Millicredits]]] = {}
+    for entry in entries:
+        try:
+            apply(balances, entry)
+        except NotCovered as problem:
+            overdrawn = overdrawn or f"{entry.move} of {entry.amount} at {entry.at}: {problem}"
+        if entry.move is Move.RESERVE:
+            reserved.setdefault(entry.task, []).append(entry.amount)
+        elif entry.move in (Move.SETTLE, Move.RELEASE):
+            captured.setdefault(entry.task, []).append((entry.move, entry.amount))
+    over = set(finished)
+    faults = [_capture_fault(task, reserved.get(task, []), captured.get(task, []), task in over) for task in
+              dict.fromkeys((*reserved, *captured, *over))]  # fmt: skip
+    wrong = [fault for fault in faults if fault]
+    return (
+        Invariant("sums_to_zero", sum(balances.values()) == 0, f"sum {sum(balances.values())}"),
+        Invariant("never_negative", not overdrawn, overdrawn),
+        Invariant("one_capture_per_task", not wrong, "; ".join(wrong[:5])),
+    )
+
+
+def _capture_fault(
+    task: str, reserved: list[Millicredits], captured: list[tuple[Move, Millicredits]], over: bool
+) -> str:
+    moves = [move for move, _ in captured]
+    if len(reserved) != 1:
+        return f"{task} was reserved {len(reserved)} times"
+    if not over:
+        return f"{task} was captured before its end" if captured else ""
+    if moves.count(Move.SETTLE) > 1 or moves.count(Move.RELEASE) > 1:
+        return f"{task} was captured more than once"
+    total = sum(amount for _, amount in captured)
+    return "" if total == reserved[0] else f"{task} reserved {reserved[0]}, captured {total}"

@@ -1,0 +1,123 @@
+"""Joins the ports. Holds no state of its own: all that changes lives in the Store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from mock_server.core.call import Call, Problem
+from mock_server.core.clock import ClockMode, after_poll
+from mock_server.core.credits import to_credits
+from mock_server.core.journal import Transition
+from mock_server.core.ledger import Account, Entry, Move, NotCovered
+from mock_server.core.ports import Blobs, Box, Json, RealTime, Store
+from mock_server.core.seeded import hexadecimal
+from mock_server.core.task import Task
+
+if TYPE_CHECKING:
+    from contracts import Contract
+
+
+class Fired(NamedTuple):
+    """Something that happened because time went on: what, when, to which task, and through which exchange."""
+
+    at: float
+    what: str
+    task: str
+    before: str
+    after: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    store: Store
+    time: RealTime
+    blobs: Blobs
+    json: Json
+    contracts: Mapping[str, Contract]
+    public_url: str = ""
+
+    def now(self, box: Box) -> float:
+        """The time in a sandbox."""
+        return box.clock.read(self.time.now())
+
+    def catch_up(self, box: Box, now: float) -> list[Fired]:
+        """Do all work of a sandbox that is due by `now`, in order, each at its own time."""
+        fired: list[Fired] = []
+        while (due := box.take_due(now)) is not None:
+            task = box.task(due.subject)
+            if task is not None:
+                fired.append(self._enter(box, task, due.work, due.at))
+        return fired
+
+    def _enter(self, box: Box, task: Task, work: str, at: float) -> Fired:
+        if work == "start":
+            before, after = "queued", "running"
+            if task.ends_at is not None:
+                box.schedule(task.ends_at, "end", task.id)
+        else:
+            before, after = "running", "succeeded" if task.failure is None else "failed"
+            self._capture(box, task, at)
+        box.record(Transition(at, task.id, before, after, task.cause))
+        return Fired(at, "transition", task.id, before, after, task.cause)
+
+    def _capture(self, box: Box, task: Task, at: float) -> None:
+        """Settle what the task costs, release the rest of what it had reserved."""
+        if not task.reserved:
+            return
+        if task.charge:
+            box.post(Entry(at, Move.SETTLE, task.charge, task.id, task.cause))
+        if task.reserved > task.charge:
+            box.post(Entry(at, Move.RELEASE, task.reserved - task.charge, task.id, task.cause))
+
+    def submit(self, call: Call, task: Task) -> None:
+        """Accept a task: its credits reserved, its course begun; Problem `insufficient_credits` if not covered."""
+        box = call.box
+        if task.reserved:
+            try:
+                box.post(Entry(call.now, Move.RESERVE, task.reserved, task.id, call.exchange))
+            except NotCovered as short:
+                raise Problem("insufficient_credits", details={"balance": to_credits(short.available)}) from None
+        box.add_task(task)
+        box.schedule(task.starts_at, "start", task.id)
+        call.task = task.id
+
+    def polled(self, call: Call, name: str, kind: str) -> Task | None:
+        """The task that a poll asks for; a clock in mode `on_poll` moves first."""
+        box = call.box
+        task = box.task(name)
+        if task is None or task.kind != kind:
+            return None
+        if box.clock.mode is ClockMode.ON_POLL:
+            call.now = after_poll(call.now, task.next_change(call.now))
+            box.clock = box.clock.moved_to(self.time.now(), call.now)
+            self.catch_up(box, call.now)
+        call.task = task.id
+        return task
+
+    def available(self, box: Box) -> int:
+        """Millicredits that can be spent."""
+        return box.balance(Account.AVAILABLE)
+
+    def publish(self, box: Box, task: Task) -> str:
+        """The token under which the public links of a task's media lead to it."""
+        token = hexadecimal(20, box.sandbox.seed, task.id, task.request)
+        if self.store.owner(token) != box.sandbox.id:
+            box.add_alias(token, task.id)
+            self.store.publish(token, box.sandbox.id)
+        return token
+
+    def published(self, token: str) -> tuple[Box, Task] | None:
+        """The sandbox and task behind a public link's token."""
+        owner = self.store.owner(token)
+        if owner is None:
+            return None
+        try:
+            box = self.store.open(owner)
+        except KeyError:
+            return None
+        with box:
+            task = box.task(token)
+        return None if task is None else (box, task)

@@ -1,0 +1,1 @@
+"""One folder a vendor, always the same rooms: handlers and wire."""

@@ -1,0 +1,70 @@
+"""Balance, and the two steps of an upload."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.credits import rounded_up, to_credits
+from mock_server.core.journal import File
+from mock_server.core.seeded import hexadecimal, uuid4
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+
+def get_account_balance(call: Call, engine: Engine) -> Reply:
+    available = engine.available(call.box)
+    whole = call.variants["credits_number"] == "integer"
+    return Reply({"balance": to_credits(rounded_up(available) if whole else available)})
+
+
+def get_upload_url(call: Call, engine: Engine) -> Reply:
+    """A link to PUT a file to, and the URL under which it can then be fetched."""
+    box, rules = call.box, engine.contracts["crun"].behaviour
+    name = _free_name(call, engine)
+    expires = int(call.now + rules.seconds("upload_link"))
+    signature = hexadecimal(32, box.sandbox.seed, "signature", name, expires)
+    box.put_file(
+        File(
+            name=name,
+            content_type=call.params["content_type"],
+            signature=signature,
+            link_expires_at=expires,
+            expires_at=call.now + rules.seconds("uploaded_file"),
+            cause=call.exchange,
+        )
+    )
+    engine.store.publish(name, box.sandbox.id)
+    presigned = f"{call.base_url}/r2/{name}?expires={expires}&signature={signature}"
+    return Reply({"presigned_url": presigned, "file_url": f"{call.base_url}/u/{name}"})
+
+
+def _free_name(call: Call, engine: Engine) -> str:
+    """A name that no other sandbox has published: two with the same seed must not fill one another's files."""
+    while True:
+        number = call.box.next_number("upload")
+        name: str = uuid4(call.box.sandbox.seed, "upload", number) + call.params["ext"]
+        if engine.store.owner(name) is None:
+            return name
+
+
+def put_upload(call: Call, engine: Engine) -> Reply:
+    """Take the bytes, if the link's signature, its time and the content type are those that were given out."""
+    file = call.box.file(call.params["file_name"])
+    if file is None:
+        raise Problem("file_not_found")
+    shown = call.params["signature"].encode("utf-8", "replace")
+    right = hmac.compare_digest(shown, file.signature.encode()) and call.params["expires"] == int(file.link_expires_at)
+    sent_type = call.headers.get("content-type", "").split(";")[0].strip().lower()
+    if not right or call.now >= file.link_expires_at or sent_type != file.content_type.lower():
+        raise Problem("upload_refused")
+    try:
+        engine.blobs.put(f"{call.box.sandbox.id}/{file.name}", call.raw)
+    except OSError:
+        raise Problem("server_error") from None
+    call.box.put_file(replace(file, size=len(call.raw)))
+    etag = hexadecimal(32, call.raw)
+    return Reply(is_empty=True, headers=(("ETag", f'"{etag}"'),))

@@ -1,0 +1,99 @@
+"""Models and templates: rows of data, filtered and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.credits import Millicredits, from_credits
+
+if TYPE_CHECKING:
+    from contracts import Contract
+    from mock_server.engine import Engine
+
+
+@lru_cache(maxsize=4)
+def _rows(contract: Contract) -> Mapping[str, Mapping[str, Any]]:
+    return {row["name"]: row for row in contract.tables["models"]["models"]}
+
+
+def model_row(engine: Engine, name: str) -> Mapping[str, Any]:
+    return _rows(engine.contracts["crun"])[name]
+
+
+def price(engine: Engine, model: str, given: Mapping[str, Any]) -> Millicredits:
+    """What a task costs by the price list: the first row of `prices` whose `when` fits the input, else `price`."""
+    row = model_row(engine, model)
+    for special in row.get("prices", ()):
+        if all(given.get(field) == value for field, value in special["when"].items()):
+            return from_credits(special["credits"])
+    return from_credits(row["price"])
+
+
+def list_models(call: Call, engine: Engine) -> Reply:
+    modality, operation = call.params.get("modality"), call.params.get("operation")
+    found = [
+        _entry(row)
+        for row in _rows(engine.contracts["crun"]).values()
+        if row.get("listed", True)
+        and (modality is None or row["modality"] == modality)
+        and (operation is None or operation in row["operations"])
+    ]
+    return Reply({"total": len(found), "models": found})
+
+
+def get_model(call: Call, engine: Engine) -> Reply:
+    contract = engine.contracts["crun"]
+    name = call.params["model"]
+    row = _rows(contract).get(name)
+    if row is None:
+        raise Problem("model_not_found")
+    return Reply({**_entry(row), "input_schema": input_schema(contract, name)})
+
+
+def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "model": row["name"],
+        "model_type": row["type"],
+        "modality": row["modality"],
+        "operations": row["operations"],
+        "input_fields": row["fields"],
+        "required_input_fields": row["required"],
+        "supports_reference": bool(row.get("reference")),
+    }
+
+
+@lru_cache(maxsize=256)
+def input_schema(contract: Contract, model: str) -> Any:
+    """The JSON Schema of a model's `input`, with nothing in it that points elsewhere or is ours alone."""
+    branch = contract.operations["create_task"].branch_schema(model)
+    return _plain(contract, branch["properties"]["input"])
+
+
+def _plain(contract: Contract, node: Any) -> Any:
+    if isinstance(node, Mapping):
+        if "$ref" in node:
+            node = {**contract.resolve(node), **{key: value for key, value in node.items() if key != "$ref"}}
+        return {key: _plain(contract, value) for key, value in node.items() if not str(key).startswith("x-")}
+    if isinstance(node, list):
+        return [_plain(contract, item) for item in node]
+    return node
+
+
+#: Operation -> (its rows in templates.yaml, the field and query parameter that name one template).
+TEMPLATES = {
+    "list_kling_templates": ("kling", "key", "template_id"),
+    "list_vidu_templates": ("vidu", "template", "template"),
+    "list_bytedance_templates": ("bytedance", "TemplateId", "template_id"),
+}
+
+
+def list_templates(call: Call, engine: Engine) -> Reply:
+    vendor, field, parameter = TEMPLATES[call.operation]
+    rows = engine.contracts["crun"].tables["templates"][vendor]
+    wanted = call.params.get(parameter)
+    found = [row for row in rows if wanted is None or row[field] == wanted]
+    page, size = call.params.get("page", 1), call.params.get("page_size", 20)
+    return Reply({"total": len(found), "templates": found[(page - 1) * size : page * size]})

@@ -1,0 +1,96 @@
+"""Face detection: start it, poll it. Its faces are what the multi-face swaps refer to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.seeded import alphanumeric, lower_alphanumeric
+from mock_server.core.task import Phase, Task
+from mock_server.providers.crun.outcome import course, faces_in, scenario_for
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+KIND = "detection"
+
+
+def detect_face_image(call: Call, engine: Engine) -> Reply:
+    return _detect(call, engine, call.body["image_url"], "image")
+
+
+def detect_face_video(call: Call, engine: Engine) -> Reply:
+    """Video and GIF alike; path and field name are guesses (NOTES.md)."""
+    return _detect(call, engine, call.body["video_url"], "video")
+
+
+def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
+    behaviour = engine.contracts["crun"].behaviour
+    scenario = scenario_for(call, engine)
+    faces = faces_in(url, behaviour)
+    starts_at, ends_at, failure = course(call.now, behaviour.timelines[f"detection_{media}"], scenario)
+    box, seed = call.box, call.box.sandbox.seed
+    number = box.next_number(KIND)
+    detect_id = alphanumeric(11, seed, "detect_id", number)
+    task = Task(
+        id="d" + lower_alphanumeric(17, seed, KIND, number),
+        kind=KIND,
+        provider="crun",
+        operation=call.operation,
+        model="",
+        request=call.raw,
+        created_at=call.now,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        failure=failure,
+        scenario=scenario.name,
+        cause=call.exchange,
+        facts={"url": url, "media": media, "faces": faces, "detect_id": detect_id},
+    )
+    engine.submit(call, task)
+    box.add_alias(detect_id, task.id)
+    return Reply({"detect_task_id": task.id})
+
+
+def get_detect_face_result(call: Call, engine: Engine) -> Reply:
+    name = call.params["detect_task_id"]
+    task = engine.polled(call, name, KIND)
+    if task is None or task.id != name:
+        raise Problem("task_not_found")
+    phase = task.phase(call.now)
+    word = engine.contracts["crun"].behaviour.status_words[KIND][phase]
+    data: dict[str, Any] = {"detect_task_id": task.id, "result": None, "status": word, "error": None}
+    if phase is Phase.SUCCEEDED:
+        data["result"] = _result(call, engine, task)
+    elif phase is Phase.FAILED and task.failure is not None:
+        data["error"] = task.failure.message or None
+        if call.variants["failed_detection_code"] == 501:
+            return Reply(data, code=501, message=task.failure.message or "Generation failed")
+    return Reply(data)
+
+
+def _result(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
+    token = engine.publish(call.box, task)
+    links = [f"{call.base_url}/media/{token}/{index}.jpg" for index in range(task.facts["faces"])]
+    return {
+        "id": task.facts["detect_id"],
+        "status": call.variants["detection_inner_status"],
+        "type": "face_detect",
+        "hair_id": None,
+        "faces": [{"id": index, "link": link} for index, link in enumerate(links)],
+        "started_at": _stamp(task.starts_at),
+        "finished_at": _stamp(task.ends_at or task.starts_at),
+        "error": None,
+    }
+
+
+def _stamp(at: float) -> str:
+    """`YYYY-MM-DD HH:MM:SS`; the docs name no zone, UTC is the neutral reading."""
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def expires_at(task: Task, hour_from: str, seconds: float) -> float:
+    """When a detection's `detect_id` goes stale."""
+    start = task.created_at if hour_from == "creation" else task.ends_at or task.created_at
+    return start + seconds

@@ -1,0 +1,117 @@
+"""The face-swap models: what their input must satisfy beyond its schema, and which faces the result shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from mock_server.core.call import Call, Problem
+from mock_server.core.faces import FaceRef
+from mock_server.core.task import Phase, Task
+from mock_server.providers.crun.detection import KIND as DETECTION
+from mock_server.providers.crun.detection import expires_at
+from mock_server.providers.crun.outcome import faces_in
+from mock_server.providers.crun.wire import invalid_input
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+
+class Swap(NamedTuple):
+    """The faces of the result, left to right, and why the task must fail (a scenario's name), if it must."""
+
+    faces: tuple[FaceRef, ...]
+    fails: str | None = None
+
+
+def single(call: Call, engine: Engine, model: str, field: str) -> Swap:
+    """Replace the primary face of the media in `field` by the one at `new_face`."""
+    given = call.body["input"]
+    behaviour = engine.contracts["crun"].behaviour
+    url, new_face = given[field], given["new_face"]
+    count = faces_in(url, behaviour)
+    if count == 0 or faces_in(new_face, behaviour) == 0:
+        return Swap((), "no_face")
+    return Swap((face_at(engine, new_face), *(FaceRef(url, index) for index in range(1, count))))
+
+
+def multi(call: Call, engine: Engine, model: str, field: str) -> Swap:
+    """Replace the faces that `faces` names of the media that `detect_id` stands for."""
+    given = call.body["input"]
+    detection = _detection(call, engine, model, field)
+    late = None
+    if isinstance(detection, Stale):
+        if call.variants["stale_detect"] == "refuse":
+            raise invalid_input(model, "detect_id", detection.why)
+        detection, late = detection.task, "undownloadable"
+    if detection.facts["url"] != given[field]:
+        if call.variants["media_url_match"] == "refuse":
+            raise invalid_input(model, field, "must be the media URL that was used for detection")
+        late = "undownloadable"
+    targets = _targets(given["faces"], detection.facts["faces"], model)
+    behaviour = engine.contracts["crun"].behaviour
+    if any(faces_in(target, behaviour) == 0 for target in targets.values()):
+        late = "no_face"
+    faces = tuple(
+        face_at(engine, targets[index]) if index in targets else FaceRef(detection.facts["url"], index)
+        for index in range(detection.facts["faces"])
+    )
+    return Swap(faces, late)
+
+
+class Stale(NamedTuple):
+    task: Task
+    why: str
+
+
+def _detection(call: Call, engine: Engine, model: str, field: str) -> Task | Stale:
+    """The finished detection that `detect_id` names, or the refusal that it deserves."""
+    detect_id = call.body["input"]["detect_id"]
+    task = call.box.task(detect_id)
+    if task is None or task.kind != DETECTION or task.facts["detect_id"] != detect_id:
+        raise invalid_input(model, "detect_id", f"no detection has the id '{detect_id}'")
+    if task.phase(call.now) is not Phase.SUCCEEDED:
+        raise invalid_input(model, "detect_id", "the detection has not succeeded")
+    media = "image" if field == "image_url" else "video"
+    if task.facts["media"] != media:
+        raise invalid_input(model, "detect_id", f"belongs to the detection of {task.facts['media']} media")
+    lifetime = engine.contracts["crun"].behaviour.seconds("detect_id")
+    if call.now >= expires_at(task, call.variants["detect_id_hour_from"], lifetime):
+        return Stale(task, "expired; it is valid for one hour after detection")
+    return task
+
+
+def _targets(faces: list[Mapping[str, Any]], count: int, model: str) -> dict[int, str]:
+    targets: dict[int, str] = {}
+    for index, face in enumerate(faces):
+        face_id = int(face["face_id"])
+        if face_id in targets:
+            raise invalid_input(model, f"faces.{index}.face_id", f"face {face_id} is named twice")
+        if not 0 <= face_id < count:
+            known = ", ".join(map(str, range(count)))
+            raise invalid_input(model, f"faces.{index}.face_id", f"face {face_id} was not detected (detected: {known})")
+        targets[face_id] = face["target"]
+    return targets
+
+
+def face_at(engine: Engine, url: str) -> FaceRef:
+    """The face that a `target` URL shows: for a link of ours to a detected face that face, else the URL's own first."""
+    parts = urlsplit(url).path.split("/")
+    if len(parts) == 4 and parts[1] == "media" and parts[3].endswith(".jpg"):
+        found = engine.published(parts[2])
+        index = parts[3][:-4]
+        if found is not None and found[1].kind == DETECTION and index.isdigit():
+            return FaceRef(found[1].facts["url"], int(index))
+    return FaceRef(url, 0)
+
+
+#: Model -> the function that reads its input, and the field that holds the media to change.
+SWAPS: Mapping[str, tuple[Callable[[Call, Engine, str, str], Swap], str]] = {
+    "image-face-swap": (single, "image_url"),
+    "image-face-swap-multi": (multi, "image_url"),
+    "video-face-swap": (single, "video_url"),
+    "video-face-swap-multi": (multi, "video_url"),
+}
+
+__all__ = ["SWAPS", "Problem", "Swap", "face_at"]

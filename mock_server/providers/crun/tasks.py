@@ -1,0 +1,157 @@
+"""CreateTask, TaskInfo and the two price estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.credits import Millicredits, rounded_up, to_credits
+from mock_server.core.faces import FaceRef, extension
+from mock_server.core.seeded import text, uuid4
+from mock_server.core.task import Phase, Task
+from mock_server.providers.crun.catalogue import model_row, price
+from mock_server.providers.crun.outcome import course, scenario_for
+from mock_server.providers.crun.swap import SWAPS, Swap
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+KIND = "task"
+
+#: The kind of media a model makes -> the extension of its result; pictures and films keep that of their source.
+DEFAULT_EXTENSION = {"image": ".png", "video": ".mp4", "audio": ".wav"}
+KEPT_EXTENSIONS = {"image": (".png", ".jpg", ".jpeg", ".webp"), "video": (".mp4", ".gif"), "audio": ()}
+
+
+def create_task(call: Call, engine: Engine) -> Reply:
+    body = call.body
+    model = body["model"]
+    row = model_row(engine, model)
+    scenario = scenario_for(call, engine)
+    swap = _swap(call, engine, model)
+    behaviour = engine.contracts["crun"].behaviour
+    if swap.fails is not None and scenario.fails is None and scenario.ends:
+        scenario = behaviour.scenarios[swap.fails]
+    starts_at, ends_at, failure = course(call.now, behaviour.timelines[row["modality"]], scenario)
+    cost = price(engine, model, body["input"])
+    task = Task(
+        id=_task_id(call),
+        kind=KIND,
+        provider="crun",
+        operation=call.operation,
+        model=model,
+        request=engine.json.dumps(_echo(body)),
+        created_at=call.now,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        failure=failure,
+        reserved=cost,
+        charge=cost if failure is None or scenario.charged else 0,
+        scenario=scenario.name,
+        callback_url=body.get("callback_url") or None,
+        cause=call.exchange,
+        facts={"faces": swap.faces, "extension": _result_extension(row["modality"], body["input"])},
+    )
+    engine.submit(call, task)
+    return Reply({"task_id": task.id})
+
+
+def _swap(call: Call, engine: Engine, model: str) -> Swap:
+    if model in SWAPS:
+        read, field = SWAPS[model]
+        return read(call, engine, model, field)
+    return Swap((FaceRef(call.raw.decode("utf-8"), 0),))
+
+
+def _task_id(call: Call) -> str:
+    seed, number = call.box.sandbox.seed, call.box.next_number(KIND)
+    if call.variants["task_id_form"] == "short":
+        return "task_" + text("0123456789", 8, seed, KIND, number)
+    return uuid4(seed, KIND, number)
+
+
+def _echo(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body as TaskInfo's `param` shows it: `callback_url` is null without one."""
+    return {**body, "callback_url": body.get("callback_url") or None}
+
+
+def _result_extension(modality: str, given: Mapping[str, Any]) -> str:
+    source = next((given[name] for name in ("image_url", "video_url") if isinstance(given.get(name), str)), "")
+    wanted = extension(source)
+    return wanted if wanted in KEPT_EXTENSIONS[modality] else DEFAULT_EXTENSION[modality]
+
+
+def get_task_info(call: Call, engine: Engine) -> Reply:
+    name = call.params["task_id"]
+    if call.variants["task_id_length"] == 36 and len(name) != 36:
+        bound = "least" if len(name) < 36 else "most"
+        raise Problem("invalid", errors=[f"task_id: String should have at {bound} 36 characters"])
+    task = engine.polled(call, name, KIND)
+    if task is None or task.id != name:
+        raise Problem("task_not_found")
+    return Reply(task_info(call, engine, task))
+
+
+def task_info(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
+    """TaskInfo's `data`, which is also what a callback carries."""
+    now = call.now
+    row = model_row(engine, task.model)
+    phase = task.phase(now)
+    over = task.ends_at if task.is_over(now) else None
+    data: dict[str, Any] = {
+        "task_id": task.id,
+        "provider": row["provider"],
+        "model_version": row["version"],
+        "status": engine.contracts["crun"].behaviour.status_words[KIND][phase],
+        "param": engine.json.loads(task.request),
+        "create_at": int(task.created_at),
+        "result": _result(call, engine, task, phase),
+        "credits": _amount(task.credits_at(now), call.variants),
+        "duration_s": None if over is None else int(over) - int(task.created_at),
+        "complete_at": None if over is None else int(over),
+        "source": "api",
+    }
+    if phase is Phase.FAILED and task.failure is not None and task.failure.reason:
+        data["reason"] = task.failure.reason
+    return data
+
+
+def _result(call: Call, engine: Engine, task: Task, phase: Phase) -> dict[str, Any] | None:
+    if phase is Phase.SUCCEEDED:
+        token = engine.publish(call.box, task)
+        link = f"{call.base_url}/media/{token}/0{task.facts['extension']}"
+        return {"code": 200, "message": "success", "media_urls": [link]}
+    if phase is Phase.FAILED and task.failure is not None and task.failure.result:
+        return {"code": task.failure.code, "message": task.failure.message}
+    return None
+
+
+def estimate_credits(call: Call, engine: Engine) -> Reply:
+    cost = _estimate(call, engine, "estimate-credits")
+    return Reply({"credits": _amount(cost, call.variants), "estimated": False})
+
+
+def estimate_task(call: Call, engine: Engine) -> Reply:
+    cost = _estimate(call, engine, "EstimateTask")
+    available = engine.available(call.box)
+    return Reply(
+        {
+            "estimated_credits": _amount(cost, call.variants),
+            "balance": _amount(available, call.variants),
+            "affordable": available >= cost,
+        }
+    )
+
+
+def _estimate(call: Call, engine: Engine, endpoint: str) -> Millicredits:
+    """What the task would cost; nothing is created, so a `detect_id` is not looked up."""
+    if call.variants["estimate_endpoints"] not in ("both", endpoint):
+        raise Problem("endpoint_not_found")
+    scenario_for(call, engine)
+    return price(engine, call.body["model"], call.body["input"])
+
+
+def _amount(millicredits: Millicredits, variants: Mapping[str, Any]) -> int | float:
+    whole = variants["credits_number"] == "integer"
+    return to_credits(rounded_up(millicredits) if whole else millicredits)

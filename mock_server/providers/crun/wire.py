@@ -1,0 +1,183 @@
+"""crun.ai's clothes: the key header, the envelope, the status policy, pydantic's sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mock_server.core.call import Problem, Reply
+from mock_server.core.ports import Store
+from mock_server.core.provider import Dressed, Identity
+
+if TYPE_CHECKING:
+    from contracts import Behaviour, Operation, Violation
+
+NAME = "crun"
+
+
+def shown_key(headers: Mapping[str, str]) -> str:
+    """The API key of a request: `x-api-key`, else a Bearer token; "" without either."""
+    key = headers.get("x-api-key", "").strip()
+    return key or bearer_token(headers)
+
+
+def bearer_token(headers: Mapping[str, str]) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def identify(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
+    if is_public:
+        return Identity(store.owner(str(params.get("file_name", ""))) or "")
+    key = shown_key(headers)
+    if not key:
+        return Identity("", "key_missing")
+    found = store.find(NAME, key)
+    if found is None:
+        return Identity("", "key_unknown")
+    return Identity(found[0], "key_disabled" if found[2] else None)
+
+
+def permit(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
+    if variants["bearer"] == "refuse" and not headers.get("x-api-key", "").strip():
+        return "key_missing"
+    return None
+
+
+class Wire:
+    """The envelope, by the tables of the contract."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+
+    def dress(self, reply: Reply, variants: Mapping[str, Any]) -> Dressed:
+        if reply.is_empty:
+            return Dressed(reply.status, None, None, reply.headers)
+        body = {"code": reply.code, "message": reply.message, "data": reply.data}
+        status = 200 if reply.code == 200 else self._status(reply.code, variants)
+        return Dressed(status, body, reply.code, reply.headers)
+
+    def refuse(self, problem: Problem, variants: Mapping[str, Any]) -> Dressed:
+        row = self._behaviour.refusals[problem.name]
+        code = row.code
+        if problem.name == "key_disabled" and variants["disabled_key"] != code:
+            return self.refuse(Problem("key_unknown", headers=problem.headers), variants)
+        body: dict[str, Any] = {"code": code, "message": row.message}
+        if row.errors:
+            body["errors"] = list(problem.errors)
+        if row.data == "null":
+            body["data"] = None
+        elif row.data is not None:
+            body["data"] = {row.data: problem.details.get(row.data, 0)}
+        status = row.http or problem.http or self._status(code, variants)
+        if problem.name == "task_not_found" and row.http is None and variants["task_not_found_http"] == 200:
+            status = 200
+        return Dressed(status, body, code, problem.headers)
+
+    def _status(self, code: int, variants: Mapping[str, Any]) -> int:
+        policy = variants["http_status"]
+        if policy == "always200":
+            return 200
+        usual = self._behaviour.body_codes[code].http
+        return usual if policy == "code" else int(policy.get(code, usual))
+
+    def object_to(
+        self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
+    ) -> Problem | None:
+        """The violations in pydantic's sentences; None if a variant waives every one."""
+        left = [v for v in violations if not self._is_waived(v, variants)]
+        if not left:
+            return None
+        unknown = next((v for v in left if v.rule == "discriminator"), None)
+        if unknown is not None:
+            return unknown_model(unknown.got, variants)
+        model = body.get("model") if isinstance(body, dict) else None
+        return Problem("invalid", errors=[sentence(violation, model) for violation in left])
+
+    def _is_waived(self, violation: Violation, variants: Mapping[str, Any]) -> bool:
+        for name, variant in self._behaviour.variants.items():
+            for waiver in variant.waives.get(str(variants[name]), ()):
+                if violation.rule == waiver["rule"] and str(violation.got).startswith(waiver["got"]):
+                    return True
+        return False
+
+
+def unknown_model(model: object, variants: Mapping[str, Any]) -> Problem:
+    """A model that is not in the catalogue: 422 by the spec's enum, 404 by one client's report."""
+    if variants["unknown_model"] == 404:
+        return Problem("model_not_found")
+    name = str(model)[:100]
+    return Problem("invalid", errors=[f"model: Input should be a known model, not '{name}' (see job/Models)"])
+
+
+def invalid_input(model: str, place: str, message: str) -> Problem:
+    """A value of `input` that the rules of its model forbid."""
+    return Problem("invalid", errors=[_input_sentence(model, place, message)])
+
+
+def _input_sentence(model: object, place: str, message: str) -> str:
+    where = f"{place}: " if place else ""
+    return f"Value error, Invalid input for model {model}: {where}{message}"
+
+
+def sentence(violation: Violation, model: object) -> str:
+    """As FastAPI and pydantic would say it; errors inside `input` carry the model's name (spec: nano-banana-pro)."""
+    message = _message(violation)
+    steps = [str(step) for step in violation.place[1:]]
+    if steps[:1] == ["input"] and len(steps) > 1 and isinstance(model, str):
+        return _input_sentence(model, ".".join(steps[1:]), message)
+    return f"{'.'.join(steps) or violation.place[0]}: {message}"
+
+
+_TYPES = {
+    "string": "Input should be a valid string",
+    "integer": "Input should be a valid integer",
+    "number": "Input should be a valid number",
+    "boolean": "Input should be a valid boolean",
+    "object": "Input should be a valid dictionary",
+    "array": "Input should be a valid list",
+}
+
+
+def _message(violation: Violation) -> str:
+    rule, expected, got = violation.rule, violation.expected, violation.got
+    if rule == "required":
+        return "Field required"
+    if rule == "type":
+        kind = expected if isinstance(expected, str) else next(k for k in expected if k != "null")
+        return _TYPES[kind]
+    if rule in ("enum", "const"):
+        return f"Input should be {_listed(expected if rule == 'enum' else [expected])}"
+    if rule in ("minLength", "maxLength"):
+        return f"String should have at {'least' if rule == 'minLength' else 'most'} {_counted(expected, 'character')}"
+    if rule in ("minItems", "maxItems"):
+        bound = "least" if rule == "minItems" else "most"
+        return f"List should have at {bound} {_counted(expected, 'item')} after validation, not {len(got)}"
+    if rule in ("minimum", "maximum"):
+        return f"Input should be {'greater' if rule == 'minimum' else 'less'} than or equal to {expected}"
+    if rule == "format" and expected == "uri":
+        return "Input should be a valid URL"
+    if rule == "pattern":
+        return _pattern_message(str(expected))
+    if rule in ("json", "content_type", "too_large"):
+        return str(expected)
+    return f"Input breaks the rule {rule}"
+
+
+def _pattern_message(pattern: str) -> str:
+    if "https?" in pattern:
+        return "URL scheme should be 'http' or 'https'"
+    return (
+        "Input should be text without control characters"
+        if "\\x00" in pattern or "\\u0000" in pattern
+        else (f"String should match pattern '{pattern}'")
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(values: Sequence[Any]) -> str:
+    texts = [f"'{value}'" if isinstance(value, str) else str(value) for value in values]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}"

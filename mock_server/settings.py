@@ -1,0 +1,92 @@
+"""One row a setting: name, default, help. Flags, environment variables, the config file and the docs come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+class SettingError(ValueError):
+    """A setting has no such value, or there is no such setting; the text is one line for a user."""
+
+
+def _row(default: Any, help_text: str, **more: Any) -> Any:
+    make = {"default_factory": default} if callable(default) else {"default": default}
+    return field(**make, metadata={"help": help_text, **more})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an emulator is set up. Each field is the flag `--name`, the variable `SWAPMOCK_NAME` and a key of the
+    config file."""
+
+    # ruff: noqa: RUF009 - `_row` only spells `field` shorter
+    host: str = _row("127.0.0.1", "Address to listen on.")
+    port: int = _row(4020, "Port to listen on; 0 takes a free one.", low=0, high=65535)
+    seed: int = _row(0, "Seed of all ids and random choices.")
+    speed: float = _row(1.0, "How many times faster than real time tasks run.", low=1e-6, high=1e6)
+    balance: float = _row(1000.0, "Credits on each account at the start.", low=0, high=1e12)
+    data_dir: Path | None = _row(None, "Folder for uploaded files; without it they are kept in memory.")
+    log_level: str = _row("warning", "What is logged to stderr.", choices=("debug", "info", "warning", "error"))
+    public_url: str = _row("", "Base URL of the links in answers; without it, the one the client used.")
+    journal_size: int = _row(1000, "Exchanges and transitions that each sandbox remembers.", low=0, high=10_000_000)
+    variants: Mapping[str, Mapping[str, Any]] = _row(dict, "A variant to choose, as PROVIDER.NAME=CHOICE; repeatable.")
+
+    def __post_init__(self) -> None:
+        for row in fields(self):
+            _check(row.name, getattr(self, row.name), row.metadata)
+
+
+def _check(name: str, value: Any, rules: Mapping[str, Any]) -> None:
+    if "low" in rules and not rules["low"] <= value <= rules["high"]:
+        raise SettingError(f"{flag(name)}: {value} is not between {rules['low']} and {rules['high']}")
+    if "choices" in rules and value not in rules["choices"]:
+        raise SettingError(f"{flag(name)}: {value!r} is none of {', '.join(rules['choices'])}")
+
+
+def flag(name: str) -> str:
+    """The command-line spelling of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return "SWAPMOCK_" + name.upper()
+
+
+def parse_variants(pairs: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """`("crun.http_status=always200",)` as `{"crun": {"http_status": "always200"}}`."""
+    found: dict[str, dict[str, Any]] = {}
+    for pair in pairs:
+        name, equals, choice = pair.partition("=")
+        provider, dot, variant = name.partition(".")
+        if not (equals and dot):
+            raise SettingError(f"--variants: {pair!r} is not of the form PROVIDER.NAME=CHOICE")
+        found.setdefault(provider, {})[variant] = choice
+    return found
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings of a YAML file, or SettingError in one line."""
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"--config: cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise SettingError(f"--config: {path} is not YAML{where}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SettingError(f"--config: {path} should hold a mapping of settings")
+    known = {row.name for row in fields(Settings)}
+    found = {str(name).replace("-", "_"): value for name, value in document.items()}
+    unknown = sorted(found.keys() - known)
+    if unknown:
+        raise SettingError(f"--config: {path}: no setting named {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    return found

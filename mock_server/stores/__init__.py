@@ -1,0 +1,1 @@
+"""Bodies of the Store port. One test class runs over all of them."""

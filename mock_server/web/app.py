@@ -1,0 +1,91 @@
+"""The Flask application: the complete surface for any WSGI server and for the test client."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from mock_server.web import media
+from mock_server.web.doors import WsgiDoor, request_from_environ
+from mock_server.web.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from contracts import Operation
+
+
+def create_app(pipeline: Pipeline, pause: Any, *, with_door: bool = True) -> Flask:
+    """The application over `pipeline`. `pause(seconds)` holds a delayed answer back; `with_door` puts the short way
+    for contract operations in front of Flask's routing."""
+    app = Flask("swapmock", static_folder=None)
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+
+    def vendor(**_: Any) -> Response:
+        target = pipeline.match(request.method, request.path)
+        if target is None:
+            return _problem(404, f"nothing at {request.path}")
+        answer = pipeline.answer(target, request_from_environ(request.environ, target.limit))
+        if answer.delay:
+            pause(answer.delay)
+        return Response(answer.body, answer.status, answer.headers)
+
+    for surface in pipeline.surfaces:
+        for operation in surface.contract.operations.values():
+            app.add_url_rule(_rule(operation), operation.id, vendor, methods=[operation.method])
+    app.add_url_rule("/health", "health", _health)
+    app.add_url_rule("/ready", "ready", _health)
+    app.add_url_rule("/", "index", lambda: _index(pipeline))
+    app.add_url_rule(
+        "/media/<token>/<name>", "media", lambda token, name: _file(media.fetch(pipeline.engine, token, name))
+    )
+    app.add_url_rule("/u/<name>", "upload", lambda name: _file(media.fetch_upload(pipeline.engine, name)))
+
+    @app.errorhandler(HTTPException)
+    def refuse(error: HTTPException) -> Response:
+        # Wrong methods and unknown paths of a vendor's surface are the vendor's to refuse.
+        if pipeline.match(request.method, request.path) is not None:
+            return vendor()
+        return _problem(error.code or 500, error.description or "")
+
+    if with_door:
+        app.wsgi_app = WsgiDoor(pipeline, app.wsgi_app, pause)  # type: ignore[method-assign]  # Flask's documented place
+    return app
+
+
+def _rule(operation: Operation) -> str:
+    rule = operation.path
+    for parameter in operation.parameters:
+        if parameter["in"] == "path":
+            converter = "path:" if parameter.get("x-spans-slashes") else ""
+            rule = rule.replace(f"{{{parameter['name']}}}", f"<{converter}{parameter['name']}>")
+    return rule
+
+
+def _health() -> Response:
+    return Response(b'{"status":"ok"}', content_type="application/json")
+
+
+def _index(pipeline: Pipeline) -> Response:
+    """What is here, for whoever opens the base URL."""
+    surfaces = {s.contract.name: f"{len(s.contract.operations)} operations under {s.prefix}" for s in pipeline.surfaces}
+    return Response(json.dumps({"swapmock": surfaces, "health": "/health"}), content_type="application/json")
+
+
+def _file(found: media.Media | None) -> Response:
+    if found is None:
+        return _problem(404, "no such file, or no longer")
+    return Response(found.content, content_type=found.content_type)
+
+
+def _problem(status: int, detail: str) -> Response:
+    """RFC 9457 problem details, for paths that are no vendor's."""
+    document = {
+        "type": "about:blank",
+        "title": Response(status=status).status.split(" ", 1)[-1],
+        "status": status,
+        "detail": detail,
+    }
+    return Response(json.dumps(document), status, content_type="application/problem+json")

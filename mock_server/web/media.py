@@ -1,0 +1,81 @@
+"""Files behind the links: faces, results, uploads. Drawn when they are fetched, from what the task remembers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mock_server.core.faces import FaceRef
+from mock_server.core.ports import Box
+from mock_server.core.task import Task
+from mock_server.engine import Engine
+
+
+class Media(NamedTuple):
+    content_type: str
+    content: bytes
+
+
+def fetch(engine: Engine, token: str, name: str) -> Media | None:
+    """The file `name` ("0.jpg") of the task that published `token`; None if there is none, or none any more."""
+    found = engine.published(token)
+    if found is None:
+        return None
+    box, task = found
+    stem, _, ending = name.rpartition(".")
+    if not stem.isdigit() or stem != str(int(stem)) or not _is_available(engine, box, task):
+        return None
+    drawn = _face(task, int(stem), ending) if task.kind == "detection" else _result(task, int(stem), ending)
+    if drawn is None:
+        return None
+    from mock_server.adapters.media import content_type
+
+    return Media(content_type(f".{ending}") or "application/octet-stream", drawn)
+
+
+def _is_available(engine: Engine, box: Box, task: Task) -> bool:
+    with box:
+        now = engine.now(box)
+    if task.failure is not None or not task.is_over(now) or task.ends_at is None:
+        return False
+    lifetime = "face_links" if task.kind == "detection" else "media_urls"
+    return now < task.ends_at + engine.contracts[task.provider].behaviour.seconds(lifetime)
+
+
+def _face(task: Task, index: int, ending: str) -> bytes | None:
+    from mock_server.adapters.media import Face, face_jpeg
+
+    if ending != "jpg" or index >= task.facts["faces"]:
+        return None
+    return face_jpeg(Face(task.facts["url"], index))
+
+
+def _result(task: Task, index: int, ending: str) -> bytes | None:
+    from mock_server.adapters.media import Face, audio_wav, group_gif, group_mp4, group_picture
+
+    if index != 0 or f".{ending}" != task.facts["extension"]:
+        return None
+    faces = tuple(Face(*FaceRef(*face)) for face in task.facts["faces"])
+    if ending == "mp4":
+        return group_mp4(faces)
+    if ending == "gif":
+        return group_gif(faces)
+    if ending == "wav":
+        return audio_wav(faces[0].identity)
+    return group_picture(faces, "jpg" if ending == "jpeg" else ending)
+
+
+def fetch_upload(engine: Engine, name: str) -> Media | None:
+    """An uploaded file, byte for byte, while it lives."""
+    owner = engine.store.owner(name)
+    if owner is None:
+        return None
+    try:
+        box = engine.store.open(owner)
+    except KeyError:
+        return None
+    with box:
+        file, now = box.file(name), engine.now(box)
+    if file is None or file.size is None or now >= file.expires_at:
+        return None
+    content = engine.blobs.get(f"{owner}/{name}")
+    return None if content is None else Media(file.content_type, content)

@@ -1,0 +1,272 @@
+"""How a request walks: match, open the sandbox, authenticate, fault, rate, parse, validate, handle, self-check, note.
+
+Every door (WSGI, RSGI, Flask's views) makes a `Request`, asks for a `Target`, and writes the `Answer`. The order of the
+stages between opening and answering is the provider's, from `order` in its behaviour.yaml.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from contracts import Contract, Operation, Violation
+from mock_server.adapters import jsontext
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.journal import Exchange
+from mock_server.core.ports import Box
+from mock_server.core.provider import Dressed, Identity, Provider
+from mock_server.engine import Engine
+
+log = logging.getLogger("swapmock")
+
+JSON_HEADER = ("content-type", "application/json")
+
+
+@dataclass(slots=True)
+class Request:
+    """A request as a door read it. Header names are in lower case; `path` is decoded, `query` is not; `is_cut` says that
+    the body was longer than its operation allows and was not read."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    base_url: str
+    is_cut: bool = False
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    delay: float = 0.0
+
+
+class Target(NamedTuple):
+    """Where a request goes: an operation of a surface, or (None) nowhere in it."""
+
+    surface: Surface
+    operation: Operation | None
+    params: dict[str, str]
+
+    @property
+    def limit(self) -> int:
+        """The most bytes of a body that are read."""
+        return self.surface.limit_of(self.operation)
+
+
+@dataclass
+class Walk:
+    """A request on its way."""
+
+    request: Request
+    operation: Operation
+    call: Call
+    identity: Identity
+    exchange: Exchange
+
+
+class Surface:
+    """A provider's contract and handlers, joined; building it fails if one of them lacks what the other has."""
+
+    def __init__(self, contract: Contract, provider: Provider, engine: Engine) -> None:
+        missing = contract.operations.keys() - provider.handlers.keys()
+        surplus = provider.handlers.keys() - contract.operations.keys()
+        if missing or surplus:
+            raise LookupError(f"{contract.name}: operations without a handler {sorted(missing)}, "
+                              f"handlers without an operation {sorted(surplus)}")  # fmt: skip
+        self.contract = contract
+        self.provider = provider
+        self.prefix = contract.behaviour.prefix
+        self.stages = tuple(STAGES[name] for name in contract.behaviour.order)
+        self.engine = engine
+        self._json_limit = contract.behaviour.limit("body_bytes")
+        self._upload_limit = contract.behaviour.limit("upload_bytes")
+
+    def match(self, method: str, path: str) -> Target | None:
+        found = self.contract.find(method, path)
+        if found is not None:
+            return Target(self, *found)
+        if path.startswith(self.prefix) or self.contract.knows_path(path):
+            return Target(self, None, {})
+        return None
+
+    def limit_of(self, operation: Operation | None) -> int:
+        is_upload = operation is not None and operation.body_spec is not None and not operation.takes_json
+        return self._upload_limit if is_upload else self._json_limit
+
+
+class Pipeline:
+    """`on_drift` is told of every answer of ours that breaks the contract."""
+
+    def __init__(
+        self, engine: Engine, surfaces: Sequence[Surface], default_sandbox: str, on_drift: Callable[[Exchange], None]
+    ) -> None:
+        self.engine = engine
+        self.surfaces = tuple(surfaces)
+        self._default = default_sandbox
+        self._on_drift = on_drift
+
+    def match(self, method: str, path: str) -> Target | None:
+        """Where a request goes; None if it is no business of any contract."""
+        for surface in self.surfaces:
+            target = surface.match(method, path)
+            if target is not None:
+                return target
+        return None
+
+    def answer(self, target: Target, request: Request) -> Answer:
+        surface, operation, params = target
+        provider, engine = surface.provider, self.engine
+        is_public = operation is None or operation.is_public
+        identity = provider.identify(is_public, request.headers, params, engine.store)
+        with self._open(identity.sandbox) as box:
+            now = engine.now(box)
+            engine.catch_up(box, now)
+            exchange = _exchange(box, now, provider.name, operation, request)
+            # What is public is no part of the vendor's API (the store behind uploads): it speaks plain HTTP.
+            variants = surface.contract.behaviour.defaults if (
+                is_public and operation) else box.sandbox.variants[provider.name]  # fmt: skip
+            call = Call(
+                exchange.operation, params, None, request.body, request.headers, box, now, variants,
+                engine.public_url or request.base_url, exchange.id,
+            )  # fmt: skip
+            dressed = self._walk(surface, operation, Walk(request, operation, call, identity, exchange)) if (
+                operation is not None) else provider.refuse(Problem("endpoint_not_found"), variants)  # fmt: skip
+            answer = _rendered(dressed)
+            if operation is not None:
+                exchange.drift = operation.check_answer(dressed.status, dressed.body)
+            exchange.status, exchange.code, exchange.answer = answer.status, dressed.code, answer.body
+            exchange.answer_headers, exchange.task = tuple(answer.headers), call.task
+            box.record(exchange)
+        if exchange.drift:
+            self._on_drift(exchange)
+        return answer
+
+    def _open(self, sandbox: str) -> Box:
+        try:
+            return self.engine.store.open(sandbox or self._default)
+        except KeyError:
+            return self.engine.store.open(self._default)
+
+    def _walk(self, surface: Surface, operation: Operation, walk: Walk) -> Dressed:
+        provider, variants = surface.provider, walk.call.variants
+        try:
+            for stage in surface.stages:
+                reply = stage(surface, walk)
+                if reply is not None:
+                    return provider.dress(reply, variants)
+            raise LookupError(f"{surface.contract.name}: the order of stages ends without an answer")
+        except Problem as problem:
+            walk.exchange.problem = problem.name
+            return provider.refuse(problem, variants)
+        except Exception:
+            log.exception("exchange %s: %s failed", walk.exchange.id, operation.id)
+            walk.exchange.problem = "server_error"
+            return provider.refuse(Problem("server_error"), variants)
+
+
+def _exchange(box: Box, now: float, provider: str, operation: Operation | None, request: Request) -> Exchange:
+    return Exchange(
+        id=f"x{box.next_number('exchange')}",
+        at=now,
+        provider=provider,
+        operation="" if operation is None else operation.id,
+        method=request.method,
+        target=f"{request.path}?{request.query}" if request.query else request.path,
+        headers=request.headers,
+        body=request.body,
+    )
+
+
+def _rendered(dressed: Dressed) -> Answer:
+    if dressed.body is None:
+        return Answer(dressed.status, list(dressed.headers), b"")
+    return Answer(dressed.status, [JSON_HEADER, *dressed.headers], jsontext.dumps(dressed.body))
+
+
+def _authenticate(surface: Surface, walk: Walk) -> None:
+    problem = walk.identity.problem
+    if problem is None and not walk.operation.is_public:
+        problem = surface.provider.permit(walk.request.headers, walk.call.variants)
+    if problem is not None:
+        raise Problem(problem)
+
+
+def _fault(surface: Surface, walk: Walk) -> None:
+    return None
+
+
+def _rate(surface: Surface, walk: Walk) -> None:
+    limit = walk.call.box.sandbox.rate_limit
+    if limit is None:
+        return
+    wait = walk.call.box.take_rate(walk.call.now, limit)
+    if wait > 0.0:
+        raise Problem("rate_limited")
+
+
+def _parse(surface: Surface, walk: Walk) -> None:
+    request, operation, call = walk.request, walk.operation, walk.call
+    values: dict[str, dict[str, Any]] = {"path": dict(call.params), "query": {}}
+    if request.query:
+        values["query"] = dict(parse_qsl(request.query, keep_blank_values=True, errors="replace"))
+    violations = operation.check_parameters(values)
+    if violations:
+        _object(surface, walk, violations)
+    call.params = {**values["query"], **values["path"]}
+    if request.is_cut:
+        limit = surface.limit_of(operation)
+        raise Problem("too_large", errors=[f"body: larger than {limit} bytes"])
+    if operation.takes_json:
+        call.body = operation.rename_aliases(_json_body(walk))
+
+
+def _json_body(walk: Walk) -> Any:
+    kind = walk.request.headers.get("content-type")
+    if kind is not None and not _is_json(kind):
+        raise Problem("invalid", errors=[f"body: Content-Type should be application/json, not {kind[:100]}"])
+    if not walk.request.body:
+        raise Problem("invalid", errors=["body: Field required"])
+    try:
+        return jsontext.loads(walk.request.body)
+    except ValueError as error:
+        raise Problem("invalid", errors=[f"body: JSON decode error, {error}"]) from None
+
+
+def _is_json(kind: str) -> bool:
+    essence = kind.split(";", 1)[0].strip().lower()
+    return essence == "application/json" or (essence.startswith("application/") and essence.endswith("+json"))
+
+
+def _validate(surface: Surface, walk: Walk) -> None:
+    if walk.operation.takes_json:
+        violations = walk.operation.check_body(walk.call.body)
+        if violations:
+            _object(surface, walk, violations)
+
+
+def _object(surface: Surface, walk: Walk, violations: tuple[Violation, ...]) -> None:
+    walk.exchange.violations = violations
+    problem = surface.provider.object_to(walk.operation, walk.call.body, violations, walk.call.variants)
+    if problem is not None:
+        raise problem
+
+
+def _handle(surface: Surface, walk: Walk) -> Reply:
+    return surface.provider.handlers[walk.operation.id](walk.call, surface.engine)
+
+
+#: The stages that a provider may put in order.
+STAGES: Mapping[str, Callable[[Surface, Walk], Reply | None]] = {
+    "authenticate": _authenticate,
+    "fault": _fault,
+    "rate": _rate,
+    "parse": _parse,
+    "validate": _validate,
+    "handle": _handle,
+}

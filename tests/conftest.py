@@ -1,0 +1,123 @@
+"""Fixtures in a stairway: time -> system -> app / server -> crun, a client with words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from mock_server.adapters.clock import ManualTime
+from mock_server.core.journal import Exchange
+from mock_server.settings import Settings
+from mock_server.web.build import System, build
+from mock_server.web.server import LiveServer
+
+#: A Wednesday noon in UTC.
+START = 1_748_433_600.0
+
+KEY = "ak_swapmock000000000000000000000000"
+OTHER_KEY = "ak_swapmockother0000000000000000000"
+DISABLED_KEY = "ak_swapmockdisabled0000000000000000"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.needs("ffmpeg")`: skipped with a reason where the tool is missing, failed in CI."""
+    for marker in item.iter_markers("needs"):
+        for tool in marker.args:
+            if shutil.which(tool) is None:
+                reason = f"{tool} is not on PATH"
+                if os.environ.get("CI") == "true":
+                    pytest.fail(f"{reason}, and CI must have it")
+                pytest.skip(reason)
+
+
+@pytest.fixture
+def time() -> ManualTime:
+    return ManualTime(START)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Override in a test module, or parametrise indirectly, for other settings."""
+    return Settings()
+
+
+@pytest.fixture
+def system(settings: Settings, time: ManualTime) -> Iterator[System]:
+    """An emulator on manual time. An answer that breaks the contract fails the test."""
+    drifted: list[Exchange] = []
+    yield build(settings, time, drifted.append)
+    assert [(x.operation, x.status, x.answer, x.drift) for x in drifted] == []
+
+
+@pytest.fixture
+def server(system: System) -> Iterator[LiveServer]:
+    """The same, live on a free port."""
+    with LiveServer(system.door) as live:
+        yield live
+
+
+@dataclass
+class CrunClient:
+    """A plain client of crun.ai over real HTTP, as an integrator would write it."""
+
+    base_url: str
+    time: ManualTime
+    key: str = KEY
+
+    def call(self, method: str, path: str, **more: Any) -> requests.Response:
+        headers = {"x-api-key": self.key, **more.pop("headers", {})}
+        return requests.request(method, f"{self.base_url}/api/v1/client/{path}", headers=headers, timeout=10, **more)
+
+    def data(self, method: str, path: str, **more: Any) -> Any:
+        """`data` of an answer that must be a success."""
+        answer = self.call(method, path, **more)
+        body = answer.json()
+        assert (answer.status_code, body["code"], body["message"]) == (200, 200, "success"), body
+        return body["data"]
+
+    def refused(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        """The envelope of an answer that must be a refusal, with the HTTP status under `http`."""
+        answer = self.call(method, path, **more)
+        body: dict[str, Any] = answer.json()
+        assert body["code"] != 200, body
+        return {**body, "http": answer.status_code}
+
+    def detect(self, url: str, media: str = "image") -> str:
+        made = self.data("POST", f"job/detect-face-{media}", json={f"{media}_url": url})
+        return str(made["detect_task_id"])
+
+    def detection(self, detect_task_id: str) -> Any:
+        return self.data("GET", "job/detect-face-result", params={"detect_task_id": detect_task_id})
+
+    def detected(self, url: str, media: str = "image") -> Any:
+        """The result of a detection that is waited for on manual time."""
+        detect_task_id = self.detect(url, media)
+        self.time.advance(10)
+        return self.detection(detect_task_id)["result"]
+
+    def create(self, model: str, given: dict[str, Any], **more: Any) -> str:
+        made = self.data("POST", "job/CreateTask", json={"model": model, "input": given, **more})
+        return str(made["task_id"])
+
+    def info(self, task_id: str) -> Any:
+        return self.data("GET", "job/TaskInfo", params={"task_id": task_id})
+
+    def balance(self) -> float:
+        return float(self.data("GET", "account/balance")["balance"])
+
+
+@pytest.fixture
+def crun(server: LiveServer, time: ManualTime) -> CrunClient:
+    return CrunClient(server.url, time)
+
+
+@pytest.fixture
+def other_crun(server: LiveServer, time: ManualTime) -> CrunClient:
+    """A client of the second account."""
+    return CrunClient(server.url, time, OTHER_KEY)

@@ -1,0 +1,345 @@
+"""Imports only point down, and time and chance come in from outside: each rule is a row of RULES.
+
+Every module is read as a syntax tree and never imported, so an import hidden inside a function counts as well.
+"""
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ("contracts", "mock_server", "client_checks")
+FLOOR_2 = ("mock_server.stores", "mock_server.adapters", "mock_server.engine")
+FLOOR_3 = ("mock_server.providers", "mock_server.admin")
+WEB_FRAMEWORK = ("flask", "werkzeug", "granian")
+CHECKS_PACKAGES = ("schemathesis", "hypothesis", "pytest", "pytest_httpserver", "openapi_spec_validator", "rich")
+CLIENTS = ("PIL", "requests", "urllib3", "redis", "orjson")
+IMPURE = (
+    *("asyncio", "concurrent", "http.client", "http.server", "multiprocessing", "os", "random", "secrets", "select"),
+    *("selectors", "shutil", "signal", "socket", "socketserver", "sqlite3", "ssl", "subprocess", "tempfile"),
+    *("threading", "time", "urllib.request"),
+)
+CLOCK_READINGS = (
+    *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today"),
+    *("time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns"),
+)
+RANDOM_IDS = ("uuid.uuid1", "uuid.uuid4")
+
+
+def within(name: str, *roots: str) -> bool:
+    """Is this dotted name one of these, or inside one of these?"""
+    return any(name == root or name.startswith(root + ".") for root in roots)
+
+
+@dataclass(frozen=True)
+class Module:
+    name: str
+    path: str
+    tree: ast.Module
+    is_package: bool
+
+    @classmethod
+    def parse(cls, path: str, source: str) -> "Module":
+        *rooms, file = path.removesuffix(".py").split("/")
+        is_package = file == "__init__"
+        return cls(".".join(rooms if is_package else [*rooms, file]), path, ast.parse(source, path), is_package)
+
+
+@dataclass(frozen=True)
+class Use:
+    """One thing that a module imports or names: `mock_server.core.model.Task`, `time.monotonic`."""
+
+    name: str
+    line: int
+    deferred: bool
+
+
+def imports(module: Module) -> Iterator[Use]:
+    """What a module imports, wherever it stands. `from a import b` counts as a.b, for b may be a module."""
+    deferred = {
+        id(inner)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(module.tree):
+        for name in imported_names(module, node):
+            yield Use(name, node.lineno, id(node) in deferred)  # type: ignore[attr-defined]  # statements have a line
+
+
+def imported_names(module: Module, node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Import(names=names):
+            yield from (alias.name for alias in names)
+        case ast.ImportFrom(names=names):
+            origin = origin_of(module, node)
+            yield from (f"{origin}.{alias.name}" for alias in names)
+        case ast.Call(func=ast.Attribute(attr="import_module") | ast.Name(id="import_module" | "__import__")):
+            match node.args:
+                case [ast.Constant(value=str(name)), *_]:
+                    yield name
+
+
+def origin_of(module: Module, node: ast.ImportFrom) -> str:
+    """The module after `from`, with leading dots resolved."""
+    parts = module.name.split(".")
+    up = node.level - 1 if module.is_package else node.level
+    base = parts[: len(parts) - up] if node.level else []
+    return ".".join([*base, *filter(None, [node.module])])
+
+
+def references(module: Module) -> Iterator[Use]:
+    """Every dotted name in use, spelled in full: after `import time as t`, `t.monotonic` is `time.monotonic`."""
+    meaning: dict[str, str] = {}
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    whole = alias.name if alias.asname else alias.name.partition(".")[0]
+                    meaning[alias.asname or whole] = whole
+            case ast.ImportFrom(names=names):
+                meaning.update(
+                    (alias.asname or alias.name, f"{origin_of(module, node)}.{alias.name}") for alias in names
+                )
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Name | ast.Attribute):
+            head, *rest = dotted(node)
+            if head in meaning:
+                yield Use(".".join([meaning[head], *rest]), node.lineno, deferred=False)
+
+
+def dotted(node: ast.expr) -> list[str]:
+    match node:
+        case ast.Name(id=name):
+            return [name]
+        case ast.Attribute(value=value, attr=attr):
+            return [*dotted(value), attr]
+    return [""]
+
+
+@dataclass(frozen=True)
+class Rule:
+    name: str
+    holds_for: tuple[str, ...]
+    breaks: Callable[[Module, Use], bool]
+    look_at: Callable[[Module], Iterator[Use]] = imports
+    besides: tuple[str, ...] = ()
+
+    def covers(self, module: Module) -> bool:
+        return within(module.name, *self.holds_for) and not within(module.name, *self.besides)
+
+    def violations(self, module: Module) -> list[str]:
+        if not self.covers(module):
+            return []
+        found = [use for use in self.look_at(module) if self.breaks(module, use)]
+        return [f"{module.path}:{use.line}: {use.name}: {self.name}" for use in found]
+
+
+def of_ours_only(*allowed: str) -> Callable[[Module, Use], bool]:
+    return lambda _, use: within(use.name, *OURS) and not within(use.name, *allowed)
+
+
+def any_of(*forbidden: str) -> Callable[[Module, Use], bool]:
+    return lambda _, use: within(use.name, *forbidden)
+
+
+def is_foreign(name: str, *known: str) -> bool:
+    top = name.partition(".")[0]
+    return top not in sys.stdlib_module_names and not within(name, *OURS, *known)
+
+
+def reaches_into_the_emulator(_: Module, use: Use) -> bool:
+    """`from mock_server import X` is fine while X is a public name and not a room of the house."""
+    return within(use.name, "mock_server") and any(
+        (ROOT / f"{path}.py").exists() or (ROOT / path).is_dir() for path in parents(use.name)
+    )
+
+
+def parents(name: str) -> list[str]:
+    """The paths below the top of a dotted name: a.b.c gives a/b and a/b/c."""
+    parts = name.split(".")
+    return ["/".join(parts[:length]) for length in range(2, len(parts) + 1)]
+
+
+def own_provider(module: Module) -> str:
+    return ".".join(module.name.split(".")[:3]) if within(module.name, "mock_server.providers") else "mock_server.admin"
+
+
+def other_provider(module: Module, use: Use) -> bool:
+    """What providers share lies in files directly under providers/; a folder there is one provider's own."""
+    if not within(use.name, *FLOOR_3) or within(use.name, own_provider(module)):
+        return False
+    below = use.name.split(".")[2:3]
+    shared = within(use.name, "mock_server.providers") and (
+        not below or (ROOT / "mock_server/providers" / f"{below[0]}.py").is_file()
+    )
+    return not shared
+
+
+RULES = [
+    Rule("contracts import nothing of ours", ("contracts",), of_ours_only("contracts")),
+    Rule("contracts know no web framework", ("contracts",), any_of(*WEB_FRAMEWORK, "requests")),
+    Rule("core imports only itself", ("mock_server.core",), of_ours_only("mock_server.core")),
+    Rule("core needs nothing installed", ("mock_server.core",), lambda _, use: is_foreign(use.name)),
+    Rule("core touches no socket, clock, chance or process", ("mock_server.core",), any_of(*IMPURE)),
+    Rule("core makes up no ids", ("mock_server.core",), any_of(*RANDOM_IDS), look_at=references),
+    Rule("stores import only core", ("mock_server.stores",), of_ours_only("mock_server.core", "mock_server.stores")),
+    Rule(
+        "adapters import only core", ("mock_server.adapters",), of_ours_only("mock_server.core", "mock_server.adapters")
+    ),
+    Rule(
+        "the engine imports only core and contracts",
+        ("mock_server.engine",),
+        of_ours_only("mock_server.core", "mock_server.engine", "contracts"),
+    ),
+    Rule("floor 2 installs only client libraries", FLOOR_2, lambda _, use: is_foreign(use.name, *CLIENTS)),
+    Rule(
+        "providers and admin import core, the engine and contracts",
+        FLOOR_3,
+        of_ours_only("mock_server.core", "mock_server.engine", "contracts", *FLOOR_3),
+    ),
+    Rule("providers do not know each other", FLOOR_3, other_provider),
+    Rule(
+        "providers know neither web framework nor HTTP client", FLOOR_3, any_of(*WEB_FRAMEWORK, "requests", "urllib3")
+    ),
+    Rule("web knows nothing above it", ("mock_server.web",), any_of("mock_server.cli", "client_checks")),
+    Rule(
+        "only web and above know the web framework",
+        ("mock_server", "contracts"),
+        any_of(*WEB_FRAMEWORK),
+        besides=("mock_server.web", "mock_server.cli"),
+    ),
+    Rule("checks see only the emulator's public names", ("client_checks",), reaches_into_the_emulator),
+    Rule(
+        "the server runs without the checks",
+        ("mock_server", "contracts"),
+        any_of(*CHECKS_PACKAGES, "client_checks"),
+        besides=("mock_server.cli",),
+    ),
+    Rule(
+        "the command line imports the checks only when one is asked for",
+        ("mock_server.cli",),
+        lambda _, use: not use.deferred and within(use.name, *CHECKS_PACKAGES, "client_checks"),
+    ),
+    Rule(
+        "only the clock reads the clock",
+        OURS,
+        any_of(*CLOCK_READINGS),
+        look_at=references,
+        besides=("mock_server.adapters.clock",),
+    ),
+    Rule("no test sleeps", ("tests",), any_of("time.sleep"), look_at=references),
+]
+
+# For each rule, snippets that break it: where, and what.
+BREACHES = {
+    "contracts import nothing of ours": [("contracts/model.py", "from mock_server import core")],
+    "contracts know no web framework": [("contracts/__init__.py", "def late():\n    import werkzeug.routing")],
+    "core imports only itself": [
+        ("mock_server/core/model.py", "from ..engine import Engine"),
+        ("mock_server/core/model.py", "import contracts"),
+        ("mock_server/core/__init__.py", "from .. import stores"),
+    ],
+    "core needs nothing installed": [("mock_server/core/model.py", "import yaml")],
+    "core touches no socket, clock, chance or process": [
+        ("mock_server/core/model.py", "import random as dice"),
+        ("mock_server/core/model.py", "from urllib import request"),
+        ("mock_server/core/model.py", "def late():\n    from os import environ"),
+        ("mock_server/core/model.py", "import importlib\nimportlib.import_module('socket')"),
+    ],
+    "core makes up no ids": [("mock_server/core/model.py", "from uuid import uuid4 as fresh\nname = fresh()")],
+    "stores import only core": [("mock_server/stores/memory.py", "import mock_server.engine")],
+    "adapters import only core": [("mock_server/adapters/media.py", "import contracts.model")],
+    "the engine imports only core": [("mock_server/engine.py", "from mock_server.providers.crun import wire")],
+    "floor 2 installs only client libraries": [("mock_server/stores/sqlite.py", "import flask")],
+    "providers and admin import core, the engine and contracts": [
+        ("mock_server/providers/crun/wire.py", "from mock_server.stores.memory import MemoryStore"),
+        ("mock_server/admin/handlers.py", "from contracts import load"),
+    ],
+    "providers do not know each other": [
+        ("mock_server/providers/crun/wire.py", "from mock_server.providers.imgopen import wire"),
+        ("mock_server/providers/crun/wire.py", "from ..imgopen.wire import words"),
+        ("mock_server/admin/handlers.py", "import mock_server.providers.crun"),
+        ("mock_server/providers/crun/wire.py", "import mock_server.admin"),
+    ],
+    "providers know neither web framework nor HTTP client": [
+        ("mock_server/providers/crun/handlers.py", "import requests"),
+        ("mock_server/admin/handlers.py", "from flask import request"),
+    ],
+    "web knows nothing above it": [("mock_server/web/app.py", "from mock_server.cli import main")],
+    "only web and above know the web framework": [("mock_server/settings.py", "import granian.constants")],
+    "checks see only the emulator's public names": [
+        ("client_checks/receiver.py", "from mock_server.core.model import Task"),
+        ("client_checks/receiver.py", "from mock_server import engine"),
+    ],
+    "the server runs without the checks": [
+        ("mock_server/web/app.py", "def late():\n    import rich.table"),
+        ("contracts/__init__.py", "from openapi_spec_validator import validate"),
+    ],
+    "the command line imports the checks only when one is asked for": [
+        ("mock_server/cli.py", "import rich"),
+        ("mock_server/cli.py", "if True:\n    from client_checks import conformance"),
+    ],
+    "only the clock reads the clock": [
+        ("mock_server/web/app.py", "from datetime import datetime as dt\nnow = dt.now()"),
+        ("mock_server/engine.py", "import datetime\nnow = datetime.datetime.now(datetime.UTC)"),
+        ("client_checks/receiver.py", "import time as t\nclock = t.monotonic"),
+    ],
+    "no test sleeps": [("tests/web/test_app.py", "from time import sleep\nsleep(1)")],
+}
+
+# What the rules must let through.
+CLEAN = [
+    ("contracts/model.py", "import yaml, jsonschema_rs\nfrom . import formats\nfrom contracts.formats import CHECKER"),
+    ("mock_server/core/model.py", "from datetime import datetime, UTC\nfrom .ids import Id\nimport uuid\nuuid.uuid5"),
+    ("mock_server/core/__init__.py", "from .model import Task"),
+    ("mock_server/stores/redis.py", "import redis, sqlite3, os\nfrom mock_server.core import model"),
+    (
+        "mock_server/adapters/clock.py",
+        "import time\nfrom datetime import datetime, UTC\ndatetime.now(UTC), time.time()",
+    ),
+    (
+        "mock_server/providers/crun/wire.py",
+        "from mock_server.engine import Engine\nfrom contracts.model import Operation",
+    ),
+    ("mock_server/providers/crun/wire.py", "from mock_server.providers.crun import words\nfrom .handlers import swap"),
+    ("mock_server/web/app.py", "import flask, contracts\nfrom mock_server.providers import crun, imgopen"),
+    ("mock_server/cli.py", "def check():\n    import rich\n    from client_checks import conformance"),
+    ("client_checks/receiver.py", "import contracts\nfrom mock_server import LiveServer"),
+    ("tests/test_x.py", "import time\ntime.monotonic()"),
+]
+
+
+def modules_of_the_house() -> list[Module]:
+    files = sorted(file for room in (*OURS, "tests") for file in (ROOT / room).rglob("*.py"))
+    return [Module.parse(file.relative_to(ROOT).as_posix(), file.read_text("utf-8")) for file in files]
+
+
+@pytest.fixture(scope="module")
+def house() -> list[Module]:
+    return modules_of_the_house()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_holds(rule: Rule, house: list[Module]) -> None:
+    assert any(map(rule.covers, house)), "there is no module that this rule looks at: has its room moved?"
+    found = [violation for module in house for violation in rule.violations(module)]
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_can_fail(rule: Rule) -> None:
+    for path, source in BREACHES[rule.name]:
+        found = rule.violations(Module.parse(path, source))
+        assert len(found) == 1, source
+        assert found[0].startswith(f"{path}:{len(source.splitlines())}: ")  # it is the last line of each
+
+
+@pytest.mark.parametrize(("path", "source"), CLEAN)
+def test_lets_through(path: str, source: str) -> None:
+    module = Module.parse(path, source)
+    assert [violation for rule in RULES for violation in rule.violations(module)] == []
