@@ -218,11 +218,11 @@ RULES = [
         "the server runs without the checks",
         ("mock_server", "contracts"),
         any_of(*CHECKS_PACKAGES, "client_checks"),
-        besides=("mock_server.cli",),
+        besides=("mock_server.cli", "contracts.lint"),
     ),
     Rule(
-        "the command line imports the checks only when one is asked for",
-        ("mock_server.cli",),
+        "the command line and the lint import the checks only when one is asked for",
+        ("mock_server.cli", "contracts.lint"),
         lambda _, use: not use.deferred and within(use.name, *CHECKS_PACKAGES, "client_checks"),
     ),
     Rule(
@@ -254,11 +254,13 @@ BREACHES = {
     "core makes up no ids": [("mock_server/core/model.py", "from uuid import uuid4 as fresh\nname = fresh()")],
     "stores import only core": [("mock_server/stores/memory.py", "import mock_server.engine")],
     "adapters import only core": [("mock_server/adapters/media.py", "import contracts.model")],
-    "the engine imports only core": [("mock_server/engine.py", "from mock_server.providers.crun import wire")],
+    "the engine imports only core and contracts": [
+        ("mock_server/engine.py", "from mock_server.providers.crun import wire")
+    ],
     "floor 2 installs only client libraries": [("mock_server/stores/sqlite.py", "import flask")],
     "providers and admin import core, the engine and contracts": [
         ("mock_server/providers/crun/wire.py", "from mock_server.stores.memory import MemoryStore"),
-        ("mock_server/admin/handlers.py", "from contracts import load"),
+        ("mock_server/admin/handlers.py", "from mock_server.web import build"),
     ],
     "providers do not know each other": [
         ("mock_server/providers/crun/wire.py", "from mock_server.providers.imgopen import wire"),
@@ -280,8 +282,9 @@ BREACHES = {
         ("mock_server/web/app.py", "def late():\n    import rich.table"),
         ("contracts/__init__.py", "from openapi_spec_validator import validate"),
     ],
-    "the command line imports the checks only when one is asked for": [
+    "the command line and the lint import the checks only when one is asked for": [
         ("mock_server/cli.py", "import rich"),
+        ("contracts/lint.py", "import openapi_spec_validator"),
         ("mock_server/cli.py", "if True:\n    from client_checks import conformance"),
     ],
     "only the clock reads the clock": [
@@ -309,6 +312,7 @@ CLEAN = [
     ("mock_server/providers/crun/wire.py", "from mock_server.providers.crun import words\nfrom .handlers import swap"),
     ("mock_server/web/app.py", "import flask, contracts\nfrom mock_server.providers import crun, imgopen"),
     ("mock_server/cli.py", "def check():\n    import rich\n    from client_checks import conformance"),
+    ("contracts/lint.py", "def lint():\n    import openapi_spec_validator"),
     ("client_checks/receiver.py", "import contracts\nfrom mock_server import LiveServer"),
     ("tests/test_x.py", "import time\ntime.monotonic()"),
 ]

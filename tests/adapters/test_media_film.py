@@ -3,7 +3,6 @@
 import itertools
 import random
 import re
-import shutil
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -313,7 +312,7 @@ def test_equal_streams_are_equal_files():
 # -- a real decoder ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on PATH: no second opinion on our films")
+@pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize("count", COUNTS)
 def test_ffmpeg_decodes_every_sample_as_drawn(count, tmp_path):
     path = tmp_path / "film.mp4"
@@ -327,7 +326,7 @@ def test_ffmpeg_decodes_every_sample_as_drawn(count, tmp_path):
     assert result.stdout == b"".join(p.luma + p.cb + p.cr for p in planes)
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on PATH: no second opinion on our films")
+@pytest.mark.needs("ffmpeg")
 def test_ffmpeg_shows_the_right_colours(tmp_path):
     path = tmp_path / "film.mp4"
     path.write_bytes(group_mp4(PEOPLE[:2]))
