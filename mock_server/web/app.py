@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from mock_server.web import media
-from mock_server.web.doors import WsgiDoor, request_from_environ
+from mock_server.web.doors import WsgiDoor, request_from_environ, spoil
 from mock_server.web.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_door: bool = True) -> Fla
         if target is None:
             return _problem(404, f"nothing at {request.path}")
         answer = pipeline.answer(target, request_from_environ(request.environ, target.limit))
-        if answer.delay:
-            pause(answer.delay)
-        return Response(answer.body, answer.status, answer.headers)
+        body = spoil(answer, request.environ, pause)
+        headers = [*answer.headers, ("content-length", str(len(answer.body)))]
+        return Response(body, answer.status, headers)
 
     for surface in pipeline.surfaces:
         for operation in surface.contract.operations.values():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from mock_server.web import connection
 from mock_server.web.pipeline import Answer, Pipeline, Request, Target
 
 if TYPE_CHECKING:
@@ -17,6 +19,18 @@ if TYPE_CHECKING:
 
 #: The most that is read of a body which no contract speaks of.
 OTHER_LIMIT = 1 << 20
+
+#: Into how many pieces the body of an answer that dribbles is cut.
+PIECES = 20
+
+#: How an answer is lost on the wire: what is done to the connection in its place.
+SEVER = {"reset": connection.reset, "hang_up": connection.hang_up}
+
+
+def pieces(body: bytes) -> list[bytes]:
+    """`body` in at most PIECES pieces of about one size."""
+    size = max(1, -(-len(body) // PIECES))
+    return [body[start : start + size] for start in range(0, len(body), size)]
 
 
 def reason(status: int) -> str:
@@ -76,10 +90,39 @@ class WsgiDoor:
         if target is None:
             return self._behind(environ, start_response)
         answer = self._pipeline.answer(target, request_from_environ(environ, target.limit))
-        if answer.delay:
-            self._pause(answer.delay)
+        body = spoil(answer, environ, self._pause)
         start_response(reason(answer.status), [*answer.headers, ("Content-Length", str(len(answer.body)))])
-        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else body
+
+
+def spoil(answer: Answer, environ: WSGIEnvironment, pause: Callable[[float], None]) -> Iterable[bytes]:
+    """The body of `answer` as a WSGI server should write it, after what was to happen before it has happened.
+
+    WSGI hands out no connection. It is found by `REMOTE_PORT`, which Werkzeug, waitress, Gunicorn and Granian give; where
+    there is none to find (the test client, a unix socket, a proxy in between), ConnectionResetError or
+    ConnectionAbortedError is raised in its place, which a server answers as it answers any failure.
+    """
+    if answer.wire == "dribble":
+        return _dribbled(answer, pause)
+    if answer.delay:
+        pause(answer.delay)
+    if answer.wire:
+        sever = SEVER[answer.wire]
+        if not sever(_peer(environ)):
+            raise ConnectionResetError if answer.wire == "reset" else ConnectionAbortedError
+    return [answer.body]
+
+
+def _dribbled(answer: Answer, pause: Callable[[float], None]) -> Iterator[bytes]:
+    parts = pieces(answer.body)
+    for part in parts:
+        yield part
+        pause(answer.delay / len(parts))
+
+
+def _peer(environ: WSGIEnvironment) -> str:
+    host = environ.get("REMOTE_ADDR", "")
+    return f"[{host}]:{environ.get('REMOTE_PORT')}" if ":" in host else f"{host}:{environ.get('REMOTE_PORT')}"
 
 
 class RsgiDoor:
@@ -88,6 +131,7 @@ class RsgiDoor:
     def __init__(self, pipeline: Pipeline, make_flask: Callable[[], WSGIApplication]) -> None:
         self._pipeline = pipeline
         self._make_flask = make_flask
+        self._stopping: dict[asyncio.AbstractEventLoop, asyncio.Event] = {}
 
     @cached_property
     def _flask(self) -> WSGIApplication:
@@ -109,12 +153,55 @@ class RsgiDoor:
             answer = await asyncio.get_running_loop().run_in_executor(None, self._through_flask, request, scope)
         else:
             answer = self._answer(target, request)
-        if answer.delay:
-            await asyncio.sleep(answer.delay)
-        if scope.method == "HEAD":
+        if answer.delay or answer.wire:
+            await self._spoil(scope, protocol, answer)
+        elif scope.method == "HEAD":
             protocol.response_empty(answer.status, answer.headers)
         else:
             protocol.response_bytes(answer.status, answer.headers, answer.body)
+
+    async def _spoil(self, scope: Any, protocol: Any, answer: Answer) -> None:
+        """Write `answer` late, piece by piece, or not at all."""
+        if answer.wire == "dribble" and scope.method != "HEAD":
+            await self._dribble(protocol, answer)
+            return
+        await self._hold(answer.delay)
+        if answer.wire in SEVER:
+            # Over a unix socket there is no address to find: there the answer breaks off after its head.
+            SEVER[answer.wire](scope.client, scope.server)
+            protocol.response_stream(answer.status, [("content-length", str(len(answer.body) + 1))])
+        elif scope.method == "HEAD":
+            protocol.response_empty(answer.status, answer.headers)
+        else:
+            protocol.response_bytes(answer.status, answer.headers, answer.body)
+
+    async def _dribble(self, protocol: Any, answer: Answer) -> None:
+        # Here, for where another server is used Granian is not imported.
+        from granian._granian import RSGIProtocolClosed
+
+        parts = pieces(answer.body)
+        stream = protocol.response_stream(answer.status, [*answer.headers, ("content-length", str(len(answer.body)))])
+        for part in parts:
+            try:
+                await stream.send_bytes(part)
+            except RSGIProtocolClosed:
+                return  # the client has had enough
+            await self._hold(answer.delay / len(parts))
+
+    async def _hold(self, seconds: float) -> None:
+        """Wait `seconds`, or until the server stops."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping[asyncio.get_running_loop()].wait(), seconds)
+
+    def hurry(self) -> None:
+        """Hold nothing back any longer, for the server stops; to be called on its event loop."""
+        self._stopping[asyncio.get_running_loop()].set()
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._stopping[loop] = asyncio.Event()
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        del self._stopping[loop]
 
     def _answer(self, target: Target, request: Request) -> Answer:
         return self._pipeline.answer(target, request)

@@ -40,10 +40,14 @@ class Request:
 
 
 class Answer(NamedTuple):
+    """What a door writes. `delay` holds it back, in real seconds; `wire` is how it is spoilt on its way: "" not at all,
+    "reset" (TCP RST in its place), "hang_up" (FIN in its place), "dribble" (the body in pieces, spread over `delay`)."""
+
     status: int
     headers: list[tuple[str, str]]
     body: bytes
     delay: float = 0.0
+    wire: str = ""
 
 
 class Target(NamedTuple):

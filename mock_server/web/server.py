@@ -73,9 +73,13 @@ async def _run(door: Any, listener: socket.socket, ready: Callable[[Callable[[],
     server = _Granian(door, listener)
     loop = asyncio.get_running_loop()
 
+    def end() -> None:
+        getattr(door, "hurry", lambda: None)()
+        server.stop()  # type: ignore[no-untyped-call]  # Granian leaves it without a signature
+
     def stop() -> None:
         with contextlib.suppress(RuntimeError):  # the loop has closed: it has stopped already
-            loop.call_soon_threadsafe(server.stop)
+            loop.call_soon_threadsafe(end)
 
     loop.call_soon(ready, stop)
     await server.serve()
@@ -98,6 +102,7 @@ class LiveServer:
     def __init__(self, door: Any, host: str = "127.0.0.1", port: int = 0) -> None:
         self._listener = bind(host, port)
         self._door = door
+        self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self.url = url_of(self._listener)
         self._started = threading.Event()
         self._stop: Callable[[], None] = lambda: None

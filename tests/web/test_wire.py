@@ -1,0 +1,175 @@
+"""Answers that are spoilt on the wire, seen by a client with a bare socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from time import monotonic
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from werkzeug.serving import make_server
+from werkzeug.test import Client
+
+from mock_server.adapters.clock import pause
+from mock_server.web import connection
+from mock_server.web.doors import PIECES, RsgiDoor, WsgiDoor, pieces
+from mock_server.web.pipeline import Answer
+from mock_server.web.server import LiveServer
+
+BODY = bytes(range(65, 91)) * 40
+ANSWERS = {
+    "/fine": Answer(200, [("x-kept", "yes")], BODY),
+    "/late": Answer(200, [], BODY, 0.2),
+    "/reset": Answer(200, [], BODY, wire="reset"),
+    "/late_reset": Answer(200, [], BODY, 0.2, "reset"),
+    "/hang_up": Answer(200, [], BODY, wire="hang_up"),
+    "/dribble": Answer(201, [("x-kept", "yes")], BODY, 0.2, "dribble"),
+    "/endless": Answer(200, [], BODY, 3600.0, "dribble"),
+}
+
+
+class Canned:
+    """A pipeline whose answers are known by their path."""
+
+    def match(self, method: str, path: str) -> Any:
+        return SimpleNamespace(limit=1000, path=path) if path in ANSWERS else None
+
+    def answer(self, target: Any, request: Any) -> Answer:
+        return ANSWERS[target.path]
+
+
+def no_flask(*_: Any) -> Any:
+    raise AssertionError("Flask is not asked")
+
+
+PIPELINE: Any = Canned()
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[tuple[str, int]]:
+    with LiveServer(RsgiDoor(PIPELINE, no_flask)) as server:
+        yield server.address
+
+
+@pytest.fixture(scope="module")
+def live_v6() -> Iterator[tuple[str, int]]:
+    with LiveServer(RsgiDoor(PIPELINE, no_flask), "::1") as server:
+        yield server.address
+
+
+@pytest.fixture(scope="module")
+def wsgi() -> Iterator[tuple[str, int]]:
+    """The WSGI door behind a server that is not ours."""
+    server = make_server("127.0.0.1", 0, WsgiDoor(PIPELINE, no_flask, pause), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield "127.0.0.1", server.port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(params=["live", "live_v6", "wsgi"])
+def address(request: Any) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+def ask(address: tuple[str, int], path: str) -> socket.socket:
+    client = socket.create_connection(address, 10)
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    return client
+
+
+def everything(client: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    with client:
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def split(answer: bytes) -> tuple[bytes, bytes]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.lower(), body
+
+
+@pytest.mark.parametrize("path", ["/reset", "/late_reset"])
+def test_a_reset_is_a_true_one(address, path):
+    with ask(address, path) as client, pytest.raises(ConnectionResetError):
+        client.recv(1)
+
+
+def test_a_hang_up_is_an_end_without_a_byte(address):
+    assert everything(ask(address, "/hang_up")) == b""
+
+
+def test_a_dribbling_body_comes_whole_and_in_pieces(address):
+    started = monotonic()
+    with ask(address, "/dribble") as client:
+        got = [client.recv(65536)]
+        while piece := client.recv(65536):
+            got.append(piece)
+    assert monotonic() - started >= 0.19
+    assert len(got) > PIECES / 2
+    head, body = split(b"".join(got))
+    assert body == BODY
+    assert head.startswith(b"http/1.1 201 ")
+    assert b"x-kept: yes" in head
+    assert b"content-length: 1040" in head
+
+
+def test_a_late_answer_is_whole(address):
+    started = monotonic()
+    _, body = split(everything(ask(address, "/late")))
+    assert (body, monotonic() - started >= 0.19) == (BODY, True)
+
+
+def test_others_do_not_notice(live):
+    """A spoilt answer strikes its own connection only, though others are open beside it."""
+    with ask(live, "/endless") as beside:
+        beside.recv(1)
+        with ask(live, "/reset") as client, pytest.raises(ConnectionResetError):
+            client.recv(1)
+        assert everything(ask(live, "/hang_up")) == b""
+        beside.setblocking(False)
+        assert beside.recv(65536)
+        assert split(everything(ask(live, "/fine")))[1] == BODY
+
+
+def test_no_descriptor_is_lost(live):
+    def storm() -> int:
+        for _ in range(20):
+            with ask(live, "/reset") as client, pytest.raises(ConnectionResetError):
+                client.recv(1)
+            assert everything(ask(live, "/hang_up")) == b""
+        ask(live, "/endless").close()
+        everything(ask(live, "/fine"))
+        return len(os.listdir(connection.DESCRIPTORS))
+
+    storm()
+    before = storm()
+    assert storm() <= before + 2
+
+
+def test_without_a_connection_the_server_hears_of_it():
+    """The test client has no socket: the failure is raised in its face."""
+    client = Client(WsgiDoor(PIPELINE, no_flask, lambda _: None))
+    with pytest.raises(ConnectionResetError):
+        client.get("/reset")
+    with pytest.raises(ConnectionAbortedError):
+        client.get("/hang_up")
+    assert client.get("/dribble").data == BODY
+
+
+def test_no_connection_is_not_found():
+    assert not connection.reset("127.0.0.1:1")
+    assert not connection.hang_up("")
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECES - 1, PIECES, PIECES + 1, 1040])
+def test_pieces(size):
+    parts = pieces(bytes(size))
+    assert b"".join(parts) == bytes(size)
+    assert len(parts) == min(size, PIECES) or PIECES / 2 < len(parts) <= PIECES
