@@ -18,9 +18,9 @@ class BehaviourError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class BodyCode:
-    """A value of the envelope's `code`. `http` is the HTTP status that goes with it under the policy `code`."""
+    """A value of the envelope's `code`, as it stands on the wire. `http` is its HTTP status under the policy `code`."""
 
-    code: int
+    code: int | str
     name: str
     http: int
     meaning: str
@@ -35,7 +35,7 @@ class Refusal:
     """How a problem of the domain is said on the wire; `http` overrides the status policy."""
 
     problem: str
-    code: int
+    code: int | str
     message: str
     evidence: Level
     source: str
@@ -84,7 +84,8 @@ class MagicValue:
 class Variant:
     """A place where the sources disagree or are silent; the first choice that the evidence favours is the default.
 
-    `waives` names violations that are none under a choice, as `{choice: [{rule, got}]}` with `got` a prefix.
+    `waives` names violations that are none under a choice, as `{choice: [{rule, got, within}]}` with `got` a prefix and
+    `within`, where given, a step on the way to the place.
     """
 
     name: str
@@ -120,7 +121,7 @@ class Behaviour:
 
     prefix: str = ""
     order: tuple[str, ...] = ()
-    body_codes: Mapping[int, BodyCode] = field(default_factory=dict)
+    body_codes: Mapping[int | str, BodyCode] = field(default_factory=dict)
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     status_words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     timelines: Mapping[str, Timeline] = field(default_factory=dict)

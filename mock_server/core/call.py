@@ -39,7 +39,7 @@ class Reply:
     as it stands by those without."""
 
     data: Any = None
-    code: int = 200
+    code: int | str = 200
     message: str = "success"
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()

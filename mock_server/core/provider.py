@@ -22,7 +22,7 @@ class Dressed(NamedTuple):
 
     status: int
     body: Any
-    code: int | None
+    code: int | str | None
     headers: tuple[tuple[str, str], ...] = ()
 
 

@@ -22,7 +22,7 @@ class Failure:
     """Why a task ends badly: `code` and `message` for the result, `reason` beside it; `result: False` means that the
     vendor says nothing at all."""
 
-    code: int
+    code: int | str
     message: str
     reason: str | None = None
     result: bool = True
