@@ -1,0 +1,1 @@
+"""Does a server, emulator or live, obey its contract?"""

@@ -1,0 +1,121 @@
+"""Schemathesis over the whole crun surface, by its contract: documented examples, edge cases, valid and invalid data.
+
+The envelope's rule, that a refusal may ride on HTTP 200, is told to Schemathesis as an HTTP status by a layer between
+it and the emulator; what only the domain can refuse, and how wrong methods are refused, is data of the profile.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import FailureGroup
+
+from client_checks.conformance.envelope import Envelope
+from client_checks.conformance.profile import profile
+from client_checks.conformance.taught import teach
+from contracts import load
+from mock_server.adapters.clock import ManualTime
+from mock_server.settings import Settings
+from mock_server.web.build import build
+from tests.conftest import KEY, START
+
+CONTRACT = load("crun")
+HEADERS = {"x-api-key": KEY}
+FIXED = settings(
+    max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+class Judged:
+    """WSGI layer that answers with the status an answer amounts to, and serves the contract at /contract.json."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._envelope = Envelope(CONTRACT)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/contract.json":
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps(CONTRACT.document).encode()]
+        seen: list[Any] = []
+        content = b"".join(self._app(environ, lambda status, headers, *_: seen.extend((status, headers))))
+        status = self._envelope.judged(int(seen[0].split(" ", 1)[0]), content)
+        start_response(f"{status} Judged", seen[1])
+        return [content]
+
+
+def schema_over(http_status: str) -> Any:
+    """The contract's schema, bound to a fresh emulator with this reading of the HTTP status."""
+    variants = {"crun": {"http_status": http_status}}
+    system = build(Settings(balance=1e9, variants=variants), ManualTime(START))
+    config = SchemathesisConfig.from_dict({"seed": 1, "headers": HEADERS, "generation": {"deterministic": True}})
+    schema = schemathesis.openapi.from_wsgi("/contract.json", Judged(system.app), config=config)
+    teach(schema, CONTRACT, profile("crun"))
+    return schema
+
+
+by_code = schema_over("code")
+always_200 = schema_over("always200").include(operation_id=["create_task", "get_task_info", "get_upload_url"])
+
+
+@by_code.parametrize()
+@FIXED
+def test_each_operation(case: schemathesis.Case) -> None:
+    case.call_and_validate(headers=HEADERS)
+
+
+@always_200.parametrize()
+@FIXED
+def test_refusals_on_http_200(case: schemathesis.Case) -> None:
+    case.call_and_validate(headers=HEADERS)
+
+
+def test_links_from_operation_to_operation() -> None:
+    """Detection leads to its result, CreateTask to TaskInfo, the catalogue to a model, along the contract's links."""
+    machine = by_code.as_state_machine()
+    reached: set[str] = set()
+
+    class Journey(machine):  # type: ignore[misc, valid-type]  # the class is made at run time
+        def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, Any]:
+            return {"headers": HEADERS}
+
+        def after_call(self, response: schemathesis.Response, case: schemathesis.Case) -> None:
+            if response.status_code == 200:
+                reached.add(case.operation.label.rsplit("/", 1)[-1])
+
+    Journey.run(settings=settings(FIXED, max_examples=15, stateful_step_count=6))
+    assert {"detect-face-result", "TaskInfo"} <= reached
+
+
+def test_it_can_fail() -> None:
+    """An answer outside the contract, and valid data refused, are failures."""
+
+    def broken(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [b'{"code": 422, "message": "no"}' if "balance" in environ["PATH_INFO"] else b'{"code": 200}']
+
+    config = SchemathesisConfig.from_dict({"seed": 1})
+    schema = schemathesis.openapi.from_wsgi("/contract.json", Judged(broken), config=config)
+    teach(schema, CONTRACT, profile("crun"))
+    for path, title in (
+        ("account/balance", "Schema-valid request rejected"),
+        ("job/Models", "Response violates schema"),
+    ):
+        operation = schema[f"/api/v1/client/{path}"]["GET"]
+        found: list[str] = []
+
+        @settings(FIXED, max_examples=1)
+        @given(case=operation.as_strategy())
+        def once(case: schemathesis.Case) -> None:
+            with pytest.raises(FailureGroup) as caught:
+                case.call_and_validate()
+            found.extend(failure.title for failure in caught.value.exceptions)  # noqa: B023 - called at once
+
+        once()
+        assert title in found
