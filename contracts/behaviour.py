@@ -71,13 +71,24 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class MagicValue:
-    """A reserved URL and what it brings about: exactly one of `refuse`, `scenario` and `faces`."""
+    """A reserved URL and what it brings about: exactly one of `refuse`, `scenario`, `faces` and `fault` (the effect of a
+    fault rule)."""
 
     value: str
     about: str
     refuse: str | None = None
     scenario: str | None = None
     faces: int | None = None
+    fault: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A name for several scenarios, one task each."""
+
+    name: str
+    about: str
+    steps: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,7 @@ class Behaviour:
     status_words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     timelines: Mapping[str, Timeline] = field(default_factory=dict)
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)
+    series: Mapping[str, Series] = field(default_factory=dict)
     magic: Mapping[str, MagicValue] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)
     lifetimes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -145,6 +157,7 @@ class Behaviour:
             status_words=rows.pop("status_words", {}),
             timelines=_table(Timeline, rows.pop("timelines", ()), "name"),
             scenarios=_table(Scenario, rows.pop("scenarios", ()), "name"),
+            series=_table(Series, rows.pop("series", ()), "name"),
             magic=_table(MagicValue, rows.pop("magic", ()), "value"),
             variants=_table(Variant, rows.pop("variants", ()), "name"),
             lifetimes=_named(rows.pop("lifetimes", ())),
@@ -194,6 +207,11 @@ class Behaviour:
             known = ", ".join(stem for host, stem in self._magic_places if host == place[0])
             raise BehaviourError(f"unknown magic value {url}; https://{place[0]}/ knows: {known}")
         return row
+
+    def refusal_for(self, code: int | str) -> Refusal | None:
+        """The plainest refusal with a body code: the first one whose HTTP status follows the policy."""
+        rows = [row for row in self.refusals.values() if str(row.code) == str(code)]
+        return min(rows, key=lambda row: row.http is not None, default=None)
 
     def seconds(self, lifetime: str) -> float:
         return float(self.lifetimes[lifetime]["seconds"])

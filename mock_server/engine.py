@@ -11,7 +11,7 @@ from mock_server.core.clock import ClockMode, after_poll
 from mock_server.core.credits import to_credits
 from mock_server.core.journal import Transition
 from mock_server.core.ledger import Account, Entry, Move, NotCovered
-from mock_server.core.ports import Blobs, Box, Json, RealTime, Store
+from mock_server.core.ports import Blobs, Box, Json, Paths, RealTime, Store
 from mock_server.core.seeded import hexadecimal
 from mock_server.core.task import Task
 
@@ -36,8 +36,10 @@ class Engine:
     time: RealTime
     blobs: Blobs
     json: Json
+    paths: Paths
     contracts: Mapping[str, Contract]
     public_url: str = ""
+    seed: int = 0
 
     def now(self, box: Box) -> float:
         """The time in a sandbox."""
@@ -51,6 +53,45 @@ class Engine:
             if task is not None:
                 fired.append(self._enter(box, task, due.work, due.at))
         return fired
+
+    def advance(self, box: Box, target: float) -> list[Fired]:
+        """Move a sandbox's clock forward to `target`, stopping at every moment at which something is due.
+
+        Returns what fired, in order. The box must not be entered: work that goes out of the process is done between
+        the steps.
+        """
+        fired: list[Fired] = []
+        while True:
+            with box:
+                due = box.next_due()
+                step = target if due is None else min(due, target)
+                box.clock = box.clock.moved_to(self.time.now(), step)
+                fired += self.catch_up(box, max(step, self.now(box)) if step >= target else step)
+                due = box.next_due()
+            if step >= target and (due is None or due > target):
+                return fired
+
+    def idle_at(self, box: Box) -> float | None:
+        """When the last work that is known now falls due; None if there is none."""
+        due = box.state().due
+        return max(item.at for item in due) if due else None
+
+    def sweep(self) -> None:
+        """Drop the sandboxes whose time to live is over."""
+        real = self.time.now()
+        for sandbox_id in self.store.expired(real):
+            try:
+                box = self.store.open(sandbox_id)
+            except KeyError:
+                continue
+            end = box.sandbox.expires_at
+            if end is not None and end <= real:
+                self.drop(sandbox_id)
+
+    def drop(self, sandbox_id: str) -> bool:
+        """Forget a sandbox and its files."""
+        self.blobs.drop(f"{sandbox_id}/")
+        return self.store.drop(sandbox_id)
 
     def _enter(self, box: Box, task: Task, work: str, at: float) -> Fired:
         if work == "start":
@@ -83,6 +124,8 @@ class Engine:
         box.add_task(task)
         box.schedule(task.starts_at, "start", task.id)
         call.task = task.id
+        if call.queued:
+            box.dequeue(call.queued)
 
     def polled(self, call: Call, name: str, kind: str) -> Task | None:
         """The task that a poll asks for; a clock in mode `on_poll` moves first."""

@@ -13,11 +13,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("contracts", "mock_server", "client_checks")
-FLOOR_2 = ("mock_server.stores", "mock_server.adapters", "mock_server.engine")
+FLOOR_2 = ("mock_server.stores", "mock_server.adapters", "mock_server.engine", "mock_server.deliveries")
 FLOOR_3 = ("mock_server.providers", "mock_server.admin")
 WEB_FRAMEWORK = ("flask", "werkzeug", "granian")
 CHECKS_PACKAGES = ("schemathesis", "hypothesis", "pytest", "pytest_httpserver", "openapi_spec_validator", "rich")
-CLIENTS = ("PIL", "requests", "urllib3", "redis", "orjson")
+CLIENTS = ("PIL", "jsonpath", "requests", "urllib3", "redis", "orjson")
 IMPURE = (
     *("asyncio", "concurrent", "http.client", "http.server", "multiprocessing", "os", "random", "secrets", "select"),
     *("selectors", "shutil", "signal", "socket", "socketserver", "sqlite3", "ssl", "subprocess", "tempfile"),

@@ -19,6 +19,9 @@ class SystemTime:
     def now(self) -> float:
         return self._offset + time.monotonic()
 
+    def pause(self, seconds: float) -> None:
+        pause(seconds)
+
 
 class ManualTime:
     """Real time that stands still until it is told to move; for tests."""
@@ -28,6 +31,11 @@ class ManualTime:
 
     def now(self) -> float:
         return self._now
+
+    def pause(self, seconds: float) -> None:
+        """Moves on at once; the thread yields, so that others get their turn."""
+        self._now += seconds
+        pause(0)
 
     def advance(self, seconds: float) -> None:
         if seconds < 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ class Call:
     `params` holds path and query parameters, typed as in the contract; `body` the parsed JSON (None without one),
     `raw` its bytes; header names are in lower case. `now` is the sandbox's time, `exchange` the id under which the
     journal keeps the call, `base_url` how the client reached us (no slash at the end).
-    A handler leaves the id of the task it touched in `task`.
+    A handler leaves the id of the task it touched in `task`, and that of the queued outcome it wants in `queued`.
     """
 
     operation: str
@@ -30,7 +30,26 @@ class Call:
     variants: Mapping[str, Any]
     base_url: str
     exchange: str
+    provider: str
     task: str = ""
+    queued: str = ""
+
+
+#: Where a body says that news should go: URLs, but no media.
+CALLBACK_FIELDS = frozenset({"callback_url", "callbackUrl"})
+
+
+def texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every `(place, text)` of a body in its order, but for the callback URL, which is no medium."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if place or name not in CALLBACK_FIELDS:
+                yield from texts(item, f"{place}.{name}" if place else name)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from texts(item, f"{place}.{index}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +69,8 @@ class Problem(Exception):
     """A refusal in domain words; the provider's `wire` says it in the vendor's.
 
     `name` is a row of the contract's `refusals`; `details` goes into the answer where the row has a place for it:
-    `errors` as a list of sentences, `balance` as an amount; `headers` go onto the answer.
+    `errors` as a list of sentences, `balance` as an amount; `headers` go onto the answer. `code` and `message` stand
+    in place of the row's own.
     """
 
     def __init__(
@@ -61,6 +81,8 @@ class Problem(Exception):
         details: Mapping[str, Any] | None = None,
         headers: tuple[tuple[str, str], ...] = (),
         http: int | None = None,
+        code: int | str | None = None,
+        message: str | None = None,
     ) -> None:
         super().__init__(name, *errors)
         self.name = name
@@ -68,3 +90,5 @@ class Problem(Exception):
         self.details: Mapping[str, Any] = details or {}
         self.headers = headers
         self.http = http
+        self.code = code
+        self.message = message

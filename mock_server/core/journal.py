@@ -21,16 +21,27 @@ class Exchange:
     headers: Mapping[str, str]
     body: bytes
     status: int = 0
-    code: int | None = None
+    code: int | str | None = None
     answer_headers: tuple[tuple[str, str], ...] = ()
     answer: bytes = b""
     task: str = ""
     problem: str = ""
-    violations: tuple[Any, ...] = ()
-    drift: tuple[Any, ...] = ()
+    violations: tuple[Breach, ...] = ()
+    drift: tuple[Breach, ...] = ()
     fault: str = ""
     scenario: str = ""
     delay: float = 0.0
+    base_url: str = ""
+
+
+class Breach(NamedTuple):
+    """A broken rule of the contract: where (`body`, `query`, `path` or `response`, then names and indexes), the JSON
+    Schema keyword, what it asks for and what came."""
+
+    place: tuple[str | int, ...]
+    rule: str
+    expected: Any = None
+    got: Any = None
 
 
 class Transition(NamedTuple):
@@ -54,3 +65,7 @@ class File:
     expires_at: float
     cause: str
     size: int | None = None
+
+
+#: What the journal holds. Its kind is told by its type.
+Record = Exchange | Transition

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Protocol, Self
 
 from mock_server.core.clock import SandboxClock
 from mock_server.core.credits import Millicredits
-from mock_server.core.journal import Exchange, File, Transition
+from mock_server.core.faults import FaultRule, Turns
+from mock_server.core.journal import File, Record
 from mock_server.core.ledger import Account, Entry
+from mock_server.core.queue import Queued
 from mock_server.core.sandbox import RateLimit, Sandbox
+from mock_server.core.state import Due, State
 from mock_server.core.task import Task
+
+__all__ = ["Blobs", "Box", "Due", "Json", "Paths", "RealTime", "Store"]
 
 
 class RealTime(Protocol):
@@ -20,14 +25,8 @@ class RealTime(Protocol):
     def now(self) -> float:
         """Epoch seconds."""
 
-
-class Due(NamedTuple):
-    """A piece of work and the sandbox time at which it falls due; `number` keeps the order of equal times."""
-
-    at: float
-    number: int
-    work: str
-    subject: str
+    def pause(self, seconds: float) -> None:
+        """Hold this thread."""
 
 
 class Box(Protocol):
@@ -76,21 +75,56 @@ class Box(Protocol):
 
     def entries(self) -> Sequence[Entry]: ...
 
-    def take_rate(self, now: float, limit: RateLimit) -> float:
-        """Count a call against `limit`: 0.0 if it is let through, else the seconds until one would be."""
+    def take_rate(self, name: str, now: float, limit: RateLimit) -> float:
+        """Count a call against the limit of this name: 0.0 if it is let through, else the seconds until one would be."""
 
-    def record(self, record: Exchange | Transition) -> None:
+    def record(self, record: Record) -> None:
         """Into the journal, which drops its oldest record when full."""
 
-    def records(self) -> Sequence[Exchange | Transition]:
+    def records(self) -> Sequence[Record]:
         """Oldest first."""
 
     def dropped(self) -> int:
         """How many records the journal has lost."""
 
+    def faults(self) -> Sequence[FaultRule]:
+        """In the order in which they are tried."""
+
+    def put_fault(self, rule: FaultRule) -> None: ...
+
+    def drop_fault(self, rule_id: str) -> bool: ...
+
+    def turns(self, rule_id: str) -> Turns:
+        """How often a fault rule matched and struck."""
+
+    def set_turns(self, rule_id: str, turns: Turns) -> None: ...
+
+    def queue(self) -> Sequence[Queued]:
+        """Outcomes waiting for tasks, in their order."""
+
+    def enqueue(self, item: Queued) -> None: ...
+
+    def dequeue(self, item_id: str) -> bool: ...
+
     def put_file(self, file: File) -> None: ...
 
     def file(self, name: str) -> File | None: ...
+
+    def state(self) -> State:
+        """A copy of all that is held."""
+
+    def load(self, state: State) -> None:
+        """Hold `state` instead of all that was held."""
+
+
+class Paths(Protocol):
+    """JSONPath and JSON Pointer."""
+
+    def find(self, path: str, document: Any) -> Sequence[Any]:
+        """The values at a path of either kind; empty where there is nothing."""
+
+    def check(self, path: str) -> None:
+        """ValueError with a sentence fit for a client if `path` is neither."""
 
 
 class Json(Protocol):
@@ -129,6 +163,12 @@ class Store(Protocol):
     def ids(self) -> Sequence[str]: ...
 
     def drop(self, sandbox_id: str) -> bool: ...
+
+    def expire(self, sandbox_id: str, at: float) -> None:
+        """Note that a sandbox ends at a real time."""
+
+    def expired(self, real: float) -> Sequence[str]:
+        """The sandboxes whose noted end has come by `real`; each is named once."""
 
     def publish(self, token: str, sandbox_id: str) -> None:
         """Let a public link's `token` lead to a sandbox; the last one to publish it has it."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from mock_server.core.credits import Millicredits
@@ -26,6 +28,22 @@ class RateLimit:
     calls: int
     seconds: float
     retry_after: str = "none"
+
+
+def retry_after(form: str, seconds: float, now: float) -> tuple[tuple[str, str], ...]:
+    """The header `Retry-After` (RFC 9110 10.2.3) in a form: `seconds` rounded up, `date` on the sandbox's clock."""
+    whole = math.ceil(seconds)
+    if form == "seconds":
+        return (("retry-after", str(whole)),)
+    return (("retry-after", http_date(math.ceil(now) + whole)),) if form == "date" else ()
+
+
+def http_date(at: float) -> str:
+    """`at` as RFC 9110 5.6.7 writes it, whatever the locale."""
+    moment = datetime.fromtimestamp(at, UTC)
+    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
+    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    return f"{day}, {moment.day:02} {months[moment.month - 1]} {moment:%Y %H:%M:%S} GMT"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from threading import Lock, RLock
 from types import TracebackType
 
 from mock_server.core import ledger
 from mock_server.core.clock import SandboxClock
 from mock_server.core.credits import Millicredits
-from mock_server.core.journal import Exchange, File, Transition
+from mock_server.core.faults import FaultRule, Turns
+from mock_server.core.journal import File, Record
 from mock_server.core.ledger import Account, Entry
-from mock_server.core.ports import Due
+from mock_server.core.queue import Queued
 from mock_server.core.sandbox import RateLimit, Sandbox
+from mock_server.core.state import Due, State
 from mock_server.core.task import Task
 
 
@@ -23,17 +25,45 @@ class MemoryBox:
         self.sandbox = sandbox
         self.clock = clock
         self._lock = RLock()
-        self._numbers: dict[str, int] = {}
-        self._tasks: dict[str, Task] = {}
-        self._aliases: dict[str, str] = {}
-        self._due: list[Due] = []
-        self._scheduled = 0
+        self._journal_size = journal_size
+        self.tokens: set[str] = set()
+        self.load(State())
+
+    def load(self, state: State) -> None:
+        self._numbers = dict(state.numbers)
+        self._tasks = dict(state.tasks)
+        self._aliases = dict(state.aliases)
+        self._due = list(state.due)
+        heapify(self._due)
+        self._scheduled = state.scheduled
+        self._entries = list(state.entries)
         self._balances: dict[Account, Millicredits] = {}
-        self._entries: list[Entry] = []
-        self._calls: deque[float] = deque()
-        self._journal: deque[Exchange | Transition] = deque(maxlen=journal_size)
-        self._recorded = 0
-        self._files: dict[str, File] = {}
+        for entry in self._entries:
+            ledger.apply(self._balances, entry)
+        self._rates = {name: deque(calls) for name, calls in state.rates.items()}
+        self._journal: deque[Record] = deque(state.journal, maxlen=self._journal_size)
+        self._recorded = state.recorded
+        self._files = dict(state.files)
+        self._faults = dict(state.faults)
+        self._turns = dict(state.turns)
+        self._queue = {item.id: item for item in state.queue}
+
+    def state(self) -> State:
+        return State(
+            numbers=dict(self._numbers),
+            tasks=dict(self._tasks),
+            aliases=dict(self._aliases),
+            due=sorted(self._due),
+            scheduled=self._scheduled,
+            entries=list(self._entries),
+            rates={name: list(calls) for name, calls in self._rates.items()},
+            journal=list(self._journal),
+            recorded=self._recorded,
+            files=dict(self._files),
+            faults=dict(self._faults),
+            turns=dict(self._turns),
+            queue=list(self._queue.values()),
+        )
 
     def __enter__(self) -> MemoryBox:
         self._lock.acquire()
@@ -84,8 +114,8 @@ class MemoryBox:
     def entries(self) -> Sequence[Entry]:
         return tuple(self._entries)
 
-    def take_rate(self, now: float, limit: RateLimit) -> float:
-        calls = self._calls
+    def take_rate(self, name: str, now: float, limit: RateLimit) -> float:
+        calls = self._rates.setdefault(name, deque())
         while calls and calls[0] <= now - limit.seconds:
             calls.popleft()
         if len(calls) >= limit.calls:
@@ -93,15 +123,41 @@ class MemoryBox:
         calls.append(now)
         return 0.0
 
-    def record(self, record: Exchange | Transition) -> None:
+    def record(self, record: Record) -> None:
         self._recorded += 1
         self._journal.append(record)
 
-    def records(self) -> Sequence[Exchange | Transition]:
+    def records(self) -> Sequence[Record]:
         return tuple(self._journal)
 
     def dropped(self) -> int:
         return self._recorded - len(self._journal)
+
+    def faults(self) -> Sequence[FaultRule]:
+        return tuple(self._faults.values()) if self._faults else ()
+
+    def put_fault(self, rule: FaultRule) -> None:
+        self._faults[rule.id] = rule
+
+    def drop_fault(self, rule_id: str) -> bool:
+        self._turns.pop(rule_id, None)
+        self._rates.pop(f"fault {rule_id}", None)
+        return self._faults.pop(rule_id, None) is not None
+
+    def turns(self, rule_id: str) -> Turns:
+        return self._turns.get(rule_id, Turns())
+
+    def set_turns(self, rule_id: str, turns: Turns) -> None:
+        self._turns[rule_id] = turns
+
+    def queue(self) -> Sequence[Queued]:
+        return tuple(self._queue.values()) if self._queue else ()
+
+    def enqueue(self, item: Queued) -> None:
+        self._queue[item.id] = item
+
+    def dequeue(self, item_id: str) -> bool:
+        return self._queue.pop(item_id, None) is not None
 
     def put_file(self, file: File) -> None:
         self._files[file.name] = file
@@ -119,6 +175,7 @@ class MemoryStore:
         self._boxes: dict[str, MemoryBox] = {}
         self._credentials: dict[tuple[str, str], tuple[str, str, bool]] = {}
         self._tokens: dict[str, str] = {}
+        self._ends: list[tuple[float, str]] = []
 
     def add(self, sandbox: Sandbox, clock: SandboxClock) -> None:
         keys = {(c.provider, c.key): (sandbox.id, c.secret, c.disabled) for c in sandbox.credentials}
@@ -145,11 +202,27 @@ class MemoryStore:
                 return False
             for credential in box.sandbox.credentials:
                 self._credentials.pop((credential.provider, credential.key), None)
-            self._tokens = {token: owner for token, owner in self._tokens.items() if owner != sandbox_id}
+            for token in box.tokens:
+                if self._tokens.get(token) == sandbox_id:
+                    del self._tokens[token]
         return True
+
+    def expire(self, sandbox_id: str, at: float) -> None:
+        with self._lock:
+            heappush(self._ends, (at, sandbox_id))
+
+    def expired(self, real: float) -> Sequence[str]:
+        if not self._ends or self._ends[0][0] > real:
+            return ()
+        with self._lock:
+            found = []
+            while self._ends and self._ends[0][0] <= real:
+                found.append(heappop(self._ends)[1])
+        return found
 
     def publish(self, token: str, sandbox_id: str) -> None:
         self._tokens[token] = sandbox_id
+        self._boxes[sandbox_id].tokens.add(token)
 
     def owner(self, token: str) -> str | None:
         return self._tokens.get(token)

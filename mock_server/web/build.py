@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from contracts import Contract, load
-from mock_server.adapters import jsontext
+from mock_server.adapters import jsontext, paths
 from mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
 from mock_server.adapters.clock import SystemTime, pause
 from mock_server.core.clock import ClockMode, SandboxClock
@@ -63,7 +63,9 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
     contracts = {name: load(name) for name in PROVIDERS}
     store = MemoryStore(settings.journal_size)
     blobs = MemoryBlobs() if settings.data_dir is None else FolderBlobs(settings.data_dir / "uploads")
-    engine = Engine(store, time or SystemTime(), blobs, jsontext, contracts, settings.public_url.rstrip("/"))
+    engine = Engine(
+        store, time or SystemTime(), blobs, jsontext, paths, contracts, settings.public_url.rstrip("/"), settings.seed
+    )
     surfaces = [Surface(contract, PROVIDERS[name](contract), engine) for name, contract in contracts.items()]
     _stand_up(engine, settings)
     return System(settings, engine, Pipeline(engine, surfaces, DEFAULT_SANDBOX, on_drift or log_drift))

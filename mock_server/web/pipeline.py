@@ -15,14 +15,20 @@ from urllib.parse import parse_qsl
 from contracts import Contract, Operation, Violation
 from mock_server.adapters import jsontext
 from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.journal import Exchange
+from mock_server.core.faults import Moment
+from mock_server.core.journal import Breach, Exchange
 from mock_server.core.ports import Box
 from mock_server.core.provider import Dressed, Identity, Provider
+from mock_server.core.sandbox import retry_after
 from mock_server.engine import Engine
+from mock_server.web.faults import DRIBBLE_SECONDS, Spoilt, Strike, spoil_bytes, spoil_dressed, strike
 
 log = logging.getLogger("swapmock")
 
 JSON_HEADER = ("content-type", "application/json")
+
+#: Of a longer body the journal keeps the first bytes only.
+KEPT_BYTES = 65_536
 
 
 @dataclass(slots=True)
@@ -72,6 +78,7 @@ class Walk:
     call: Call
     identity: Identity
     exchange: Exchange
+    struck: Strike | None = None
 
 
 class Surface:
@@ -126,30 +133,61 @@ class Pipeline:
     def answer(self, target: Target, request: Request) -> Answer:
         surface, operation, params = target
         provider, engine = surface.provider, self.engine
-        is_public = operation is None or operation.is_public
+        engine.sweep()
+        is_public = operation is not None and operation.is_public
         identity = provider.identify(is_public, request.headers, params, engine.store)
         with self._open(identity.sandbox) as box:
             now = engine.now(box)
             engine.catch_up(box, now)
             exchange = _exchange(box, now, provider.name, operation, request)
             # What is public is no part of the vendor's API (the store behind uploads): it speaks plain HTTP.
-            variants = surface.contract.behaviour.defaults if (
-                is_public and operation) else box.sandbox.variants[provider.name]  # fmt: skip
+            variants = surface.contract.behaviour.defaults if is_public else box.sandbox.variants[provider.name]
+            base_url = engine.public_url or request.base_url
             call = Call(
-                exchange.operation, params, None, request.body, request.headers, box, now, variants,
-                engine.public_url or request.base_url, exchange.id,
-            )  # fmt: skip
-            dressed = self._walk(surface, operation, Walk(request, operation, call, identity, exchange)) if (
-                operation is not None) else provider.refuse(Problem("endpoint_not_found"), variants)  # fmt: skip
-            answer = _rendered(dressed)
-            if operation is not None:
-                exchange.drift = operation.check_answer(dressed.status, dressed.body)
-            exchange.status, exchange.code, exchange.answer = answer.status, dressed.code, answer.body
+                operation=exchange.operation,
+                params=params,
+                body=None,
+                raw=request.body,
+                headers=request.headers,
+                box=box,
+                now=now,
+                variants=variants,
+                base_url=base_url,
+                exchange=exchange.id,
+                provider=provider.name,
+            )
+            exchange.base_url = base_url
+            if operation is None:
+                exchange.problem = "endpoint_not_found"
+                answer = _rendered(provider.refuse(Problem("endpoint_not_found"), variants))
+            else:
+                walk = Walk(request, operation, call, identity, exchange)
+                answer = self._finished(surface, walk, self._walk(surface, operation, walk))
+            exchange.answer, exchange.delay = answer.body[:KEPT_BYTES], answer.delay
+            exchange.status = 0 if answer.wire in ("reset", "hang_up") else answer.status
             exchange.answer_headers, exchange.task = tuple(answer.headers), call.task
             box.record(exchange)
         if exchange.drift:
             self._on_drift(exchange)
         return answer
+
+    def _finished(self, surface: Surface, walk: Walk, dressed: Dressed) -> Answer:
+        """The answer as bytes: held to the contract if it is ours, spoilt if a fault struck."""
+        exchange, struck = walk.exchange, walk.struck
+        if struck is not None and struck.refusal is not None and struck.moment is not Moment.BEFORE:
+            dressed = surface.provider.refuse(struck.refusal, walk.call.variants)
+        exchange.code = dressed.code
+        if walk.call.box.sandbox.evidence_header:
+            dressed = _with_evidence(surface, walk, dressed)
+        if struck is None:
+            broken = walk.operation.check_answer(dressed.status, dressed.body)
+            if broken:
+                exchange.drift = _breaches(broken)
+            return _rendered(dressed)
+        answer = _rendered(spoil_dressed(struck, dressed))
+        wire = struck.effect.connection or ""
+        delay = struck.delay or (DRIBBLE_SECONDS if wire == "dribble" else 0.0)
+        return Answer(answer.status, answer.headers, spoil_bytes(struck.effect, answer.body), delay, wire)
 
     def _open(self, sandbox: str) -> Box:
         try:
@@ -168,6 +206,8 @@ class Pipeline:
         except Problem as problem:
             walk.exchange.problem = problem.name
             return provider.refuse(problem, variants)
+        except Spoilt:
+            return provider.refuse(Problem("server_error"), variants)
         except Exception:
             log.exception("exchange %s: %s failed", walk.exchange.id, operation.id)
             walk.exchange.problem = "server_error"
@@ -183,8 +223,24 @@ def _exchange(box: Box, now: float, provider: str, operation: Operation | None, 
         method=request.method,
         target=f"{request.path}?{request.query}" if request.query else request.path,
         headers=request.headers,
-        body=request.body,
+        body=request.body[:KEPT_BYTES],
     )
+
+
+def _breaches(violations: tuple[Violation, ...]) -> tuple[Breach, ...]:
+    return tuple(Breach(v.place, v.rule, v.expected, v.got) for v in violations)
+
+
+def _with_evidence(surface: Surface, walk: Walk, dressed: Dressed) -> Dressed:
+    """The answer with a header that says how far its behaviour can be trusted, and under which id it is journalled."""
+    refusal = surface.contract.behaviour.refusals.get(walk.exchange.problem)
+    if refusal is not None:
+        trust = {"level": refusal.evidence, "source": refusal.source}
+    else:
+        trust = dict(walk.operation.evidence)
+    text = "".join(c for c in f'{trust["level"]}; source="{trust["source"]}"' if " " <= c <= "~")
+    own = (("x-swapmock-evidence", text), ("x-swapmock-request", walk.exchange.id))
+    return Dressed(dressed.status, dressed.body, dressed.code, (*dressed.headers, *own))
 
 
 def _rendered(dressed: Dressed) -> Answer:
@@ -202,16 +258,24 @@ def _authenticate(surface: Surface, walk: Walk) -> None:
 
 
 def _fault(surface: Surface, walk: Walk) -> None:
-    return None
+    struck = strike(walk.call, surface.engine, walk.request.query)
+    if struck is None:
+        return
+    walk.struck, walk.exchange.fault = struck, struck.name
+    if struck.moment is Moment.BEFORE:
+        if struck.refusal is not None:
+            raise struck.refusal
+        if struck.effect.connection in ("reset", "hang_up"):
+            raise Spoilt
 
 
 def _rate(surface: Surface, walk: Walk) -> None:
     limit = walk.call.box.sandbox.rate_limit
     if limit is None:
         return
-    wait = walk.call.box.take_rate(walk.call.now, limit)
+    wait = walk.call.box.take_rate("calls", walk.call.now, limit)
     if wait > 0.0:
-        raise Problem("rate_limited")
+        raise Problem("rate_limited", headers=retry_after(limit.retry_after, wait, walk.call.now))
 
 
 def _parse(surface: Surface, walk: Walk) -> None:
@@ -255,7 +319,7 @@ def _validate(surface: Surface, walk: Walk) -> None:
 
 
 def _object(surface: Surface, walk: Walk, violations: tuple[Violation, ...]) -> None:
-    walk.exchange.violations = violations
+    walk.exchange.violations = _breaches(violations)
     problem = surface.provider.object_to(walk.operation, walk.call.body, violations, walk.call.variants)
     if problem is not None:
         raise problem

@@ -67,9 +67,17 @@ def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def input_schema(contract: Contract, model: str) -> Any:
-    """The JSON Schema of a model's `input`, with nothing in it that points elsewhere or is ours alone."""
-    branch = contract.operations["create_task"].branch_schema(model)
-    return _plain(contract, branch["properties"]["input"])
+    """The JSON Schema of a model's `input`, with nothing in it that points elsewhere or is ours alone.
+
+    Of the schema that many models share, a model shows the fields that it has, and which of them it needs.
+    """
+    node = contract.operations["create_task"].branch_schema(model)["properties"]["input"]
+    found = _plain(contract, node)
+    if not node.get("$ref", "").endswith("/GenericInput"):
+        return found
+    row = _rows(contract)[model]
+    fields = {name: found["properties"].get(name, {}) for name in row["fields"]}
+    return {**found, "properties": fields, "required": row["required"]}
 
 
 def _plain(contract: Contract, node: Any) -> Any:

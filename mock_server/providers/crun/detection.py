@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mock_server.core.call import Call, Problem, Reply
 from mock_server.core.seeded import alphanumeric, lower_alphanumeric
 from mock_server.core.task import Phase, Task
-from mock_server.providers.crun.outcome import course, faces_in, scenario_for
+from mock_server.providers.outcome import course, faces_in, scenario_for
 
 if TYPE_CHECKING:
     from mock_server.engine import Engine
@@ -27,7 +27,7 @@ def detect_face_video(call: Call, engine: Engine) -> Reply:
 
 def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
     behaviour = engine.contracts["crun"].behaviour
-    scenario = scenario_for(call, engine)
+    scenario = scenario_for(call, engine, KIND)
     faces = faces_in(url, behaviour)
     starts_at, ends_at, failure = course(call.now, behaviour.timelines[f"detection_{media}"], scenario)
     box, seed = call.box, call.box.sandbox.seed

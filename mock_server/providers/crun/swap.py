@@ -11,8 +11,8 @@ from mock_server.core.faces import FaceRef
 from mock_server.core.task import Phase, Task
 from mock_server.providers.crun.detection import KIND as DETECTION
 from mock_server.providers.crun.detection import expires_at
-from mock_server.providers.crun.outcome import faces_in
 from mock_server.providers.crun.wire import invalid_input
+from mock_server.providers.outcome import faces_in
 
 if TYPE_CHECKING:
     from mock_server.engine import Engine

@@ -11,8 +11,8 @@ from mock_server.core.faces import FaceRef, extension
 from mock_server.core.seeded import text, uuid4
 from mock_server.core.task import Phase, Task
 from mock_server.providers.crun.catalogue import model_row, price
-from mock_server.providers.crun.outcome import course, scenario_for
 from mock_server.providers.crun.swap import SWAPS, Swap
+from mock_server.providers.outcome import course, scenario_for
 
 if TYPE_CHECKING:
     from mock_server.engine import Engine
@@ -23,12 +23,15 @@ KIND = "task"
 DEFAULT_EXTENSION = {"image": ".png", "video": ".mp4", "audio": ".wav"}
 KEPT_EXTENSIONS = {"image": (".png", ".jpg", ".jpeg", ".webp"), "video": (".mp4", ".gif"), "audio": ()}
 
+#: The most pictures that one task makes (spec: seedream-4-5), whatever a model without a schema is asked for.
+MOST_OUTPUTS = 15
+
 
 def create_task(call: Call, engine: Engine) -> Reply:
     body = call.body
     model = body["model"]
     row = model_row(engine, model)
-    scenario = scenario_for(call, engine)
+    scenario = scenario_for(call, engine, KIND, model)
     swap = _swap(call, engine, model)
     behaviour = engine.contracts["crun"].behaviour
     if swap.fails is not None and scenario.fails is None and scenario.ends:
@@ -51,7 +54,11 @@ def create_task(call: Call, engine: Engine) -> Reply:
         scenario=scenario.name,
         callback_url=body.get("callback_url") or None,
         cause=call.exchange,
-        facts={"faces": swap.faces, "extension": _result_extension(row["modality"], body["input"])},
+        facts={
+            "faces": [list(face) for face in swap.faces],
+            "extension": _result_extension(row["modality"], body["input"]),
+            "more": _further_files(row["modality"], body["input"], swap.faces),
+        },
     )
     engine.submit(call, task)
     return Reply({"task_id": task.id})
@@ -80,6 +87,16 @@ def _result_extension(modality: str, given: Mapping[str, Any]) -> str:
     source = next((given[name] for name in ("image_url", "video_url") if isinstance(given.get(name), str)), "")
     wanted = extension(source)
     return wanted if wanted in KEPT_EXTENSIONS[modality] else DEFAULT_EXTENSION[modality]
+
+
+def _further_files(modality: str, given: Mapping[str, Any], faces: tuple[FaceRef, ...]) -> list[list[Any]]:
+    """Extension and faces of each file after the first: further pictures, or the last frame of a film."""
+    wanted = given.get("num_outputs", 1)
+    if modality == "image" and isinstance(wanted, int) and faces:
+        return [[".png", [[faces[0].source, index]]] for index in range(1, min(wanted, MOST_OUTPUTS))]
+    if modality == "video" and given.get("return_last_frame") is True:
+        return [[".png", [list(face) for face in faces]]]
+    return []
 
 
 def get_task_info(call: Call, engine: Engine) -> Reply:
@@ -120,8 +137,9 @@ def task_info(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
 def _result(call: Call, engine: Engine, task: Task, phase: Phase) -> dict[str, Any] | None:
     if phase is Phase.SUCCEEDED:
         token = engine.publish(call.box, task)
-        link = f"{call.base_url}/media/{token}/0{task.facts['extension']}"
-        return {"code": 200, "message": "success", "media_urls": [link]}
+        extensions = (task.facts["extension"], *(extension for extension, _ in task.facts["more"]))
+        links = [f"{call.base_url}/media/{token}/{index}{extension}" for index, extension in enumerate(extensions)]
+        return {"code": 200, "message": "success", "media_urls": links}
     if phase is Phase.FAILED and task.failure is not None and task.failure.result:
         return {"code": task.failure.code, "message": task.failure.message}
     return None

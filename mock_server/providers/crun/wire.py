@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from mock_server.core.call import Problem, Reply
@@ -59,26 +60,28 @@ class Wire:
 
     def refuse(self, problem: Problem, variants: Mapping[str, Any]) -> Dressed:
         row = self._behaviour.refusals[problem.name]
-        code = row.code
+        code = row.code if problem.code is None else problem.code
         if problem.name == "key_disabled" and variants["disabled_key"] != code:
             return self.refuse(Problem("key_unknown", headers=problem.headers), variants)
-        body: dict[str, Any] = {"code": code, "message": row.message}
+        body: dict[str, Any] = {"code": code, "message": problem.message or row.message}
         if row.errors:
             body["errors"] = list(problem.errors)
         if row.data == "null":
             body["data"] = None
         elif row.data is not None:
-            body["data"] = {row.data: problem.details.get(row.data, 0)}
+            amount = problem.details.get(row.data, 0)
+            body["data"] = {row.data: ceil(amount) if variants["credits_number"] == "integer" else amount}
         status = row.http or problem.http or self._status(code, variants)
         if problem.name == "task_not_found" and row.http is None and variants["task_not_found_http"] == 200:
             status = 200
         return Dressed(status, body, code, problem.headers)
 
-    def _status(self, code: int, variants: Mapping[str, Any]) -> int:
+    def _status(self, code: int | str, variants: Mapping[str, Any]) -> int:
         policy = variants["http_status"]
         if policy == "always200":
             return 200
-        usual = self._behaviour.body_codes[code].http
+        known = self._behaviour.body_codes.get(code)
+        usual = 200 if known is None else known.http
         return usual if policy == "code" else int(policy.get(code, usual))
 
     def object_to(
@@ -97,7 +100,8 @@ class Wire:
     def _is_waived(self, violation: Violation, variants: Mapping[str, Any]) -> bool:
         for name, variant in self._behaviour.variants.items():
             for waiver in variant.waives.get(str(variants[name]), ()):
-                if violation.rule == waiver["rule"] and str(violation.got).startswith(waiver["got"]):
+                fits = violation.rule == waiver["rule"] and str(violation.got).startswith(waiver["got"])
+                if fits and ("within" not in waiver or waiver["within"] in violation.place):
                     return True
         return False
 

@@ -1,14 +1,15 @@
-"""What is to become of a submission: read off magic values, the sandbox's scenario, and the media themselves."""
+"""What is to become of a submission: read off magic values, queued outcomes, the sandbox's scenario, and the media."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Call, Problem
+from mock_server.core.call import Call, Problem, texts
 from mock_server.core.course import Course, plan
 from mock_server.core.credits import to_credits
 from mock_server.core.faces import count_in
+from mock_server.core.queue import Queued, first_fit
 from mock_server.core.task import Failure
 
 if TYPE_CHECKING:
@@ -17,29 +18,30 @@ if TYPE_CHECKING:
     from mock_server.engine import Engine
 
 
-def texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Every `(place, text)` of a body in its order, but for the callback URL, which is no medium."""
-    if isinstance(value, str):
-        yield place, value
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if place or name != "callback_url":
-                yield from texts(item, f"{place}.{name}" if place else name)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from texts(item, f"{place}.{index}")
-
-
-def scenario_for(call: Call, engine: Engine) -> Scenario:
-    """The scenario that the body's magic values or the sandbox ask for; raises the Problem that a magic value names."""
-    behaviour: Behaviour = engine.contracts["crun"].behaviour
-    asked = None
+def scenario_for(call: Call, engine: Engine, kind: str = "", model: str = "", *, needs_faces: bool = True) -> Scenario:
+    """The scenario that the body's magic values, a queued outcome or the sandbox ask for, in this order; raises the
+    Problem that a magic value names. A picture without a face is a failure only where the job `needs_faces`."""
+    behaviour: Behaviour = engine.contracts[call.provider].behaviour
     if b".invalid" in call.raw:
-        asked = _magic_scenario(call, engine, behaviour)
-    return behaviour.scenarios[asked or call.box.sandbox.scenario or "fine"]
+        asked = _magic_scenario(call, engine, behaviour, needs_faces)
+        if asked is not None:
+            return behaviour.scenarios[asked]
+    queued = first_fit(call.box.queue(), call.provider, kind, call.operation, model)
+    if queued is not None:
+        call.queued = queued.id
+        return _in_other_words(behaviour.scenarios[queued.scenario], queued)
+    return behaviour.scenarios[call.box.sandbox.scenario or "fine"]
 
 
-def _magic_scenario(call: Call, engine: Engine, behaviour: Behaviour) -> str | None:
+def _in_other_words(scenario: Scenario, queued: Queued) -> Scenario:
+    """The scenario, failing with the code and message that the queued outcome names."""
+    if scenario.fails is None:
+        return scenario
+    named = {name: value for name in ("code", "message") if (value := getattr(queued, name)) is not None}
+    return replace(scenario, fails={**scenario.fails, **named})
+
+
+def _magic_scenario(call: Call, engine: Engine, behaviour: Behaviour, needs_faces: bool) -> str | None:
     for place, text in texts(call.body):
         row = magic(behaviour, place, text)
         if row is None:
@@ -50,7 +52,7 @@ def _magic_scenario(call: Call, engine: Engine, behaviour: Behaviour) -> str | N
             raise Problem(row.refuse, errors=errors, details={"balance": available})
         if row.scenario is not None:
             return str(row.scenario)
-        if row.faces == 0 and call.variants["no_face"] == "failed":
+        if row.faces == 0 and needs_faces and call.variants["no_face"] == "failed":
             return "no_face"
     return None
 

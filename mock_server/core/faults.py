@@ -1,0 +1,204 @@
+"""Faults: rules that spoil an answer or a connection on purpose, the same way every time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from mock_server.core.sandbox import RateLimit
+from mock_server.core.seeded import fraction
+
+
+class Moment(StrEnum):
+    """When a fault strikes: instead of the handler; after it, so that its work is done and its answer lost; or on the
+    way out, in bytes and connection."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    WIRE = "wire"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a fault does. `code` refuses with a body code, `refuse` with a refusal by name, `message` in other words;
+    `status` changes the HTTP status alone. `delay` holds the answer back: real seconds, drawn evenly from a range.
+    `rate_limit` refuses only above its window. `retry_after`: `(seconds, form)`.
+
+    `body`: malformed, truncated, empty. `code_type`: what the envelope's code is turned into (string, number, null,
+    object, list, boolean). `extra_fields` are added to the answer. `connection`: reset, hang_up, dribble.
+    """
+
+    code: int | str | None = None
+    refuse: str | None = None
+    message: str | None = None
+    status: int | None = None
+    delay: tuple[float, float] = (0.0, 0.0)
+    rate_limit: RateLimit | None = None
+    retry_after: tuple[float, str] | None = None
+    body: str | None = None
+    code_type: str | None = None
+    extra_fields: Mapping[str, Any] | None = None
+    connection: str | None = None
+
+    @property
+    def refuses(self) -> bool:
+        return self.code is not None or self.refuse is not None or self.rate_limit is not None
+
+    @property
+    def is_of_the_wire(self) -> bool:
+        return self.connection is not None or self.body is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which calls a fault is for; what is left out matches all. `body` and `headers` take a JSONPath (`$...`) or a
+    JSON Pointer (`/...`), or a plain name, to what must be found there; `nth` counts matching calls from 1;
+    `probability` is seeded."""
+
+    provider: str | None = None
+    operation: str | None = None
+    model: str | None = None
+    body: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    nth: int | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRule:
+    """`times` bounds how often it strikes (None: for ever)."""
+
+    id: str
+    effect: Effect
+    match: Match = field(default_factory=Match)
+    moment: Moment = Moment.BEFORE
+    times: int | None = None
+
+
+class Turns(NamedTuple):
+    """How many calls matched a rule, and on how many it struck."""
+
+    matched: int = 0
+    struck: int = 0
+
+
+class Subject(Protocol):
+    """A call as rules look at it. `body` is parsed leniently and only when a rule asks (None if it is no JSON)."""
+
+    @property
+    def provider(self) -> str: ...
+    @property
+    def operation(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    def body(self) -> Any: ...
+
+
+#: `(path, document)` -> the values found there.
+Find = Callable[[str, Any], Sequence[Any]]
+
+
+def matches(match: Match, subject: Subject, find: Find) -> bool:
+    """Whether a call is of the kind that `match` describes, its count and chance aside."""
+    if match.provider is not None and match.provider != subject.provider:
+        return False
+    if match.operation is not None and match.operation != subject.operation:
+        return False
+    if match.model is not None and _model(subject.body()) != match.model:
+        return False
+    return (
+        all(_any_fits(wanted, find(_path(name), dict(subject.headers))) for name, wanted in match.headers.items())
+        and all(_any_fits(wanted, find(_path(name), dict(subject.params))) for name, wanted in match.params.items())
+        and all(_any_fits(wanted, find(_path(path), subject.body())) for path, wanted in match.body.items())
+    )
+
+
+def _model(body: Any) -> Any:
+    return body.get("model") if isinstance(body, dict) else None
+
+
+def _path(name: str) -> str:
+    """A plain name as a pointer to that top-level member; header names are in lower case."""
+    if name[:1] in ("$", "/"):
+        return name
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def _any_fits(wanted: Any, found: Sequence[Any]) -> bool:
+    if isinstance(wanted, Mapping) and len(wanted) == 1:
+        ((how, what),) = wanted.items()
+        if how == "exists":
+            return bool(found) is bool(what)
+        if how == "contains":
+            return any(str(what) in str(value) for value in found)
+        if how == "matches":
+            return any(re.search(str(what), str(value)) for value in found)
+    return any((value == wanted and type(value) is type(wanted)) or str(value) == wanted for value in found)
+
+
+def takes_turn(rule: FaultRule, turns: Turns, seed: int) -> bool:
+    """Whether a rule strikes on its next matching call, `turns` being those before it."""
+    if rule.times is not None and turns.struck >= rule.times:
+        return False
+    number = turns.matched + 1
+    if rule.match.nth is not None and number != rule.match.nth:
+        return False
+    return rule.match.probability is None or fraction(seed, rule.id, number) < rule.match.probability
+
+
+def drawn_delay(effect: Effect, *chance: object) -> float:
+    """Seconds to hold the answer back."""
+    low, high = effect.delay
+    return low if high <= low else low + (high - low) * fraction("delay", *chance)
+
+
+#: What the envelope's code becomes under `code_type`.
+CODE_TYPES: Mapping[str, Callable[[Any], Any]] = {
+    "string": str,
+    "number": lambda code: int(code) if str(code).lstrip("-").isdigit() else 0,
+    "null": lambda _: None,
+    "object": lambda code: {"code": code},
+    "list": lambda code: [code],
+    "boolean": lambda code: str(code) == "200",
+}
+
+
+def read_effect(raw: Mapping[str, Any]) -> Effect:
+    """The effect that JSON names, its short spellings written out: a number for a fixed `delay` or for `retry_after` in
+    seconds, `maintenance: true`, `extra_fields: true`."""
+    delay = raw.get("delay", 0.0)
+    low, high = delay if isinstance(delay, list | tuple) else (delay, delay)
+    window = raw.get("rate_limit")
+    extra = raw.get("extra_fields")
+    return Effect(
+        code=raw.get("code"),
+        refuse="maintenance" if raw.get("maintenance") else raw.get("refuse"),
+        message=raw.get("message"),
+        status=raw.get("status"),
+        delay=(float(low), float(high)),
+        rate_limit=None if window is None else RateLimit(**window),
+        retry_after=_read_retry_after(raw.get("retry_after")),
+        body=raw.get("body"),
+        code_type=raw.get("code_type"),
+        extra_fields={"unexpected": True} if extra is True else extra,
+        connection=raw.get("connection"),
+    )
+
+
+def _read_retry_after(raw: Any) -> tuple[float, str] | None:
+    if raw is None:
+        return None
+    if isinstance(raw, Mapping):
+        return float(raw["seconds"]), str(raw.get("form", "seconds"))
+    return float(raw), "seconds"
+
+
+def usual_moment(effect: Effect) -> Moment:
+    """When an effect strikes unless it is said: refusals before the handler, the rest on the way out."""
+    return Moment.BEFORE if effect.refuses else Moment.WIRE

@@ -1,0 +1,129 @@
+"""Dataclasses and named tuples to plain JSON values and back, by their type hints."""
+
+from __future__ import annotations
+
+import base64
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+
+class BadRecord(ValueError):
+    """The JSON does not hold a record of the type; the text names the place."""
+
+
+def encode(value: Any) -> Any:
+    """`value` as JSON values: bytes in base64, enums by value, records as objects."""
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: encode(item) for name, item in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [encode(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no place in a record")
+
+
+def decode(kind: Any, value: Any, place: str = "") -> Any:
+    """The record of type `kind` that `value` encodes, or BadRecord."""
+    if kind is Any:
+        return value
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return _first_fit(get_args(kind), value, place)
+    if kind is type(None):
+        return _expect(value is None, None, "null", place)
+    if origin is tuple:
+        return _tuple(get_args(kind), value, place)
+    if origin in (list, Sequence):
+        items = _expect(isinstance(value, list), value, "a list", place)
+        return [decode(get_args(kind)[0], item, f"{place}/{index}") for index, item in enumerate(items)]
+    if origin in (dict, Mapping):
+        key, item_kind = get_args(kind)
+        items = _expect(isinstance(value, dict), value, "an object", place)
+        return {_key(key, name): decode(item_kind, item, f"{place}/{name}") for name, item in items.items()}
+    if kind is bytes:
+        return _bytes(value, place)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        try:
+            return kind(value)
+        except ValueError:
+            raise BadRecord(f"{place or '/'}: {value!r} is none of {', '.join(str(k.value) for k in kind)}") from None
+    if isinstance(kind, type) and (is_dataclass(kind) or hasattr(kind, "_fields")):
+        return _record(kind, value, place)
+    if kind is float:
+        return float(_expect(isinstance(value, int | float) and not isinstance(value, bool), value, "a number", place))
+    if kind is int:
+        return _expect(isinstance(value, int) and not isinstance(value, bool), value, "an integer", place)
+    return _expect(isinstance(value, kind), value, kind.__name__, place)
+
+
+def _expect(holds: bool, value: Any, what: str, place: str) -> Any:
+    if not holds:
+        raise BadRecord(f"{place or '/'}: should be {what}")
+    return value
+
+
+def _first_fit(kinds: Sequence[Any], value: Any, place: str) -> Any:
+    """The alternative that fits best: for objects, the record with exactly these fields; else the first that fits."""
+    if isinstance(value, dict):
+        for kind in kinds:
+            if isinstance(kind, type) and set(_hints(kind)) == set(value):
+                return decode(kind, value, place)
+    problem: BadRecord | None = None
+    for kind in kinds:
+        try:
+            return decode(kind, value, place)
+        except BadRecord as error:
+            problem = error
+    raise problem or BadRecord(f"{place or '/'}: nothing fits")
+
+
+def _tuple(kinds: Sequence[Any], value: Any, place: str) -> tuple[Any, ...]:
+    items = _expect(isinstance(value, list), value, "a list", place)
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        return tuple(decode(kinds[0], item, f"{place}/{index}") for index, item in enumerate(items))
+    _expect(len(items) == len(kinds), items, f"a list of {len(kinds)}", place)
+    return tuple(decode(kind, item, f"{place}/{n}") for n, (kind, item) in enumerate(zip(kinds, items, strict=True)))
+
+
+def _key(kind: Any, name: str) -> Any:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(name)
+    return int(name) if kind is int else name
+
+
+def _bytes(value: Any, place: str) -> bytes:
+    _expect(isinstance(value, str), value, "base64 text", place)
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        raise BadRecord(f"{place or '/'}: should be base64 text") from None
+
+
+@lru_cache(maxsize=256)
+def _hints(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind) if is_dataclass(kind) or hasattr(kind, "_fields") else {}
+
+
+def _record(kind: type, value: Any, place: str) -> Any:
+    given = _expect(isinstance(value, dict), value, "an object", place)
+    hints = _hints(kind)
+    unknown = sorted(given.keys() - hints.keys())
+    if unknown:
+        raise BadRecord(f"{place}/{unknown[0]}: no such field of {kind.__name__}")
+    made = {name: decode(hints[name], item, f"{place}/{name}") for name, item in given.items()}
+    try:
+        return kind(**made)
+    except TypeError as error:
+        raise BadRecord(f"{place or '/'}: {error}") from None

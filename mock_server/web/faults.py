@@ -1,0 +1,249 @@
+"""Faults on their way through the pipeline: which one strikes a call, and what it makes of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from mock_server.adapters import jsontext
+from mock_server.core.call import Call, Problem, texts
+from mock_server.core.faults import (
+    CODE_TYPES,
+    Effect,
+    FaultRule,
+    Moment,
+    Turns,
+    drawn_delay,
+    matches,
+    read_effect,
+    takes_turn,
+    usual_moment,
+)
+from mock_server.core.provider import Dressed
+from mock_server.core.sandbox import retry_after
+from mock_server.engine import Engine
+
+#: Answers of a dribbled connection take this many seconds unless the rule gives a delay.
+DRIBBLE_SECONDS = 1.0
+
+
+class Strike(NamedTuple):
+    """A fault that strikes a call: by which rule, when, how, and the refusal that it answers with, if any."""
+
+    name: str
+    moment: Moment
+    effect: Effect
+    refusal: Problem | None
+    delay: float
+
+
+class Spoilt(Exception):
+    """The connection is to be lost before the handler is reached."""
+
+
+@dataclass
+class Subject:
+    """The call as fault rules look at it."""
+
+    call: Call
+    params: Mapping[str, Any]
+
+    @property
+    def provider(self) -> str:
+        return self.call.provider
+
+    @property
+    def operation(self) -> str:
+        return self.call.operation
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.call.headers
+
+    @cached_property
+    def _parsed(self) -> Any:
+        try:
+            return jsontext.loads(self.call.raw) if self.call.raw else None
+        except ValueError:
+            return None
+
+    def body(self) -> Any:
+        return self._parsed
+
+
+def strike(call: Call, engine: Engine, query: str) -> Strike | None:
+    """The fault that strikes this call: a `Prefer` header's, a magic value's, else the first rule's whose turn it is."""
+    sandbox, rules = call.box.sandbox, call.box.faults()
+    asks = sandbox.prefer_header and "prefer" in call.headers
+    if not (rules or asks or b".invalid" in call.raw):
+        return None
+    subject = Subject(call, {**dict(parse_qsl(query, keep_blank_values=True, errors="replace")), **call.params})
+    for name, moment, effect in _asked(call, engine, subject, asks):
+        return _struck(name, moment, effect, call, engine)
+    for rule in rules:
+        if matches(rule.match, subject, engine.paths.find):
+            found = _turn(rule, call, engine)
+            if found is not None:
+                return found
+    return None
+
+
+def _asked(call: Call, engine: Engine, subject: Subject, asks: bool) -> Iterator[tuple[str, Moment, Effect]]:
+    if asks:
+        raw = read_prefer(call.headers["prefer"])
+        if raw:
+            effect = read_effect(raw)
+            yield "prefer", _moment(raw, effect), effect
+    if b".invalid" in call.raw:
+        behaviour = engine.contracts[call.provider].behaviour
+        for _, text in texts(subject.body()):
+            try:
+                row = behaviour.magic_for(text)
+            except ValueError:
+                continue  # a misspelt one is the handler's to refuse
+            if row is not None and row.fault is not None:
+                effect = read_effect(row.fault)
+                yield f"magic {text}", _moment(row.fault, effect), effect
+
+
+def _moment(raw: Mapping[str, Any], effect: Effect) -> Moment:
+    return Moment(raw["moment"]) if "moment" in raw else usual_moment(effect)
+
+
+def _turn(rule: FaultRule, call: Call, engine: Engine) -> Strike | None:
+    """Give a matching rule its turn; the count goes on whether it strikes or not."""
+    box = call.box
+    turns = box.turns(rule.id)
+    found = None
+    if takes_turn(rule, turns, box.sandbox.seed):
+        found = _struck(rule.id, rule.moment, rule.effect, call, engine, turns.matched)
+    box.set_turns(rule.id, Turns(turns.matched + 1, turns.struck + (found is not None)))
+    return found
+
+
+def _struck(name: str, moment: Moment, effect: Effect, call: Call, engine: Engine, number: int = 0) -> Strike | None:
+    headers: tuple[tuple[str, str], ...] = ()
+    if effect.rate_limit is not None:
+        wait = call.box.take_rate(f"fault {name}", call.now, effect.rate_limit)
+        if wait <= 0.0:
+            return None
+        headers = retry_after(effect.rate_limit.retry_after, wait, call.now)
+    elif effect.retry_after is not None:
+        headers = retry_after(effect.retry_after[1], effect.retry_after[0], call.now)
+    refusal = _refusal(name, effect, call, engine, headers)
+    delay = drawn_delay(effect, call.box.sandbox.seed, name, number)
+    return Strike(name, moment, effect, refusal, delay)
+
+
+def _refusal(
+    name: str, effect: Effect, call: Call, engine: Engine, headers: tuple[tuple[str, str], ...]
+) -> Problem | None:
+    """What a fault refuses with. A code that the contract does not know is said all the same, by what it was told."""
+    behaviour = engine.contracts[call.provider].behaviour
+    if not effect.refuses or is_success(effect, behaviour):
+        return None
+    wanted = effect.refuse or ("rate_limited" if effect.code is None else "")
+    row = behaviour.refusals.get(wanted) if wanted else behaviour.refusal_for(effect.code or 0)
+    code = effect.code if row is None or effect.code is None else row.code
+    return Problem(
+        "server_error" if row is None else row.problem,
+        errors=[f"refused because of the fault {name}"],
+        headers=headers,
+        code=code if row is None else None,
+        message=effect.message,
+    )
+
+
+def is_success(effect: Effect, behaviour: Any) -> bool:
+    """Whether a code asks for what happens anyway: the success code of the envelope."""
+    return effect.code is not None and str(effect.code) == str(behaviour.rest.get("success_code", 200))
+
+
+def spoil_dressed(struck: Strike, dressed: Dressed) -> Dressed:
+    """The answer before it becomes bytes: another status, another type of `code`, fields that nobody documented."""
+    effect, body = struck.effect, dressed.body
+    if isinstance(body, dict):
+        if effect.code_type is not None and "code" in body:
+            body = {**body, "code": CODE_TYPES[effect.code_type](body["code"])}
+        if effect.extra_fields is not None:
+            body = {**body, **effect.extra_fields}
+            if isinstance(body.get("data"), dict):
+                body["data"] = {**body["data"], **effect.extra_fields}
+    headers = dressed.headers
+    if struck.refusal is None and effect.retry_after is not None:
+        headers = (*headers, ("retry-after", str(round(effect.retry_after[0]))))
+    return Dressed(effect.status or dressed.status, body, dressed.code, headers)
+
+
+def spoil_bytes(effect: Effect, body: bytes) -> bytes:
+    """The body's bytes: empty, broken off in the middle, or no JSON any more."""
+    if effect.body == "empty":
+        return b""
+    if effect.body == "truncated":
+        return body[: len(body) // 2]
+    if effect.body == "malformed":
+        return b"<" + body + b"}"
+    return body
+
+
+def read_prefer(header: str) -> dict[str, Any]:
+    """The effect that `Prefer: code=429, delay=2` asks for (RFC 7240); preferences that are not ours are left alone.
+
+    Problem `invalid` if one of ours has a value that it cannot have.
+    """
+    found: dict[str, Any] = {}
+    for part in header.replace(";", ",").split(","):
+        name, _, value = part.strip().partition("=")
+        name, value = name.strip().lower().replace("-", "_"), value.strip().strip('"')
+        reader = PREFERENCES.get(name)
+        if reader is not None:
+            try:
+                found[name] = reader(value)
+            except ValueError as error:
+                raise Problem("invalid", errors=[f"header Prefer: {name}={value[:50]}: {error}"]) from None
+    if "retry_after_form" in found:
+        found["retry_after"] = {"seconds": found.get("retry_after", 1), "form": found.pop("retry_after_form")}
+    return found
+
+
+def _number(low: float, high: float) -> Any:
+    def read(text: str) -> float:
+        number = float(text)
+        if not low <= number <= high:
+            raise ValueError(f"should be from {low:g} to {high:g}")
+        return number
+
+    return read
+
+
+def _one_of(*words: str) -> Any:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"should be one of {', '.join(words)}")
+        return text
+
+    return read
+
+
+def _code(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+#: What `Prefer` may ask for -> how its value is read.
+PREFERENCES: Mapping[str, Any] = {
+    "code": _code,
+    "message": str,
+    "status": lambda text: int(_number(100, 599)(text)),
+    "delay": _number(0, 600),
+    "retry_after": _number(0, 86400),
+    "retry_after_form": _one_of("seconds", "date"),
+    "maintenance": lambda text: text in ("", "true", "1"),
+    "body": _one_of("malformed", "truncated", "empty"),
+    "code_type": _one_of(*CODE_TYPES),
+    "extra_fields": lambda text: text in ("", "true", "1"),
+    "connection": _one_of("reset", "hang_up", "dribble"),
+    "moment": _one_of(*Moment),
+}
