@@ -57,7 +57,10 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A named course and outcome: `stretch` multiplies the timeline, `ends: false` leaves the task running for ever."""
+    """A named course and outcome: `stretch` multiplies the timeline, `ends: false` leaves the task running for ever.
+
+    `delivery` names what goes wrong with the callback: a row of PLANS in mock_server/core/delivery.py.
+    """
 
     name: str
     about: str
@@ -65,8 +68,52 @@ class Scenario:
     ends: bool = True
     fails: Mapping[str, Any] | None = None
     charged: bool = False
+    delivery: str = ""
     evidence: Level = "invented"
     source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """How callbacks are tried again: `intervals` are seconds from one attempt to the next, at most `retries` are used;
+    when they run out before, `then` goes on: `repeat` the last, `restart` from the first, `stop`."""
+
+    name: str
+    intervals: tuple[float, ...]
+    retries: int
+    then: Literal["repeat", "restart", "stop"]
+    evidence: Level
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What a receiver must answer: an HTTP status within `statuses` (both ends included) and, where `code` has
+    values, a JSON object whose `code` is one of them."""
+
+    statuses: tuple[int, int]
+    evidence: Level
+    source: str
+    code: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """How a provider calls back. Which of `ladders` is in force is the variant `callback_ladder`."""
+
+    method: str
+    headers: Mapping[str, str]
+    acknowledged: Acknowledgement
+    ladders: Mapping[str, Ladder]
+
+    @classmethod
+    def read(cls, rows: Mapping[str, Any]) -> Callbacks:
+        try:
+            acknowledged: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in rows["acknowledged"].items()}
+            ladders = _table(Ladder, rows["ladders"], "name")
+            return cls(rows["method"], rows["headers"], Acknowledgement(**acknowledged), ladders)
+        except (KeyError, TypeError) as error:
+            raise BehaviourError(f"callbacks: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +190,7 @@ class Behaviour:
     lifetimes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     credentials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    callbacks: Mapping[str, Any] = field(default_factory=dict)
+    callbacks: Callbacks | None = None
     rest: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -163,7 +210,7 @@ class Behaviour:
             lifetimes=_named(rows.pop("lifetimes", ())),
             limits=_named(rows.pop("limits", ())),
             credentials=_named(rows.pop("credentials", ())),
-            callbacks=rows.pop("callbacks", {}),
+            callbacks=Callbacks.read(rows.pop("callbacks")) if "callbacks" in rows else None,
             rest=rows,
         )
 

@@ -74,7 +74,12 @@ def _tables(contract: Contract) -> Iterator[str]:
     for variant in rules.variants.values():
         if variant.default not in variant.choices:
             yield f"behaviour.yaml: the default of variant {variant.name} is none of its choices"
-    tables = (rules.body_codes, rules.refusals, rules.timelines, rules.scenarios, rules.variants)
+    if rules.callbacks is not None:
+        choices = rules.variants["callback_ladder"].choices if "callback_ladder" in rules.variants else ()
+        if set(choices) != set(rules.callbacks.ladders):
+            yield "behaviour.yaml: the choices of variant callback_ladder are not the ladders of callbacks"
+    ladders = {} if rules.callbacks is None else rules.callbacks.ladders
+    tables = (rules.body_codes, rules.refusals, rules.timelines, rules.scenarios, rules.variants, ladders)
     for table in tables:
         for name, row in table.items():
             if row.evidence not in LEVELS:
@@ -88,6 +93,10 @@ def _documented_examples(operation: Operation) -> Iterator[str]:
         for name, example in content.get("examples", {}).items():
             for violation in operation.check_body(operation.rename_aliases(example["value"])):
                 yield f"{operation.id}: request example {name}: {violation.pointer} breaks {violation.rule}"
+    for request in operation.callback_requests:
+        for name, example in request.get("examples", {}).items():
+            for violation in operation.check_callback(example["value"]):
+                yield f"{operation.id}: callback example {name}: {violation.pointer} breaks {violation.rule}"
     for status, answer in operation.spec["responses"].items():
         content = operation.contract.resolve(answer).get("content", {}).get("application/json", {})
         for name, example in content.get("examples", {}).items():

@@ -269,6 +269,31 @@ class Operation:
             return () if body is None else (Violation(("response",), "content", None, body),)
         return validator.violations(body, "response")
 
+    @cached_property
+    def callback_requests(self) -> tuple[Mapping[str, Any], ...]:
+        """The JSON bodies (media type objects) of the callbacks that the contract ties to this operation."""
+        items = [
+            self.contract.resolve(item)
+            for callback in self.spec.get("callbacks", {}).values()
+            for item in self.contract.resolve(callback).values()
+        ]
+        specs = [item[method] for item in items for method in METHODS if method in item]
+        bodies = [self.contract.resolve(spec.get("requestBody", {})).get("content", {}) for spec in specs]
+        return tuple(body["application/json"] for body in bodies if "application/json" in body)
+
+    @cached_property
+    def _callback_validator(self) -> SchemaValidator | None:
+        schemas = [request["schema"] for request in self.callback_requests]
+        if not schemas:
+            return None
+        return self.contract.validator(schemas[0] if len(schemas) == 1 else {"anyOf": schemas})
+
+    def check_callback(self, body: Any) -> tuple[Violation, ...]:
+        """What is wrong with a callback's body (parsed JSON) for a task that this operation made."""
+        if self._callback_validator is None:
+            return (Violation(("body",), "callback", None, body),)
+        return self._callback_validator.violations(body, "body")
+
 
 def _typed(text: Any, kind: str) -> Any:
     """`text` as the number or boolean that it spells; unchanged if it spells none, for the schema to refuse."""
