@@ -42,9 +42,9 @@ def time() -> ManualTime:
 
 
 @pytest.fixture
-def settings() -> Settings:
-    """Override in a test module, or parametrise indirectly, for other settings."""
-    return Settings()
+def settings(request: pytest.FixtureRequest) -> Settings:
+    """The defaults; other ones by overriding it, or by `parametrize("settings", [{"balance": 5}], indirect=True)`."""
+    return Settings(**getattr(request, "param", {}))
 
 
 @pytest.fixture

@@ -52,9 +52,10 @@ def _face(task: Task, index: int, ending: str) -> bytes | None:
 def _result(task: Task, index: int, ending: str) -> bytes | None:
     from mock_server.adapters.media import Face, audio_wav, group_gif, group_mp4, group_picture
 
-    if index != 0 or f".{ending}" != task.facts["extension"]:
+    files = ((task.facts["extension"], task.facts["faces"]), *task.facts.get("more", ()))
+    if index >= len(files) or f".{ending}" != files[index][0]:
         return None
-    faces = tuple(Face(*FaceRef(*face)) for face in task.facts["faces"])
+    faces = tuple(Face(*FaceRef(*face)) for face in files[index][1])
     if ending == "mp4":
         return group_mp4(faces)
     if ending == "gif":
