@@ -1,0 +1,283 @@
+"""Sends callbacks over real sockets: one short connection each, to an address that was checked and is then held on to.
+
+A name is looked up once an attempt, and the connection goes to the very address that passed the check: an answer of the
+name service that changes in between (DNS rebinding) cannot lead elsewhere. Redirects are not followed at all, and no
+proxy of the environment is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+from mock_server.core.delivery import Outcome
+
+#: The most that is read of a receiver's answer: its head, and its body.
+HEAD_LIMIT = 1 << 16
+BODY_LIMIT = 1 << 16
+
+Address = IPv4Address | IPv6Address
+
+
+class Blocked(Exception):
+    """The receiver may not be called; the text says why and what would allow it."""
+
+
+class BadAnswer(Exception):
+    """What came back is no HTTP/1.1 answer."""
+
+
+class Route(NamedTuple):
+    """Where a URL leads: what to connect to, and how the request names it. `name` is the bare host, `host` the
+    header's value, `target` path and query as they were given."""
+
+    secure: bool
+    name: str
+    port: int
+    host: str
+    target: str
+
+
+def read_url(url: str) -> Route:
+    """The route of a URL, or Blocked if it is none of http or https."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        name = (parts.hostname or "").rstrip(".")
+        name = name if name.isascii() else name.encode("idna").decode("ascii")
+    except ValueError:
+        raise Blocked("its URL cannot be read") from None
+    if parts.scheme not in ("http", "https") or not name:
+        raise Blocked("only http and https URLs are called")
+    secure = parts.scheme == "https"
+    shown = f"[{name}]" if ":" in name else name
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Route(
+        secure,
+        name,
+        (443 if secure else 80) if port is None else port,
+        shown if port is None else f"{shown}:{port}",
+        quote(target, safe="%/:?#[]@!$&'()*+,;=~"),
+    )
+
+
+#: `(name, port)` -> the addresses that the name stands for; OSError if it stands for none.
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+async def look_up(name: str, port: int) -> Sequence[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Which receivers may be called: loopback, and what `allow` names (a host name or `*.` and a domain, with or without
+    a port, an address, a network such as 10.0.0.0/8). A name that is neither listed nor localhost is not looked up."""
+
+    allow: tuple[str, ...] = ()
+    resolve: Resolve = look_up
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(entry.lower().rstrip(".") for entry in self.allow)
+
+    @cached_property
+    def _networks(self) -> tuple[object, ...]:
+        return tuple(network for entry in self.allow if (network := _network(entry)) is not None)
+
+    async def addresses(self, route: Route) -> Sequence[Address]:
+        """Where to connect, in order of preference; Blocked if that is not allowed, OSError if the name is unknown."""
+        literal = _address(route.name)
+        if literal is not None:
+            if not (literal.is_loopback or self._lists(literal) or self._lists_name(route)):
+                raise Blocked(f"{route.name} is not loopback; --callback-allow {route.name} would allow it")
+            return (literal,)
+        listed = self._lists_name(route)
+        if not listed and not _is_local_name(route.name):
+            raise Blocked(f"{route.name} is not loopback; --callback-allow {route.name} would allow it")
+        try:
+            found = await self.resolve(route.name, route.port)
+        except (OSError, UnicodeError):
+            raise OSError(f"the name {route.name} cannot be resolved") from None
+        addresses = tuple(address for text in found if (address := _address(text)) is not None)
+        strays = [] if listed else [a for a in addresses if not (a.is_loopback or self._lists(a))]
+        if strays:
+            raise Blocked(f"{route.name} stands for {strays[0]}, which is not loopback; "
+                          f"--callback-allow {route.name} would allow it")  # fmt: skip
+        return addresses
+
+    def _lists_name(self, route: Route) -> bool:
+        labels = route.name.split(".")
+        domains = ("*." + ".".join(labels[start:]) for start in range(1, len(labels)))
+        return any(not self._names.isdisjoint((name, f"{name}:{route.port}")) for name in (route.name, *domains))
+
+    def _lists(self, address: Address) -> bool:
+        return any(address in network for network in self._networks)  # type: ignore[operator]  # networks of both kinds
+
+
+def check_allowed(entry: str) -> None:
+    """ValueError if an entry of `allow` can never match."""
+    name, colon, port = entry.partition(":")
+    if _network(entry) is None and (not name or set(name) & set("/@ ") or (colon and not port.isdecimal())):
+        raise ValueError(f"{entry!r} is no host name, address or network (a name goes without a scheme)")
+
+
+def _is_local_name(name: str) -> bool:
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def _address(text: str) -> Address | None:
+    """An address; one of IPv4 that is written as IPv6 counts as the IPv4 one."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _network(entry: str) -> object | None:
+    try:
+        return ip_network(entry.strip().strip("[]"), strict=False)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Transport:
+    """`timeout` bounds an attempt as a whole, in real seconds, however slowly the receiver goes on."""
+
+    guard: Guard
+    timeout: float = 10.0
+
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """Send and take the answer. Never raises for what a receiver does."""
+        try:
+            route = read_url(url)
+            async with asyncio.timeout(self.timeout):
+                return await self._exchange(route, _request(route, method, headers, body))
+        except Blocked as reason:
+            return Outcome(None, error=str(reason), blocked=True)
+        except TimeoutError:
+            return Outcome(None, error=f"no answer within {self.timeout:g} s")
+        except asyncio.IncompleteReadError:
+            return Outcome(None, error="the connection was closed before the answer was whole")
+        except asyncio.LimitOverrunError:
+            return Outcome(None, error=f"the head of the answer is longer than {HEAD_LIMIT} bytes")
+        except BadAnswer as error:
+            return Outcome(None, error=f"not an HTTP answer: {error}")
+        except ssl.SSLError as error:
+            return Outcome(None, error=f"TLS failed: {error.reason or error}")
+        except OSError as error:
+            return Outcome(None, error=_sentence(error))
+
+    async def _exchange(self, route: Route, request: bytes) -> Outcome:
+        reader, writer = await self._connect(route)
+        try:
+            writer.write(request)
+            return await _answer(reader)
+        finally:
+            writer.transport.abort()
+
+    async def _connect(self, route: Route) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        problem: OSError = OSError(f"the name {route.name} stands for no address")
+        for address in await self.guard.addresses(route):
+            try:
+                return await asyncio.open_connection(
+                    str(address),
+                    route.port,
+                    limit=HEAD_LIMIT,
+                    ssl=self._tls if route.secure else None,
+                    server_hostname=route.name if route.secure else None,
+                )
+            except ssl.SSLError:
+                raise
+            except OSError as error:
+                problem = error
+        raise problem
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
+
+
+def _request(route: Route, method: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    lines = [f"{method} {route.target} HTTP/1.1", f"Host: {route.host}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"Content-Length: {len(body)}", "Accept: */*", "Connection: close", "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+def _sentence(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "the connection was refused"
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return "the connection was reset"
+    return str(error.strerror or error)
+
+
+async def _answer(reader: asyncio.StreamReader) -> Outcome:
+    """The final answer (those of class 1xx come before it) and the beginning of its body."""
+    while True:
+        status, headers = await _head(reader)
+        if status >= 200:
+            return Outcome(status, await _body(reader, status, headers))
+
+
+async def _head(reader: asyncio.StreamReader) -> tuple[int, Mapping[str, str]]:
+    try:
+        raw = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as cut:
+        if not cut.partial:
+            raise OSError("the connection was closed without an answer") from None
+        if not cut.partial.startswith(b"HTTP/"[: len(cut.partial)]):
+            raise BadAnswer(repr(cut.partial[:40])) from None
+        raise
+    first, *lines = raw.decode("latin-1").split("\r\n")
+    words = first.split(" ", 2)
+    if len(words) < 2 or not words[0].startswith("HTTP/1.") or not (len(words[1]) == 3 and words[1].isdecimal()):
+        raise BadAnswer(repr(first[:40]))
+    pairs = (line.partition(":") for line in lines if line)
+    return int(words[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+async def _body(reader: asyncio.StreamReader, status: int, headers: Mapping[str, str]) -> bytes:
+    if status in (204, 304):
+        return b""
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        return await _chunks(reader)
+    length = headers.get("content-length", "")
+    if length.isdecimal():
+        return await reader.readexactly(min(int(length), BODY_LIMIT))
+    return await _until_closed(reader)
+
+
+async def _until_closed(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while len(body) < BODY_LIMIT and (piece := await reader.read(BODY_LIMIT - len(body))):
+        body += piece
+    return body
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while len(body) < BODY_LIMIT:
+        line = await reader.readuntil(b"\r\n")
+        try:
+            size = int(line.split(b";", 1)[0], 16)
+        except ValueError:
+            raise BadAnswer(f"chunk size {line[:20]!r}") from None
+        if size <= 0:
+            break
+        body += await reader.readexactly(min(size, BODY_LIMIT - len(body)))
+        if len(body) < BODY_LIMIT:
+            await reader.readexactly(2)
+    return body
