@@ -18,12 +18,16 @@ class Identity(NamedTuple):
 
 
 class Dressed(NamedTuple):
-    """An answer in the vendor's clothes: HTTP status, body (None for an empty one), the envelope's code."""
+    """An answer in the vendor's clothes: HTTP status, body (None for an empty one), the envelope's code.
+
+    `usual` is the status that the contract knows this answer by, where a variant has chosen another.
+    """
 
     status: int
     body: Any
     code: int | str | None
     headers: tuple[tuple[str, str], ...] = ()
+    usual: int | None = None
 
 
 @dataclass(frozen=True)

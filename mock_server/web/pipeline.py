@@ -180,7 +180,7 @@ class Pipeline:
         if walk.call.box.sandbox.evidence_header:
             dressed = _with_evidence(surface, walk, dressed)
         if struck is None:
-            broken = walk.operation.check_answer(dressed.status, dressed.body)
+            broken = walk.operation.check_answer(dressed.usual or dressed.status, dressed.body)
             if broken:
                 exchange.drift = _breaches(broken)
             return _rendered(dressed)
@@ -240,7 +240,7 @@ def _with_evidence(surface: Surface, walk: Walk, dressed: Dressed) -> Dressed:
         trust = dict(walk.operation.evidence)
     text = "".join(c for c in f'{trust["level"]}; source="{trust["source"]}"' if " " <= c <= "~")
     own = (("x-swapmock-evidence", text), ("x-swapmock-request", walk.exchange.id))
-    return Dressed(dressed.status, dressed.body, dressed.code, (*dressed.headers, *own))
+    return dressed._replace(headers=(*dressed.headers, *own))
 
 
 def _rendered(dressed: Dressed) -> Answer:

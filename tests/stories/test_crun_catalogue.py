@@ -46,7 +46,7 @@ def test_each_model_shows_itself_and_the_schema_of_its_input(crun, name):
     assert set(shown["input_fields"]) == set(schema["properties"])
     assert set(shown["required_input_fields"]) == set(schema["required"])
     assert "$ref" not in str(schema)
-    assert "x-" not in str([key for key in schema])
+    assert not [key for key in schema if key.startswith("x-")]
     Draft202012Validator.check_schema(schema)
 
 

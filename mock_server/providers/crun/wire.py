@@ -56,7 +56,7 @@ class Wire:
             return Dressed(reply.status, None, None, reply.headers)
         body = {"code": reply.code, "message": reply.message, "data": reply.data}
         status = 200 if reply.code == 200 else self._status(reply.code, variants)
-        return Dressed(status, body, reply.code, reply.headers)
+        return Dressed(status, body, reply.code, reply.headers, self._usual(reply.code, status, variants))
 
     def refuse(self, problem: Problem, variants: Mapping[str, Any]) -> Dressed:
         row = self._behaviour.refusals[problem.name]
@@ -74,15 +74,23 @@ class Wire:
         status = row.http or problem.http or self._status(code, variants)
         if problem.name == "task_not_found" and row.http is None and variants["task_not_found_http"] == 200:
             status = 200
-        return Dressed(status, body, code, problem.headers)
+        return Dressed(status, body, code, problem.headers, self._usual(code, status, variants))
 
     def _status(self, code: int | str, variants: Mapping[str, Any]) -> int:
         policy = variants["http_status"]
         if policy == "always200":
             return 200
-        known = self._behaviour.body_codes.get(code)
-        usual = 200 if known is None else known.http
+        usual = self._by_code(code)
         return usual if policy == "code" else int(policy.get(code, usual))
+
+    def _by_code(self, code: int | str) -> int:
+        known = self._behaviour.body_codes.get(code)
+        return 200 if known is None else known.http
+
+    def _usual(self, code: int | str, status: int, variants: Mapping[str, Any]) -> int | None:
+        """The status by the contract's table, where a map of the user's own has put another in its place."""
+        policy = variants["http_status"]
+        return self._by_code(code) if isinstance(policy, Mapping) and policy.get(code) == status else None
 
     def object_to(
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
