@@ -5,18 +5,38 @@ Needs openapi-spec-validator (the extra `checks`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
+
 from contracts import folder, load, read_yaml
-from contracts.behaviour import LEVELS
-from contracts.model import Contract, Operation, Violation
+from contracts.behaviour import LEVELS, BehaviourError
+from contracts.model import Contract, ContractError, Operation, Violation
 
 
-def lint_all(names: Iterable[str]) -> list[str]:
-    """One line for each thing that is wrong in the contracts of these names; empty when nothing is."""
-    return [f"{name}: {finding}" for name in names for finding in lint(load(name))]
+def lint_all(handled: Mapping[str, Callable[[Contract], Collection[str]]]) -> list[str]:
+    """One line for each thing that is wrong in the contracts of these names; empty when nothing is.
+
+    Beside each name, a function that tells for which of its operations there is a handler.
+    """
+    found = []
+    for name, handlers in handled.items():
+        try:
+            contract = load(name)
+            found += [f"{name}: {finding}" for finding in (*lint(contract), *unserved(contract, handlers(contract)))]
+        except (BehaviourError, ContractError, yaml.YAMLError, OSError) as error:
+            found.append(f"{name}: {' '.join(str(error).split())}")
+    return found
+
+
+def unserved(contract: Contract, handlers: Collection[str]) -> Iterator[str]:
+    """Operations without a handler, and handlers without an operation."""
+    for name in sorted(contract.operations.keys() - handlers):
+        yield f"operation {name} has no handler"
+    for name in sorted(set(handlers) - contract.operations.keys()):
+        yield f"handler {name} has no operation"
 
 
 def lint(contract: Contract) -> Iterator[str]:
@@ -80,10 +100,16 @@ def _tables(contract: Contract) -> Iterator[str]:
             yield "behaviour.yaml: the choices of variant callback_ladder are not the ladders of callbacks"
     ladders = {} if rules.callbacks is None else rules.callbacks.ladders
     tables = (rules.body_codes, rules.refusals, rules.timelines, rules.scenarios, rules.variants, ladders)
-    for table in tables:
-        for name, row in table.items():
-            if row.evidence not in LEVELS:
-                yield f"behaviour.yaml: {name}: evidence level {row.evidence!r} is none of {', '.join(LEVELS)}"
+    rows: dict[str, tuple[Any, Any]] = {
+        str(name): (row.evidence, row.source) for table in tables for name, row in table.items()
+    }
+    for table in (rules.lifetimes, rules.limits):
+        rows.update((name, (row.get("evidence"), row.get("source"))) for name, row in table.items())
+    for name, (level, source) in rows.items():
+        if level not in LEVELS:
+            yield f"behaviour.yaml: {name}: evidence level {level!r} is none of {', '.join(LEVELS)}"
+        elif not source and level != "invented":
+            yield f"behaviour.yaml: {name}: evidence without a source"
 
 
 def _documented_examples(operation: Operation) -> Iterator[str]:
@@ -120,6 +146,16 @@ def check_example(operation: Operation, exchange: Mapping[str, Any]) -> tuple[Vi
     body = response.get("body")
     found = operation.check_answer(response["status"], body)
     is_refusal = response["status"] >= 400 or (isinstance(body, Mapping) and body.get("code", 200) not in (200, "200"))
-    if not is_refusal and operation.takes_json and "body" in request:
+    if is_refusal:
+        return found
+    if operation.takes_json and "body" in request:
         found += operation.check_body(operation.rename_aliases(request.get("body")))
-    return found
+    located = operation.contract.find(request["method"], urlsplit(request["path"]).path)
+    path = {} if located is None else dict(located[1])
+    query = {name: _as_text(value) for name, value in request.get("query", {}).items()}
+    return found + operation.check_parameters({"path": path, "query": query})
+
+
+def _as_text(value: Any) -> str:
+    """A value as a query string spells it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

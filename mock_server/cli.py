@@ -75,30 +75,30 @@ def settings_from(values: dict[str, Any]) -> Settings:
 def serve(**values: Any) -> None:
     """Run the emulator until it is interrupted."""
     from mock_server.web.build import build
-    from mock_server.web.server import bind, run, url_of
+    from mock_server.web.server import listen, options_from, run, url_of
 
     settings = settings_from(values)
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    options = options_from(settings)
     try:
         system = build(settings)
-        listener = bind(settings.host, settings.port)
+        listener = listen(settings)
     except OSError as error:
         raise OneLine(_cannot_start(settings, error)) from None
-    url = url_of(listener)
+    url = url_of(listener, is_secure=options.tls is not None)
 
     def on_ready() -> None:
         click.echo(_welcome(url, settings, system))
         click.echo(f"Listening on {url}")
         sys.stdout.flush()
 
-    with listener:
-        run(system.door, listener, on_ready)
+    run(system.door, listener, options, on_ready)
 
 
 def _cannot_start(settings: Settings, error: OSError) -> str:
     if error.filename is not None:
         return f"--data-dir: {error.filename}: {error.strerror}"
-    return f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
+    return f"cannot listen on {settings.uds or f'{settings.host}:{settings.port}'}: {error.strerror or error}"
 
 
 def _welcome(url: str, settings: Settings, system: Any) -> str:
@@ -114,8 +114,9 @@ def _welcome(url: str, settings: Settings, system: Any) -> str:
 
 
 def _curl(url: str, key: str) -> str:
+    base = {"unix": f"--unix-socket {url[5:]} http://localhost", "https": f"-k {url}"}.get(url.partition(":")[0], url)
     return (
-        f"curl -s {url}/api/v1/client/job/detect-face-image -H 'x-api-key: {key}' "
+        f"curl -s {base}/api/v1/client/job/detect-face-image -H 'x-api-key: {key}' "
         """-H 'Content-Type: application/json' -d '{"image_url": "https://example.com/source.png"}'"""
     )
 
@@ -139,11 +140,10 @@ def lint() -> None:
     except ImportError:
         raise OneLine("lint needs the extra `checks`: pip install 'swapmock[checks]'") from None
     from contracts.lint import lint_all
+    from mock_server.web.build import PROVIDERS
 
-    from mock_server.web.build import PROVIDERS, build
-
-    build()
-    findings = lint_all(PROVIDERS)
+    handled = {name: lambda contract, make=make: make(contract).handlers.keys() for name, make in PROVIDERS.items()}
+    findings = lint_all(handled)
     for finding in findings:
         click.echo(finding)
     click.echo(f"{len(PROVIDERS)} contract(s), {len(findings)} finding(s)")
