@@ -25,6 +25,12 @@ class Settings:
     # ruff: noqa: RUF009 - `_row` only spells `field` shorter
     host: str = _row("127.0.0.1", "Address to listen on.")
     port: int = _row(4020, "Port to listen on; 0 takes a free one.", low=0, high=65535)
+    uds: Path | None = _row(None, "Unix socket to listen on, in place of host and port.")
+    tls_cert: Path | None = _row(None, "Certificate chain in PEM: with it and its key the emulator speaks HTTPS.")
+    tls_key: Path | None = _row(None, "Private key of the certificate, in PEM, without a password.")
+    max_connections: int = _row(10_000, "Connections held at once; more wait.", low=1, high=1_000_000)
+    max_headers: int = _row(65_536, "Largest head of a request, roughly, in bytes.", low=8192, high=1 << 24)
+    read_timeout: float = _row(30.0, "Seconds that a client may take to send a request.", low=0.1, high=3600)
     seed: int = _row(0, "Seed of all ids and random choices.")
     speed: float = _row(1.0, "How many times faster than real time tasks run.", low=1e-6, high=1e6)
     balance: float = _row(1000.0, "Credits on each account at the start.", low=0, high=1e12)
@@ -37,6 +43,8 @@ class Settings:
     def __post_init__(self) -> None:
         for row in fields(self):
             _check(row.name, getattr(self, row.name), row.metadata)
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise SettingError("--tls-cert and --tls-key go together")
 
 
 def _check(name: str, value: Any, rules: Mapping[str, Any]) -> None:

@@ -48,9 +48,10 @@ class System:
 
         return create_app(self.pipeline, pause)
 
-    @cached_property
+    @property
     def door(self) -> RsgiDoor:
-        return RsgiDoor(self.pipeline, lambda: self.app)
+        """A door for one live server."""
+        return RsgiDoor(self.pipeline, lambda: self.app, self.settings.read_timeout)
 
 
 def build(settings: Settings | None = None, time: RealTime | None = None, on_drift: Any = None) -> System:

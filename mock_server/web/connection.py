@@ -6,11 +6,13 @@ connection, and the descriptors of a process are few enough to look through.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 #: Every system with descriptors lists a process's own here; on Linux it leads to /proc/self/fd.
 DESCRIPTORS = "/dev/fd"
@@ -25,24 +27,42 @@ def reset(client: str, server: str = "") -> bool:
     its peer gone at the next read or write.
     """
     found = _find(client, server)
-    if found is None:
-        return False
     ours, theirs = socket.socketpair()
-    with ours, theirs:
-        with socket.socket(fileno=os.dup(found)) as connection:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-        os.dup2(ours.fileno(), found, inheritable=False)
-    return True
+    with ours, theirs, contextlib.suppress(OSError):  # its owner may close it at any moment
+        if found is not None:
+            with socket.socket(fileno=os.dup(found)) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            os.dup2(ours.fileno(), found, inheritable=False)
+            return True
+    return False
 
 
 def hang_up(client: str, server: str = "") -> bool:
     """Close the connection from `client` with a plain FIN and not another byte; False if there is none."""
     found = _find(client, server)
-    if found is None:
-        return False
-    with socket.socket(fileno=os.dup(found)) as connection:
-        connection.shutdown(socket.SHUT_RDWR)
-    return True
+    with contextlib.suppress(OSError):
+        if found is not None:
+            with socket.socket(fileno=os.dup(found)) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
+            return True
+    return False
+
+
+def hang_up_all(listener: socket.socket) -> None:
+    """Hang up on everyone who came in through `listener`."""
+    address = listener.getsockname()
+    for descriptor in _sockets():
+        with _borrowed(descriptor) as connection, contextlib.suppress(OSError):
+            if connection is not None and _came_in(connection.getsockname(), address):
+                connection.getpeername()  # a listening socket has none, and is left alone
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+def _came_in(ours: Any, listener: Any) -> bool:
+    """Is `ours` the near end of a connection to `listener`, which may listen on every address of its port?"""
+    if isinstance(ours, tuple) and isinstance(listener, tuple):
+        return ours[1] == listener[1] and (ours[0] == listener[0] or listener[0] in ("0.0.0.0", "::"))
+    return bool(ours == listener)
 
 
 def _find(client: str, server: str) -> int | None:
@@ -50,14 +70,25 @@ def _find(client: str, server: str) -> int | None:
 
 
 def _is_between(descriptor: int, client: str, server: str) -> bool:
+    with _borrowed(descriptor) as connection, contextlib.suppress(OSError):
+        return (
+            connection is not None
+            and _spelled(connection.getpeername()) == client
+            and server in ("", _spelled(connection.getsockname()))
+        )
+    return False  # it listens, or its peer has gone
+
+
+@contextlib.contextmanager
+def _borrowed(descriptor: int) -> Iterator[socket.socket | None]:
+    """The socket behind a descriptor that is another's to close; None if that one has closed it since it was listed."""
     try:
         connection = socket.socket(fileno=descriptor)
     except OSError:
-        return False  # closed since it was listed
+        yield None
+        return
     try:
-        return _spelled(connection.getpeername()) == client and server in ("", _spelled(connection.getsockname()))
-    except OSError:
-        return False  # it listens, or its peer has gone
+        yield connection
     finally:
         connection.detach()
 
@@ -71,7 +102,7 @@ def _sockets() -> Iterator[int]:
             continue  # closed since it was listed
 
 
-def _spelled(address: object) -> str | None:
+def _spelled(address: Any) -> str | None:
     """An internet address as servers spell it: "127.0.0.1:80", "[::1]:80"; None for any other kind."""
     if not isinstance(address, tuple):
         return None

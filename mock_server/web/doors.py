@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mock_server.web import connection
-from mock_server.web.pipeline import Answer, Pipeline, Request, Target
+from mock_server.web.pipeline import Answer, Pipeline, Request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: The most that is read of a body which no contract speaks of.
+#: The most that is kept of a body which no contract speaks of, and that is read beyond a limit, in bytes.
 OTHER_LIMIT = 1 << 20
+DRAINED = 1 << 24
+
+#: Seconds that a body may take.
+READ_TIMEOUT = 30.0
+
+PLAIN = [("content-type", "text/plain; charset=utf-8")]
 
 #: Into how many pieces the body of an answer that dribbles is cut.
 PIECES = 20
@@ -126,12 +132,16 @@ def _peer(environ: WSGIEnvironment) -> str:
 
 
 class RsgiDoor:
-    """The door of the live server: contract operations on the event loop, all else through Flask in a thread."""
+    """The door of one live server: contract operations on its event loop, all else through Flask in a thread."""
 
-    def __init__(self, pipeline: Pipeline, make_flask: Callable[[], WSGIApplication]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, make_flask: Callable[[], WSGIApplication], read_timeout: float = READ_TIMEOUT
+    ) -> None:
         self._pipeline = pipeline
         self._make_flask = make_flask
-        self._stopping: dict[asyncio.AbstractEventLoop, asyncio.Event] = {}
+        self._read_timeout = read_timeout
+        self._busy = 0
+        self._stopping = asyncio.Event()
 
     @cached_property
     def _flask(self) -> WSGIApplication:
@@ -139,33 +149,39 @@ class RsgiDoor:
         return self._make_flask()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        if scope.proto != "http":
-            protocol.close(404)
-            return
+        self._busy += 1
+        try:
+            answer = await self._answer(scope, protocol)
+            await self._write(scope, protocol, answer)
+        finally:
+            self._busy -= 1
+
+    async def _answer(self, scope: Any, protocol: Any) -> Answer:
         headers = _headers(scope)
         target = self._pipeline.match(scope.method, scope.path)
-        body, is_cut = await _receive(protocol, headers, OTHER_LIMIT if target is None else target.limit)
-        authority = scope.authority or headers.get("host") or scope.server
+        body, is_cut = b"", False
+        if "content-length" in headers or "transfer-encoding" in headers:
+            try:
+                async with asyncio.timeout(self._read_timeout):
+                    body, is_cut = await _receive(protocol, headers, OTHER_LIMIT if target is None else target.limit)
+            except TimeoutError:
+                return Answer(408, PLAIN, b"the body took too long\n")
+            except BrokenBody as broken:
+                return Answer(400, PLAIN, f"{broken}\n".encode())
+        authority = headers.get("host") or scope.server
         request = Request(
             scope.method, scope.path, scope.query_string, headers, body, f"{scope.scheme}://{authority}", is_cut
         )
-        if target is None:
-            answer = await asyncio.get_running_loop().run_in_executor(None, self._through_flask, request, scope)
-        else:
-            answer = self._answer(target, request)
-        if answer.delay or answer.wire:
-            await self._spoil(scope, protocol, answer)
-        elif scope.method == "HEAD":
-            protocol.response_empty(answer.status, answer.headers)
-        else:
-            protocol.response_bytes(answer.status, answer.headers, answer.body)
+        if target is not None:
+            return self._pipeline.answer(target, request)
+        return await asyncio.get_running_loop().run_in_executor(None, self._through_flask, request, scope.client)
 
-    async def _spoil(self, scope: Any, protocol: Any, answer: Answer) -> None:
-        """Write `answer` late, piece by piece, or not at all."""
+    async def _write(self, scope: Any, protocol: Any, answer: Answer) -> None:
         if answer.wire == "dribble" and scope.method != "HEAD":
             await self._dribble(protocol, answer)
             return
-        await self._hold(answer.delay)
+        if answer.delay:
+            await self._hold(answer.delay)
         if answer.wire in SEVER:
             # Over a unix socket there is no address to find: there the answer breaks off after its head.
             SEVER[answer.wire](scope.client, scope.server)
@@ -191,31 +207,27 @@ class RsgiDoor:
     async def _hold(self, seconds: float) -> None:
         """Wait `seconds`, or until the server stops."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping[asyncio.get_running_loop()].wait(), seconds)
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     def hurry(self) -> None:
         """Hold nothing back any longer, for the server stops; to be called on its event loop."""
-        self._stopping[asyncio.get_running_loop()].set()
+        self._stopping.set()
 
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._stopping[loop] = asyncio.Event()
+    async def idle(self) -> None:
+        """Return as soon as nothing is being answered."""
+        while self._busy:
+            await asyncio.sleep(0.02)
 
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        del self._stopping[loop]
-
-    def _answer(self, target: Target, request: Request) -> Answer:
-        return self._pipeline.answer(target, request)
-
-    def _through_flask(self, request: Request, scope: Any) -> Answer:
+    def _through_flask(self, request: Request, client: str) -> Answer:
         if request.is_cut:
-            return Answer(413, [("content-type", "text/plain")], b"body too large\n")
+            return Answer(413, PLAIN, f"the body is larger than {OTHER_LIMIT} bytes\n".encode())
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> Any:
             started[:] = [int(status.split(" ", 1)[0]), headers]
             return lambda _: None
 
-        chunks = self._flask(environ_from(request, scope.client), start_response)
+        chunks = self._flask(environ_from(request, client), start_response)
         try:
             body = b"".join(chunks)
         finally:
@@ -234,22 +246,34 @@ def _headers(scope: Any) -> dict[str, str]:
     return headers
 
 
+class BrokenBody(Exception):
+    """The body did not come as HTTP says that it should."""
+
+
 async def _receive(protocol: Any, headers: Mapping[str, str], limit: int) -> tuple[bytes, bool]:
-    """The body, and whether it was longer than `limit` (then it is not kept)."""
-    length = headers.get("content-length", "")
-    if length.isdigit():
-        if int(length) > limit:
-            return b"", True
-        return (await protocol(), False) if length != "0" else (b"", False)
-    if "transfer-encoding" not in headers:
-        return b"", False
-    chunks, size = [], 0
+    """The body, and whether it was longer than `limit`: then it is not kept, but read while that is bearable, for a
+    client that is still sending would not see the answer."""
+    declared = headers.get("content-length", "")
+    length = int(declared) if declared.isdigit() else None
+    if length is not None and length <= limit:
+        try:
+            return await protocol() if length else b"", False
+        except RuntimeError:  # what Granian raises of a connection that has ended
+            raise BrokenBody("the body ended too soon") from None
+    if length is not None and length > limit + DRAINED:
+        return b"", True
+    chunks, size, ends = [], 0, 0
     async for chunk in protocol:
         size += len(chunk)
-        if size > limit:
+        ends += not chunk
+        if size > limit + DRAINED:
             return b"", True
-        chunks.append(chunk)
-    return b"".join(chunks), False
+        if size <= limit:
+            chunks.append(chunk)
+    # Granian ends every body with one empty chunk, and puts one in the place of an error and of trailers.
+    if ends != 1:
+        raise BrokenBody("the body is broken, or has trailers")
+    return (b"", True) if size > limit else (b"".join(chunks), False)
 
 
 def environ_from(request: Request, client: str) -> WSGIEnvironment:

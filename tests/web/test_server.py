@@ -1,0 +1,189 @@
+"""The live server: what clients may do to it, and how it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import repeat
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+import requests
+
+from mock_server.adapters.clock import SystemTime
+from mock_server.settings import SettingError, Settings
+from mock_server.web.build import System, build
+from mock_server.web.doors import DRAINED, OTHER_LIMIT, RsgiDoor
+from mock_server.web.pipeline import Answer
+from mock_server.web.server import LiveServer, Options, bind, listen, options_from
+from tests.conftest import KEY
+
+DETECT = "/api/v1/client/job/detect-face-image"
+BALANCE = f"GET /api/v1/client/account/balance HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n"
+BODY = b'{"image_url":"https://example.com/a.png"}'
+
+
+def post(body: bytes = BODY, *lines: str) -> bytes:
+    """A detection as it goes over the wire; `lines` in place of its Content-Length."""
+    framing = lines or (f"Content-Length: {len(body)}",)
+    head = [f"POST {DETECT} HTTP/1.1", "Host: x", f"x-api-key: {KEY}", "Content-Type: application/json", *framing]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def exchange(address: Any, sent: bytes, *, half_close: bool = False) -> bytes:
+    """All that comes back until the server closes, or is silent for a while."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as client:
+        client.settimeout(5)
+        client.connect(address)
+        client.sendall(sent)
+        if half_close:
+            client.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+CLOSE = "Connection: close\r\n"
+
+
+class TestHttp:
+    def test_a_connection_is_kept(self, server):
+        with socket.create_connection(server.address, 5) as client:
+            for _ in range(3):
+                client.sendall(f"{BALANCE}\r\n".encode())
+                assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+    def test_a_pipeline_is_answered_in_order(self, server):
+        asked = b"".join([post(), f"{BALANCE}\r\n".encode(), b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"] * 5)
+        got = exchange(server.address, asked + f"{BALANCE}{CLOSE}\r\n".encode())
+        parts = got.split(b"HTTP/1.1 ")[1:]
+        assert [part[:3] for part in parts] == [b"200", b"200", b"404"] * 5 + [b"200"]
+        assert [b"detect_task_id" in part for part in parts] == [True, False, False] * 5 + [False]
+
+    @pytest.mark.parametrize("size", [1, 7, len(BODY)])
+    def test_a_chunked_body(self, server, size):
+        pieces = [BODY[start : start + size] for start in range(0, len(BODY), size)]
+        chunks = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+        got = exchange(server.address, post(chunks, "Transfer-Encoding: chunked", "Connection: close"))
+        assert got.startswith(b"HTTP/1.1 200 ")
+        assert b"detect_task_id" in got
+
+    def test_a_client_that_asks_first_is_told_to_go_on(self, server):
+        with socket.create_connection(server.address, 5) as client:
+            client.sendall(post(b"", f"Content-Length: {len(BODY)}", "Expect: 100-continue"))
+            assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            client.sendall(BODY)
+            assert b"detect_task_id" in client.recv(65536)
+
+    def test_half_closed(self, server):
+        """Whoever closes the sending half has gone, for Granian: it may get no answer, and harms nobody."""
+        got = exchange(server.address, f"{BALANCE}\r\n".encode(), half_close=True)
+        assert got == b"" or got.startswith(b"HTTP/1.1 200 ")
+        assert exchange(server.address, f"{BALANCE}{CLOSE}\r\n".encode()).startswith(b"HTTP/1.1 200 ")
+
+    @pytest.mark.parametrize(
+        ("method", "path", "status"),
+        [("HEAD", "/health", 200), ("OPTIONS", "*", 404), ("CONNECT", "a:80", 404), ("TRACE", "/health", 405)],
+    )
+    def test_odd_methods(self, server, method, path, status):
+        got = exchange(server.address, f"{method} {path} HTTP/1.1\r\nHost: x\r\n{CLOSE}\r\n".encode())
+        assert got.startswith(f"HTTP/1.1 {status} ".encode())
+
+
+class TestBodies:
+    def test_too_large_a_body_is_refused_though_the_client_sends_it_all(self, server):
+        body = BODY.ljust(OTHER_LIMIT + 1)
+        for sent in (post(body), post(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body), "Transfer-Encoding: chunked")):
+            with socket.create_connection(server.address, 5) as client:
+                client.sendall(sent)
+                got = client.recv(65536)
+            assert got.startswith(b"HTTP/1.1 413 ")
+            assert b'"body: larger than 1048576 bytes"' in got
+
+    def test_a_body_beyond_all_bounds_is_not_waited_for(self, server):
+        with socket.create_connection(server.address, 5) as client:
+            client.sendall(post(b"", f"Content-Length: {OTHER_LIMIT + DRAINED + 1}"))
+            assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+    def test_a_flood_in_chunks_is_cut_off(self, server):
+        chunk = b"100000\r\n%s\r\n" % bytes(1 << 20)
+        with socket.create_connection(server.address, 5) as client:
+            client.sendall(post(b"", "Transfer-Encoding: chunked"))
+            with pytest.raises(OSError):
+                for _ in repeat(None, (DRAINED >> 20) * 20):
+                    client.sendall(chunk)
+
+    @pytest.mark.parametrize(
+        ("body", "framing"),
+        [
+            (b"ZZ\r\nabc\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+            (b"5\r\nabcdefgh\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+            (b"FFFFFFFFFFFFFFFFF\r\nabc\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+            (b"3\r\nabc\r\n", "Transfer-Encoding: chunked"),
+            (b"abc", "Content-Length: 10"),
+        ],
+    )
+    def test_a_broken_body(self, server, body, framing):
+        got = exchange(server.address, post(body, framing), half_close=not body.endswith(b"0\r\n\r\n"))
+        assert got.startswith(b"HTTP/1.1 400 ")
+        assert b"Traceback" not in got
+
+    @pytest.mark.parametrize("framing", ["Content-Length: -1", "Content-Length: 9" + "9" * 30, "Content-Length: 1x"])
+    def test_no_length(self, server, framing):
+        assert exchange(server.address, post(BODY, framing)).startswith(b"HTTP/1.1 400 ")
+
+    def test_no_smuggling(self, server):
+        """With two framings the chunked one counts, and the connection ends with it (RFC 9112 6.1)."""
+        body = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+        got = exchange(server.address, post(body, "Content-Length: 5", "Transfer-Encoding: chunked"))
+        assert got.count(b"HTTP/1.1 ") == 1
+
+
+class TestPatience:
+    @pytest.fixture
+    def address(self) -> Iterator[Any]:
+        system = build(Settings(read_timeout=0.3, max_headers=8192))
+        with LiveServer(system.door, options=options_from(system.settings)) as server:
+            yield server.address
+
+    @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHo", f"{BALANCE}X: ".encode()])
+    def test_who_sends_no_whole_head_is_let_go(self, address, sent):
+        assert exchange(address, sent) == b""
+
+    def test_who_sends_no_whole_body_is_told(self, address):
+        assert exchange(address, post(b"{", "Content-Length: 10")).startswith(b"HTTP/1.1 408 ")
+
+    def test_who_says_no_more_is_let_go(self, address):
+        got = exchange(address, f"{BALANCE}\r\n".encode())
+        assert got.count(b"HTTP/1.1 200 ") == 1
+
+    @pytest.mark.parametrize("head", [f"X-Long: {'a' * 20000}\r\n", "X-Many: a\r\n" * 200])
+    def test_too_large_a_head(self, address, head):
+        assert exchange(address, f"{BALANCE}{head}\r\n".encode()).startswith(b"HTTP/1.1 431 ")
+
+    def test_too_long_an_address(self, address):
+        asked = f"GET /{'a' * 70000} HTTP/1.1\r\nHost: x\r\n\r\n"
+        assert exchange(address, asked.encode()).startswith((b"HTTP/1.1 414 ", b"HTTP/1.1 431 "))
+
+    def test_connections_beyond_the_bound_wait_for_their_turn(self, system):
+        with LiveServer(system.door, options=Options(max_connections=2)) as server, ExitStack() as held:
+            idle = [held.enter_context(socket.create_connection(server.address, 5)) for _ in range(2)]
+            for client in idle:
+                client.sendall(f"{BALANCE}\r\n".encode())
+                assert client.recv(65536)
+            waiting = held.enter_context(socket.create_connection(server.address, 0.2))
+            waiting.sendall(f"{BALANCE}\r\n".encode())
+            with pytest.raises(TimeoutError):
+                waiting.recv(1)
+            idle[0].close()
+            waiting.settimeout(5)
+            assert waiting.recv(65536).startswith(b"HTTP/1.1 200 ")
