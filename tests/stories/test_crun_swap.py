@@ -33,7 +33,7 @@ def picture(url):
 
 def statuses_until_the_end(ask, time, step=0.5):
     """Every status in turn, asked for twice each time: asking changes nothing."""
-    seen = []
+    seen: list[dict] = []
     for _ in range(200):
         data = ask()
         assert ask() == data

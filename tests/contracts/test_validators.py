@@ -1,0 +1,138 @@
+"""Two engines check one schema: they must not disagree, about the documented exchanges or about spoilt ones."""
+
+import copy
+import random
+import string
+from typing import Any
+
+import pytest
+
+from contracts import load
+from contracts.formats import is_date_time, is_uri
+from contracts.lint import examples
+from contracts.validators import SchemaValidator, Violation
+
+CONTRACT = load("crun")
+
+
+def documents():
+    """`(title, schema, document)` of every example of a body."""
+    for title, operation, exchange in examples(CONTRACT):
+        assert operation is not None
+        body = exchange["request"].get("body")
+        if operation.takes_json and body is not None:
+            yield f"{title}: request", operation.body_schema, operation.rename_aliases(body)
+        answer = operation.spec["responses"].get(str(exchange["response"]["status"]))
+        content = CONTRACT.resolve(answer).get("content", {}).get("application/json")
+        if content is not None:
+            yield f"{title}: answer", content["schema"], exchange["response"]["body"]
+
+
+DOCUMENTS = list(documents())
+VALUES = [None, True, False, 0, -1, 1.0, 1.5, 10**20, "", "x", "https://example.com/é", "\0", [], [None], {}, {"a": 1}]
+
+
+def spoilt(dice, document):
+    """A copy with one value somewhere replaced, removed or added."""
+    document = copy.deepcopy(document)
+    node, parents = document, list[Any]()
+    while isinstance(node, dict | list) and node and (not parents or dice.random() < 0.7):
+        key = dice.choice(list(node) if isinstance(node, dict) else range(len(node)))
+        parents.append((node, key))
+        node = node[key]
+    if not parents:
+        return dice.choice(VALUES)
+    parent, key = parents[-1]
+    match dice.randrange(4):
+        case 0:
+            del parent[key]
+        case 1 if isinstance(parent, dict):
+            parent["".join(dice.choices(string.ascii_lowercase, k=5))] = dice.choice(VALUES)
+        case _:
+            parent[key] = dice.choice(VALUES)
+    return document
+
+
+@pytest.mark.parametrize(("title", "schema", "document"), DOCUMENTS, ids=[title for title, _, _ in DOCUMENTS])
+def test_both_give_the_same_verdict(title, schema, document):
+    validator = CONTRACT.validator(schema)
+    dice = random.Random(title)
+    verdicts = []
+    for candidate in (document, *(spoilt(dice, document) for _ in range(40))):
+        verdict = validator.is_valid(candidate)
+        assert verdict == validator.is_valid_by_reference(candidate), candidate
+        assert (validator.violations(candidate, "body") == ()) is verdict
+        verdicts.append(verdict)
+    assert verdicts[0] is True
+    assert False in verdicts
+
+
+def test_a_violation_names_place_rule_and_values():
+    schema = {"type": "object", "properties": {"a/b": {"items": {"maximum": 3}}}, "required": ["a/b", "c"]}
+    found = SchemaValidator(schema, {}).violations({"a/b": [1, 5]}, "body")
+    assert found == (Violation(("body", "a/b", 1), "maximum", 3, 5), Violation(("body", "c"), "required"))
+    assert [violation.pointer for violation in found] == ["/a~1b/1", "/c"]
+
+
+def test_an_alternative_is_explained_by_its_nearest_branch():
+    schema = {
+        "oneOf": [
+            {"type": "object", "required": ["x", "y", "z"]},
+            {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}},
+        ]
+    }
+    assert SchemaValidator(schema, {}).violations({"a": "1"}, "body") == (
+        Violation(("body", "a"), "type", "integer", "1"),
+    )
+
+
+def test_a_forbidden_name_is_named():
+    schema = {"properties": {"a": {}}, "patternProperties": {"^x-": {}}, "additionalProperties": False}
+    found = SchemaValidator(schema, {}).violations({"a": 1, "x-b": 2, "c": 3}, "body")
+    assert found == (Violation(("body", "c"), "additionalProperties", None, 3),)
+
+
+def test_references_lead_into_the_components():
+    validator = SchemaValidator({"$ref": "#/components/schemas/A"}, {"schemas": {"A": {"type": "string"}}})
+    assert validator.violations("x", "body") == ()
+    assert validator.violations(1, "body")[0].rule == "type"
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("https://example.com/a.png", True),
+        ("data:image/png;base64,AAAA", True),
+        ("https://[::1]:80/a", True),
+        ("//example.com/a", False),
+        ("example.com", False),
+        ("https://example.com/a b", False),
+        ("https://example.com/é", False),
+        ("", False),
+    ],
+)
+def test_what_a_uri_is(text, right):
+    assert is_uri(text) is right
+    validator = SchemaValidator({"type": "string", "format": "uri"}, {})
+    assert validator.is_valid(text) is validator.is_valid_by_reference(text) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("2026-01-31T12:00:00Z", True),
+        ("2026-01-31T12:00:00.123+02:00", True),
+        ("2026-02-30T12:00:00Z", False),
+        ("2026-01-31 12:00:00", False),
+        ("2026-01-31T12:00:00", False),
+        ("x", False),
+    ],
+)
+def test_what_a_moment_is(text, right):
+    assert is_date_time(text) is right
+    validator = SchemaValidator({"type": "string", "format": "date-time"}, {})
+    assert validator.is_valid(text) is validator.is_valid_by_reference(text) is right
+
+
+def test_formats_are_for_strings():
+    assert is_uri(5) is is_date_time(None) is True

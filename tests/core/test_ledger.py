@@ -1,0 +1,93 @@
+"""Money: whole thousandths, double entry, and the proof that a ledger balances."""
+
+import random
+
+import pytest
+
+from mock_server.core.credits import from_credits, rounded_up, to_credits
+from mock_server.core.ledger import ROUTES, Account, Entry, Move, NotCovered, apply, prove
+
+
+@pytest.mark.parametrize(
+    ("credits", "thousandths"),
+    [(1, 1000), (1.5, 1500), (137.96, 137_960), (0.1 + 0.2, 300), ("2.0005", 2001), (0, 0), (1e12, 10**15)],
+)
+def test_credits_are_kept_as_whole_thousandths(credits, thousandths):
+    assert from_credits(credits) == thousandths
+
+
+def test_whole_amounts_are_shown_as_integers():
+    assert repr(to_credits(3000)) == "3"
+    assert repr(to_credits(1500)) == "1.5"
+    assert repr(to_credits(0)) == "0"
+    assert repr(to_credits(137_960)) == "137.96"
+    assert [rounded_up(amount) for amount in (0, 1, 1000, 1001)] == [0, 1000, 1000, 2000]
+
+
+@pytest.mark.parametrize("move", Move)
+def test_a_move_gives_one_account_what_it_takes_from_another(move):
+    source, target = ROUTES[move]
+    balances = {source: 500}
+    apply(balances, Entry(0.0, move, 200))
+    assert balances == {source: 300, target: 200}
+
+
+@pytest.mark.parametrize("move", [move for move in Move if move is not Move.GRANT])
+def test_what_is_not_there_cannot_be_moved(move):
+    balances = {ROUTES[move][0]: 199}
+    with pytest.raises(NotCovered) as short:
+        apply(balances, Entry(0.0, move, 200))
+    assert (short.value.available, short.value.wanted) == (199, 200)
+    assert balances == {ROUTES[move][0]: 199}
+
+
+def test_only_the_vendor_may_be_overdrawn():
+    balances: dict[Account, int] = {}
+    apply(balances, Entry(0.0, Move.GRANT, 200))
+    assert balances == {Account.VENDOR: -200, Account.AVAILABLE: 200}
+
+
+def holds(entries, finished=()):
+    return {invariant.name: invariant.holds for invariant in prove(entries, finished)}
+
+
+GRANT = Entry(0.0, Move.GRANT, 10_000)
+RESERVED = Entry(1.0, Move.RESERVE, 3000, "t")
+
+
+def test_a_ledger_that_balances():
+    entries = [GRANT, RESERVED, Entry(2.0, Move.SETTLE, 2000, "t"), Entry(2.0, Move.RELEASE, 1000, "t")]
+    assert all(holds(entries, ["t"]).values())
+    assert all(holds([GRANT, RESERVED]).values())
+    assert all(holds([]).values())
+
+
+@pytest.mark.parametrize(
+    ("entries", "finished", "broken"),
+    [
+        ([RESERVED], [], "never_negative"),
+        ([GRANT, RESERVED], ["t"], "one_capture_per_task"),
+        ([GRANT, RESERVED, Entry(2.0, Move.SETTLE, 3000, "t")], [], "one_capture_per_task"),
+        ([GRANT, RESERVED, Entry(2.0, Move.SETTLE, 1000, "t")], ["t"], "one_capture_per_task"),
+        ([GRANT, RESERVED, RESERVED, Entry(2.0, Move.SETTLE, 3000, "t")], ["t"], "one_capture_per_task"),
+        ([GRANT, RESERVED, *[Entry(2.0, Move.SETTLE, 1500, "t")] * 2], ["t"], "one_capture_per_task"),
+        ([GRANT, Entry(2.0, Move.SETTLE, 1000, "t")], ["t"], "never_negative"),
+    ],
+)
+def test_a_ledger_that_does_not(entries, finished, broken):
+    assert holds(entries, finished)[broken] is False
+
+
+def test_no_order_of_moves_makes_or_loses_money():
+    dice = random.Random(7)
+    balances: dict[Account, int] = {}
+    for _ in range(5000):
+        entry = Entry(0.0, dice.choice(list(Move)), dice.randrange(1, 5000))
+        before = dict(balances)
+        try:
+            apply(balances, entry)
+        except NotCovered:
+            assert balances == before
+        assert sum(balances.values()) == 0
+        assert all(amount >= 0 for account, amount in balances.items() if account is not Account.VENDOR)
+    assert balances[Account.SPENT] > 0

@@ -1,0 +1,72 @@
+"""A task's state is a function of the task and the time, and of nothing else."""
+
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from contracts import load
+from mock_server.core.course import plan
+from mock_server.core.task import Failure, Phase, Task
+
+RULES = load("crun").behaviour
+FINE = Task(
+    id="t",
+    kind="task",
+    provider="crun",
+    operation="create_task",
+    model="z-image",
+    request=b"{}",
+    created_at=100.0,
+    starts_at=102.0,
+    ends_at=112.0,
+    reserved=3000,
+    charge=2000,
+)
+FAILED = replace(FINE, failure=Failure(501, "no"), charge=0)
+STUCK = replace(FINE, ends_at=None)
+
+
+@pytest.mark.parametrize(
+    ("task", "at", "phase", "over", "change", "credits"),
+    [
+        (FINE, 100.0, Phase.QUEUED, False, 102.0, 3000),
+        (FINE, 101.999, Phase.QUEUED, False, 102.0, 3000),
+        (FINE, 102.0, Phase.RUNNING, False, 112.0, 3000),
+        (FINE, 111.999, Phase.RUNNING, False, 112.0, 3000),
+        (FINE, 112.0, Phase.SUCCEEDED, True, None, 2000),
+        (FINE, 1e9, Phase.SUCCEEDED, True, None, 2000),
+        (FAILED, 111.999, Phase.RUNNING, False, 112.0, 3000),
+        (FAILED, 112.0, Phase.FAILED, True, None, 0),
+        (STUCK, 101.0, Phase.QUEUED, False, 102.0, 3000),
+        (STUCK, 1e9, Phase.RUNNING, False, None, 3000),
+    ],
+)
+def test_the_state_at_a_time(task, at, phase, over, change, credits):
+    for _ in range(3):
+        assert task.phase(at) is phase
+        assert task.is_over(at) is over
+        assert task.next_change(at) == change
+        assert task.credits_at(at) == credits
+
+
+def test_a_task_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        FINE.charge = 1  # type: ignore[misc]  # which is the point
+
+
+@pytest.mark.parametrize("timeline", RULES.timelines.values(), ids=lambda row: row.name)
+@pytest.mark.parametrize("scenario", RULES.scenarios.values(), ids=lambda row: row.name)
+def test_a_course_is_the_timeline_stretched(timeline, scenario):
+    failure = None if scenario.fails is None else Failure(**scenario.fails)
+    course = plan(1000.0, timeline, scenario, failure)
+    assert course.starts_at == 1000.0 + timeline.queued * scenario.stretch
+    assert course.failure == failure
+    if scenario.ends:
+        assert course.ends_at == pytest.approx(1000.0 + (timeline.queued + timeline.running) * scenario.stretch)
+    else:
+        assert course.ends_at is None
+
+
+def test_an_instant_task_is_over_at_once():
+    course = plan(1000.0, RULES.timelines["image"], RULES.scenarios["instant"], None)
+    assert replace(FINE, starts_at=course.starts_at, ends_at=course.ends_at).phase(1000.0) is Phase.SUCCEEDED
