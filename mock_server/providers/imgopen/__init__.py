@@ -1,0 +1,39 @@
+"""Img Open: face detection, face swaps and other picture tools, image generation and training, by access key and secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mock_server.core.provider import Provider
+from mock_server.providers.imgopen import catalogue, queries, submission, wire
+from mock_server.providers.imgopen.answers import callback_body
+from mock_server.providers.imgopen.tools import tools
+
+if TYPE_CHECKING:
+    from contracts import Contract
+
+__all__ = ["callback_body", "provider"]
+
+#: The operations that make no task.
+HANDLERS = {
+    "query_model_list": catalogue.query_model_list,
+    "query_task_info_v1": queries.query_task_info_v1,
+    "query_task_info_v2": queries.query_task_info_v2,
+    "query_image_tool_task_info": queries.query_image_tool_task_info,
+}
+
+
+def provider(contract: Contract) -> Provider:
+    clothes = wire.Wire(contract.behaviour)
+    handlers = {**HANDLERS, **dict.fromkeys(tools(contract), submission.submit)}
+    return Provider(
+        name=wire.NAME,
+        handlers={operation: wire.by_header(handler) for operation, handler in handlers.items()},
+        identify=wire.identify,
+        permit=wire.permit,
+        dress=clothes.dress,
+        refuse=clothes.refuse,
+        object_to=clothes.object_to,
+        callback_body=callback_body,
+        reads_query=True,
+    )

@@ -1,0 +1,145 @@
+"""How a task is told: right after its submission, to a query, and to a callback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.task import Phase, Task
+from mock_server.providers.imgopen.tools import Tool, tools
+from mock_server.providers.imgopen.wire import NAME, OK, envelope
+
+if TYPE_CHECKING:
+    from contracts import Behaviour
+    from mock_server.engine import Engine
+
+
+def submitted(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
+    """The answer to a submission: the result if it is there, a refusal if a synchronous task has failed, else what an
+    asynchronous tool answers at first."""
+    if tool.family == "S":
+        own = tool.kind == "sd" and call.variants["sd_task_id"] == "caller"
+        return Reply({tool.id_name: task.facts["caller"] if own else task.id})
+    is_sync = tool.mode_under(call.variants) == "sync"
+    if is_sync and task.phase(call.now) is Phase.FAILED:
+        raise failed(engine.contracts[NAME].behaviour, task)
+    if not is_sync and call.variants["receipt"] == "task_id":
+        return Reply({"task_id": task.id})
+    when = call.now if is_sync else min(call.now, task.created_at)
+    return Reply(tool_data(engine, tool, task, when, call.variants, call.base_url))
+
+
+def failed(behaviour: Behaviour, task: Task) -> Problem:
+    """The refusal that a failure amounts to."""
+    if task.failure is None:
+        raise LookupError(f"task {task.id} has not failed")
+    row = behaviour.refusal_for(task.failure.code) or behaviour.refusals["generation_failed"]
+    return Problem(row.problem, code=task.failure.code, message=task.failure.message or row.message)
+
+
+def told(engine: Engine, tool: Tool, task: Task, now: float, variants: Mapping[str, Any], base_url: str) -> Reply:
+    """What a query of the tool's own page answers, and a callback carries."""
+    if tool.kind == "sd":
+        data = sd_data(engine, task, now, variants, base_url, version=2)
+    else:
+        data = tool_data(engine, tool, task, now, variants, base_url)
+    return coded(data, task, now, variants)
+
+
+def coded(data: dict[str, Any], task: Task, now: float, variants: Mapping[str, Any]) -> Reply:
+    """`data` with the code that a failed task has under the variant in force."""
+    if task.phase(now) is Phase.FAILED and task.failure is not None and variants["failed_task_code"] == "failure":
+        return Reply(data, code=task.failure.code, message=task.failure.message or "task failed")
+    return Reply(data, code=OK)
+
+
+def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
+    """What a callback carries for a task as it stands at `call.now`: the envelope, or its `data` alone."""
+    tool = tools(engine.contracts[NAME])[task.operation]
+    reply = told(engine, tool, task, call.now, call.variants, call.base_url)
+    return dict(reply.data) if call.variants["callback_body"] == "bare" else envelope(reply)
+
+
+def tool_data(
+    engine: Engine, tool: Tool, task: Task, now: float, variants: Mapping[str, Any], base_url: str
+) -> dict[str, Any]:
+    """`data` in the order of the tool's documented example; the result is there once the task has succeeded."""
+    phase = task.phase(now)
+    known: dict[str, Any] = {
+        "taskId": task.id,
+        "task_id": task.id,
+        "businessTaskId": task.facts["caller"],
+        "toolTask": tool.tool_task,
+        "status": _number(engine, tool, phase, variants),
+    }
+    data: dict[str, Any] = {}
+    for name in tool.shown:
+        if name in known:
+            data[name] = known[name]
+        elif phase is Phase.SUCCEEDED:
+            data[name] = _result(task, name, base_url)
+        elif name == "faceUrls":
+            data[name] = []  # the page marks it as required
+    if phase is Phase.FAILED and task.failure is not None and task.failure.message:
+        data["errorMessage"] = task.failure.message
+    return data
+
+
+def _number(engine: Engine, tool: Tool, phase: Phase, variants: Mapping[str, Any]) -> int | str:
+    chosen = variants["status_numbers"]
+    numbers = engine.contracts[NAME].behaviour.status_words[tool.numbers if chosen == "by_tool" else chosen]
+    as_text = tool.makes == "faces" and variants["detection_status_type"] == "string"
+    return str(numbers[phase]) if as_text else int(numbers[phase])
+
+
+def _result(task: Task, name: str, base_url: str) -> Any:
+    if "text" in task.facts:
+        return task.facts["text"]
+    links = file_links(task, base_url)
+    return links if name.endswith("Urls") else links[0]
+
+
+def file_links(task: Task, base_url: str) -> list[str]:
+    """The URLs of a task's files, numbered from 0: crops for a detection, pictures for the rest."""
+    facts = task.facts
+    count = facts["faces"] if task.kind == "detection" else 1 + len(facts["more"])
+    start = f"{base_url}/Output-Img2/{facts['folder']}/{task.id}"
+    return [f"{start}-{number}{facts['extension']}" for number in range(count)]
+
+
+def sd_data(
+    engine: Engine, task: Task, now: float, variants: Mapping[str, Any], base_url: str, *, version: int
+) -> dict[str, Any]:
+    """`data` of queryTaskInfo V1.0 or V2.0."""
+    behaviour, phase = engine.contracts[NAME].behaviour, task.phase(now)
+    language = "zh" if variants["desc_language"] == "zh" else f"en_v{version}"
+    data: dict[str, Any] = {
+        "task_id" if version == 1 else "id_task": task.facts["caller"],
+        "status": int(behaviour.status_words["two"][phase]),
+        "desc": behaviour.rest["descriptions"][language][phase],
+    }
+    if phase is Phase.FAILED and task.failure is not None and task.failure.message:
+        data["desc"] = task.failure.message
+    if version == 2:
+        wanted = variants["temporary_image"] == "progress" and phase is Phase.RUNNING
+        data["temporaryImageDto"] = _progress(task, now) if wanted else None
+    pictures = file_links(task, base_url) if phase is Phase.SUCCEEDED else []
+    data["differentialImageRspList"] = [_image(url, task.facts["seed"] + n) for n, url in enumerate(pictures)]
+    return data
+
+
+def _progress(task: Task, now: float) -> dict[str, Any]:
+    span = 0.0 if task.ends_at is None else task.ends_at - task.starts_at
+    return {"percentage": int(100 * (now - task.starts_at) / span) if span else 0, "imageUrl": None}
+
+
+def _image(url: str, seed: int) -> dict[str, Any]:
+    """A picture that passed moderation."""
+    return {
+        "img_audit": [{"confidence": None, "label": "nonLabel"}],
+        "img_audit_status": True,
+        "image_status": 1,
+        "image_url": url,
+        "seed": seed,
+    }

@@ -1,0 +1,22 @@
+"""The list of checkpoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mock_server.core.call import Call, Reply
+from mock_server.providers.imgopen.wire import NAME
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+FILTERS = ("sdModelCheckpoint", "sdModelName")
+
+
+def query_model_list(call: Call, engine: Engine) -> Reply:
+    rows = engine.contracts[NAME].tables["models"]["models"]
+    wanted = {name: call.body[name] for name in FILTERS if call.body.get(name)}
+    found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+    size, number = int(call.body["pageSize"]), int(call.body["pageNum"])
+    page = found[(number - 1) * size : number * size]
+    return Reply({"rows": page, "total": len(found), "pageSize": size, "pageNum": number})

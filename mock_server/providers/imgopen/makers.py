@@ -1,0 +1,151 @@
+"""What each kind of tool makes of a request: the facts that its task remembers, from which answers and files follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mock_server.core.call import Call, Problem
+from mock_server.core.faces import FaceRef
+from mock_server.core.seeded import integer
+from mock_server.providers.imgopen.tools import Tool
+from mock_server.providers.imgopen.wire import NAME
+from mock_server.providers.links import face_at
+from mock_server.providers.outcome import faces_in
+
+if TYPE_CHECKING:
+    from contracts import Behaviour
+    from mock_server.engine import Engine
+
+EXTENSION = ".png"
+
+
+class Made(NamedTuple):
+    """Facts for the task, and the scenario in which it must end (None: as it likes)."""
+
+    facts: dict[str, Any]
+    fails: str | None = None
+
+
+def faces(call: Call, engine: Engine, tool: Tool) -> Made:
+    url = call.body["imageUrl"]
+    return Made({"url": url, "faces": faces_in(url, _behaviour(engine)), "extension": EXTENSION})
+
+
+def swap(call: Call, engine: Engine, tool: Tool) -> Made:
+    """Put the first face of each source into the target."""
+    body, behaviour = call.body, _behaviour(engine)
+    sources = body["sourceUrl"] if isinstance(body["sourceUrl"], list) else [body["sourceUrl"]]
+    target = body["targetUrl"]
+    count = faces_in(target, behaviour)
+    if count == 0 or any(faces_in(source, behaviour) == 0 for source in sources):
+        return Made(_picture([]), "no_face")
+    index = body.get("faceIdx") if call.operation == "face_fusion" else None
+    if index is not None and index > count:
+        if call.variants["index_out_of_range"] == "refuse":
+            raise Problem("invalid", errors=[f"faceIdx should be from 1 to {count}: the target has no face {index}"])
+        return Made(_picture([]), "index_out_of_range")
+    places = _places(call, sources, count, index)
+    return Made(_picture([face_at(call.box, places[i]) if i in places else FaceRef(target, i) for i in range(count)]))
+
+
+def _places(call: Call, sources: Sequence[str], count: int, index: int | None) -> Mapping[int, str]:
+    """Which face of the target (from 0) is replaced by which source; sources beyond its faces are left over."""
+    if index is not None:
+        if len(sources) > 1 and call.variants["index_with_two_sources"] == "refuse":
+            raise Problem("invalid", errors=["faceIdx should not be given with two sources"])
+        return {int(index) - 1: sources[0]}
+    numbers = range(count)
+    if call.variants["source_order"] == "right_to_left":
+        numbers = numbers[::-1]
+    return dict(zip(numbers, sources, strict=False))
+
+
+#: Fields that hold the one picture a tool works on.
+PICTURE_FIELDS = ("image", "imageUrl", "sourceImage")
+
+
+def pictures(call: Call, engine: Engine, tool: Tool) -> Made:
+    """As many pictures as asked for: of the person or the people in the source, else of whom the request suggests."""
+    body, behaviour = call.body, _behaviour(engine)
+    source = next((body[name] for name in PICTURE_FIELDS if isinstance(body.get(name), str)), None)
+    count = tool.picture_count(body)
+    if source is None:
+        shown = [[FaceRef(call.raw.decode("utf-8", "replace"), number)] for number in range(count)]
+    elif tool.faces:
+        shown = [[face_at(call.box, source)]] * count
+    else:
+        shown = [[FaceRef(source, number) for number in range(faces_in(source, behaviour))]] * count
+    facts = _picture(shown[0])
+    facts["more"] = [[EXTENSION, [list(face) for face in people]] for people in shown[1:]]
+    if tool.kind == "sd":
+        facts["seed"] = _seed(call)
+    return Made(facts)
+
+
+def _picture(people: Sequence[FaceRef]) -> dict[str, Any]:
+    return {"faces": [list(face) for face in people], "extension": EXTENSION, "more": []}
+
+
+def _seed(call: Call) -> int:
+    """The seed of the first picture: as asked for, or any."""
+    asked = int(call.body.get("seed", -1))
+    return asked if asked >= 0 else integer(0, 2**32 - 1, call.box.sandbox.seed, "picture", call.raw)
+
+
+#: Words for captions, styles and longer prompts.
+SUBJECTS = (
+    "a portrait of a person",
+    "a close up of a person",
+    "a painting of a person",
+    "a drawing of a group of people",
+)
+DETAILS = ("with short hair", "with long hair", "with a hat", "with glasses", "with a smile", "in a striped shirt")
+STYLES = ("watercolour", "oil painting", "pixel art", "line art", "photograph", "cartoon", "paper cut")
+TOUCHES = ("highly detailed", "soft light", "sharp focus", "muted colours", "wide angle", "studio light", "film grain")
+
+
+def caption(call: Call, engine: Engine, tool: Tool) -> Made:
+    url = call.body["image"]
+    parts = (_pick(SUBJECTS, url, "subject"), _pick(DETAILS, url, "detail"), "and", _pick(DETAILS, url, "more"))
+    return Made({"text": f"{' '.join(parts)}, {_pick(STYLES, url, 'style')}"})
+
+
+def style(call: Call, engine: Engine, tool: Tool) -> Made:
+    return Made({"text": _pick(STYLES, call.body["sourceImage"], "style")})
+
+
+def prompts(call: Call, engine: Engine, tool: Tool) -> Made:
+    given = str(call.body.get("sourcePrompt", call.body.get("raw_prompt", ""))) or "a picture"
+    count = int(call.body.get("sequencesNum", 1))
+    made = [f"{given}, {', '.join(_touches(given, number))}" for number in range(count)]
+    return Made({"text": made})
+
+
+def _touches(given: str, number: int) -> Sequence[str]:
+    start = integer(0, len(TOUCHES) - 1, "touches", given, number)
+    return [TOUCHES[(start + step) % len(TOUCHES)] for step in range(3)]
+
+
+def _pick(words: Sequence[str], *parts: object) -> str:
+    return words[integer(0, len(words) - 1, *parts)]
+
+
+def nothing(call: Call, engine: Engine, tool: Tool) -> Made:
+    return Made({})
+
+
+def _behaviour(engine: Engine) -> Behaviour:
+    return engine.contracts[NAME].behaviour
+
+
+#: Column `makes` of tools.yaml -> the function.
+MAKERS: Mapping[str, Callable[[Call, Any, Tool], Made]] = {
+    "faces": faces,
+    "swap": swap,
+    "pictures": pictures,
+    "caption": caption,
+    "style": style,
+    "prompts": prompts,
+    "nothing": nothing,
+}

@@ -1,0 +1,74 @@
+"""The three ways to ask how a task stands. Each takes the server's id and the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.task import Task
+from mock_server.providers.imgopen.answers import coded, sd_data, told
+from mock_server.providers.imgopen.tools import TOOL_KINDS, find, tool_codes
+from mock_server.providers.imgopen.wire import NAME
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+CHINA = timezone(timedelta(hours=8))
+
+
+def query_image_tool_task_info(call: Call, engine: Engine) -> Reply:
+    tool = tool_codes(engine.contracts[NAME]).get(call.params["toolCode"])
+    if tool is None:
+        raise Problem("tool_not_found")
+    name = call.body["businessTaskId"]
+    task = find(call.box, tool.code, name)
+    if task is None and call.variants["tool_mismatch"] == "answer":
+        task = find(call.box, "tool", name)
+    if task is not None and task.model != tool.code:
+        answers = call.variants["tool_mismatch"] == "answer" and task.kind in TOOL_KINDS
+        task, tool = (task, tool_codes(engine.contracts[NAME])[task.model]) if answers else (None, tool)
+    if task is None:
+        return _unknown(call)
+    _polled(call, engine, task)
+    return told(engine, tool, task, call.now, call.variants, call.base_url)
+
+
+def query_task_info_v1(call: Call, engine: Engine) -> Reply:
+    return _sd(call, engine, version=1)
+
+
+def query_task_info_v2(call: Call, engine: Engine) -> Reply:
+    return _sd(call, engine, version=2)
+
+
+def _sd(call: Call, engine: Engine, *, version: int) -> Reply:
+    task = find(call.box, "sd", call.body["businessTaskId"])
+    if task is None or task.kind != "sd" or not _is_reached(task, call.now, call.variants, version):
+        return _unknown(call)
+    _polled(call, engine, task)
+    data = sd_data(engine, task, call.now, call.variants, call.base_url, version=version)
+    return coded(data, task, call.now, call.variants)
+
+
+def _is_reached(task: Task, now: float, variants: Mapping[str, Any], version: int) -> bool:
+    """V2.0 reaches the tasks of this month; V1.0 those of the months before, or all."""
+    zone = CHINA if variants["month_zone"] == "china" else UTC
+    is_recent = _month(task.created_at, zone) == _month(now, zone)
+    return is_recent if version == 2 else not is_recent or variants["v1_reach"] == "all"
+
+
+def _month(at: float, zone: timezone) -> tuple[int, int]:
+    moment = datetime.fromtimestamp(at, zone)
+    return moment.year, moment.month
+
+
+def _polled(call: Call, engine: Engine, task: Task) -> None:
+    engine.polled(call, task.id, task.kind)
+
+
+def _unknown(call: Call) -> Reply:
+    if call.variants["unknown_task"] == "null":
+        return Reply(None)
+    raise Problem("task_not_found")

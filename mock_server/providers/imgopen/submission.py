@@ -1,0 +1,102 @@
+"""One function that takes a job for any tool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.credits import from_credits
+from mock_server.core.seeded import text
+from mock_server.core.task import Task
+from mock_server.providers.imgopen.answers import submitted
+from mock_server.providers.imgopen.makers import MAKERS
+from mock_server.providers.imgopen.tools import Tool, find_own, remember, tools
+from mock_server.providers.imgopen.wire import NAME
+from mock_server.providers.outcome import course, scenario_for
+
+if TYPE_CHECKING:
+    from contracts.behaviour import Scenario, Timeline
+    from mock_server.engine import Engine
+
+
+def submit(call: Call, engine: Engine) -> Reply:
+    tool = tools(engine.contracts[NAME])[call.operation]
+    caller = tool.caller(call.body)
+    _demand_callback(call, tool)
+    earlier = _earlier(call, tool, caller)
+    if earlier is not None:
+        call.task = earlier.id
+        return submitted(call, engine, tool, earlier)
+    behaviour = engine.contracts[NAME].behaviour
+    scenario = scenario_for(call, engine, tool.kind, tool.code, needs_faces=bool(tool.faces))
+    made = MAKERS[tool.makes](call, engine, tool)
+    if made.fails is not None and scenario.fails is None and scenario.ends:
+        scenario = behaviour.scenarios[made.fails]
+    starts_at, ends_at, failure = course(call.now, _timeline(call, engine, tool, scenario), scenario)
+    cost = from_credits(tool.price * tool.picture_count(call.body))
+    task = Task(
+        id=_task_id(call),
+        kind=tool.kind,
+        provider=NAME,
+        operation=call.operation,
+        model=tool.code,
+        request=call.raw,
+        created_at=call.now,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        failure=failure,
+        reserved=cost,
+        charge=cost if failure is None or scenario.charged else 0,
+        scenario=scenario.name,
+        callback_url=_callback_url(call, tool, fails=failure is not None),
+        cause=call.exchange,
+        facts={**made.facts, "caller": caller, "folder": tool.folder},
+    )
+    engine.submit(call, task)
+    remember(call.box, tool, task, caller)
+    if tool.folder:
+        engine.store.publish(task.id, call.box.sandbox.id)
+    return submitted(call, engine, tool, task)
+
+
+def _earlier(call: Call, tool: Tool, caller: str) -> Task | None:
+    """The task that a repeated id stands for, where it stands for that and not for a new one."""
+    # Training alone says that the id must be unique.
+    rule = "refuse" if tool.kind == "training" else call.variants["repeated_id"]
+    if rule == "new_task":
+        return None
+    earlier = find_own(call.box, tool, caller)
+    if earlier is not None and rule == "refuse":
+        raise Problem("task_exists")
+    return earlier
+
+
+def _timeline(call: Call, engine: Engine, tool: Tool, scenario: Scenario) -> Timeline:
+    """A synchronous tool is done at once, unless the scenario is one that a call cannot wait for."""
+    timelines = engine.contracts[NAME].behaviour.timelines
+    waits = tool.mode_under(call.variants) == "sync" and scenario.ends and scenario.stretch <= 1
+    return timelines["sync" if waits else tool.timeline]
+
+
+def _demand_callback(call: Call, tool: Tool) -> None:
+    if tool.required_in and tool.required_in == call.variants["callback_required"] and not call.body.get("callbackUrl"):
+        raise Problem("invalid", errors=["callbackUrl is required"])
+
+
+def _callback_url(call: Call, tool: Tool, *, fails: bool) -> str | None:
+    if fails and call.variants["callback_failures"] == "not_sent":
+        return None
+    url: Any = call.body.get("callbackUrl")
+    wanted = tool.callback or (tool.kind != "training" and call.variants["undocumented_callback"] == "sent")
+    return url if wanted and url and isinstance(url, str) else None
+
+
+def _task_id(call: Call) -> str:
+    """Prefix, the time in milliseconds, nine more digits. They follow from the request, so that sandboxes with the same
+    seed and clock share an id only for the same job."""
+    box, stamp = call.box, f"{round(call.now * 1000):013d}"
+    while True:
+        digits = text("0123456789", 9, box.sandbox.seed, NAME, box.next_number(NAME), call.raw)
+        task_id = f"{call.variants['id_prefix']}{stamp}{digits}"
+        if box.task(task_id) is None:
+            return task_id

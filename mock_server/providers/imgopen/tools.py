@@ -1,0 +1,110 @@
+"""The tools as typed rows of tools.yaml, and how their tasks are found again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from mock_server.core.ports import Box
+from mock_server.core.task import Task
+from mock_server.providers.imgopen.wire import NAME
+
+if TYPE_CHECKING:
+    from contracts import Contract
+
+#: The kinds of tasks that queryImageToolTaskInfo finds.
+TOOL_KINDS = ("detection", "tool")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One row; tools.yaml says what each column means."""
+
+    operation: str
+    code: str
+    title: str
+    kind: str
+    makes: str
+    family: str
+    id_name: str
+    caller_id: str
+    required: tuple[str, ...]
+    shown: tuple[str, ...]
+    numbers: str
+    mode: str
+    folder: str
+    price: float
+    timeline: str
+    evidence: Mapping[str, str]
+    source: str
+    callback: bool = False
+    required_in: str = ""
+    tool_task: str = ""
+    faces: tuple[str, ...] = ()
+    pictures: int | tuple[str, ...] = 1
+
+    def caller(self, body: Mapping[str, Any]) -> str:
+        """The caller's own id of a task."""
+        found: Any = body
+        for step in self.caller_id.split("."):
+            found = found[step]
+        return str(found)
+
+    def picture_count(self, body: Mapping[str, Any]) -> int:
+        if isinstance(self.pictures, int):
+            return self.pictures
+        count = 1
+        for field in self.pictures:
+            count *= int(body.get(field, 1))
+        return count
+
+    def mode_under(self, variants: Mapping[str, Any]) -> str:
+        """`sync` or `async`."""
+        return str(variants.get(self.mode, self.mode))
+
+
+@lru_cache(maxsize=4)
+def tools(contract: Contract) -> Mapping[str, Tool]:
+    """Every tool by its operation."""
+    made = [_tool(row) for row in contract.tables["tools"]["tools"]]
+    return {tool.operation: tool for tool in made}
+
+
+def _tool(row: Mapping[str, Any]) -> Tool:
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+    return Tool(**values)
+
+
+@lru_cache(maxsize=4)
+def tool_codes(contract: Contract) -> Mapping[str, Tool]:
+    """The tools that queryImageToolTaskInfo knows, by their toolCode."""
+    return {tool.code: tool for tool in tools(contract).values() if tool.kind in TOOL_KINDS}
+
+
+def remember(box: Box, tool: Tool, task: Task, caller: str) -> None:
+    """Let the caller's id lead to its newest task: of this tool, and of any."""
+    box.add_alias(_alias(tool.code, caller), task.id)
+    box.add_alias(_alias(_reach(tool), caller), task.id)
+
+
+def find(box: Box, scope: str, name: str) -> Task | None:
+    """A task by the server's id, or by the caller's within `scope`: a tool's code, `tool`, `sd` or `training`."""
+    task = box.task(name)
+    if task is not None and task.id == name and task.provider == NAME:
+        return task
+    return box.task(_alias(scope, name))
+
+
+def find_own(box: Box, tool: Tool, caller: str) -> Task | None:
+    """The newest task of a tool with this id of the caller's."""
+    return box.task(_alias(tool.code, caller))
+
+
+def _reach(tool: Tool) -> str:
+    return "tool" if tool.kind in TOOL_KINDS else tool.kind
+
+
+def _alias(scope: str, caller: str) -> str:
+    return f"{NAME}:{scope}:{caller}"

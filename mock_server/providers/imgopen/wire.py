@@ -1,0 +1,142 @@
+"""Img Open's clothes: the pair of credential headers, the envelope with its text codes, the status policy."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.ports import Store
+from mock_server.core.provider import Dressed, Identity
+
+if TYPE_CHECKING:
+    from contracts import Behaviour, Operation, Violation
+    from contracts.behaviour import Refusal
+
+NAME = "imgopen"
+OK = "200"
+
+#: The two credentials, as headers (names in lower case) and as query parameters.
+HEADERS = ("x-request-req-accesskeyid", "x-request-req-accesskeysecret")
+QUERY = ("X-Request-req-accessKeyId", "X-Request-req-accessKeySecret")
+
+#: The operation whose English page lists the credentials as query parameters.
+FLUX = "flux_text2image"
+
+
+def _pair(place: Mapping[str, Any], names: tuple[str, str]) -> tuple[str, str]:
+    """Key and secret; an empty header is as good as none."""
+    key, secret = (str(place.get(name, "")).strip() for name in names)
+    return key, secret
+
+
+def identify(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
+    key, secret = _pair(headers, HEADERS)
+    if not key and not secret:
+        key, secret = _pair(params, QUERY)
+    if not key and not secret:
+        return Identity("")  # whether that will do is a variant, so `permit` decides
+    if not key or not secret:
+        return Identity("", "key_missing")
+    found = store.find(NAME, key)
+    if found is None:
+        return Identity("", "key_unknown")
+    sandbox, right, disabled = found
+    if not hmac.compare_digest(secret.encode("utf-8", "replace"), right.encode()):
+        return Identity(sandbox, "secret_wrong")
+    return Identity(sandbox, "key_disabled" if disabled else None)
+
+
+def permit(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
+    if any(_pair(headers, HEADERS)) or variants["credentials"] == "optional":
+        return None
+    return None if variants["flux_credentials"] == "query" else "key_missing"
+
+
+def by_header(handler: Callable[[Call, Any], Reply]) -> Callable[[Call, Any], Reply]:
+    """The handler, closed to requests whose credentials stand where the operation does not look for them."""
+
+    def handle(call: Call, engine: Any) -> Reply:
+        if call.variants["credentials"] == "required" and not any(_pair(call.headers, HEADERS)):
+            in_query = call.operation == FLUX and any(_pair(call.params, QUERY))
+            if not (in_query and call.variants["flux_credentials"] == "query"):
+                raise Problem("key_missing")
+        return handler(call, engine)
+
+    return handle
+
+
+class Wire:
+    """The envelope, by the tables of the contract."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+
+    def dress(self, reply: Reply, variants: Mapping[str, Any]) -> Dressed:
+        body = envelope(reply)
+        status = 200 if body["code"] == OK else self._status(body["code"], variants)
+        return Dressed(status, body, body["code"], reply.headers)
+
+    def refuse(self, problem: Problem, variants: Mapping[str, Any]) -> Dressed:
+        row = self._behaviour.refusals[problem.name]
+        code = str(row.code if problem.code is None else problem.code)
+        text = problem.message or row.message
+        if row.errors and problem.errors:
+            text = f"{text}: {'; '.join(problem.errors)}"
+        body: dict[str, Any] = {"code": code, "msg": text}
+        form = variants["refusal_data"]
+        if form != "absent":
+            body["data"] = {"errorMessage": text} if form == "error_message" else None
+        status = problem.http or self._refusal_status(row, code, variants)
+        return Dressed(status, body, code, problem.headers)
+
+    def _refusal_status(self, row: Refusal, code: str, variants: Mapping[str, Any]) -> int:
+        if variants["http_status"] != "always200" and row.http is not None:
+            return row.http
+        return self._status(code, variants)
+
+    def _status(self, code: str, variants: Mapping[str, Any]) -> int:
+        policy = variants["http_status"]
+        if policy == "always200":
+            return 200
+        known = self._behaviour.body_codes.get(code)
+        usual = 200 if known is None else known.http
+        return usual if policy == "code" else int(policy.get(int(code) if code.isdigit() else code, usual))
+
+    def object_to(
+        self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
+    ) -> Problem | None:
+        return Problem("invalid", errors=[sentence(violation) for violation in violations])
+
+
+def envelope(reply: Reply) -> dict[str, Any]:
+    return {"code": str(reply.code), "msg": reply.message, "data": reply.data}
+
+
+#: How a broken rule is said; what is not here is named as it stands. The vendor's words are unknown.
+WORDS = {
+    "required": "is required",
+    "type": "should be of type {expected}",
+    "enum": "should be one of {expected}",
+    "const": "should be {expected}",
+    "minLength": "should have at least {expected} character(s)",
+    "maxLength": "should have at most {expected} character(s)",
+    "minItems": "should have at least {expected} item(s)",
+    "maxItems": "should have at most {expected} item(s)",
+    "minimum": "should be at least {expected}",
+    "maximum": "should be at most {expected}",
+    "format": "should be a valid {expected}",
+    "pattern": "should match {expected}",
+}
+
+
+def sentence(violation: Violation) -> str:
+    """`imageUrl is required`."""
+    place = ".".join(map(str, violation.place[1:])) or str(violation.place[0])
+    words = WORDS.get(violation.rule, f"breaks the rule {violation.rule}")
+    return f"{place} {words.format(expected=_listed(violation.expected))}"
+
+
+def _listed(expected: Any) -> str:
+    return ", ".join(map(str, expected)) if isinstance(expected, list | tuple) else str(expected)
