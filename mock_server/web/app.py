@@ -34,13 +34,13 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_door: bool = True) -> Fla
 
     for surface in pipeline.surfaces:
         for operation in surface.contract.operations.values():
-            app.add_url_rule(_rule(operation), operation.id, vendor, methods=[operation.method])
+            name = f"{surface.contract.name}:{operation.id}"
+            app.add_url_rule(_rule(operation), name, vendor, methods=[operation.method])
     app.add_url_rule("/health", "health", _health)
     app.add_url_rule("/ready", "ready", _health)
     app.add_url_rule("/", "index", lambda: _index(pipeline))
-    app.add_url_rule(
-        "/media/<token>/<name>", "media", lambda token, name: _file(media.fetch(pipeline.engine, token, name))
-    )
+    for rule in ("/media/<path:_>", "/Output-Img2/<path:_>"):
+        app.add_url_rule(rule, rule, lambda _: _file(media.fetch(pipeline.engine, request.path)))
     app.add_url_rule("/u/<name>", "upload", lambda name: _file(media.fetch_upload(pipeline.engine, name)))
 
     @app.errorhandler(HTTPException)

@@ -8,6 +8,7 @@ from mock_server.core.faces import FaceRef
 from mock_server.core.ports import Box
 from mock_server.core.task import Task
 from mock_server.engine import Engine
+from mock_server.providers import links
 
 
 class Media(NamedTuple):
@@ -15,16 +16,18 @@ class Media(NamedTuple):
     content: bytes
 
 
-def fetch(engine: Engine, token: str, name: str) -> Media | None:
-    """The file `name` ("0.jpg") of the task that published `token`; None if there is none, or none any more."""
-    found = engine.published(token)
-    if found is None:
+def fetch(engine: Engine, path: str) -> Media | None:
+    """The file that a path of a link leads to; None if there is none, or none any more."""
+    link = links.read(path)
+    found = None if link is None else engine.published(link.token)
+    if link is None or found is None:
         return None
     box, task = found
-    stem, _, ending = name.rpartition(".")
-    if not stem.isdigit() or stem != str(int(stem)) or not _is_available(engine, box, task):
+    if link.folder != task.facts.get("folder", "") or not _is_available(engine, box, task):
         return None
-    drawn = _face(task, int(stem), ending) if task.kind == "detection" else _result(task, int(stem), ending)
+    draw = _face if task.kind == links.DETECTION else _result
+    ending = link.extension
+    drawn = draw(task, link.number, ending)
     if drawn is None:
         return None
     from mock_server.adapters.media import content_type
@@ -42,11 +45,11 @@ def _is_available(engine: Engine, box: Box, task: Task) -> bool:
 
 
 def _face(task: Task, index: int, ending: str) -> bytes | None:
-    from mock_server.adapters.media import Face, face_jpeg
+    from mock_server.adapters.media import Face, face_jpeg, face_png
 
-    if ending != "jpg" or index >= task.facts["faces"]:
+    if f".{ending}" != task.facts.get("extension", ".jpg") or index >= task.facts["faces"]:
         return None
-    return face_jpeg(Face(task.facts["url"], index))
+    return (face_png if ending == "png" else face_jpeg)(Face(task.facts["url"], index))
 
 
 def _result(task: Task, index: int, ending: str) -> bytes | None:
