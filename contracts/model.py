@@ -54,6 +54,12 @@ class Contract:
     def _templated(self) -> tuple[tuple[re.Pattern[str], Operation], ...]:
         return tuple((o.pattern, o) for o in self.operations.values() if "{" in o.path)
 
+    def behaviours(self) -> list[dict[str, str]]:
+        """Every behaviour with its evidence; see `contracts.evidence`."""
+        from contracts.evidence import behaviours
+
+        return behaviours(self)
+
     def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
         """The operation at `path` (decoded) and its path parameters; fixed paths win over templates."""
         here = self._fixed.get(path)
@@ -170,6 +176,10 @@ class Operation:
         return None if body is None else dict(body)
 
     @cached_property
+    def needs_body(self) -> bool:
+        return self.body_spec is not None and bool(self.body_spec.get("required", False))
+
+    @cached_property
     def takes_json(self) -> bool:
         return self.body_spec is not None and "application/json" in self.body_spec["content"]
 
@@ -262,7 +272,8 @@ class Operation:
             if key not in self._answers:
                 return (Violation(("response",), "status", sorted(self._answers), status),)
         if key not in self._answer_validators:
-            content = self._answers[key].get("content", {}).get("application/json")
+            kinds = self._answers[key].get("content", {})
+            content = kinds.get("application/json") or kinds.get("application/problem+json")
             self._answer_validators[key] = None if content is None else self.contract.validator(content["schema"])
         validator = self._answer_validators[key]
         if validator is None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import sys
 from collections.abc import Callable
-from dataclasses import fields
+from contextlib import nullcontext, suppress
+from dataclasses import fields, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,7 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
         kind: Any = {"int": int, "float": float, "Path | None": click.Path(path_type=Path)}.get(str(row.type), str)
         if "choices" in row.metadata:
             kind = click.Choice(row.metadata["choices"], case_sensitive=False)
-        many = row.name == "variants"
+        many = row.name in ("variants", "callback_allow")
         command = click.option(
             flag(row.name),
             row.name,
@@ -77,22 +80,53 @@ def serve(**values: Any) -> None:
     from mock_server.web.build import build
     from mock_server.web.server import listen, options_from, run, url_of
 
-    settings = settings_from(values)
+    settings = with_token(settings_from(values))
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     options = options_from(settings)
     try:
         system = build(settings)
         listener = listen(settings)
+        control = _control(settings, system, options)
     except OSError as error:
         raise OneLine(_cannot_start(settings, error)) from None
     url = url_of(listener, is_secure=options.tls is not None)
+    system.admin_pipeline.vendor_url = "" if control is None else settings.public_url or url
 
     def on_ready() -> None:
         click.echo(_welcome(url, settings, system))
+        admin_url = url if control is None else control.url
+        token = f"  token {settings.admin_token}" if settings.admin_token else ""
+        click.echo(f"  admin      {admin_url}/__admin{token}")
         click.echo(f"Listening on {url}")
         sys.stdout.flush()
 
-    run(system.door, listener, options, on_ready)
+    with system.engine.courier.running(system.engine), control or nullcontext():
+        run(system.door, listener, options, on_ready)
+
+
+def with_token(settings: Settings) -> Settings:
+    """The settings with a token for the admin API, if others than this machine can reach it and none is given."""
+    if settings.admin_token or settings.uds is not None or is_loopback(settings.host):
+        return settings
+    return replace(settings, admin_token=secrets.token_urlsafe(24))
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _control(settings: Settings, system: Any, options: Any) -> Any:
+    """A second server for the admin API, if it is to have its own port."""
+    from mock_server.web.server import LiveServer
+
+    if settings.admin_port is None:
+        return None
+    return LiveServer(system.admin_door, settings.host, settings.admin_port, options=options)
 
 
 def _cannot_start(settings: Settings, error: OSError) -> str:
@@ -122,6 +156,29 @@ def _curl(url: str, key: str) -> str:
 
 
 @cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=4021, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--fail", default=0, type=click.IntRange(0), metavar="N", help="Refuse the first N deliveries.")
+@click.option("--slow", default=0.0, type=click.FloatRange(0), metavar="S", help="Wait S seconds before each answer.")
+def listen(host: str, port: int, fail: int, slow: float) -> None:
+    """Receive callbacks, print each one, and acknowledge it."""
+    import signal
+
+    from mock_server.listen import Plan, Receiver
+
+    try:
+        receiver = Receiver(host, port, Plan(click.echo, fail, slow))
+    except OSError as error:
+        raise OneLine(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with receiver:
+        click.echo(f"Listening on {receiver.url}")
+        sys.stdout.flush()
+        with suppress(KeyboardInterrupt):
+            receiver.serve_forever(poll_interval=0.1)
+
+
+@cli.command()
 def routes() -> None:
     """List every operation: method, path, id, evidence."""
     from mock_server.web.build import build
@@ -130,6 +187,22 @@ def routes() -> None:
         for operation in surface.contract.operations.values():
             level = operation.evidence.get("level", "-")
             click.echo(f"{operation.method:<6} {operation.path:<46} {operation.id:<26} {level}")
+
+
+@cli.command()
+@click.option("--provider", help="Only this provider's.")
+@click.option("--level", type=click.Choice(["documented", "observed", "inferred", "invented"]), help="Only this level.")
+def evidence(provider: str | None, level: str | None) -> None:
+    """List every behaviour with how far to trust it, and where it was seen."""
+    from contracts import load
+    from mock_server.web.build import PROVIDERS
+
+    if provider is not None and provider not in PROVIDERS:
+        raise OneLine(f"no provider named {provider!r}; known: {', '.join(sorted(PROVIDERS))}")
+    for name in PROVIDERS if provider is None else [provider]:
+        for row in load(name).behaviours():
+            if level in (None, row["level"]):
+                click.echo(f"{name:<8} {row['level']:<10} {row['kind']:<10} {row['name']:<44} {row['source']}")
 
 
 @cli.command()

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from mock_server import deliveries
 from mock_server.core.call import Call, Problem
 from mock_server.core.clock import ClockMode, after_poll
 from mock_server.core.credits import to_credits
-from mock_server.core.journal import Transition
+from mock_server.core.journal import Exchange, Transition
 from mock_server.core.ledger import Account, Entry, Move, NotCovered
 from mock_server.core.ports import Blobs, Box, Json, Paths, RealTime, Store
+from mock_server.core.provider import Provider
 from mock_server.core.seeded import hexadecimal
-from mock_server.core.task import Task
+from mock_server.core.task import Phase, Task
+from mock_server.courier import Courier, Sent
 
 if TYPE_CHECKING:
     from contracts import Contract
 
 
+#: The sandbox that always exists, and in which requests without a known credential are noted down.
+DEFAULT_SANDBOX = "default"
+
+
 class Fired(NamedTuple):
-    """Something that happened because time went on: what, when, to which task, and through which exchange."""
+    """Something that happened because time went on: what, when, to which task, and through which exchange.
+
+    What is a delivery's attempt has its id and number, and why it failed.
+    """
 
     at: float
     what: str
@@ -28,6 +38,9 @@ class Fired(NamedTuple):
     before: str
     after: str
     cause: str
+    delivery: str = ""
+    attempt: int | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,8 +51,13 @@ class Engine:
     json: Json
     paths: Paths
     contracts: Mapping[str, Contract]
+    admin_contract: Contract
     public_url: str = ""
     seed: int = 0
+    providers: Mapping[str, Provider] = field(kw_only=True)
+    courier: Courier = field(kw_only=True)
+    #: Is told of everything of ours that breaks the contract.
+    on_drift: Callable[[Exchange], None] = field(kw_only=True)
 
     def now(self, box: Box) -> float:
         """The time in a sandbox."""
@@ -67,6 +85,8 @@ class Engine:
                 step = target if due is None else min(due, target)
                 box.clock = box.clock.moved_to(self.time.now(), step)
                 fired += self.catch_up(box, max(step, self.now(box)) if step >= target else step)
+            fired += [_fired(sent) for sent in self.courier.deliver_due(self, box.sandbox.id)]
+            with box:
                 due = box.next_due()
             if step >= target and (due is None or due > target):
                 return fired
@@ -88,20 +108,30 @@ class Engine:
             if end is not None and end <= real:
                 self.drop(sandbox_id)
 
+    def forget_links(self, box: Box) -> None:
+        """No public link leads to a sandbox any more."""
+        self.store.withdraw(box.sandbox.id)
+
     def drop(self, sandbox_id: str) -> bool:
         """Forget a sandbox and its files."""
         self.blobs.drop(f"{sandbox_id}/")
         return self.store.drop(sandbox_id)
 
+    def redeliver(self, box: Box, delivery_id: str) -> None:
+        """Send a callback again at once and wait for how it goes; see `deliveries.redeliver`."""
+        deliveries.redeliver(self, box, delivery_id)
+
     def _enter(self, box: Box, task: Task, work: str, at: float) -> Fired:
         if work == "start":
-            before, after = "queued", "running"
+            before, after = Phase.QUEUED, Phase.RUNNING
             if task.ends_at is not None:
                 box.schedule(task.ends_at, "end", task.id)
         else:
-            before, after = "running", "succeeded" if task.failure is None else "failed"
+            before, after = Phase.RUNNING, Phase.SUCCEEDED if task.failure is None else Phase.FAILED
             self._capture(box, task, at)
         box.record(Transition(at, task.id, before, after, task.cause))
+        if task.callback_url is not None:
+            deliveries.announce(self, box, task, after, at)
         return Fired(at, "transition", task.id, before, after, task.cause)
 
     def _capture(self, box: Box, task: Task, at: float) -> None:
@@ -121,8 +151,15 @@ class Engine:
                 box.post(Entry(call.now, Move.RESERVE, task.reserved, task.id, call.exchange))
             except NotCovered as short:
                 raise Problem("insufficient_credits", details={"balance": to_credits(short.available)}) from None
+        if task.callback_url is not None:
+            task = replace(task, base_url=call.base_url)
         box.add_task(task)
         box.schedule(task.starts_at, "start", task.id)
+        if task.callback_url is not None:
+            call.news_first = deliveries.adversity_of(self, task) == "before_answer"
+            self.courier.notice(self, box, task.starts_at)
+            if task.ends_at is not None:
+                self.courier.notice(self, box, task.ends_at)
         call.task = task.id
         if call.queued:
             box.dequeue(call.queued)
@@ -164,3 +201,18 @@ class Engine:
         with box:
             task = box.task(token)
         return None if task is None else (box, task)
+
+
+def _fired(sent: Sent) -> Fired:
+    attempt = sent.attempt
+    return Fired(
+        attempt.sent,
+        "delivery",
+        attempt.task,
+        sent.before,
+        sent.after,
+        attempt.cause,
+        delivery=attempt.delivery,
+        attempt=attempt.number,
+        failure=attempt.failure,
+    )

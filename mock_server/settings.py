@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ class Settings:
     max_connections: int = _row(10_000, "Connections held at once; more wait.", low=1, high=1_000_000)
     max_headers: int = _row(65_536, "Largest head of a request, roughly, in bytes.", low=8192, high=1 << 24)
     read_timeout: float = _row(30.0, "Seconds that a client may take to send a request.", low=0.1, high=3600)
+    admin_port: int | None = _row(None, "Port of the admin API, if it is to have its own.", low=0, high=65535)
+    admin_token: str = _row("", "Bearer token that the admin API demands; made up unless --host is loopback.")
     seed: int = _row(0, "Seed of all ids and random choices.")
     speed: float = _row(1.0, "How many times faster than real time tasks run.", low=1e-6, high=1e6)
     balance: float = _row(1000.0, "Credits on each account at the start.", low=0, high=1e12)
@@ -38,20 +40,31 @@ class Settings:
     log_level: str = _row("warning", "What is logged to stderr.", choices=("debug", "info", "warning", "error"))
     public_url: str = _row("", "Base URL of the links in answers; without it, the one the client used.")
     journal_size: int = _row(1000, "Exchanges and transitions that each sandbox remembers.", low=0, high=10_000_000)
+    callback_allow: tuple[str, ...] = _row(
+        (), "Host that callbacks may go to beside loopback: name, *.domain, address or network; repeatable."
+    )
+    callback_timeout: float = _row(10.0, "Seconds that a callback's receiver may take to answer.", low=0.01, high=600)
     variants: Mapping[str, Mapping[str, Any]] = _row(dict, "A variant to choose, as PROVIDER.NAME=CHOICE; repeatable.")
 
     def __post_init__(self) -> None:
         for row in fields(self):
             _check(row.name, getattr(self, row.name), row.metadata)
+        object.__setattr__(self, "callback_allow", tuple(_split(self.callback_allow)))
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingError("--tls-cert and --tls-key go together")
 
 
 def _check(name: str, value: Any, rules: Mapping[str, Any]) -> None:
-    if "low" in rules and not rules["low"] <= value <= rules["high"]:
+    if "low" in rules and value is not None and not rules["low"] <= value <= rules["high"]:
         raise SettingError(f"{flag(name)}: {value} is not between {rules['low']} and {rules['high']}")
     if "choices" in rules and value not in rules["choices"]:
         raise SettingError(f"{flag(name)}: {value!r} is none of {', '.join(rules['choices'])}")
+
+
+def _split(entries: str | Iterable[str]) -> Iterator[str]:
+    """Entries of a list that may also be joined by commas."""
+    for entry in [entries] if isinstance(entries, str) else entries:
+        yield from (part.strip() for part in str(entry).split(",") if part.strip())
 
 
 def flag(name: str) -> str:

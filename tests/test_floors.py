@@ -230,7 +230,7 @@ RULES = [
         OURS,
         any_of(*CLOCK_READINGS),
         look_at=references,
-        besides=("mock_server.adapters.clock",),
+        besides=("mock_server.adapters.clock", "client_checks.clock"),
     ),
     Rule("no test sleeps", ("tests",), any_of("time.sleep"), look_at=references),
 ]

@@ -167,7 +167,7 @@ class Transport:
         except Blocked as reason:
             return Outcome(None, error=str(reason), blocked=True)
         except TimeoutError:
-            return Outcome(None, error=f"no answer within {self.timeout:g} s")
+            return Outcome(None, error=f"no answer within {self.timeout:g} s", timed_out=True)
         except asyncio.IncompleteReadError:
             return Outcome(None, error="the connection was closed before the answer was whole")
         except asyncio.LimitOverrunError:

@@ -18,6 +18,7 @@ class Call:
     `raw` its bytes; header names are in lower case. `now` is the sandbox's time, `exchange` the id under which the
     journal keeps the call, `base_url` how the client reached us (no slash at the end).
     A handler leaves the id of the task it touched in `task`, and that of the queued outcome it wants in `queued`.
+    `news_first` says that the callback of that task is to come before the answer.
     """
 
     operation: str
@@ -33,6 +34,7 @@ class Call:
     provider: str
     task: str = ""
     queued: str = ""
+    news_first: bool = False
 
 
 #: Where a body says that news should go: URLs, but no media.

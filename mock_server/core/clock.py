@@ -43,6 +43,13 @@ class SandboxClock:
         elapsed = real - self.since
         return self.shown + elapsed * self.rate if elapsed > 0.0 else self.shown
 
+    def real_at(self, shown: float, real: float) -> float | None:
+        """The real time, from `real` on, at which it will show `shown`; None for a still clock that does not yet."""
+        missing = shown - self.read(real)
+        if missing <= 0.0:
+            return real
+        return None if self.rate == 0.0 else max(real, self.since) + missing / self.rate
+
     def moved(self, real: float, by: float) -> SandboxClock:
         """The clock moved forward by `by` seconds (ValueError for a negative one)."""
         if by < 0:

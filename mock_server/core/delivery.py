@@ -31,6 +31,7 @@ class Outcome(NamedTuple):
     body: bytes = b""
     error: str = ""
     blocked: bool = False
+    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

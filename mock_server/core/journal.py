@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from mock_server.core.delivery import Attempt
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -68,4 +70,4 @@ class File:
 
 
 #: What the journal holds. Its kind is told by its type.
-Record = Exchange | Transition
+Record = Exchange | Transition | Attempt

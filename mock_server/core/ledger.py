@@ -25,6 +25,7 @@ class Move(StrEnum):
     SETTLE = "settle"
     RELEASE = "release"
     REFUND = "refund"
+    WITHDRAW = "withdraw"
 
 
 #: From which account a move takes, and to which it gives.
@@ -34,6 +35,7 @@ ROUTES: Mapping[Move, tuple[Account, Account]] = {
     Move.SETTLE: (Account.RESERVED, Account.SPENT),
     Move.RELEASE: (Account.RESERVED, Account.AVAILABLE),
     Move.REFUND: (Account.SPENT, Account.AVAILABLE),
+    Move.WITHDRAW: (Account.AVAILABLE, Account.VENDOR),
 }
 
 

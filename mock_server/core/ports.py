@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from mock_server.core.clock import SandboxClock
 from mock_server.core.credits import Millicredits
+from mock_server.core.delivery import Delivery, Outcome
 from mock_server.core.faults import FaultRule, Turns
 from mock_server.core.journal import File, Record
 from mock_server.core.ledger import Account, Entry
@@ -16,7 +17,7 @@ from mock_server.core.sandbox import RateLimit, Sandbox
 from mock_server.core.state import Due, State
 from mock_server.core.task import Task
 
-__all__ = ["Blobs", "Box", "Due", "Json", "Paths", "RealTime", "Store"]
+__all__ = ["Blobs", "Box", "Due", "Json", "Paths", "RealTime", "Store", "Transport"]
 
 
 class RealTime(Protocol):
@@ -66,7 +67,29 @@ class Box(Protocol):
     def take_due(self, now: float) -> Due | None:
         """Remove and return the earliest work due by `now`."""
 
-    def next_due(self) -> float | None: ...
+    def next_due(self) -> float | None:
+        """When the next work or delivery falls due."""
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        """Keep it in place of how it stood before. Those that are over are kept in a bounded number."""
+
+    def delivery(self, delivery_id: str) -> Delivery | None: ...
+
+    def deliveries(self) -> Sequence[Delivery]:
+        """In the order of their creation."""
+
+    def next_delivery(self) -> float | None:
+        """When the next delivery that nobody holds falls due."""
+
+    def claim_due(self, now: float, real: float, until: float, take: Callable[[str], bool]) -> Sequence[Delivery]:
+        """Take the deliveries due by `now` for whoever asks: until the real time `until` nobody else gets them.
+
+        `take(host)` is asked before each one; a host for which it says no is left alone. Those whose holder has let
+        the real time `real` come without a word are due again.
+        """
+
+    def claim(self, delivery_id: str, real: float, until: float) -> Delivery | None:
+        """Take one delivery, due or not yet; None if it is over, or somebody holds it at the real time `real`."""
 
     def post(self, entry: Entry) -> None:
         """Add to the ledger, or raise `ledger.NotCovered` and change nothing."""
@@ -115,6 +138,17 @@ class Box(Protocol):
 
     def load(self, state: State) -> None:
         """Hold `state` instead of all that was held."""
+
+
+class Transport(Protocol):
+    """The way to receivers of callbacks."""
+
+    @property
+    def timeout(self) -> float:
+        """Real seconds that a sending may take."""
+
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """Send once; whatever a receiver does is an Outcome, within `timeout` real seconds."""
 
 
 class Paths(Protocol):
@@ -172,5 +206,8 @@ class Store(Protocol):
 
     def publish(self, token: str, sandbox_id: str) -> None:
         """Let a public link's `token` lead to a sandbox; the last one to publish it has it."""
+
+    def withdraw(self, sandbox_id: str) -> None:
+        """Take back every token that leads to a sandbox."""
 
     def owner(self, token: str) -> str | None: ...

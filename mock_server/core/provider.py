@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from mock_server.core.call import Call, Problem, Reply
 from mock_server.core.ports import Store
+from mock_server.core.task import Task
 
 
 class Identity(NamedTuple):
@@ -30,6 +31,11 @@ class Dressed(NamedTuple):
     usual: int | None = None
 
 
+def forged(task: Task, digits: str) -> Task:
+    """A task that does not exist: `task` with the eight `digits` in place of the end of its id."""
+    return replace(task, id=task.id[: -len(digits)] + digits)
+
+
 @dataclass(frozen=True)
 class Provider:
     """One emulated vendor.
@@ -40,6 +46,10 @@ class Provider:
     dress: (reply, variants) -> Dressed.
     refuse: (problem, variants) -> Dressed.
     object_to: (operation, body, violations, variants) -> Problem, or None if a variant waives them all.
+    callback_body: (call, engine, task) -> the JSON value that a callback tells of `task` at `call.now`; None for a
+        provider that does not call back.
+    forge: (task, eight digits) -> a task that does not exist, for a forged callback to tell of.
+    reads_query: whether `identify` is to see the query's parameters beside those of the path.
     """
 
     name: str
@@ -49,3 +59,6 @@ class Provider:
     dress: Callable[[Reply, Mapping[str, Any]], Dressed]
     refuse: Callable[[Problem, Mapping[str, Any]], Dressed]
     object_to: Callable[[Any, Any, Sequence[Any], Mapping[str, Any]], Problem | None]
+    callback_body: Callable[[Call, Any, Task], Any] | None = None
+    forge: Callable[[Task, str], Task] = forged
+    reads_query: bool = False

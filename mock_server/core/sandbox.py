@@ -48,7 +48,8 @@ def http_date(at: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """The settings of a sandbox. `variants` has every choice of every provider; `expires_at` is real time."""
+    """The settings of a sandbox. `variants` has every choice of every provider; `expires_at` is real time,
+    `start` what a still clock shows first."""
 
     id: str
     seed: int
@@ -59,6 +60,7 @@ class Sandbox:
     scenario: str | None = None
     rate_limit: RateLimit | None = None
     expires_at: float | None = None
+    start: float | None = None
     evidence_header: bool = False
     prefer_header: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from mock_server.core.delivery import Delivery
 from mock_server.core.faults import FaultRule, Turns
 from mock_server.core.journal import File, Record
 from mock_server.core.ledger import Entry
@@ -24,7 +25,7 @@ class Due(NamedTuple):
 @dataclass(slots=True)
 class State:
     """`rates` holds the times of the calls that each rate limit still counts; `recorded` is how many records the
-    journal ever took, `scheduled` how much work."""
+    journal ever took, `scheduled` how much work; `tokens` are those of its public links."""
 
     numbers: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -39,3 +40,5 @@ class State:
     faults: dict[str, FaultRule] = field(default_factory=dict)
     turns: dict[str, Turns] = field(default_factory=dict)
     queue: list[Queued] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)

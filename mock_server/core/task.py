@@ -34,7 +34,8 @@ class Task:
 
     Times are epoch seconds on the sandbox's clock: it is queued from `created_at`, runs from `starts_at` and ends at
     `ends_at` (None: never). `charge` is what it costs in the end, of the `reserved` amount. `request` is the accepted
-    body as JSON text; `facts` is what the provider wants to remember.
+    body as JSON text; `facts` is what the provider wants to remember. `base_url` is the one that the submission of a task
+    with a callback came by.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Task:
     charge: Millicredits = 0
     scenario: str = "fine"
     callback_url: str | None = None
+    base_url: str = ""
     cause: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from threading import Lock, RLock
 from types import TracebackType
@@ -11,6 +12,7 @@ from types import TracebackType
 from mock_server.core import ledger
 from mock_server.core.clock import SandboxClock
 from mock_server.core.credits import Millicredits
+from mock_server.core.delivery import Delivery
 from mock_server.core.faults import FaultRule, Turns
 from mock_server.core.journal import File, Record
 from mock_server.core.ledger import Account, Entry
@@ -18,6 +20,9 @@ from mock_server.core.queue import Queued
 from mock_server.core.sandbox import RateLimit, Sandbox
 from mock_server.core.state import Due, State
 from mock_server.core.task import Task
+
+#: Deliveries that are over and still remembered by a sandbox.
+DELIVERIES_KEPT = 10_000
 
 
 class MemoryBox:
@@ -47,6 +52,12 @@ class MemoryBox:
         self._faults = dict(state.faults)
         self._turns = dict(state.turns)
         self._queue = {item.id: item for item in state.queue}
+        self._deliveries: dict[str, Delivery] = {}
+        self._outbox: dict[str, list[tuple[float, int, str]]] = {}
+        self._leases: list[tuple[float, int, str]] = []
+        self._over: dict[str, None] = {}
+        for delivery in state.deliveries:
+            self.put_delivery(replace(delivery, leased_until=None))
 
     def state(self) -> State:
         return State(
@@ -63,6 +74,8 @@ class MemoryBox:
             faults=dict(self._faults),
             turns=dict(self._turns),
             queue=list(self._queue.values()),
+            tokens=sorted(self.tokens),
+            deliveries=list(self._deliveries.values()),
         )
 
     def __enter__(self) -> MemoryBox:
@@ -102,7 +115,74 @@ class MemoryBox:
         return heappop(self._due) if self._due and self._due[0].at <= now else None
 
     def next_due(self) -> float | None:
-        return self._due[0].at if self._due else None
+        due = self.next_delivery()
+        if not self._due:
+            return due
+        return self._due[0].at if due is None else min(due, self._due[0].at)
+
+    def next_delivery(self) -> float | None:
+        if not self._outbox:
+            return None
+        return min((heap[0][0] for host in tuple(self._outbox) if (heap := self._pending(host))), default=None)
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        self._deliveries[delivery.id] = delivery
+        self._over.pop(delivery.id, None)
+        if delivery.next_due is None:
+            self._over[delivery.id] = None
+            if len(self._over) > DELIVERIES_KEPT:
+                oldest = next(iter(self._over))
+                del self._over[oldest], self._deliveries[oldest]
+        elif delivery.leased_until is None:
+            heap = self._outbox.setdefault(delivery.host, [])
+            heappush(heap, (delivery.next_due, delivery.number, delivery.id))
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        return self._deliveries.get(delivery_id)
+
+    def deliveries(self) -> Sequence[Delivery]:
+        return tuple(self._deliveries.values())
+
+    def claim_due(self, now: float, real: float, until: float, take: Callable[[str], bool]) -> Sequence[Delivery]:
+        self._give_back(real)
+        taken: list[Delivery] = []
+        for host in tuple(self._outbox):
+            while (heap := self._pending(host)) and heap[0][0] <= now and take(host):
+                taken.append(self._hold(heappop(heap)[2], until))
+        return sorted(taken, key=lambda delivery: (delivery.next_due, delivery.number))
+
+    def claim(self, delivery_id: str, real: float, until: float) -> Delivery | None:
+        self._give_back(real)
+        known = self._deliveries.get(delivery_id)
+        if known is None or known.next_due is None or known.leased_until is not None:
+            return None
+        return self._hold(delivery_id, until)
+
+    def _hold(self, delivery_id: str, until: float) -> Delivery:
+        held = self._deliveries[delivery_id].claimed(until)
+        self._deliveries[delivery_id] = held
+        heappush(self._leases, (until, held.claim, delivery_id))
+        return held
+
+    def _give_back(self, real: float) -> None:
+        """Make due again what somebody has held for too long."""
+        while self._leases and self._leases[0][0] <= real:
+            until, claim, delivery_id = heappop(self._leases)
+            held = self._deliveries.get(delivery_id)
+            if held is not None and (held.leased_until, held.claim) == (until, claim):
+                self.put_delivery(replace(held, leased_until=None))
+
+    def _pending(self, host: str) -> list[tuple[float, int, str]]:
+        """A host's deliveries that nobody holds, earliest first; entries that are out of date are dropped."""
+        heap = self._outbox.get(host, [])
+        while heap:
+            at, _, delivery_id = heap[0]
+            known = self._deliveries.get(delivery_id)
+            if known is not None and known.next_due == at and known.leased_until is None:
+                return heap
+            heappop(heap)
+        self._outbox.pop(host, None)
+        return heap
 
     def post(self, entry: Entry) -> None:
         ledger.apply(self._balances, entry)
@@ -197,14 +277,14 @@ class MemoryStore:
 
     def drop(self, sandbox_id: str) -> bool:
         with self._lock:
-            box = self._boxes.pop(sandbox_id, None)
+            box = self._boxes.get(sandbox_id)
             if box is None:
                 return False
+        self.withdraw(sandbox_id)
+        with self._lock:
+            self._boxes.pop(sandbox_id, None)
             for credential in box.sandbox.credentials:
                 self._credentials.pop((credential.provider, credential.key), None)
-            for token in box.tokens:
-                if self._tokens.get(token) == sandbox_id:
-                    del self._tokens[token]
         return True
 
     def expire(self, sandbox_id: str, at: float) -> None:
@@ -223,6 +303,14 @@ class MemoryStore:
     def publish(self, token: str, sandbox_id: str) -> None:
         self._tokens[token] = sandbox_id
         self._boxes[sandbox_id].tokens.add(token)
+
+    def withdraw(self, sandbox_id: str) -> None:
+        box = self._boxes[sandbox_id]
+        with self._lock:
+            for token in box.tokens:
+                if self._tokens.get(token) == sandbox_id:
+                    del self._tokens[token]
+            box.tokens.clear()
 
     def owner(self, token: str) -> str | None:
         return self._tokens.get(token)

@@ -8,17 +8,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from contracts import Contract, load
+from mock_server import admin
+from mock_server.accounts import UnknownVariant, choose_variants, open_account
 from mock_server.adapters import jsontext, paths
 from mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
 from mock_server.adapters.clock import SystemTime, pause
+from mock_server.adapters.transport import Guard, Transport, check_allowed
 from mock_server.core.clock import ClockMode, SandboxClock
 from mock_server.core.credits import from_credits
 from mock_server.core.journal import Exchange
-from mock_server.core.ledger import Entry, Move
 from mock_server.core.ports import RealTime
 from mock_server.core.sandbox import Credential, Sandbox
-from mock_server.engine import Engine
-from mock_server.providers import crun
+from mock_server.courier import Courier
+from mock_server.engine import DEFAULT_SANDBOX, Engine
+from mock_server.providers import crun, imgopen
 from mock_server.settings import SettingError, Settings
 from mock_server.stores.memory import MemoryStore
 from mock_server.web.doors import RsgiDoor
@@ -29,8 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
-PROVIDERS = {"crun": crun.provider}
-DEFAULT_SANDBOX = "default"
+PROVIDERS = {"crun": crun.provider, "imgopen": imgopen.provider}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class System:
     settings: Settings
     engine: Engine
     pipeline: Pipeline
+    admin_pipeline: Pipeline
+    """The same as `pipeline`, unless the admin API has a port of its own."""
 
     @cached_property
     def app(self) -> Flask:
@@ -53,6 +57,13 @@ class System:
         """A door for one live server."""
         return RsgiDoor(self.pipeline, lambda: self.app, self.settings.read_timeout)
 
+    @property
+    def admin_door(self) -> RsgiDoor:
+        """A door for the server of an admin API that has its own port."""
+        from mock_server.web.app import create_app
+
+        return RsgiDoor(self.admin_pipeline, lambda: create_app(self.admin_pipeline, pause), self.settings.read_timeout)
+
 
 def build(settings: Settings | None = None, time: RealTime | None = None, on_drift: Any = None) -> System:
     """An emulator by `settings`, on `time` (the machine's unless given).
@@ -64,12 +75,40 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
     contracts = {name: load(name) for name in PROVIDERS}
     store = MemoryStore(settings.journal_size)
     blobs = MemoryBlobs() if settings.data_dir is None else FolderBlobs(settings.data_dir / "uploads")
+    admin_contract = load("admin")
+    providers = {name: PROVIDERS[name](contract) for name, contract in contracts.items()}
+    report = on_drift or log_drift
     engine = Engine(
-        store, time or SystemTime(), blobs, jsontext, paths, contracts, settings.public_url.rstrip("/"), settings.seed
+        store,
+        time or SystemTime(),
+        blobs,
+        jsontext,
+        paths,
+        contracts,
+        admin_contract,
+        settings.public_url.rstrip("/"),
+        settings.seed,
+        providers=providers,
+        courier=Courier(_transport(settings)),
+        on_drift=report,
     )
-    surfaces = [Surface(contract, PROVIDERS[name](contract), engine) for name, contract in contracts.items()]
+    surfaces = [Surface(contract, providers[name], engine) for name, contract in contracts.items()]
     _stand_up(engine, settings)
-    return System(settings, engine, Pipeline(engine, surfaces, DEFAULT_SANDBOX, on_drift or log_drift))
+    control = Surface(admin_contract, admin.provider(settings.admin_token), engine, is_admin=True)
+    if settings.admin_port is None:
+        whole = Pipeline(engine, [*surfaces, control], DEFAULT_SANDBOX, report)
+        return System(settings, engine, whole, whole)
+    vendors = Pipeline(engine, surfaces, DEFAULT_SANDBOX, report)
+    return System(settings, engine, vendors, Pipeline(engine, [control], DEFAULT_SANDBOX, report))
+
+
+def _transport(settings: Settings) -> Transport:
+    for entry in settings.callback_allow:
+        try:
+            check_allowed(entry)
+        except ValueError as error:
+            raise SettingError(f"--callback-allow: {error}") from None
+    return Transport(Guard(settings.callback_allow), settings.callback_timeout)
 
 
 def log_drift(exchange: Exchange) -> None:
@@ -79,7 +118,10 @@ def log_drift(exchange: Exchange) -> None:
 
 def _stand_up(engine: Engine, settings: Settings) -> None:
     """The standing sandboxes: those that the contracts' `credentials` name."""
-    chosen = choose_variants(engine.contracts, settings.variants)
+    try:
+        chosen = choose_variants(engine.contracts, settings.variants)
+    except UnknownVariant as error:
+        raise SettingError(f"--variants: {error}") from None
     real = engine.time.now()
     mode = ClockMode.REAL if settings.speed == 1.0 else ClockMode.SCALED
     standing: dict[str, list[Credential]] = {}
@@ -99,23 +141,4 @@ def _stand_up(engine: Engine, settings: Settings) -> None:
         open_account(engine, sandbox, SandboxClock.make(mode, real, settings.speed))
 
 
-def open_account(engine: Engine, sandbox: Sandbox, clock: SandboxClock) -> None:
-    """Add a sandbox and grant it its credits."""
-    engine.store.add(sandbox, clock)
-    with engine.store.open(sandbox.id) as box:
-        if sandbox.grant:
-            box.post(Entry(engine.now(box), Move.GRANT, sandbox.grant))
-
-
-def choose_variants(contracts: Any, wanted: Any) -> dict[str, Any]:
-    """Every provider's choices, `wanted` over the defaults; SettingError names what does not exist."""
-    unknown = sorted(wanted.keys() - contracts.keys())
-    if unknown:
-        raise SettingError(f"--variants: no provider named {unknown[0]!r}; known: {', '.join(sorted(contracts))}")
-    try:
-        return {name: contract.behaviour.choose(wanted.get(name, {})) for name, contract in contracts.items()}
-    except ValueError as error:
-        raise SettingError(f"--variants: {error}") from None
-
-
-__all__ = ["DEFAULT_SANDBOX", "Contract", "System", "build", "choose_variants", "open_account"]
+__all__ = ["DEFAULT_SANDBOX", "Contract", "System", "build"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from http import HTTPStatus
 from io import BytesIO
@@ -108,6 +109,8 @@ def spoil(answer: Answer, environ: WSGIEnvironment, pause: Callable[[float], Non
     there is none to find (the test client, a unix socket, a proxy in between), ConnectionResetError or
     ConnectionAbortedError is raised in its place, which a server answers as it answers any failure.
     """
+    if answer.first is not None:
+        answer.first()
     if answer.wire == "dribble":
         return _dribbled(answer, pause)
     if answer.delay:
@@ -131,6 +134,10 @@ def _peer(environ: WSGIEnvironment) -> str:
     return f"[{host}]:{environ.get('REMOTE_PORT')}" if ":" in host else f"{host}:{environ.get('REMOTE_PORT')}"
 
 
+#: Calls to the admin API that are worked on at once; `wait` holds its place for as long as it waits.
+MOST_WAITERS = 256
+
+
 class RsgiDoor:
     """The door of one live server: contract operations on its event loop, all else through Flask in a thread."""
 
@@ -144,6 +151,10 @@ class RsgiDoor:
         self._stopping = asyncio.Event()
 
     @cached_property
+    def _waiters(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(MOST_WAITERS, thread_name_prefix="swapmock-admin")
+
+    @cached_property
     def _flask(self) -> WSGIApplication:
         """Made on the first request that needs it: importing Flask is most of what a start would cost."""
         return self._make_flask()
@@ -152,6 +163,8 @@ class RsgiDoor:
         self._busy += 1
         try:
             answer = await self._answer(scope, protocol)
+            if answer.first is not None:
+                await asyncio.get_running_loop().run_in_executor(self._waiters, answer.first)
             await self._write(scope, protocol, answer)
         finally:
             self._busy -= 1
@@ -172,9 +185,13 @@ class RsgiDoor:
         request = Request(
             scope.method, scope.path, scope.query_string, headers, body, f"{scope.scheme}://{authority}", is_cut
         )
-        if target is not None:
-            return self._pipeline.answer(target, request)
-        return await asyncio.get_running_loop().run_in_executor(None, self._through_flask, request, scope.client)
+        loop = asyncio.get_running_loop()
+        if target is None:
+            return await loop.run_in_executor(None, self._through_flask, request, scope.client)
+        if target.surface.is_admin:
+            # It may wait for something to happen, which must not keep others from making it happen.
+            return await loop.run_in_executor(self._waiters, self._pipeline.answer, target, request)
+        return self._pipeline.answer(target, request)
 
     async def _write(self, scope: Any, protocol: Any, answer: Answer) -> None:
         if answer.wire == "dribble" and scope.method != "HEAD":

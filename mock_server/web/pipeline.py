@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from contracts import Contract, Operation, Violation
+from mock_server import deliveries
 from mock_server.adapters import jsontext
 from mock_server.core.call import Call, Problem, Reply
 from mock_server.core.faults import Moment
@@ -47,13 +49,15 @@ class Request:
 
 class Answer(NamedTuple):
     """What a door writes. `delay` holds it back, in real seconds; `wire` is how it is spoilt on its way: "" not at all,
-    "reset" (TCP RST in its place), "hang_up" (FIN in its place), "dribble" (the body in pieces, spread over `delay`)."""
+    "reset" (TCP RST in its place), "hang_up" (FIN in its place), "dribble" (the body in pieces, spread over `delay`).
+    `first` is work to be done before anything is written; it may take its time, and needs the server to go on."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
     delay: float = 0.0
     wire: str = ""
+    first: Callable[[], object] | None = None
 
 
 class Target(NamedTuple):
@@ -84,7 +88,7 @@ class Walk:
 class Surface:
     """A provider's contract and handlers, joined; building it fails if one of them lacks what the other has."""
 
-    def __init__(self, contract: Contract, provider: Provider, engine: Engine) -> None:
+    def __init__(self, contract: Contract, provider: Provider, engine: Engine, *, is_admin: bool = False) -> None:
         missing = contract.operations.keys() - provider.handlers.keys()
         surplus = provider.handlers.keys() - contract.operations.keys()
         if missing or surplus:
@@ -95,6 +99,7 @@ class Surface:
         self.prefix = contract.behaviour.prefix
         self.stages = tuple(STAGES[name] for name in contract.behaviour.order)
         self.engine = engine
+        self.is_admin = is_admin
         self._json_limit = contract.behaviour.limit("body_bytes")
         self._upload_limit = contract.behaviour.limit("upload_bytes")
 
@@ -120,6 +125,8 @@ class Pipeline:
         self.engine = engine
         self.surfaces = tuple(surfaces)
         self._default = default_sandbox
+        #: Where the vendors' surfaces are, if not where this pipeline is asked.
+        self.vendor_url = ""
         self._on_drift = on_drift
 
     def match(self, method: str, path: str) -> Target | None:
@@ -131,11 +138,14 @@ class Pipeline:
         return None
 
     def answer(self, target: Target, request: Request) -> Answer:
+        if target.surface.is_admin:
+            return self._administer(target, request)
         surface, operation, params = target
         provider, engine = surface.provider, self.engine
         engine.sweep()
         is_public = operation is not None and operation.is_public
-        identity = provider.identify(is_public, request.headers, params, engine.store)
+        shown = {**parsed_query(request), **params} if provider.reads_query and request.query else params
+        identity = provider.identify(is_public, request.headers, shown, engine.store)
         with self._open(identity.sandbox) as box:
             now = engine.now(box)
             engine.catch_up(box, now)
@@ -167,8 +177,11 @@ class Pipeline:
             exchange.status = 0 if answer.wire in ("reset", "hang_up") else answer.status
             exchange.answer_headers, exchange.task = tuple(answer.headers), call.task
             box.record(exchange)
+            early = deliveries.early(engine, box, call.task) if call.news_first else []
         if exchange.drift:
             self._on_drift(exchange)
+        if early:
+            return answer._replace(first=partial(engine.courier.deliver, engine, box.sandbox.id, early))
         return answer
 
     def _finished(self, surface: Surface, walk: Walk, dressed: Dressed) -> Answer:
@@ -188,6 +201,46 @@ class Pipeline:
         wire = struck.effect.connection or ""
         delay = struck.delay or (DRIBBLE_SECONDS if wire == "dribble" else 0.0)
         return Answer(answer.status, answer.headers, spoil_bytes(struck.effect, answer.body), delay, wire)
+
+    def _administer(self, target: Target, request: Request) -> Answer:
+        """A call to the admin API: in no sandbox's name, never subject to faults, not in the journal. Its handlers
+        enter the sandbox themselves, for some of them must not hold it all the time."""
+        surface, operation, params = target
+        engine, provider = self.engine, surface.provider
+        engine.sweep()
+        identity = provider.identify(operation is None, request.headers, params, engine.store)
+        refusal = Problem(identity.problem) if identity.problem is not None else None
+        if refusal is None and operation is None:
+            is_here = surface.contract.knows_path(request.path)
+            refusal = Problem("method_not_allowed" if is_here else "endpoint_not_found")
+        try:
+            box = engine.store.open(params.get("sandbox", self._default))
+        except KeyError:
+            box = engine.store.open(self._default)
+            refusal = refusal or Problem("not_found", message=f"no sandbox {params['sandbox'][:100]!r} here")
+        if operation is None or refusal is not None:
+            return _rendered(provider.refuse(refusal or Problem("endpoint_not_found"), {}))
+        exchange = Exchange("", 0.0, provider.name, operation.id, request.method, request.path, request.headers, b"")
+        call = Call(
+            operation=operation.id,
+            params=params,
+            body=None,
+            raw=request.body,
+            headers=request.headers,
+            box=box,
+            now=0.0,
+            variants={},
+            base_url=engine.public_url or self.vendor_url or request.base_url,
+            exchange="",
+            provider=provider.name,
+        )
+        dressed = self._walk(surface, operation, Walk(request, operation, call, identity, exchange))
+        if not isinstance(dressed.body, str):
+            exchange.drift = _breaches(operation.check_answer(dressed.status, dressed.body))
+        exchange.status = dressed.status
+        if exchange.drift:
+            self._on_drift(exchange)
+        return _rendered(dressed)
 
     def _open(self, sandbox: str) -> Box:
         try:
@@ -246,6 +299,9 @@ def _with_evidence(surface: Surface, walk: Walk, dressed: Dressed) -> Dressed:
 def _rendered(dressed: Dressed) -> Answer:
     if dressed.body is None:
         return Answer(dressed.status, list(dressed.headers), b"")
+    if any(name == "content-type" for name, _ in dressed.headers):
+        text = dressed.body.encode() if isinstance(dressed.body, str) else jsontext.dumps(dressed.body)
+        return Answer(dressed.status, list(dressed.headers), text)
     return Answer(dressed.status, [JSON_HEADER, *dressed.headers], jsontext.dumps(dressed.body))
 
 
@@ -282,8 +338,12 @@ def _parse(surface: Surface, walk: Walk) -> None:
     request, operation, call = walk.request, walk.operation, walk.call
     values: dict[str, dict[str, Any]] = {"path": dict(call.params), "query": {}}
     if request.query:
-        values["query"] = dict(parse_qsl(request.query, keep_blank_values=True, errors="replace"))
+        values["query"] = parsed_query(request)
     violations = operation.check_parameters(values)
+    if surface.is_admin:
+        known = {parameter["name"] for parameter in operation.parameters}
+        unknown = [Violation(("query", name), "additionalProperties") for name in values["query"] if name not in known]
+        violations = (*violations, *unknown)
     if violations:
         _object(surface, walk, violations)
     call.params = {**values["query"], **values["path"]}
@@ -291,7 +351,12 @@ def _parse(surface: Surface, walk: Walk) -> None:
         limit = surface.limit_of(operation)
         raise Problem("too_large", errors=[f"body: larger than {limit} bytes"])
     if operation.takes_json:
-        call.body = operation.rename_aliases(_json_body(walk))
+        is_left_out = not request.body and not operation.needs_body
+        call.body = {} if is_left_out else operation.rename_aliases(_json_body(walk))
+
+
+def parsed_query(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(request.query, keep_blank_values=True, errors="replace"))
 
 
 def _json_body(walk: Walk) -> Any:

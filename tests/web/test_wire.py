@@ -36,7 +36,8 @@ class Canned:
     """A pipeline whose answers are known by their path."""
 
     def match(self, method: str, path: str) -> Any:
-        return SimpleNamespace(limit=1000, path=path) if path in ANSWERS else None
+        surface = SimpleNamespace(is_admin=False)
+        return SimpleNamespace(limit=1000, path=path, surface=surface) if path in ANSWERS else None
 
     def answer(self, target: Any, request: Any) -> Answer:
         return ANSWERS[target.path]

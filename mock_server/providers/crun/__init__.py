@@ -39,4 +39,5 @@ def provider(contract: Contract) -> Provider:
         dress=clothes.dress,
         refuse=clothes.refuse,
         object_to=clothes.object_to,
+        callback_body=tasks.callback_body,
     )

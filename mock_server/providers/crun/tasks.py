@@ -111,7 +111,7 @@ def get_task_info(call: Call, engine: Engine) -> Reply:
 
 
 def task_info(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
-    """TaskInfo's `data`, which is also what a callback carries."""
+    """TaskInfo's `data`."""
     now = call.now
     row = model_row(engine, task.model)
     phase = task.phase(now)
@@ -132,6 +132,12 @@ def task_info(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
     if phase is Phase.FAILED and task.failure is not None and task.failure.reason:
         data["reason"] = task.failure.reason
     return data
+
+
+def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
+    """What a callback carries: what TaskInfo says at that moment, bare or in the envelope."""
+    data = task_info(call, engine, task)
+    return {"code": 200, "message": "success", "data": data} if call.variants["callback_body"] == "wrapped" else data
 
 
 def _result(call: Call, engine: Engine, task: Task, phase: Phase) -> dict[str, Any] | None:

@@ -1,0 +1,97 @@
+"""Every behaviour of a contract with how far to trust it and where it was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from contracts.model import Contract
+
+#: Table of behaviour.yaml -> the kind of its rows, and the column that says what they are about.
+TABLES = {
+    "body_codes": ("body_code", "meaning"),
+    "refusals": ("refusal", "message"),
+    "timelines": ("timeline", ""),
+    "scenarios": ("scenario", "about"),
+    "variants": ("variant", "about"),
+}
+
+
+def behaviours(contract: Contract) -> list[dict[str, str]]:
+    """One row each: provider, kind, name, level, source, and what it is about where something says so."""
+    found = [*_operations(contract), *_fields(contract), *_tables(contract), *_rest(contract), *_models(contract)]
+    return [{"provider": contract.name, **row} for row in found]
+
+
+def _row(kind: str, name: object, level: object, source: object, about: object = "") -> dict[str, str]:
+    return {"kind": kind, "name": str(name), "level": str(level), "source": str(source), "about": str(about)}
+
+
+def _operations(contract: Contract) -> Iterator[dict[str, str]]:
+    for operation in contract.operations.values():
+        trust = operation.evidence
+        if trust:
+            about = f"{operation.method} {operation.path}"
+            yield _row("operation", operation.id, trust["level"], trust["source"], about)
+
+
+def _fields(contract: Contract) -> Iterator[dict[str, str]]:
+    """Every component, and every place in one, that carries evidence of its own."""
+    for group, parts in contract.components.items():
+        for name, part in parts.items():
+            yield from _within(part, f"{group}/{name}")
+
+
+def _within(node: Any, place: str) -> Iterator[dict[str, str]]:
+    if isinstance(node, Mapping):
+        trust = node.get("x-evidence")
+        if trust is not None:
+            yield _row("schema", place, trust["level"], trust["source"], str(node.get("description", "")))
+        for name, value in node.items():
+            if name != "x-evidence":
+                yield from _within(value, place if name == "properties" else f"{place}/{name}")
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _within(item, f"{place}/{index}")
+
+
+def _tables(contract: Contract) -> Iterator[dict[str, str]]:
+    for table, (kind, about) in TABLES.items():
+        for name, row in getattr(contract.behaviour, table).items():
+            yield _row(kind, name, row.evidence, row.source or "ours", getattr(row, about) if about else "")
+    for value, magic in contract.behaviour.magic.items():
+        yield _row("magic", value, "invented", "ours", magic.about)
+
+
+def _rest(contract: Contract) -> Iterator[dict[str, str]]:
+    rules = contract.behaviour
+    for kind, rows in (("lifetime", rules.lifetimes), ("limit", rules.limits)):
+        for name, row in rows.items():
+            yield _row(kind, name, row["evidence"], row["source"], row.get("seconds", row.get("value", "")))
+    for name, value in rules.rest.items():
+        if isinstance(value, Mapping) and "evidence" in value:
+            yield _row("fact", name, value["evidence"], value["source"])
+
+
+def _models(contract: Contract) -> Iterator[dict[str, str]]:
+    """The rows of the catalogue and its kin, one behaviour for each group of columns that has its own level."""
+    for table, document in contract.tables.items():
+        if not isinstance(document, Mapping):
+            continue
+        defaults = document.get("defaults", {})
+        for kind, rows in document.items():
+            for row in rows if isinstance(rows, list) else ():
+                yield from _model(row, kind.rstrip("s"), defaults, table)
+
+
+def _model(row: Any, kind: str, defaults: Mapping[str, Any], table: str) -> Iterator[dict[str, str]]:
+    if not isinstance(row, Mapping) or "name" not in row:
+        return
+    own, usual = row.get("evidence", {}), defaults.get("evidence", {})
+    if isinstance(own, str):
+        yield _row(kind, row["name"], own, row.get("source", table))
+        return
+    for group, level in {**usual, **own}.items():
+        source = row.get("source") if group in own else None
+        yield _row(kind, f"{row['name']} ({group})", level, source or defaults.get("source", table))

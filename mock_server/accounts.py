@@ -1,0 +1,72 @@
+"""Sandboxes as accounts: their credentials, their variants, their first credits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mock_server.core.clock import SandboxClock
+from mock_server.core.ledger import Entry, Move
+from mock_server.core.sandbox import Credential, Sandbox
+from mock_server.core.seeded import alphanumeric
+
+if TYPE_CHECKING:
+    from contracts import Contract
+    from mock_server.engine import Engine
+
+
+class UnknownVariant(ValueError):
+    """There is no such variant or choice; `place` names provider and variant."""
+
+    def __init__(self, place: tuple[str, ...], text: str) -> None:
+        super().__init__(text)
+        self.place = place
+
+
+def choose_variants(
+    contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]], over: Mapping[str, Any] | None = None
+) -> dict[str, Mapping[str, Any]]:
+    """Every provider's choices: `wanted` over those of `over`, those over the defaults. Raises UnknownVariant."""
+    for provider in wanted:
+        if provider not in contracts:
+            known = ", ".join(sorted(contracts))
+            raise UnknownVariant((provider,), f"no provider named {provider!r}; known: {known}")
+    chosen = {}
+    for name, contract in contracts.items():
+        choices = {**(over or {}).get(name, {})}
+        for variant, choice in wanted.get(name, {}).items():
+            try:
+                choices[variant] = contract.behaviour.choose({variant: choice})[variant]
+            except ValueError as error:
+                raise UnknownVariant((name, variant), str(error)) from None
+        chosen[name] = contract.behaviour.choose(choices)
+    return chosen
+
+
+def credentials_for(contracts: Mapping[str, Contract], *seed: object) -> tuple[Credential, ...]:
+    """One credential for each provider, in the vendor's form, that follows from `seed`."""
+    return tuple(
+        Credential(name, _made(form["key"], name, "key", *seed), _made(form.get("secret"), name, "secret", *seed))
+        for name, contract in contracts.items()
+        if (form := contract.behaviour.rest.get("credential_form")) is not None
+    )
+
+
+def _made(form: Mapping[str, Any] | None, *seed: object) -> str:
+    return "" if form is None else form.get("prefix", "") + alphanumeric(form["length"], *seed)
+
+
+def credential_headers(contract: Contract, credential: Credential) -> dict[str, str]:
+    """The headers that show a credential, as the vendor wants them."""
+    form = contract.behaviour.rest["credential_form"]
+    return {name: getattr(credential, field) for name, field in form["headers"].items()}
+
+
+def open_account(engine: Engine, sandbox: Sandbox, clock: SandboxClock) -> None:
+    """Add a sandbox and grant it its credits; ValueError if its id or a key is taken."""
+    engine.store.add(sandbox, clock)
+    if sandbox.expires_at is not None:
+        engine.store.expire(sandbox.id, sandbox.expires_at)
+    with engine.store.open(sandbox.id) as box:
+        if sandbox.grant:
+            box.post(Entry(engine.now(box), Move.GRANT, sandbox.grant))

@@ -1,0 +1,66 @@
+"""The emulator's own admin API, built like a provider: handlers by operation, and its clothes (problem+json)."""
+
+from __future__ import annotations
+
+from mock_server.admin import clock, faults, journal, ledger, outcomes, sandboxes, tables, tasks, waiting, why, wire
+from mock_server.core.provider import Provider
+
+HANDLERS = {
+    "index": tables.index,
+    "list_sandboxes": sandboxes.list_sandboxes,
+    "create_sandbox": sandboxes.create_sandbox,
+    "get_sandbox": sandboxes.get_sandbox,
+    "change_sandbox": sandboxes.change_sandbox,
+    "delete_sandbox": sandboxes.delete_sandbox,
+    "reset_sandbox": sandboxes.reset_sandbox,
+    "reset_default": sandboxes.reset_sandbox,
+    "get_snapshot": sandboxes.take_snapshot,
+    "take_snapshot": sandboxes.take_snapshot,
+    "restore_snapshot": sandboxes.restore_snapshot,
+    "fork_sandbox": sandboxes.fork_sandbox,
+    "get_clock": clock.get_clock,
+    "change_clock": clock.change_clock,
+    "set_clock": clock.change_clock,
+    "advance_clock": clock.advance_clock,
+    "get_ledger": ledger.get_ledger,
+    "grant_credits": ledger.grant_credits,
+    "refund_task": ledger.refund_task,
+    "list_faults": faults.list_faults,
+    "add_fault": faults.add_fault,
+    "clear_faults": faults.clear_faults,
+    "get_fault": faults.get_fault,
+    "delete_fault": faults.delete_fault,
+    "list_queue": outcomes.list_queue,
+    "queue_scenario": outcomes.queue_scenario,
+    "clear_queue": outcomes.clear_queue,
+    "list_tasks": tasks.list_tasks,
+    "get_task": tasks.get_task,
+    "get_journal": journal.get_journal,
+    "clear_journal": journal.clear_journal,
+    "get_requests": journal.get_requests,
+    "get_default_requests": journal.get_requests,
+    "explain": why.explain,
+    "get_har": journal.get_har,
+    "wait": waiting.wait,
+    "list_deliveries": tasks.list_deliveries,
+    "get_delivery": tasks.get_delivery,
+    "redeliver": tasks.redeliver,
+    "list_evidence": tables.list_evidence,
+    "list_magic": tables.list_table,
+    "list_variants": tables.list_table,
+    "list_scenarios": tables.list_table,
+    "list_codes": tables.list_table,
+}
+
+
+def provider(token: str = "") -> Provider:
+    """The admin API; with a `token`, only for who shows it."""
+    return Provider(
+        name=wire.NAME,
+        handlers=HANDLERS,
+        identify=wire.gate(token),
+        permit=wire.permit,
+        dress=wire.dress,
+        refuse=wire.refuse,
+        object_to=wire.object_to,
+    )

@@ -1,0 +1,144 @@
+"""A sandbox's clock: read it, switch it, move it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mock_server.admin.wire import invalid
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.clock import ClockMode, SandboxClock
+from mock_server.core.moments import iso, read_moment, read_span
+from mock_server.core.ports import Box
+from mock_server.core.task import Phase, Task
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine, Fired
+
+#: No sandbox can be moved past this moment (the end of the year 9998): time stamps end there.
+END_OF_TIME = 253_370_764_800.0
+
+
+def read_clock(given: str | Mapping[str, Any], real: float) -> SandboxClock:
+    """A new clock, as `frozen`, `scaled(10)` or `{mode, rate, start}` describe it."""
+    if isinstance(given, str):
+        match = re.fullmatch(r"(\w+)(?:\((.+)\))?", given)
+        given = {"mode": match[1], **({"rate": float(match[2])} if match[2] else {})} if match else {"mode": given}
+    try:
+        start = read_moment(given["start"]) if "start" in given else None
+    except ValueError as error:
+        raise invalid(("clock", "start"), str(error)) from None
+    if start is not None and not 0 <= start <= END_OF_TIME:
+        raise invalid(("clock", "start"), "should be from 1970 to 9998")
+    return SandboxClock.make(ClockMode(given["mode"]), real, float(given.get("rate", 1.0)), start)
+
+
+def shown(clock: SandboxClock, now: float, next_due: float | None = None) -> dict[str, Any]:
+    return {"mode": clock.mode.value, "rate": clock.rate, "now": now, "now_iso": iso(now), "next_due": next_due}
+
+
+def get_clock(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        now = engine.now(box)
+        engine.catch_up(box, now)
+        return Reply(shown(box.clock, now, box.next_due()))
+
+
+def change_clock(call: Call, engine: Engine) -> Reply:
+    if "start" in call.body:
+        raise invalid(("start",), "only a new sandbox's clock can be set; use clock/advance to move this one")
+    with call.box as box:
+        now = engine.now(box)
+        engine.catch_up(box, now)
+        mode, rate = ClockMode(call.body["mode"]), float(call.body.get("rate", 1.0))
+        box.clock = box.clock.switched(engine.time.now(), mode, rate)
+        return Reply(shown(box.clock, engine.now(box), box.next_due()))
+
+
+def advance_clock(call: Call, engine: Engine) -> Reply:
+    box = call.box
+    with box:
+        before = engine.now(box)
+        engine.catch_up(box, before)
+        target = _target(call.body, box, before, engine)
+    fired = advance_until_idle(box, engine) if target is None else engine.advance(box, target)
+    with box:
+        now = engine.now(box)
+    rows = [_row(item) for item in fired]
+    return Reply({"before": before, "now": now, "now_iso": iso(now), "fired": rows})
+
+
+def _row(fired: Fired) -> dict[str, Any]:
+    row = {name: value for name, value in fired._asdict().items() if value not in ("", None)}
+    return {"at": fired.at, "at_iso": iso(fired.at), **row}
+
+
+def advance_until_idle(box: Box, engine: Engine) -> list[Fired]:
+    """Move on from one due moment to the next until nothing is due any more."""
+    fired: list[Fired] = []
+    while True:
+        with box:
+            due = box.next_due()
+        if due is None:
+            return fired
+        fired += engine.advance(box, due)
+
+
+def _target(body: Mapping[str, Any], box: Box, now: float, engine: Engine) -> float | None:
+    """The sandbox time to move to; None for `until: idle`."""
+    try:
+        if "by" in body:
+            return _possible(now + read_span(body["by"]), "by")
+        if "to" in body:
+            target = _possible(read_moment(body["to"]), "to")
+            if target < now:
+                raise invalid(("to",), f"the clock is past that: it shows {iso(now)}")
+            return target
+    except ValueError as error:
+        raise invalid(tuple(body), str(error)) from None
+    if body["until"] == "idle":
+        return None
+    return _when(body["until"], box, now, engine)
+
+
+def _possible(target: float, field: str) -> float:
+    if target > END_OF_TIME:
+        raise invalid((field,), "past the year 9998")
+    return target
+
+
+def _when(until: Mapping[str, str], box: Box, now: float, engine: Engine) -> float:
+    """When a task enters a status; Problem `conflict` if it never will."""
+    task = box.task(until["task"])
+    if task is None:
+        raise invalid(("until", "task"), f"no task {until['task'][:100]!r} in this sandbox")
+    wanted = read_status(until["status"], task, engine)
+    if wanted is None:
+        known = ", ".join(sorted({*map(str, Phase), *words_of(task, engine).values()}))
+        raise invalid(
+            ("until", "status"), f"a {task.kind} of {task.provider} has no status {until['status']!r}; known: {known}"
+        )
+    if task.phase(now) is wanted:
+        return now
+    at = {Phase.QUEUED: task.created_at, Phase.RUNNING: task.starts_at}.get(wanted, task.ends_at)
+    if at is None or at < now or task.phase(at) is not wanted:
+        end = "never ends" if task.ends_at is None else f"is {task.phase(task.ends_at)} from {iso(task.ends_at)}"
+        raise Problem(
+            "conflict", message=f"task {task.id} will not be {until['status']}: it {end} (scenario {task.scenario})"
+        )
+    return at
+
+
+def words_of(task: Task, engine: Engine) -> Mapping[str, Any]:
+    """The vendor's words for the phases of a task."""
+    table = engine.contracts[task.provider].behaviour.status_words
+    return table.get(task.kind, {}) or next(iter(table.values()), {})
+
+
+def read_status(word: str, task: Task, engine: Engine) -> Phase | None:
+    """The phase that a status names, in our words or in the vendor's."""
+    for phase, vendors in words_of(task, engine).items():
+        if word in (phase, str(vendors)):
+            return Phase(phase)
+    return Phase(word) if word in set(Phase) else None

@@ -1,0 +1,133 @@
+"""Fault rules: add, list, remove."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mock_server.admin.wire import invalid, not_found
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.faults import FaultRule, Match, Moment, read_effect, usual_moment
+from mock_server.core.nearest import nearest
+from mock_server.core.ports import Box
+from mock_server.core.records import encode
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+
+def add_fault(call: Call, engine: Engine) -> Reply:
+    given = call.body
+    match = _match(given.get("match", {}), engine)
+    _check_effect(given["effect"], match.provider, engine)
+    effect = read_effect(given["effect"])
+    moment = Moment(given["moment"]) if "moment" in given else usual_moment(effect)
+    with call.box as box:
+        rule_id = given.get("id") or _free_id(box)
+        if any(rule.id == rule_id for rule in box.faults()):
+            raise Problem("conflict", message=f"there is a fault {rule_id!r} already; delete it first")
+        rule = FaultRule(rule_id, effect, match, moment, given.get("times"))
+        box.put_fault(rule)
+        return Reply(_row(rule, box), status=201)
+
+
+def _free_id(box: Box) -> str:
+    taken = {rule.id for rule in box.faults()}
+    while True:
+        made = f"fault-{box.next_number('fault')}"
+        if made not in taken:
+            return made
+
+
+def _match(given: Mapping[str, Any], engine: Engine) -> Match:
+    """The match of a rule; Problem `invalid` if it names what does not exist: it could never strike."""
+    contracts = engine.contracts
+    if "provider" in given:
+        check_known(given["provider"], contracts, ("match", "provider"), "provider")
+    providers = [given["provider"]] if "provider" in given else list(contracts)
+    if "operation" in given:
+        operations = [name for provider in providers for name in contracts[provider].operations]
+        check_known(given["operation"], operations, ("match", "operation"), "operation")
+    for part in ("body", "headers", "params"):
+        for path, condition in given.get(part, {}).items():
+            try:
+                if path[:1] in ("$", "/"):
+                    engine.paths.check(path)
+                if isinstance(condition, Mapping) and "matches" in condition:
+                    re.compile(str(condition["matches"]))
+            except (ValueError, re.error) as error:
+                raise invalid(("match", part, path), str(error)) from None
+    values = dict(given)
+    if "headers" in values:
+        values["headers"] = {
+            name if name[:1] in ("$", "/") else name.lower(): value for name, value in values["headers"].items()
+        }
+    return Match(**values)
+
+
+def check_known(name: str, known: Any, place: tuple[str, ...], what: str) -> None:
+    if name not in known:
+        near = nearest(name, known)
+        hint = f"did you mean {near!r}?" if near is not None else f"known: {', '.join(sorted(known))}"
+        raise invalid(place, f"no {what} {name[:60]!r}; {hint}", "enum")
+
+
+def _check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine) -> None:
+    contracts = [engine.contracts[provider]] if provider is not None else list(engine.contracts.values())
+    if "code" in effect and "message" not in effect:
+        codes = sorted({str(code) for contract in contracts for code in contract.behaviour.body_codes})
+        if str(effect["code"]) not in codes:
+            listed = f"known: {', '.join(codes)}; give a `message` to answer with a code that is not"
+            raise invalid(("effect", "code"), f"no body code {effect['code']!r}; {listed}", "enum")
+    refuse = "maintenance" if effect.get("maintenance") else effect.get("refuse")
+    if refuse is not None and not any(refuse in contract.behaviour.refusals for contract in contracts):
+        check_known(refuse, {name for c in contracts for name in c.behaviour.refusals}, ("effect", "refuse"), "refusal")
+    delay = effect.get("delay")
+    if isinstance(delay, list) and delay[0] > delay[1]:
+        raise invalid(("effect", "delay"), "the range should go from the lower to the higher")
+
+
+def _row(rule: FaultRule, box: Box) -> dict[str, Any]:
+    matched, struck = box.turns(rule.id)
+    effect = {name: value for name, value in encode(rule.effect).items() if value is not None}
+    if effect["delay"] == [0.0, 0.0]:
+        del effect["delay"]
+    match = {name: value for name, value in encode(rule.match).items() if value not in (None, {})}
+    return {
+        "id": rule.id,
+        "match": match,
+        "moment": rule.moment.value,
+        "times": rule.times,
+        "effect": effect,
+        "matched": matched,
+        "struck": struck,
+    }
+
+
+def list_faults(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        return Reply({"faults": [_row(rule, box) for rule in box.faults()]})
+
+
+def get_fault(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        for rule in box.faults():
+            if rule.id == call.params["fault"]:
+                return Reply(_row(rule, box))
+    raise not_found("fault", call.params["fault"])
+
+
+def delete_fault(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        if not box.drop_fault(call.params["fault"]):
+            raise not_found("fault", call.params["fault"])
+    return Reply({"deleted": call.params["fault"]})
+
+
+def clear_faults(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        rules = box.faults()
+        for rule in rules:
+            box.drop_fault(rule.id)
+    return Reply({"cleared": {"faults": len(rules)}})

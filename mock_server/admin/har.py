@@ -1,0 +1,83 @@
+"""Exchanges as HAR 1.2, written by harfile (which Schemathesis uses, too)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from mock_server import __version__
+from mock_server.admin.records import headers_of, masked_target, secret_names
+from mock_server.core.journal import Exchange
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+
+def har(exchanges: Iterable[Exchange], engine: Engine, comment: str) -> Any:
+    """The HAR document. Times are the sandbox's; an exchange whose connection was lost has the status 0."""
+    import harfile
+
+    secrets = secret_names(engine)
+    text = StringIO()
+    with harfile.HarFile(text, creator=harfile.Creator("swapmock", __version__), comment=comment) as file:
+        for exchange in exchanges:
+            waited = exchange.delay * 1000
+            file.add_entry(
+                startedDateTime=datetime.fromtimestamp(exchange.at, UTC),
+                time=waited,
+                request=_request(exchange, secrets),
+                response=_response(exchange, secrets),
+                timings=harfile.Timings(send=0, wait=waited, receive=0),
+                comment=_remark(exchange),
+            )
+    return engine.json.loads(text.getvalue().encode())
+
+
+def _remark(exchange: Exchange) -> str:
+    facts = {"operation": exchange.operation or "none", "task": exchange.task, "fault": exchange.fault}
+    return ", ".join([exchange.id, *(f"{name} {value}" for name, value in facts.items() if value)])
+
+
+def _request(exchange: Exchange, secrets: frozenset[str]) -> Any:
+    from harfile import PostData, Record, Request
+
+    target = masked_target(exchange.target)
+    path, _, query = target.partition("?")
+    url = exchange.base_url + quote(path, safe="/:@!$&'()*+,;=~-._%") + (f"?{query}" if query else "")
+    kind = exchange.headers.get("content-type", "application/octet-stream")
+    return Request(
+        method=exchange.method,
+        url=url,
+        httpVersion="HTTP/1.1",
+        headers=[Record(name, value) for name, value in headers_of(exchange.headers, secrets)],
+        queryString=[Record(name, value) for name, value in parse_qsl(urlsplit(target).query, keep_blank_values=True)],
+        postData=PostData(kind, text=exchange.body.decode("utf-8", "replace")) if exchange.body else None,
+        bodySize=len(exchange.body),
+    )
+
+
+def _response(exchange: Exchange, secrets: frozenset[str]) -> Any:
+    from harfile import Content, Record, Response
+
+    kinds = [value for name, value in exchange.answer_headers if name.lower() == "content-type"]
+    body = exchange.answer.decode("utf-8", "replace")
+    return Response(
+        status=exchange.status,
+        statusText=_phrase(exchange.status),
+        httpVersion="HTTP/1.1",
+        headers=[Record(name, value) for name, value in headers_of(exchange.answer_headers, secrets)],
+        content=Content(size=len(exchange.answer), mimeType=(kinds or ["x-unknown"])[0], text=body),
+        redirectURL="",
+        bodySize=len(exchange.answer),
+    )
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "" if status == 0 else "Unknown"

@@ -1,0 +1,133 @@
+"""The ledger: what moved, why, and whether it balances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mock_server.admin.wire import invalid, not_found
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.credits import from_credits, to_credits
+from mock_server.core.journal import Exchange
+from mock_server.core.ledger import ROUTES, Account, Entry, Move, NotCovered, prove
+from mock_server.core.moments import iso
+from mock_server.core.ports import Box
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+TRUE = ("1", "true", "")
+
+
+def balance(box: Box) -> dict[str, Any]:
+    """Credits by account."""
+    accounts = (Account.AVAILABLE, Account.RESERVED, Account.SPENT)
+    return {account.value: to_credits(box.balance(account)) for account in accounts}
+
+
+def entry_row(number: int, entry: Entry) -> dict[str, Any]:
+    source, target = ROUTES[entry.move]
+    return {
+        "number": number,
+        "at": entry.at,
+        "at_iso": iso(entry.at),
+        "move": entry.move.value,
+        "from": source.value,
+        "to": target.value,
+        "amount": to_credits(entry.amount),
+        "task": entry.task or None,
+        "request": entry.cause or None,
+    }
+
+
+def get_ledger(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        now = engine.now(box)
+        engine.catch_up(box, now)
+        entries = box.entries()
+        rows = [entry_row(number, entry) for number, entry in enumerate(entries, 1)]
+        answer = {"balance": balance(box), "entries": rows, "cost": _cost(box, engine)}
+        if call.params.get("proof", "0") in TRUE:
+            _add_causes(rows, box)
+            finished = [task.id for task in box.tasks() if task.reserved and task.is_over(now)]
+            invariants = prove(entries, finished)
+            answer["proof"] = {
+                "holds": all(invariant.holds for invariant in invariants),
+                "invariants": [{"name": i.name, "holds": i.holds, "detail": i.detail} for i in invariants],
+            }
+    return Reply(answer)
+
+
+def _add_causes(rows: list[dict[str, Any]], box: Box) -> None:
+    """Beside each entry, the request and the task that caused it."""
+    exchanges = {record.id: record for record in box.records() if isinstance(record, Exchange)}
+    for row in rows:
+        exchange, task = exchanges.get(row["request"]), box.task(row["task"] or "")
+        row["cause"] = {
+            "request": None
+            if exchange is None
+            else {
+                "id": exchange.id,
+                "operation": exchange.operation,
+                "method": exchange.method,
+                "target": exchange.target,
+            },
+            "task": None if task is None else {"id": task.id, "model": task.model, "scenario": task.scenario},
+        }
+
+
+def _cost(box: Box, engine: Engine) -> dict[str, Any]:
+    """What the tasks so far would have cost live, by the price list."""
+    by_model: dict[tuple[str, str], int] = {}
+    for task in box.tasks():
+        if task.reserved:
+            key = (task.provider, task.model or task.operation)
+            by_model[key] = by_model.get(key, 0) + task.charge
+    money: dict[str, float] = {}
+    for (provider, _), amount in by_model.items():
+        price = engine.contracts[provider].behaviour.rest.get("money")
+        if price is not None:
+            currency = price["currency"]
+            money[currency] = round(money.get(currency, 0.0) + to_credits(amount) * price["per_credit"], 6)
+    rows = [{"provider": p, "model": m, "credits": to_credits(amount)} for (p, m), amount in by_model.items()]
+    return {"credits": to_credits(sum(by_model.values())), "money": money, "by_model": rows}
+
+
+def grant_credits(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        box.post(Entry(engine.now(box), Move.GRANT, from_credits(call.body["amount"])))
+        return Reply(balance(box))
+
+
+def refund_task(call: Call, engine: Engine) -> Reply:
+    """Give back what a task was charged, or part of it; never more than is left of its charge."""
+    with call.box as box:
+        now = engine.now(box)
+        engine.catch_up(box, now)
+        task = box.task(call.body["task"])
+        if task is None:
+            raise not_found("task", call.body["task"])
+        spent = _left_of(task.id, box)
+        wanted = from_credits(call.body["amount"]) if "amount" in call.body else spent
+        if spent == 0:
+            raise Problem("conflict", message=f"task {task.id} was not charged, or all of it was refunded")
+        if wanted > spent:
+            raise invalid(("amount",), f"only {to_credits(spent)} credits of the charge are left")
+        try:
+            box.post(Entry(now, Move.REFUND, wanted, task.id))
+        except NotCovered as short:
+            raise Problem("conflict", message=str(short)) from None
+        return Reply(balance(box))
+
+
+def _left_of(task_id: str, box: Box) -> int:
+    signs = {Move.SETTLE: 1, Move.REFUND: -1}
+    return sum(signs.get(entry.move, 0) * entry.amount for entry in box.entries() if entry.task == task_id)
+
+
+def set_available(box: Box, now: float, wanted: int) -> None:
+    """Grant or withdraw until `wanted` millicredits are available."""
+    difference = wanted - box.balance(Account.AVAILABLE)
+    if difference > 0:
+        box.post(Entry(now, Move.GRANT, difference))
+    elif difference < 0:
+        box.post(Entry(now, Move.WITHDRAW, -difference))

@@ -1,0 +1,83 @@
+"""The queue of outcomes: what the next tasks of a kind will come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mock_server.admin.faults import check_known
+from mock_server.admin.wire import invalid
+from mock_server.core.call import Call, Reply
+from mock_server.core.ports import Box
+from mock_server.core.queue import Queued
+from mock_server.core.records import encode
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+
+def steps_of(name: str, providers: list[str], engine: Engine) -> tuple[str, ...]:
+    """The scenarios that a name stands for: itself, or the steps of a series; Problem `invalid` with the list."""
+    plain = "_".join(name.lower().replace("-", " ").split())
+    known: dict[str, tuple[str, ...]] = {}
+    for index, provider in enumerate(providers):
+        rules = engine.contracts[provider].behaviour
+        here: dict[str, tuple[str, ...]] = {scenario: (scenario,) for scenario in rules.scenarios}
+        here.update({series.name: series.steps for series in rules.series.values()})
+        known = here if index == 0 else {key: steps for key, steps in known.items() if key in here}
+    if plain not in known:
+        raise invalid(("scenario",), f"no scenario {name[:60]!r}; known: {', '.join(sorted(known))}", "enum")
+    return known[plain]
+
+
+def queue_scenario(call: Call, engine: Engine) -> Reply:
+    order: Mapping[str, Any] = call.body
+    if "provider" in order:
+        check_known(order["provider"], engine.contracts, ("provider",), "provider")
+    providers = _providers(order, engine)
+    steps = steps_of(order["scenario"], providers, engine)
+    kinds = {kind for provider in providers for kind in engine.contracts[provider].behaviour.status_words}
+    if "kind" in order:
+        check_known(order["kind"], kinds, ("kind",), "kind of task")
+    if "code" in order or "message" in order:
+        failing = engine.contracts[providers[0]].behaviour.scenarios
+        if not any(failing[step].fails is not None for step in steps):
+            raise invalid(
+                ("code" if "code" in order else "message",),
+                f"{order['scenario']} does not fail: it has no code or text",
+            )
+    chosen = {name: order.get(name) for name in ("provider", "kind", "operation", "model", "code", "message")}
+    with call.box as box:
+        for _ in range(order.get("times", 1)):
+            for step in steps:
+                box.enqueue(Queued(id=f"q{box.next_number('queue')}", scenario=step, **chosen))
+        return Reply(_shown(box), status=201)
+
+
+def _providers(order: Mapping[str, Any], engine: Engine) -> list[str]:
+    """The providers that an order can be for."""
+    wanted = [order["provider"]] if "provider" in order else list(engine.contracts)
+    if "operation" not in order:
+        return wanted
+    having = [name for name in wanted if order["operation"] in engine.contracts[name].operations]
+    if not having:
+        known = [operation for name in wanted for operation in engine.contracts[name].operations]
+        check_known(order["operation"], known, ("operation",), "operation")
+    return having
+
+
+def _shown(box: Box) -> dict[str, Any]:
+    return {"queue": [encode(item) for item in box.queue()]}
+
+
+def list_queue(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        return Reply(_shown(box))
+
+
+def clear_queue(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        waiting = box.queue()
+        for item in waiting:
+            box.dequeue(item.id)
+    return Reply({"cleared": {"queue": len(waiting)}})

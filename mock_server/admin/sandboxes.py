@@ -1,0 +1,303 @@
+"""Sandboxes: make, change, reset, save, restore, copy, forget."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mock_server import __version__
+from mock_server.accounts import UnknownVariant, choose_variants, credential_headers, credentials_for, open_account
+from mock_server.admin.clock import read_clock, shown
+from mock_server.admin.ledger import balance, set_available
+from mock_server.admin.wire import invalid, not_found
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.clock import SandboxClock
+from mock_server.core.credits import from_credits
+from mock_server.core.journal import Exchange
+from mock_server.core.ledger import Entry, Move
+from mock_server.core.moments import read_span
+from mock_server.core.ports import Box
+from mock_server.core.records import BadRecord, decode, encode
+from mock_server.core.sandbox import RateLimit, Sandbox
+from mock_server.core.seeded import hexadecimal
+from mock_server.core.state import State
+from mock_server.engine import DEFAULT_SANDBOX
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+SNAPSHOT_FORMAT = 1
+
+
+def describe(box: Box, engine: Engine, base_url: str) -> dict[str, Any]:
+    """A sandbox as answers show it."""
+    with box:
+        sandbox, now = box.sandbox, engine.now(box)
+        engine.catch_up(box, now)
+        return {
+            "id": sandbox.id,
+            "base_url": base_url,
+            "admin_url": f"{base_url}/__admin/sandboxes/{sandbox.id}",
+            "seed": sandbox.seed,
+            "credentials": _credentials(sandbox, engine),
+            "clock": shown(box.clock, now, box.next_due()),
+            "balance": balance(box),
+            "variants": encode(sandbox.variants),
+            "scenario": sandbox.scenario,
+            "rate_limit": None if sandbox.rate_limit is None else encode(sandbox.rate_limit),
+            "expires_at": sandbox.expires_at,
+            "evidence_header": sandbox.evidence_header,
+            "prefer_header": sandbox.prefer_header,
+            "labels": sandbox.labels,
+            "counts": counts(box),
+        }
+
+
+def counts(box: Box) -> dict[str, int]:
+    """How much it holds, by kind."""
+    state = box.state()
+    exchanges = sum(isinstance(record, Exchange) for record in state.journal)
+    return {
+        "tasks": len(state.tasks),
+        "exchanges": exchanges,
+        "journal": len(state.journal),
+        "ledger": len(state.entries),
+        "faults": len(state.faults),
+        "queue": len(state.queue),
+        "files": len(state.files),
+        "due": len(state.due),
+    }
+
+
+def _credentials(sandbox: Sandbox, engine: Engine) -> dict[str, Any]:
+    """The first usable credential of each provider."""
+    found: dict[str, Any] = {}
+    for credential in sandbox.credentials:
+        if credential.disabled or credential.provider in found:
+            continue
+        headers = credential_headers(engine.contracts[credential.provider], credential)
+        found[credential.provider] = {"key": credential.key, "headers": headers}
+        if credential.secret:
+            found[credential.provider]["secret"] = credential.secret
+    return found
+
+
+def list_sandboxes(call: Call, engine: Engine) -> Reply:
+    found = []
+    for sandbox_id in engine.store.ids():
+        try:
+            found.append(describe(engine.store.open(sandbox_id), engine, call.base_url))
+        except KeyError:
+            continue  # dropped since the list was made
+    return Reply({"sandboxes": found})
+
+
+def get_sandbox(call: Call, engine: Engine) -> Reply:
+    return Reply(describe(call.box, engine, call.base_url))
+
+
+def create_sandbox(call: Call, engine: Engine) -> Reply:
+    options, real = call.body, engine.time.now()
+    sandbox_id = options.get("id") or _free_id(engine)
+    default = engine.store.open(DEFAULT_SANDBOX).sandbox
+    start = Sandbox(
+        id=sandbox_id,
+        seed=options.get("seed", engine.seed),
+        credentials=credentials_for(engine.contracts, engine.seed, sandbox_id),
+        variants=default.variants,
+        grant=default.grant,
+        created_at=real,
+    )
+    sandbox = with_options(start, options, engine, real)
+    if "balance" in options:
+        sandbox = replace(sandbox, grant=from_credits(options["balance"]))
+    clock = read_clock(options.get("clock", "real"), real)
+    _open(engine, replace(sandbox, start=clock.shown if clock.rate == 0.0 else None), clock)
+    return Reply(describe(engine.store.open(sandbox_id), engine, call.base_url), status=201)
+
+
+def _free_id(engine: Engine) -> str:
+    with engine.store.open(DEFAULT_SANDBOX) as box:
+        while True:
+            made = "sb-" + hexadecimal(12, engine.seed, "sandbox", box.next_number("sandbox"))
+            try:
+                engine.store.open(made)
+            except KeyError:
+                return made
+
+
+def _open(engine: Engine, sandbox: Sandbox, clock: SandboxClock) -> None:
+    try:
+        open_account(engine, sandbox, clock)
+    except ValueError as error:
+        raise Problem("conflict", message=str(error)) from None
+
+
+def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, real: float) -> Sandbox:
+    """`sandbox` with the options that can be changed at any time; Problem `invalid` names the one that cannot be."""
+    changes: dict[str, Any] = {
+        name: options[name] for name in ("evidence_header", "prefer_header", "labels") if name in options
+    }
+    if "variants" in options:
+        try:
+            changes["variants"] = choose_variants(engine.contracts, options["variants"], sandbox.variants)
+        except UnknownVariant as error:
+            raise invalid(("variants", *error.place), str(error)) from None
+    if "scenario" in options:
+        changes["scenario"] = check_scenario(options["scenario"], engine, ("scenario",))
+    if "rate_limit" in options:
+        changes["rate_limit"] = None if options["rate_limit"] is None else RateLimit(**options["rate_limit"])
+    if "ttl" in options:
+        changes["expires_at"] = None if options["ttl"] is None else real + _span(options["ttl"])
+    return replace(sandbox, **changes)
+
+
+def _span(given: Any) -> float:
+    try:
+        return read_span(given)
+    except ValueError as error:
+        raise invalid(("ttl",), str(error)) from None
+
+
+def check_scenario(name: str | None, engine: Engine, place: tuple[str, ...]) -> str | None:
+    """`name` if every provider knows it, None for none; Problem `invalid` with the list otherwise."""
+    if name is None:
+        return None
+    known = set.intersection(*(set(contract.behaviour.scenarios) for contract in engine.contracts.values()))
+    if name not in known:
+        raise invalid(place, f"no scenario {name[:60]!r}; known: {', '.join(sorted(known))}", "enum")
+    return name
+
+
+def change_sandbox(call: Call, engine: Engine) -> Reply:
+    options, real = call.body, engine.time.now()
+    with call.box as box:
+        changed = with_options(box.sandbox, options, engine, real)
+        clock = read_clock(options["clock"], real) if "clock" in options else None
+        if isinstance(options.get("clock"), Mapping) and "start" in options["clock"]:
+            raise invalid(
+                ("clock", "start"), "only a new sandbox's clock can be set; use clock/advance to move this one"
+            )
+        now = engine.now(box)
+        engine.catch_up(box, now)
+        box.sandbox = changed
+        if clock is not None:
+            box.clock = box.clock.switched(real, clock.mode, clock.rate)
+        if "balance" in options:
+            set_available(box, now, from_credits(options["balance"]))
+        if changed.expires_at is not None:
+            engine.store.expire(changed.id, changed.expires_at)
+    return get_sandbox(call, engine)
+
+
+def delete_sandbox(call: Call, engine: Engine) -> Reply:
+    sandbox_id = call.box.sandbox.id
+    if sandbox_id == DEFAULT_SANDBOX:
+        raise Problem("conflict", message="the default sandbox cannot be deleted; reset it instead")
+    if not engine.drop(sandbox_id):
+        raise not_found("sandbox", sandbox_id)
+    return Reply({"deleted": sandbox_id})
+
+
+def reset_sandbox(call: Call, engine: Engine) -> Reply:
+    """Back to the first moment: no tasks, files, faults, queue or journal, the first grant, a still clock at its start."""
+    with call.box as box:
+        cleared, sandbox = counts(box), box.sandbox
+        engine.forget_links(box)
+        engine.blobs.drop(f"{sandbox.id}/")
+        box.load(State())
+        box.clock = SandboxClock.make(box.clock.mode, engine.time.now(), box.clock.rate, sandbox.start)
+        if sandbox.grant:
+            box.post(Entry(engine.now(box), Move.GRANT, sandbox.grant))
+    return Reply({"cleared": cleared})
+
+
+def take_snapshot(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        return Reply(snapshot(box, engine))
+
+
+def snapshot(box: Box, engine: Engine) -> dict[str, Any]:
+    """A sandbox as one JSON document; the box must be entered."""
+    now = engine.now(box)
+    engine.catch_up(box, now)
+    state, clock = box.state(), box.clock
+    files = {
+        name: engine.blobs.get(f"{box.sandbox.id}/{name}")
+        for name, file in state.files.items()
+        if file.size is not None
+    }
+    return {
+        "swapmock_snapshot": SNAPSHOT_FORMAT,
+        "version": __version__,
+        "sandbox": encode(box.sandbox),
+        "clock": {"mode": clock.mode.value, "rate": clock.rate, "shown": now},
+        "state": encode(state),
+        "files": {name: base64.b64encode(content).decode() for name, content in files.items() if content is not None},
+    }
+
+
+def restore_snapshot(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        _load(box, engine, *read_snapshot(call.body))
+    return get_sandbox(call, engine)
+
+
+#: What a snapshot's document says: settings, clock, state, files.
+Saved = tuple[Sandbox, Mapping[str, Any], State, Mapping[str, bytes]]
+
+
+def read_snapshot(document: Mapping[str, Any]) -> Saved:
+    """The parts of a snapshot; Problem `invalid` names what does not fit."""
+    try:
+        sandbox = decode(Sandbox, document["sandbox"], "/sandbox")
+        state = decode(State, document["state"], "/state")
+        files = decode(dict[str, bytes], document.get("files", {}), "/files")
+        clock = document["clock"]
+        SandboxClock.make(clock["mode"], 0.0, float(clock["rate"]), float(clock["shown"]))
+    except BadRecord as error:
+        place, _, detail = str(error).partition(": ")
+        raise invalid(tuple(place.strip("/").split("/")), detail) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise invalid(("clock",), f"should hold mode, rate and shown ({error})") from None
+    return sandbox, clock, state, files
+
+
+def _load(
+    box: Box, engine: Engine, saved: Sandbox, clock: Mapping[str, Any], state: State, files: Mapping[str, bytes]
+) -> None:
+    """Make an entered box what a snapshot says; its id, credentials and life time stay."""
+    own = box.sandbox
+    engine.forget_links(box)
+    engine.blobs.drop(f"{own.id}/")
+    for name, content in files.items():
+        engine.blobs.put(f"{own.id}/{name}", content)
+    box.sandbox = replace(
+        saved, id=own.id, credentials=own.credentials, created_at=own.created_at, expires_at=own.expires_at
+    )
+    box.load(state)
+    for token in state.tokens:
+        if engine.store.owner(token) is None:
+            engine.store.publish(token, own.id)
+    real = engine.time.now()
+    made = SandboxClock.make(clock["mode"], real, float(clock["rate"]), float(clock["shown"]))
+    box.clock = replace(made, mode=type(box.clock.mode)(clock["mode"]))
+
+
+def fork_sandbox(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        saved = read_snapshot(snapshot(box, engine))
+    sandbox_id = call.body.get("id") or _free_id(engine)
+    copy = replace(
+        saved[0],
+        id=sandbox_id,
+        credentials=credentials_for(engine.contracts, engine.seed, sandbox_id),
+        created_at=engine.time.now(),
+        expires_at=None,
+    )
+    _open(engine, copy, SandboxClock.make(box.clock.mode, engine.time.now()))
+    with engine.store.open(sandbox_id) as made:
+        _load(made, engine, *saved)
+    return Reply(describe(made, engine, call.base_url), status=201)

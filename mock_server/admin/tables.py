@@ -1,0 +1,74 @@
+"""The contracts' tables, served: evidence, magic values, variants, scenarios, body codes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from mock_server import __version__
+from mock_server.admin.wire import not_found
+from mock_server.core.call import Call, Reply
+from mock_server.core.records import encode
+
+if TYPE_CHECKING:
+    from contracts import Contract
+    from mock_server.engine import Engine
+
+
+def index(call: Call, engine: Engine) -> Reply:
+    operations = engine.admin_contract.operations.values()
+    return Reply(
+        {
+            "swapmock": __version__,
+            "providers": {name: contract.behaviour.prefix for name, contract in engine.contracts.items()},
+            "operations": {f"{o.method} {o.path}": o.spec["summary"] for o in operations},
+        }
+    )
+
+
+def list_evidence(call: Call, engine: Engine) -> Reply:
+    rows = [row for contract in _chosen(call, engine).values() for row in contract.behaviours()]
+    if "level" in call.params:
+        rows = [row for row in rows if row["level"] == call.params["level"]]
+    return Reply({"behaviours": rows, "counts": dict(Counter(row["level"] for row in rows))})
+
+
+def list_table(call: Call, engine: Engine) -> Reply:
+    return Reply({name: TABLES[call.operation](contract) for name, contract in _chosen(call, engine).items()})
+
+
+def _chosen(call: Call, engine: Engine) -> dict[str, Contract]:
+    wanted = call.params.get("provider")
+    if wanted is not None and wanted not in engine.contracts:
+        raise not_found("provider", wanted)
+    return {name: contract for name, contract in engine.contracts.items() if wanted in (None, name)}
+
+
+def _magic(contract: Contract) -> list[Any]:
+    return [_plain(row) for row in contract.behaviour.magic.values()]
+
+
+def _variants(contract: Contract) -> list[Any]:
+    rows = [_plain(row) for row in contract.behaviour.variants.values()]
+    for row in rows:
+        row.pop("waives", None)
+    return rows
+
+
+def _scenarios(contract: Contract) -> dict[str, Any]:
+    rules = contract.behaviour
+    return {
+        "scenarios": [_plain(row) for row in rules.scenarios.values()],
+        "series": [_plain(row) for row in rules.series.values()],
+    }
+
+
+def _codes(contract: Contract) -> list[Any]:
+    return [_plain(row) for row in contract.behaviour.body_codes.values()]
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    return {name: value for name, value in encode(row).items() if value is not None}
+
+
+TABLES = {"list_magic": _magic, "list_variants": _variants, "list_scenarios": _scenarios, "list_codes": _codes}

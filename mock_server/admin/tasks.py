@@ -1,0 +1,111 @@
+"""Tasks and deliveries as the emulator sees them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mock_server.admin.clock import words_of
+from mock_server.admin.records import masked_target, readable
+from mock_server.admin.wire import not_found
+from mock_server.core.call import Call, Reply
+from mock_server.core.credits import to_credits
+from mock_server.core.delivery import Delivery
+from mock_server.core.moments import iso
+from mock_server.core.records import encode
+from mock_server.core.task import Task
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+PAGE = 100
+
+
+def task_row(task: Task, now: float, engine: Engine) -> dict[str, Any]:
+    phase = task.phase(now)
+    row = encode(task)
+    row.update(
+        phase=phase.value,
+        status=str(words_of(task, engine).get(phase, phase.value)),
+        reserved=to_credits(task.reserved),
+        charge=to_credits(task.charge),
+        credits=to_credits(task.credits_at(now)),
+        request=task.cause,
+        body=readable(task.request, engine),
+        created_at_iso=iso(task.created_at),
+    )
+    return row  # type: ignore[no-any-return]  # encode makes a dict of every dataclass
+
+
+def list_tasks(call: Call, engine: Engine) -> Reply:
+    params = call.params
+    with call.box as box:
+        now = engine.now(box)
+        engine.catch_up(box, now)
+        rows = [task_row(task, now, engine) for task in box.tasks()]
+    found = [
+        row
+        for row in rows
+        if all(row[name] == params[name] for name in ("provider", "kind") if name in params)
+        and params.get("status", row["status"]) in (row["status"], row["phase"])
+    ]
+    total = len(found)
+    if "after" in params:
+        ids = [row["id"] for row in found]
+        found = found[ids.index(params["after"]) + 1 :] if params["after"] in ids else []
+    limit = params.get("limit", PAGE)
+    page = found[:limit]
+    return Reply({"tasks": page, "total": total, "next": page[-1]["id"] if len(found) > limit else None})
+
+
+def get_task(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        now = engine.now(box)
+        engine.catch_up(box, now)
+        task = box.task(call.params["task"])
+        if task is None:
+            raise not_found("task", call.params["task"])
+        return Reply(task_row(task, now, engine))
+
+
+def delivery_row(delivery: Delivery, engine: Engine) -> dict[str, Any]:
+    row: dict[str, Any] = encode(delivery)
+    row["body"] = readable(delivery.body, engine)
+    row["url"] = masked_target(delivery.url)
+    for shown, attempt in zip(row["attempts"], delivery.attempts, strict=True):
+        shown["answer"] = readable(attempt.answer, engine)
+        shown["due_iso"], shown["sent_iso"] = iso(attempt.due), iso(attempt.sent)
+    return row
+
+
+def list_deliveries(call: Call, engine: Engine) -> Reply:
+    params = call.params
+    with call.box as box:
+        engine.catch_up(box, engine.now(box))
+        found = [
+            delivery
+            for delivery in box.deliveries()
+            if params.get("status", delivery.state) == delivery.state
+            and params.get("task", delivery.task) == delivery.task
+        ]
+    rows = [delivery_row(delivery, engine) for delivery in found[: params.get("limit", PAGE)]]
+    return Reply({"deliveries": rows, "total": len(found)})
+
+
+def _delivery(call: Call) -> Delivery:
+    delivery = call.box.delivery(call.params["delivery"])
+    if delivery is None:
+        raise not_found("delivery", call.params["delivery"])
+    return delivery
+
+
+def get_delivery(call: Call, engine: Engine) -> Reply:
+    with call.box:
+        return Reply(delivery_row(_delivery(call), engine))
+
+
+def redeliver(call: Call, engine: Engine) -> Reply:
+    """Send a delivery again now, whatever became of it."""
+    with call.box:
+        delivery_id = _delivery(call).id
+    engine.redeliver(call.box, delivery_id)
+    return get_delivery(call, engine)

@@ -1,0 +1,94 @@
+"""Block until something has happened in a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mock_server.admin.clock import read_status, words_of
+from mock_server.admin.records import FILTERS
+from mock_server.admin.wire import invalid
+from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.journal import Exchange
+from mock_server.core.ports import Box
+from mock_server.core.task import Phase
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+USUAL_TIMEOUT = 10.0
+
+#: Real seconds between two looks.
+STEP = 0.02
+
+#: Looks at an entered box at a sandbox time: what there is (None: the condition does not hold), and a word on it.
+Look = Callable[[Box, float], tuple[Any, str]]
+
+
+def wait(call: Call, engine: Engine) -> Reply:
+    conditions = [name for name in ("requests", "task", "delivery") if name in call.body]
+    if len(conditions) != 1:
+        raise invalid((), "should hold one of requests, task, delivery", "oneOf")
+    look = LOOKS[conditions[0]](call.body[conditions[0]], engine)
+    start, timeout = engine.time.now(), call.body.get("timeout", USUAL_TIMEOUT)
+    while True:
+        with call.box as box:
+            now = engine.now(box)
+            engine.catch_up(box, now)
+            found, state = look(box, now)
+        waited = engine.time.now() - start
+        if found is not None:
+            return Reply({"met": True, "waited": round(waited, 3), "detail": found})
+        if waited >= timeout:
+            raise Problem("timed_out", message=f"after {timeout:g} s: {state}")
+        engine.time.pause(min(STEP, max(0.001, timeout - waited)))
+
+
+def _requests(wanted: Mapping[str, Any], engine: Engine) -> Look:
+    count = wanted.get("count", 1)
+    tests = [
+        (FILTERS[name], str(value) if name == "code" else value) for name, value in wanted.items() if name in FILTERS
+    ]
+
+    def look(box: Box, now: float) -> tuple[Any, str]:
+        exchanges = [record for record in box.records() if isinstance(record, Exchange)]
+        found = [record.id for record in exchanges if all(read(record) == value for read, value in tests)]
+        return (found if len(found) >= count else None), f"{len(found)} of {count} requests came"
+
+    return look
+
+
+def _task(wanted: Mapping[str, Any], engine: Engine) -> Look:
+    def look(box: Box, now: float) -> tuple[Any, str]:
+        task = box.task(wanted["id"])
+        if task is None:
+            return None, f"there is no task {wanted['id'][:100]!r}"
+        status = read_status(wanted["status"], task, engine)
+        if status is None:
+            known = ", ".join(sorted({*map(str, Phase), *map(str, words_of(task, engine).values())}))
+            raise invalid(("task", "status"), f"a {task.kind} has no status {wanted['status']!r}; known: {known}")
+        phase = task.phase(now)
+        return ({"task": task.id, "status": phase.value} if phase is status else None), f"task {task.id} is {phase}"
+
+    return look
+
+
+def _delivery(wanted: Mapping[str, Any], engine: Engine) -> Look:
+    def look(box: Box, now: float) -> tuple[Any, str]:
+        named = [
+            delivery
+            for delivery in box.deliveries()
+            if wanted.get("id", delivery.id) == delivery.id and wanted.get("task", delivery.task) == delivery.task
+        ]
+        over = [item for item in named if (item.state == wanted["status"] if "status" in wanted else item.is_over)]
+        states = ", ".join(f"{item.id} is {item.state}" for item in named) or "there is no such delivery"
+        return ([{"delivery": item.id, "status": item.state.value} for item in over] or None), states
+
+    return look
+
+
+LOOKS: Mapping[str, Callable[[Mapping[str, Any], Engine], Look]] = {
+    "requests": _requests,
+    "task": _task,
+    "delivery": _delivery,
+}

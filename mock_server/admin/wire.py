@@ -1,0 +1,133 @@
+"""The admin API's clothes: a bearer token where one is demanded, plain JSON, RFC 9457 problems."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from mock_server.core.call import Problem, Reply
+from mock_server.core.nearest import nearest
+from mock_server.core.ports import Store
+from mock_server.core.provider import Dressed, Identity
+
+if TYPE_CHECKING:
+    from contracts import Operation, Violation
+
+NAME = "admin"
+PROBLEM_HEADER = ("content-type", "application/problem+json")
+
+#: Problem -> HTTP status, and what is said when the one who raises it says nothing.
+PROBLEMS: Mapping[str, tuple[int, str]] = {
+    "invalid": (400, "the request breaks the contract of the admin API"),
+    "unauthorized": (401, "this admin API wants its token: Authorization: Bearer TOKEN (printed at the start)"),
+    "not_found": (404, "there is no such thing"),
+    "endpoint_not_found": (404, "no operation of the admin API; GET /__admin lists them"),
+    "method_not_allowed": (405, "this path has no such method; GET /__admin lists what there is"),
+    "timed_out": (408, "the condition did not hold in time"),
+    "conflict": (409, "that does not go with the present state"),
+    "too_large": (413, "the body is too large"),
+    "server_error": (500, "this is a bug of swapmock; the log says more"),
+}
+
+
+def gate(token: str) -> Callable[[bool, Mapping[str, str], Mapping[str, Any], Store], Identity]:
+    def identify(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
+        scheme, _, shown = headers.get("authorization", "").partition(" ")
+        right = scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode())
+        return Identity(str(params.get("sandbox", "")), None if not token or right else "unauthorized")
+
+    return identify
+
+
+def permit(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
+    """No variant bears on the token."""
+    return None
+
+
+def dress(reply: Reply, variants: Mapping[str, Any]) -> Dressed:
+    return Dressed(reply.status, reply.data, None, reply.headers)
+
+
+def refuse(problem: Problem, variants: Mapping[str, Any]) -> Dressed:
+    status, said = PROBLEMS[problem.name]
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": problem.message or "; ".join(problem.errors) or said,
+    }
+    errors = problem.details.get("errors")
+    if errors:
+        document["errors"] = errors
+        document["detail"] = "; ".join(f"{error['pointer'] or 'body'}: {error['detail']}" for error in errors)
+    return Dressed(status, document, None, (PROBLEM_HEADER, *problem.headers))
+
+
+def error(place: Sequence[str | int], detail: str, rule: str = "value") -> dict[str, str]:
+    """One entry of a problem's `errors`; `place` is names and indexes below the body."""
+    pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in place)
+    return {"pointer": pointer, "rule": rule, "detail": detail}
+
+
+def invalid(place: Sequence[str | int], detail: str, rule: str = "value") -> Problem:
+    """A value of the body that the schema cannot judge."""
+    return Problem("invalid", details={"errors": [error(place, detail, rule)]})
+
+
+def not_found(what: str, name: object) -> Problem:
+    return Problem("not_found", message=f"no {what} {str(name)[:100]!r} here")
+
+
+def object_to(
+    operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
+) -> Problem | None:
+    errors = []
+    for violation in violations:
+        part, *place = violation.place
+        where = [*place] if part == "body" else [part, *place]
+        errors.append(error(where, sentence(violation, operation), violation.rule))
+    return Problem("invalid", details={"errors": errors})
+
+
+def sentence(violation: Violation, operation: Operation) -> str:
+    rule, expected, got = violation.rule, violation.expected, violation.got
+    if rule == "required":
+        return "is missing"
+    if rule == "additionalProperties":
+        return _unknown(str(violation.place[0]), str(violation.place[-1]), operation)
+    if rule == "type":
+        return f"should be {' or '.join([expected] if isinstance(expected, str) else expected)}, not {_shown(got)}"
+    if rule in ("enum", "const"):
+        known = expected if rule == "enum" else [expected]
+        return f"should be one of {', '.join(map(_shown, known))}, not {_shown(got)}"
+    if rule == "pattern":
+        return f"should match {expected}, not {_shown(got)}"
+    words = {"minProperties": "fields at least", "maxProperties": "fields at most"}
+    return f"breaks {words.get(rule, rule)} {_shown(expected)}: {_shown(got)}"
+
+
+def _unknown(part: str, name: str, operation: Operation) -> str:
+    known = sorted(
+        _names(operation.body_schema, operation) if part == "body" else {str(p["name"]) for p in operation.parameters}
+    )
+    near = nearest(name, known)
+    return f"no such field; did you mean {near!r}?" if near is not None else f"no such field; known: {', '.join(known)}"
+
+
+def _names(schema: Any, operation: Operation, depth: int = 0) -> set[str]:
+    """The names of fields that a body may have, those of the objects in it included."""
+    schema = operation.contract.resolve(schema)
+    found = set(schema.get("properties", ()))
+    if depth < 4:
+        inner = [*schema.get("properties", {}).values(), *schema.get("oneOf", ())]
+        for part in inner:
+            found |= _names(part, operation, depth + 1)
+    return found
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value).replace("True", "true").replace("False", "false")
+    text = "null" if value is None else text
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -1,0 +1,378 @@
+"""Takes deliveries out of the Store and sends them, while nobody holds the sandbox.
+
+A delivery is claimed under a lease. Whoever holds it sends it and notes how that went; if they die on the way, the lease
+runs out in real time and the delivery is due again. So every callback goes out at least once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mock_server.core.clock import ClockMode
+from mock_server.core.delivery import NO_JSON, Attempt, Delivery, DeliveryState, Outcome, objection
+from mock_server.core.ports import Box, Transport
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+log = logging.getLogger("swapmock")
+
+#: The most callbacks that are under way: to one host, to all, and to all hosts that have proved slow.
+PER_HOST = 16
+IN_ALL = 1000
+TO_SLOW_ONES = IN_ALL // 2
+
+#: How often all sandboxes are looked through for work that nobody gave notice of, in real seconds.
+SWEEP = 5.0
+
+
+class Sent(NamedTuple):
+    """An attempt, and how the delivery stood before and after it."""
+
+    attempt: Attempt
+    before: DeliveryState
+    after: DeliveryState
+
+
+class Room:
+    """How much may be under way at once.
+
+    A host that did not answer in time counts as slow until it answers: slow hosts together get a part of the room only.
+    """
+
+    def __init__(self, per_host: int = PER_HOST, in_all: int = IN_ALL, to_slow_ones: int = TO_SLOW_ONES) -> None:
+        self._per_host, self._in_all, self._to_slow_ones = per_host, in_all, to_slow_ones
+        self._by_host: dict[str, int] = {}
+        self._slow: set[str] = set()
+        self._taken = self._taken_by_slow_ones = 0
+
+    def take(self, host: str) -> bool:
+        """Take a place for one delivery to `host`; False if there is none."""
+        here, is_slow = self._by_host.get(host, 0), host in self._slow
+        if here >= self._per_host or self._taken >= self._in_all:
+            return False
+        if is_slow and self._taken_by_slow_ones >= self._to_slow_ones:
+            return False
+        self._by_host[host] = here + 1
+        self._taken += 1
+        self._taken_by_slow_ones += is_slow
+        return True
+
+    def give_back(self, host: str, outcome: Outcome | None) -> None:
+        """Return a place; `outcome` tells whether the host is slow."""
+        was_slow, left = host in self._slow, self._by_host.pop(host) - 1
+        if left:
+            self._by_host[host] = left
+        self._taken -= 1
+        self._taken_by_slow_ones -= was_slow
+        if outcome is not None and outcome.timed_out and not was_slow:
+            self._slow.add(host)
+            self._taken_by_slow_ones += left
+        elif outcome is not None and outcome.status is not None and was_slow:
+            self._slow.discard(host)
+            self._taken_by_slow_ones -= left
+
+
+@dataclass
+class _Errand:
+    """What one caller has set off: `note` is told of every attempt."""
+
+    note: Callable[[str, Sent], None]
+    under_way: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+@dataclass
+class _Line:
+    """What sends in one event loop. `stirred` is set whenever something has come back or is new."""
+
+    loop: asyncio.AbstractEventLoop
+    room: Room
+    stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    wakes: list[tuple[float, str]] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+    is_stopping: bool = False
+
+    def stir(self) -> None:
+        """From any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has closed: the server has stopped
+            self.loop.call_soon_threadsafe(self.stirred.set)
+
+
+class Courier:
+    """The sender of this process; what is to be sent and how it went is in the Store.
+
+    `deliver_due` sends what is due in one sandbox and waits for it: so pumps a clock that is moved by hand. Between
+    `start` and `stop`, a thread does the same for every sandbox whose clock runs by itself.
+    """
+
+    def __init__(self, transport: Transport, make_room: Callable[[], Room] = Room) -> None:
+        self._transport = transport
+        self._make_room = make_room
+        self._line: _Line | None = None
+        self._thread: Thread | None = None
+        #: Real seconds for which a delivery is claimed: a sender that is alive is done long before.
+        self.lease = 2 * transport.timeout + 5.0
+
+    # --- by hand
+
+    def claim(self, engine: Engine, box: Box, delivery_ids: Iterable[str]) -> list[Delivery]:
+        """Take deliveries of an open sandbox, due or not, those left out that are over or already under way."""
+        real = engine.time.now()
+        claimed = [box.claim(delivery_id, real, real + self.lease) for delivery_id in delivery_ids]
+        return [delivery for delivery in claimed if delivery is not None]
+
+    def deliver(self, engine: Engine, sandbox_id: str, claimed: Sequence[Delivery]) -> list[Sent]:
+        """Send claimed deliveries and wait for it; those of one task go one after the other."""
+        return self._wait_for(lambda line: self._send_claimed(engine, sandbox_id, claimed, line)) if claimed else []
+
+    def deliver_due(self, engine: Engine, sandbox_id: str) -> list[Sent]:
+        """Send all that is due now in a sandbox; what came of it, in the order in which it was due."""
+        with engine.store.open(sandbox_id) as box:
+            due = box.next_due()
+            if due is None or due > engine.now(box):
+                return []
+        return self._wait_for(lambda line: self._drain(engine, sandbox_id, line))
+
+    def _wait_for(self, work: Callable[[_Line], Coroutine[Any, Any, list[Sent]]]) -> list[Sent]:
+        line = self._line
+        if line is not None and not line.is_stopping:
+            return asyncio.run_coroutine_threadsafe(work(line), line.loop).result()
+
+        async def alone() -> list[Sent]:
+            return await work(_Line(asyncio.get_running_loop(), self._make_room()))
+
+        # In a thread of its own: the caller's may be running an event loop already.
+        with ThreadPoolExecutor(1, "swapmock-callbacks") as thread:
+            return thread.submit(lambda: asyncio.run(alone())).result()
+
+    async def _send_claimed(
+        self, engine: Engine, sandbox_id: str, claimed: Sequence[Delivery], line: _Line
+    ) -> list[Sent]:
+        sent: list[Sent] = []
+        errand = _Errand(lambda _, item: sent.append(item))
+        self._set_off(engine, sandbox_id, claimed, line, errand, has_room=False)
+        while errand.under_way:
+            line.stirred.clear()
+            await line.stirred.wait()
+        return self._noted_down(engine, sandbox_id, sent)
+
+    async def _drain(self, engine: Engine, sandbox_id: str, line: _Line) -> list[Sent]:
+        """Send until nothing is due any more at the sandbox's time."""
+        sent: list[Sent] = []
+        errand = _Errand(lambda _, item: sent.append(item))
+        while True:
+            line.stirred.clear()
+            is_left = self._visit(engine, sandbox_id, line, errand)
+            if not errand.under_way and not is_left:
+                return self._noted_down(engine, sandbox_id, sent)
+            await line.stirred.wait()
+
+    def _noted_down(self, engine: Engine, sandbox_id: str, sent: list[Sent]) -> list[Sent]:
+        """`sent` in the order in which it was due, whichever answer came first; so the journal has it too."""
+        sent.sort(key=lambda item: (item.attempt.due, int(item.attempt.delivery[1:])))
+        with contextlib.suppress(KeyError), engine.store.open(sandbox_id) as box:
+            for item in sent:
+                box.record(item.attempt)
+        return sent
+
+    # --- one look at one sandbox
+
+    def _visit(self, engine: Engine, sandbox_id: str, line: _Line, errand: _Errand) -> bool:
+        """Start sending what is due and has room; whether something due is left for want of room."""
+        real = engine.time.now()
+        with engine.store.open(sandbox_id) as box:
+            now = engine.now(box)
+            claimed = box.claim_due(now, real, real + self.lease, line.room.take)
+            due = box.next_delivery()
+        self._set_off(engine, sandbox_id, claimed, line, errand, has_room=True)
+        return due is not None and due <= now
+
+    def _set_off(
+        self,
+        engine: Engine,
+        sandbox_id: str,
+        claimed: Sequence[Delivery],
+        line: _Line,
+        errand: _Errand,
+        *,
+        has_room: bool,
+    ) -> None:
+        for group in _in_turn(claimed):
+            errand.under_way += 1
+            task = line.loop.create_task(self._carry(engine, sandbox_id, group, line, errand, has_room))
+            errand.tasks.add(task)
+            task.add_done_callback(errand.tasks.discard)
+
+    async def _carry(
+        self, engine: Engine, sandbox_id: str, group: Sequence[Delivery], line: _Line, errand: _Errand, has_room: bool
+    ) -> None:
+        """Send claimed deliveries one after the other and note how each went."""
+        try:
+            for delivery in group:
+                outcome = None
+                try:
+                    outcome = await self._send(engine, sandbox_id, delivery, errand)
+                except Exception:
+                    # It stays claimed until its lease runs out, and then goes out again.
+                    log.exception("delivery %s of sandbox %s failed on the way", delivery.id, sandbox_id)
+                finally:
+                    if has_room:
+                        line.room.give_back(delivery.host, outcome)
+        finally:
+            errand.under_way -= 1
+            line.stirred.set()
+
+    async def _send(self, engine: Engine, sandbox_id: str, delivery: Delivery, errand: _Errand) -> Outcome:
+        rules = engine.contracts[delivery.provider].behaviour.callbacks
+        if rules is None:
+            raise LookupError(f"{delivery.provider} has no callbacks")
+        with engine.store.open(sandbox_id) as box:
+            sent = engine.now(box)
+        outcome = await self._transport.send(rules.method, delivery.url, rules.headers, delivery.payload())
+        failure = objection(rules.acknowledged, outcome, _document(engine, outcome))
+        with contextlib.suppress(KeyError), engine.store.open(sandbox_id) as box:  # it may have been dropped meanwhile
+            current = box.delivery(delivery.id)
+            after, attempt = delivery.attempted(sent, engine.now(box), outcome, failure)
+            if current is not None:
+                errand.note(sandbox_id, self._settle(engine, box, delivery, current, after, attempt))
+        return outcome
+
+    def _settle(
+        self, engine: Engine, box: Box, mine: Delivery, current: Delivery, after: Delivery, attempt: Attempt
+    ) -> Sent:
+        """Keep what an attempt made of a delivery, unless its lease has run out and somebody else has it by now."""
+        if (current.claim, current.leased_until) != (mine.claim, mine.leased_until):
+            return Sent(attempt, current.state, current.state)
+        box.put_delivery(after)
+        if after.next_due is not None:
+            self.notice(engine, box, after.next_due)
+        return Sent(attempt, mine.state, after.state)
+
+    # --- while the server runs
+
+    def notice(self, engine: Engine, box: Box, at: float) -> None:
+        """Tell the thread, if there is one, that something falls due in a sandbox at its time `at`."""
+        line = self._line
+        if line is None:
+            return
+        real = box.clock.real_at(at, engine.time.now())
+        if real is not None:
+            with line.lock:
+                heappush(line.wakes, (real, box.sandbox.id))
+            line.stir()
+
+    def start(self, engine: Engine) -> None:
+        """Send by itself from now on, in a thread."""
+        ready = Event()
+        self._thread = Thread(
+            target=lambda: asyncio.run(self._pump(engine, ready)), name="swapmock-callbacks", daemon=True
+        )
+        self._thread.start()
+        ready.wait()
+
+    def stop(self, patience: float = 0.5) -> None:
+        """Claim nothing more, wait up to `patience` real seconds for what is under way, end the thread."""
+        line, thread = self._line, self._thread
+        if line is None or thread is None:
+            return
+        line.is_stopping = True
+        line.stir()
+        thread.join(patience)
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nothing was left to wait for
+            asyncio.run_coroutine_threadsafe(_cancel_all(), line.loop)
+        thread.join()
+        self._line = self._thread = None
+
+    @contextlib.contextmanager
+    def running(self, engine: Engine) -> Iterator[None]:
+        """Send by itself within the block."""
+        self.start(engine)
+        try:
+            yield
+        finally:
+            self.stop()
+
+    async def _pump(self, engine: Engine, ready: Event) -> None:
+        line = self._line = _Line(asyncio.get_running_loop(), self._make_room())
+        ready.set()
+        errand = _Errand(lambda sandbox_id, sent: self._journal(engine, sandbox_id, sent))
+        crowded: set[str] = set()
+        swept = float("-inf")
+        while not line.is_stopping:
+            line.stirred.clear()
+            real = engine.time.now()
+            ready_ones = _due_wakes(line, real) | crowded
+            if real >= swept + SWEEP:
+                ready_ones, swept = ready_ones.union(engine.store.ids()), real
+            crowded = {sandbox_id for sandbox_id in ready_ones if self._pump_one(engine, sandbox_id, line, errand)}
+            await _stirred(line, min(_next_wake(line), swept + SWEEP) - engine.time.now())
+        while errand.under_way:
+            line.stirred.clear()
+            await line.stirred.wait()
+
+    def _pump_one(self, engine: Engine, sandbox_id: str, line: _Line, errand: _Errand) -> bool:
+        try:
+            with engine.store.open(sandbox_id) as box:
+                if box.clock.mode is ClockMode.FROZEN:
+                    return False
+                engine.catch_up(box, engine.now(box))
+            return self._visit(engine, sandbox_id, line, errand)
+        except KeyError:
+            return False  # it has been dropped
+        except Exception:
+            log.exception("callbacks of sandbox %s", sandbox_id)
+            return False
+
+    def _journal(self, engine: Engine, sandbox_id: str, sent: Sent) -> None:
+        with contextlib.suppress(KeyError), engine.store.open(sandbox_id) as box:
+            box.record(sent.attempt)
+
+
+def _in_turn(claimed: Iterable[Delivery]) -> list[list[Delivery]]:
+    """Groups that may go out side by side: what tells of one task stays in its order."""
+    groups: dict[object, list[Delivery]] = {}
+    for delivery in claimed:
+        groups.setdefault(delivery.id if delivery.alone else (delivery.task,), []).append(delivery)
+    return list(groups.values())
+
+
+def _document(engine: Engine, outcome: Outcome) -> Any:
+    try:
+        return engine.json.loads(outcome.body)
+    except ValueError:
+        return NO_JSON
+
+
+def _due_wakes(line: _Line, real: float) -> set[str]:
+    found = set()
+    with line.lock:
+        while line.wakes and line.wakes[0][0] <= real:
+            found.add(heappop(line.wakes)[1])
+    return found
+
+
+def _next_wake(line: _Line) -> float:
+    with line.lock:
+        return line.wakes[0][0] if line.wakes else float("inf")
+
+
+async def _stirred(line: _Line, seconds: float) -> None:
+    """Wait until something is new, or for so long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, seconds)):
+            await line.stirred.wait()
+
+
+async def _cancel_all() -> None:
+    for task in asyncio.all_tasks():
+        if task is not asyncio.current_task():
+            task.cancel()

@@ -1,0 +1,336 @@
+"""The live server from start to stop: where it listens, how much it holds, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from time import monotonic
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+
+from mock_server.settings import SettingError, Settings
+from mock_server.web.build import System
+from mock_server.web.connection import DESCRIPTORS
+from mock_server.web.doors import RsgiDoor
+from mock_server.web.pipeline import Answer
+from mock_server.web.server import LiveServer, bind, listen, options_from
+from tests.conftest import KEY
+
+WAITING = 1000
+
+
+class Waiting:
+    """A pipeline whose answer to /late comes after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._late = Answer(200, [], b"late", seconds)
+
+    def match(self, method: str, path: str) -> Any:
+        return SimpleNamespace(limit=1000, path=path, surface=SimpleNamespace(is_admin=False))
+
+    def answer(self, target: Any, request: Any) -> Answer:
+        return self._late if target.path == "/late" else Answer(200, [], b"prompt")
+
+
+def door(seconds: float) -> RsgiDoor:
+    pipeline: Any = Waiting(seconds)
+    return RsgiDoor(pipeline, lambda: pytest.fail("Flask is not asked"))
+
+
+async def ask(address: tuple[str, int], path: str) -> bytes:
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    return answer.rpartition(b"\r\n\r\n")[2]
+
+
+class TestManyAtOnce:
+    async def crowd(self, address: tuple[str, int]) -> tuple[list[float], list[bytes]]:
+        """Seconds that prompt answers took while others waited, and the late answers."""
+        late = [asyncio.create_task(ask(address, "/late")) for _ in range(WAITING)]
+        while len(os.listdir(DESCRIPTORS)) < 2 * WAITING:  # each waits on both sides, in this process
+            await asyncio.sleep(0.01)
+        took = []
+        for _ in range(20):
+            started = monotonic()
+            assert await ask(address, "/prompt") == b"prompt"
+            took.append(monotonic() - started)
+        assert not any(task.done() for task in late)
+        return took, await asyncio.gather(*late)
+
+    def test_a_thousand_late_answers_hold_nobody_up(self):
+        with LiveServer(door(3.0)) as server:
+            started = monotonic()
+            took, late = asyncio.run(self.crowd(server.address))
+            assert late == [b"late"] * WAITING
+            assert sorted(took)[10] < 0.05
+            assert 3.0 <= monotonic() - started < 10.0
+
+
+class TestStop:
+    def test_it_waits_for_nobody_and_loses_no_answer(self):
+        """One is held back for an hour, one sends no more of its head, one no more of its body, one says nothing."""
+        server = LiveServer(door(3600.0))
+        server.start()
+        with ExitStack() as held:
+            late, head, body, idle, silent = (
+                held.enter_context(socket.create_connection(server.address, 5)) for _ in range(5)
+            )
+            late.sendall(b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n")
+            head.sendall(b"GET / HTTP/1.1\r\nHo")
+            body.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
+            idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert idle.recv(65536).endswith(b"prompt")
+            started = monotonic()
+            server.stop()
+            assert monotonic() - started < 1.0
+            assert late.recv(65536).endswith(b"late")
+            assert [client.recv(65536) for client in (head, idle, silent)] == [b""] * 3
+            assert b"200" not in body.recv(65536)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(server.address, 5)
+
+    def test_a_dribbling_answer_is_finished(self):
+        class Dribbling(Waiting):
+            def answer(self, target: Any, request: Any) -> Answer:
+                return Answer(200, [], b"whole" * 100, 3600.0, "dribble")
+
+        pipeline: Any = Dribbling(0.0)
+        server = LiveServer(RsgiDoor(pipeline, lambda: pytest.fail("Flask is not asked")))
+        server.start()
+        with socket.create_connection(server.address, 5) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            got = client.recv(65536)
+            server.stop()
+            got += b"".join(iter(lambda: client.recv(65536), b""))
+        assert got.partition(b"\r\n\r\n")[2] == b"whole" * 100
+
+    def test_nothing_is_left_behind(self):
+        def round_trip() -> tuple[int, int]:
+            with LiveServer(door(0.0)) as server:
+                requests.get(server.url, timeout=5)
+            return len(os.listdir(DESCRIPTORS)), threading.active_count()
+
+        round_trip()
+        before = round_trip()
+        for _ in range(5):
+            after = round_trip()
+        assert after <= before
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Any]:
+    """`swapmock serve` with these arguments, as a process: its address and itself."""
+    with ExitStack() as running:
+
+        def start(*arguments: str) -> tuple[str, subprocess.Popen[str]]:
+            command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", *arguments]
+            process = running.enter_context(
+                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            )
+            running.callback(process.kill)
+            assert process.stdout is not None
+            for line in process.stdout:
+                if found := re.match(r"Listening on (.*)", line):
+                    return found[1], process
+            raise AssertionError(process.communicate()[1])
+
+        yield start
+
+
+class TestProcess:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_under_load_loses_no_answer(self, served, number):
+        """Each request gets a whole answer, or the connection is closed before it is read."""
+        url, process = served()
+        problems: list[str] = []
+        answered = [0]
+
+        def load() -> None:
+            with requests.Session() as session:
+                session.headers["x-api-key"] = KEY
+                while True:
+                    try:
+                        answer = session.post(
+                            f"{url}/api/v1/client/job/detect-face-image", json={"image_url": "https://a.com/a.png"}
+                        )
+                    except requests.ConnectionError as error:
+                        if not re.search("RemoteDisconnected|reset by peer|refused", str(error)):
+                            problems.append(str(error))
+                        return
+                    answered[0] += 1
+                    if answer.status_code != 200 or not answer.json()["data"]["detect_task_id"]:
+                        problems.append(answer.text)
+
+        threads = [threading.Thread(target=load) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        while answered[0] < 200:
+            threads[0].join(0.01)
+        started = monotonic()
+        process.send_signal(number)
+        assert process.wait(5) == 0
+        assert monotonic() - started < 1.5
+        for thread in threads:
+            thread.join()
+        assert problems == []
+        assert process.stderr.read() == ""
+
+    def test_two_signals_are_as_good_as_one(self, served):
+        _, process = served()
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+
+
+class TestUnixSocket:
+    def test_a_call_over_it(self, system: System, tmp_path: Path):
+        path = tmp_path / "socket"
+        with LiveServer(system.door, uds=path) as server, socket.socket(socket.AF_UNIX) as client:
+            assert server.url == f"unix:{path}"
+            client.connect(server.address)
+            client.sendall(
+                f"GET /api/v1/client/account/balance HTTP/1.1\r\nHost: here\r\nx-api-key: {KEY}\r\n\r\n".encode()
+            )
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert not path.exists()
+
+    def test_a_path_that_nobody_listens_on_any_more_is_taken_over(self, tmp_path: Path):
+        path = tmp_path / "socket"
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+        with listen(Settings(uds=path)) as listener, socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            assert listener.getsockname() == str(path)
+
+    def test_a_path_in_use_is_left_alone(self, tmp_path: Path):
+        path = tmp_path / "socket"
+        with listen(Settings(uds=path)):
+            with pytest.raises(OSError, match="someone listens there already"):
+                listen(Settings(uds=path))
+            assert path.is_socket()
+
+    def test_a_file_is_left_alone(self, tmp_path: Path):
+        path = tmp_path / "notes.txt"
+        path.write_text("mine")
+        with pytest.raises(OSError, match="in use"):
+            listen(Settings(uds=path))
+        assert path.read_text() == "mine"
+
+    def test_an_answer_lost_there_breaks_off(self, tmp_path: Path):
+        """There is no address to tell connections apart by: a reset is an answer without its body."""
+
+        class Lost(Waiting):
+            def answer(self, target: Any, request: Any) -> Answer:
+                return Answer(200, [], b"lost", wire="reset")
+
+        pipeline: Any = Lost(0.0)
+        lost = RsgiDoor(pipeline, lambda: pytest.fail("Flask is not asked"))
+        with LiveServer(lost, uds=tmp_path / "socket") as server, socket.socket(socket.AF_UNIX) as client:
+            client.connect(server.address)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            got = b"".join(iter(lambda: client.recv(65536), b""))
+        assert b"content-length: 5" in got
+        assert got.endswith(b"\r\n\r\n")
+
+
+def test_a_taken_port_is_refused():
+    with bind("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
+        bind("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "chain.pem",
+         "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    return folder / "chain.pem", folder / "key.pem"
+
+
+@pytest.mark.needs("openssl")
+class TestTls:
+    @pytest.fixture
+    def secure(self, system: System, certificate: tuple[Path, Path]) -> Iterator[LiveServer]:
+        chain, key = certificate
+        options = options_from(Settings(tls_cert=chain, tls_key=key))
+        with LiveServer(system.door, options=options) as server:
+            yield server
+
+    def test_a_call_over_it(self, secure: LiveServer, certificate: tuple[Path, Path]):
+        assert secure.url.startswith("https://127.0.0.1:")
+        headers = {"x-api-key": KEY}
+        answer = requests.post(
+            f"{secure.url}/api/v1/client/job/detect-face-image",
+            json={"image_url": "https://a.com/a.png"}, headers=headers, verify=str(certificate[0]), timeout=5,
+        )  # fmt: skip
+        assert answer.json()["code"] == 200
+
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    def test_both_versions_in_use(self, secure: LiveServer, certificate: tuple[Path, Path], version):
+        context = ssl.create_default_context(cafile=certificate[0])
+        context.minimum_version = context.maximum_version = version
+        with (
+            socket.create_connection(secure.address, 5) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as client,
+        ):
+            assert client.version() == version.name.replace("_", ".")
+
+    def test_a_reset_under_it_is_a_true_one(self, certificate: tuple[Path, Path]):
+        class Lost(Waiting):
+            def answer(self, target: Any, request: Any) -> Answer:
+                return Answer(200, [], b"lost", wire="reset")
+
+        pipeline: Any = Lost(0.0)
+        lost = RsgiDoor(pipeline, lambda: pytest.fail("Flask is not asked"))
+        context = ssl.create_default_context(cafile=certificate[0])
+        options = options_from(Settings(tls_cert=certificate[0], tls_key=certificate[1]))
+        with (
+            LiveServer(lost, options=options) as server,
+            socket.create_connection(server.address, 5) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as client,
+        ):
+            client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+
+    def test_plain_text_is_refused(self, secure: LiveServer):
+        with pytest.raises(requests.ConnectionError):
+            requests.get(secure.url.replace("https", "http"), timeout=5)
+
+    def test_what_does_not_serve_is_said_in_one_line(self, certificate: tuple[Path, Path], tmp_path: Path):
+        chain, key = certificate
+        with pytest.raises(SettingError, match="go together"):
+            Settings(tls_cert=chain)
+        with pytest.raises(SettingError, match="--tls-key: there is no file"):
+            options_from(Settings(tls_cert=chain, tls_key=tmp_path / "none.pem"))
+        with pytest.raises(SettingError, match="do not serve"):
+            options_from(Settings(tls_cert=key, tls_key=chain))
+
+    def test_a_key_with_a_password_is_refused_without_asking_for_it(
+        self, certificate: tuple[Path, Path], tmp_path: Path
+    ):
+        chain, key = certificate
+        locked = tmp_path / "locked.pem"
+        subprocess.run(
+            ["openssl", "rsa", "-aes128", "-passout", "pass:secret", "-in", key, "-out", locked],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        with pytest.raises(SettingError, match="do not serve"):
+            options_from(Settings(tls_cert=chain, tls_key=locked))
