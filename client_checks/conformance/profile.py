@@ -29,21 +29,25 @@ class Credential:
 
 @dataclass(frozen=True)
 class Cost:
-    """An operation that may be charged for. `estimate` answers the price of the same body at the pointer `at`, for an
-    operation without one `credits` is what a call counts as. `batch` says that each call makes a new charge."""
+    """An operation that may be charged for. Each of `estimates` tells the price of the same body, at its pointer in
+    `at`; without any, a call counts as `credits`. `list_price` finds the contract's own price for the plan."""
 
-    estimate: str | None = None
-    at: str = ""
+    estimates: Sequence[str] = ()
+    at: Mapping[str, str] = field(default_factory=dict)
     credits: float = 0.0
+    list_price: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of task: submitted by operations, then polled until it has ended.
 
-    `id` and `state`, `result`, `media` are pointers into the submission's and the poll's answer; `ask` is how a poll
+    `id` points into the submission's answer, `state`, `result`, `reason` and `media` into the poll's. `ask` is how a poll
     names the task: `{in: query, name: task_id}` or `{in: body, name: businessTaskId}`. `words` names the row of the
-    contract's status_words, or gives the words of each phase itself.
+    contract's status_words, or gives the words of each phase itself. `echo` points at the id in the poll's answer,
+    `times` at its beginning and end; `forms` says which form an id has; `credits` points at what the task costs.
+    `failed_result` says that a failed task may have a result, which then tells why. `callback` has the pointers into a
+    callback's body.
     """
 
     name: str
@@ -52,18 +56,21 @@ class Kind:
     poll: str
     ask: Mapping[str, str]
     state: str
-    words: str
+    words: Any
     result: str = ""
-    reason: str = ""
     media: str = ""
-    id_form: str = ""
-    evidence: Mapping[str, str] = field(default_factory=dict)
-    path: Mapping[str, str] = field(default_factory=dict)
+    echo: str = ""
+    times: Sequence[str] = ()
+    forms: Sequence[Mapping[str, Any]] = ()
+    callback: Mapping[str, Any] = field(default_factory=dict)
+    credits: str = ""
+    failed_result: bool = False
+    path: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One provider's file, typed."""
+    """One provider's file, typed. `absent` names operations that do not exist under some choices of variants."""
 
     provider: str
     credentials: Sequence[Credential]
@@ -73,12 +80,20 @@ class Profile:
     refusals: Sequence[Mapping[str, Any]]
     values: Mapping[str, Any]
     wrong_method: int = 405
-    domain_refusals: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    read_only: Sequence[str] = ()
+    domain_refusals: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    absent: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     account: Mapping[str, Any] = field(default_factory=dict)
+    http_overrides: Sequence[Mapping[str, Any]] = ()
 
     def may_cost(self, operation: str) -> bool:
         return operation in self.costs
+
+    def present(self, operations: Sequence[str], variants: Mapping[str, Any]) -> list[str]:
+        """Those of `operations` that exist under these choices."""
+        return [name for name in operations if not (name in self.absent and applies(self.absent[name], variants))]
+
+    def polled_by(self, operation: str) -> list[Kind]:
+        return [kind for kind in self.kinds.values() if kind.poll == operation]
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Profile:
@@ -89,6 +104,15 @@ class Profile:
             kinds={row["name"]: Kind(**row) for row in rows.pop("kinds")},
             **rows,
         )
+
+
+def applies(when: Mapping[str, Any] | None, variants: Mapping[str, Any]) -> bool:
+    """Whether every variant named in `when` has that choice (or one of a list of them)."""
+    for name, choice in (when or {}).items():
+        wanted = choice if isinstance(choice, list) else [choice]
+        if variants.get(name) not in wanted:
+            return False
+    return True
 
 
 def known() -> list[str]:

@@ -6,15 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from client_checks.conformance.envelope import Envelope, parsed
-from client_checks.conformance.profile import Profile
+from client_checks.conformance.profile import Profile, applies
 from contracts import Contract
 
 
-def teach(schema: Any, contract: Contract, profile: Profile) -> None:
-    """Let `schema` drop failures that the provider's own rules explain. Its answers come with judged HTTP statuses."""
+def teach(schema: Any, contract: Contract, profile: Profile, variants: Mapping[str, Any] | None = None) -> None:
+    """Let `schema` drop failures that the provider's own rules explain. Its answers come with judged HTTP statuses.
+
+    `variants` are the choices that the server is held to, the contract's defaults unless given.
+    """
+    chosen = contract.behaviour.defaults if variants is None else variants
     envelope = Envelope(contract)
     excuses: Mapping[str, Callable[[Any, Any], bool]] = {
-        "RejectedPositiveData": lambda case, response: _is_domain_refusal(profile, envelope, case, response),
+        "RejectedPositiveData": lambda case, response: _is_domain_refusal(profile, envelope, chosen, case, response),
         "UnsupportedMethodResponse": lambda _, response: (
             response.status_code == profile.wrong_method and envelope.refuses(parsed(response.content))
         ),
@@ -27,14 +31,16 @@ def teach(schema: Any, contract: Contract, profile: Profile) -> None:
     schema.hook(filter_failure)
 
 
-def _is_domain_refusal(profile: Profile, envelope: Envelope, case: Any, response: Any) -> bool:
+def _is_domain_refusal(
+    profile: Profile, envelope: Envelope, variants: Mapping[str, Any], case: Any, response: Any
+) -> bool:
     """Refused for what no schema can say: the refusal has the profile's code and names one of its fields."""
-    rule = profile.domain_refusals.get(operation_id(case))
-    body = parsed(response.content)
-    if rule is None or envelope.code(body) != rule["code"]:
-        return False
+    code = envelope.code(parsed(response.content))
     text = response.content.decode("utf-8", "replace")
-    return any(field in text for field in rule["fields"])
+    return any(
+        code == rule["code"] and applies(rule.get("when"), variants) and any(field in text for field in rule["fields"])
+        for rule in profile.domain_refusals.get(operation_id(case), ())
+    )
 
 
 def operation_id(case: Any) -> str:

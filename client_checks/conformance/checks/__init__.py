@@ -1,0 +1,1 @@
+"""One check a file: a generator from what was seen to what is wrong with it."""

@@ -1,0 +1,25 @@
+"""Answers are JSON and say so: no error page, no stack trace, no text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from client_checks.conformance.findings import Breach
+from client_checks.conformance.seen import Seen, check
+
+
+@check("answer.form", "an answer that is not the JSON it should be")
+def look(seen: Seen) -> Iterator[Breach]:
+    exchange = seen.exchange
+    if exchange.status is None or exchange.method == "HEAD" or not (seen.wants_envelope or exchange.status >= 400):
+        return
+    kind = (exchange.header("Content-Type") or "").split(";")[0].strip().lower()
+    if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
+        got = f"{kind or 'no Content-Type'}: {exchange.shown_answer()}"
+        yield Breach("Content-Type application/json", got, seen.evidence, place="content-type")
+        return
+    try:
+        json.loads(exchange.answer)
+    except ValueError as error:
+        yield Breach("a JSON document", f"{error}: {exchange.shown_answer()}", seen.evidence, place="body")

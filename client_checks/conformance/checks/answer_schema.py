@@ -1,0 +1,45 @@
+"""The answer has the form that the contract gives a success, or a refusal, of this operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from client_checks.conformance.findings import Breach
+from client_checks.conformance.schema import Branch, branch_for, evidence_at
+from client_checks.conformance.seen import Seen, check
+
+
+@check("answer.schema", "an answer outside its schema")
+def look(seen: Seen) -> Iterator[Breach]:
+    body = seen.body
+    if not isinstance(body, Mapping):
+        if body is not None and seen.wants_envelope:
+            yield Breach("an object", seen.exchange.shown_answer(), seen.evidence)
+        return
+    branch = _branch(seen, body)
+    if branch is None:
+        return
+    for violation in branch.validator.violations(body, "response"):
+        place = violation.pointer
+        if place in ("/code", ""):
+            continue  # the code has checks of its own
+        evidence = evidence_at(seen.target.contract, branch.schema, violation.place[1:]) or seen.evidence
+        expected = violation.rule if violation.expected is None else f"{violation.rule} {_short(violation.expected)}"
+        got = "nothing" if violation.rule == "required" else _short(violation.got)
+        yield Breach(f"{place}: {expected}", got, evidence, place=_general(violation.place[1:]))
+
+
+def _branch(seen: Seen, body: Mapping[str, Any]) -> Branch | None:
+    refuses = seen.status >= 300 or seen.envelope.refuses(body)
+    return branch_for(seen.operation, seen.status, refuses)
+
+
+def _general(place: tuple[str | int, ...]) -> str:
+    """The same place for every item of a list, so that ten faces make one finding."""
+    return "".join("/*" if isinstance(step, int) else f"/{step}" for step in place)
+
+
+def _short(value: Any, limit: int = 120) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[:limit] + "..."

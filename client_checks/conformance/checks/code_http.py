@@ -1,0 +1,25 @@
+"""The HTTP status goes with the body code as the policy has it that the server is held to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from client_checks.conformance.findings import Breach
+from client_checks.conformance.policy import evidence_of, is_hidden, statuses_for
+from client_checks.conformance.seen import Seen, check
+
+
+@check("code.http", "an HTTP status that does not go with the body code")
+def look(seen: Seen) -> Iterator[Breach]:
+    row = seen.target.contract.behaviour.body_codes.get(seen.code) if isinstance(seen.code, str | int) else None
+    if row is None or seen.exchange.status is None or is_hidden(seen):
+        return
+    allowed = statuses_for(seen.target, seen.code)
+    if seen.status not in allowed:
+        expected = f"HTTP {' or '.join(map(str, sorted(allowed)))} with code {seen.code}"
+        yield Breach(
+            expected,
+            f"HTTP {seen.status} with code {seen.code}",
+            evidence_of(seen.target, seen.code),
+            place=str(seen.code),
+        )

@@ -1,0 +1,32 @@
+"""A link that says until when it is good is good for some time yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+from client_checks.conformance.findings import Breach, Evidence
+from client_checks.conformance.pointer import every
+from client_checks.conformance.seen import Seen, check
+
+#: Where links stand that are handed out, and the query fields that say their last second.
+PLACES = ("/data/presigned_url", "/data/file_url", "/data/result/media_urls/*", "/data/result/faces/*/link")
+FIELDS = ("expires", "Expires")
+#: Numbers below this are no epoch seconds.
+EPOCH = 1_000_000_000
+
+
+@check("link.expiry", "a link that was dead when it was handed out")
+def look(seen: Seen) -> Iterator[Breach]:
+    for place in PLACES:
+        for link in every(seen.body, place):
+            if not isinstance(link, str):
+                continue
+            query = parse_qs(urlsplit(link).query)
+            for name in FIELDS:
+                last = next(iter(query.get(name, ())), "")
+                if last.isdigit() and EPOCH < int(last) <= seen.exchange.at - 1:
+                    now = int(seen.exchange.at)
+                    yield Breach(
+                        f"{name} after {now}", last, Evidence("inferred", "a link is made to be used"), place=place
+                    )

@@ -1,0 +1,103 @@
+"""One request and its answer, with every secret already taken out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from client_checks.conformance.envelope import parsed
+
+#: Headers that say nothing about the call, left out of curl lines.
+PLUMBING = ("host", "content-length", "connection", "accept-encoding", "accept", "user-agent", "transfer-encoding")
+
+
+class Secrets:
+    """Takes secrets out of whatever is kept or shown; each becomes the name of its variable, as `$CRUN_API_KEY`."""
+
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        found = dict(values or {})
+        pairs = [
+            (form, f"${name}") for name, value in found.items() if value for form in {value, quote(value, safe="")}
+        ]
+        self._pairs = sorted(pairs, key=lambda pair: -len(pair[0]))
+
+    def out_of(self, text: str) -> str:
+        for value, name in self._pairs:
+            text = text.replace(value, name)
+        return text
+
+    def out_of_bytes(self, content: bytes) -> bytes:
+        for value, name in self._pairs:
+            content = content.replace(value.encode(), name.encode())
+        return content
+
+    def out_of_headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [(name, self.out_of(value)) for name, value in headers]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A call as it went over the wire. `status` is None when no answer came, `error` then says why.
+
+    `origin` is the part of the run that sent it (`flow image`, `fuzzing`); times are in seconds.
+    """
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    status: int | None
+    answer_headers: list[tuple[str, str]]
+    answer: bytes
+    operation: str
+    origin: str
+    at: float
+    elapsed: float
+    error: str = ""
+    number: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def json(self) -> Any:
+        """The answer's body as JSON; None if it is none."""
+        return parsed(self.answer)
+
+    def header(self, name: str) -> str | None:
+        """A header of the answer, whatever its case."""
+        return next((value for key, value in self.answer_headers if key.lower() == name.lower()), None)
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+    def shown_answer(self, limit: int = 300) -> str:
+        """Status and the beginning of the body, for a human."""
+        if self.status is None:
+            return self.error or "no answer"
+        text = self.answer.decode("utf-8", "replace")
+        return f"HTTP {self.status} {text[:limit]}{'...' if len(text) > limit else ''}".rstrip()
+
+    def curl(self) -> str:
+        """A line that repeats the request; secrets stand as shell variables."""
+        parts = ["curl", "-sS", "-X", self.method]
+        for name, value in self.headers:
+            if name.lower() not in PLUMBING:
+                parts += ["-H", _quoted(f"{name}: {value}")]
+        if self.body:
+            parts += ["--data-binary", _quoted(_text(self.body))]
+        return " ".join([*parts, _quoted(self.url)])
+
+
+def _text(body: bytes, limit: int = 8000) -> str:
+    text = body.decode("utf-8", "backslashreplace")
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+def _quoted(text: str) -> str:
+    """For a POSIX shell. Text with a `$NAME` that stands for a secret is in double quotes, so that it is filled in."""
+    if "$" in text and not set(text) & set('"`\\!'):
+        return f'"{text}"'
+    return shlex.quote(text)

@@ -1,0 +1,353 @@
+"""Walks the flows and refusals of a profile: rows of data in, exchanges and findings out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from client_checks.clock import Clock
+from client_checks.conformance.budget import LeftOut
+from client_checks.conformance.exchange import Exchange
+from client_checks.conformance.findings import Breach, Evidence, Finding, Findings
+from client_checks.conformance.gate import Gate
+from client_checks.conformance.media import IMAGE, fits, kind_of
+from client_checks.conformance.pointer import at, filled
+from client_checks.conformance.profile import Kind, applies
+from client_checks.conformance.seen import History, Seen, found, look_at
+from client_checks.conformance.target import Target, standing_credentials
+from contracts import Operation
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The id and title of what a flow, not a single answer, shows."""
+
+    id: str
+    title: str
+
+
+STEP = Rule("flow.step", "a step of a flow that did not succeed")
+STUCK = Rule("flow.stuck", "a task that did not end")
+OUTCOME = Rule("flow.outcome", "a task that ended otherwise than it should")
+DOWNLOAD = Rule("media.download", "a medium that cannot be downloaded")
+MEDIUM = Rule("media.kind", "a medium that is not what it should be")
+REFUSAL = Rule("refusal.expected", "a call that was not refused as it should be")
+ACCEPTED = Rule("refusal.missing", "a call that should be refused and was accepted")
+MENTION = Rule("refusal.names", "a refusal that does not name the field")
+SETTLED = Rule("credits.settled", "a charge that is not what the task says")
+AMBIGUOUS = Rule("paid.ambiguous", "a call that may have been charged, without a clear answer")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How polls wait: seconds between two of one task, and seconds in all."""
+
+    interval: float
+    timeout: float
+
+
+class Broken(Exception):
+    """The rest of a flow makes no sense; what is wrong is reported already."""
+
+
+@dataclass
+class Walker:
+    """Walks rows of a profile on a target. `values` are what `$names` stand for; `advance(lifetime)` moves the target's
+    clock past a lifetime, where that can be had; `callbacks` looks at what a receiver got."""
+
+    target: Target
+    gate: Gate
+    clock: Clock
+    patience: Patience
+    values: Mapping[str, Any]
+    findings: Findings
+    history: History = field(default_factory=History)
+    advance: Callable[[str], None] | None = None
+    callbacks: Any = None
+    walked: list[str] = field(default_factory=list)
+
+    def can(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row is for this target."""
+        have = {
+            "emulator": not self.target.is_live and self.target.is_ours,
+            "clock": self.advance is not None,
+            "callback": self.callbacks is not None and self.target.contract.behaviour.callbacks is not None,
+        }
+        if row.get("needs") and not have[row["needs"]]:
+            return False
+        return applies(row.get("when"), self.target.variants)
+
+    def walk(self, flow: Mapping[str, Any]) -> None:
+        """One flow to its end, or to the step that makes the rest senseless."""
+        name = f"flow {flow['name']}"
+        known = dict(self.values)
+        if self.callbacks is not None and flow.get("needs") == "callback":
+            known["callback_url"] = self.callbacks.url_for(flow["name"])
+        state: dict[str, Any] = {"known": known}
+        try:
+            self.gate.budget.need_calls(least_calls(flow))
+            for step in flow["steps"]:
+                if "call" in step and not self.target.profile.present([step["call"]], self.target.variants):
+                    continue
+                self._step(step, state, name)
+        except LeftOut as why:
+            self.gate.budget.note(name, str(why))
+        except Broken:
+            pass
+        else:
+            self.walked.append(name)
+
+    def _step(self, step: Mapping[str, Any], state: dict[str, Any], origin: str) -> None:
+        known = state["known"]
+        if "call" in step and "refused" in step:
+            self._refused(step, known, origin)
+        elif "call" in step:
+            self._call(step, state, origin)
+        elif "poll" in step:
+            self._poll(step, state, origin)
+        elif "put" in step:
+            self._put(step, known, origin)
+        elif "download" in step:
+            self._download(step, known, origin)
+        elif "callback" in step:
+            kind = self.target.profile.kinds[step["callback"]]
+            self.findings.extend(self.callbacks.findings(kind, filled(step["id"], known), state.get("last"), origin))
+        elif "advance" in step and self.advance is not None:
+            self.advance(step["advance"])
+
+    # --- one call
+
+    def request(
+        self, row: Mapping[str, Any], known: Mapping[str, Any]
+    ) -> tuple[str, str, list[tuple[str, str]], bytes]:
+        """Method, URL, headers and body of a row with `call`."""
+        operation = self.target.contract.operations[row["call"]]
+        path = operation.path
+        for name, value in filled(row.get("path", {}), known).items():
+            path = path.replace(f"{{{name}}}", quote(str(value), safe="/"))
+        query = filled(row.get("query", {}), known)
+        url = self.gate.url(path) + (f"?{urlencode(query)}" if query else "")
+        headers = self._credentials(row)
+        body = b""
+        if "content" in row:
+            body = str(row["content"]).encode()
+        elif "body" in row:
+            body = json.dumps(filled(row["body"], known), ensure_ascii=False).encode()
+        if operation.takes_json:
+            headers.append(("Content-Type", "application/json"))
+        return operation.method, url, headers, body
+
+    def _credentials(self, row: Mapping[str, Any]) -> list[tuple[str, str]]:
+        chosen = row.get("credentials", "default")
+        if chosen == "none":
+            return []
+        if row.get("account"):
+            return list(standing_credentials(self.target.contract, self.target.profile, row["account"]).items())
+        headers = dict(self.target.credentials)
+        if isinstance(chosen, Mapping):
+            headers.update(chosen)
+        return list(headers.items())
+
+    def _send(self, row: Mapping[str, Any], known: Mapping[str, Any], origin: str, expects_refusal: bool) -> Seen:
+        method, url, headers, body = self.request(row, known)
+        exchange = self.gate.send(method, url, headers, body, origin=origin, expects_refusal=expects_refusal)
+        return self.look(exchange, self.target.contract.operations[row["call"]])
+
+    def look(self, exchange: Exchange, operation: Operation) -> Seen:
+        """Let every check look at an answer."""
+        seen = Seen(self.target, operation, exchange, self.history)
+        self.findings.extend(look_at(seen))
+        return seen
+
+    def _call(self, step: Mapping[str, Any], state: dict[str, Any], origin: str) -> None:
+        known = state["known"]
+        costs = self.target.profile.may_cost(step["call"])
+        if costs and not self.target.is_live:
+            state["before"] = self.gate.balance(origin)
+        seen = self._send(step, known, origin, expects_refusal=False)
+        if not self._succeeded(seen):
+            self._report(STEP, seen, Breach("a success", seen.exchange.shown_answer(), seen.evidence))
+            if costs and self.target.is_live and _is_ambiguous(seen):
+                why = Breach(
+                    "an answer that says whether it was charged; it is not sent again",
+                    seen.exchange.shown_answer(),
+                    Evidence("inferred", "the provider has no idempotency key"),
+                )
+                self._report(AMBIGUOUS, seen, why)
+            raise Broken
+        self._save(step, seen, known)
+
+    def _succeeded(self, seen: Seen) -> bool:
+        return 200 <= seen.status < 300 and (not seen.wants_envelope or seen.code == seen.envelope.ok)
+
+    def _save(self, step: Mapping[str, Any], seen: Seen, known: dict[str, Any]) -> None:
+        for name, pointer in step.get("save", {}).items():
+            value = at(seen.body, pointer)
+            if value is None or value == []:
+                self._report(
+                    STEP, seen, Breach(f"a value at {pointer}", seen.exchange.shown_answer(), seen.evidence, pointer)
+                )
+                raise Broken
+            known[name] = value
+
+    def _report(self, rule: Rule, seen: Seen, breach: Breach) -> None:
+        self.findings.add(found(rule, seen.operation.id, breach, seen.exchange))
+
+    # --- polls
+
+    def _poll(self, step: Mapping[str, Any], state: dict[str, Any], origin: str) -> None:
+        kind = self.target.profile.kinds[step["poll"]]
+        known = state["known"]
+        name = str(filled(step["id"], known))
+        wanted = step.get("until", "succeeded")
+        give_up = self.clock.now() + self.patience.timeout
+        while True:
+            seen = self._send(self.poll_row(kind, name, step), known, origin, expects_refusal=False)
+            word = at(seen.body, kind.state)
+            phase = None if word is None else seen.phase(kind, word)
+            if phase in ("succeeded", "failed"):
+                break
+            if word is None or phase is None:
+                self._report(STEP, seen, Breach("the state of the task", seen.exchange.shown_answer(), seen.evidence))
+                raise Broken
+            if self.clock.now() >= give_up:
+                expected = f"an end within {self.patience.timeout:g} s"
+                self._report(STUCK, seen, Breach(expected, f"still {word!r}", seen.evidence, kind.name))
+                raise Broken
+            self.clock.pause(self.patience.interval)
+        state["last"] = seen.body
+        self._check_settled(kind, seen, phase, state, origin)
+        if phase != wanted:
+            self._report(
+                OUTCOME, seen, Breach(wanted, seen.exchange.shown_answer(), seen.evidence, f"{kind.name} {origin}")
+            )
+            raise Broken
+        self._save(step, seen, known)
+
+    def poll_row(self, kind: Kind, name: str, step: Mapping[str, Any]) -> dict[str, Any]:
+        place = "query" if kind.ask["in"] == "query" else "body"
+        return {"call": kind.poll, place: {kind.ask["name"]: name}, "path": {**kind.path, **step.get("path", {})}}
+
+    def _check_settled(self, kind: Kind, seen: Seen, phase: str, state: dict[str, Any], origin: str) -> None:
+        """The balance fell by what the task says it cost."""
+        before = state.pop("before", None)
+        if not kind.credits or before is None:
+            return
+        told, after = at(seen.body, kind.credits), self.gate.balance(origin)
+        if after is None or isinstance(told, bool) or not isinstance(told, int | float):
+            return
+        fallen = round(before - after, 6)
+        # Amounts that are rounded to whole credits may be one off.
+        if abs(fallen - told) > (1 if float(before).is_integer() and float(after).is_integer() else 0.001):
+            source = "spec: task-info" if phase == "succeeded" else "spec: task-info implies the refund"
+            evidence = Evidence("documented" if phase == "succeeded" else "inferred", source)
+            self._report(
+                SETTLED, seen, Breach(f"the balance to fall by {told:g}", f"it fell by {fallen:g}", evidence, phase)
+            )
+
+    # --- media
+
+    def _put(self, step: Mapping[str, Any], known: Mapping[str, Any], origin: str) -> None:
+        url = str(filled(step["put"], known))
+        exchange = self.gate.send("PUT", url, [("Content-Type", step["type"])], IMAGE, origin=origin)
+        operation = self.target.contract.operations.get(exchange.operation)
+        if operation is not None:
+            self.look(exchange, operation)
+        if exchange.status is None or not 200 <= exchange.status < 300:
+            breach = Breach("any 2xx", exchange.shown_answer(), Evidence("documented", "cli"))
+            self.findings.add(found(STEP, exchange.operation or "PUT of a file", breach, exchange))
+            raise Broken
+
+    def _download(self, step: Mapping[str, Any], known: Mapping[str, Any], origin: str) -> None:
+        links = filled(step["download"], known)
+        for link in links if isinstance(links, list) else [links]:
+            exchange = self.gate.send("GET", str(link), origin=origin)
+            self.findings.extend(self._medium(step, exchange, origin))
+
+    def _medium(self, step: Mapping[str, Any], exchange: Exchange, origin: str) -> Iterator[Finding]:
+        evidence = Evidence("documented", "the answer links to it")
+        if exchange.status != 200:
+            yield found(DOWNLOAD, origin, Breach("HTTP 200", exchange.shown_answer(), evidence), exchange)
+            return
+        declared = (exchange.header("Content-Type") or "").split(";")[0].strip().lower()
+        kind = kind_of(exchange.answer)
+        if not fits(step["kind"], declared, kind, exchange.path):
+            got = f"{declared or 'no type'}, {kind or 'unknown'} bytes, at {exchange.path}"
+            yield found(MEDIUM, origin, Breach(f"a file that is {step['kind']}", got, evidence), exchange)
+        elif step.get("equals") and exchange.answer != IMAGE:
+            yield found(
+                MEDIUM, origin, Breach("the bytes that were put there", "other bytes", evidence, "bytes"), exchange
+            )
+
+    # --- refusals
+
+    def refuse(self, row: Mapping[str, Any]) -> None:
+        """One call that must be refused."""
+        name = f"refusal {row['name']}"
+        if "call" in row and not self.target.profile.present([row["call"]], self.target.variants):
+            return
+        try:
+            self._refused(row, self.values, name)
+        except LeftOut as why:
+            self.gate.budget.note(name, str(why))
+        else:
+            self.walked.append(name)
+
+    def _refused(self, row: Mapping[str, Any], known: Mapping[str, Any], origin: str) -> None:
+        if "raw" in row:
+            exchange = self.gate.send(
+                row["raw"]["method"], self.gate.url(row["raw"]["path"]), self._credentials(row), b"", origin=origin
+            )
+            operation = next(iter(self.target.contract.operations.values()))
+            seen = Seen(self.target, operation, exchange, self.history)
+        else:
+            seen = self._send(row, known, origin, expects_refusal=True)
+        self.findings.extend(self._about_refusal(row, seen, origin))
+
+    def _about_refusal(self, row: Mapping[str, Any], seen: Seen, origin: str) -> Iterator[Finding]:
+        refusal = self.target.contract.behaviour.refusals[row["refused"]]
+        code = expected_code(row, refusal.code, self.target.variants)
+        evidence = Evidence.of(row.get("evidence")) or Evidence.of_row(self.target.contract.behaviour.body_codes[code])
+        where = row.get("call", origin)
+        got = seen.exchange.shown_answer()
+        if self._succeeded(seen):
+            yield found(
+                ACCEPTED,
+                where,
+                Breach(f"a refusal with code {code}", got, evidence, row.get("name", origin)),
+                seen.exchange,
+            )
+        elif seen.code != code:
+            yield found(REFUSAL, where, Breach(f"code {code!r}", got, evidence, row.get("name", origin)), seen.exchange)
+        elif row.get("mentions") and row["mentions"] not in seen.exchange.answer.decode("utf-8", "replace"):
+            source = Evidence("inferred", "every 422 that was seen names the field")
+            yield found(
+                MENTION,
+                where,
+                Breach(f"a message that names {row['mentions']}", got, source, row.get("name", origin)),
+                seen.exchange,
+            )
+
+
+def expected_code(row: Mapping[str, Any], usual: Any, variants: Mapping[str, Any]) -> Any:
+    """The body code of a refusal; `codes` of the row has others for some choices: `{variant: {choice: code}}`."""
+    for name, codes in row.get("codes", {}).items():
+        if variants.get(name) in codes:
+            return codes[variants[name]]
+    return usual
+
+
+def least_calls(flow: Mapping[str, Any]) -> int:
+    """The fewest calls in which a flow can reach its end: two for each poll, one for every other step."""
+    return sum(2 if "poll" in step else 0 if {"advance", "callback"} & step.keys() else 1 for step in flow["steps"])
+
+
+def _is_ambiguous(seen: Seen) -> bool:
+    return (
+        seen.exchange.status is None
+        or seen.status >= 500
+        or not (seen.status >= 400 or seen.envelope.refuses(seen.body))
+    )

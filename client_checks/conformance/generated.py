@@ -1,0 +1,228 @@
+"""Drives Schemathesis over a target and turns what its checks say into findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import schemathesis
+from schemathesis.checks import CHECKS as REGISTERED
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import Failure, Severity
+from schemathesis.engine import events, from_schema
+
+from client_checks.conformance.door import EXCHANGE, LEFT_OUT, Door
+from client_checks.conformance.exchange import Exchange
+from client_checks.conformance.findings import Breach, Evidence, Finding, Findings
+from client_checks.conformance.flow import Rule
+from client_checks.conformance.gate import Gate
+from client_checks.conformance.seen import Check, History, Seen, all_checks, found
+from client_checks.conformance.taught import operation_id, teach
+
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+
+#: Schemathesis' own checks, as findings. Those of schema, status and content type are done by ours of the same subject,
+#: which know how far each fact is to be trusted.
+STOCK: Mapping[str, Rule] = {
+    "not_a_server_error": Rule("server.error", "a server error"),
+    "response_headers_conformance": Rule("answer.headers", "headers that are missing or wrong"),
+    "negative_data_rejection": Rule("data.accepted", "invalid data that was accepted"),
+    "positive_data_acceptance": Rule("data.refused", "valid data that was refused"),
+    "missing_required_header": Rule("data.header", "a required header that is not required"),
+    "unsupported_method": Rule("method.wrong", "a wrong method that is not refused as such"),
+    "ignored_auth": Rule("auth.ignored", "credentials that are not asked for"),
+    "use_after_free": Rule("resource.freed", "a deleted resource that is still there"),
+    "ensure_resource_availability": Rule("resource.missing", "a created resource that is not there"),
+}
+REPLACED = ("response_schema_conformance", "status_code_conformance", "content_type_conformance")
+
+
+class Broken(Failure):
+    """A finding of one of our checks on its way through Schemathesis."""
+
+    __slots__ = ("finding",)
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(
+            operation=finding.operation, title=finding.title, message=finding.expected, severity=Severity.HIGH
+        )
+        self.finding = finding
+
+    @property
+    def _unique_key(self) -> str:
+        return "|".join(self.finding.key)
+
+
+@dataclass
+class Run:
+    """What the registered checks need to know of the run that they serve."""
+
+    gate: Gate
+    history: History
+
+
+_RUN: list[Run] = []
+
+
+def register() -> list[str]:
+    """Register every check of ours with Schemathesis, each under its own name; the names."""
+    names = []
+    for one in all_checks().values():
+        name = "swapmock_" + one.id.replace(".", "_")
+        names.append(name)
+        if name not in REGISTERED.get_all_names():
+            schemathesis.check(_as_schemathesis_check(one, name))
+    return names
+
+
+def _as_schemathesis_check(one: Check, name: str) -> Callable[..., None]:
+    def run(context: Any, response: Any, case: Any) -> None:  # noqa: ARG001 - Schemathesis' signature
+        seen = _seen(response, case)
+        if seen is None:
+            return
+        for finding in one.findings(seen):
+            raise Broken(finding)
+
+    run.__name__ = name
+    return run
+
+
+def _seen(response: Any, case: Any) -> Seen | None:
+    """The exchange behind a response, as our checks look at it; None outside a run of ours."""
+    numbers = response.headers.get(EXCHANGE)
+    if not _RUN or not numbers:
+        return None
+    run = _RUN[-1]
+    exchange = run.gate.exchanges[int(numbers[0]) - 1]
+    operation = run.gate.target.contract.operations.get(exchange.operation)
+    if operation is None or operation.id != operation_id(case):
+        return None
+    return Seen(run.gate.target, operation, exchange, run.history)
+
+
+def generate(
+    gate: Gate,
+    findings: Findings,
+    history: History,
+    *,
+    phases: Sequence[str],
+    max_examples: int,
+    seed: int,
+    on_progress: Callable[[str, str], None],
+) -> Iterator[str]:
+    """Run the phases; yields the labels of scenarios as they end. Raises nothing for what the server does."""
+    register()
+    with Door(gate) as door:
+        _RUN.append(Run(gate, history))
+        try:
+            yield from _drive(gate, door, findings, phases, max_examples, seed, on_progress)
+        finally:
+            _RUN.pop()
+
+
+def _drive(
+    gate: Gate,
+    door: Door,
+    findings: Findings,
+    phases: Sequence[str],
+    max_examples: int,
+    seed: int,
+    on_progress: Callable[[str, str], None],
+) -> Iterator[str]:
+    schema = _schema(gate, door, phases, max_examples, seed)
+    stream = from_schema(schema).execute()
+    for event in stream:
+        if isinstance(event, events.PhaseStarted):
+            door.origin = event.phase.name.value
+            on_progress(event.phase.name.value, "")
+        elif isinstance(event, events.ScenarioStarted):
+            on_progress(door.origin, event.label or "")
+        elif isinstance(event, events.ScenarioFinished):
+            findings.extend(_of_scenario(gate, event))
+            yield event.label or ""
+        elif isinstance(event, events.NonFatalError):
+            findings.extend(_of_error(event))
+        elif isinstance(event, events.FatalError):
+            raise event.exception
+        if door.left_out:
+            gate.budget.note(f"generated: {door.origin}", door.left_out)
+            stream.stop()
+            break
+
+
+def _schema(gate: Gate, door: Door, phases: Sequence[str], max_examples: int, seed: int) -> Any:
+    target = gate.target
+    config = SchemathesisConfig.from_dict(
+        {
+            "seed": seed,
+            "base-url": door.url,
+            "headers": dict(target.credentials),
+            "generation": {"max-examples": max_examples, "deterministic": True, "no-shrink": target.is_live},
+            "phases": {phase: {"enabled": phase in phases} for phase in PHASES},
+            "checks": {name: {"enabled": False} for name in REPLACED},
+            "request-timeout": 120,
+        }
+    )
+    schema: Any = schemathesis.openapi.from_dict(dict(target.contract.document), config=config)
+    absent = [
+        name
+        for name in target.contract.operations
+        if (target.is_live and target.profile.may_cost(name))
+        or (not target.is_live and not target.profile.present([name], target.variants))
+    ]
+    if target.is_live and absent:
+        gate.budget.note("generated: " + ", ".join(absent), "each call could cost")
+    if absent:
+        schema = schema.exclude(operation_id=absent)
+    teach(schema, target.contract, target.profile, target.variants)
+
+    def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:  # noqa: ARG001 - a hook's signature
+        return LEFT_OUT not in response.headers
+
+    schema.hook(filter_failure)
+    return schema
+
+
+def _of_scenario(gate: Gate, event: Any) -> Iterator[Finding]:
+    for case_id, nodes in event.recorder.checks.items():
+        for node in nodes:
+            if node.failure_info is None:
+                continue
+            failure = node.failure_info.failure
+            if isinstance(failure, Broken):
+                yield failure.finding
+                continue
+            interaction = event.recorder.interactions.get(case_id)
+            yield _stock(gate, node.name, failure, interaction)
+
+
+def _stock(gate: Gate, name: str, failure: Any, interaction: Any) -> Finding:
+    """A failure of one of Schemathesis' own checks."""
+    exchange = _exchange_of(gate, interaction)
+    operation = "" if exchange is None else exchange.operation
+    rule = STOCK.get(name, Rule(f"schemathesis.{name}", failure.title))
+    known = gate.target.contract.operations.get(operation)
+    evidence = (Evidence.of(known.evidence) if known else None) or Evidence("documented", "the contract")
+    got = failure.title if exchange is None else exchange.shown_answer()
+    expected = " ".join(failure.message.split())[:300]
+    return found(rule, operation or str(failure.operation), Breach(expected, got, evidence), exchange)
+
+
+def _exchange_of(gate: Gate, interaction: Any) -> Exchange | None:
+    response = None if interaction is None else interaction.response
+    numbers = None if response is None else response.headers.get(EXCHANGE)
+    return gate.exchanges[int(numbers[0]) - 1] if numbers else None
+
+
+def _of_error(event: Any) -> Iterator[Finding]:
+    """Connection errors are found by the gate; what is left is a mistake in the contract or in the tool."""
+    text = f"{type(event.value).__name__}: {event.value}"
+    if "Connection" in text or "RemoteDisconnected" in text:
+        return
+    yield found(
+        Rule("generated.error", "an operation that could not be generated for"),
+        event.label,
+        Breach("calls made from the contract", " ".join(text.split())[:300], Evidence("documented", "the contract")),
+        None,
+    )

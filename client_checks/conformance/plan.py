@@ -1,0 +1,69 @@
+"""What a run is going to do, and what that will cost by the contract's list prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from client_checks.conformance.flow import Walker, least_calls
+from client_checks.conformance.pointer import at, filled
+from client_checks.conformance.target import Target
+
+
+@dataclass(frozen=True)
+class Item:
+    """One part of a run: `calls` is the fewest it needs (None: until --max-examples or the budget ends it)."""
+
+    name: str
+    about: str
+    calls: int | None
+    credits: float
+
+
+def plan(walker: Walker, parts: Sequence[str], read_only: bool) -> list[Item]:
+    """Every part in the order in which it is run."""
+    target, profile = walker.target, walker.target.profile
+    items: list[Item] = []
+    if "flows" in parts:
+        items += [
+            Item(f"refusal {row['name']}", "must be refused", 1, 0.0)
+            for row in profile.refusals
+            if walker.can(row) and not (read_only and profile.may_cost(row.get("call", "")))
+        ]
+        for flow in profile.flows:
+            cost = sum(prices(target, flow, walker.values))
+            if walker.can(flow) and not (read_only and costs(target, flow)):
+                extra = (
+                    2 * sum(profile.may_cost(step.get("call", "")) for step in flow["steps"]) if target.is_live else 0
+                )
+                items.append(Item(f"flow {flow['name']}", flow["about"], least_calls(flow) + extra, cost))
+    items += [
+        Item(f"generated: {part}", "made from the contract by Schemathesis", None, 0.0)
+        for part in parts
+        if part != "flows"
+    ]
+    return items
+
+
+def costs(target: Target, flow: Mapping[str, Any]) -> bool:
+    """Whether any step of a flow may cost."""
+    return any(target.profile.may_cost(step.get("call", "")) for step in flow["steps"])
+
+
+def prices(target: Target, flow: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[float]:
+    """The contract's price for each step of a flow."""
+    for step in flow["steps"]:
+        cost = target.profile.costs.get(step.get("call", ""))
+        if cost is None or "refused" in step:
+            continue
+        yield list_price(target, step, values) if cost.list_price else cost.credits
+
+
+def list_price(target: Target, step: Mapping[str, Any], values: Mapping[str, Any]) -> float:
+    """The price in the contract's table for what a step asks for; 0 for what the table does not have."""
+    where = target.profile.costs[step["call"]].list_price
+    rows = target.contract.tables[where["table"]][where["rows"]]
+    name = step["call"] if where["name"] == "operation" else at(step["body"], where["name"])
+    name = filled(name, values) if isinstance(name, str) and "$" in name else name
+    return next((float(row.get(where["amount"], 0)) for row in rows if row[where["key"]] == name), 0.0)

@@ -1,0 +1,52 @@
+"""Pointers into JSON (RFC 6901, with `*` for every item), and `$names` filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+NAME = re.compile(r"\$\{?([a-z_][a-z0-9_]*)\}?")
+
+
+def at(document: Any, pointer: str) -> Any:
+    """What `pointer` names; None where there is nothing. With a `*` it is the list of all that it names."""
+    if "*" in pointer:
+        return list(every(document, pointer))
+    return next(every(document, pointer), None)
+
+
+def every(document: Any, pointer: str) -> Iterator[Any]:
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+    yield from _walk(document, steps)
+
+
+def _walk(node: Any, steps: list[str]) -> Iterator[Any]:
+    if not steps:
+        yield node
+        return
+    step, rest = steps[0], steps[1:]
+    if step == "*":
+        for item in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+            yield from _walk(item, rest)
+    elif isinstance(node, Mapping) and step in node:
+        yield from _walk(node[step], rest)
+    elif isinstance(node, list) and step.isdigit() and int(step) < len(node):
+        yield from _walk(node[int(step)], rest)
+
+
+def filled(template: Any, values: Mapping[str, Any]) -> Any:
+    """`template` with every `$name` replaced; a text that is nothing but one takes the value as it is.
+
+    KeyError names a value that is not there.
+    """
+    if isinstance(template, str):
+        whole = NAME.fullmatch(template)
+        if whole:
+            return values[whole[1]]
+        return NAME.sub(lambda match: str(values[match[1]]), template)
+    if isinstance(template, Mapping):
+        return {key: filled(value, values) for key, value in template.items()}
+    if isinstance(template, list):
+        return [filled(item, values) for item in template]
+    return template

@@ -1,0 +1,153 @@
+"""One run of `swapmock check`: plan, refusals, flows, generated calls, tally."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from client_checks.clock import Clock
+from client_checks.conformance.budget import Budget
+from client_checks.conformance.exchange import Exchange
+from client_checks.conformance.findings import Breach, Evidence, Finding, Findings
+from client_checks.conformance.flow import Patience, Rule, Walker
+from client_checks.conformance.gate import Gate
+from client_checks.conformance.generated import PHASES, generate
+from client_checks.conformance.plan import Item, costs, plan
+from client_checks.conformance.seen import History, Seen, all_checks, found, look_at
+from client_checks.conformance.tally import Tally
+from client_checks.conformance.target import Target
+
+#: The parts of a run, in order: refusals and flows first, for they say most about few calls.
+PARTS = ("flows", *PHASES)
+
+EMPTY = Rule("run.empty", "a run that has seen nothing")
+
+Progress = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run goes. `rate` is calls per second; None goes as fast as it can."""
+
+    parts: Sequence[str] = PARTS
+    max_examples: int = 25
+    seed: int = 1
+    strict: bool = False
+    read_only: bool = False
+    rate: float | None = None
+    patience: Patience = field(default_factory=lambda: Patience(0.5, 120.0))
+    media: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that a run has to say."""
+
+    target: Target
+    options: Options
+    plan: Sequence[Item]
+    findings: Findings
+    tally: Tally
+    exchanges: Sequence[Exchange]
+    left_out: Mapping[str, str]
+    calls: int
+    spent: float
+    walked: Sequence[str]
+
+    @property
+    def failing(self) -> list[Finding]:
+        return self.findings.failing(self.options.strict)
+
+    @property
+    def warnings(self) -> list[Finding]:
+        failing = self.failing
+        return [finding for finding in self.findings if finding not in failing]
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(row.succeeded for row in self.tally.operations)
+
+    @property
+    def exit_code(self) -> int:
+        """0 clean, 1 findings, 2 nothing was seen that could be judged."""
+        if not self.exchanges or (self.is_empty and not self.failing):
+            return 2
+        return 1 if self.failing else 0
+
+
+class Run:
+    """A run that is set up but has sent nothing yet."""
+
+    def __init__(
+        self,
+        target: Target,
+        options: Options,
+        budget: Budget,
+        clock: Clock,
+        advance: Callable[[str], None] | None = None,
+        callbacks: Any = None,
+    ) -> None:
+        self.target = target
+        self.options = options
+        self.budget = budget
+        self.findings = Findings()
+        self.history = History()
+        self.gate = Gate(target, budget, clock, options.rate, options.read_only)
+        known = target.profile.values["emulator" if target.is_ours and not target.is_live else "live"]
+        self.walker = Walker(
+            target=target, gate=self.gate, clock=clock, patience=options.patience,
+            values={**known, **options.media}, findings=self.findings, history=self.history,
+            advance=advance, callbacks=callbacks,
+        )  # fmt: skip
+        self.plan = plan(self.walker, options.parts, options.read_only)
+
+    def go(self, progress: Progress = lambda *_: None) -> Outcome:
+        """Send what was planned, as far as the budget goes."""
+        all_checks()
+        try:
+            if "flows" in self.options.parts:
+                self._walk(progress)
+            phases = [part for part in self.options.parts if part in PHASES]
+            if phases:
+                self._generate(phases, progress)
+        finally:
+            self.gate.close()
+        return self._outcome()
+
+    def _walk(self, progress: Progress) -> None:
+        profile, walker = self.target.profile, self.walker
+        for row in filter(walker.can, profile.refusals):
+            progress("refusals", row["name"])
+            walker.refuse(row)
+        for flow in filter(walker.can, profile.flows):
+            progress("flows", flow["name"])
+            if self.options.read_only and costs(self.target, flow):
+                self.budget.note(f"flow {flow['name']}", "--read-only: it may cost")
+            else:
+                walker.walk(flow)
+
+    def _generate(self, phases: Sequence[str], progress: Progress) -> None:
+        before = len(self.gate.exchanges)
+        for _ in generate(
+            self.gate, self.findings, self.history, phases=phases, max_examples=self.options.max_examples,
+            seed=self.options.seed, on_progress=progress,
+        ):  # fmt: skip
+            pass
+        # Schemathesis shows its checks only what was answered.
+        for exchange in self.gate.exchanges[before:]:
+            operation = self.target.contract.operations.get(exchange.operation)
+            if exchange.status is None and operation is not None:
+                self.findings.extend(look_at(Seen(self.target, operation, exchange, self.history)))
+
+    def _outcome(self) -> Outcome:
+        tally = Tally.of(self.target, self.gate.exchanges)
+        self.findings.extend(tally.unseen(self.target, self.budget.left_out))
+        if not self.gate.exchanges:
+            breach = Breach("at least one call", "none was sent", Evidence("documented", "an empty run proves nothing"))
+            self.findings.add(found(EMPTY, "", breach, None))
+        return Outcome(
+            target=self.target, options=self.options, plan=self.plan, findings=self.findings, tally=tally,
+            exchanges=self.gate.exchanges, left_out=self.budget.left_out, calls=self.budget.calls,
+            spent=self.budget.spent, walked=self.walker.walked,
+        )  # fmt: skip

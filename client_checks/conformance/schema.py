@@ -1,0 +1,76 @@
+"""The part of a contract's schema that an answer is held to, and how well each place in it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from client_checks.conformance.findings import Evidence
+from contracts import Contract, Operation
+
+
+class Branch(NamedTuple):
+    schema: Mapping[str, Any]
+    validator: Any
+
+
+@lru_cache(maxsize=512)
+def branch_for(operation: Operation, status: int, refuses: bool) -> Branch | None:
+    """The schema for an answer of `operation`; None where the contract has no JSON for that status.
+
+    Under HTTP 200 stand both a success and a refusal; which of the two an answer is held to is decided by its code,
+    so that an error names the field and not `oneOf`.
+    """
+    contract = operation.contract
+    answers = {str(key): value for key, value in operation.spec["responses"].items()}
+    answer = contract.resolve(answers.get(str(status)) or answers.get("default") or answers.get("200") or {})
+    content = answer.get("content", {}).get("application/json")
+    if content is None:
+        return None
+    schema = content["schema"]
+    branches = contract.resolve(schema).get("oneOf")
+    if branches is not None:
+        fitting = [one for one in branches if _is_refusal(contract, one) == refuses]
+        if len(fitting) == 1:
+            schema = fitting[0]
+    return Branch(schema, contract.validator(schema))
+
+
+def _is_refusal(contract: Contract, schema: Mapping[str, Any]) -> bool:
+    """Whether a schema is that of a refusal: its name says so, or its `code` is not the word for success."""
+    if str(schema.get("$ref", "")).endswith("Refusal"):
+        return True
+    return "Refusal" in str(contract.resolve(schema).get("title", ""))
+
+
+def evidence_at(contract: Contract, schema: Mapping[str, Any], place: Sequence[str | int]) -> Evidence | None:
+    """The evidence nearest above `place` in `schema`: that of the field itself, else of what it stands in."""
+    return _nearest(contract, schema, list(place), None)
+
+
+def _nearest(contract: Contract, node: Any, place: list[str | int], above: Evidence | None) -> Evidence | None:
+    own = Evidence.of(node.get("x-evidence"))
+    node = contract.resolve(node)
+    here = own or Evidence.of(node.get("x-evidence")) or above
+    if not place:
+        return here
+    for part in _parts(contract, node):
+        below = _step(part, place[0])
+        if below is not None:
+            inherited = Evidence.of(part.get("x-evidence")) or here
+            return _nearest(contract, below, place[1:], inherited)
+    return here
+
+
+def _parts(contract: Contract, node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield node
+    for word in ("allOf", "oneOf", "anyOf"):
+        for part in node.get(word, ()):
+            yield from _parts(contract, contract.resolve(part))
+
+
+def _step(node: Mapping[str, Any], step: str | int) -> Any:
+    if isinstance(step, int):
+        return node.get("items")
+    return node.get("properties", {}).get(step)

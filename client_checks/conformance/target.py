@@ -1,0 +1,70 @@
+"""What is checked: an emulator of our own, or any server by its base URL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from client_checks.conformance.exchange import Secrets
+from client_checks.conformance.profile import Profile
+from contracts import Contract
+
+
+class CannotRun(Exception):
+    """Nothing can be checked; the text is one line for a user."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server and how to speak to it. `is_live` says that every call may cost and must be accounted for; `is_ours`
+    that it is the emulator, which knows magic values.
+
+    `variants` are the choices that the server is held to, where the sources disagree; `are_declared` says that somebody
+    named them, else they are the contract's defaults.
+    """
+
+    contract: Contract
+    profile: Profile
+    base_url: str
+    credentials: Mapping[str, str]
+    is_live: bool
+    is_ours: bool
+    variants: Mapping[str, Any]
+    are_declared: bool = False
+    secrets: Secrets = field(default_factory=Secrets)
+
+    @property
+    def declared_statuses(self) -> set[int]:
+        """HTTP statuses that a declared policy names code by code; the contract need not list them."""
+        policy = self.variants.get("http_status")
+        return {int(status) for status in policy.values()} if isinstance(policy, Mapping) else set()
+
+    @property
+    def provider(self) -> str:
+        return self.profile.provider
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider} at {self.base_url}"
+
+
+def standing_credentials(contract: Contract, profile: Profile, name: str = "default") -> dict[str, str]:
+    """The headers of one of an emulator's standing accounts."""
+    row = contract.behaviour.credentials[name]
+    return {credential.header: str(row[credential.field]) for credential in profile.credentials}
+
+
+def credentials_from(environment: Mapping[str, str], profile: Profile) -> tuple[dict[str, str], dict[str, str]]:
+    """The headers that carry the credentials, and the secrets by the variable that each came from.
+
+    CannotRun names a variable that is not set.
+    """
+    headers, secrets = {}, {}
+    for credential in profile.credentials:
+        found = next(((name, environment[name]) for name in credential.env if environment.get(name)), None)
+        if found is None:
+            raise CannotRun(f"no credentials for {profile.provider}: set {credential.env[0]}")
+        headers[credential.header] = found[1]
+        secrets[found[0]] = found[1]
+    return headers, secrets
