@@ -1,4 +1,4 @@
-"""Fixtures in a stairway: time -> system -> app / server -> crun, a client with words."""
+"""Fixtures in a stairway: time -> system -> app / server -> crun and imgopen, clients with words."""
 
 from __future__ import annotations
 
@@ -121,3 +121,56 @@ def crun(server: LiveServer, time: ManualTime) -> CrunClient:
 def other_crun(server: LiveServer, time: ManualTime) -> CrunClient:
     """A client of the second account."""
     return CrunClient(server.url, time, OTHER_KEY)
+
+
+@dataclass
+class ImgOpenClient:
+    """A plain client of Img Open over real HTTP, as an integrator would write it."""
+
+    base_url: str
+    time: ManualTime
+    key: str = "openapi-swapmock00000000"
+    secret: str = "secretswapmock000000000000000000"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return {"X-Request-req-accessKeyId": self.key, "X-Request-req-accessKeySecret": self.secret}
+
+    def call(self, path: str, body: Any = None, **more: Any) -> requests.Response:
+        url = f"{self.base_url}/AIGCImgOpenServ/saas/{path}"
+        return requests.post(url, **{"json": body, "headers": self.credentials, "timeout": 10, **more})
+
+    def data(self, path: str, body: Any, **more: Any) -> Any:
+        """`data` of an answer that must be a success."""
+        answer = self.call(path, body, **more)
+        envelope = answer.json()
+        assert (answer.status_code, envelope["code"], envelope["msg"]) == (200, "200", "success"), envelope
+        return envelope["data"]
+
+    def refused(self, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
+        """The envelope of an answer that must be a refusal, with the HTTP status under `http`."""
+        answer = self.call(path, body, **more)
+        envelope: dict[str, Any] = answer.json()
+        assert envelope["code"] != "200", envelope
+        return {**envelope, "http": answer.status_code}
+
+    def detect(self, url: str, own_id: str = "10086996", **more: Any) -> Any:
+        return self.data("tool/face/detection", {"imageUrl": url, "businessTaskId": own_id, **more})
+
+    def fuse(self, sources: list[str], target: str, own_id: str = "10086997", **more: Any) -> Any:
+        body = {"sourceUrl": sources, "targetUrl": target, "businessTaskId": own_id, **more}
+        return self.data("tool/face/fusion", body)
+
+    def query(self, tool_code: str, task_id: str) -> Any:
+        return self.data(f"tool/{tool_code}/queryTask", {"businessTaskId": task_id})
+
+
+@pytest.fixture
+def imgopen(server: LiveServer, time: ManualTime) -> ImgOpenClient:
+    return ImgOpenClient(server.url, time)
+
+
+@pytest.fixture
+def other_imgopen(server: LiveServer, time: ManualTime) -> ImgOpenClient:
+    """A client of the second account."""
+    return ImgOpenClient(server.url, time, "openapi-swapmockother000", "secretswapmockother0000000000000")
