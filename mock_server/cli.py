@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from mock_server import __version__
-from mock_server.settings import SettingError, Settings, flag, parse_variants, read_config, variable
+from mock_server.settings import MANY, SettingError, Settings, flag, parse_variants, read_config, variable
 
 
 class OneLine(click.ClickException):
@@ -32,10 +32,12 @@ def cli() -> None:
 def setting_options(command: Callable[..., None]) -> Callable[..., None]:
     """One option for each row of Settings."""
     for row in reversed(fields(Settings)):
-        kind: Any = {"int": int, "float": float, "Path | None": click.Path(path_type=Path)}.get(str(row.type), str)
+        kind: Any = {"int": int, "int | None": int, "float": float, "Path | None": click.Path(path_type=Path)}.get(
+            str(row.type), str
+        )
         if "choices" in row.metadata:
             kind = click.Choice(row.metadata["choices"], case_sensitive=False)
-        many = row.name in ("variants", "callback_allow")
+        many = row.name in MANY
         command = click.option(
             flag(row.name),
             row.name,

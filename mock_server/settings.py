@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+#: Settings that may be given several times.
+MANY = ("variants", "callback_allow")
+
 
 class SettingError(ValueError):
     """A setting has no such value, or there is no such setting; the text is one line for a user."""
@@ -110,4 +113,15 @@ def read_config(path: Path) -> dict[str, Any]:
     unknown = sorted(found.keys() - known)
     if unknown:
         raise SettingError(f"--config: {path}: no setting named {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    return found
+    return {name: _as_given(name, value) for name, value in found.items() if value is not None}
+
+
+def _as_given(name: str, value: Any) -> Any:
+    """A value of a file as the command line would give it: text, or several texts."""
+    if name in MANY:
+        return (
+            value
+            if isinstance(value, dict)
+            else [str(item) for item in (value if isinstance(value, list) else [value])]
+        )
+    return str(value)
