@@ -35,8 +35,9 @@ SWEEP = 5.0
 
 
 class Sent(NamedTuple):
-    """An attempt, and how the delivery stood before and after it."""
+    """An attempt of the delivery of a number, and how that stood before and after it."""
 
+    number: int
     attempt: Attempt
     before: DeliveryState
     after: DeliveryState
@@ -178,7 +179,7 @@ class Courier:
 
     def _noted_down(self, engine: Engine, sandbox_id: str, sent: list[Sent]) -> list[Sent]:
         """`sent` in the order in which it was due, whichever answer came first; so the journal has it too."""
-        sent.sort(key=lambda item: (item.attempt.due, int(item.attempt.delivery[1:])))
+        sent.sort(key=lambda item: (item.attempt.due, item.number))
         with contextlib.suppress(KeyError), engine.store.open(sandbox_id) as box:
             for item in sent:
                 box.record(item.attempt)
@@ -251,11 +252,11 @@ class Courier:
     ) -> Sent:
         """Keep what an attempt made of a delivery, unless its lease has run out and somebody else has it by now."""
         if (current.claim, current.leased_until) != (mine.claim, mine.leased_until):
-            return Sent(attempt, current.state, current.state)
+            return Sent(mine.number, attempt, current.state, current.state)
         box.put_delivery(after)
         if after.next_due is not None:
             self.notice(engine, box, after.next_due)
-        return Sent(attempt, mine.state, after.state)
+        return Sent(mine.number, attempt, mine.state, after.state)
 
     # --- while the server runs
 
@@ -273,9 +274,12 @@ class Courier:
     def start(self, engine: Engine) -> None:
         """Send by itself from now on, in a thread."""
         ready = Event()
-        self._thread = Thread(
-            target=lambda: asyncio.run(self._pump(engine, ready)), name="swapmock-callbacks", daemon=True
-        )
+
+        def work() -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                asyncio.run(self._pump(engine, ready))
+
+        self._thread = Thread(target=work, name="swapmock-callbacks", daemon=True)
         self._thread.start()
         ready.wait()
 
@@ -288,7 +292,7 @@ class Courier:
         line.stir()
         thread.join(patience)
         with contextlib.suppress(RuntimeError):  # the loop has closed: nothing was left to wait for
-            asyncio.run_coroutine_threadsafe(_cancel_all(), line.loop)
+            line.loop.call_soon_threadsafe(_cancel_all, line.loop)
         thread.join()
         self._line = self._thread = None
 
@@ -372,7 +376,6 @@ async def _stirred(line: _Line, seconds: float) -> None:
             await line.stirred.wait()
 
 
-async def _cancel_all() -> None:
-    for task in asyncio.all_tasks():
-        if task is not asyncio.current_task():
-            task.cancel()
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()

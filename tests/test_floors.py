@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("contracts", "mock_server", "client_checks")
-FLOOR_2 = ("mock_server.stores", "mock_server.adapters", "mock_server.engine", "mock_server.deliveries")
+ENGINE = ("mock_server.engine", "mock_server.deliveries", "mock_server.courier", "mock_server.accounts")
+FLOOR_2 = ("mock_server.stores", "mock_server.adapters", *ENGINE)
 FLOOR_3 = ("mock_server.providers", "mock_server.admin")
 WEB_FRAMEWORK = ("flask", "werkzeug", "granian")
 CHECKS_PACKAGES = ("schemathesis", "hypothesis", "pytest", "pytest_httpserver", "openapi_spec_validator", "rich")
@@ -193,14 +194,14 @@ RULES = [
     ),
     Rule(
         "the engine imports only core and contracts",
-        ("mock_server.engine",),
-        of_ours_only("mock_server.core", "mock_server.engine", "contracts"),
+        ENGINE,
+        of_ours_only("mock_server.core", *ENGINE, "contracts"),
     ),
     Rule("floor 2 installs only client libraries", FLOOR_2, lambda _, use: is_foreign(use.name, *CLIENTS)),
     Rule(
         "providers and admin import core, the engine and contracts",
         FLOOR_3,
-        of_ours_only("mock_server.core", "mock_server.engine", "contracts", *FLOOR_3),
+        of_ours_only("mock_server.core", *ENGINE, "mock_server.__version__", "contracts", *FLOOR_3),
     ),
     Rule("providers do not know each other", FLOOR_3, other_provider),
     Rule(
