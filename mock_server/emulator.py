@@ -12,7 +12,7 @@ from mock_server.control import AdminError, Control
 from mock_server.settings import Settings
 from mock_server.web.build import System, build
 from mock_server.web.pipeline import Request
-from mock_server.web.server import LiveServer
+from mock_server.web.server import LiveServer, options_from
 
 
 class Emulator(Control):
@@ -39,7 +39,9 @@ class Emulator(Control):
 
     def start(self) -> Self:
         settings = self.system.settings
-        self._server = LiveServer(self.system.door, settings.host, settings.port)
+        self._server = LiveServer(
+            self.system.door, settings.host, settings.port, uds=settings.uds, options=options_from(settings)
+        )
         self._server.start()
         self.system.engine.courier.start(self.system.engine)
         return self

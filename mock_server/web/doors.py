@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from http import HTTPStatus
 from io import BytesIO
@@ -14,6 +13,7 @@ from urllib.parse import quote
 
 from mock_server.web import connection
 from mock_server.web.pipeline import Answer, Pipeline, Request
+from mock_server.web.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -155,8 +155,8 @@ class RsgiDoor:
         self._stopping = asyncio.Event()
 
     @cached_property
-    def _waiters(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(MOST_WAITERS, thread_name_prefix="swapmock-admin")
+    def _waiters(self) -> DaemonThreads:
+        return DaemonThreads(MOST_WAITERS, "swapmock-admin")
 
     @cached_property
     def _flask(self) -> WSGIApplication:
@@ -235,6 +235,7 @@ class RsgiDoor:
     def hurry(self) -> None:
         """Hold nothing back any longer, for the server stops; to be called on its event loop."""
         self._stopping.set()
+        self._waiters.shutdown()
 
     async def idle(self) -> None:
         """Return as soon as nothing is being answered."""

@@ -27,6 +27,7 @@ from mock_server.web.connection import DESCRIPTORS
 from mock_server.web.doors import RsgiDoor
 from mock_server.web.pipeline import Answer
 from mock_server.web.server import LiveServer, bind, listen, options_from
+from mock_server.web.threads import DaemonThreads
 from tests.conftest import KEY
 
 WAITING = 1000
@@ -190,6 +191,24 @@ class TestProcess:
         assert problems == []
         assert process.stderr.read() == ""
 
+    def test_a_long_wait_does_not_hold_up_the_end(self, served):
+        url, process = served()
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), 5) as client:
+            condition = b'{"requests": {"count": 5}, "timeout": 60}'
+            client.sendall(
+                b"POST /__admin/sandboxes/default/wait HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n%s" % (len(condition), condition)
+            )
+            client.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                client.recv(1)
+            started = monotonic()
+            process.terminate()
+            assert process.wait(5) == 0
+            assert monotonic() - started < 1.5
+        assert process.stderr.read() == ""
+
     def test_two_signals_are_as_good_as_one(self, served):
         _, process = served()
         process.send_signal(signal.SIGTERM)
@@ -337,3 +356,33 @@ class TestTls:
         )  # fmt: skip
         with pytest.raises(SettingError, match="do not serve"):
             options_from(Settings(tls_cert=chain, tls_key=locked))
+
+
+class TestThreads:
+    def test_work_is_done_by_no_more_than_so_many(self):
+        pool = DaemonThreads(3, "test")
+        names: set[str] = set()
+
+        def work(number: int) -> int:
+            names.add(threading.current_thread().name)
+            return number * 2
+
+        futures = [pool.submit(work, number) for number in range(100)]
+        assert [future.result(5) for future in futures] == list(range(0, 200, 2))
+        assert 1 <= len(names) <= 3
+        pool.shutdown()
+
+    def test_a_failure_is_handed_on(self):
+        pool = DaemonThreads(1, "test")
+        assert isinstance(pool.submit(int, "x").exception(5), ValueError)
+        assert pool.submit(int, "7").result(5) == 7
+        pool.shutdown()
+
+    def test_after_a_shutdown_none_is_left(self):
+        pool = DaemonThreads(2, "left-over")
+        pool.submit(int).result(5)
+        pool.shutdown()
+        for thread in threading.enumerate():
+            if thread.name.startswith("left-over"):
+                thread.join(5)
+                assert not thread.is_alive()
