@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
-from mock_server.core.call import Call, Problem
+from mock_server.core.call import Call
 from mock_server.core.faces import FaceRef
 from mock_server.core.task import Phase, Task
 from mock_server.providers.crun.detection import KIND as DETECTION
 from mock_server.providers.crun.detection import expires_at
 from mock_server.providers.crun.wire import invalid_input
+from mock_server.providers.links import face_at
 from mock_server.providers.outcome import faces_in
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def single(call: Call, engine: Engine, model: str, field: str) -> Swap:
     count = faces_in(url, behaviour)
     if count == 0 or faces_in(new_face, behaviour) == 0:
         return Swap((), "no_face")
-    return Swap((face_at(engine, new_face), *(FaceRef(url, index) for index in range(1, count))))
+    return Swap((face_at(call.box, new_face), *(FaceRef(url, index) for index in range(1, count))))
 
 
 def multi(call: Call, engine: Engine, model: str, field: str) -> Swap:
@@ -54,7 +54,7 @@ def multi(call: Call, engine: Engine, model: str, field: str) -> Swap:
     if any(faces_in(target, behaviour) == 0 for target in targets.values()):
         late = "no_face"
     faces = tuple(
-        face_at(engine, targets[index]) if index in targets else FaceRef(detection.facts["url"], index)
+        face_at(call.box, targets[index]) if index in targets else FaceRef(detection.facts["url"], index)
         for index in range(detection.facts["faces"])
     )
     return Swap(faces, late)
@@ -95,17 +95,6 @@ def _targets(faces: list[Mapping[str, Any]], count: int, model: str) -> dict[int
     return targets
 
 
-def face_at(engine: Engine, url: str) -> FaceRef:
-    """The face that a `target` URL shows: for a link of ours to a detected face that face, else the URL's own first."""
-    parts = urlsplit(url).path.split("/")
-    if len(parts) == 4 and parts[1] == "media" and parts[3].endswith(".jpg"):
-        found = engine.published(parts[2])
-        index = parts[3][:-4]
-        if found is not None and found[1].kind == DETECTION and index.isdigit():
-            return FaceRef(found[1].facts["url"], int(index))
-    return FaceRef(url, 0)
-
-
 #: Model -> the function that reads its input, and the field that holds the media to change.
 SWAPS: Mapping[str, tuple[Callable[[Call, Engine, str, str], Swap], str]] = {
     "image-face-swap": (single, "image_url"),
@@ -113,5 +102,3 @@ SWAPS: Mapping[str, tuple[Callable[[Call, Engine, str, str], Swap], str]] = {
     "video-face-swap": (single, "video_url"),
     "video-face-swap-multi": (multi, "video_url"),
 }
-
-__all__ = ["SWAPS", "Problem", "Swap", "face_at"]
