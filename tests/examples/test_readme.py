@@ -1,0 +1,91 @@
+"""The README is true: its walk runs line by line, its table of settings is the settings, its links lead somewhere."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from contracts import load
+from mock_server.settings import Settings, flag, variable
+from mock_server.web.build import build
+from mock_server.web.server import LiveServer
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+FIRST_SCREEN, _, REST = README.partition("\n## crun.ai\n")
+
+
+def blocks(text, language="bash"):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.needs("curl")
+def test_the_walk_runs_line_by_line(tmp_path):
+    """In a shell that finds nothing but what the walk may ask of a user."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("curl", "python3", "tee", "grep", "sleep"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    system = build(Settings(speed=100))
+    with LiveServer(system.door) as server:
+        lines = "".join(blocks(FIRST_SCREEN)).replace("http://127.0.0.1:4020", server.url)
+        command = [shutil.which("bash") or "bash", "-euo", "pipefail", "-c", lines]
+        only = {"PATH": str(programs)}
+        done = subprocess.run(command, cwd=tmp_path, env=only, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    found, task = (json.loads((tmp_path / name).read_text())["data"] for name in ("found.json", "task.json"))
+    assert len(found["result"]["faces"]) == 3
+    assert [face["face_id"] for face in task["param"]["input"]["faces"]] == [0, 2]
+    with Image.open(tmp_path / "swapped.png") as picture:
+        assert (picture.format, picture.width) == ("PNG", 3 * picture.height)
+    assert json.loads(done.stdout.splitlines()[-1])["data"] == {"balance": 1000 - task["credits"]}
+
+
+def test_the_two_commands_exist():
+    verbs = [
+        line.removeprefix("make ") for line in "".join(blocks(README, "sh")).splitlines() if line.startswith("make ")
+    ]
+    assert verbs[:2] == ["serve", "test"]
+    for verb in verbs:
+        done = subprocess.run(["make", "--dry-run", verb], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def settings_table():
+    rows = ["| flag | variable | default | |", "|---|---|---|---|"]
+    for row in fields(Settings):
+        default = "" if row.default in (None, "", ()) or not isinstance(row.default, str | int | float) else row.default
+        shown = f"`{default}`" if default != "" else ""
+        rows.append(f"| `{flag(row.name)}` | `{variable(row.name)}` | {shown} | {row.metadata['help']} |")
+    return "\n".join(rows)
+
+
+def test_the_settings_are_all_there():
+    shown = README.partition("<!-- settings -->\n")[2].partition("\n<!-- /settings -->")[0]
+    assert shown == settings_table(), "the table between the two comments should be:\n" + settings_table()
+
+
+def test_every_key_that_it_names_is_a_standing_one():
+    known = {row["key"] for row in load("crun").behaviour.credentials.values()}
+    assert set(re.findall(r"\bak_\w+", README)) == known
+
+
+@pytest.mark.parametrize("url", sorted(set(re.findall(r"https://(?:faces|errors)\.invalid/\w+", README))))
+def test_every_magic_value_that_it_names_is_one(url):
+    assert load("crun").behaviour.magic_for(url) is not None
+
+
+@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md"])
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text("utf-8")
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        file, _, heading = target.partition("#")
+        assert (ROOT / file).is_file(), target
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", (ROOT / file).read_text("utf-8"), flags=re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, target
