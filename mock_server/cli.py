@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import sys
 from collections.abc import Callable
@@ -24,7 +23,21 @@ class OneLine(click.ClickException):
     exit_code = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class WithChecks(click.Group):
+    """The commands of the checks beside our own; what they need of the extra is imported when one of them runs."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        from client_checks.cli import COMMANDS
+
+        return sorted([*super().list_commands(context), *COMMANDS])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        from client_checks.cli import COMMANDS
+
+        return super().get_command(context, name) or COMMANDS.get(name)
+
+
+@click.group(cls=WithChecks, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """An offline emulator of crun.ai's face-swap API."""
 
@@ -83,7 +96,7 @@ def serve(**values: Any) -> None:
     from mock_server.web.server import listen, options_from, run, url_of
 
     settings = with_token(settings_from(values))
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    logs.set_up(settings.log_level, settings.log_format)
     options = options_from(settings)
     try:
         system = build(settings)

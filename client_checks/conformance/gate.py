@@ -19,7 +19,7 @@ from client_checks.conformance.budget import Budget, LeftOut
 from client_checks.conformance.envelope import Envelope
 from client_checks.conformance.exchange import Exchange
 from client_checks.conformance.pointer import at
-from client_checks.conformance.target import Target
+from client_checks.conformance.target import CannotRun, Target
 
 #: Seconds to connect, seconds between two bytes of an answer.
 TIMEOUT = (10.0, 60.0)
@@ -195,6 +195,8 @@ class Gate:
             answer_headers = [(name, value) for name, value in answer.headers.items()]
         except (requests.RequestException, OSError) as failure:
             error = secrets.out_of(f"{type(failure).__name__}: {failure}")
+            if not self.exchanges and isinstance(failure, requests.ConnectionError):
+                raise CannotRun(f"no server at {self.target.base_url}: {_cause(failure)}") from None
         exchange = Exchange(
             method=method,
             url=secrets.out_of(url),
@@ -253,6 +255,11 @@ def _seconds(told: str, now: float) -> float:
         return max(0.0, parsedate_to_datetime(told).timestamp() - now)
     except ValueError:
         return USUAL_WAIT
+
+
+def _cause(failure: BaseException) -> str:
+    """The last words of a chain of errors, in one line."""
+    return str(failure).rsplit(": ", 1)[-1].rstrip("')\"") or type(failure).__name__
 
 
 def _is_amount(value: Any) -> bool:

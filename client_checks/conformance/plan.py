@@ -26,11 +26,6 @@ def plan(walker: Walker, parts: Sequence[str], read_only: bool) -> list[Item]:
     target, profile = walker.target, walker.target.profile
     items: list[Item] = []
     if "flows" in parts:
-        items += [
-            Item(f"refusal {row['name']}", "must be refused", 1, 0.0)
-            for row in profile.refusals
-            if walker.can(row) and not (read_only and profile.may_cost(row.get("call", "")))
-        ]
         for flow in profile.flows:
             cost = sum(prices(target, flow, walker.values))
             if walker.can(flow) and not (read_only and costs(target, flow)):
@@ -38,6 +33,11 @@ def plan(walker: Walker, parts: Sequence[str], read_only: bool) -> list[Item]:
                     2 * sum(profile.may_cost(step.get("call", "")) for step in flow["steps"]) if target.is_live else 0
                 )
                 items.append(Item(f"flow {flow['name']}", flow["about"], least_calls(flow) + extra, cost))
+        items += [
+            Item(f"refusal {row['name']}", "must be refused", 1, 0.0)
+            for row in profile.refusals
+            if walker.can(row) and not (read_only and profile.may_cost(row.get("call", "")))
+        ]
     items += [
         Item(f"generated: {part}", "made from the contract by Schemathesis", None, 0.0)
         for part in parts

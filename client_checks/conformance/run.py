@@ -1,4 +1,4 @@
-"""One run of `swapmock check`: plan, refusals, flows, generated calls, tally."""
+"""One run of `swapmock check`: plan, flows, refusals, generated calls, tally."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from client_checks.conformance.seen import History, Seen, all_checks, found, loo
 from client_checks.conformance.tally import Tally
 from client_checks.conformance.target import Target
 
-#: The parts of a run, in order: refusals and flows first, for they say most about few calls.
+#: The parts of a run, in order: flows and refusals first, for they say most about few calls.
 PARTS = ("flows", *PHASES)
 
 EMPTY = Rule("run.empty", "a run that has seen nothing")
@@ -66,12 +66,13 @@ class Outcome:
 
     @property
     def is_empty(self) -> bool:
+        """Whether nothing was seen to succeed: then there is nothing to be clean about."""
         return not any(row.succeeded for row in self.tally.operations)
 
     @property
     def exit_code(self) -> int:
         """0 clean, 1 findings, 2 nothing was seen that could be judged."""
-        if not self.exchanges or (self.is_empty and not self.failing):
+        if self.is_empty and not self.failing:
             return 2
         return 1 if self.failing else 0
 
@@ -117,15 +118,15 @@ class Run:
 
     def _walk(self, progress: Progress) -> None:
         profile, walker = self.target.profile, self.walker
-        for row in filter(walker.can, profile.refusals):
-            progress("refusals", row["name"])
-            walker.refuse(row)
         for flow in filter(walker.can, profile.flows):
             progress("flows", flow["name"])
             if self.options.read_only and costs(self.target, flow):
                 self.budget.note(f"flow {flow['name']}", "--read-only: it may cost")
             else:
                 walker.walk(flow)
+        for row in filter(walker.can, profile.refusals):
+            progress("refusals", row["name"])
+            walker.refuse(row)
 
     def _generate(self, phases: Sequence[str], progress: Progress) -> None:
         before = len(self.gate.exchanges)
@@ -143,8 +144,10 @@ class Run:
     def _outcome(self) -> Outcome:
         tally = Tally.of(self.target, self.gate.exchanges)
         self.findings.extend(tally.unseen(self.target, self.budget.left_out))
-        if not self.gate.exchanges:
-            breach = Breach("at least one call", "none was sent", Evidence("documented", "an empty run proves nothing"))
+        if not any(row.succeeded for row in tally.operations):
+            breach = Breach(
+                "at least one success", "none was seen", Evidence("inferred", "an empty run proves nothing")
+            )
             self.findings.add(found(EMPTY, "", breach, None))
         return Outcome(
             target=self.target, options=self.options, plan=self.plan, findings=self.findings, tally=tally,

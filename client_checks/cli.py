@@ -1,0 +1,167 @@
+"""The commands of the checks. What they need of the extra `checks` is imported only when one of them runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class CannotRun(click.ClickException):
+    """Nothing was judged: one line on stderr, exit code 2."""
+
+    exit_code = 2
+
+
+def needs_the_extra(command: Callable[..., None]) -> Callable[..., None]:
+    """A missing package of the extra is one line and exit code 2."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except ModuleNotFoundError as missing:
+            name = click.get_current_context().info_name
+            raise CannotRun(
+                f"{name} needs the extra `checks` ({missing.name} is not installed): pip install 'swapmock[checks]'"
+            ) from None
+
+    return run
+
+
+def pairs(_: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """`("video=https://...",)` as `{"video": "https://..."}`."""
+    found = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{pair!r} is not of the form NAME=VALUE", param=option)
+        found[name] = value
+    return found
+
+
+def choices(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """`("crun.http_status=always200",)` as `{"crun": {"http_status": "always200"}}`."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, choice in pairs(context, option, given).items():
+        provider, dot, variant = name.partition(".")
+        if not dot:
+            raise click.BadParameter(f"{name!r} is not of the form PROVIDER.NAME", param=option)
+        found.setdefault(provider, {})[variant] = choice
+    return found
+
+
+PARTS = ("flows", "examples", "coverage", "fuzzing", "stateful")
+
+
+def parts(_: click.Context, option: click.Parameter, given: str | None) -> tuple[str, ...]:
+    chosen = PARTS if given is None else tuple(part.strip() for part in given.split(",") if part.strip())
+    for part in chosen:
+        if part not in PARTS:
+            raise click.BadParameter(f"{part!r} is none of {', '.join(PARTS)}", param=option)
+    return chosen
+
+
+@click.command()
+@click.argument("target")
+@click.option(
+    "--provider", help="Which contract a server at a URL is held to: crun or imgopen. The emulator is held to each."
+)
+@click.option(
+    "--variants",
+    multiple=True,
+    callback=choices,
+    metavar="PROVIDER.NAME=CHOICE",
+    help="A reading of the contract that the server is held to; repeatable.",
+)
+@click.option("--parts", callback=parts, metavar="LIST", help=f"What is run, of {','.join(PARTS)}; all unless given.")
+@click.option(
+    "--max-examples",
+    default=25,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Generated calls per operation and phase.",
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of what is generated.")
+@click.option("--strict", is_flag=True, help="What breaks a mere guess of the contract fails as well.")
+@click.option("--read-only", is_flag=True, help="Send only what cannot cost.")
+@click.option("--live", is_flag=True, help="Treat the target as live, even if it is an emulator.")
+@click.option(
+    "--max-credits", type=click.FloatRange(0), help="Credits that a run may spend; required for a live target."
+)
+@click.option("--max-calls", type=click.IntRange(0), help="Calls that a run may send; required for a live target.")
+@click.option("--yes", is_flag=True, help="Do not ask before calls that may cost.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="Calls a second to a live target.",
+)
+@click.option(
+    "--poll-interval",
+    type=click.FloatRange(0),
+    default=3.0,
+    show_default=True,
+    help="Seconds between polls of a live target.",
+)
+@click.option(
+    "--poll-timeout",
+    type=click.FloatRange(0),
+    default=600.0,
+    show_default=True,
+    help="Seconds after which a live task counts as stuck.",
+)
+@click.option(
+    "--media",
+    multiple=True,
+    callback=pairs,
+    metavar="NAME=URL",
+    help="A medium for the flows (group_image, single_image, new_face, video, gif); repeatable.",
+)
+@click.option("--callback-base", help="URL under which a live target reaches the receiver of callbacks.")
+@click.option(
+    "--callback-listen",
+    default="127.0.0.1:0",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where the receiver of callbacks listens.",
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON.")
+@click.option(
+    "--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JUnit XML."
+)
+@click.option(
+    "--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one HTML page."
+)
+@click.option("--har", "har_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the traffic as HAR.")
+@needs_the_extra
+def check(target: str, **options: Any) -> None:
+    """Does a server obey the contract? TARGET is `emulator`, or a base URL.
+
+    Credentials for a URL come from the environment: CRUN_API_KEY, or IMGOPEN_ACCESS_KEY_ID and
+    IMGOPEN_ACCESS_KEY_SECRET. Exit code 0 clean, 1 findings, 2 could not run.
+    """
+    from client_checks.conformance.command import run_check
+    from client_checks.conformance.target import CannotRun as Refused
+
+    try:
+        code = run_check(target, options, os.environ, _confirm)
+    except Refused as why:
+        raise CannotRun(str(why)) from None
+    raise SystemExit(code)
+
+
+def _confirm(question: str) -> bool:
+    try:
+        return click.confirm(question)
+    except click.exceptions.Abort:
+        return False
+
+
+#: Every command of the checks by its name.
+COMMANDS: Mapping[str, click.Command] = {"check": check}

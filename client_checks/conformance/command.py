@@ -1,0 +1,190 @@
+"""`swapmock check`: from options to outcomes, reports and an exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from client_checks.clock import Clock, RealClock
+from client_checks.conformance import emulators
+from client_checks.conformance.budget import Budget
+from client_checks.conformance.exchange import Secrets
+from client_checks.conformance.flow import Patience
+from client_checks.conformance.profile import Profile, known, profile
+from client_checks.conformance.run import Options, Outcome, Run
+from client_checks.conformance.target import CannotRun, Target, credentials_from
+from client_checks.receiver import Callbacks, Receiver
+from client_checks.report.document import document, exit_code
+from client_checks.report.har import write_har
+from client_checks.report.junit import junit
+from client_checks.report.page import page
+from client_checks.report.terminal import progress, show, show_plan
+from contracts import Contract, load
+from mock_server import Control, Sandbox, __version__
+
+Confirm = Callable[[str], bool]
+
+#: Polls of a sandbox whose clock we move: seconds of its own time.
+SANDBOX_PATIENCE = Patience(0.5, 3600.0)
+
+
+def run_check(target: str, given: Mapping[str, Any], environment: Mapping[str, str], confirm: Confirm) -> int:
+    """Check a target and write what was asked for; the exit code. CannotRun says why nothing was checked."""
+    console = Console(soft_wrap=True) if not Console().is_terminal else Console()
+    outcomes = []
+    with ExitStack() as stack:
+        providers = _providers(target, given)
+        base_url, emulator = _where(target, given, environment, stack)
+        for provider in providers:
+            with _set_up(provider, base_url, emulator, given, environment) as run:
+                outcomes.append(_go(run, given, console, confirm))
+    _write(outcomes, given)
+    return exit_code(outcomes)
+
+
+def _where(
+    target: str, given: Mapping[str, Any], environment: Mapping[str, str], stack: ExitStack
+) -> tuple[str, Control | None]:
+    """The base URL, and the emulator of ours that answers there, if it is one that we may use freely."""
+    if target == "emulator":
+        emulator = stack.enter_context(emulators.started(given["seed"]))
+        return emulator.url, emulator
+    if not target.startswith(("http://", "https://")):
+        raise CannotRun(f"TARGET is `emulator` or a base URL, not {target!r}")
+    base_url = target.rstrip("/")
+    # Whoever sets limits means them: then nothing is taken for granted, not even of an emulator.
+    has_limits = given["max_credits"] is not None or given["max_calls"] is not None
+    return base_url, None if given["live"] or has_limits else emulators.at(base_url, environment)
+
+
+def _providers(target: str, given: Mapping[str, Any]) -> list[str]:
+    if given["provider"] is None:
+        if target == "emulator":
+            return known()
+        raise CannotRun(f"a server at a URL needs --provider, one of {', '.join(known())}")
+    if given["provider"] not in known():
+        raise CannotRun(f"--provider: {given['provider']!r} is none of {', '.join(known())}")
+    return [given["provider"]]
+
+
+@contextmanager
+def _set_up(
+    provider: str,
+    base_url: str,
+    emulator: Control | None,
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+) -> Iterator[Run]:
+    contract, facts = load(provider), profile(provider)
+    options = _options(given, is_live=emulator is None)
+    clock: Clock
+    with ExitStack() as stack:
+        if emulator is not None:
+            box = stack.enter_context(emulators.sandbox_on(emulator, given["variants"], given["seed"]))
+            target = sandbox_target(contract, facts, base_url, box)
+            clock = emulators.SandboxClock(box)
+            budget, advance = Budget(), _past(contract, clock)
+        else:
+            if given["max_credits"] is None or given["max_calls"] is None:
+                raise CannotRun("a live target needs --max-credits and --max-calls")
+            target = live_target(contract, facts, base_url, environment, given["variants"])
+            clock, advance = RealClock(), None
+            budget = Budget(given["max_calls"], given["max_credits"])
+        callbacks = stack.enter_context(_callbacks(target, clock, given))
+        yield Run(target, options, budget, clock, advance, callbacks)
+
+
+def sandbox_target(contract: Contract, facts: Profile, base_url: str, box: Sandbox) -> Target:
+    """A sandbox of an emulator, held to the variants that it says it has."""
+    headers = box.headers(facts.provider)
+    names = {credential.header.lower(): credential.env[0] for credential in facts.credentials}
+    secrets = Secrets({names.get(header.lower(), header.upper()): value for header, value in headers.items()})
+    variants = contract.behaviour.choose(box.document["variants"].get(facts.provider, {}))
+    return Target(contract, facts, base_url, headers, False, True, variants, True, secrets)
+
+
+def live_target(
+    contract: Contract,
+    facts: Profile,
+    base_url: str,
+    environment: Mapping[str, str],
+    variants: Mapping[str, Mapping[str, Any]],
+) -> Target:
+    headers, secrets = credentials_from(environment, facts)
+    try:
+        chosen = contract.behaviour.choose(variants.get(facts.provider, {}))
+    except ValueError as error:
+        raise CannotRun(f"--variants: {error}") from None
+    declared = bool(variants.get(facts.provider))
+    return Target(contract, facts, base_url, headers, True, False, chosen, declared, Secrets(secrets))
+
+
+def _past(contract: Contract, clock: Clock) -> Callable[[str], None]:
+    """Moves a sandbox's clock past one of the contract's lifetimes."""
+    return lambda lifetime: clock.pause(contract.behaviour.seconds(lifetime) + 1)
+
+
+def _options(given: Mapping[str, Any], is_live: bool) -> Options:
+    return Options(
+        parts=given["parts"],
+        max_examples=given["max_examples"],
+        seed=given["seed"],
+        strict=given["strict"],
+        read_only=given["read_only"],
+        rate=given["rate"] if is_live else None,
+        patience=Patience(given["poll_interval"], given["poll_timeout"]) if is_live else SANDBOX_PATIENCE,
+        media=given["media"],
+    )
+
+
+@contextmanager
+def _callbacks(target: Target, clock: Clock, given: Mapping[str, Any]) -> Iterator[Callbacks | None]:
+    """The receiver of callbacks, where the target can reach one."""
+    if target.is_live and not given["callback_base"]:
+        yield None
+        return
+    host, colon, port = given["callback_listen"].rpartition(":")
+    if not colon or not port.isdigit():
+        raise CannotRun(f"--callback-listen: {given['callback_listen']!r} is not of the form HOST:PORT")
+    try:
+        with Receiver(host, int(port), given["callback_base"]) as receiver:
+            yield Callbacks(target, receiver, clock)
+    except OSError as error:
+        raise CannotRun(f"--callback-listen: cannot listen on {given['callback_listen']}: {error.strerror}") from None
+
+
+def _go(run: Run, given: Mapping[str, Any], console: Console, confirm: Confirm) -> Outcome:
+    if run.target.is_live:
+        show_plan(console, run.target, run.plan)
+        limits = f"{run.budget.max_calls} calls and {run.budget.max_credits:g} credits"
+        if not given["yes"] and not confirm(f"Send this to {run.target.base_url}, at most {limits}?"):
+            raise CannotRun("not confirmed: nothing was sent (--yes goes ahead without asking)")
+    with progress(console, run.target) as report:
+        outcome = run.go(report)
+    show(console, outcome)
+    return outcome
+
+
+def _write(outcomes: list[Outcome], given: Mapping[str, Any]) -> None:
+    told = document(outcomes)
+    try:
+        if given["json_file"]:
+            _file(given["json_file"]).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        if given["junit_file"]:
+            _file(given["junit_file"]).write_text(junit(outcomes), "utf-8")
+        if given["html_file"]:
+            _file(given["html_file"]).write_text(page(told), "utf-8")
+        if given["har_file"]:
+            write_har(_file(given["har_file"]), (e for outcome in outcomes for e in outcome.exchanges), __version__)
+    except OSError as error:
+        raise CannotRun(f"cannot write {error.filename}: {error.strerror}") from None
+
+
+def _file(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,241 @@
+"""A receiver of callbacks on pytest-httpserver, and what the checks say about what it got."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from client_checks.clock import Clock
+from client_checks.conformance.envelope import parsed
+from client_checks.conformance.findings import Breach, Evidence, Finding
+from client_checks.conformance.flow import Rule
+from client_checks.conformance.pointer import at
+from client_checks.conformance.profile import Kind
+from client_checks.conformance.schema import evidence_at
+from client_checks.conformance.seen import found
+from client_checks.conformance.target import Target
+from contracts import Operation
+
+MISSING = Rule("callback.missing", "a callback that did not come")
+REQUEST = Rule("callback.request", "a callback that is not the request it should be")
+SCHEMA = Rule("callback.schema", "a callback outside its schema")
+STATE = Rule("callback.state", "a callback that tells another state than a poll")
+TASK = Rule("callback.task", "a callback for another task")
+REPEATED = Rule("callback.repeated", "a callback that came again after it was acknowledged")
+LADDER = Rule("callback.ladder", "a callback that was not tried again when it should be")
+
+#: Real seconds in which a callback that is due arrives.
+ARRIVAL = 5.0
+#: Real seconds that a live target has for its first callback.
+PATIENCE = 120.0
+#: What a retry may be off its time, as a part of the interval, and in seconds.
+SLACK = 0.2
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request that the receiver got."""
+
+    method: str
+    path: str
+    query: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+    body: bytes
+    acknowledged: bool
+
+    @property
+    def json(self) -> Any:
+        return parsed(self.body)
+
+
+class Receiver:
+    """`with Receiver() as receiver: receiver.url`. `refuse_first` names paths whose first callback is answered with 500;
+    everything else is acknowledged with HTTP 200 and `{"code": acknowledge}`."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, base: str | None = None) -> None:
+        self._server = HTTPServer(host=host, port=port)
+        self._base = base
+        self._arrived = threading.Condition()
+        self.received: list[Received] = []
+        self.refuse_first: set[str] = set()
+        self.acknowledge: Any = 200
+
+    @property
+    def url(self) -> str:
+        """Where a sender reaches it."""
+        return self._base.rstrip("/") if self._base else f"http://{self._server.host}:{self._server.port}"
+
+    def __enter__(self) -> Receiver:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would write a line for each request
+        self._server.expect_request(re.compile(".*")).respond_with_handler(self._take)
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+    def _take(self, request: Request) -> Response:
+        with self._arrived:
+            refuse = request.path in self.refuse_first
+            self.refuse_first.discard(request.path)
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            query = parse_qs(request.query_string.decode("latin-1"), keep_blank_values=True)
+            self.received.append(Received(request.method, request.path, query, headers, request.get_data(), not refuse))
+            self._arrived.notify_all()
+        if refuse:
+            return Response('{"code": 500}', 500, content_type="application/json")
+        return Response(json.dumps({"code": self.acknowledge}), 200, content_type="application/json")
+
+    def at(self, path: str) -> list[Received]:
+        """What came to `path`, in order."""
+        with self._arrived:
+            return [one for one in self.received if one.path == path]
+
+    def wait(self, path: str, count: int, seconds: float) -> bool:
+        """Wait, in real time, until `count` requests came to `path`; whether they did."""
+        with self._arrived:
+            return self._arrived.wait_for(lambda: sum(one.path == path for one in self.received) >= count, seconds)
+
+
+class Callbacks:
+    """Looks at the callbacks of one target's tasks."""
+
+    def __init__(self, target: Target, receiver: Receiver, clock: Clock) -> None:
+        self._target = target
+        self._receiver = receiver
+        self._clock = clock
+        rules = target.contract.behaviour.callbacks
+        self._ladder = None if rules is None else rules.ladders.get(str(target.variants.get("callback_ladder")))
+        if rules is not None and rules.acknowledged.code:
+            receiver.acknowledge = rules.acknowledged.code[0]
+
+    def url_for(self, flow: str) -> str:
+        """The URL to give for a flow. An emulator's first callback is refused, to see that it comes again."""
+        path = self._path(flow)
+        if not self._target.is_live and self._ladder is not None and self._ladder.retries:
+            self._receiver.refuse_first.add(path)
+        return f"{self._receiver.url}{path}?secret=kept&flow={path.rsplit('/', 1)[1]}"
+
+    def _path(self, flow: str) -> str:
+        return "/callback/" + re.sub(r"[^a-z0-9]+", "-", flow.lower())
+
+    def findings(self, kind: Kind, name: str, polled: Any, origin: str) -> Iterator[Finding]:
+        """What is wrong with the callbacks of the task `name`, whose last poll answered `polled`."""
+        path = self._path(origin.removeprefix("flow "))
+        operation = self._target.contract.operations[kind.submit[0]]
+        self._wait_for_first(path)
+        received = self._receiver.at(path)
+        if not received:
+            yield self._found(MISSING, operation, "a POST to callback_url", "nothing came", self._evidence(operation))
+            return
+        yield from self._ladder_findings(path, operation)
+        for one in self._receiver.at(path):
+            yield from self._look(kind, operation, one, str(name), polled)
+        yield from self._after_acknowledgement(path, operation)
+
+    def _wait_for_first(self, path: str) -> None:
+        if self._target.is_live:
+            self._receiver.wait(path, 1, PATIENCE)
+        else:
+            self._clock.pause(1.0)
+            self._receiver.wait(path, 1, ARRIVAL)
+
+    def _ladder_findings(self, path: str, operation: Operation) -> Iterator[Finding]:
+        """The one that was refused is tried again, and not before its time."""
+        if self._target.is_live or self._ladder is None or any(one.acknowledged for one in self._receiver.at(path)):
+            return
+        if not self._ladder.retries or not self._ladder.intervals:
+            return
+        interval, before = self._ladder.intervals[0], len(self._receiver.at(path))
+        evidence = Evidence.of_row(self._ladder)
+        # One second has gone by while the first was waited for.
+        early = interval * (1 - SLACK) - 1.0
+        self._clock.pause(early)
+        if early > 0 and self._receiver.wait(path, before + 1, 0.2):
+            expected = f"the next attempt after {interval:g} s"
+            yield self._found(LADDER, operation, expected, f"it came within {early + 1:g} s", evidence, "early")
+            return
+        self._clock.pause(interval * 2 * SLACK + 1.0)
+        if not self._receiver.wait(path, before + 1, ARRIVAL):
+            yield self._found(LADDER, operation, f"another attempt after {interval:g} s", "none came", evidence, "none")
+
+    def _after_acknowledgement(self, path: str, operation: Operation) -> Iterator[Finding]:
+        """Once acknowledged it does not come again."""
+        received = self._receiver.at(path)
+        if self._target.is_live or not any(one.acknowledged for one in received):
+            return
+        longest = max(self._ladder.intervals, default=0.0) if self._ladder else 0.0
+        self._clock.pause(longest + 1.0)
+        if self._receiver.wait(path, len(received) + 1, 0.3):
+            evidence = Evidence("inferred", "an acknowledged callback is done with")
+            got = f"{len(self._receiver.at(path)) - len(received)} more"
+            yield self._found(REPEATED, operation, "none after the acknowledged one", got, evidence)
+
+    def _look(self, kind: Kind, operation: Operation, one: Received, name: str, polled: Any) -> Iterator[Finding]:
+        evidence = self._evidence(operation)
+        if one.method != "POST":
+            yield self._found(REQUEST, operation, "POST", one.method, evidence, "method")
+        if not one.headers.get("content-type", "").startswith("application/json"):
+            got = one.headers.get("content-type", "none")
+            yield self._found(REQUEST, operation, "Content-Type application/json", got, evidence, "content-type")
+        if one.query.get("secret") != ["kept"]:
+            got = str(dict(one.query))
+            yield self._found(REQUEST, operation, "the query string of callback_url kept", got, evidence, "query")
+        body = one.json
+        if not isinstance(body, Mapping):
+            got = one.body.decode("utf-8", "replace")[:200]
+            yield self._found(SCHEMA, operation, "a JSON object", got, evidence, "body")
+            return
+        yield from self._schema(operation, body, evidence)
+        rows = kind.callback
+        inner = at(body, rows["wrapped"]) if rows.get("wrapped") and at(body, rows["id"]) is None else body
+        told = at(inner, rows["id"])
+        if told is not None and str(told) != name:
+            yield self._found(TASK, operation, f"the task {name}", repr(told)[:80], evidence)
+        yield from self._state(kind, operation, inner, polled, evidence)
+
+    def _schema(self, operation: Operation, body: Mapping[str, Any], above: Evidence) -> Iterator[Finding]:
+        schema = operation.callback_requests[0]["schema"]
+        for violation in operation.check_callback(body):
+            evidence = evidence_at(self._target.contract, schema, violation.place[1:]) or above
+            place = "".join("/*" if isinstance(step, int) else f"/{step}" for step in violation.place[1:])
+            expected = (
+                f"{place}: {violation.rule} {violation.expected if violation.expected is not None else ''}".strip()
+            )
+            got = "nothing" if violation.rule == "required" else repr(violation.got)[:120]
+            yield self._found(SCHEMA, operation, expected, got, evidence, place)
+
+    def _state(
+        self, kind: Kind, operation: Operation, inner: Any, polled: Any, evidence: Evidence
+    ) -> Iterator[Finding]:
+        state, known = at(inner, kind.callback["state"]), at(polled, kind.state)
+        if state is None or state == known:
+            return
+        if self._target.variants.get("callback_events") == "all":
+            words = self._target.contract.behaviour.status_words[kind.words]
+            if state in (words["queued"], words["running"]):
+                return
+        yield self._found(STATE, operation, f"{known!r}, as a poll says", repr(state)[:80], evidence)
+
+    def _evidence(self, operation: Operation) -> Evidence:
+        for callback in operation.spec.get("callbacks", {}).values():
+            for item in callback.values():
+                for spec in item.values():
+                    evidence = Evidence.of(spec.get("x-evidence")) if isinstance(spec, Mapping) else None
+                    if evidence is not None:
+                        return evidence
+        return Evidence("inferred", "the contract says nothing of callbacks")
+
+    def _found(
+        self, rule: Rule, operation: Operation, expected: str, got: str, evidence: Evidence, place: str = ""
+    ) -> Finding:
+        return found(rule, operation.id, Breach(expected, got, evidence, place), None)

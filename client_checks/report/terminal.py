@@ -1,0 +1,96 @@
+"""What a run says on a terminal: the plan, how it goes, what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from client_checks.conformance.findings import Finding, Grade
+from client_checks.conformance.plan import Item
+from client_checks.conformance.run import Outcome
+from client_checks.conformance.run import Progress as Report
+from client_checks.conformance.target import Target
+from client_checks.report.document import ordered
+
+
+def show_plan(console: Console, target: Target, items: Sequence[Item]) -> None:
+    """What is going to be sent, and its cost by the contract's list prices."""
+    table = Table(title=f"plan for {target.name}", title_justify="left", box=None)
+    for name in ("part", "least calls", "credits"):
+        table.add_column(name, justify="left" if name == "part" else "right")
+    for item in items:
+        table.add_row(escape(item.name), "-" if item.calls is None else str(item.calls), f"{item.credits:g}")
+    console.print(table)
+    console.print(
+        f"estimated cost {sum(item.credits for item in items):g} credits by the contract's list prices, "
+        f"at least {sum(item.calls or 0 for item in items)} calls"
+    )
+
+
+@contextmanager
+def progress(console: Console, target: Target) -> Iterator[Report]:
+    """A line that says what is going on, where there is a terminal to say it on."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(target.name, total=None)
+
+        def report(part: str, what: str) -> None:
+            bar.update(task, description=escape(f"{target.provider}: {part} {what}"))
+
+        yield report
+
+
+def show(console: Console, outcome: Outcome) -> None:
+    strict = outcome.options.strict
+    for finding in ordered(outcome):
+        _show_finding(console, finding, finding.grade(strict))
+    console.print(_operations(outcome))
+    console.print(_codes(outcome))
+    for what, why in outcome.left_out.items():
+        console.print(f"left out: {escape(what)}: {escape(why)}")
+    spent = f", {outcome.spent:g} credits spent" if outcome.target.is_live else ""
+    verdict = {0: "clean", 1: "findings", 2: "could not be judged"}[outcome.exit_code]
+    console.print(
+        f"[bold]{escape(outcome.target.name)}: {verdict}[/]: {len(outcome.failing)} failing, "
+        f"{len(outcome.warnings)} warnings; {outcome.calls} calls{spent}, seed {outcome.options.seed}"
+    )
+
+
+def _show_finding(console: Console, finding: Finding, grade: Grade) -> None:
+    colour = "red" if grade is Grade.FAIL else "yellow"
+    where = " ".join(filter(None, [finding.operation, finding.place]))
+    console.print(f"[bold {colour}]{grade.value.upper()}[/] {finding.id} {escape(finding.title)}: {escape(where)}")
+    told = {
+        "expected": f"{finding.expected} [{finding.level}: {finding.source}]",
+        "got": finding.got,
+        "where": f"{finding.where}, {finding.count} time(s)",
+        "repeat": finding.curl,
+    }
+    for name, text in told.items():
+        if text:
+            console.print(f"  {name:<9}{escape(text)}", highlight=False, soft_wrap=True)
+
+
+def _operations(outcome: Outcome) -> Table:
+    table = Table(title="operations", title_justify="left", box=None)
+    for name in ("operation", "calls", "succeeded", "HTTP statuses", "body codes"):
+        table.add_column(name)
+    for row in outcome.tally.operations:
+        statuses = ", ".join(f"{status}: {count}" for status, count in sorted(row.statuses.items()))
+        codes = ", ".join(f"{code}: {count}" for code, count in sorted(row.codes.items()))
+        table.add_row(row.operation, str(row.calls), str(row.succeeded), escape(statuses), escape(codes))
+    return table
+
+
+def _codes(outcome: Outcome) -> Table:
+    table = Table(title="body codes", title_justify="left", box=None)
+    for name in ("code", "name", "seen"):
+        table.add_column(name)
+    for code, name, seen in outcome.tally.codes:
+        table.add_row(escape(code), name, str(seen) if seen else "not seen")
+    return table
