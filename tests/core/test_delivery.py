@@ -1,0 +1,193 @@
+"""Callbacks as facts: ladders, what acknowledges, how a delivery goes on."""
+
+from itertools import accumulate
+
+import pytest
+
+from contracts import load
+from contracts.behaviour import Acknowledgement, Ladder
+from mock_server.core.delivery import (
+    KEPT_ANSWER,
+    NO_JSON,
+    PLANS,
+    Delivery,
+    DeliveryState,
+    Outcome,
+    host_of,
+    objection,
+    waits,
+    wrongly_typed,
+)
+
+FAILED = Outcome(500)
+BLOCKED = Outcome(None, error="not here", blocked=True)
+
+
+def ladder(intervals, retries, then):
+    return Ladder("l", tuple(intervals), retries, then, "invented", "this test")
+
+
+def delivery(**more):
+    given = {
+        "id": "d1",
+        "number": 1,
+        "task": "t1",
+        "provider": "crun",
+        "operation": "create_task",
+        "event": "succeeded",
+        "url": "http://127.0.0.1:9/cb",
+        "host": "127.0.0.1:9",
+        "body": b'{"task_id":"t1"}',
+        "created_at": 100.0,
+        "waits": (3.0, 5.0),
+        "cause": "x1",
+        "next_due": 100.0,
+    }
+    return Delivery(**{**given, **more})
+
+
+@pytest.mark.parametrize(
+    ("reading", "count", "last"),
+    [("A", 10, 15113), ("B", 7, 4313), ("C", 10, 4336), ("D", 9, 11513)],
+)
+def test_the_four_readings_of_img_opens_ladder(reading, count, last):
+    callbacks = load("imgopen").behaviour.callbacks
+    times = list(accumulate(waits(callbacks.ladders[reading])))
+    assert (len(times), times[-1]) == (count, last)
+    assert times[:7] == [3, 8, 23, 53, 113, 713, 4313]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (ladder([1, 2], 5, "repeat"), (1, 2, 2, 2, 2)),
+        (ladder([1, 2], 5, "restart"), (1, 2, 1, 2, 1)),
+        (ladder([1, 2], 5, "stop"), (1, 2)),
+        (ladder([1, 2, 3], 2, "repeat"), (1, 2)),
+        (ladder([1, 2, 3], 2, "stop"), (1, 2)),
+        (ladder([], 0, "stop"), ()),
+        (ladder([], 3, "repeat"), ()),
+    ],
+)
+def test_waits(row, expected):
+    assert waits(row) == expected
+
+
+@pytest.mark.parametrize("name", ["crun", "imgopen"])
+def test_every_ladder_can_be_chosen_and_every_adversity_has_a_plan(name):
+    behaviour = load(name).behaviour
+    assert set(behaviour.variants["callback_ladder"].choices) == set(behaviour.callbacks.ladders)
+    used = {scenario.delivery for scenario in behaviour.scenarios.values()}
+    assert used == set(PLANS)
+    assert all(
+        f"https://errors.invalid/{row.name}" in behaviour.magic for row in behaviour.scenarios.values() if row.delivery
+    )
+
+
+ANY_2XX = Acknowledgement((200, 299), "documented", "this test")
+CODE_200 = Acknowledgement((200, 299), "documented", "this test", ("200", 200))
+
+
+@pytest.mark.parametrize(
+    ("demand", "outcome", "document", "expected"),
+    [
+        (ANY_2XX, Outcome(200), NO_JSON, ""),
+        (ANY_2XX, Outcome(204), NO_JSON, ""),
+        (ANY_2XX, Outcome(299), {"code": 500}, ""),
+        (ANY_2XX, Outcome(500), NO_JSON, "answered HTTP 500"),
+        (ANY_2XX, Outcome(302), NO_JSON, "answered HTTP 302, and redirects are not followed"),
+        (ANY_2XX, Outcome(None, error="no answer within 1 s"), NO_JSON, "no answer within 1 s"),
+        (ANY_2XX, BLOCKED, NO_JSON, "blocked: not here"),
+        (CODE_200, Outcome(200), {"code": "200"}, ""),
+        (CODE_200, Outcome(200), {"code": 200, "msg": "ok"}, ""),
+        (CODE_200, Outcome(200), {"code": 200.0}, "the answer's `code` is 200.0, not '200'"),
+        (CODE_200, Outcome(200), {"code": True}, "the answer's `code` is True, not '200'"),
+        (CODE_200, Outcome(200), {"code": "500"}, "the answer's `code` is '500', not '200'"),
+        (CODE_200, Outcome(200), {}, "the answer has no `code`"),
+        (CODE_200, Outcome(200), ["200"], "the answer has no `code`"),
+        (CODE_200, Outcome(200), "200", "the answer has no `code`"),
+        (CODE_200, Outcome(200), NO_JSON, "the answer is not JSON"),
+        (CODE_200, Outcome(500), {"code": "200"}, "answered HTTP 500"),
+    ],
+)
+def test_what_acknowledges(demand, outcome, document, expected):
+    assert objection(demand, outcome, document) == expected
+
+
+def test_a_delivery_climbs_its_ladder_and_dies():
+    one, first = delivery().attempted(100.0, 100.25, FAILED, "answered HTTP 500")
+    assert (first.number, first.due, first.sent, first.latency) == (1, 100.0, 100.0, 0.25)
+    assert (first.status, first.failure, first.next_due) == (500, "answered HTTP 500", 103.0)
+    assert (one.state, one.next_due) == (DeliveryState.PENDING, 103.0)
+    two, _ = one.attempted(103.0, 103.0, FAILED, "answered HTTP 500")
+    three, last = two.attempted(108.0, 108.0, FAILED, "answered HTTP 500")
+    assert (two.next_due, last.next_due, three.state, three.is_over) == (108.0, None, DeliveryState.DEAD, True)
+    assert [attempt.number for attempt in three.attempts] == [1, 2, 3]
+
+
+def test_an_attempt_that_comes_late_does_not_shift_the_ladder():
+    after, attempt = delivery().attempted(101.7, 102.0, FAILED, "answered HTTP 500")
+    assert (attempt.due, attempt.sent, after.next_due) == (100.0, 101.7, 103.0)
+
+
+def test_an_acknowledged_delivery_is_over():
+    after, attempt = delivery().attempted(100.0, 100.0, Outcome(200, b"x" * 5000), "")
+    assert (after.state, after.next_due, attempt.failure) == (DeliveryState.ACKNOWLEDGED, None, "")
+    assert attempt.answer == b"x" * KEPT_ANSWER
+
+
+def test_a_blocked_one_is_not_tried_again():
+    after, attempt = delivery().attempted(100.0, 100.0, BLOCKED, "blocked: not here")
+    assert (after.state, after.next_due, attempt.status) == (DeliveryState.BLOCKED, None, None)
+
+
+def test_redelivery_by_hand_stands_beside_the_ladder():
+    failing, _ = delivery().attempted(100.0, 100.0, FAILED, "answered HTTP 500")
+    asked = failing.asked_again(101.0)
+    assert asked.next_due == 101.0
+    again, attempt = asked.attempted(101.0, 101.0, FAILED, "answered HTTP 500")
+    assert (attempt.due, again.state, again.next_due, again.rung) == (101.0, DeliveryState.PENDING, 103.0, failing.rung)
+    done, _ = again.asked_again(102.0).asked_again(102.5).attempted(102.5, 102.5, Outcome(200), "")
+    assert (done.state, done.next_due) == (DeliveryState.ACKNOWLEDGED, None)
+    # Refused after all: it was acknowledged once, and that stands.
+    refused, _ = done.asked_again(200.0).attempted(200.0, 200.0, FAILED, "answered HTTP 500")
+    assert (refused.state, refused.next_due, len(refused.attempts)) == (DeliveryState.ACKNOWLEDGED, None, 4)
+
+
+def test_a_dead_one_that_is_refused_again_stays_dead():
+    dead, _ = delivery(waits=()).attempted(100.0, 100.0, FAILED, "answered HTTP 500")
+    again, _ = dead.asked_again(500.0).attempted(500.0, 500.0, FAILED, "answered HTTP 500")
+    assert (dead.state, again.state, again.next_due) == (DeliveryState.DEAD, DeliveryState.DEAD, None)
+
+
+def test_only_the_first_attempt_is_truncated():
+    whole = delivery(spoil="truncated")
+    assert whole.payload() == b'{"task_i'
+    after, _ = whole.attempted(100.0, 100.0, FAILED, "answered HTTP 400")
+    assert after.payload() == b'{"task_id":"t1"}'
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"code": "200", "data": {"status": 2}}, {"code": 200, "data": {"status": 2}}),
+        ({"result": {"code": 200, "media_urls": ["u"]}}, {"result": {"code": "200", "media_urls": ["u"]}}),
+        ([{"code": "none"}, 1], [{"code": None}, 1]),
+    ],
+)
+def test_codes_of_the_wrong_type(body, expected):
+    assert wrongly_typed(body) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:8080/a?b", "127.0.0.1:8080"),
+        ("https://Example.com/a", "example.com:https"),
+        ("http://[::1]:1/", "::1:1"),
+        ("http://[::1", "http://[::1"),
+        ("http://a:99999/", "http://a:99999/"),
+    ],
+)
+def test_host_of(url, expected):
+    assert host_of(url) == expected
