@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def test_the_walk_runs_line_by_line(tmp_path):
     """In a shell that finds nothing but what the walk may ask of a user."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("curl", "python3", "tee", "grep", "sleep"):
+    (programs / "python3").symlink_to(Path(sys.executable).resolve())
+    for name in ("curl", "tee", "grep", "sleep"):
         (programs / name).symlink_to(shutil.which(name) or name)
     system = build(Settings(speed=100))
     with LiveServer(system.door) as server:
