@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from mock_server import __version__
+from mock_server.adapters import logs
 from mock_server.settings import MANY, SettingError, Settings, flag, parse_variants, read_config, variable
 
 

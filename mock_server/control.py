@@ -63,6 +63,10 @@ class Control(ABC):
         """Every behaviour with level and source; filters: `provider`, `level`."""
         return _rows(self.ask("GET", "/evidence", params=filters), "behaviours")
 
+    def metrics(self) -> str:
+        """Counts of the emulator's process in the text form of Prometheus."""
+        return str(self.ask("GET", "/metrics"))
+
     def magic(self) -> Document:
         """The magic values of each provider."""
         return _document(self.ask("GET", "/magic"))

@@ -339,6 +339,7 @@ class Courier:
     def _journal(self, engine: Engine, sandbox_id: str, sent: Sent) -> None:
         with contextlib.suppress(KeyError), engine.store.open(sandbox_id) as box:
             box.record(sent.attempt)
+        engine.meter.attempted(sent.attempt.provider, sent.after)
 
 
 def _in_turn(claimed: Iterable[Delivery]) -> list[list[Delivery]]:

@@ -12,7 +12,7 @@ from mock_server.core.clock import ClockMode, after_poll
 from mock_server.core.credits import to_credits
 from mock_server.core.journal import Exchange, Transition
 from mock_server.core.ledger import Account, Entry, Move, NotCovered
-from mock_server.core.ports import Blobs, Box, Json, Paths, RealTime, Store
+from mock_server.core.ports import Blobs, Box, Json, Meter, Paths, RealTime, Store
 from mock_server.core.provider import Provider
 from mock_server.core.seeded import hexadecimal
 from mock_server.core.task import Phase, Task
@@ -56,6 +56,7 @@ class Engine:
     seed: int = 0
     providers: Mapping[str, Provider] = field(kw_only=True)
     courier: Courier = field(kw_only=True)
+    meter: Meter = field(kw_only=True)
     #: Is told of everything of ours that breaks the contract.
     on_drift: Callable[[Exchange], None] = field(kw_only=True)
 

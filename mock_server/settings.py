@@ -41,6 +41,7 @@ class Settings:
     balance: float = _row(1000.0, "Credits on each account at the start.", low=0, high=1e12)
     data_dir: Path | None = _row(None, "Folder for uploaded files; without it they are kept in memory.")
     log_level: str = _row("warning", "What is logged to stderr.", choices=("debug", "info", "warning", "error"))
+    log_format: str = _row("text", "Form of the log lines.", choices=("text", "json"))
     public_url: str = _row("", "Base URL of the links in answers; without it, the one the client used.")
     journal_size: int = _row(1000, "Exchanges and transitions that each sandbox remembers.", low=0, high=10_000_000)
     callback_allow: tuple[str, ...] = _row(

@@ -18,7 +18,7 @@ FLOOR_2 = ("mock_server.stores", "mock_server.adapters", *ENGINE)
 FLOOR_3 = ("mock_server.providers", "mock_server.admin")
 WEB_FRAMEWORK = ("flask", "werkzeug", "granian")
 CHECKS_PACKAGES = ("schemathesis", "hypothesis", "pytest", "pytest_httpserver", "openapi_spec_validator", "rich")
-CLIENTS = ("PIL", "jsonpath", "requests", "urllib3", "redis", "orjson")
+CLIENTS = ("PIL", "jsonpath", "prometheus_client", "requests", "urllib3", "redis", "orjson")
 IMPURE = (
     *("asyncio", "concurrent", "http.client", "http.server", "multiprocessing", "os", "random", "secrets", "select"),
     *("selectors", "shutil", "signal", "socket", "socketserver", "sqlite3", "ssl", "subprocess", "tempfile"),

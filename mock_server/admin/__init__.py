@@ -45,6 +45,7 @@ HANDLERS = {
     "list_deliveries": tasks.list_deliveries,
     "get_delivery": tasks.get_delivery,
     "redeliver": tasks.redeliver,
+    "get_metrics": tables.get_metrics,
     "list_evidence": tables.list_evidence,
     "list_magic": tables.list_table,
     "list_variants": tables.list_table,

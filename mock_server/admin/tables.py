@@ -10,6 +10,9 @@ from mock_server.admin.wire import not_found
 from mock_server.core.call import Call, Reply
 from mock_server.core.records import encode
 
+#: The form of what `get_metrics` answers.
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
 if TYPE_CHECKING:
     from contracts import Contract
     from mock_server.engine import Engine
@@ -24,6 +27,19 @@ def index(call: Call, engine: Engine) -> Reply:
             "operations": {f"{o.method} {o.path}": o.spec["summary"] for o in operations},
         }
     )
+
+
+def get_metrics(call: Call, engine: Engine) -> Reply:
+    tasks: Counter[tuple[str, str, str]] = Counter()
+    names = engine.store.ids()
+    for name in names:
+        try:
+            with engine.store.open(name) as box:
+                engine.catch_up(box, engine.now(box))
+                tasks.update(box.tally())
+        except KeyError:
+            continue  # dropped since the list was made
+    return Reply(engine.meter.text(tasks, len(names)), headers=(("content-type", CONTENT_TYPE),))
 
 
 def list_evidence(call: Call, engine: Engine) -> Reply:

@@ -17,7 +17,7 @@ from mock_server.core.sandbox import RateLimit, Sandbox
 from mock_server.core.state import Due, State
 from mock_server.core.task import Task
 
-__all__ = ["Blobs", "Box", "Due", "Json", "Paths", "RealTime", "Store", "Transport"]
+__all__ = ["Blobs", "Box", "Due", "Json", "Meter", "Paths", "RealTime", "Store", "Transport"]
 
 
 class RealTime(Protocol):
@@ -61,6 +61,9 @@ class Box(Protocol):
         """In the order of their creation."""
 
     def task_count(self) -> int: ...
+
+    def tally(self) -> Mapping[tuple[str, str, str], int]:
+        """How many tasks there are, by (provider, kind, phase)."""
 
     def schedule(self, at: float, work: str, subject: str) -> None: ...
 
@@ -159,6 +162,19 @@ class Paths(Protocol):
 
     def check(self, path: str) -> None:
         """ValueError with a sentence fit for a client if `path` is neither."""
+
+
+class Meter(Protocol):
+    """Counts what a process does."""
+
+    def answered(self, provider: str, operation: str, code: str, seconds: float) -> None: ...
+
+    def attempted(self, provider: str, outcome: str) -> None: ...
+
+    def drifted(self, provider: str, operation: str) -> None: ...
+
+    def text(self, tasks: Mapping[tuple[str, str, str], int], sandboxes: int) -> str:
+        """All counts in the text form of Prometheus; tasks by (provider, kind, phase)."""
 
 
 class Json(Protocol):

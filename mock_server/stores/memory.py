@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from threading import Lock, RLock
@@ -14,12 +14,12 @@ from mock_server.core.clock import SandboxClock
 from mock_server.core.credits import Millicredits
 from mock_server.core.delivery import Delivery
 from mock_server.core.faults import FaultRule, Turns
-from mock_server.core.journal import File, Record
+from mock_server.core.journal import File, Record, Transition
 from mock_server.core.ledger import Account, Entry
 from mock_server.core.queue import Queued
 from mock_server.core.sandbox import RateLimit, Sandbox
 from mock_server.core.state import Due, State
-from mock_server.core.task import Task
+from mock_server.core.task import Phase, Task
 
 #: Deliveries that are over and still remembered by a sandbox.
 DELIVERIES_KEPT = 10_000
@@ -37,6 +37,10 @@ class MemoryBox:
     def load(self, state: State) -> None:
         self._numbers = dict(state.numbers)
         self._tasks = dict(state.tasks)
+        self._tally: dict[tuple[str, str, str], int] = {}
+        waiting = {due.subject: due.work for due in state.due}
+        for task in self._tasks.values():
+            self._count(task, _phase_before(task, waiting.get(task.id)), 1)
         self._aliases = dict(state.aliases)
         self._due = list(state.due)
         heapify(self._due)
@@ -94,6 +98,14 @@ class MemoryBox:
 
     def add_task(self, task: Task) -> None:
         self._tasks[task.id] = task
+        self._count(task, Phase.QUEUED, 1)
+
+    def _count(self, task: Task, phase: str, by: int) -> None:
+        key = (task.provider, task.kind, str(phase))
+        self._tally[key] = self._tally.get(key, 0) + by
+
+    def tally(self) -> Mapping[tuple[str, str, str], int]:
+        return dict(self._tally)
 
     def add_alias(self, alias: str, task_id: str) -> None:
         self._aliases[alias] = task_id
@@ -205,6 +217,9 @@ class MemoryBox:
 
     def record(self, record: Record) -> None:
         self._recorded += 1
+        if isinstance(record, Transition) and record.task in self._tasks:
+            self._count(self._tasks[record.task], record.before, -1)
+            self._count(self._tasks[record.task], record.after, 1)
         self._journal.append(record)
 
     def records(self) -> Sequence[Record]:
@@ -244,6 +259,15 @@ class MemoryBox:
 
     def file(self, name: str) -> File | None:
         return self._files.get(name)
+
+
+def _phase_before(task: Task, work: str | None) -> Phase:
+    """The phase of a task, told from the work that waits for it."""
+    if work == "start":
+        return Phase.QUEUED
+    if work == "end" or task.ends_at is None:
+        return Phase.RUNNING
+    return Phase.SUCCEEDED if task.failure is None else Phase.FAILED
 
 
 class MemoryStore:

@@ -13,6 +13,7 @@ from mock_server.accounts import UnknownVariant, choose_variants, open_account
 from mock_server.adapters import jsontext, paths
 from mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
 from mock_server.adapters.clock import SystemTime, pause
+from mock_server.adapters.meter import Meter
 from mock_server.adapters.transport import Guard, Transport, check_allowed
 from mock_server.core.clock import ClockMode, SandboxClock
 from mock_server.core.credits import from_credits
@@ -77,7 +78,12 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
     blobs = MemoryBlobs() if settings.data_dir is None else FolderBlobs(settings.data_dir / "uploads")
     admin_contract = load("admin")
     providers = {name: PROVIDERS[name](contract) for name, contract in contracts.items()}
-    report = on_drift or log_drift
+    meter = Meter()
+
+    def report(exchange: Exchange) -> None:
+        meter.drifted(exchange.provider, exchange.operation)
+        (on_drift or log_drift)(exchange)
+
     engine = Engine(
         store,
         time or SystemTime(),
@@ -90,6 +96,7 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         settings.seed,
         providers=providers,
         courier=Courier(_transport(settings)),
+        meter=meter,
         on_drift=report,
     )
     surfaces = [Surface(contract, providers[name], engine) for name, contract in contracts.items()]
@@ -113,7 +120,9 @@ def _transport(settings: Settings) -> Transport:
 
 def log_drift(exchange: Exchange) -> None:
     for violation in exchange.drift:
-        log.error("drift: %s answered %s against its contract: %s", exchange.operation, exchange.status, violation)
+        told = (exchange.operation, exchange.status, violation)
+        facts = {"request": exchange.id, "task": exchange.task}
+        log.error("drift: %s answered %s against its contract: %s", *told, extra=facts)
 
 
 def _stand_up(engine: Engine, settings: Settings) -> None:

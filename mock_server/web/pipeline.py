@@ -142,6 +142,7 @@ class Pipeline:
             return self._administer(target, request)
         surface, operation, params = target
         provider, engine = surface.provider, self.engine
+        began = engine.time.now()
         engine.sweep()
         is_public = operation is not None and operation.is_public
         shown = {**parsed_query(request), **params} if provider.reads_query and request.query else params
@@ -180,9 +181,25 @@ class Pipeline:
             early = deliveries.early(engine, box, call.task) if call.news_first else []
         if exchange.drift:
             self._on_drift(exchange)
+        self._count(exchange, box, engine.time.now() - began)
         if early:
             return answer._replace(first=partial(engine.courier.deliver, engine, box.sandbox.id, early))
         return answer
+
+    def _count(self, exchange: Exchange, box: Box, seconds: float) -> None:
+        code = exchange.status if exchange.code is None else exchange.code
+        self.engine.meter.answered(exchange.provider, exchange.operation or "unmatched", str(code), seconds)
+        if log.isEnabledFor(logging.INFO):
+            facts = {
+                "request": exchange.id,
+                "task": exchange.task,
+                "sandbox": box.sandbox.id,
+                "operation": exchange.operation,
+                "status": exchange.status,
+                "code": exchange.code,
+                "seconds": round(seconds, 6),
+            }
+            log.info("%s %s", exchange.method, exchange.target.partition("?")[0], extra=facts)
 
     def _finished(self, surface: Surface, walk: Walk, dressed: Dressed) -> Answer:
         """The answer as bytes: held to the contract if it is ours, spoilt if a fault struck."""
@@ -262,7 +279,7 @@ class Pipeline:
         except Spoilt:
             return provider.refuse(Problem("server_error"), variants)
         except Exception:
-            log.exception("exchange %s: %s failed", walk.exchange.id, operation.id)
+            log.exception("%s failed", operation.id, extra={"request": walk.exchange.id, "task": walk.call.task})
             walk.exchange.problem = "server_error"
             return provider.refuse(Problem("server_error"), variants)
 

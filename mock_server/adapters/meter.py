@@ -1,0 +1,94 @@
+"""What is counted of a process, and its text for Prometheus (written by prometheus-client, imported when it is asked)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from threading import Lock
+from typing import Any
+
+#: Upper bounds of the latency buckets, in seconds.
+BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Meter:
+    """Counts since the process began. Labels come from the contract alone, so their number is bounded."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._answers: dict[tuple[str, str, str], int] = {}
+        self._seconds: dict[tuple[str, str], list[float]] = {}
+        self._attempts: dict[tuple[str, str], int] = {}
+        self._drift: dict[tuple[str, str], int] = {}
+
+    def answered(self, provider: str, operation: str, code: str, seconds: float) -> None:
+        """An answer with a body code, or the HTTP status where there is none."""
+        with self._lock:
+            counted = (provider, operation, code)
+            self._answers[counted] = self._answers.get(counted, 0) + 1
+            row = self._seconds.get((provider, operation))
+            if row is None:
+                row = self._seconds[provider, operation] = [0.0] * (len(BOUNDS) + 2)
+            row[bisect_left(BOUNDS, seconds)] += 1
+            row[-1] += seconds
+
+    def attempted(self, provider: str, outcome: str) -> None:
+        """An attempt to deliver a callback, by the state it left the delivery in."""
+        with self._lock:
+            self._attempts[provider, outcome] = self._attempts.get((provider, outcome), 0) + 1
+
+    def drifted(self, provider: str, operation: str) -> None:
+        """Something of ours that broke the contract."""
+        with self._lock:
+            self._drift[provider, operation] = self._drift.get((provider, operation), 0) + 1
+
+    def text(self, tasks: Mapping[tuple[str, str, str], int], sandboxes: int) -> str:
+        """All counts, with the tasks by (provider, kind, phase) and the number of sandboxes, which are not kept here."""
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Families(self, tasks, sandboxes))
+        return generate_latest(registry).decode()
+
+    def families(self, tasks: Mapping[tuple[str, str, str], int], sandboxes: int) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        with self._lock:
+            answers, attempts, drift = dict(self._answers), dict(self._attempts), dict(self._drift)
+            seconds = {labels: list(row) for labels, row in self._seconds.items()}
+        named: tuple[tuple[Any, str, str, tuple[str, ...], Mapping[Any, float]], ...] = (
+            (CounterMetricFamily, "swapmock_requests", "Answers by operation and body code.", ("provider", "operation", "code"), answers),
+            (CounterMetricFamily, "swapmock_deliveries", "Attempts to deliver a callback by what came of them.", ("provider", "outcome"), attempts),
+            (CounterMetricFamily, "swapmock_drift", "Answers of ours that broke the contract.", ("provider", "operation"), drift),
+            (GaugeMetricFamily, "swapmock_tasks", "Tasks by phase.", ("provider", "kind", "phase"), tasks),
+        )  # fmt: skip
+        for make, name, about, labels, values in named:
+            family = make(name, about, labels=labels)
+            for key, value in values.items():
+                family.add_metric(key, value)
+            yield family
+        yield GaugeMetricFamily("swapmock_sandboxes", "Sandboxes that exist.", value=sandboxes)
+        latency = HistogramMetricFamily(
+            "swapmock_request_seconds", "Time to make an answer.", labels=("provider", "operation")
+        )
+        for key, row in seconds.items():
+            latency.add_metric(key, buckets=list(_cumulated(row)), sum_value=row[-1])
+        yield latency
+
+
+def _cumulated(row: list[float]) -> Iterator[tuple[str, float]]:
+    total = 0.0
+    for bound, count in zip((*map(str, BOUNDS), "+Inf"), row[:-1], strict=True):
+        total += count
+        yield bound, total
+
+
+class _Families:
+    """The meter as prometheus-client collects it."""
+
+    def __init__(self, meter: Meter, tasks: Mapping[tuple[str, str, str], int], sandboxes: int) -> None:
+        self._given = (tasks, sandboxes)
+        self._meter = meter
+
+    def collect(self) -> Iterator[Any]:
+        yield from self._meter.families(*self._given)
