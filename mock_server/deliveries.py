@@ -40,7 +40,7 @@ def announce(engine: Engine, box: Box, task: Task, phase: Phase, at: float) -> N
     if not is_end:
         told = box.sandbox.variants[task.provider].get("callback_events") == "all"
         if told and adversity not in SILENT_BEFORE_THE_END:
-            _write(engine, box, task, phase, at, Sending(), "", rules)
+            _write(engine, box, task, phase, at, Sending(body="started"), "", rules)
         return
     for sending in PLANS[adversity]:
         _write(engine, box, task, phase, at, sending, adversity, rules)

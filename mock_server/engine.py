@@ -214,6 +214,6 @@ def _fired(sent: Sent) -> Fired:
         sent.after,
         attempt.cause,
         delivery=attempt.delivery,
-        attempt=attempt.number,
+        attempt=attempt.attempt,
         failure=attempt.failure,
     )

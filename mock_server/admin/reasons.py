@@ -172,7 +172,7 @@ def of_delivery(delivery: Delivery) -> str:
 def attempted(attempt: Attempt) -> str:
     result = attempt.failure or "acknowledged"
     then = "" if attempt.next_due is None else f"; next due at {iso(attempt.next_due)}"
-    return f"callback attempt {attempt.number} to {masked_target(attempt.url)}: {result}{then}"
+    return f"callback attempt {attempt.attempt} to {masked_target(attempt.url)}: {result}{then}"
 
 
 def _shown(value: Any) -> str:

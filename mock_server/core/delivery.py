@@ -36,12 +36,12 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One sending of a delivery. Times are sandbox time, `latency` too: 0 on a clock that stands still. `failure` is
+    """The `attempt`-th sending of a delivery. Times are sandbox time, `latency` too: 0 on a clock that stands still. `failure` is
     why it did not count as acknowledged ("" if it did); `answer` is the beginning of the receiver's body;
     `cause` is the exchange that created the task."""
 
     delivery: str
-    number: int
+    attempt: int
     task: str
     provider: str
     event: str
@@ -123,7 +123,7 @@ class Delivery:
         state, next_due, rung = self._after(due, outcome, failure)
         attempt = Attempt(
             delivery=self.id,
-            number=len(self.attempts) + 1,
+            attempt=len(self.attempts) + 1,
             task=self.task,
             provider=self.provider,
             event=self.event,

@@ -116,13 +116,13 @@ def test_what_acknowledges(demand, outcome, document, expected):
 
 def test_a_delivery_climbs_its_ladder_and_dies():
     one, first = delivery().attempted(100.0, 100.25, FAILED, "answered HTTP 500")
-    assert (first.number, first.due, first.sent, first.latency) == (1, 100.0, 100.0, 0.25)
+    assert (first.attempt, first.due, first.sent, first.latency) == (1, 100.0, 100.0, 0.25)
     assert (first.status, first.failure, first.next_due) == (500, "answered HTTP 500", 103.0)
     assert (one.state, one.next_due) == (DeliveryState.PENDING, 103.0)
     two, _ = one.attempted(103.0, 103.0, FAILED, "answered HTTP 500")
     three, last = two.attempted(108.0, 108.0, FAILED, "answered HTTP 500")
     assert (two.next_due, last.next_due, three.state, three.is_over) == (108.0, None, DeliveryState.DEAD, True)
-    assert [attempt.number for attempt in three.attempts] == [1, 2, 3]
+    assert [attempt.attempt for attempt in three.attempts] == [1, 2, 3]
 
 
 def test_an_attempt_that_comes_late_does_not_shift_the_ladder():

@@ -1,0 +1,78 @@
+"""A sandbox of its own for each story that moves the clock, driven over HTTP alone."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from mock_server.adapters.clock import ManualTime
+from mock_server.web.server import LiveServer
+from tests.conftest import CrunClient, ImgOpenClient
+from tests.receivers import Receiver
+
+
+@dataclass
+class Account:
+    """A sandbox, its clients, and its admin calls."""
+
+    id: str
+    base_url: str
+    crun: CrunClient
+    imgopen: ImgOpenClient
+
+    def admin(self, method: str, path: str, **more: Any) -> Any:
+        answer = requests.request(method, f"{self.base_url}/__admin/sandboxes/{self.id}/{path}", timeout=60, **more)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    def advance(self, **given: Any) -> list[dict[str, Any]]:
+        """What fired."""
+        fired: list[dict[str, Any]] = self.admin("POST", "clock/advance", json=given)["fired"]
+        return fired
+
+    def deliveries(self, **params: Any) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.admin("GET", "deliveries", params={"limit": 1000, **params})["deliveries"]
+        return rows
+
+    def delivery(self) -> dict[str, Any]:
+        """The only one."""
+        (row,) = self.deliveries()
+        return row
+
+    def swap(self, callback_url: str, image: str = "https://example.com/a.png", **more: Any) -> str:
+        """A crun task with a callback."""
+        given = {"image_url": image, "new_face": "https://example.com/b.png"}
+        return self.crun.create("image-face-swap", given, callback_url=callback_url, **more)
+
+
+@pytest.fixture
+def make_account(server: LiveServer, time: ManualTime) -> Callable[..., Account]:
+    """`make_account(variants=..., clock=...)`: a new sandbox, on a frozen clock unless said otherwise."""
+
+    def make(**options: Any) -> Account:
+        answer = requests.post(f"{server.url}/__admin/sandboxes", json={"clock": "frozen", **options}, timeout=10)
+        assert answer.status_code < 300, answer.text
+        made = answer.json()
+        keys = made["credentials"]
+        return Account(
+            made["id"],
+            server.url,
+            CrunClient(server.url, time, keys["crun"]["key"]),
+            ImgOpenClient(server.url, time, keys["imgopen"]["key"], keys["imgopen"]["secret"]),
+        )
+
+    return make
+
+
+@pytest.fixture
+def account(make_account: Callable[..., Account]) -> Account:
+    return make_account()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """One that acknowledges everything, until its `plan` is changed."""
+    with Receiver() as live:
+        yield live
