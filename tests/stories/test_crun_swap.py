@@ -225,6 +225,16 @@ def test_a_link_gives_only_its_own_files(crun):
     assert requests.get(stem.replace("/media/", "/media/0") + "0.jpg", timeout=10).status_code == 404
 
 
+@pytest.mark.parametrize(("asked", "content_type"), [("png", "image/png"), ("jpg", "image/jpeg"), (None, "image/png")])
+def test_a_format_can_be_asked_for(crun, time, asked, content_type):
+    given = {"prompt": "a café", **({"output_format": asked} if asked else {})}
+    task_id = crun.create("google/nano-banana-pro", given)
+    time.advance(60)
+    (link,) = crun.info(task_id)["result"]["media_urls"]
+    assert link.endswith(f".{asked or 'png'}")
+    assert download(link).headers["Content-Type"] == content_type
+
+
 def test_several_pictures_and_a_last_frame(crun, time):
     asked = {
         "bytedance/seedream-4-5": ({"prompt": "a café", "num_outputs": 3}, [".png", ".png", ".png"]),

@@ -84,6 +84,9 @@ def _echo(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _result_extension(modality: str, given: Mapping[str, Any]) -> str:
+    asked = f".{given['output_format']}" if isinstance(given.get("output_format"), str) else ""
+    if asked in KEPT_EXTENSIONS[modality]:
+        return asked
     source = next((given[name] for name in ("image_url", "video_url") if isinstance(given.get(name), str)), "")
     wanted = extension(source)
     return wanted if wanted in KEPT_EXTENSIONS[modality] else DEFAULT_EXTENSION[modality]
