@@ -211,7 +211,7 @@ class Operation:
         found = {}
         for name, schema in self.body_schema.get("properties", {}).items():
             found.update(
-                dict.fromkeys(self.contract.resolve(schema).get("x-aliases", schema.get("x-aliases", ())), name)
+                dict.fromkeys(schema.get("x-aliases", self.contract.resolve(schema).get("x-aliases", ())), name)
             )
         return found
 

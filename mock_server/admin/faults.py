@@ -27,7 +27,8 @@ def add_fault(call: Call, engine: Engine) -> Reply:
         rule_id = given.get("id") or _free_id(box)
         if any(rule.id == rule_id for rule in box.faults()):
             raise Problem("conflict", message=f"there is a fault {rule_id!r} already; delete it first")
-        rule = FaultRule(rule_id, effect, match, moment, given.get("times"))
+        times = given.get("times", given.get("match", {}).get("times"))
+        rule = FaultRule(rule_id, effect, match, moment, times)
         box.put_fault(rule)
         return Reply(_row(rule, box), status=201)
 
@@ -58,7 +59,7 @@ def _match(given: Mapping[str, Any], engine: Engine) -> Match:
                     re.compile(str(condition["matches"]))
             except (ValueError, re.error) as error:
                 raise invalid(("match", part, path), str(error)) from None
-    values = dict(given)
+    values = {name: value for name, value in given.items() if name != "times"}
     if "headers" in values:
         values["headers"] = {
             name if name[:1] in ("$", "/") else name.lower(): value for name, value in values["headers"].items()
@@ -83,8 +84,8 @@ def _check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engin
     refuse = "maintenance" if effect.get("maintenance") else effect.get("refuse")
     if refuse is not None and not any(refuse in contract.behaviour.refusals for contract in contracts):
         check_known(refuse, {name for c in contracts for name in c.behaviour.refusals}, ("effect", "refuse"), "refusal")
-    delay = effect.get("delay")
-    if isinstance(delay, list) and delay[0] > delay[1]:
+    low, high = read_effect(effect).delay
+    if low > high:
         raise invalid(("effect", "delay"), "the range should go from the lower to the higher")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
+from mock_server.core.moments import read_span
 from mock_server.core.sandbox import RateLimit
 from mock_server.core.seeded import fraction
 
@@ -172,8 +173,8 @@ CODE_TYPES: Mapping[str, Callable[[Any], Any]] = {
 def read_effect(raw: Mapping[str, Any]) -> Effect:
     """The effect that JSON names, its short spellings written out: a number for a fixed `delay` or for `retry_after` in
     seconds, `maintenance: true`, `extra_fields: true`."""
-    delay = raw.get("delay", 0.0)
-    low, high = delay if isinstance(delay, list | tuple) else (delay, delay)
+    low, high = _read_delay(raw.get("delay", 0.0))
+    connection = raw.get("connection")
     window = raw.get("rate_limit")
     extra = raw.get("extra_fields")
     return Effect(
@@ -181,14 +182,21 @@ def read_effect(raw: Mapping[str, Any]) -> Effect:
         refuse="maintenance" if raw.get("maintenance") else raw.get("refuse"),
         message=raw.get("message"),
         status=raw.get("status"),
-        delay=(float(low), float(high)),
+        delay=(low, high),
         rate_limit=None if window is None else RateLimit(**window),
         retry_after=_read_retry_after(raw.get("retry_after")),
         body=raw.get("body"),
         code_type=raw.get("code_type"),
         extra_fields={"unexpected": True} if extra is True else extra,
-        connection=raw.get("connection"),
+        connection=None if connection is None else connection.replace("-", "_"),
     )
+
+
+def _read_delay(raw: Any) -> tuple[float, float]:
+    if isinstance(raw, Mapping):
+        raw = (raw["min"], raw["max"])
+    low, high = raw if isinstance(raw, list | tuple) else (raw, raw)
+    return read_span(low), read_span(high)
 
 
 def _read_retry_after(raw: Any) -> tuple[float, str] | None:

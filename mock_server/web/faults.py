@@ -244,6 +244,6 @@ PREFERENCES: Mapping[str, Any] = {
     "body": _one_of("malformed", "truncated", "empty"),
     "code_type": _one_of(*CODE_TYPES),
     "extra_fields": lambda text: text in ("", "true", "1"),
-    "connection": _one_of("reset", "hang_up", "dribble"),
+    "connection": _one_of("reset", "hang_up", "hang-up", "dribble"),
     "moment": _one_of(*Moment),
 }
