@@ -229,13 +229,15 @@ def lint() -> None:
     except ImportError:
         raise OneLine("lint needs the extra `checks`: pip install 'swapmock[checks]'") from None
     from contracts.lint import lint_all
+    from mock_server import admin
     from mock_server.web.build import PROVIDERS
 
     handled = {name: lambda contract, make=make: make(contract).handlers.keys() for name, make in PROVIDERS.items()}
+    handled["admin"] = lambda _: admin.HANDLERS.keys()
     findings = lint_all(handled)
     for finding in findings:
         click.echo(finding)
-    click.echo(f"{len(PROVIDERS)} contract(s), {len(findings)} finding(s)")
+    click.echo(f"{len(handled)} contract(s), {len(findings)} finding(s)")
     if findings:
         raise SystemExit(1)
 
