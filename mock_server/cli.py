@@ -15,7 +15,7 @@ import click
 
 from mock_server import __version__
 from mock_server.adapters import logs
-from mock_server.settings import MANY, SettingError, Settings, flag, parse_variants, read_config, variable
+from mock_server.settings import MANY, PAIRS, SettingError, Settings, flag, parse_pairs, read_config, variable
 
 
 class OneLine(click.ClickException):
@@ -72,21 +72,24 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
 def _use_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     if path is not None:
         found = read_config(path)
-        if isinstance(found.get("variants"), dict):
-            context.meta["swapmock.variants"] = found.pop("variants")
+        for name in PAIRS:
+            if isinstance(found.get(name), dict):
+                context.meta[f"swapmock.{name}"] = found.pop(name)
         context.default_map = {**(context.default_map or {}), **found}
 
 
 def settings_from(values: dict[str, Any]) -> Settings:
     """The settings as flags, environment and config file give them."""
     context = click.get_current_context()
-    chosen: dict[str, dict[str, Any]] = {}
-    for source in (context.meta.get("swapmock.variants", {}), parse_variants(values.pop("variants"))):
-        for provider, choices in source.items():
-            if not isinstance(choices, dict):
-                raise SettingError(f"variants: {provider} should hold a mapping of names to choices")
-            chosen.setdefault(provider, {}).update(choices)
-    return Settings(**values, variants=chosen)
+    for name in PAIRS:
+        chosen: dict[str, dict[str, Any]] = {}
+        for source in (context.meta.get(f"swapmock.{name}", {}), parse_pairs(name, values[name])):
+            for provider, choices in source.items():
+                if not isinstance(choices, dict):
+                    raise SettingError(f"{name}: {provider} should hold a mapping of names to choices")
+                chosen.setdefault(provider, {}).update(choices)
+        values[name] = chosen
+    return Settings(**values)
 
 
 @cli.command()
@@ -157,10 +160,14 @@ def _welcome(url: str, settings: Settings, system: Any) -> str:
     lines = [f"swapmock {__version__}", f"  base URL   {settings.public_url or reachable}"]
     for name, contract in system.engine.contracts.items():
         rows = contract.behaviour.credentials.values()
-        lines += [f"  {name:<10} {row['key']}  {row['about']}" for row in rows]
+        lines += [f"  {name:<10} {' '.join(_credential(row))}  {row['about']}" for row in rows]
     key = system.engine.contracts["crun"].behaviour.credentials["default"]["key"]
     lines.append("  try it     " + _curl(reachable, key))
     return "\n".join(lines)
+
+
+def _credential(row: Any) -> list[str]:
+    return [row["key"], row["secret"]] if row.get("secret") else [row["key"]]
 
 
 def _curl(url: str, key: str) -> str:
