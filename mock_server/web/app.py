@@ -6,13 +6,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from mock_server.web import media
-from mock_server.web.doors import WsgiDoor, request_from_environ, spoil
-from mock_server.web.pipeline import Pipeline
+from mock_server.web.doors import WsgiDoor, request_from_environ, respond
+from mock_server.web.pipeline import Answer, Pipeline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
     from contracts import Operation
 
 
@@ -27,15 +31,13 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_door: bool = True) -> Fla
         target = pipeline.match(request.method, request.path)
         if target is None:
             return _problem(404, f"nothing at {request.path}")
-        answer = pipeline.answer(target, request_from_environ(request.environ, target.limit))
-        body = spoil(answer, request.environ, pause)
-        headers = [*answer.headers, ("content-length", str(len(answer.body)))]
-        return Response(body, answer.status, headers)
+        return _Written(pipeline.answer(target, request_from_environ(request.environ, target.limit)), pause)
 
     for surface in pipeline.surfaces:
         for operation in surface.contract.operations.values():
             name = f"{surface.contract.name}:{operation.id}"
-            app.add_url_rule(_rule(operation), name, vendor, methods=[operation.method])
+            rule = _rule(operation)
+            app.add_url_rule(rule, name, vendor, methods=[operation.method], provide_automatic_options=False)
     app.add_url_rule("/health", "health", _health)
     app.add_url_rule("/ready", "ready", _health)
     app.add_url_rule("/", "index", lambda: _index(pipeline))
@@ -46,13 +48,25 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_door: bool = True) -> Fla
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
         # Wrong methods and unknown paths of a vendor's surface are the vendor's to refuse.
-        if pipeline.match(request.method, request.path) is not None:
+        if isinstance(error, NotFound | MethodNotAllowed) and pipeline.match(request.method, request.path) is not None:
             return vendor()
         return _problem(error.code or 500, error.description or "")
 
     if with_door:
         app.wsgi_app = WsgiDoor(pipeline, app.wsgi_app, pause)  # type: ignore[method-assign]  # Flask's documented place
     return app
+
+
+class _Written(Response):
+    """An answer of the pipeline, which writes it as the short way does."""
+
+    def __init__(self, answer: Answer, pause: Callable[[float], None]) -> None:
+        super().__init__(answer.body, answer.status, answer.headers)
+        self._answer = answer
+        self._pause = pause
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return respond(self._answer, environ, start_response, self._pause)
 
 
 def _rule(operation: Operation) -> str:

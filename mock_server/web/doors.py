@@ -53,7 +53,12 @@ def reason(status: int) -> str:
 
 
 def request_from_environ(environ: WSGIEnvironment, limit: int) -> Request:
-    headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
+    # A value that is not ASCII is no text (RFC 9110 5.5); Granian leaves such a header out, and so does this.
+    headers = {
+        key[5:].replace("_", "-").lower(): value
+        for key, value in environ.items()
+        if key.startswith("HTTP_") and value.isascii()
+    }
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
@@ -62,7 +67,7 @@ def request_from_environ(environ: WSGIEnvironment, limit: int) -> Request:
     return Request(
         method=environ["REQUEST_METHOD"],
         path=wsgi_path(environ),
-        query=environ.get("QUERY_STRING", ""),
+        query=_unicode(environ.get("QUERY_STRING", "")),
         headers=headers,
         body=body,
         base_url=f"{environ['wsgi.url_scheme']}://{host}",
@@ -71,8 +76,16 @@ def request_from_environ(environ: WSGIEnvironment, limit: int) -> Request:
 
 
 def wsgi_path(environ: WSGIEnvironment) -> str:
-    raw: str = environ.get("PATH_INFO", "")
-    return raw.encode("latin-1", "replace").decode("utf-8", "replace")
+    return _unicode(environ.get("PATH_INFO", ""))
+
+
+def _unicode(native: str) -> str:
+    """What WSGI gives as Latin-1 (PEP 3333), as the UTF-8 that it is."""
+    return native if native.isascii() else native.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _native(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
 def _read(environ: WSGIEnvironment, limit: int) -> tuple[bytes, bool]:
@@ -101,13 +114,13 @@ class WsgiDoor:
         if target is None:
             return self._behind(environ, start_response)
         answer = self._pipeline.answer(target, request_from_environ(environ, target.limit))
-        body = spoil(answer, environ, self._pause)
-        start_response(reason(answer.status), [*answer.headers, content_length(answer)])
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else body
+        return respond(answer, environ, start_response, self._pause)
 
 
-def spoil(answer: Answer, environ: WSGIEnvironment, pause: Callable[[float], None]) -> Iterable[bytes]:
-    """The body of `answer` as a WSGI server should write it, after what was to happen before it has happened.
+def respond(
+    answer: Answer, environ: WSGIEnvironment, start_response: StartResponse, pause: Callable[[float], None]
+) -> Iterable[bytes]:
+    """Give `answer` to a WSGI server, spoilt on its way if it says so.
 
     WSGI hands out no connection. It is found by `REMOTE_PORT`, which Werkzeug, waitress, Gunicorn and Granian give; where
     there is none to find (the test client, a unix socket, a proxy in between), ConnectionResetError or
@@ -115,15 +128,15 @@ def spoil(answer: Answer, environ: WSGIEnvironment, pause: Callable[[float], Non
     """
     if answer.first is not None:
         answer.first()
-    if answer.wire == "dribble":
-        return _dribbled(answer, pause)
-    if answer.delay:
+    is_dribbling = answer.wire == "dribble" and environ["REQUEST_METHOD"] != "HEAD"
+    if answer.delay and not is_dribbling:
         pause(answer.delay)
-    if answer.wire:
-        sever = SEVER[answer.wire]
-        if not sever(_peer(environ)):
-            raise ConnectionResetError if answer.wire == "reset" else ConnectionAbortedError
-    return [answer.body]
+    if answer.wire in SEVER and not SEVER[answer.wire](_peer(environ)):
+        raise ConnectionResetError if answer.wire == "reset" else ConnectionAbortedError
+    start_response(reason(answer.status), [*answer.headers, content_length(answer)])
+    if environ["REQUEST_METHOD"] == "HEAD":
+        return []
+    return _dribbled(answer, pause) if is_dribbling else [answer.body]
 
 
 def _dribbled(answer: Answer, pause: Callable[[float], None]) -> Iterator[bytes]:
@@ -307,9 +320,9 @@ def environ_from(request: Request, client: str) -> WSGIEnvironment:
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": request.path.encode("utf-8", "surrogatepass").decode("latin-1"),
+        "PATH_INFO": _native(request.path),
         "RAW_URI": quote(request.path),
-        "QUERY_STRING": request.query,
+        "QUERY_STRING": _native(request.query),
         "SERVER_NAME": host or authority,
         "SERVER_PORT": port if port.isdigit() else {"https": "443"}.get(scheme, "80"),
         "SERVER_PROTOCOL": "HTTP/1.1",
