@@ -1,0 +1,372 @@
+"""Who sends, and what becomes of a delivery whose sender dies: leases, receivers that come and go, the live thread."""
+
+import asyncio
+import contextlib
+import threading
+from dataclasses import replace
+
+import pytest
+
+from mock_server.adapters.clock import SystemTime
+from mock_server.core.call import Call
+from mock_server.core.delivery import DeliveryState, Outcome
+from mock_server.core.task import Task
+from mock_server.courier import Courier, Room
+from mock_server.deliveries import UnderWay
+from mock_server.settings import Settings
+from mock_server.web.build import build
+from tests.receivers import PATIENCE, Receiver, accept, refuse_first
+
+NOWHERE = "http://127.0.0.1:9/cb"
+
+
+class Hands:
+    """A transport without a network: `act(url)` says what comes of a sending, or raises."""
+
+    def __init__(self, act):
+        self.act = act
+        self.sent = []
+        self.timeout = 10.0
+
+    async def send(self, method, url, headers, body):
+        self.sent.append(url)
+        made = self.act(url)
+        return await made if asyncio.iscoroutine(made) else made
+
+
+@pytest.fixture
+def engine(system):
+    return system.engine
+
+
+def with_courier(engine, transport, **room):
+    """The same engine with another sender: as another process on the same Store would be."""
+    return replace(engine, courier=Courier(transport, lambda: Room(**room)))
+
+
+def submit(engine, url=NOWHERE, count=1, start=1):
+    """Tasks that have ended by now, their callbacks due."""
+    with engine.store.open("default") as box:
+        now = engine.now(box)
+        for number in range(start, start + count):
+            call = Call(
+                "create_task", {}, None, b"", {}, box, now, box.sandbox.variants["crun"], "http://here", "x1", "crun"
+            )
+            task = Task(
+                f"00000000-0000-4000-8000-{number:012}",
+                "task",
+                "crun",
+                "create_task",
+                "image-face-swap",
+                b'{"model":"image-face-swap","input":{}}',
+                now,
+                now,
+                now,
+                callback_url=url if isinstance(url, str) else url(number),
+                cause="x1",
+                facts={"extension": ".png", "faces": (), "more": ()},
+            )
+            engine.submit(call, task)
+        engine.catch_up(box, now)
+
+
+def standing(engine):
+    with engine.store.open("default") as box:
+        return [(delivery.state.value, len(delivery.attempts)) for delivery in box.deliveries()]
+
+
+# --- leases
+
+
+def test_a_delivery_is_held_by_one_at_a_time(engine):
+    submit(engine, count=3)
+    real = engine.time.now()
+    with engine.store.open("default") as box:
+        now = engine.now(box)
+        mine = box.claim_due(now, real, real + 25, lambda host: True)
+        others = box.claim_due(now, real + 24.9, real + 50, lambda host: True)
+        assert ([d.id for d in mine], others) == (["d1", "d2", "d3"], [])
+        assert box.claim("d1", real, real + 25) is None
+        assert box.next_delivery() is None
+        late = box.claim_due(now, real + 25, real + 50, lambda host: True)
+    assert [(d.id, d.claim) for d in late] == [("d1", 2), ("d2", 2), ("d3", 2)]
+
+
+def test_room_is_asked_before_each(engine):
+    submit(engine, lambda number: f"http://127.0.0.{number % 2 + 1}:9/", count=10)
+    room = Room(per_host=2, in_all=3)
+    real = engine.time.now()
+    with engine.store.open("default") as box:
+        taken = box.claim_due(engine.now(box), real, real + 25, room.take)
+    assert len(taken) == 3
+    assert len({d.host for d in taken}) == 2
+
+
+@pytest.mark.parametrize("way", ["due", "redelivery"])
+def test_a_sender_that_dies_on_the_way_loses_nothing(engine, time, caplog, way):
+    """Its claim runs out in real time, and the delivery goes out from another."""
+
+    def die(url):
+        raise RuntimeError("this thread is dead")
+
+    submit(engine)
+    dying = with_courier(engine, Hands(die))
+    if way == "due":
+        assert dying.courier.deliver_due(dying, "default") == []
+    else:
+        dying.redeliver(engine.store.open("default"), "d1")
+    assert "failed on the way" in caplog.text
+    heir = with_courier(engine, Hands(lambda url: Outcome(200)))
+    assert heir.courier.deliver_due(heir, "default") == []
+    assert standing(engine) == [("pending", 0)]
+    with pytest.raises(UnderWay):
+        heir.redeliver(engine.store.open("default"), "d1")
+    time.advance(heir.courier.lease)
+    # Whoever looks next finds it, even without a wake-up: the lease is looked at with every claim.
+    with engine.store.open("default") as box:
+        (delivery,) = box.claim_due(engine.now(box), engine.time.now(), engine.time.now() + 1, lambda host: True)
+    sent = heir.courier.deliver(heir, "default", [delivery])
+    assert [(item.attempt.attempt, item.after) for item in sent] == [(1, DeliveryState.ACKNOWLEDGED)]
+    assert standing(engine) == [("acknowledged", 1)]
+
+
+def test_a_sender_that_was_only_slow_does_not_undo_what_the_next_one_did(engine, time):
+    """Both attempts are in the journal; the one whose lease had run out changes nothing."""
+    submit(engine)
+    heir = with_courier(engine, Hands(lambda url: Outcome(200)))
+
+    async def dawdle():
+        time.advance(slow.courier.lease)
+        with engine.store.open("default") as box:
+            claimed = box.claim_due(engine.now(box), engine.time.now(), engine.time.now() + 25, lambda host: True)
+        await asyncio.to_thread(heir.courier.deliver, heir, "default", claimed)
+        return Outcome(503)
+
+    slow = with_courier(engine, Hands(lambda url: dawdle()))
+    slow.courier.deliver_due(slow, "default")
+    assert standing(engine) == [("acknowledged", 1)]
+    with engine.store.open("default") as box:
+        attempts = [record for record in box.records() if hasattr(record, "delivery")]
+    assert [attempt.status for attempt in attempts] == [200, 503]
+
+
+def test_what_is_held_when_a_sandbox_is_saved_is_due_again_in_the_copy(engine):
+    submit(engine)
+    real = engine.time.now()
+    with engine.store.open("default") as box:
+        box.claim_due(engine.now(box), real, real + 25, lambda host: True)
+        saved = box.state()
+        box.load(saved)
+        assert [d.id for d in box.claim_due(engine.now(box), real, real + 25, lambda host: True)] == ["d1"]
+
+
+def test_deliveries_that_are_over_are_kept_in_a_bounded_number(engine, monkeypatch):
+    monkeypatch.setattr("mock_server.stores.memory.DELIVERIES_KEPT", 3)
+    done = with_courier(engine, Hands(lambda url: Outcome(200)))
+    submit(done, count=5)
+    done.courier.deliver_due(done, "default")
+    submit(done, start=6)
+    with engine.store.open("default") as box:
+        assert [d.id for d in box.deliveries()] == ["d3", "d4", "d5", "d6"]
+
+
+def test_a_body_that_breaks_the_contract_is_reported_and_sent(engine):
+    drifted = []
+    crun = replace(engine.providers["crun"], callback_body=lambda call, engine, task: {"task_id": task.id})
+    broken = replace(
+        with_courier(engine, Hands(lambda url: Outcome(200))), providers={"crun": crun}, on_drift=drifted.append
+    )
+    submit(broken)
+    broken.courier.deliver_due(broken, "default")
+    assert [exchange.operation for exchange in drifted] == ["create_task"]
+    assert {breach.rule for breach in drifted[0].drift} == {"required"}
+    assert standing(engine) == [("acknowledged", 1)]
+
+
+# --- room
+
+
+def test_a_host_that_times_out_gets_a_part_of_the_room_until_it_answers():
+    room = Room(per_host=10, in_all=4, to_slow_ones=2)
+    assert room.take("a")
+    assert room.take("a")
+    room.give_back("a", Outcome(None, error="no answer", timed_out=True))
+    assert room.take("a")
+    assert not room.take("a")  # two of the slow ones' two
+    assert room.take("b")
+    assert room.take("b")
+    assert not room.take("b")  # four of four
+    room.give_back("a", Outcome(200))
+    assert room.take("a")  # it has answered: slow no more
+    for host in ("a", "a", "b", "b"):
+        room.give_back(host, None)
+    assert all(room.take(host) for host in "abcd")
+    assert not room.take("e")
+
+
+# --- receivers that come and go
+
+
+def test_a_receiver_killed_and_restarted_in_mid_ladder_gets_everything(make_account):
+    account = make_account()
+    with Receiver(refuse_first(45)) as receiver:
+        port = receiver.port
+        urls = [receiver.url(f"/{number}") for number in range(20)]
+        for number, url in enumerate(urls):
+            account.swap(url)
+            account.imgopen.detect("https://faces.invalid/1.png", own_id=str(number), callbackUrl=url)
+        account.advance(by="6s")
+        assert len(receiver.got) == 60
+    account.advance(by="54s")
+    rows = account.deliveries()
+    assert [row["state"] for row in rows].count("pending") == 25
+    assert {row["attempts"][-1]["failure"] for row in rows} == {"", "the connection was refused"}
+    with Receiver(port=port) as receiver:
+        account.advance(by="30m")
+        assert {row["state"] for row in account.deliveries()} == {"acknowledged"}
+        assert len(account.deliveries()) == 40
+        assert len(receiver.got) == 25
+
+
+# --- the live thread
+
+
+@contextlib.contextmanager
+def live(**settings):
+    """An emulator on the machine's clock, a hundred times as fast, that sends by itself."""
+    drifted = []
+    system = build(Settings(speed=100.0, **settings), SystemTime(), drifted.append)
+    with system.engine.courier.running(system.engine):
+        yield system
+    assert drifted == []
+
+
+def wait_until_over(engine, receiver, count):
+    """Every delivery has come to its end once the receiver has got so many and the sandbox says so."""
+    receiver.wait_for(count)
+    asked = threading.Event()
+    for _ in range(2000):
+        if all(state == "acknowledged" for state, _ in standing(engine)):
+            return
+        asked.wait(0.01)
+    raise AssertionError(standing(engine))
+
+
+def test_a_running_clock_sends_by_itself():
+    with Receiver(refuse_first(2)) as receiver, live() as system:
+        submit(system.engine, receiver.url())
+        wait_until_over(system.engine, receiver, 3)
+        with system.engine.store.open("default") as box:
+            (delivery,) = box.deliveries()
+    assert [a.due - delivery.created_at for a in delivery.attempts] == pytest.approx([0, 10, 70])
+    assert all(attempt.sent >= attempt.due for attempt in delivery.attempts)
+    assert all(attempt.latency > 0 for attempt in delivery.attempts)
+
+
+def test_a_task_whose_end_nobody_watches_calls_back(time):
+    """No request comes in after the submission: the thread ends the task in time."""
+    with Receiver() as receiver, live() as system:
+        client = system.app.test_client()
+        body = {
+            "model": "image-face-swap",
+            "callback_url": receiver.url(),
+            "input": {"image_url": "https://example.com/a.png", "new_face": "https://example.com/b.png"},
+        }
+        answer = client.post(
+            "/api/v1/client/job/CreateTask", json=body, headers={"x-api-key": "ak_swapmock000000000000000000000000"}
+        )
+        receiver.wait_for(1)
+    assert receiver.bodies()[0]["task_id"] == answer.json["data"]["task_id"]
+
+
+def test_what_was_due_before_the_start_is_sent_at_the_start():
+    system = build(Settings(), SystemTime())
+    with Receiver() as receiver:
+        submit(system.engine, receiver.url(), count=3)
+        with system.engine.courier.running(system.engine):
+            wait_until_over(system.engine, receiver, 3)
+
+
+def test_a_frozen_sandbox_is_left_to_whoever_moves_its_clock(system, make_account):
+    with Receiver() as receiver, system.engine.courier.running(system.engine):
+        frozen, running = make_account(), make_account(clock="real")
+        frozen.swap(receiver.url("/frozen"), "https://errors.invalid/instant")
+        frozen.crun.balance()  # the end of the task is noticed, its callback due
+        running.swap(receiver.url("/running"), "https://errors.invalid/instant")
+        receiver.wait_for(1)
+        assert [got.path for got in receiver.got] == ["/running"]
+        frozen.advance(by="0s")
+        assert [got.path for got in receiver.got] == ["/running", "/frozen"]
+
+
+def test_polls_pump_a_clock_that_they_move(system, make_account):
+    with Receiver() as receiver, system.engine.courier.running(system.engine):
+        account = make_account(clock="on_poll")
+        task = account.swap(receiver.url())
+        while account.crun.info(task)["status"] != "success":
+            assert receiver.got == []
+        receiver.wait_for(1)
+
+
+def test_stopping_waits_for_what_is_under_way():
+    come, go = threading.Event(), threading.Event()
+
+    def plan(got):
+        come.set()
+        assert go.wait(PATIENCE)
+        return accept(got)
+
+    system = build(Settings(), SystemTime())
+    with Receiver(plan) as receiver:
+        system.engine.courier.start(system.engine)
+        submit(system.engine, receiver.url())
+        assert come.wait(PATIENCE)
+        stopping = threading.Thread(target=system.engine.courier.stop, args=(PATIENCE,))
+        stopping.start()
+        go.set()
+        stopping.join(PATIENCE)
+        assert not stopping.is_alive()
+    assert standing(system.engine) == [("acknowledged", 1)]
+
+
+def test_stopping_does_not_wait_for_ever():
+    come, over = threading.Event(), threading.Event()
+
+    def plan(got):
+        come.set()
+        over.wait(PATIENCE)
+        return accept(got)
+
+    system = build(Settings(), SystemTime())
+    with Receiver(plan) as receiver:
+        system.engine.courier.start(system.engine)
+        submit(system.engine, receiver.url())
+        assert come.wait(PATIENCE)
+        system.engine.courier.stop(patience=0.0)
+        over.set()
+    assert standing(system.engine) == [("pending", 0)]
+    # Nothing was lost: it goes out as soon as its lease is over.
+    with system.engine.store.open("default") as box:
+        real = system.engine.time.now() + system.engine.courier.lease
+        assert len(box.claim_due(system.engine.now(box), real, real + 1, lambda host: True)) == 1
+
+
+def test_a_dropped_sandbox_takes_its_deliveries_along(system, make_account):
+    come, go = threading.Event(), threading.Event()
+
+    def plan(got):
+        come.set()
+        assert go.wait(PATIENCE)
+        return 500
+
+    with Receiver(plan) as receiver, system.engine.courier.running(system.engine):
+        account = make_account(clock="real")
+        account.swap(receiver.url(), "https://errors.invalid/instant")
+        account.crun.balance()
+        assert come.wait(PATIENCE)
+        system.engine.drop(account.id)
+        go.set()
+        other = make_account(clock="real")
+        other.swap(receiver.url("/other"), "https://errors.invalid/instant")
+        other.crun.balance()
+        assert [got.path for got in receiver.wait_for(2)] == ["/cb", "/other"]
