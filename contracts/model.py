@@ -43,6 +43,19 @@ class Contract:
         return found
 
     @cached_property
+    def priced(self) -> frozenset[str]:
+        """The names that have a price: models or tools by their rows, and `detection` where it has one of its own."""
+        rows = [
+            row
+            for table in self.tables.values()
+            for part in dict(table).values()
+            if isinstance(part, list)
+            for row in part
+        ]
+        names = {str(row.get("name", row.get("code"))) for row in rows if isinstance(row, Mapping) and "price" in row}
+        return frozenset(names | ({"detection"} if "detection_price" in self.behaviour.rest else set()))
+
+    @cached_property
     def _fixed(self) -> Mapping[str, Mapping[str, Operation]]:
         table: dict[str, dict[str, Operation]] = {}
         for operation in self.operations.values():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mock_server import deliveries
 from mock_server.core.call import Call, Problem
 from mock_server.core.clock import ClockMode, after_poll
-from mock_server.core.credits import to_credits
+from mock_server.core.credits import Millicredits, to_credits
 from mock_server.core.journal import Exchange, Transition
 from mock_server.core.ledger import Account, Entry, Move, NotCovered
 from mock_server.core.ports import Blobs, Box, Json, Meter, Paths, RealTime, Store
@@ -57,8 +57,14 @@ class Engine:
     providers: Mapping[str, Provider] = field(kw_only=True)
     courier: Courier = field(kw_only=True)
     meter: Meter = field(kw_only=True)
+    #: Prices that stand in place of the contracts', by provider and name.
+    prices: Mapping[tuple[str, str], Millicredits] = field(default_factory=dict, kw_only=True)
     #: Is told of everything of ours that breaks the contract.
     on_drift: Callable[[Exchange], None] = field(kw_only=True)
+
+    def price(self, provider: str, name: str, listed: Millicredits) -> Millicredits:
+        """What a task costs: by the settings, else as the contract lists it."""
+        return self.prices.get((provider, name), listed)
 
     def now(self, box: Box) -> float:
         """The time in a sandbox."""

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 #: Settings that may be given several times.
-MANY = ("variants", "callback_allow")
+MANY = ("variants", "prices", "callback_allow")
+
+#: Those of them that are pairs; a file holds them as a mapping for each provider.
+PAIRS = {"variants": "PROVIDER.NAME=CHOICE", "prices": "PROVIDER.NAME=CREDITS"}
 
 
 class SettingError(ValueError):
@@ -49,6 +52,9 @@ class Settings:
     )
     callback_timeout: float = _row(10.0, "Seconds that a callback's receiver may take to answer.", low=0.01, high=600)
     variants: Mapping[str, Mapping[str, Any]] = _row(dict, "A variant to choose, as PROVIDER.NAME=CHOICE; repeatable.")
+    prices: Mapping[str, Mapping[str, Any]] = _row(
+        dict, "What a task costs, as PROVIDER.NAME=CREDITS, for a model, a tool or `detection`; repeatable."
+    )
 
     def __post_init__(self) -> None:
         for row in fields(self):
@@ -81,15 +87,15 @@ def variable(name: str) -> str:
     return "SWAPMOCK_" + name.upper()
 
 
-def parse_variants(pairs: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def parse_pairs(setting: str, pairs: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """`("crun.http_status=always200",)` as `{"crun": {"http_status": "always200"}}`."""
     found: dict[str, dict[str, Any]] = {}
     for pair in pairs:
         name, equals, choice = pair.partition("=")
-        provider, dot, variant = name.partition(".")
+        provider, dot, row = name.partition(".")
         if not (equals and dot):
-            raise SettingError(f"--variants: {pair!r} is not of the form PROVIDER.NAME=CHOICE")
-        found.setdefault(provider, {})[variant] = choice
+            raise SettingError(f"{flag(setting)}: {pair!r} is not of the form {PAIRS[setting]}")
+        found.setdefault(provider, {})[row] = choice
     return found
 
 

@@ -126,6 +126,19 @@ def test_settings_come_from_flags_environment_and_a_file(tmp_path):
         assert balance(url)["data"] == {"balance": 1}
 
 
+def test_prices_from_flags_and_a_file(tmp_path):
+    config = tmp_path / "swapmock.yaml"
+    config.write_text("prices: {crun: {z-image: 2.5, detection: 1}}\n")
+    with serving("--port", 0, "--config", config, "--prices", "crun.z-image=7") as (_, url, _):
+        body = {"model": "z-image", "input": {"prompt": "a"}}
+        priced = requests.post(
+            f"{url}/api/v1/client/job/estimate-credits", json=body, headers={"x-api-key": KEY}, timeout=10
+        )
+        assert priced.json()["data"]["credits"] == 7
+        detect(url)
+        assert balance(url)["data"] == {"balance": 999}
+
+
 def test_variants_from_the_environment():
     with serving("--port", 0, SWAPMOCK_VARIANTS="crun.http_status=always200 crun.unknown_model=404") as (_, url, _):
         body = {"model": "nothing", "input": {}}
@@ -204,6 +217,9 @@ MISTAKES = {
     "variant of no provider": (["serve", "--variants", "x.y=z"], "no provider named 'x'"),
     "variant that does not exist": (["serve", "--variants", "crun.x=z"], "no variant named 'x'"),
     "choice that does not exist": (["serve", "--variants", "crun.bearer=maybe"], "'maybe' is none of refuse, accept"),
+    "price of no provider": (["serve", "--prices", "x.y=1"], "no provider named 'x'"),
+    "price of no model": (["serve", "--prices", "crun.y=1"], "crun has no price for 'y'"),
+    "price that is none": (["serve", "--prices", "crun.z-image=-1"], "'-1' is no amount of credits"),
     "host that is not ours": (["serve", "--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1:0"),
     "host that is none": (["serve", "--host", "no such host", "--port", "0"], "cannot listen on no such host:0"),
     "no config file": (["serve", "--config", "/nowhere/x.yaml"], "cannot read /nowhere/x.yaml: No such file"),

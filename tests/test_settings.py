@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mock_server.cli import serve
-from mock_server.settings import SettingError, Settings, flag, parse_variants, read_config, variable
+from mock_server.settings import SettingError, Settings, flag, parse_pairs, read_config, variable
 
 ROWS = {row.name: row for row in fields(Settings)}
 
@@ -51,13 +51,13 @@ def test_words_have_choices(name):
 
 def test_variants_are_read_as_pairs():
     pairs = ("crun.http_status=always200", "crun.bearer=accept", "other.a=b=c", "crun.bearer=refuse")
-    assert parse_variants(pairs) == {
+    assert parse_pairs("variants", pairs) == {
         "crun": {"http_status": "always200", "bearer": "refuse"},
         "other": {"a": "b=c"},
     }
     for wrong in ("crun", "crun.bearer", "bearer=accept", "=", ""):
         with pytest.raises(SettingError, match=r"is not of the form PROVIDER\.NAME=CHOICE"):
-            parse_variants((wrong,))
+            parse_pairs("variants", (wrong,))
 
 
 def test_a_file_is_read_as_the_command_line_would_be(tmp_path: Path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -96,6 +98,7 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         settings.seed,
         providers=providers,
         courier=Courier(_transport(settings)),
+        prices=_prices(contracts, settings.prices),
         meter=meter,
         on_drift=report,
     )
@@ -107,6 +110,22 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         return System(settings, engine, whole, whole)
     vendors = Pipeline(engine, surfaces, DEFAULT_SANDBOX, report)
     return System(settings, engine, vendors, Pipeline(engine, [control], DEFAULT_SANDBOX, report))
+
+
+def _prices(contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:
+    """The prices of the settings in thousandths; SettingError names what has no price or is none."""
+    found = {}
+    for provider, rows in wanted.items():
+        if provider not in contracts:
+            raise SettingError(f"--prices: no provider named {provider!r}; known: {', '.join(sorted(contracts))}")
+        known = contracts[provider].priced
+        for name, credits in rows.items():
+            if name not in known:
+                raise SettingError(f"--prices: {provider} has no price for {name!r}")
+            if not re.fullmatch(r"\d{1,9}(\.\d{1,3})?", str(credits)):
+                raise SettingError(f"--prices: {provider}.{name}: {credits!r} is no amount of credits")
+            found[provider, str(name)] = from_credits(str(credits))
+    return found
 
 
 def _transport(settings: Settings) -> Transport:

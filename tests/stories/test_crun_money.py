@@ -61,6 +61,28 @@ def test_what_a_failure_gives_back_can_be_spent(crun, time):
     assert crun.create("image-face-swap", SWAP)
 
 
+PRICED = {"balance": 5, "prices": {"crun": {"image-face-swap": 1.25, "google/nano-banana-pro": 2, "detection": 0.5}}}
+
+
+@pytest.mark.parametrize("settings", [PRICED], indirect=True)
+def test_prices_can_be_set(crun, time):
+    task_id = crun.create("image-face-swap", SWAP)
+    assert crun.info(task_id)["credits"] == 1.25
+    assert crun.balance() == 3.75
+    body = {"model": "google/nano-banana-pro", "input": {"prompt": "a harbour", "resolution": "4K"}}
+    assert crun.data("POST", "job/estimate-credits", json=body)["credits"] == 2
+    assert crun.detected("https://example.com/a.png")["faces"]
+    assert crun.balance() == 3.25
+    crun.detect("https://errors.invalid/fails")
+    assert crun.balance() == 2.75
+    time.advance(60)
+    assert crun.balance() == 3.25
+    for _ in range(6):
+        crun.detect("https://example.com/a.png")
+    refused = crun.refused("POST", "job/detect-face-image", json={"image_url": "https://example.com/a.png"})
+    assert refused == {"http": 402, "code": 402, "message": "Insufficient Credits", "data": {"balance": 0.25}}
+
+
 @pytest.mark.parametrize("settings", [{"balance": 0}], indirect=True)
 def test_detections_and_estimates_need_no_credits(crun):
     assert crun.detect("https://example.com/a.png")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.credits import from_credits
 from mock_server.core.seeded import alphanumeric, lower_alphanumeric
 from mock_server.core.task import Phase, Task
 from mock_server.providers.outcome import course, faces_in, scenario_for
@@ -32,6 +33,7 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
     starts_at, ends_at, failure = course(call.now, behaviour.timelines[f"detection_{media}"], scenario)
     box, seed = call.box, call.box.sandbox.seed
     number = box.next_number(KIND)
+    cost = engine.price("crun", "detection", from_credits(behaviour.rest["detection_price"]["credits"]))
     detect_id = alphanumeric(11, seed, "detect_id", number)
     task = Task(
         id="d" + lower_alphanumeric(17, seed, KIND, number),
@@ -44,6 +46,8 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
         starts_at=starts_at,
         ends_at=ends_at,
         failure=failure,
+        reserved=cost,
+        charge=cost if failure is None or scenario.charged else 0,
         scenario=scenario.name,
         cause=call.exchange,
         facts={"url": url, "media": media, "faces": faces, "detect_id": detect_id},

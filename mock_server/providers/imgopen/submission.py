@@ -33,7 +33,7 @@ def submit(call: Call, engine: Engine) -> Reply:
     if made.fails is not None and scenario.fails is None and scenario.ends:
         scenario = behaviour.scenarios[made.fails]
     starts_at, ends_at, failure = course(call.now, _timeline(call, engine, tool, scenario), scenario)
-    cost = from_credits(tool.price * tool.picture_count(call.body))
+    cost = engine.price(NAME, tool.code, from_credits(tool.price)) * tool.picture_count(call.body)
     task = Task(
         id=_task_id(call),
         kind=tool.kind,
