@@ -47,7 +47,7 @@ class Judged:
 DOMAIN_REFUSALS = {"face_fusion": "faceIdx", "submit_training": "used already"}
 
 
-def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:  # noqa: ARG001 - a hook's signature
+def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
     """Keep a failure, unless the provider's own rules explain it."""
     name = type(failure).__name__
     if name == "RejectedPositiveData":
