@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
-#: The most callbacks that are under way: to one host, to all, and to all hosts that have proved slow.
+#: The most callbacks that are under way: to one host, and to all. Each takes a descriptor.
 PER_HOST = 16
-IN_ALL = 1000
-TO_SLOW_ONES = IN_ALL // 2
+IN_ALL = 4000
 
 #: How often all sandboxes are looked through for work that nobody gave notice of, in real seconds.
 SWEEP = 5.0
@@ -46,11 +46,13 @@ class Sent(NamedTuple):
 class Room:
     """How much may be under way at once.
 
-    A host that did not answer in time counts as slow until it answers: slow hosts together get a part of the room only.
+    A host that did not answer in time counts as slow until it answers: slow hosts together get half of the room.
     """
 
-    def __init__(self, per_host: int = PER_HOST, in_all: int = IN_ALL, to_slow_ones: int = TO_SLOW_ONES) -> None:
-        self._per_host, self._in_all, self._to_slow_ones = per_host, in_all, to_slow_ones
+    def __init__(self, per_host: int = PER_HOST, in_all: int | None = None) -> None:
+        self._per_host = per_host
+        self._in_all = in_all or min(IN_ALL, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        self._to_slow_ones = self._in_all // 2
         self._by_host: dict[str, int] = {}
         self._slow: set[str] = set()
         self._taken = self._taken_by_slow_ones = 0

@@ -9,7 +9,6 @@ import threading
 
 import pytest
 
-from mock_server.adapters import transport
 from mock_server.adapters.transport import BODY_LIMIT, Blocked, Guard, Transport, check_allowed, read_url
 from mock_server.core.delivery import Outcome
 from tests.receivers import RawReceiver, Receiver, read_request
@@ -308,7 +307,7 @@ def test_the_checked_address_is_the_one_that_is_connected_to(monkeypatch):
         opened.append(host)
         return await real(host, port, **more)
 
-    monkeypatch.setattr(transport.asyncio, "open_connection", spy)
+    monkeypatch.setattr(asyncio, "open_connection", spy)
     with Receiver() as receiver:
         url = f"http://hooks.example:{receiver.port}/"
         guard = Guard(("hooks.example",), Names(["127.0.0.1"]))

@@ -52,6 +52,7 @@ def delivery(**more):
 )
 def test_the_four_readings_of_img_opens_ladder(reading, count, last):
     callbacks = load("imgopen").behaviour.callbacks
+    assert callbacks is not None
     times = list(accumulate(waits(callbacks.ladders[reading])))
     assert (len(times), times[-1]) == (count, last)
     assert times[:7] == [3, 8, 23, 53, 113, 713, 4313]
@@ -76,6 +77,7 @@ def test_waits(row, expected):
 @pytest.mark.parametrize("name", ["crun", "imgopen"])
 def test_every_ladder_can_be_chosen_and_every_adversity_has_a_plan(name):
     behaviour = load(name).behaviour
+    assert behaviour.callbacks is not None
     assert set(behaviour.variants["callback_ladder"].choices) == set(behaviour.callbacks.ladders)
     used = {scenario.delivery for scenario in behaviour.scenarios.values()}
     assert used == set(PLANS)

@@ -8,6 +8,9 @@ import pytest
 import requests
 
 from mock_server.adapters.clock import ManualTime
+from mock_server.core.call import Call
+from mock_server.core.task import Task
+from mock_server.engine import Engine
 from mock_server.web.server import LiveServer
 from tests.conftest import CrunClient, ImgOpenClient
 from tests.receivers import Receiver
@@ -45,6 +48,42 @@ class Account:
         """A crun task with a callback."""
         given = {"image_url": image, "new_face": "https://example.com/b.png"}
         return self.crun.create("image-face-swap", given, callback_url=callback_url, **more)
+
+
+def submit_ended(engine: Engine, url: str | Callable[[int], str], count: int = 1, start: int = 0) -> None:
+    """Tasks of the default sandbox that have ended by now, their callbacks due: to `url`, or the n-th to `url(n)`."""
+    with engine.store.open("default") as box:
+        now = engine.now(box)
+        for number in range(start, start + count):
+            call = Call(
+                operation="create_task",
+                params={},
+                body=None,
+                raw=b"",
+                headers={},
+                box=box,
+                now=now,
+                variants=box.sandbox.variants["crun"],
+                base_url="http://emulator.invalid",
+                exchange="x1",
+                provider="crun",
+            )
+            task = Task(
+                id=f"00000000-0000-4000-8000-{number:012}",
+                kind="task",
+                provider="crun",
+                operation="create_task",
+                model="image-face-swap",
+                request=b'{"model":"image-face-swap","input":{}}',
+                created_at=now,
+                starts_at=now,
+                ends_at=now,
+                callback_url=url if isinstance(url, str) else url(number),
+                cause="x1",
+                facts={"extension": ".png", "faces": (), "more": ()},
+            )
+            engine.submit(call, task)
+        engine.catch_up(box, now)
 
 
 @pytest.fixture

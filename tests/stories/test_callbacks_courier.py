@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from mock_server.adapters.clock import SystemTime
-from mock_server.core.call import Call
 from mock_server.core.delivery import DeliveryState, Outcome
-from mock_server.core.task import Task
+from mock_server.core.journal import Exchange
 from mock_server.courier import Courier, Room
 from mock_server.deliveries import UnderWay
 from mock_server.settings import Settings
 from mock_server.web.build import build
 from tests.receivers import PATIENCE, Receiver, accept, refuse_first
+from tests.stories.conftest import submit_ended
 
 NOWHERE = "http://127.0.0.1:9/cb"
 
@@ -44,32 +44,6 @@ def with_courier(engine, transport, **room):
     return replace(engine, courier=Courier(transport, lambda: Room(**room)))
 
 
-def submit(engine, url=NOWHERE, count=1, start=1):
-    """Tasks that have ended by now, their callbacks due."""
-    with engine.store.open("default") as box:
-        now = engine.now(box)
-        for number in range(start, start + count):
-            call = Call(
-                "create_task", {}, None, b"", {}, box, now, box.sandbox.variants["crun"], "http://here", "x1", "crun"
-            )
-            task = Task(
-                f"00000000-0000-4000-8000-{number:012}",
-                "task",
-                "crun",
-                "create_task",
-                "image-face-swap",
-                b'{"model":"image-face-swap","input":{}}',
-                now,
-                now,
-                now,
-                callback_url=url if isinstance(url, str) else url(number),
-                cause="x1",
-                facts={"extension": ".png", "faces": (), "more": ()},
-            )
-            engine.submit(call, task)
-        engine.catch_up(box, now)
-
-
 def standing(engine):
     with engine.store.open("default") as box:
         return [(delivery.state.value, len(delivery.attempts)) for delivery in box.deliveries()]
@@ -79,7 +53,7 @@ def standing(engine):
 
 
 def test_a_delivery_is_held_by_one_at_a_time(engine):
-    submit(engine, count=3)
+    submit_ended(engine, NOWHERE, count=3)
     real = engine.time.now()
     with engine.store.open("default") as box:
         now = engine.now(box)
@@ -93,7 +67,7 @@ def test_a_delivery_is_held_by_one_at_a_time(engine):
 
 
 def test_room_is_asked_before_each(engine):
-    submit(engine, lambda number: f"http://127.0.0.{number % 2 + 1}:9/", count=10)
+    submit_ended(engine, lambda number: f"http://127.0.0.{number % 2 + 1}:9/", count=10)
     room = Room(per_host=2, in_all=3)
     real = engine.time.now()
     with engine.store.open("default") as box:
@@ -109,7 +83,7 @@ def test_a_sender_that_dies_on_the_way_loses_nothing(engine, time, caplog, way):
     def die(url):
         raise RuntimeError("this thread is dead")
 
-    submit(engine)
+    submit_ended(engine, NOWHERE)
     dying = with_courier(engine, Hands(die))
     if way == "due":
         assert dying.courier.deliver_due(dying, "default") == []
@@ -132,7 +106,7 @@ def test_a_sender_that_dies_on_the_way_loses_nothing(engine, time, caplog, way):
 
 def test_a_sender_that_was_only_slow_does_not_undo_what_the_next_one_did(engine, time):
     """Both attempts are in the journal; the one whose lease had run out changes nothing."""
-    submit(engine)
+    submit_ended(engine, NOWHERE)
     heir = with_courier(engine, Hands(lambda url: Outcome(200)))
 
     async def dawdle():
@@ -151,7 +125,7 @@ def test_a_sender_that_was_only_slow_does_not_undo_what_the_next_one_did(engine,
 
 
 def test_what_is_held_when_a_sandbox_is_saved_is_due_again_in_the_copy(engine):
-    submit(engine)
+    submit_ended(engine, NOWHERE)
     real = engine.time.now()
     with engine.store.open("default") as box:
         box.claim_due(engine.now(box), real, real + 25, lambda host: True)
@@ -163,20 +137,20 @@ def test_what_is_held_when_a_sandbox_is_saved_is_due_again_in_the_copy(engine):
 def test_deliveries_that_are_over_are_kept_in_a_bounded_number(engine, monkeypatch):
     monkeypatch.setattr("mock_server.stores.memory.DELIVERIES_KEPT", 3)
     done = with_courier(engine, Hands(lambda url: Outcome(200)))
-    submit(done, count=5)
+    submit_ended(done, NOWHERE, count=5)
     done.courier.deliver_due(done, "default")
-    submit(done, start=6)
+    submit_ended(done, NOWHERE, start=6)
     with engine.store.open("default") as box:
         assert [d.id for d in box.deliveries()] == ["d3", "d4", "d5", "d6"]
 
 
 def test_a_body_that_breaks_the_contract_is_reported_and_sent(engine):
-    drifted = []
+    drifted: list[Exchange] = []
     crun = replace(engine.providers["crun"], callback_body=lambda call, engine, task: {"task_id": task.id})
     broken = replace(
         with_courier(engine, Hands(lambda url: Outcome(200))), providers={"crun": crun}, on_drift=drifted.append
     )
-    submit(broken)
+    submit_ended(broken, NOWHERE)
     broken.courier.deliver_due(broken, "default")
     assert [exchange.operation for exchange in drifted] == ["create_task"]
     assert {breach.rule for breach in drifted[0].drift} == {"required"}
@@ -186,8 +160,8 @@ def test_a_body_that_breaks_the_contract_is_reported_and_sent(engine):
 # --- room
 
 
-def test_a_host_that_times_out_gets_a_part_of_the_room_until_it_answers():
-    room = Room(per_host=10, in_all=4, to_slow_ones=2)
+def test_a_host_that_times_out_gets_half_of_the_room_until_it_answers():
+    room = Room(per_host=10, in_all=4)
     assert room.take("a")
     assert room.take("a")
     room.give_back("a", Outcome(None, error="no answer", timed_out=True))
@@ -234,7 +208,7 @@ def test_a_receiver_killed_and_restarted_in_mid_ladder_gets_everything(make_acco
 @contextlib.contextmanager
 def live(**settings):
     """An emulator on the machine's clock, a hundred times as fast, that sends by itself."""
-    drifted = []
+    drifted: list[Exchange] = []
     system = build(Settings(speed=100.0, **settings), SystemTime(), drifted.append)
     with system.engine.courier.running(system.engine):
         yield system
@@ -254,7 +228,7 @@ def wait_until_over(engine, receiver, count):
 
 def test_a_running_clock_sends_by_itself():
     with Receiver(refuse_first(2)) as receiver, live() as system:
-        submit(system.engine, receiver.url())
+        submit_ended(system.engine, receiver.url())
         wait_until_over(system.engine, receiver, 3)
         with system.engine.store.open("default") as box:
             (delivery,) = box.deliveries()
@@ -282,7 +256,7 @@ def test_a_task_whose_end_nobody_watches_calls_back(time):
 def test_what_was_due_before_the_start_is_sent_at_the_start():
     system = build(Settings(), SystemTime())
     with Receiver() as receiver:
-        submit(system.engine, receiver.url(), count=3)
+        submit_ended(system.engine, receiver.url(), count=3)
         with system.engine.courier.running(system.engine):
             wait_until_over(system.engine, receiver, 3)
 
@@ -319,7 +293,7 @@ def test_stopping_waits_for_what_is_under_way():
     system = build(Settings(), SystemTime())
     with Receiver(plan) as receiver:
         system.engine.courier.start(system.engine)
-        submit(system.engine, receiver.url())
+        submit_ended(system.engine, receiver.url())
         assert come.wait(PATIENCE)
         stopping = threading.Thread(target=system.engine.courier.stop, args=(PATIENCE,))
         stopping.start()
@@ -340,7 +314,7 @@ def test_stopping_does_not_wait_for_ever():
     system = build(Settings(), SystemTime())
     with Receiver(plan) as receiver:
         system.engine.courier.start(system.engine)
-        submit(system.engine, receiver.url())
+        submit_ended(system.engine, receiver.url())
         assert come.wait(PATIENCE)
         system.engine.courier.stop(patience=0.0)
         over.set()

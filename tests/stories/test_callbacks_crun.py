@@ -204,7 +204,11 @@ def test_more_hosts_may_be_allowed_but_only_those(account, settings):
 
 @pytest.mark.parametrize("settings", [{"callback_timeout": 0.2}], indirect=True)
 def test_a_receiver_that_never_answers(account):
-    with RawReceiver(lambda connection: (read_request(connection), connection.recv(1))) as silent:
+    def serve(connection):
+        read_request(connection)
+        connection.recv(1)
+
+    with RawReceiver(serve) as silent:
         account.swap(silent.url())
         account.advance(by="6s")
     assert account.delivery()["attempts"][0]["failure"] == "no answer within 0.2 s"
