@@ -17,6 +17,7 @@ import requests
 
 import mock_server
 from contracts import load
+from mock_server.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = load("crun").behaviour.credentials["default"]["key"]
@@ -235,10 +236,29 @@ def one_line(done):
     return done.stderr
 
 
+@pytest.fixture
+def told(monkeypatch, capsys):
+    """What the command says, run in this process: as `one_line` says of one of its own."""
+    for name in os.environ.keys() - ENVIRONMENT.keys():
+        monkeypatch.delenv(name)
+
+    def told(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return one_line(subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err))
+
+    return told
+
+
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_one_line_and_exit_2(name):
+def test_a_mistake_is_one_line_and_exit_2(name, told):
     arguments, text = MISTAKES[name]
-    assert text in one_line(run(*arguments))
+    assert text in told(*arguments)
+
+
+def test_a_mistake_of_a_process():
+    assert "No such option '--nothing'" in one_line(run("serve", "--nothing"))
 
 
 @pytest.mark.parametrize(
@@ -251,8 +271,9 @@ def test_a_mistake_is_one_line_and_exit_2(name):
         ("SWAPMOCK_CONFIG", "/nowhere", "cannot read /nowhere"),
     ],
 )
-def test_a_mistake_in_the_environment(variable, value, text):
-    assert text in one_line(run("serve", **{variable: value}))
+def test_a_mistake_in_the_environment(variable, value, text, told, monkeypatch):
+    monkeypatch.setenv(variable, value)
+    assert text in told("serve")
 
 
 BROKEN_FILES: dict[str, tuple[str | bytes, str]] = {
@@ -275,11 +296,11 @@ BROKEN_FILES: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", BROKEN_FILES)
-def test_a_broken_file_is_one_line_and_exit_2(name, tmp_path):
+def test_a_broken_file_is_one_line_and_exit_2(name, tmp_path, told):
     content, text = BROKEN_FILES[name]
     path = tmp_path / "swapmock.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert text in one_line(run("serve", "--config", path))
+    assert text in told("serve", "--config", path)
 
 
 def test_an_empty_file_changes_nothing(tmp_path):
