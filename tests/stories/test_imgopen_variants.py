@@ -234,7 +234,7 @@ def faces_of(imgopen, time, **more):
     """Which face of the finished picture is whose: 'a', 'b' or the target's own number."""
     a, b = "https://example.com/anna.png", "https://example.com/bert.png"
     sources = [a, b][: more.pop("sources", 2)]
-    known = {
+    known: dict[bytes, object] = {
         requests.get(imgopen.detect(url)["faceUrls"][0], timeout=10).content: name for url, name in ((a, "a"), (b, "b"))
     }
     known |= {requests.get(url, timeout=10).content: n for n, url in enumerate(imgopen.detect(GROUP)["faceUrls"])}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from contracts import load
+from contracts import folder, load
 from mock_server.providers import imgopen
 from mock_server.providers.imgopen.tools import tool_codes, tools
 
@@ -75,3 +75,29 @@ def test_standing_credentials_have_the_form_of_the_samples():
 
 def test_scenarios_are_those_of_the_other_provider():
     assert set(load("crun").behaviour.scenarios) <= set(RULES.scenarios)
+
+
+NOTES = (folder("imgopen") / "NOTES.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", RULES.variants)
+def test_the_notes_tell_of_every_variant(name):
+    row = next(line for line in NOTES.splitlines() if f"`{name}`: " in line)
+    told = row.split(f"`{name}`: ")[1]
+    assert all(re.search(rf"\b{choice}\b", told) for choice in RULES.variants[name].choices)
+
+
+@pytest.mark.parametrize("operation", CONTRACT.operations)
+def test_the_notes_tell_of_every_operation(operation):
+    assert re.search(rf"\b{operation}\b", NOTES)
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["face restoration", "super resolution", "background remove", "object removal", "image enlarge", "image watermark",
+     "QueryLoralList", "QueryVaeList", "queryEmbeddingList"],
+)  # fmt: skip
+def test_pages_that_could_not_be_read_are_named_and_have_no_operation(page):
+    assert page in NOTES.split("## Unknown pages")[1].split("##")[0]
+    summaries = " ".join(operation.spec["summary"].lower() for operation in CONTRACT.operations.values())
+    assert page.lower() not in summaries
