@@ -20,7 +20,8 @@ TABLES = {
 
 def behaviours(contract: Contract) -> list[dict[str, str]]:
     """One row each: provider, kind, name, level, source, and what it is about where something says so."""
-    found = [*_operations(contract), *_fields(contract), *_tables(contract), *_rest(contract), *_models(contract)]
+    found = [*_operations(contract), *_fields(contract), *_tables(contract), *_callbacks(contract), *_rest(contract)]
+    found += _models(contract)
     return [{"provider": contract.name, **row} for row in found]
 
 
@@ -62,6 +63,23 @@ def _tables(contract: Contract) -> Iterator[dict[str, str]]:
             yield _row(kind, name, row.evidence, row.source or "ours", getattr(row, about) if about else "")
     for value, magic in contract.behaviour.magic.items():
         yield _row("magic", value, "invented", "ours", magic.about)
+
+
+def _callbacks(contract: Contract) -> Iterator[dict[str, str]]:
+    """What is told for each operation, what acknowledges it, and how it is tried again."""
+    for operation in contract.operations.values():
+        for name, callback in operation.spec.get("callbacks", {}).items():
+            for row in _within(callback, f"{operation.id}/{name}"):
+                yield {**row, "kind": "callback", "name": f"{operation.id}/{name}", "about": "what it carries"}
+    rules = contract.behaviour.callbacks
+    if rules is not None:
+        known = rules.acknowledged
+        about = f"HTTP status from {known.statuses[0]} to {known.statuses[1]}"
+        about += f", and JSON with code {known.code[0]}" if known.code else ""
+        yield _row("callback", "acknowledged", known.evidence, known.source, about)
+        for name, ladder in rules.ladders.items():
+            shown = f"{', '.join(f'{seconds:g}' for seconds in ladder.intervals) or 'no'} s, {ladder.retries} retries"
+            yield _row("ladder", name, ladder.evidence, ladder.source, f"{shown}, then {ladder.then}")
 
 
 def _rest(contract: Contract) -> Iterator[dict[str, str]]:
