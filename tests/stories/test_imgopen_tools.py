@@ -105,6 +105,13 @@ def test_a_seed_is_a_text_or_a_number(imgopen, time, seed):
     assert found == 7 if int(seed) == 7 else 0 <= found < 2**32
 
 
+@pytest.mark.parametrize("seed", [-2, 10**10, 1e300, "1e3", "", "-5"])
+def test_what_is_no_seed(imgopen, seed):
+    path, body = job("sd_controlnet")
+    asked = imgopen.refused(path, {**body, "seed": seed})
+    assert asked["msg"].startswith("parameter error: seed should ")
+
+
 def test_several_prompts(imgopen):
     body = {"businessTaskId": "1", "mode": 0, "sourcePrompt": "a cat", "sequencesNum": 3, "topK": 0, "topP": 0.01}
     made = imgopen.data("tool/prompts/expand", body)["prompts"]

@@ -88,7 +88,8 @@ def _callback_url(call: Call, tool: Tool, *, fails: bool) -> str | None:
         return None
     url: Any = call.body.get("callbackUrl")
     wanted = tool.callback or (tool.kind != "training" and call.variants["undocumented_callback"] == "sent")
-    return url if wanted and url and isinstance(url, str) else None
+    # Where no page lists the field, no schema has looked at it.
+    return url if wanted and isinstance(url, str) and url.startswith(("http://", "https://")) else None
 
 
 def _task_id(call: Call) -> str:

@@ -83,6 +83,15 @@ def test_where_a_callback_goes_if_undocumented_ones_are_sent(system, imgopen):
         assert task.callback_url == HOOK
 
 
+@pytest.mark.parametrize("settings", [{"variants": {"imgopen": {"undocumented_callback": "sent"}}}], indirect=True)
+@pytest.mark.parametrize("url", [7, "nowhere", ["http://127.0.0.1:9"]])
+def test_an_undocumented_callback_url_that_is_none(system, imgopen, url):
+    path, body = job("roop")
+    imgopen.data(path, {**body, "callbackUrl": url})
+    with system.engine.store.open("default") as box:
+        assert [task.callback_url for task in box.tasks()] == [None]
+
+
 @pytest.mark.parametrize(
     ("settings", "hook"),
     [
