@@ -80,6 +80,12 @@ def parts(_: click.Context, option: click.Parameter, given: str | None) -> tuple
 )
 @click.option("--parts", callback=parts, metavar="LIST", help=f"What is run, of {','.join(PARTS)}; all unless given.")
 @click.option(
+    "--operation",
+    "operations",
+    multiple=True,
+    help="An operationId to generate calls for; repeatable, all unless given.",
+)
+@click.option(
     "--max-examples",
     default=25,
     show_default=True,

@@ -175,9 +175,11 @@ class Callbacks:
             return
         longest = max(self._ladder.intervals, default=0.0) if self._ladder else 0.0
         self._clock.pause(longest + 1.0)
-        if self._receiver.wait(path, len(received) + 1, 0.3):
+        self._receiver.wait(path, len(received) + 1, 0.2)
+        bodies = [one.body for one in self._receiver.at(path) if one.acknowledged]
+        if len(bodies) > len(set(bodies)):
             evidence = Evidence("inferred", "an acknowledged callback is done with")
-            got = f"{len(self._receiver.at(path)) - len(received)} more"
+            got = f"{len(bodies) - len(set(bodies))} more of the same"
             yield self._found(REPEATED, operation, "none after the acknowledged one", got, evidence)
 
     def _look(self, kind: Kind, operation: Operation, one: Received, name: str, polled: Any) -> Iterator[Finding]:

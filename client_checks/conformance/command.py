@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from client_checks.conformance.budget import Budget
 from client_checks.conformance.exchange import Secrets
 from client_checks.conformance.flow import Patience
 from client_checks.conformance.profile import Profile, known, profile
-from client_checks.conformance.run import Options, Outcome, Run
+from client_checks.conformance.run import PARTS, Options, Outcome, Run
 from client_checks.conformance.target import CannotRun, Target, credentials_from
 from client_checks.receiver import Callbacks, Receiver
 from client_checks.report.document import document, exit_code
@@ -30,21 +31,48 @@ from mock_server import Control, Sandbox, __version__
 Confirm = Callable[[str], bool]
 
 #: Polls of a sandbox whose clock we move: seconds of its own time.
-SANDBOX_PATIENCE = Patience(0.5, 3600.0)
+SANDBOX_PATIENCE = Patience(0.5, 3600.0, growth=1.5)
+
+
+#: What every option is unless given; the command line has the same.
+DEFAULTS: Mapping[str, Any] = {
+    "provider": None, "variants": {}, "parts": PARTS, "operations": (), "max_examples": 25, "seed": 1, "strict": False,
+    "read_only": False, "live": False, "max_credits": None, "max_calls": None, "rate": 2.0, "poll_interval": 3.0,
+    "poll_timeout": 600.0, "media": {}, "callback_base": None, "callback_listen": "127.0.0.1:0",
+}  # fmt: skip
 
 
 def run_check(target: str, given: Mapping[str, Any], environment: Mapping[str, str], confirm: Confirm) -> int:
-    """Check a target and write what was asked for; the exit code. CannotRun says why nothing was checked."""
-    console = Console(soft_wrap=True) if not Console().is_terminal else Console()
-    outcomes = []
+    """Check a target, tell a terminal, and write what was asked for; the exit code. CannotRun says why nothing was
+    checked."""
+    console = Console() if Console().is_terminal else Console(soft_wrap=True)
+
+    def go(run: Run) -> Outcome:
+        return _go(run, given, console, confirm)
+
+    outcomes = outcomes_of(target, given, environment, go)
+    _write(outcomes, given)
+    return exit_code(outcomes)
+
+
+def outcomes_of(
+    target: str,
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+    go: Callable[[Run], Outcome] = Run.go,
+    clock: Clock | None = None,
+) -> list[Outcome]:
+    """Check a target for each of its providers. `given` has options as DEFAULTS has them; `clock` is that of a live
+    target, the machine's unless given."""
+    given = {**DEFAULTS, **given}
     with ExitStack() as stack:
         providers = _providers(target, given)
         base_url, emulator = _where(target, given, environment, stack)
+        outcomes = []
         for provider in providers:
-            with _set_up(provider, base_url, emulator, given, environment) as run:
-                outcomes.append(_go(run, given, console, confirm))
-    _write(outcomes, given)
-    return exit_code(outcomes)
+            with _set_up(provider, base_url, emulator, given, environment, clock or RealClock()) as run:
+                outcomes.append(go(run))
+    return outcomes
 
 
 def _where(
@@ -79,24 +107,26 @@ def _set_up(
     emulator: Control | None,
     given: Mapping[str, Any],
     environment: Mapping[str, str],
+    clock: Clock,
 ) -> Iterator[Run]:
     contract, facts = load(provider), profile(provider)
     options = _options(given, is_live=emulator is None)
-    clock: Clock
+    advance: Callable[[str], None] | None = None
+    let_polls_move_time: Callable[[], object] | None = None
     with ExitStack() as stack:
         if emulator is not None:
             box = stack.enter_context(emulators.sandbox_on(emulator, given["variants"], given["seed"]))
             target = sandbox_target(contract, facts, base_url, box)
-            clock = emulators.SandboxClock(box)
+            clock = emulators.SandboxClock(emulator, box)
             budget, advance = Budget(), _past(contract, clock)
+            let_polls_move_time = partial(box.set_clock, "on_poll")
         else:
             if given["max_credits"] is None or given["max_calls"] is None:
                 raise CannotRun("a live target needs --max-credits and --max-calls")
             target = live_target(contract, facts, base_url, environment, given["variants"])
-            clock, advance = RealClock(), None
             budget = Budget(given["max_calls"], given["max_credits"])
         callbacks = stack.enter_context(_callbacks(target, clock, given))
-        yield Run(target, options, budget, clock, advance, callbacks)
+        yield Run(target, options, budget, clock, advance, callbacks, let_polls_move_time)
 
 
 def sandbox_target(contract: Contract, facts: Profile, base_url: str, box: Sandbox) -> Target:
@@ -139,6 +169,7 @@ def _options(given: Mapping[str, Any], is_live: bool) -> Options:
         rate=given["rate"] if is_live else None,
         patience=Patience(given["poll_interval"], given["poll_timeout"]) if is_live else SANDBOX_PATIENCE,
         media=given["media"],
+        operations=given["operations"],
     )
 
 

@@ -49,8 +49,9 @@ def at(base_url: str, environment: Mapping[str, str]) -> Control | None:
 class SandboxClock:
     """The clock of a sandbox that stands still: a pause moves it, everything due happens, and no real time is lost."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, emulator: Control, sandbox: Sandbox) -> None:
+        self._emulator = emulator
+        self._advance = f"/sandboxes/{sandbox.id}/clock/advance"
         self._now = float(sandbox.document["clock"]["now"])
 
     def now(self) -> float:
@@ -58,8 +59,7 @@ class SandboxClock:
 
     def pause(self, seconds: float) -> None:
         if seconds > 0:
-            self._sandbox.advance(seconds)
-            self._now = float(self._sandbox.clock()["now"])
+            self._now = float(self._emulator.ask("POST", self._advance, {"by": seconds})["now"])
 
 
 @contextmanager

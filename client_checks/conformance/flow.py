@@ -43,10 +43,12 @@ AMBIGUOUS = Rule("paid.ambiguous", "a call that may have been charged, without a
 
 @dataclass(frozen=True)
 class Patience:
-    """How polls wait: seconds between two of one task, and seconds in all."""
+    """How polls wait: seconds between the first two of a task, by how much each wait is longer than the one before, and
+    seconds in all."""
 
     interval: float
     timeout: float
+    growth: float = 1.0
 
 
 class Broken(Exception):
@@ -82,23 +84,34 @@ class Walker:
 
     def walk(self, flow: Mapping[str, Any]) -> None:
         """One flow to its end, or to the step that makes the rest senseless."""
-        name = f"flow {flow['name']}"
+        for _ in self.walking(flow, f"flow {flow['name']}"):
+            pass
+
+    def walking(
+        self, flow: Mapping[str, Any], name: str, polled: list[Mapping[str, Any]] | None = None
+    ) -> Iterator[None]:
+        """The same step by step. The polls that were answered are added to `polled`, to be asked again."""
         known = dict(self.values)
         if self.callbacks is not None and flow.get("needs") == "callback":
             known["callback_url"] = self.callbacks.url_for(flow["name"])
-        state: dict[str, Any] = {"known": known}
+        state: dict[str, Any] = {"known": known, "polled": [] if polled is None else polled}
         try:
             self.gate.budget.need_calls(least_calls(flow))
             for step in flow["steps"]:
                 if "call" in step and not self.target.profile.present([step["call"]], self.target.variants):
                     continue
                 self._step(step, state, name)
+                yield
         except LeftOut as why:
             self.gate.budget.note(name, str(why))
         except Broken:
             pass
         else:
             self.walked.append(name)
+
+    def ask_again(self, row: Mapping[str, Any], origin: str) -> None:
+        """Repeat a poll; every check looks at the answer."""
+        self._send(row, {}, origin, expects_refusal=False)
 
     def _step(self, step: Mapping[str, Any], state: dict[str, Any], origin: str) -> None:
         known = state["known"]
@@ -203,7 +216,7 @@ class Walker:
         known = state["known"]
         name = str(filled(step["id"], known))
         wanted = step.get("until", "succeeded")
-        give_up = self.clock.now() + self.patience.timeout
+        give_up, wait = self.clock.now() + self.patience.timeout, self.patience.interval
         while True:
             seen = self._send(self.poll_row(kind, name, step), known, origin, expects_refusal=False)
             word = at(seen.body, kind.state)
@@ -217,8 +230,13 @@ class Walker:
                 expected = f"an end within {self.patience.timeout:g} s"
                 self._report(STUCK, seen, Breach(expected, f"still {word!r}", seen.evidence, kind.name))
                 raise Broken
-            self.clock.pause(self.patience.interval)
+            self.clock.pause(wait)
+            wait *= self.patience.growth
         state["last"] = seen.body
+        state["polled"].append(self.poll_row(kind, name, step))
+        if not self.target.is_live:
+            # What has ended stays as it is.
+            self.ask_again(state["polled"][-1], origin)
         self._check_settled(kind, seen, phase, state, origin)
         if phase != wanted:
             self._report(

@@ -11,7 +11,7 @@ from client_checks.conformance.envelope import Envelope
 from client_checks.conformance.exchange import Exchange
 from client_checks.conformance.findings import Breach, Evidence, Finding
 from client_checks.conformance.flow import Rule
-from client_checks.conformance.seen import found
+from client_checks.conformance.seen import History, Seen, found
 from client_checks.conformance.target import Target
 
 UNSEEN = Rule("operation.success", "an operation that was never seen to succeed")
@@ -62,7 +62,7 @@ class Tally:
             row.statuses[str(exchange.status or "none")] += 1
             if code is not None:
                 row.codes[str(code)[:40]] += 1
-            if _succeeded(envelope, exchange):
+            if succeeded(target, exchange):
                 row.succeeded += 1
         known = {str(code): row.name for code, row in target.contract.behaviour.body_codes.items()}
         listed = [(code, name, codes.pop(code, 0)) for code, name in known.items()]
@@ -86,7 +86,7 @@ class Tally:
             yield found(UNSEEN, row.operation, Breach("at least one success", got, evidence), None)
 
 
-def _succeeded(envelope: Envelope, exchange: Exchange) -> bool:
-    if exchange.status is None or not 200 <= exchange.status < 300:
-        return False
-    return not envelope.refuses(exchange.json)
+def succeeded(target: Target, exchange: Exchange) -> bool:
+    """Whether a call of a known operation was answered with a success."""
+    seen = Seen(target, target.contract.operations[exchange.operation], exchange, History())
+    return 200 <= seen.status < 300 and (not seen.wants_envelope or seen.code == seen.envelope.ok)

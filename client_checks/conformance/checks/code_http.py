@@ -14,6 +14,8 @@ def look(seen: Seen) -> Iterator[Breach]:
     row = seen.target.contract.behaviour.body_codes.get(seen.code) if isinstance(seen.code, str | int) else None
     if row is None or seen.exchange.status is None or is_hidden(seen):
         return
+    if row.name == "ok" and seen.status >= 400:
+        return  # a refusal that says yes: `refusal.hidden` has it
     allowed = statuses_for(seen.target, seen.code)
     if seen.status not in allowed:
         expected = f"HTTP {' or '.join(map(str, sorted(allowed)))} with code {seen.code}"

@@ -1,0 +1,206 @@
+"""Defects of single answers: envelope, codes, statuses, schemas, media."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tests.broken_servers import Ask, HangUp, Reply, defect
+
+HTML = b"<html><body><h1>Internal Server Error</h1></body></html>"
+
+
+def refused(reply: Reply, code: int | None = None) -> bool:
+    document = reply.json
+    if not isinstance(document, dict) or document.get("code") in (200, None):
+        return False
+    return code is None or document["code"] == code
+
+
+@defect("`code` is text in every answer", "code.type flow.step refusal.expected operation.success")
+def code_as_text(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    document = reply.json
+    if not isinstance(document, dict) or "code" not in document:
+        return reply
+    return reply.with_json({**document, "code": str(document["code"])})
+
+
+@defect("the balance comes without its envelope", "code.type flow.step answer.schema operation.success")
+def envelope_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_account_balance" or not reply.is_success:
+        return reply
+    return reply.with_json(reply.json["data"])
+
+
+@defect("validation is refused with a code that nobody documented", "code.known refusal.expected")
+def code_unknown(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_json({**reply.json, "code": 499}) if refused(reply, 422) else reply
+
+
+@defect("a list answers HTTP 500 with a page", "answer.form flow.step operation.success")
+def page_of_html(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "list_vidu_templates":
+        return reply
+    return Reply(500, {"Content-Type": "text/html"}, HTML)
+
+
+@defect("a list says that it is JSON and breaks off", "answer.form flow.step operation.success")
+def broken_off(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return replace(reply, body=reply.body[:-7]) if ask.operation == "list_kling_templates" else reply
+
+
+@defect("validation errors ride on HTTP 200", "refusal.hidden")
+def refusal_on_200(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return replace(reply, status=200) if refused(reply, 422) else reply
+
+
+@defect("an unknown key gets HTTP 401 and code 200", "refusal.hidden refusal.expected")
+def refusal_with_code_200(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_json({**reply.json, "code": 200}, 401) if refused(reply, 401) else reply
+
+
+@defect("an unknown task gets HTTP 422", "code.http")
+def wrong_http_status(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return replace(reply, status=422) if refused(reply, 404) and ask.operation else reply
+
+
+@defect("a missing key gets HTTP 418", "answer.status code.http")
+def status_not_listed(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return replace(reply, status=418) if refused(reply, 401) else reply
+
+
+@defect("the balance is text", "answer.schema")
+def wrong_type(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_account_balance" or not reply.is_success:
+        return reply
+    return reply.with_data(balance=str(reply.json["data"]["balance"]))
+
+
+@defect("TaskInfo lacks a field", "answer.schema")
+def field_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(provider=...) if ask.operation == "get_task_info" and reply.is_success else reply
+
+
+@defect("the connection is closed in place of a list of models", "answer.missing flow.step operation.success")
+def hang_up(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation == "list_models":
+        raise HangUp
+    return reply
+
+
+@defect("the price of a task is never told", "flow.step operation.success")
+def never_succeeds(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "estimate_task":
+        return reply
+    return reply.with_json({"code": 505, "message": "Feature disabled", "data": None}, 200)
+
+
+@defect("an unknown key is as good as a known one", "refusal.missing")
+def key_not_looked_at(ask: Ask) -> Ask:
+    if "0000000000" not in ask.headers.get("x-api-key", ""):
+        return ask
+    return replace(ask, headers={**ask.headers, "x-api-key": "ak_swapmock000000000000000000000000"})
+
+
+@defect("a missing task is called invalid", "refusal.expected")
+def other_refusal(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not (refused(reply, 404) and ask.operation == "get_task_info"):
+        return reply
+    return reply.with_json({"code": 422, "message": "Missing Params or Type Error", "errors": ["task_id"]}, 422)
+
+
+@defect("a refusal does not say which field is wrong", "refusal.names")
+def field_not_named(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_json({**reply.json, "errors": ["something is wrong"]}) if refused(reply, 422) else reply
+
+
+@defect("links to results lead nowhere", "media.download")
+def dead_link(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return replace(reply, status=404) if ask.path.startswith("/media/") else reply
+
+
+@defect("a video is sent as a picture", "media.kind")
+def wrong_medium(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return (
+        replace(reply, headers={**reply.headers, "Content-Type": "image/png"}) if ask.path.endswith(".mp4") else reply
+    )
+
+
+@defect("an uploaded file comes back changed", "media.kind")
+def upload_changed(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return replace(reply, body=reply.body + b"!") if ask.path.startswith("/u/") else reply
+
+
+@defect("an upload link is dead when it is handed out", "link.expiry flow.step operation.success")
+def dead_on_arrival(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_upload_url" or not reply.is_success:
+        return reply
+    url = reply.json["data"]["presigned_url"]
+    return reply.with_data(presigned_url=url.replace("expires=", "expires=1500000000&was="))
+
+
+@defect("a stored file gets no ETag", "answer.headers")
+def header_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "put_upload":
+        return reply
+    return replace(reply, headers={name: value for name, value in reply.headers.items() if name.lower() != "etag"})
+
+
+@defect(
+    "the catalogue takes any modality",
+    "data.accepted",
+    parts=("flows", "coverage"),
+    operations=("list_models",),
+)
+def invalid_accepted(ask: Ask) -> Ask:
+    return replace(ask, query="") if ask.operation == "list_models" else ask
+
+
+@defect(
+    "the catalogue takes no filter",
+    "data.refused flow.step operation.success",
+    parts=("flows", "coverage"),
+    operations=("list_models",),
+)
+def valid_refused(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "list_models" or not reply.is_success:
+        return reply
+    return reply.with_json({"code": 422, "message": "Missing Params or Type Error", "errors": ["no"]}, 422)
+
+
+@defect(
+    "a server error in its envelope",
+    "server.error flow.step operation.success",
+    parts=("flows", "coverage"),
+    operations=("list_models",),
+)
+def server_error(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "list_models":
+        return reply
+    return reply.with_json({"code": 500, "message": "Server error", "data": None}, 500)
+
+
+@defect(
+    "the balance is anybody's",
+    "auth.ignored data.header refusal.missing",
+    parts=("flows", "coverage"),
+    operations=("get_account_balance",),
+)
+def anybody(ask: Ask) -> Ask:
+    if ask.operation != "get_account_balance" or ask.headers.get("x-api-key", "").startswith("ak_"):
+        return ask if "0000000000" not in ask.headers.get("x-api-key", "") else _with_key(ask)
+    return _with_key(ask)
+
+
+def _with_key(ask: Ask) -> Ask:
+    return replace(ask, headers={**ask.headers, "x-api-key": "ak_swapmock000000000000000000000000"})
+
+
+@defect(
+    "a wrong method is answered like the right one",
+    "method.wrong",
+    parts=("flows", "coverage"),
+    operations=("get_account_balance",),
+)
+def any_method(ask: Ask) -> Ask:
+    return replace(ask, method="GET") if ask.path.endswith("/account/balance") else ask

@@ -1,0 +1,84 @@
+"""Defects of callbacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.broken_servers import defect
+
+Sent = tuple[str, str, dict[str, str], bytes]
+
+
+def changed(body: bytes, **fields: Any) -> bytes:
+    document = {**json.loads(body), **fields}
+    return json.dumps({name: value for name, value in document.items() if value is not ...}).encode()
+
+
+@defect("no callback comes", "callback.missing")
+def callback_never(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    return iter(())
+
+
+@defect("a callback lacks a field", "callback.schema")
+def callback_field_missing(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    yield method, url, headers, changed(body, source=...)
+
+
+@defect("a callback is a form", "callback.request callback.schema")
+def callback_as_form(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    yield method, url, {"content-type": "application/x-www-form-urlencoded"}, b"task=done"
+
+
+@defect("a callback is a PUT", "callback.request")
+def callback_by_put(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    yield "PUT", url, headers, body
+
+
+@defect("the query string of callback_url is lost", "callback.request")
+def callback_without_query(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    yield method, url.partition("?")[0], headers, body
+
+
+@defect("a callback tells of another task", "callback.task")
+def callback_of_other_task(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    yield method, url, headers, changed(body, task_id="00000000-0000-4000-8000-00000000000f")
+
+
+@defect("a callback says running when the task has ended", "callback.state")
+def callback_of_other_state(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    yield method, url, headers, changed(body, status="running", result=None, complete_at=None)
+
+
+@defect("a callback that is refused is not tried again", "callback.ladder")
+def callback_once(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    if url not in memory:
+        memory[url] = True
+        yield method, url, headers, body
+
+
+@defect("a callback comes twice at once", "callback.repeated")
+def callback_repeated(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    yield method, url, headers, body
+    if url in memory:
+        yield method, url, headers, body
+    memory[url] = True

@@ -1,0 +1,103 @@
+"""Defects of tasks: states, results, ids, times, charges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.broken_servers import Ask, Reply, defect
+
+
+def state(ask: Ask, reply: Reply) -> str:
+    """The state in an answer of TaskInfo; "" in any other."""
+    return str(reply.json["data"]["status"]) if ask.operation == "get_task_info" and reply.is_success else ""
+
+
+@defect("every third poll of a running task says that it waits", "task.order")
+def backwards(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) != "running":
+        return reply
+    memory[ask.query] = memory.get(ask.query, 0) + 1
+    return reply.with_data(status="pending") if memory[ask.query] % 3 == 0 else reply
+
+
+@defect("an ended task runs again", "task.order")
+def revived(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) != "success":
+        return reply
+    memory[ask.query] = memory.get(ask.query, 0) + 1
+    if memory[ask.query] < 2:
+        return reply
+    return reply.with_data(status="running", result=None, complete_at=None)
+
+
+@defect("a running task is said to be working", "task.state answer.schema flow.step")
+def word_unknown(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(status="working") if state(ask, reply) == "running" else reply
+
+
+@defect("a running task shows its result", "task.result answer.schema")
+def early_result(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) != "running":
+        return reply
+    return reply.with_data(result={"code": 200, "message": "success", "media_urls": ["https://example.com/0.png"]})
+
+
+@defect("a task succeeds without a result", "task.result answer.schema flow.step")
+def result_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(result=None) if state(ask, reply) == "success" else reply
+
+
+@defect("a failed task shows media", "task.result")
+def failed_with_media(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) != "failed":
+        return reply
+    return reply.with_data(result={"code": 501, "message": "no", "media_urls": ["https://example.com/0.png"]})
+
+
+@defect("a poll answers for another task", "task.ids")
+def other_task(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(task_id="00000000-0000-4000-8000-00000000000f") if state(ask, reply) else reply
+
+
+@defect("a detect_id has dashes", "task.ids answer.schema flow.step")
+def id_form(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_detect_face_result" or not reply.is_success or not reply.json["data"]["result"]:
+        return reply
+    result = reply.json["data"]["result"]
+    return reply.with_data(result={**result, "id": result["id"][:5] + "-----" + result["id"][5:]})
+
+
+@defect("a task ends before it began", "task.times")
+def time_reversed(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) != "success":
+        return reply
+    return reply.with_data(complete_at=reply.json["data"]["create_at"] - 5)
+
+
+@defect("detections never end", "flow.stuck")
+def stuck(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_detect_face_result" or not reply.is_success:
+        return reply
+    return reply.with_data(status="processing", result=None, error=None)
+
+
+@defect("every detection fails", "flow.outcome")
+def always_fails(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_detect_face_result" or not reply.is_success or not reply.json["data"]["result"]:
+        return reply
+    return reply.with_data(status="failed", result=None, error="No face detected")
+
+
+@defect("a task says that it cost more than was taken", "credits.settled")
+def charge_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) != "success":
+        return reply
+    return reply.with_data(credits=reply.json["data"]["credits"] + 5)
+
+
+@defect("a detect_id is good for ever", "refusal.missing")
+def never_stale(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "create_task" or b"expired" not in reply.body:
+        return reply
+    task = {"task_id": "00000000-0000-4000-8000-00000000000f"}
+    return reply.with_json({"code": 200, "message": "success", "data": task}, 200)

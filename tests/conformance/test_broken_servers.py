@@ -1,0 +1,56 @@
+"""Each broken server is found and named, by the findings that belong to its defect and by no others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+import requests
+
+from client_checks.conformance.command import outcomes_of
+from client_checks.conformance.flow import Rule
+from client_checks.conformance.generated import STOCK
+from client_checks.conformance.seen import all_checks
+from tests.broken_servers import Defect, catalogue, running
+
+#: Findings that no broken emulator shows: what only a live target has, a run without a success, a mistake of the tool.
+ELSEWHERE = {"paid.ambiguous", "run.empty", "generated.error"}
+
+#: The modules whose rules are no checks of single answers.
+WITH_RULES = ("client_checks.receiver", *(f"client_checks.conformance.{name}" for name in ("flow", "run", "tally")))
+
+
+@pytest.mark.parametrize("one", catalogue().values(), ids=lambda one: one.name)
+def test_defect_is_found(one: Defect) -> None:
+    given = {"provider": "crun", "parts": one.parts, "operations": one.operations, "max_examples": 3}
+    with running(one) as url:
+        (outcome,) = outcomes_of(url, given, {})
+    # What was left out on purpose here says nothing about the defect.
+    found = {finding.id for finding in outcome.findings if "left out" not in finding.got}
+    assert found == one.finds, [(f.id, f.operation, f.place, f.expected, f.got) for f in outcome.findings]
+    assert all(finding.curl for finding in outcome.findings if finding.id in all_checks())
+
+
+def test_every_check_can_fail() -> None:
+    rules = {rule.id for name in WITH_RULES for rule in vars(import_module(name)).values() if isinstance(rule, Rule)}
+    known = rules | all_checks().keys() | {rule.id for rule in STOCK.values()}
+    assert known - ELSEWHERE == {name for one in catalogue().values() for name in one.finds}
+
+
+def test_one_is_startable_by_hand() -> None:
+    command = [sys.executable, "-m", "tests.broken_servers", "code_as_text", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().removeprefix("Listening on ").strip()
+        answer = requests.get(f"{url}/api/v1/client/account/balance", timeout=10)
+        process.terminate()
+    assert answer.json()["code"] == "401"
+
+
+def test_the_list_names_each() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.broken_servers"], capture_output=True, text=True, check=True
+    ).stdout
+    assert all(one.name in told and one.about in told for one in catalogue().values())
