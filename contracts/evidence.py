@@ -90,6 +90,8 @@ def _rest(contract: Contract) -> Iterator[dict[str, str]]:
     for name, value in rules.rest.items():
         if isinstance(value, Mapping) and "evidence" in value:
             yield _row("fact", name, value["evidence"], value["source"])
+        for row in value if isinstance(value, list) else ():
+            yield _row("fact", f"{name}: {row['name']}", row["evidence"], row["source"], row.get("meaning", ""))
 
 
 def _models(contract: Contract) -> Iterator[dict[str, str]]:
@@ -104,12 +106,13 @@ def _models(contract: Contract) -> Iterator[dict[str, str]]:
 
 
 def _model(row: Any, kind: str, defaults: Mapping[str, Any], table: str) -> Iterator[dict[str, str]]:
-    if not isinstance(row, Mapping) or "name" not in row:
+    name = row.get("name", row.get("code")) if isinstance(row, Mapping) else None
+    if name is None:
         return
     own, usual = row.get("evidence", {}), defaults.get("evidence", {})
     if isinstance(own, str):
-        yield _row(kind, row["name"], own, row.get("source", table))
+        yield _row(kind, name, own, row.get("source", table))
         return
     for group, level in {**usual, **own}.items():
         source = row.get("source") if group in own else None
-        yield _row(kind, f"{row['name']} ({group})", level, source or defaults.get("source", table))
+        yield _row(kind, f"{name} ({group})", level, source or defaults.get("source", table))

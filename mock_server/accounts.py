@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mock_server.core.clock import SandboxClock
 from mock_server.core.ledger import Entry, Move
 from mock_server.core.sandbox import Credential, Sandbox
-from mock_server.core.seeded import alphanumeric
+from mock_server.core.seeded import alphanumeric, lower_alphanumeric
 
 if TYPE_CHECKING:
     from contracts import Contract
@@ -53,7 +53,10 @@ def credentials_for(contracts: Mapping[str, Contract], *seed: object) -> tuple[C
 
 
 def _made(form: Mapping[str, Any] | None, *seed: object) -> str:
-    return "" if form is None else form.get("prefix", "") + alphanumeric(form["length"], *seed)
+    if form is None:
+        return ""
+    letters = lower_alphanumeric if form.get("case") == "lower" else alphanumeric
+    return str(form.get("prefix", "")) + letters(form["length"], *seed)
 
 
 def credential_headers(contract: Contract, credential: Credential) -> dict[str, str]:

@@ -1,7 +1,10 @@
 """The places where the sources disagree or are silent: each choice of each variant is seen on the wire."""
 
+import io
+
 import pytest
 import requests
+from PIL import Image
 
 from contracts import load
 from tests.stories.imgopen_jobs import PICTURE, job
@@ -246,10 +249,6 @@ def faces_of(imgopen, time, **more):
 
 def tiles_as_files(content):
     """The tiles of a picture as files of their own, as a detection serves them."""
-    import io
-
-    from PIL import Image
-
     whole = Image.open(io.BytesIO(content))
     for x in range(0, whole.width, 256):
         out = io.BytesIO()

@@ -85,7 +85,7 @@ def test_each_operation(case: schemathesis.Case) -> None:
 
 
 @by_code.parametrize()
-@FIXED
+@settings(FIXED, max_examples=10)
 def test_each_operation_under_other_variants(case: schemathesis.Case) -> None:
     case.call_and_validate(headers=HEADERS)
 
