@@ -1,0 +1,46 @@
+"""Bytes of uploaded files, in memory or in a folder."""
+
+import pytest
+
+from mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
+
+
+@pytest.fixture(params=["memory", "folder"])
+def blobs(request, tmp_path):
+    return MemoryBlobs() if request.param == "memory" else FolderBlobs(tmp_path / "new" / "uploads")
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\xff\r\n", bytes(1 << 20)])
+def test_what_is_put_is_got(blobs, content):
+    assert blobs.get("one/a.png") is None
+    blobs.put("one/a.png", b"before")
+    blobs.put("one/a.png", content)
+    assert blobs.get("one/a.png") == content
+
+
+@pytest.mark.parametrize(
+    "key", ["one/../../../etc/passwd", "../x/y", "one/a b", "é/ü", "one/" + "x" * 500, "/", "a//b"]
+)
+def test_any_key_will_do(blobs, key, tmp_path):
+    blobs.put(key, b"x")
+    assert blobs.get(key) == b"x"
+    assert {path.parent.parent.name for path in tmp_path.rglob("*") if path.is_file()} <= {"uploads"}
+
+
+def test_a_group_is_dropped_and_no_other(blobs):
+    for key in ("one/a", "one/b", "two/a"):
+        blobs.put(key, key.encode())
+    blobs.drop("one/")
+    blobs.drop("three/")
+    assert [blobs.get(key) for key in ("one/a", "one/b", "two/a")] == [None, None, b"two/a"]
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path):
+    blobs = FolderBlobs(tmp_path / "uploads")
+    blobs.put("one/a", b"before")
+    (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        blobs.put("one/a", b"after")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []

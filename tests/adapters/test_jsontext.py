@@ -1,0 +1,80 @@
+"""JSON text: the two engines read and write the same, and both are strict."""
+
+import math
+
+import pytest
+
+from mock_server.adapters import jsontext
+
+READERS = {"orjson": jsontext._parse_with_orjson, "stdlib": jsontext._parse_with_stdlib}
+WRITERS = {"orjson": jsontext._render_with_orjson, "stdlib": jsontext._render_with_stdlib}
+
+VALUES = [
+    None, True, 0, -1, 1.5, 1e21, 0.1, 2**53, "", "é😀\u2028", 'a"b\\c\n\t\x7f\x1f', [], {}, [1, [2, {"a": None}]],
+    {"b": 1, "a": {"é": []}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_what_is_written_is_read_again(value):
+    texts = {write(value) for write in WRITERS.values()}
+    assert len(texts) == 1
+    for read in (*READERS.values(), jsontext.loads):
+        assert read(texts.copy().pop()) == value
+
+
+BAD = {
+    "nothing": b"",
+    "cut off": b'{"a":',
+    "two values": b"1 2",
+    "NaN": b"NaN",
+    "Infinity": b"[-Infinity]",
+    "lone surrogate": b'"\\ud800"',
+    "lone low surrogate": b'{"\\udc00":1}',
+    "not UTF-8": b'"\xff"',
+    "overlong": b'"\xc0\x80"',
+    "byte order mark": b"\xef\xbb\xbf1",
+    "control character": b'"\x00"',
+    "trailing comma": b"[1,]",
+    "comment": b"1 // one",
+    "leading zero": b"01",
+    "single quotes": b"'a'",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("read", [*READERS.values(), jsontext.loads])
+def test_what_is_no_json_is_refused(name, read):
+    with pytest.raises(jsontext.BadJson):
+        read(BAD[name])
+
+
+@pytest.mark.parametrize("raw", [b"1e400", b"-1e400", b"[" + b"9" * 400 + b"]"])
+@pytest.mark.parametrize("read", READERS.values())
+def test_no_number_becomes_infinite(raw, read):
+    try:
+        value = read(raw)
+    except jsontext.BadJson:
+        return
+    flat = value if isinstance(value, list) else [value]
+    assert all(isinstance(number, int) or math.isfinite(number) for number in flat)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")])
+def test_depth_is_bounded_before_a_parser_sees_it(opening, closing):
+    for levels in (10_000, 1_000_000 // len(opening)):
+        with pytest.raises(jsontext.BadJson, match="nested deeper than 256 levels"):
+            jsontext.loads(opening * levels + b"1" + closing * levels)
+        with pytest.raises(jsontext.BadJson, match="nested deeper than 256 levels"):
+            jsontext.loads(opening * levels)
+    assert jsontext.loads(b"[" * 256 + b"]" * 256)
+
+
+def test_brackets_in_texts_are_no_depth():
+    assert jsontext.loads(b'["' + b"[" * 1000 + b'\\"{"]') == ["[" * 1000 + '"{']
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_the_standard_library_writes_no_nan(value):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        WRITERS["stdlib"](value)
