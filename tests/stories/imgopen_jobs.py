@@ -1,8 +1,11 @@
-"""A body that each operation of Img Open accepts, for tests that walk them all."""
+"""Bodies that the operations of Img Open accept, for tests that walk them all; the faces of its pictures."""
 
 from __future__ import annotations
 
+import io
 from typing import Any
+
+from PIL import Image
 
 PICTURE = "https://example.com/a.png"
 
@@ -42,3 +45,13 @@ def job(operation: str, own_id: str = "job-1", url: str = PICTURE) -> tuple[str,
     path, body = jobs[operation]
     names_itself = (operation.startswith("sd_") and not operation.endswith("_v3")) or operation == "submit_training"
     return path, body if names_itself else {"businessTaskId": own_id, **body}
+
+
+def tiles(content: bytes) -> list[bytes]:
+    """The faces of a result, left to right, each as the PNG that a detection would serve."""
+    whole, cut = Image.open(io.BytesIO(content)), []
+    for x in range(0, whole.width, 256):
+        out = io.BytesIO()
+        whole.crop((x, 0, x + 256, 256)).save(out, format="PNG")
+        cut.append(out.getvalue())
+    return cut

@@ -1,13 +1,10 @@
 """The places where the sources disagree or are silent: each choice of each variant is seen on the wire."""
 
-import io
-
 import pytest
 import requests
-from PIL import Image
 
 from contracts import load
-from tests.stories.imgopen_jobs import PICTURE, job
+from tests.stories.imgopen_jobs import PICTURE, job, tiles
 
 CONTRACT = load("imgopen")
 RULES = CONTRACT.behaviour
@@ -244,16 +241,7 @@ def faces_of(imgopen, time, **more):
     made = imgopen.fuse(sources, GROUP, **more)
     time.advance(10)
     picture = imgopen.query("face/fusion", made["taskId"])["outputImageUrl"]
-    return [known[tile] for tile in tiles_as_files(requests.get(picture, timeout=10).content)]
-
-
-def tiles_as_files(content):
-    """The tiles of a picture as files of their own, as a detection serves them."""
-    whole = Image.open(io.BytesIO(content))
-    for x in range(0, whole.width, 256):
-        out = io.BytesIO()
-        whole.crop((x, 0, x + 256, 256)).save(out, format="PNG")
-        yield out.getvalue()
+    return [known[tile] for tile in tiles(requests.get(picture, timeout=10).content)]
 
 
 @under(source_order="left_to_right")
