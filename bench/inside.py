@@ -1,0 +1,213 @@
+"""The emulator from within, without a socket: cost by stage, cost by number of stored tasks, memory a task, sandboxes.
+
+Run as processes of their own (`python -m bench.inside WHAT`), for memory is never given back whole.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.machine import PAGE
+from bench.servers import CREATE, DETECT, KEY, RESULT
+from contracts import Operation
+from mock_server.adapters.clock import ManualTime
+from mock_server.settings import Settings
+from mock_server.web import pipeline as web
+from mock_server.web.build import System, build
+from mock_server.web.pipeline import Answer, Request
+
+BODY = CREATE.body.encode()
+HEADERS = {"host": "127.0.0.1", **KEY, "content-type": "application/json", "content-length": str(len(BODY))}
+POLL_HEADERS = {"host": "127.0.0.1", **KEY}
+
+
+class Emulator:
+    """An emulator on manual time; `create` and `poll` are the two workloads."""
+
+    def __init__(self) -> None:
+        self.time = ManualTime(1_800_000_000.0)
+        self.system: System = build(Settings(), self.time, lambda exchange: sys.exit(f"drift: {exchange.drift}"))
+        self.pipeline = self.system.pipeline
+
+    def create(self) -> Answer:
+        return self._ask("POST", DETECT, "", HEADERS, BODY)
+
+    def poll(self, task: str) -> Answer:
+        return self._ask("GET", RESULT, f"detect_task_id={task}", POLL_HEADERS, b"")
+
+    def made(self) -> str:
+        """The id of a new task."""
+        return str(json.loads(self.create().body)["data"]["detect_task_id"])
+
+    def _ask(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        target = self.pipeline.match(method, path)
+        assert target is not None
+        return self.pipeline.answer(target, Request(method, path, query, headers, body, "http://127.0.0.1"))
+
+
+def cost(work: Callable[[], Any], count: int = 3000, repeat: int = 7) -> float:
+    """Microseconds a call: the best of some runs, for everything else only adds."""
+    best = float("inf")
+    for _ in range(repeat):
+        started = time.perf_counter_ns()
+        for _ in range(count):
+            work()
+        best = min(best, (time.perf_counter_ns() - started) / count / 1000)
+    return best
+
+
+def _watched(function: Callable[..., Any], label: str, spent: dict[str, int]) -> Callable[..., Any]:
+    """The function, which adds the nanoseconds that it takes to `spent`."""
+
+    def outer(*args: Any, **more: Any) -> Any:
+        started = time.perf_counter_ns()
+        try:
+            return function(*args, **more)
+        finally:
+            spent[label] = spent.get(label, 0) + time.perf_counter_ns() - started
+
+    return outer
+
+
+@contextmanager
+def timed(places: list[tuple[Any, str, str]], spent: dict[str, int]) -> Iterator[None]:
+    """Watches functions, each as (owner, attribute, label)."""
+    kept = [(owner, attribute, getattr(owner, attribute)) for owner, attribute, _ in places]
+    for (owner, attribute, inner), (_, _, label) in zip(kept, places, strict=True):
+        setattr(owner, attribute, _watched(inner, label, spent))
+    try:
+        yield
+    finally:
+        for owner, attribute, inner in kept:
+            setattr(owner, attribute, inner)
+
+
+def stages() -> dict[str, dict[str, float]]:
+    """Microseconds by stage; the rest of the whole is what joins them."""
+    table = {}
+    for name in ("W1", "W2"):
+        emulator = Emulator()
+        task = emulator.made()
+        emulator.time.advance(60)
+        work = emulator.create if name == "W1" else partial(emulator.poll, task)
+        whole, count = cost(work), 5000
+        surface = emulator.pipeline.surfaces[0]
+        plain, spent = surface.stages, dict[str, int]()
+        surface.stages = tuple(_watched(stage, stage.__name__.lstrip("_"), spent) for stage in plain)
+        with timed([(Operation, "check_answer", "self-check"), (web, "_rendered", "render")], spent):
+            for _ in range(count):
+                work()
+        surface.stages = plain
+        match = cost(lambda pipeline=emulator.pipeline: pipeline.match("GET", RESULT))
+        table[name] = {
+            "match": match,
+            **{label: nanoseconds / count / 1000 for label, nanoseconds in spent.items()},
+            "the whole": whole,
+        }
+    return table
+
+
+def growth(most: int) -> dict[str, float]:
+    """Microseconds a poll, by the number of stored tasks; polled are tasks from all over the store."""
+    emulator = Emulator()
+    tasks: list[str] = []
+    found = {}
+    size = 10
+    while size <= most:
+        while len(tasks) < size:
+            tasks.append(emulator.made())
+            if len(tasks) % 10_000 == 0:
+                emulator.time.advance(60)
+        emulator.time.advance(60)
+        gc.collect()
+        gc.freeze()
+        polled = tasks[:: max(1, size // 500)][:500]
+
+        def round_trip(polled: list[str] = polled) -> None:
+            for task in polled:
+                emulator.poll(task)
+
+        round_trip()
+        found[str(size)] = cost(round_trip, max(1, 3000 // len(polled))) / len(polled)
+        size *= 10
+    return found
+
+
+def memory(count: int) -> float:
+    """Bytes that a settled task takes, its journal bounded."""
+    emulator = Emulator()
+
+    def settle(number: int) -> int:
+        for each in range(number):
+            emulator.create()
+            if each % 5000 == 0:
+                emulator.time.advance(60)
+        emulator.time.advance(60)
+        emulator.poll("none")
+        gc.collect()
+        return _resident()
+
+    before = settle(5000)
+    return (settle(count) - before) / count
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+
+
+def sandboxes(count: int) -> dict[str, float]:
+    """Seconds to make, use (create and poll) and drop so many over HTTP, one after the other."""
+    from http.client import HTTPConnection
+
+    from mock_server.web.server import LiveServer
+
+    emulator = build()
+    with LiveServer(emulator.door) as server:
+        connection = HTTPConnection(*server.address)
+
+        def call(method: str, path: str, body: Any = None, headers: Any = None) -> Any:
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, text, {"content-type": "application/json", **(headers or {})})
+            answer = connection.getresponse()
+            content = answer.read()
+            assert answer.status < 300, content
+            return json.loads(content) if content else None
+
+        call("GET", "/__admin/sandboxes")
+        started = time.perf_counter()
+        made = [call("POST", "/__admin/sandboxes", {}) for _ in range(count)]
+        created = time.perf_counter()
+        for sandbox in made:
+            key = {"x-api-key": _crun_key(sandbox)}
+            task = call("POST", DETECT, json.loads(BODY), key)["data"]["detect_task_id"]
+            call("GET", f"{RESULT}?detect_task_id={task}", headers=key)
+        used = time.perf_counter()
+        for sandbox in made:
+            call("DELETE", f"/__admin/sandboxes/{sandbox['id']}")
+        ended = time.perf_counter()
+    return {"created": created - started, "used": used - created, "dropped": ended - used, "together": ended - started}
+
+
+def _crun_key(sandbox: Any) -> str:
+    text = json.dumps(sandbox)
+    start = text.index("ak_")
+    return text[start : text.index('"', start)]
+
+
+WORK: dict[str, Callable[[], Any]] = {
+    "stages": stages,
+    "growth": lambda: growth(int(sys.argv[2])),
+    "memory": lambda: memory(int(sys.argv[2])),
+    "sandboxes": lambda: sandboxes(int(sys.argv[2])),
+}
+
+if __name__ == "__main__":
+    print(json.dumps(WORK[sys.argv[1]]()))

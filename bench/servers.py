@@ -1,0 +1,164 @@
+"""The servers that are compared: how each is started, and what it is asked. Peers answer examples, without state."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.machine import Call
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Where `npm install` puts the peers; never part of the project.
+PEERS = ROOT / ".bench" / "node_modules"
+PACKAGES = ("@stoplight/prism-cli@5.16.0", "@mockoon/cli@9.9.0", "wiremock@3.13.2", "mockserver-node@8.0.0")
+
+KEY = {"x-api-key": "ak_swapmock000000000000000000000000"}
+DETECT = "/api/v1/client/job/detect-face-image"
+RESULT = "/api/v1/client/job/detect-face-result"
+CREATE = Call("POST", DETECT, {**KEY, "Content-Type": "application/json"}, '{"image_url":"https://example.com/a.png"}')
+CREATED = {"code": 200, "message": "success", "data": {"detect_task_id": "dygp3awddm8kebghkq"}}
+
+
+#: What the peers that read OpenAPI are given.
+CONTRACT = ROOT / "contracts" / "crun" / "openapi.yaml"
+
+
+def poll(task: str) -> Call:
+    return Call("GET", f"{RESULT}?detect_task_id={task}", KEY)
+
+
+def settled() -> Any:
+    """What a poll of a finished detection answers: an example of the contract."""
+    example = ROOT / "contracts/crun/examples/get_detect_face_result.yaml"
+    rows = yaml.safe_load(example.read_text("utf-8"))
+    return next(row["response"]["body"] for row in rows if row["response"]["status"] == 200)
+
+
+@dataclass(frozen=True)
+class Server:
+    """`prepare(folder, port)` writes what it needs and returns its command. `warm_up` in seconds; what is compiled while
+    it runs needs more."""
+
+    name: str
+    prepare: Callable[[Path, int], Sequence[str]]
+    needs: tuple[str, ...] = ()
+    warm_up: int = 1
+
+    @property
+    def missing(self) -> str:
+        """Why it cannot be measured here; "" if it can."""
+        return next(
+            (f"{need} is not there" for need in self.needs if not (shutil.which(need) or Path(need).exists())), ""
+        )
+
+
+def _ours(_: Path, port: int) -> Sequence[str]:
+    return [str(Path(sys.executable).parent / "swapmock"), "serve", "--port", str(port)]
+
+
+def _script(name: str) -> Callable[[Path, int], Sequence[str]]:
+    def prepare(_: Path, port: int) -> Sequence[str]:
+        return [sys.executable, str(ROOT / "bench" / "baselines.py"), name, str(port), json.dumps([CREATED, settled()])]
+
+    return prepare
+
+
+def _nginx(folder: Path, port: int) -> Sequence[str]:
+    def location(path: str, value: Any) -> str:
+        return f"location = {path} {{ default_type application/json; return 200 '{json.dumps(value)}'; }}"
+
+    (folder / "nginx.conf").write_text(
+        f"""daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/errors;
+        events {{ worker_connections 4096; }}
+        http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {folder}; proxy_temp_path {folder};
+        fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+        server {{ listen 127.0.0.1:{port}; {location(DETECT, CREATED)} {location(RESULT, settled())} }} }}"""
+    )
+    return ["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)]
+
+
+def _prism(_: Path, port: int) -> Sequence[str]:
+    return [
+        "node",
+        str(PEERS / "@stoplight/prism-cli/dist/index.js"),
+        "mock",
+        "-v",
+        "silent",
+        "-p",
+        str(port),
+        str(CONTRACT),
+    ]
+
+
+def _mockoon(_: Path, port: int) -> Sequence[str]:
+    return [
+        "node", str(PEERS / "@mockoon/cli/bin/run.js"), "start", "--data", str(CONTRACT), "--port", str(port),
+        "--disable-log-to-file", "--disable-admin-api", "--max-transaction-logs", "1",
+    ]  # fmt: skip
+
+
+def _wiremock(folder: Path, port: int) -> Sequence[str]:
+    mappings = folder / "mappings"
+    mappings.mkdir()
+    for number, (method, path, value) in enumerate((("POST", DETECT, CREATED), ("GET", RESULT, settled()))):
+        stub = {
+            "request": {"method": method, "urlPath": path},
+            "response": {"status": 200, "jsonBody": value, "headers": {"Content-Type": "application/json"}},
+        }
+        (mappings / f"{number}.json").write_text(json.dumps(stub))
+    jar = PEERS / "wiremock/build/wiremock-standalone-3.13.2.jar"
+    return [
+        "java",
+        "-jar",
+        str(jar),
+        "--port",
+        str(port),
+        "--root-dir",
+        str(folder),
+        "--no-request-journal",
+        "--disable-banner",
+    ]
+
+
+def _mockserver(folder: Path, port: int) -> Sequence[str]:
+    rules = [
+        {
+            "httpRequest": {"method": method, "path": path},
+            "httpResponse": {
+                "statusCode": 200,
+                "headers": {"content-type": ["application/json"]},
+                "body": json.dumps(value),
+            },
+        }
+        for method, path, value in (("POST", DETECT, CREATED), ("GET", RESULT, settled()))
+    ]
+    (folder / "rules.json").write_text(json.dumps(rules))
+    jar = PEERS / "mockserver-node/mockserver-netty-8.0.0-jar-with-dependencies.jar"
+    options = {"initializationJsonPath": folder / "rules.json", "logLevel": "OFF", "maxLogEntries": 100}
+    return [
+        "java",
+        *(f"-Dmockserver.{name}={value}" for name, value in options.items()),
+        "-jar",
+        str(jar),
+        "-serverPort",
+        str(port),
+    ]
+
+
+SERVERS = (
+    Server("swapmock", _ours),
+    Server("constant bytes, same server", _script("constant")),
+    Server("nginx, static", _nginx, ("nginx",)),
+    Server("pytest-httpserver", _script("httpserver")),
+    Server("Prism", _prism, ("node", str(PEERS / "@stoplight/prism-cli")), 5),
+    Server("WireMock", _wiremock, ("java", str(PEERS / "wiremock/build/wiremock-standalone-3.13.2.jar")), 8),
+    Server("MockServer", _mockserver, ("java", str(PEERS / "mockserver-node")), 8),
+    Server("Mockoon", _mockoon, ("node", str(PEERS / "@mockoon/cli")), 4),
+)
