@@ -100,14 +100,39 @@ class _Line:
     loop: asyncio.AbstractEventLoop
     room: Room
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
-    wakes: list[tuple[float, str]] = field(default_factory=list)
-    lock: Lock = field(default_factory=Lock)
     is_stopping: bool = False
+    _wakes: list[tuple[float, str]] = field(default_factory=list)
+    _next: dict[str, float] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     def stir(self) -> None:
         """From any thread."""
         with contextlib.suppress(RuntimeError):  # the loop has closed: the server has stopped
             self.loop.call_soon_threadsafe(self.stirred.set)
+
+    def wake_at(self, real: float, sandbox_id: str) -> bool:
+        """Look at a sandbox at a real time; False if it will be looked at before that anyway."""
+        with self._lock:
+            if self._next.get(sandbox_id, float("inf")) <= real:
+                return False
+            self._next[sandbox_id] = real
+            heappush(self._wakes, (real, sandbox_id))
+            return True
+
+    def woken(self, real: float) -> set[str]:
+        """The sandboxes to be looked at by `real`; each is named once."""
+        found = set()
+        with self._lock:
+            while self._wakes and self._wakes[0][0] <= real:
+                at, sandbox_id = heappop(self._wakes)
+                if self._next.get(sandbox_id) == at:
+                    del self._next[sandbox_id]
+                    found.add(sandbox_id)
+        return found
+
+    def next_wake(self) -> float:
+        with self._lock:
+            return self._wakes[0][0] if self._wakes else float("inf")
 
 
 class Courier:
@@ -148,7 +173,13 @@ class Courier:
     def _wait_for(self, work: Callable[[_Line], Coroutine[Any, Any, list[Sent]]]) -> list[Sent]:
         line = self._line
         if line is not None and not line.is_stopping:
-            return asyncio.run_coroutine_threadsafe(work(line), line.loop).result()
+            future = asyncio.run_coroutine_threadsafe(work(line), line.loop)
+            while True:
+                try:
+                    return future.result(1.0)
+                except TimeoutError:
+                    if line.loop.is_closed():
+                        raise  # the server has stopped, and nobody will answer any more
 
         async def alone() -> list[Sent]:
             return await work(_Line(asyncio.get_running_loop(), self._make_room()))
@@ -174,7 +205,9 @@ class Courier:
         errand = _Errand(lambda _, item: sent.append(item))
         while True:
             line.stirred.clear()
-            is_left = self._visit(engine, sandbox_id, line, errand)
+            is_left = False
+            with contextlib.suppress(KeyError):  # it has been dropped meanwhile
+                is_left = self._visit(engine, sandbox_id, line, errand)
             if not errand.under_way and not is_left:
                 return self._noted_down(engine, sandbox_id, sent)
             await line.stirred.wait()
@@ -242,17 +275,20 @@ class Courier:
             sent = engine.now(box)
         outcome = await self._transport.send(rules.method, delivery.url, rules.headers, delivery.payload())
         failure = objection(rules.acknowledged, outcome, _document(engine, outcome))
+        noted = None
         with contextlib.suppress(KeyError), engine.store.open(sandbox_id) as box:  # it may have been dropped meanwhile
-            current = box.delivery(delivery.id)
             after, attempt = delivery.attempted(sent, engine.now(box), outcome, failure)
-            if current is not None:
-                errand.note(sandbox_id, self._settle(engine, box, delivery, current, after, attempt))
+            noted = self._settle(engine, box, delivery, after, attempt)
+        if noted is not None:
+            errand.note(sandbox_id, noted)
         return outcome
 
-    def _settle(
-        self, engine: Engine, box: Box, mine: Delivery, current: Delivery, after: Delivery, attempt: Attempt
-    ) -> Sent:
-        """Keep what an attempt made of a delivery, unless its lease has run out and somebody else has it by now."""
+    def _settle(self, engine: Engine, box: Box, mine: Delivery, after: Delivery, attempt: Attempt) -> Sent | None:
+        """Keep what an attempt made of a delivery, unless its lease has run out and somebody else has it by now; None if
+        nobody knows the delivery any more."""
+        current = box.delivery(mine.id)
+        if current is None:
+            return None
         if (current.claim, current.leased_until) != (mine.claim, mine.leased_until):
             return Sent(mine.number, attempt, current.state, current.state)
         box.put_delivery(after)
@@ -268,9 +304,7 @@ class Courier:
         if line is None:
             return
         real = box.clock.real_at(at, engine.time.now())
-        if real is not None:
-            with line.lock:
-                heappush(line.wakes, (real, box.sandbox.id))
+        if real is not None and line.wake_at(real, box.sandbox.id):
             line.stir()
 
     def start(self, engine: Engine) -> None:
@@ -316,11 +350,11 @@ class Courier:
         while not line.is_stopping:
             line.stirred.clear()
             real = engine.time.now()
-            ready_ones = _due_wakes(line, real) | crowded
+            ready_ones = line.woken(real) | crowded
             if real >= swept + SWEEP:
                 ready_ones, swept = ready_ones.union(engine.store.ids()), real
             crowded = {sandbox_id for sandbox_id in ready_ones if self._pump_one(engine, sandbox_id, line, errand)}
-            await _stirred(line, min(_next_wake(line), swept + SWEEP) - engine.time.now())
+            await _stirred(line, min(line.next_wake(), swept + SWEEP) - engine.time.now())
         while errand.under_way:
             line.stirred.clear()
             await line.stirred.wait()
@@ -331,7 +365,12 @@ class Courier:
                 if box.clock.mode is ClockMode.FROZEN:
                     return False
                 engine.catch_up(box, engine.now(box))
-            return self._visit(engine, sandbox_id, line, errand)
+            is_left = self._visit(engine, sandbox_id, line, errand)
+            with engine.store.open(sandbox_id) as box:
+                due = box.next_due()
+                if due is not None and not is_left:
+                    self.notice(engine, box, due)
+            return is_left
         except KeyError:
             return False  # it has been dropped
         except Exception:
@@ -357,19 +396,6 @@ def _document(engine: Engine, outcome: Outcome) -> Any:
         return engine.json.loads(outcome.body)
     except ValueError:
         return NO_JSON
-
-
-def _due_wakes(line: _Line, real: float) -> set[str]:
-    found = set()
-    with line.lock:
-        while line.wakes and line.wakes[0][0] <= real:
-            found.add(heappop(line.wakes)[1])
-    return found
-
-
-def _next_wake(line: _Line) -> float:
-    with line.lock:
-        return line.wakes[0][0] if line.wakes else float("inf")
 
 
 async def _stirred(line: _Line, seconds: float) -> None:

@@ -17,6 +17,7 @@ from mock_server.core.provider import Provider
 from mock_server.core.seeded import hexadecimal
 from mock_server.core.task import Phase, Task
 from mock_server.courier import Courier, Sent
+from mock_server.deliveries import UnderWay as UnderWay
 
 if TYPE_CHECKING:
     from contracts import Contract
@@ -95,8 +96,15 @@ class Engine:
             fired += [_fired(sent) for sent in self.courier.deliver_due(self, box.sandbox.id)]
             with box:
                 due = box.next_due()
-            if step >= target and (due is None or due > target):
-                return fired
+                if step >= target and (due is None or due > target):
+                    self.clock_moved(box)
+                    return fired
+
+    def clock_moved(self, box: Box) -> None:
+        """Let whoever waits for a sandbox's time know that it does not run as it did."""
+        due = box.next_due()
+        if due is not None:
+            self.courier.notice(self, box, due)
 
     def idle_at(self, box: Box) -> float | None:
         """When the last work that is known now falls due; None if there is none."""
@@ -181,6 +189,7 @@ class Engine:
             call.now = after_poll(call.now, task.next_change(call.now))
             box.clock = box.clock.moved_to(self.time.now(), call.now)
             self.catch_up(box, call.now)
+            self.clock_moved(box)
         call.task = task.id
         return task
 

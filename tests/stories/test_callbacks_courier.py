@@ -273,6 +273,16 @@ def test_a_frozen_sandbox_is_left_to_whoever_moves_its_clock(system, make_accoun
         assert [got.path for got in receiver.got] == ["/running", "/frozen"]
 
 
+def test_a_frozen_clock_that_starts_to_run_is_noticed(system, make_account):
+    """At once: on this manual time no second look at all sandboxes is ever due."""
+    with Receiver() as receiver, system.engine.courier.running(system.engine):
+        account = make_account()
+        account.swap(receiver.url(), "https://errors.invalid/instant")
+        account.crun.balance()
+        account.admin("PATCH", "clock", json={"mode": "real"})
+        receiver.wait_for(1)
+
+
 def test_polls_pump_a_clock_that_they_move(system, make_account):
     with Receiver() as receiver, system.engine.courier.running(system.engine):
         account = make_account(clock="on_poll")
