@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,17 @@ import click
 
 from mock_server import __version__
 from mock_server.adapters import logs
-from mock_server.settings import MANY, PAIRS, SettingError, Settings, flag, parse_pairs, read_config, variable
+from mock_server.settings import (
+    MANY,
+    PAIRS,
+    SettingError,
+    Settings,
+    flag,
+    parse_pairs,
+    read_config,
+    variable,
+    with_token,
+)
 
 
 class OneLine(click.ClickException):
@@ -100,7 +108,8 @@ def serve(**values: Any) -> None:
     from mock_server.web.build import build
     from mock_server.web.server import listen, options_from, run, url_of
 
-    settings = with_token(settings_from(values))
+    given = settings_from(values)
+    settings = with_token(given)
     logs.set_up(settings.log_level, settings.log_format)
     options = options_from(settings)
     try:
@@ -115,29 +124,14 @@ def serve(**values: Any) -> None:
     def on_ready() -> None:
         click.echo(_welcome(url, settings, system))
         admin_url = url if control is None else control.url
-        token = f"  token {settings.admin_token}" if settings.admin_token else ""
+        # A token that the user has chosen is theirs to keep out of logs.
+        token = f"  token {settings.admin_token}" if settings.admin_token != given.admin_token else ""
         click.echo(f"  admin      {admin_url}/__admin{token}")
         click.echo(f"Listening on {url}")
         sys.stdout.flush()
 
     with system.engine.courier.running(system.engine), control or nullcontext():
         run(system.door, listener, options, on_ready)
-
-
-def with_token(settings: Settings) -> Settings:
-    """The settings with a token for the admin API, if others than this machine can reach it and none is given."""
-    if settings.admin_token or settings.uds is not None or is_loopback(settings.host):
-        return settings
-    return replace(settings, admin_token=secrets.token_urlsafe(24))
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _control(settings: Settings, system: Any, options: Any) -> Any:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from mock_server.control import AdminError, Control
-from mock_server.settings import Settings
+from mock_server.settings import Settings, with_token
 from mock_server.web.build import System, build
 from mock_server.web.pipeline import Request
 from mock_server.web.server import LiveServer, options_from
@@ -23,13 +23,15 @@ class Emulator(Control):
     1000.0
 
     `settings` are those of `swapmock serve` (`mock_server.settings.Settings`); `port` is 0 unless given. Its admin verbs
-    do not travel over HTTP, but through the same pipeline. Raises SettingError for a setting that does not exist or
+    do not travel over HTTP, but through the same pipeline; over HTTP they are at `admin_url`, which demands `token`
+    unless `host` is loopback. Raises SettingError for a setting that does not exist or
     has no such value, OSError for a port that is taken.
     """
 
     def __init__(self, **settings: Any) -> None:
-        self.system: System = build(Settings(**{"port": 0, **settings}))
+        self.system: System = build(with_token(Settings(**{"port": 0, **settings})))
         self._server: LiveServer | None = None
+        self._admin_server: LiveServer | None = None
 
     @property
     def url(self) -> str:
@@ -37,12 +39,30 @@ class Emulator(Control):
             raise RuntimeError("the emulator is not running: use `with Emulator() as emu`, or start()")
         return self._server.url
 
+    @property
+    def admin_url(self) -> str:
+        """Base URL of the admin API: the same, unless that has a port of its own."""
+        return self.url if self._admin_server is None else self._admin_server.url
+
+    @property
+    def token(self) -> str:
+        """What the admin API demands over HTTP; "" for nothing."""
+        return self.system.settings.admin_token
+
     def start(self) -> Self:
         settings = self.system.settings
-        self._server = LiveServer(
-            self.system.door, settings.host, settings.port, uds=settings.uds, options=options_from(settings)
-        )
+        options = options_from(settings)
+        if settings.admin_port is not None:
+            self._admin_server = LiveServer(self.system.admin_door, settings.host, settings.admin_port, options=options)
+            self._admin_server.start()
+        try:
+            self._server = LiveServer(self.system.door, settings.host, settings.port, uds=settings.uds, options=options)
+        except OSError:
+            self.stop()
+            raise
         self._server.start()
+        if self._admin_server is not None:
+            self.system.admin_pipeline.vendor_url = settings.public_url or self._server.url
         self.system.engine.courier.start(self.system.engine)
         return self
 
@@ -50,7 +70,9 @@ class Emulator(Control):
         if self._server is not None:
             self.system.engine.courier.stop()
             self._server.stop()
-            self._server = None
+        if self._admin_server is not None:
+            self._admin_server.stop()
+        self._server = self._admin_server = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -67,11 +89,11 @@ class Emulator(Control):
             headers["authorization"] = f"Bearer {self.system.settings.admin_token}"
         request = Request(
             method=method,
-            path="/__admin" + path,
-            query=urlencode(params or {}),
+            path="/__admin" + unquote(path),
+            query=urlencode(_texts(params)),
             headers=headers,
-            body=b"" if body is None else json.dumps(body).encode(),
-            base_url=self.url,
+            body=_json(body),
+            base_url=self.admin_url,
         )
         target = pipeline.match(method, request.path)
         if target is None:
@@ -108,8 +130,9 @@ class RemoteEmulator(Control):
         answer = self._session.request(
             method,
             f"{self._admin_url}/__admin{path}",
-            params=params,
-            json=body,
+            params=_texts(params),
+            data=_json(body),
+            headers={"content-type": "application/json"} if body is not None else {},
             timeout=self._timeout + wait,
             allow_redirects=False,
         )
@@ -125,6 +148,16 @@ class RemoteEmulator(Control):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _texts(params: Mapping[str, Any] | None) -> dict[str, str]:
+    """Query parameters as they are written; None leaves one out."""
+    given = {name: value for name, value in (params or {}).items() if value is not None}
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
+
+
+def _json(body: Any) -> bytes:
+    return b"" if body is None else json.dumps(body).encode()
 
 
 def _read(status: int, kind: str, body: bytes) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +134,20 @@ def _as_given(name: str, value: Any) -> Any:
             else [str(item) for item in (value if isinstance(value, list) else [value])]
         )
     return str(value)
+
+
+def with_token(settings: Settings) -> Settings:
+    """The settings with a token for the admin API, if others than this machine can reach it and none is given."""
+    is_private = settings.uds is not None and settings.admin_port is None
+    if settings.admin_token or is_private or is_loopback(settings.host):
+        return settings
+    return replace(settings, admin_token=secrets.token_urlsafe(24))
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

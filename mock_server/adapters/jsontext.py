@@ -26,6 +26,13 @@ def _refuse_constant(name: str) -> NoReturn:
     raise BadJson(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise BadJson(f"{text[:20]} is too large a number")
+    return number
+
+
 def loads(raw: bytes) -> Any:
     """The value of UTF-8 JSON text, or BadJson."""
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
@@ -64,7 +71,7 @@ def _parse_with_orjson(raw: bytes) -> Any:
 
 def _parse_with_stdlib(raw: bytes) -> Any:
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
         if b"\\u" in raw:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except BadJson:

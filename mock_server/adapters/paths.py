@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,10 +12,23 @@ class BadPath(ValueError):
     """Neither a JSONPath nor a JSON Pointer; the text says why."""
 
 
+#: The longest path, in characters.
+LONGEST = 500
+
+
+def _bound(path: str) -> None:
+    """Keep out what could take for ever on a large document: nested descents and regular expressions."""
+    if len(path) > LONGEST:
+        raise BadPath(f"a path has at most {LONGEST} characters")
+    if path.startswith("$") and (path.count("..") > 1 or re.search(r"=~|\b(?:match|search)\s*\(", path)):
+        raise BadPath(f"{path}: `..` may stand once, and no regular expression in a path (see `matches`)")
+
+
 @lru_cache(maxsize=1024)
 def _compiled(path: str) -> Any:
     import jsonpath
 
+    _bound(path)
     try:
         return jsonpath.compile(path) if path.startswith("$") else jsonpath.JSONPointer(path)
     except jsonpath.JSONPathError as error:
@@ -30,10 +44,13 @@ def check(path: str) -> None:
 
 def find(path: str, document: Any) -> Sequence[Any]:
     """The values at `path`; empty where there is nothing."""
+    import jsonpath
+
     compiled = _compiled(path)
-    if path.startswith("$"):
-        found: list[Any] = compiled.findall(document) if isinstance(document, dict | list) else []
-        return found
-    missing = object()
-    value = compiled.resolve(document, default=missing) if isinstance(document, dict | list) else missing
-    return [] if value is missing else [value]
+    if not isinstance(document, dict | list):
+        return []
+    try:
+        found: list[Any] = compiled.findall(document) if path.startswith("$") else [compiled.resolve(document)]
+    except (jsonpath.JSONPathError, jsonpath.JSONPointerError):
+        return []
+    return found

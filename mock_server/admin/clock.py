@@ -19,19 +19,25 @@ if TYPE_CHECKING:
 #: No sandbox can be moved past this moment (the end of the year 9998): time stamps end there.
 END_OF_TIME = 253_370_764_800.0
 
+#: The most times that a clock runs as fast as real time.
+FASTEST = 1e6
+
 
 def read_clock(given: str | Mapping[str, Any], real: float) -> SandboxClock:
     """A new clock, as `frozen`, `scaled(10)` or `{mode, rate, start}` describe it."""
     if isinstance(given, str):
         match = re.fullmatch(r"(\w+)(?:\((.+)\))?", given)
         given = {"mode": match[1], **({"rate": float(match[2])} if match[2] else {})} if match else {"mode": given}
+    rate = float(given.get("rate", 1.0))
+    if not 0.0 < rate <= FASTEST:
+        raise invalid(("clock",), f"the rate should be above 0 and at most {FASTEST:g}", "maximum")
     try:
         start = read_moment(given["start"]) if "start" in given else None
     except ValueError as error:
         raise invalid(("clock", "start"), str(error)) from None
     if start is not None and not 0 <= start <= END_OF_TIME:
         raise invalid(("clock", "start"), "should be from 1970 to 9998")
-    return SandboxClock.make(ClockMode(given["mode"]), real, float(given.get("rate", 1.0)), start)
+    return SandboxClock.make(ClockMode(given["mode"]), real, rate, start)
 
 
 def shown(clock: SandboxClock, now: float, next_due: float | None = None) -> dict[str, Any]:
@@ -53,18 +59,27 @@ def change_clock(call: Call, engine: Engine) -> Reply:
         engine.catch_up(box, now)
         mode, rate = ClockMode(call.body["mode"]), float(call.body.get("rate", 1.0))
         box.clock = box.clock.switched(engine.time.now(), mode, rate)
+        notice(box, engine)
         return Reply(shown(box.clock, engine.now(box), box.next_due()))
+
+
+def notice(box: Box, engine: Engine) -> None:
+    """Tell whoever sends callbacks that the clock of an entered box has changed."""
+    due = box.next_due()
+    if due is not None:
+        engine.courier.notice(engine, box, due)
 
 
 def advance_clock(call: Call, engine: Engine) -> Reply:
     box = call.box
     with box:
         before = engine.now(box)
-        engine.catch_up(box, before)
+        fired = engine.catch_up(box, before)
         target = _target(call.body, box, before, engine)
-    fired = advance_until_idle(box, engine) if target is None else engine.advance(box, target)
+    fired += advance_until_idle(box, engine) if target is None else engine.advance(box, target)
     with box:
         now = engine.now(box)
+        notice(box, engine)
     rows = [_row(item) for item in fired]
     return Reply({"before": before, "now": now, "now_iso": iso(now), "fired": rows})
 
@@ -131,14 +146,20 @@ def _when(until: Mapping[str, str], box: Box, now: float, engine: Engine) -> flo
 
 
 def words_of(task: Task, engine: Engine) -> Mapping[str, Any]:
-    """The vendor's words for the phases of a task."""
-    table = engine.contracts[task.provider].behaviour.status_words
-    return table.get(task.kind, {}) or next(iter(table.values()), {})
+    """The vendor's words for the phases of a task; none where it has numbers that differ from tool to tool."""
+    return engine.contracts[task.provider].behaviour.status_words.get(task.kind, {})
 
 
 def read_status(word: str, task: Task, engine: Engine) -> Phase | None:
-    """The phase that a status names, in our words or in the vendor's."""
-    for phase, vendors in words_of(task, engine).items():
-        if word in (phase, str(vendors)):
-            return Phase(phase)
-    return Phase(word) if word in set(Phase) else None
+    """The phase that a status names: in the words for tasks of this kind, in ours, or in those of any vendor."""
+    tables = [contract.behaviour.status_words for contract in engine.contracts.values()]
+    known: dict[str, str] = {}
+    for words in (
+        words_of(task, engine),
+        {phase: phase for phase in map(str, Phase)},
+        *(w for t in tables for w in t.values()),
+    ):
+        for phase, said in words.items():
+            if isinstance(said, str):
+                known.setdefault(said, phase)
+    return Phase(known[word]) if word in known else None

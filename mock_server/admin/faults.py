@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from contracts import patterns
 from mock_server.admin.wire import invalid, not_found
 from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.faults import FaultRule, Match, Moment, read_effect, usual_moment
+from mock_server.core.faults import Effect, FaultRule, Match, Moment, read_effect, usual_moment, written_effect
 from mock_server.core.nearest import nearest
 from mock_server.core.ports import Box
 from mock_server.core.records import encode
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 def add_fault(call: Call, engine: Engine) -> Reply:
     given = call.body
-    match = _match(given.get("match", {}), engine)
-    _check_effect(given["effect"], match.provider, engine)
+    match = read_match(given.get("match", {}), engine)
+    check_effect(given["effect"], match.provider, engine)
     effect = read_effect(given["effect"])
     moment = Moment(given["moment"]) if "moment" in given else usual_moment(effect)
     with call.box as box:
@@ -41,7 +42,7 @@ def _free_id(box: Box) -> str:
             return made
 
 
-def _match(given: Mapping[str, Any], engine: Engine) -> Match:
+def read_match(given: Mapping[str, Any], engine: Engine) -> Match:
     """The match of a rule; Problem `invalid` if it names what does not exist: it could never strike."""
     contracts = engine.contracts
     if "provider" in given:
@@ -55,9 +56,9 @@ def _match(given: Mapping[str, Any], engine: Engine) -> Match:
             try:
                 if path[:1] in ("$", "/"):
                     engine.paths.check(path)
-                if isinstance(condition, Mapping) and "matches" in condition:
-                    re.compile(str(condition["matches"]))
-            except (ValueError, re.error) as error:
+                if isinstance(condition, Mapping) and condition.keys() == {"matches"}:
+                    patterns.check(str(condition["matches"]))
+            except ValueError as error:
                 raise invalid(("match", part, path), str(error)) from None
     values = {name: value for name, value in given.items() if name != "times"}
     if "headers" in values:
@@ -74,7 +75,12 @@ def check_known(name: str, known: Any, place: tuple[str, ...], what: str) -> Non
         raise invalid(place, f"no {what} {name[:60]!r}; {hint}", "enum")
 
 
-def _check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine) -> None:
+#: The longest delay, in seconds.
+LONGEST = 600.0
+
+
+def check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine) -> None:
+    """Problem `invalid` if an effect names what does not exist, or does nothing."""
     contracts = [engine.contracts[provider]] if provider is not None else list(engine.contracts.values())
     if "code" in effect and "message" not in effect:
         codes = sorted({str(code) for contract in contracts for code in contract.behaviour.body_codes})
@@ -84,23 +90,24 @@ def _check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engin
     refuse = "maintenance" if effect.get("maintenance") else effect.get("refuse")
     if refuse is not None and not any(refuse in contract.behaviour.refusals for contract in contracts):
         check_known(refuse, {name for c in contracts for name in c.behaviour.refusals}, ("effect", "refuse"), "refusal")
-    low, high = read_effect(effect).delay
-    if low > high:
+    read = read_effect(effect)
+    if read.delay[0] > read.delay[1]:
         raise invalid(("effect", "delay"), "the range should go from the lower to the higher")
+    if read.delay[1] > LONGEST:
+        raise invalid(("effect", "delay"), f"should be at most {LONGEST:g} seconds", "maximum")
+    if replace(read, message=None) == Effect():
+        raise invalid(("effect",), "does nothing")
 
 
 def _row(rule: FaultRule, box: Box) -> dict[str, Any]:
     matched, struck = box.turns(rule.id)
-    effect = {name: value for name, value in encode(rule.effect).items() if value is not None}
-    if effect["delay"] == [0.0, 0.0]:
-        del effect["delay"]
     match = {name: value for name, value in encode(rule.match).items() if value not in (None, {})}
     return {
         "id": rule.id,
         "match": match,
         "moment": rule.moment.value,
         "times": rule.times,
-        "effect": effect,
+        "effect": written_effect(rule.effect),
         "matched": matched,
         "struck": struck,
     }

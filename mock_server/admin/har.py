@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from mock_server import __version__
-from mock_server.admin.records import headers_of, masked_target, secret_names
+from mock_server.admin.secrets import Mask
 from mock_server.core.journal import Exchange
 
 if TYPE_CHECKING:
     from mock_server.engine import Engine
 
 
-def har(exchanges: Iterable[Exchange], engine: Engine, comment: str) -> Any:
+def har(exchanges: Iterable[Exchange], engine: Engine, comment: str, mask: Mask) -> Any:
     """The HAR document. Times are the sandbox's; an exchange whose connection was lost has the status 0."""
     import harfile
 
-    secrets = secret_names(engine)
     text = StringIO()
     with harfile.HarFile(text, creator=harfile.Creator("swapmock", __version__), comment=comment) as file:
         for exchange in exchanges:
@@ -29,8 +28,8 @@ def har(exchanges: Iterable[Exchange], engine: Engine, comment: str) -> Any:
             file.add_entry(
                 startedDateTime=datetime.fromtimestamp(exchange.at, UTC),
                 time=waited,
-                request=_request(exchange, secrets),
-                response=_response(exchange, secrets),
+                request=_request(exchange, mask),
+                response=_response(exchange, mask),
                 timings=harfile.Timings(send=0, wait=waited, receive=0),
                 comment=_remark(exchange),
             )
@@ -42,10 +41,10 @@ def _remark(exchange: Exchange) -> str:
     return ", ".join([exchange.id, *(f"{name} {value}" for name, value in facts.items() if value)])
 
 
-def _request(exchange: Exchange, secrets: frozenset[str]) -> Any:
+def _request(exchange: Exchange, mask: Mask) -> Any:
     from harfile import PostData, Record, Request
 
-    target = masked_target(exchange.target)
+    target = mask.text(exchange.target)
     path, _, query = target.partition("?")
     url = exchange.base_url + quote(path, safe="/:@!$&'()*+,;=~-._%") + (f"?{query}" if query else "")
     kind = exchange.headers.get("content-type", "application/octet-stream")
@@ -53,23 +52,23 @@ def _request(exchange: Exchange, secrets: frozenset[str]) -> Any:
         method=exchange.method,
         url=url,
         httpVersion="HTTP/1.1",
-        headers=[Record(name, value) for name, value in headers_of(exchange.headers, secrets)],
+        headers=[Record(name, value) for name, value in mask.headers(exchange.headers)],
         queryString=[Record(name, value) for name, value in parse_qsl(urlsplit(target).query, keep_blank_values=True)],
-        postData=PostData(kind, text=exchange.body.decode("utf-8", "replace")) if exchange.body else None,
+        postData=PostData(kind, text=mask.text(exchange.body.decode("utf-8", "replace"))) if exchange.body else None,
         bodySize=len(exchange.body),
     )
 
 
-def _response(exchange: Exchange, secrets: frozenset[str]) -> Any:
+def _response(exchange: Exchange, mask: Mask) -> Any:
     from harfile import Content, Record, Response
 
     kinds = [value for name, value in exchange.answer_headers if name.lower() == "content-type"]
-    body = exchange.answer.decode("utf-8", "replace")
+    body = mask.text(exchange.answer.decode("utf-8", "replace"))
     return Response(
         status=exchange.status,
         statusText=_phrase(exchange.status),
         httpVersion="HTTP/1.1",
-        headers=[Record(name, value) for name, value in headers_of(exchange.answer_headers, secrets)],
+        headers=[Record(name, value) for name, value in mask.headers(exchange.answer_headers)],
         content=Content(size=len(exchange.answer), mimeType=(kinds or ["x-unknown"])[0], text=body),
         redirectURL="",
         bodySize=len(exchange.answer),

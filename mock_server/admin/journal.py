@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mock_server.admin import records
 from mock_server.admin.har import har
+from mock_server.admin.secrets import Mask
 from mock_server.core.call import Call, Reply
 from mock_server.core.journal import Exchange
 from mock_server.core.ports import Box
@@ -23,14 +24,15 @@ def _page(call: Call, engine: Engine, name: str, only_exchanges: bool) -> Reply:
         dropped = box.dropped()
     if only_exchanges:
         found = [(number, record) for number, record in found if isinstance(record, Exchange)]
-    limit, secrets = call.params.get("limit", PAGE), records.secret_names(engine)
-    page = found[:limit]
+    limit, mask = call.params.get("limit", PAGE), Mask(engine, box.sandbox)
+    left = [(number, record) for number, record in found if number > call.params.get("after", 0)]
+    page = left[:limit]
     return Reply(
         {
-            name: [records.row(number, record, engine, secrets) for number, record in page],
+            name: [records.row(number, record, engine, mask) for number, record in page],
             "total": len(found),
             "dropped": dropped,
-            "next": page[-1][0] if len(found) > limit else None,
+            "next": page[-1][0] if len(left) > limit else None,
         }
     )
 
@@ -45,9 +47,12 @@ def get_requests(call: Call, engine: Engine) -> Reply:
 
 def get_har(call: Call, engine: Engine) -> Reply:
     with call.box as box:
-        found: list[Any] = [record for _, record in records.selected(call.params, box) if isinstance(record, Exchange)]
+        engine.catch_up(box, engine.now(box))
+        found = records.selected(call.params, box)
         comment = _comment(box)
-    return Reply(har(found, engine, comment))
+    after, limit = call.params.get("after", 0), call.params.get("limit", len(found))
+    exchanges = [record for number, record in found if isinstance(record, Exchange) and number > after]
+    return Reply(har(exchanges[:limit], engine, comment, Mask(engine, box.sandbox)))
 
 
 def _comment(box: Box) -> str:
@@ -57,8 +62,4 @@ def _comment(box: Box) -> str:
 
 def clear_journal(call: Call, engine: Engine) -> Reply:
     with call.box as box:
-        state = box.state()
-        cleared, state.journal = len(state.journal), []
-        state.recorded = 0
-        box.load(state)
-    return Reply({"cleared": {"journal": cleared}})
+        return Reply({"cleared": {"journal": box.forget_records()}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mock_server.admin.secrets import Mask
 from mock_server.admin.wire import invalid, not_found
 from mock_server.core.call import Call, Problem, Reply
 from mock_server.core.credits import from_credits, to_credits
@@ -47,7 +48,7 @@ def get_ledger(call: Call, engine: Engine) -> Reply:
         rows = [entry_row(number, entry) for number, entry in enumerate(entries, 1)]
         answer = {"balance": balance(box), "entries": rows, "cost": _cost(box, engine)}
         if call.params.get("proof", "0") in TRUE:
-            _add_causes(rows, box)
+            _add_causes(rows, box, Mask(engine, box.sandbox))
             finished = [task.id for task in box.tasks() if task.reserved and task.is_over(now)]
             invariants = prove(entries, finished)
             answer["proof"] = {
@@ -57,7 +58,7 @@ def get_ledger(call: Call, engine: Engine) -> Reply:
     return Reply(answer)
 
 
-def _add_causes(rows: list[dict[str, Any]], box: Box) -> None:
+def _add_causes(rows: list[dict[str, Any]], box: Box, mask: Mask) -> None:
     """Beside each entry, the request and the task that caused it."""
     exchanges = {record.id: record for record in box.records() if isinstance(record, Exchange)}
     for row in rows:
@@ -69,7 +70,7 @@ def _add_causes(rows: list[dict[str, Any]], box: Box) -> None:
                 "id": exchange.id,
                 "operation": exchange.operation,
                 "method": exchange.method,
-                "target": exchange.target,
+                "target": mask.text(exchange.target),
             },
             "task": None if task is None else {"id": task.id, "model": task.model, "scenario": task.scenario},
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mock_server.admin.faults import check_known
@@ -13,6 +13,7 @@ from mock_server.core.queue import Queued
 from mock_server.core.records import encode
 
 if TYPE_CHECKING:
+    from contracts import Contract
     from mock_server.engine import Engine
 
 
@@ -36,22 +37,34 @@ def queue_scenario(call: Call, engine: Engine) -> Reply:
         check_known(order["provider"], engine.contracts, ("provider",), "provider")
     providers = _providers(order, engine)
     steps = steps_of(order["scenario"], providers, engine)
-    kinds = {kind for provider in providers for kind in engine.contracts[provider].behaviour.status_words}
     if "kind" in order:
+        kinds = {kind for provider in providers for kind in kinds_of(engine.contracts[provider])}
         check_known(order["kind"], kinds, ("kind",), "kind of task")
     if "code" in order or "message" in order:
-        failing = engine.contracts[providers[0]].behaviour.scenarios
-        if not any(failing[step].fails is not None for step in steps):
-            raise invalid(
-                ("code" if "code" in order else "message",),
-                f"{order['scenario']} does not fail: it has no code or text",
-            )
+        _check_words(order, steps, providers, engine)
     chosen = {name: order.get(name) for name in ("provider", "kind", "operation", "model", "code", "message")}
     with call.box as box:
         for _ in range(order.get("times", 1)):
             for step in steps:
                 box.enqueue(Queued(id=f"q{box.next_number('queue')}", scenario=step, **chosen))
         return Reply(_shown(box), status=201)
+
+
+def kinds_of(contract: Contract) -> set[str]:
+    """The kinds of tasks that a provider makes: those of its tools, else those that have status words."""
+    tools = contract.tables.get("tools", {}).get("tools")
+    return {row["kind"] for row in tools} if tools else set(contract.behaviour.status_words)
+
+
+def _check_words(order: Mapping[str, Any], steps: Sequence[str], providers: list[str], engine: Engine) -> None:
+    """Problem `invalid` if nothing fails that could have a code or a text, or if the code is not the vendor's."""
+    field = "code" if "code" in order else "message"
+    scenarios = engine.contracts[providers[0]].behaviour.scenarios
+    if not any(scenarios[step].fails is not None for step in steps):
+        raise invalid((field,), f"{order['scenario']} does not fail: it has no code or text")
+    codes = {str(code) for provider in providers for code in engine.contracts[provider].behaviour.body_codes}
+    if "code" in order and str(order["code"]) not in codes:
+        raise invalid(("code",), f"no body code {order['code']!r}; known: {', '.join(sorted(codes))}", "enum")
 
 
 def _providers(order: Mapping[str, Any], engine: Engine) -> list[str]:

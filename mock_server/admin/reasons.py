@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mock_server.admin.clock import words_of
-from mock_server.admin.records import masked, masked_target, readable
+from mock_server.admin.records import readable
+from mock_server.admin.secrets import masked
 from mock_server.core.delivery import Attempt, Delivery
 from mock_server.core.journal import Breach, Exchange
 from mock_server.core.moments import iso
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def of_exchange(exchange: Exchange, contract: Contract, engine: Engine) -> str:
     """One sentence: what it was and what decided the answer."""
-    name = exchange.operation or f"{exchange.method} {masked_target(exchange.target)}"
+    name = exchange.operation or f"{exchange.method} {exchange.target}"
     reasons = [text for text in steps(exchange, contract, engine) if not text.startswith("matched ")]
     decided = f": {reasons[-1]}" if reasons else ""
     return f"{name} {answered(exchange)}{decided}"
@@ -39,9 +40,7 @@ def steps(exchange: Exchange, contract: Contract, engine: Engine) -> Iterator[st
     """What the pipeline found, in its order."""
     if not exchange.operation:
         near = nearest_operation(exchange, contract)
-        yield f"no operation at {exchange.method} {masked_target(exchange.target)}" + (
-            f"; nearest: {near}" if near else ""
-        )
+        yield f"no operation at {exchange.method} {exchange.target}" + (f"; nearest: {near}" if near else "")
         return
     yield f"matched {exchange.operation}"
     for violation in violations(exchange, contract, engine):
@@ -73,12 +72,14 @@ def credential(exchange: Exchange, box: Box, contract: Contract) -> dict[str, An
     names = {name: field for name, field in form.get("headers", {}).items() if name.lower() in exchange.headers}
     shown = {name: masked(exchange.headers[name.lower()]) for name in names}
     keys = {c.key for c in box.sandbox.credentials if c.provider == exchange.provider}
+    if exchange.problem != "key_unknown":  # what came out of a snapshot is masked already
+        keys |= {masked(key) for key in keys}
     right = any(exchange.headers[name.lower()] in keys for name, field in names.items() if field == "key")
     return {
         "shown": shown,
         "expected": sorted(form.get("headers", {})),
         "belongs_to": box.sandbox.id if right else None,
-        "problem": exchange.problem if exchange.problem.startswith(("key_", "credential")) else None,
+        "problem": exchange.problem if exchange.problem.startswith(("key_", "secret_")) else None,
     }
 
 
@@ -172,7 +173,7 @@ def of_delivery(delivery: Delivery) -> str:
 def attempted(attempt: Attempt) -> str:
     result = attempt.failure or "acknowledged"
     then = "" if attempt.next_due is None else f"; next due at {iso(attempt.next_due)}"
-    return f"callback attempt {attempt.attempt} to {masked_target(attempt.url)}: {result}{then}"
+    return f"callback attempt {attempt.attempt} to {attempt.url}: {result}{then}"
 
 
 def _shown(value: Any) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from mock_server.admin.secrets import Mask
 from mock_server.admin.wire import invalid
 from mock_server.core.delivery import Attempt
-from mock_server.core.journal import Exchange, Record, Transition
+from mock_server.core.journal import Exchange, Record
 from mock_server.core.moments import iso, read_moment
 from mock_server.core.ports import Box
 from mock_server.core.records import encode
@@ -16,35 +16,11 @@ from mock_server.core.records import encode
 if TYPE_CHECKING:
     from mock_server.engine import Engine
 
-#: Headers whose values are secrets, whatever the provider; those of its credentials come from the contract.
-SECRET_HEADERS = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
-SECRET_QUERY = re.compile(r"(?<=[?&])((?:signature|token|key|secret)=)[^&]*", re.IGNORECASE)
-
 
 def type_of(record: Record) -> str:
     if isinstance(record, Exchange):
         return "exchange"
     return "delivery" if isinstance(record, Attempt) else "transition"
-
-
-def secret_names(engine: Engine) -> frozenset[str]:
-    """The lower-case names of headers that carry credentials."""
-    forms = (contract.behaviour.rest.get("credential_form", {}) for contract in engine.contracts.values())
-    return SECRET_HEADERS | {name.lower() for form in forms for name in form.get("headers", ())}
-
-
-def masked(value: str) -> str:
-    """Enough of a secret to tell it from another, not enough to use it."""
-    return f"{value[:5]}…{value[-2:]}" if len(value) > 16 else "…"
-
-
-def headers_of(pairs: Mapping[str, str] | Sequence[tuple[str, str]], secrets: frozenset[str]) -> list[tuple[str, str]]:
-    items = pairs.items() if isinstance(pairs, Mapping) else pairs
-    return [(name, masked(value) if name.lower() in secrets else value) for name, value in items]
-
-
-def masked_target(target: str) -> str:
-    return SECRET_QUERY.sub(r"\1…", target)
 
 
 def readable(body: bytes, engine: Engine) -> Any:
@@ -57,15 +33,14 @@ def readable(body: bytes, engine: Engine) -> Any:
         return body.decode("utf-8", "replace")
 
 
-def row(number: int, record: Record, engine: Engine, secrets: frozenset[str]) -> dict[str, Any]:
-    """A record under its number in the journal."""
+def row(number: int, record: Record, engine: Engine, mask: Mask) -> dict[str, Any]:
+    """A record under its number in the journal, without its secrets."""
     head = {"type": type_of(record), "number": number, "at": record.at, "at_iso": iso(record.at)}
     if not isinstance(record, Exchange):
         rest = {**encode(record)}
         if isinstance(record, Attempt):
             rest["answer"] = readable(record.answer, engine)
-            rest["url"] = masked_target(record.url)
-        return {**rest, **head}
+        return {**mask.value(rest), **head}
     return {
         **head,
         "id": record.id,
@@ -73,22 +48,22 @@ def row(number: int, record: Record, engine: Engine, secrets: frozenset[str]) ->
         "operation": record.operation or None,
         "unmatched": not record.operation,
         "method": record.method,
-        "target": masked_target(record.target),
+        "target": mask.text(record.target),
         "status": record.status,
         "code": record.code,
         "task": record.task or None,
         "problem": record.problem or None,
-        "fault": record.fault or None,
+        "fault": mask.text(record.fault) or None,
         "scenario": record.scenario or None,
         "delay": record.delay,
-        "violations": [breach._asdict() for breach in record.violations],
+        "violations": mask.value([breach._asdict() for breach in record.violations]),
         "request": {
-            "headers": dict(headers_of(record.headers, secrets)),
-            "body": readable(record.body, engine),
+            "headers": dict(mask.headers(record.headers)),
+            "body": mask.value(readable(record.body, engine)),
         },
         "response": {
-            "headers": dict(headers_of(record.answer_headers, secrets)),
-            "body": readable(record.answer, engine),
+            "headers": dict(mask.headers(record.answer_headers)),
+            "body": mask.value(readable(record.answer, engine)),
         },
     }
 
@@ -112,16 +87,14 @@ FILTERS: Mapping[str, Callable[[Record], Any]] = {
 
 
 def selected(params: Mapping[str, Any], box: Box) -> list[tuple[int, Record]]:
-    """The records that the filters let through; the box must be entered."""
+    """All records that the filters let through, whatever the page; the box must be entered."""
     since, until = _moment(params, "since"), _moment(params, "until")
     only_unmatched = params.get("unmatched", "0") in ("1", "true", "")
-    after = params.get("after", 0)
     wanted = [(FILTERS[name], value) for name, value in params.items() if name in FILTERS]
     return [
         (number, record)
         for number, record in numbered(box)
-        if number > after
-        and (since is None or record.at >= since)
+        if (since is None or record.at >= since)
         and (until is None or record.at < until)
         and (not only_unmatched or (isinstance(record, Exchange) and not record.operation))
         and all(read(record) == value for read, value in wanted)
@@ -135,17 +108,3 @@ def _moment(params: Mapping[str, Any], name: str) -> float | None:
         return read_moment(params[name])
     except ValueError as error:
         raise invalid(("query", name), str(error)) from None
-
-
-__all__ = [
-    "Transition",
-    "headers_of",
-    "masked",
-    "masked_target",
-    "numbered",
-    "readable",
-    "row",
-    "secret_names",
-    "selected",
-    "type_of",
-]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mock_server import __version__
 from mock_server.accounts import UnknownVariant, choose_variants, credential_headers, credentials_for, open_account
-from mock_server.admin.clock import read_clock, shown
+from mock_server.admin import snapshots
+from mock_server.admin.clock import notice, read_clock, shown
 from mock_server.admin.ledger import balance, set_available
 from mock_server.admin.wire import invalid, not_found
 from mock_server.core.call import Call, Problem, Reply
@@ -19,27 +18,32 @@ from mock_server.core.journal import Exchange
 from mock_server.core.ledger import Entry, Move
 from mock_server.core.moments import read_span
 from mock_server.core.ports import Box
-from mock_server.core.records import BadRecord, decode, encode
+from mock_server.core.records import encode
 from mock_server.core.sandbox import RateLimit, Sandbox
-from mock_server.core.seeded import hexadecimal
+from mock_server.core.seeded import hexadecimal, integer
 from mock_server.core.state import State
 from mock_server.engine import DEFAULT_SANDBOX
 
 if TYPE_CHECKING:
     from mock_server.engine import Engine
 
-SNAPSHOT_FORMAT = 1
+#: The sequence in which the default sandbox counts those that it has made. It is never set back, so that no key that
+#: was given out comes back as somebody else's.
+MADE = "sandbox"
+
+#: The longest time to live, in seconds.
+LONGEST = 1e9
 
 
-def describe(box: Box, engine: Engine, base_url: str) -> dict[str, Any]:
+def describe(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
     """A sandbox as answers show it."""
     with box:
         sandbox, now = box.sandbox, engine.now(box)
         engine.catch_up(box, now)
         return {
             "id": sandbox.id,
-            "base_url": base_url,
-            "admin_url": f"{base_url}/__admin/sandboxes/{sandbox.id}",
+            "base_url": call.base_url,
+            "admin_url": f"{call.own_url}/__admin/sandboxes/{sandbox.id}",
             "seed": sandbox.seed,
             "credentials": _credentials(sandbox, engine),
             "clock": shown(box.clock, now, box.next_due()),
@@ -68,6 +72,7 @@ def counts(box: Box) -> dict[str, int]:
         "queue": len(state.queue),
         "files": len(state.files),
         "due": len(state.due),
+        "deliveries": len(state.deliveries),
     }
 
 
@@ -88,14 +93,14 @@ def list_sandboxes(call: Call, engine: Engine) -> Reply:
     found = []
     for sandbox_id in engine.store.ids():
         try:
-            found.append(describe(engine.store.open(sandbox_id), engine, call.base_url))
+            found.append(describe(engine.store.open(sandbox_id), engine, call))
         except KeyError:
             continue  # dropped since the list was made
     return Reply({"sandboxes": found})
 
 
 def get_sandbox(call: Call, engine: Engine) -> Reply:
-    return Reply(describe(call.box, engine, call.base_url))
+    return Reply(describe(call.box, engine, call))
 
 
 def create_sandbox(call: Call, engine: Engine) -> Reply:
@@ -104,7 +109,7 @@ def create_sandbox(call: Call, engine: Engine) -> Reply:
     default = engine.store.open(DEFAULT_SANDBOX).sandbox
     start = Sandbox(
         id=sandbox_id,
-        seed=options.get("seed", engine.seed),
+        seed=options.get("seed", integer(0, 2**31 - 1, engine.seed, "seed of", sandbox_id)),
         credentials=credentials_for(engine.contracts, engine.seed, sandbox_id),
         variants=default.variants,
         grant=default.grant,
@@ -115,13 +120,13 @@ def create_sandbox(call: Call, engine: Engine) -> Reply:
         sandbox = replace(sandbox, grant=from_credits(options["balance"]))
     clock = read_clock(options.get("clock", "real"), real)
     _open(engine, replace(sandbox, start=clock.shown if clock.rate == 0.0 else None), clock)
-    return Reply(describe(engine.store.open(sandbox_id), engine, call.base_url), status=201)
+    return Reply(describe(engine.store.open(sandbox_id), engine, call), status=201)
 
 
 def _free_id(engine: Engine) -> str:
     with engine.store.open(DEFAULT_SANDBOX) as box:
         while True:
-            made = "sb-" + hexadecimal(12, engine.seed, "sandbox", box.next_number("sandbox"))
+            made = "sb-" + hexadecimal(12, engine.seed, "sandbox", box.next_number(MADE))
             try:
                 engine.store.open(made)
             except KeyError:
@@ -156,9 +161,12 @@ def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, r
 
 def _span(given: Any) -> float:
     try:
-        return read_span(given)
+        span = read_span(given)
     except ValueError as error:
         raise invalid(("ttl",), str(error)) from None
+    if span > LONGEST:
+        raise invalid(("ttl",), f"should be at most {LONGEST:g} seconds", "maximum")
+    return span
 
 
 def check_scenario(name: str | None, engine: Engine, place: tuple[str, ...]) -> str | None:
@@ -173,6 +181,8 @@ def check_scenario(name: str | None, engine: Engine, place: tuple[str, ...]) -> 
 
 def change_sandbox(call: Call, engine: Engine) -> Reply:
     options, real = call.body, engine.time.now()
+    if call.box.sandbox.id == DEFAULT_SANDBOX and options.get("ttl") is not None:
+        raise invalid(("ttl",), "the default sandbox does not end")
     with call.box as box:
         changed = with_options(box.sandbox, options, engine, real)
         clock = read_clock(options["clock"], real) if "clock" in options else None
@@ -185,6 +195,7 @@ def change_sandbox(call: Call, engine: Engine) -> Reply:
         box.sandbox = changed
         if clock is not None:
             box.clock = box.clock.switched(real, clock.mode, clock.rate)
+            notice(box, engine)
         if "balance" in options:
             set_available(box, now, from_credits(options["balance"]))
         if changed.expires_at is not None:
@@ -207,8 +218,10 @@ def reset_sandbox(call: Call, engine: Engine) -> Reply:
         cleared, sandbox = counts(box), box.sandbox
         engine.forget_links(box)
         engine.blobs.drop(f"{sandbox.id}/")
-        box.load(State())
-        box.clock = SandboxClock.make(box.clock.mode, engine.time.now(), box.clock.rate, sandbox.start)
+        made = box.state().numbers.get(MADE)
+        box.load(State(numbers={} if made is None else {MADE: made}))
+        start = sandbox.start if box.clock.rate == 0.0 else None
+        box.clock = SandboxClock.make(box.clock.mode, engine.time.now(), box.clock.rate, start)
         if sandbox.grant:
             box.post(Entry(engine.now(box), Move.GRANT, sandbox.grant))
     return Reply({"cleared": cleared})
@@ -216,88 +229,35 @@ def reset_sandbox(call: Call, engine: Engine) -> Reply:
 
 def take_snapshot(call: Call, engine: Engine) -> Reply:
     with call.box as box:
-        return Reply(snapshot(box, engine))
-
-
-def snapshot(box: Box, engine: Engine) -> dict[str, Any]:
-    """A sandbox as one JSON document; the box must be entered."""
-    now = engine.now(box)
-    engine.catch_up(box, now)
-    state, clock = box.state(), box.clock
-    files = {
-        name: engine.blobs.get(f"{box.sandbox.id}/{name}")
-        for name, file in state.files.items()
-        if file.size is not None
-    }
-    return {
-        "swapmock_snapshot": SNAPSHOT_FORMAT,
-        "version": __version__,
-        "sandbox": encode(box.sandbox),
-        "clock": {"mode": clock.mode.value, "rate": clock.rate, "shown": now},
-        "state": encode(state),
-        "files": {name: base64.b64encode(content).decode() for name, content in files.items() if content is not None},
-    }
+        return Reply(snapshots.written(snapshots.taken(box, engine), engine))
 
 
 def restore_snapshot(call: Call, engine: Engine) -> Reply:
+    saved = snapshots.read(call.body, engine)
     with call.box as box:
-        _load(box, engine, *read_snapshot(call.body))
+        made = box.state().numbers.get(MADE)
+        if made is not None:
+            saved.state.numbers[MADE] = made
+        snapshots.load(box, engine, saved)
+        notice(box, engine)
     return get_sandbox(call, engine)
-
-
-#: What a snapshot's document says: settings, clock, state, files.
-Saved = tuple[Sandbox, Mapping[str, Any], State, Mapping[str, bytes]]
-
-
-def read_snapshot(document: Mapping[str, Any]) -> Saved:
-    """The parts of a snapshot; Problem `invalid` names what does not fit."""
-    try:
-        sandbox = decode(Sandbox, document["sandbox"], "/sandbox")
-        state = decode(State, document["state"], "/state")
-        files = decode(dict[str, bytes], document.get("files", {}), "/files")
-        clock = document["clock"]
-        SandboxClock.make(clock["mode"], 0.0, float(clock["rate"]), float(clock["shown"]))
-    except BadRecord as error:
-        place, _, detail = str(error).partition(": ")
-        raise invalid(tuple(place.strip("/").split("/")), detail) from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise invalid(("clock",), f"should hold mode, rate and shown ({error})") from None
-    return sandbox, clock, state, files
-
-
-def _load(
-    box: Box, engine: Engine, saved: Sandbox, clock: Mapping[str, Any], state: State, files: Mapping[str, bytes]
-) -> None:
-    """Make an entered box what a snapshot says; its id, credentials and life time stay."""
-    own = box.sandbox
-    engine.forget_links(box)
-    engine.blobs.drop(f"{own.id}/")
-    for name, content in files.items():
-        engine.blobs.put(f"{own.id}/{name}", content)
-    box.sandbox = replace(
-        saved, id=own.id, credentials=own.credentials, created_at=own.created_at, expires_at=own.expires_at
-    )
-    box.load(state)
-    for token in state.tokens:
-        if engine.store.owner(token) is None:
-            engine.store.publish(token, own.id)
-    real = engine.time.now()
-    made = SandboxClock.make(clock["mode"], real, float(clock["rate"]), float(clock["shown"]))
-    box.clock = replace(made, mode=type(box.clock.mode)(clock["mode"]))
 
 
 def fork_sandbox(call: Call, engine: Engine) -> Reply:
     with call.box as box:
-        saved = read_snapshot(snapshot(box, engine))
-    sandbox_id = call.body.get("id") or _free_id(engine)
+        saved = snapshots.taken(box, engine)
+    sandbox_id, real = call.body.get("id") or _free_id(engine), engine.time.now()
     copy = replace(
-        saved[0],
+        saved.sandbox,
         id=sandbox_id,
         credentials=credentials_for(engine.contracts, engine.seed, sandbox_id),
-        created_at=engine.time.now(),
+        grant=0,
+        created_at=real,
         expires_at=None,
     )
-    _open(engine, copy, SandboxClock.make(box.clock.mode, engine.time.now()))
+    saved.state.numbers.pop(MADE, None)
+    _open(engine, copy, SandboxClock.make(saved.clock.mode, real))
     with engine.store.open(sandbox_id) as made:
-        _load(made, engine, *saved)
-    return Reply(describe(made, engine, call.base_url), status=201)
+        snapshots.load(made, engine, saved)
+        notice(made, engine)
+    return Reply(describe(made, engine, call), status=201)

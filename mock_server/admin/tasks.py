@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mock_server.admin.clock import words_of
-from mock_server.admin.records import masked_target, readable
+from mock_server.admin.records import readable
+from mock_server.admin.secrets import Mask
 from mock_server.admin.wire import not_found
-from mock_server.core.call import Call, Reply
+from mock_server.core.call import Call, Problem, Reply
 from mock_server.core.credits import to_credits
 from mock_server.core.delivery import Delivery
 from mock_server.core.moments import iso
 from mock_server.core.records import encode
 from mock_server.core.task import Task
+from mock_server.engine import UnderWay
 
 if TYPE_CHECKING:
     from mock_server.engine import Engine
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 PAGE = 100
 
 
-def task_row(task: Task, now: float, engine: Engine) -> dict[str, Any]:
+def task_row(task: Task, now: float, engine: Engine, mask: Mask) -> dict[str, Any]:
     phase = task.phase(now)
     row = encode(task)
     row.update(
@@ -33,7 +35,7 @@ def task_row(task: Task, now: float, engine: Engine) -> dict[str, Any]:
         body=readable(task.request, engine),
         created_at_iso=iso(task.created_at),
     )
-    return row  # type: ignore[no-any-return]  # encode makes a dict of every dataclass
+    return dict(mask.value(row))
 
 
 def list_tasks(call: Call, engine: Engine) -> Reply:
@@ -41,7 +43,8 @@ def list_tasks(call: Call, engine: Engine) -> Reply:
     with call.box as box:
         now = engine.now(box)
         engine.catch_up(box, now)
-        rows = [task_row(task, now, engine) for task in box.tasks()]
+        mask = Mask(engine, box.sandbox)
+        rows = [task_row(task, now, engine, mask) for task in box.tasks()]
     found = [
         row
         for row in rows
@@ -64,17 +67,16 @@ def get_task(call: Call, engine: Engine) -> Reply:
         task = box.task(call.params["task"])
         if task is None:
             raise not_found("task", call.params["task"])
-        return Reply(task_row(task, now, engine))
+        return Reply(task_row(task, now, engine, Mask(engine, box.sandbox)))
 
 
-def delivery_row(delivery: Delivery, engine: Engine) -> dict[str, Any]:
+def delivery_row(delivery: Delivery, engine: Engine, mask: Mask) -> dict[str, Any]:
     row: dict[str, Any] = encode(delivery)
     row["body"] = readable(delivery.body, engine)
-    row["url"] = masked_target(delivery.url)
     for shown, attempt in zip(row["attempts"], delivery.attempts, strict=True):
         shown["answer"] = readable(attempt.answer, engine)
         shown["due_iso"], shown["sent_iso"] = iso(attempt.due), iso(attempt.sent)
-    return row
+    return dict(mask.value(row))
 
 
 def list_deliveries(call: Call, engine: Engine) -> Reply:
@@ -87,7 +89,8 @@ def list_deliveries(call: Call, engine: Engine) -> Reply:
             if params.get("status", delivery.state) == delivery.state
             and params.get("task", delivery.task) == delivery.task
         ]
-    rows = [delivery_row(delivery, engine) for delivery in found[: params.get("limit", PAGE)]]
+    mask = Mask(engine, box.sandbox)
+    rows = [delivery_row(delivery, engine, mask) for delivery in found[: params.get("limit", PAGE)]]
     return Reply({"deliveries": rows, "total": len(found)})
 
 
@@ -100,12 +103,17 @@ def _delivery(call: Call) -> Delivery:
 
 def get_delivery(call: Call, engine: Engine) -> Reply:
     with call.box:
-        return Reply(delivery_row(_delivery(call), engine))
+        return Reply(delivery_row(_delivery(call), engine, Mask(engine, call.box.sandbox)))
 
 
 def redeliver(call: Call, engine: Engine) -> Reply:
     """Send a delivery again now, whatever became of it."""
     with call.box:
         delivery_id = _delivery(call).id
-    engine.redeliver(call.box, delivery_id)
+    try:
+        engine.redeliver(call.box, delivery_id)
+    except UnderWay:
+        raise Problem("conflict", message=f"delivery {delivery_id} is being sent at this moment") from None
+    except KeyError:
+        raise not_found("delivery", delivery_id) from None
     return get_delivery(call, engine)

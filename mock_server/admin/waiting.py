@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mock_server.admin.clock import read_status, words_of
+from mock_server.admin.faults import check_known
 from mock_server.admin.records import FILTERS
-from mock_server.admin.wire import invalid
+from mock_server.admin.wire import invalid, not_found
 from mock_server.core.call import Call, Problem, Reply
 from mock_server.core.journal import Exchange
 from mock_server.core.ports import Box
@@ -31,8 +32,13 @@ def wait(call: Call, engine: Engine) -> Reply:
         raise invalid((), "should hold one of requests, task, delivery", "oneOf")
     look = LOOKS[conditions[0]](call.body[conditions[0]], engine)
     start, timeout = engine.time.now(), call.body.get("timeout", USUAL_TIMEOUT)
+    sandbox_id = call.box.sandbox.id
     while True:
-        with call.box as box:
+        try:
+            here = engine.store.open(sandbox_id)
+        except KeyError:
+            raise not_found("sandbox", sandbox_id) from None
+        with here as box:
             now = engine.now(box)
             engine.catch_up(box, now)
             found, state = look(box, now)
@@ -45,6 +51,13 @@ def wait(call: Call, engine: Engine) -> Reply:
 
 
 def _requests(wanted: Mapping[str, Any], engine: Engine) -> Look:
+    contracts = engine.contracts
+    if "provider" in wanted:
+        check_known(wanted["provider"], contracts, ("requests", "provider"), "provider")
+    if "operation" in wanted:
+        providers = [wanted["provider"]] if "provider" in wanted else list(contracts)
+        operations = [name for provider in providers for name in contracts[provider].operations]
+        check_known(wanted["operation"], operations, ("requests", "operation"), "operation")
     count = wanted.get("count", 1)
     tests = [
         (FILTERS[name], str(value) if name == "code" else value) for name, value in wanted.items() if name in FILTERS

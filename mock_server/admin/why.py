@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mock_server.admin import reasons
 from mock_server.admin.ledger import entry_row
-from mock_server.admin.records import masked_target, row, secret_names
+from mock_server.admin.records import row
+from mock_server.admin.secrets import Mask
 from mock_server.admin.tasks import delivery_row, task_row
 from mock_server.admin.wire import not_found
 from mock_server.core.call import Call, Reply
@@ -57,6 +58,7 @@ class Story:
         delivery: Delivery | None,
     ) -> None:
         self.box, self.engine, self.now = box, engine, now
+        self.mask = Mask(engine, box.sandbox)
         self.exchange, self.delivery = exchange, delivery
         self.task = task if task is not None or exchange is None else box.task(exchange.task)
         self._records = list(box.records())
@@ -71,12 +73,13 @@ class Story:
         if about is not None:
             answer.update(self._of_exchange(about))
         if self.task is not None:
-            answer["task"] = task_row(self.task, self.now, self.engine)
+            answer["task"] = task_row(self.task, self.now, self.engine, self.mask)
             deliveries = [d for d in self.box.deliveries() if d.task == self.task.id]
-            answer["deliveries"] = [delivery_row(delivery, self.engine) for delivery in deliveries]
+            answer["deliveries"] = [delivery_row(delivery, self.engine, self.mask) for delivery in deliveries]
         answer["ledger"] = [entry_row(number, entry) for number, entry in self._entries()]
         answer["state"] = {"before": self._state(before=True), "after": self._state(before=False)}
         answer["chain"] = self._chain()
+        answer = dict(self.mask.value(answer))
         answer["mermaid"] = self._mermaid(answer["chain"])
         return answer
 
@@ -95,11 +98,10 @@ class Story:
         return reasons.of_task(self.task, self.now, self.engine) if self.task is not None else ""
 
     def _of_exchange(self, exchange: Exchange) -> dict[str, Any]:
-        secrets = secret_names(self.engine)
         number = self._records.index(exchange) + self.box.dropped() + 1
         operation = self.contract.operations.get(exchange.operation)
         return {
-            "request": row(number, exchange, self.engine, secrets),
+            "request": row(number, exchange, self.engine, self.mask),
             "operation": None
             if operation is None
             else {
@@ -168,7 +170,7 @@ class Story:
             if not self._bears(record):
                 continue
             if isinstance(record, Exchange):
-                add(record.at, 0, "request", f"{record.method} {masked_target(record.target)}", request=record.id)
+                add(record.at, 0, "request", f"{record.method} {record.target}", request=record.id)
                 for text in reasons.steps(record, self.contract, self.engine):
                     add(record.at, 1, "step", text, request=record.id)
                 add(record.at, 3, "answer", reasons.answered(record), request=record.id)
@@ -201,4 +203,4 @@ class Story:
 
 def _plain(text: str) -> str:
     """Text that Mermaid takes for nothing else: `;` and `#` have a meaning there."""
-    return " ".join(text.replace("#", "#35;").replace(";", "#59;").split())[:200]
+    return " ".join(text.split())[:200].replace("#", "\0").replace(";", "#59;").replace("\0", "#35;")

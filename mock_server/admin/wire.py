@@ -56,9 +56,11 @@ def refuse(problem: Problem, variants: Mapping[str, Any]) -> Dressed:
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": problem.message or "; ".join(problem.errors) or said,
+        "detail": problem.message or said,
     }
-    errors = problem.details.get("errors")
+    errors = problem.details.get("errors") or [
+        error((), text.removeprefix("body: "), "body") for text in problem.errors
+    ]
     if errors:
         document["errors"] = errors
         document["detail"] = "; ".join(f"{error['pointer'] or 'body'}: {error['detail']}" for error in errors)

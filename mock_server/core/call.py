@@ -16,7 +16,8 @@ class Call:
 
     `params` holds path and query parameters, typed as in the contract; `body` the parsed JSON (None without one),
     `raw` its bytes; header names are in lower case. `now` is the sandbox's time, `exchange` the id under which the
-    journal keeps the call, `base_url` how the client reached us (no slash at the end).
+    journal keeps the call, `base_url` how the client reached us (no slash at the end); `own_url` is the same for a
+    call to the admin API, whose `base_url` is that of the vendors' surfaces.
     A handler leaves the id of the task it touched in `task`, and that of the queued outcome it wants in `queued`.
     `news_first` says that the callback of that task is to come before the answer.
     """
@@ -35,6 +36,7 @@ class Call:
     task: str = ""
     queued: str = ""
     news_first: bool = False
+    own_url: str = ""
 
 
 #: Where a body says that news should go: URLs, but no media.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,7 +24,7 @@ class Moment(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What a fault does. `code` refuses with a body code, `refuse` with a refusal by name, `message` in other words;
-    `status` changes the HTTP status alone. `delay` holds the answer back: real seconds, drawn evenly from a range.
+    `status` is the HTTP status: an error without a `code` refuses, too. `delay` holds the answer back: real seconds, drawn evenly from a range.
     `rate_limit` refuses only above its window. `retry_after`: `(seconds, form)`.
 
     `body`: malformed, truncated, empty. `code_type`: what the envelope's code is turned into (string, number, null,
@@ -46,18 +45,20 @@ class Effect:
 
     @property
     def refuses(self) -> bool:
-        return self.code is not None or self.refuse is not None or self.rate_limit is not None
+        is_error = self.status is not None and self.status >= 400
+        return self.code is not None or self.refuse is not None or self.rate_limit is not None or is_error
 
     @property
-    def is_of_the_wire(self) -> bool:
-        return self.connection is not None or self.body is not None
+    def replaces_the_answer(self) -> bool:
+        """Whether nothing is left of what a handler says."""
+        return self.connection in ("reset", "hang_up") or self.body is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
     """Which calls a fault is for; what is left out matches all. `body` and `headers` take a JSONPath (`$...`) or a
     JSON Pointer (`/...`), or a plain name, to what must be found there; `nth` counts matching calls from 1;
-    `probability` is seeded."""
+    `probability` is seeded; `model` is a task's model or its tool's code."""
 
     provider: str | None = None
     operation: str | None = None
@@ -98,30 +99,35 @@ class Subject(Protocol):
     def headers(self) -> Mapping[str, str]: ...
     @property
     def params(self) -> Mapping[str, Any]: ...
+    @property
+    def model(self) -> str | None: ...
     def body(self) -> Any: ...
 
 
 #: `(path, document)` -> the values found there.
 Find = Callable[[str, Any], Sequence[Any]]
 
+#: `(pattern, text)` -> whether the one is found in the other.
+Search = Callable[[str, str], bool]
 
-def matches(match: Match, subject: Subject, find: Find) -> bool:
+
+def matches(match: Match, subject: Subject, find: Find, search: Search) -> bool:
     """Whether a call is of the kind that `match` describes, its count and chance aside."""
     if match.provider is not None and match.provider != subject.provider:
         return False
     if match.operation is not None and match.operation != subject.operation:
         return False
-    if match.model is not None and _model(subject.body()) != match.model:
+    if match.model is not None and subject.model != match.model:
         return False
+
+    def fit(conditions: Mapping[str, Any], read: Callable[[], Any]) -> bool:
+        return all(any_fits(wanted, find(_path(path), read()), search) for path, wanted in conditions.items())
+
     return (
-        all(_any_fits(wanted, find(_path(name), dict(subject.headers))) for name, wanted in match.headers.items())
-        and all(_any_fits(wanted, find(_path(name), dict(subject.params))) for name, wanted in match.params.items())
-        and all(_any_fits(wanted, find(_path(path), subject.body())) for path, wanted in match.body.items())
+        fit(match.headers, lambda: dict(subject.headers))
+        and fit(match.params, lambda: dict(subject.params))
+        and fit(match.body, subject.body)
     )
-
-
-def _model(body: Any) -> Any:
-    return body.get("model") if isinstance(body, dict) else None
 
 
 def _path(name: str) -> str:
@@ -131,7 +137,8 @@ def _path(name: str) -> str:
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
-def _any_fits(wanted: Any, found: Sequence[Any]) -> bool:
+def any_fits(wanted: Any, found: Sequence[Any], search: Search) -> bool:
+    """Whether one of the values `found` meets a condition."""
     if isinstance(wanted, Mapping) and len(wanted) == 1:
         ((how, what),) = wanted.items()
         if how == "exists":
@@ -139,8 +146,17 @@ def _any_fits(wanted: Any, found: Sequence[Any]) -> bool:
         if how == "contains":
             return any(str(what) in str(value) for value in found)
         if how == "matches":
-            return any(re.search(str(what), str(value)) for value in found)
-    return any((value == wanted and type(value) is type(wanted)) or str(value) == wanted for value in found)
+            return any(search(str(what), str(value)) for value in found)
+    return any(_is(value, wanted) for value in found)
+
+
+def _is(value: Any, wanted: Any) -> bool:
+    """Equal as JSON values, 1 and 1.0 included; a text may stand for a number, for parameters and headers are texts."""
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        return value is wanted or str(value).lower() == str(wanted).lower()
+    if isinstance(value, str) != isinstance(wanted, str) and isinstance(value, str | int | float):
+        return str(value) == str(wanted)
+    return bool(value == wanted)
 
 
 def takes_turn(rule: FaultRule, turns: Turns, seed: int) -> bool:
@@ -187,7 +203,7 @@ def read_effect(raw: Mapping[str, Any]) -> Effect:
         retry_after=_read_retry_after(raw.get("retry_after")),
         body=raw.get("body"),
         code_type=raw.get("code_type"),
-        extra_fields={"unexpected": True} if extra is True else extra,
+        extra_fields={"unexpected": True} if extra is True else (extra or None),
         connection=None if connection is None else connection.replace("-", "_"),
     )
 
@@ -197,6 +213,21 @@ def _read_delay(raw: Any) -> tuple[float, float]:
         raw = (raw["min"], raw["max"])
     low, high = raw if isinstance(raw, list | tuple) else (raw, raw)
     return read_span(low), read_span(high)
+
+
+def written_effect(effect: Effect) -> dict[str, Any]:
+    """The JSON that `read_effect` makes `effect` of."""
+    raw = {name: getattr(effect, name) for name in ("code", "refuse", "message", "status", "body", "code_type")}
+    raw |= {"extra_fields": effect.extra_fields, "connection": effect.connection}
+    low, high = effect.delay
+    if high > 0.0:
+        raw["delay"] = low if low == high else [low, high]
+    if effect.rate_limit is not None:
+        limit = effect.rate_limit
+        raw["rate_limit"] = {"calls": limit.calls, "seconds": limit.seconds, "retry_after": limit.retry_after}
+    if effect.retry_after is not None:
+        raw["retry_after"] = {"seconds": effect.retry_after[0], "form": effect.retry_after[1]}
+    return {name: value for name, value in raw.items() if value is not None}
 
 
 def _read_retry_after(raw: Any) -> tuple[float, str] | None:

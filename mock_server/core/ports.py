@@ -110,6 +110,9 @@ class Box(Protocol):
     def records(self) -> Sequence[Record]:
         """Oldest first."""
 
+    def forget_records(self) -> int:
+        """Empty the journal, which counts from 1 again; how many records it held."""
+
     def dropped(self) -> int:
         """How many records the journal has lost."""
 
@@ -221,7 +224,8 @@ class Store(Protocol):
         """The sandboxes whose noted end has come by `real`; each is named once."""
 
     def publish(self, token: str, sandbox_id: str) -> None:
-        """Let a public link's `token` lead to a sandbox; the last one to publish it has it."""
+        """Let a public link's `token` lead to a sandbox; the last one to publish it has it, the others as long as
+        they exist, should it be dropped. Of a sandbox that was dropped nothing is kept."""
 
     def withdraw(self, sandbox_id: str) -> None:
         """Take back every token that leads to a sandbox."""

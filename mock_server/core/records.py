@@ -10,9 +10,20 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+#: Steps from the whole document to a value in it.
+Place = tuple[str | int, ...]
+
+#: The largest integer that every reader of JSON keeps exactly.
+LARGEST = 2**53
+
 
 class BadRecord(ValueError):
-    """The JSON does not hold a record of the type; the text names the place."""
+    """The JSON does not hold a record of the type: `detail` says why, `place` where."""
+
+    def __init__(self, place: Place, detail: str) -> None:
+        super().__init__(f"/{'/'.join(map(str, place))}: {detail}")
+        self.place = place
+        self.detail = detail
 
 
 def encode(value: Any) -> Any:
@@ -34,7 +45,7 @@ def encode(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a record")
 
 
-def decode(kind: Any, value: Any, place: str = "") -> Any:
+def decode(kind: Any, value: Any, place: Place = ()) -> Any:
     """The record of type `kind` that `value` encodes, or BadRecord."""
     if kind is Any:
         return value
@@ -47,34 +58,41 @@ def decode(kind: Any, value: Any, place: str = "") -> Any:
         return _tuple(get_args(kind), value, place)
     if origin in (list, Sequence):
         items = _expect(isinstance(value, list), value, "a list", place)
-        return [decode(get_args(kind)[0], item, f"{place}/{index}") for index, item in enumerate(items)]
+        return [decode(get_args(kind)[0], item, (*place, index)) for index, item in enumerate(items)]
     if origin in (dict, Mapping):
         key, item_kind = get_args(kind)
         items = _expect(isinstance(value, dict), value, "an object", place)
-        return {_key(key, name): decode(item_kind, item, f"{place}/{name}") for name, item in items.items()}
+        return {_key(key, name): decode(item_kind, item, (*place, name)) for name, item in items.items()}
     if kind is bytes:
         return _bytes(value, place)
     if isinstance(kind, type) and issubclass(kind, Enum):
         try:
             return kind(value)
         except ValueError:
-            raise BadRecord(f"{place or '/'}: {value!r} is none of {', '.join(str(k.value) for k in kind)}") from None
+            raise BadRecord(place, f"{value!r} is none of {', '.join(str(k.value) for k in kind)}") from None
     if isinstance(kind, type) and (is_dataclass(kind) or hasattr(kind, "_fields")):
         return _record(kind, value, place)
     if kind is float:
-        return float(_expect(isinstance(value, int | float) and not isinstance(value, bool), value, "a number", place))
+        return _number(value, place)
     if kind is int:
-        return _expect(isinstance(value, int) and not isinstance(value, bool), value, "an integer", place)
+        fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
+        return _expect(fits, value, f"an integer of at most {LARGEST}", place)
     return _expect(isinstance(value, kind), value, kind.__name__, place)
 
 
-def _expect(holds: bool, value: Any, what: str, place: str) -> Any:
+def _expect(holds: bool, value: Any, what: str, place: Place) -> Any:
     if not holds:
-        raise BadRecord(f"{place or '/'}: should be {what}")
+        raise BadRecord(place, f"should be {what}")
     return value
 
 
-def _first_fit(kinds: Sequence[Any], value: Any, place: str) -> Any:
+def _number(value: Any, place: Place) -> float:
+    """Whole numbers come as they are stored: times and counts are floats, whatever JSON made of `1.0`."""
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+    return float(_expect(fits, value, f"a number of at most {LARGEST}", place))
+
+
+def _first_fit(kinds: Sequence[Any], value: Any, place: Place) -> Any:
     """The alternative that fits best: for objects, the record with exactly these fields; else the first that fits."""
     if isinstance(value, dict):
         for kind in kinds:
@@ -86,15 +104,15 @@ def _first_fit(kinds: Sequence[Any], value: Any, place: str) -> Any:
             return decode(kind, value, place)
         except BadRecord as error:
             problem = error
-    raise problem or BadRecord(f"{place or '/'}: nothing fits")
+    raise problem or BadRecord(place, "nothing fits")
 
 
-def _tuple(kinds: Sequence[Any], value: Any, place: str) -> tuple[Any, ...]:
+def _tuple(kinds: Sequence[Any], value: Any, place: Place) -> tuple[Any, ...]:
     items = _expect(isinstance(value, list), value, "a list", place)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(decode(kinds[0], item, f"{place}/{index}") for index, item in enumerate(items))
+        return tuple(decode(kinds[0], item, (*place, index)) for index, item in enumerate(items))
     _expect(len(items) == len(kinds), items, f"a list of {len(kinds)}", place)
-    return tuple(decode(kind, item, f"{place}/{n}") for n, (kind, item) in enumerate(zip(kinds, items, strict=True)))
+    return tuple(decode(kind, item, (*place, n)) for n, (kind, item) in enumerate(zip(kinds, items, strict=True)))
 
 
 def _key(kind: Any, name: str) -> Any:
@@ -103,12 +121,12 @@ def _key(kind: Any, name: str) -> Any:
     return int(name) if kind is int else name
 
 
-def _bytes(value: Any, place: str) -> bytes:
+def _bytes(value: Any, place: Place) -> bytes:
     _expect(isinstance(value, str), value, "base64 text", place)
     try:
         return base64.b64decode(value, validate=True)
     except ValueError:
-        raise BadRecord(f"{place or '/'}: should be base64 text") from None
+        raise BadRecord(place, "should be base64 text") from None
 
 
 @lru_cache(maxsize=256)
@@ -116,14 +134,14 @@ def _hints(kind: type) -> Mapping[str, Any]:
     return get_type_hints(kind) if is_dataclass(kind) or hasattr(kind, "_fields") else {}
 
 
-def _record(kind: type, value: Any, place: str) -> Any:
+def _record(kind: type, value: Any, place: Place) -> Any:
     given = _expect(isinstance(value, dict), value, "an object", place)
     hints = _hints(kind)
     unknown = sorted(given.keys() - hints.keys())
     if unknown:
-        raise BadRecord(f"{place}/{unknown[0]}: no such field of {kind.__name__}")
-    made = {name: decode(hints[name], item, f"{place}/{name}") for name, item in given.items()}
+        raise BadRecord((*place, unknown[0]), f"no such field of {kind.__name__}")
+    made = {name: decode(hints[name], item, (*place, name)) for name, item in given.items()}
     try:
         return kind(**made)
     except TypeError as error:
-        raise BadRecord(f"{place or '/'}: {error}") from None
+        raise BadRecord(place, str(error)) from None

@@ -208,10 +208,10 @@ class MemoryBox:
 
     def take_rate(self, name: str, now: float, limit: RateLimit) -> float:
         calls = self._rates.setdefault(name, deque())
-        while calls and calls[0] <= now - limit.seconds:
+        while calls and calls[0] + limit.seconds <= now:
             calls.popleft()
         if len(calls) >= limit.calls:
-            return calls[0] + limit.seconds - now
+            return calls[0] + limit.seconds - now if calls else limit.seconds
         calls.append(now)
         return 0.0
 
@@ -224,6 +224,12 @@ class MemoryBox:
 
     def records(self) -> Sequence[Record]:
         return tuple(self._journal)
+
+    def forget_records(self) -> int:
+        count = len(self._journal)
+        self._journal.clear()
+        self._recorded = 0
+        return count
 
     def dropped(self) -> int:
         return self._recorded - len(self._journal)
@@ -278,7 +284,8 @@ class MemoryStore:
         self._lock = Lock()
         self._boxes: dict[str, MemoryBox] = {}
         self._credentials: dict[tuple[str, str], tuple[str, str, bool]] = {}
-        self._tokens: dict[str, str] = {}
+        #: The sandboxes that a token leads to; the last one that published it comes last.
+        self._tokens: dict[str, dict[str, None]] = {}
         self._ends: list[tuple[float, str]] = []
 
     def add(self, sandbox: Sandbox, clock: SandboxClock) -> None:
@@ -301,12 +308,10 @@ class MemoryStore:
 
     def drop(self, sandbox_id: str) -> bool:
         with self._lock:
-            box = self._boxes.get(sandbox_id)
+            box = self._boxes.pop(sandbox_id, None)
             if box is None:
                 return False
-        self.withdraw(sandbox_id)
-        with self._lock:
-            self._boxes.pop(sandbox_id, None)
+            self._withdraw(box, sandbox_id)
             for credential in box.sandbox.credentials:
                 self._credentials.pop((credential.provider, credential.key), None)
         return True
@@ -325,16 +330,28 @@ class MemoryStore:
         return found
 
     def publish(self, token: str, sandbox_id: str) -> None:
-        self._tokens[token] = sandbox_id
-        self._boxes[sandbox_id].tokens.add(token)
+        with self._lock:
+            box = self._boxes.get(sandbox_id)
+            if box is not None:  # else it was dropped while a request was still at work in it
+                owners = self._tokens.setdefault(token, {})
+                owners.pop(sandbox_id, None)
+                owners[sandbox_id] = None
+                box.tokens.add(token)
 
     def withdraw(self, sandbox_id: str) -> None:
-        box = self._boxes[sandbox_id]
         with self._lock:
-            for token in box.tokens:
-                if self._tokens.get(token) == sandbox_id:
-                    del self._tokens[token]
-            box.tokens.clear()
+            box = self._boxes.get(sandbox_id)
+            if box is not None:
+                self._withdraw(box, sandbox_id)
+
+    def _withdraw(self, box: MemoryBox, sandbox_id: str) -> None:
+        for token in box.tokens:
+            owners = self._tokens[token]
+            owners.pop(sandbox_id, None)
+            if not owners:
+                del self._tokens[token]
+        box.tokens.clear()
 
     def owner(self, token: str) -> str | None:
-        return self._tokens.get(token)
+        with self._lock:
+            return next(reversed(self._tokens.get(token, {})), None)

@@ -41,9 +41,10 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_door: bool = True) -> Fla
     app.add_url_rule("/health", "health", _health)
     app.add_url_rule("/ready", "ready", _health)
     app.add_url_rule("/", "index", lambda: _index(pipeline))
-    for rule in ("/media/<path:_>", "/Output-Img2/<path:_>"):
-        app.add_url_rule(rule, rule, lambda _: _file(media.fetch(pipeline.engine, request.path)))
-    app.add_url_rule("/u/<name>", "upload", lambda name: _file(media.fetch_upload(pipeline.engine, name)))
+    if any(not surface.is_admin for surface in pipeline.surfaces):
+        for rule in ("/media/<path:_>", "/Output-Img2/<path:_>"):
+            app.add_url_rule(rule, rule, lambda _: _file(media.fetch(pipeline.engine, request.path)))
+        app.add_url_rule("/u/<name>", "upload", lambda name: _file(media.fetch_upload(pipeline.engine, name)))
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:

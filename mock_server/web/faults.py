@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+from contracts import Contract
+from contracts.patterns import search
 from mock_server.adapters import jsontext
 from mock_server.core.call import Call, Problem, texts
+from mock_server.core.credits import to_credits
 from mock_server.core.faults import (
     CODE_TYPES,
     Effect,
@@ -31,13 +35,15 @@ DRIBBLE_SECONDS = 1.0
 
 
 class Strike(NamedTuple):
-    """A fault that strikes a call: by which rule, when, how, and the refusal that it answers with, if any."""
+    """A fault that strikes a call: by which rule, when, how, the refusal that it answers with, if any, and headers for
+    an answer that is none."""
 
     name: str
     moment: Moment
     effect: Effect
     refusal: Problem | None
     delay: float
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Spoilt(Exception):
@@ -50,6 +56,7 @@ class Subject:
 
     call: Call
     params: Mapping[str, Any]
+    contract: Contract
 
     @property
     def provider(self) -> str:
@@ -73,6 +80,15 @@ class Subject:
     def body(self) -> Any:
         return self._parsed
 
+    @property
+    def model(self) -> str | None:
+        """The model that the body names; without one, the code of the operation's tool."""
+        named = self._parsed.get("model") if isinstance(self._parsed, dict) else None
+        if isinstance(named, str):
+            return named
+        tools = self.contract.tables.get("tools", {}).get("tools", ())
+        return next((str(row["code"]) for row in tools if row["operation"] == self.operation), None)
+
 
 def strike(call: Call, engine: Engine, query: str) -> Strike | None:
     """The fault that strikes this call: a `Prefer` header's, a magic value's, else the first rule's whose turn it is."""
@@ -80,11 +96,12 @@ def strike(call: Call, engine: Engine, query: str) -> Strike | None:
     asks = sandbox.prefer_header and "prefer" in call.headers
     if not (rules or asks or b".invalid" in call.raw):
         return None
-    subject = Subject(call, {**dict(parse_qsl(query, keep_blank_values=True, errors="replace")), **call.params})
+    params = {**dict(parse_qsl(query, keep_blank_values=True, errors="replace")), **call.params}
+    subject = Subject(call, params, engine.contracts[call.provider])
     for name, moment, effect in _asked(call, engine, subject, asks):
         return _struck(name, moment, effect, call, engine)
     for rule in rules:
-        if matches(rule.match, subject, engine.paths.find):
+        if matches(rule.match, subject, engine.paths.find, search):
             found = _turn(rule, call, engine)
             if found is not None:
                 return found
@@ -135,7 +152,7 @@ def _struck(name: str, moment: Moment, effect: Effect, call: Call, engine: Engin
         headers = retry_after(effect.retry_after[1], effect.retry_after[0], call.now)
     refusal = _refusal(name, effect, call, engine, headers)
     delay = drawn_delay(effect, call.box.sandbox.seed, name, number)
-    return Strike(name, moment, effect, refusal, delay)
+    return Strike(name, moment, effect, refusal, delay, headers)
 
 
 def _refusal(
@@ -145,14 +162,15 @@ def _refusal(
     behaviour = engine.contracts[call.provider].behaviour
     if not effect.refuses or is_success(effect, behaviour):
         return None
-    wanted = effect.refuse or ("rate_limited" if effect.code is None else "")
-    row = behaviour.refusals.get(wanted) if wanted else behaviour.refusal_for(effect.code or 0)
-    code = effect.code if row is None or effect.code is None else row.code
+    wanted = effect.refuse or ("rate_limited" if effect.rate_limit is not None and effect.code is None else "")
+    code = effect.status if effect.code is None else effect.code
+    row = behaviour.refusals.get(wanted) if wanted else behaviour.refusal_for(code or 0)
     return Problem(
         "server_error" if row is None else row.problem,
         errors=[f"refused because of the fault {name}"],
+        details={"balance": to_credits(engine.available(call.box))},
         headers=headers,
-        code=code if row is None else None,
+        code=effect.code if row is None else None,
         message=effect.message,
     )
 
@@ -172,9 +190,7 @@ def spoil_dressed(struck: Strike, dressed: Dressed) -> Dressed:
             body = {**body, **effect.extra_fields}
             if isinstance(body.get("data"), dict):
                 body["data"] = {**body["data"], **effect.extra_fields}
-    headers = dressed.headers
-    if struck.refusal is None and effect.retry_after is not None:
-        headers = (*headers, ("retry-after", str(round(effect.retry_after[0]))))
+    headers = (*dressed.headers, *struck.headers) if struck.refusal is None else dressed.headers
     return Dressed(effect.status or dressed.status, body, dressed.code, headers)
 
 
@@ -189,15 +205,18 @@ def spoil_bytes(effect: Effect, body: bytes) -> bytes:
     return body
 
 
+#: One preference: a name, and its value in quotes or without.
+PREFERENCE = re.compile(r"""([A-Za-z][\w-]*)\s*(?:=\s*(?:"([^"]*)"|([^",;]*)))?""")
+
+
 def read_prefer(header: str) -> dict[str, Any]:
     """The effect that `Prefer: code=429, delay=2` asks for (RFC 7240); preferences that are not ours are left alone.
 
     Problem `invalid` if one of ours has a value that it cannot have.
     """
     found: dict[str, Any] = {}
-    for part in header.replace(";", ",").split(","):
-        name, _, value = part.strip().partition("=")
-        name, value = name.strip().lower().replace("-", "_"), value.strip().strip('"')
+    for name, quoted, plain in PREFERENCE.findall(header):
+        name, value = name.lower().replace("-", "_"), quoted or plain.strip()
         reader = PREFERENCES.get(name)
         if reader is not None:
             try:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from contracts import Contract, Operation, Violation
 from mock_server import deliveries
@@ -247,9 +247,10 @@ class Pipeline:
             box=box,
             now=0.0,
             variants={},
-            base_url=engine.public_url or self.vendor_url or request.base_url,
+            base_url=engine.public_url or self._vendor_url(request),
             exchange="",
             provider=provider.name,
+            own_url=request.base_url,
         )
         dressed = self._walk(surface, operation, Walk(request, operation, call, identity, exchange))
         if not isinstance(dressed.body, str):
@@ -258,6 +259,14 @@ class Pipeline:
         if exchange.drift:
             self._on_drift(exchange)
         return _rendered(dressed)
+
+    def _vendor_url(self, request: Request) -> str:
+        """Where the client of the admin API finds the vendors: what listens on every address, at the one it used."""
+        for wildcard in ("//0.0.0.0:", "//[::]:"):
+            if wildcard in self.vendor_url:
+                host = urlsplit(request.base_url).hostname or "127.0.0.1"
+                return self.vendor_url.replace(wildcard, f"//[{host}]:" if ":" in host else f"//{host}:")
+        return self.vendor_url or request.base_url
 
     def _open(self, sandbox: str) -> Box:
         try:
@@ -338,7 +347,7 @@ def _fault(surface: Surface, walk: Walk) -> None:
     if struck.moment is Moment.BEFORE:
         if struck.refusal is not None:
             raise struck.refusal
-        if struck.effect.connection in ("reset", "hang_up"):
+        if struck.effect.replaces_the_answer:
             raise Spoilt
 
 

@@ -1,0 +1,38 @@
+"""Regular expressions from outside, in an engine whose time grows with the text alone: no pattern can hold us up."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+#: The longest pattern, in characters, and the most memory that one may take, in bytes.
+LONGEST, LARGEST = 500, 1 << 20
+
+
+class BadPattern(ValueError):
+    """The text is no regular expression that can be matched in linear time."""
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> Any:
+    import jsonschema_rs
+
+    if len(pattern) > LONGEST:
+        raise BadPattern(f"a pattern has at most {LONGEST} characters")
+    options = jsonschema_rs.RegexOptions(size_limit=LARGEST)
+    try:
+        return jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=options)
+    except ValueError:
+        raise BadPattern(
+            f"{pattern[:60]!r} is no regular expression, or one with look-around, back-references or huge counts"
+        ) from None
+
+
+def check(pattern: str) -> None:
+    """BadPattern with a sentence fit for a client if `pattern` cannot be used."""
+    _compiled(pattern)
+
+
+def search(pattern: str, text: str) -> bool:
+    """Whether `pattern` matches anywhere in `text`."""
+    return bool(_compiled(pattern).is_valid(text))

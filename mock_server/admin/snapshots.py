@@ -1,0 +1,151 @@
+"""A whole sandbox as one document, and back: everything is looked at before anything is changed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mock_server import __version__
+from mock_server.accounts import UnknownVariant, choose_variants
+from mock_server.admin.clock import END_OF_TIME, FASTEST
+from mock_server.admin.consistency import Objection, objections
+from mock_server.admin.secrets import Mask
+from mock_server.admin.wire import error
+from mock_server.core.call import Problem
+from mock_server.core.clock import ClockMode, SandboxClock
+from mock_server.core.journal import Exchange
+from mock_server.core.ports import Box
+from mock_server.core.records import BadRecord, decode, encode
+from mock_server.core.sandbox import Sandbox
+from mock_server.core.state import State
+
+if TYPE_CHECKING:
+    from mock_server.engine import Engine
+
+FORMAT = 1
+
+
+class SavedClock(NamedTuple):
+    mode: ClockMode
+    rate: float
+    shown: float
+
+
+class Saved(NamedTuple):
+    """What a snapshot says."""
+
+    sandbox: Sandbox
+    clock: SavedClock
+    state: State
+    files: Mapping[str, bytes]
+
+
+def taken(box: Box, engine: Engine) -> Saved:
+    """All of an entered box; files by their names."""
+    now = engine.now(box)
+    engine.catch_up(box, now)
+    state = box.state()
+    names = [name for name, file in state.files.items() if file.size is not None]
+    blobs = {name: engine.blobs.get(f"{box.sandbox.id}/{name}") for name in names}
+    files = {name: content for name, content in blobs.items() if content is not None}
+    return Saved(box.sandbox, SavedClock(box.clock.mode, box.clock.rate, now), state, files)
+
+
+def written(saved: Saved, engine: Engine) -> dict[str, Any]:
+    """The JSON document. It has no credentials: where it is restored there are others."""
+    mask = Mask(engine, saved.sandbox)
+    journal = [_masked(record, mask) if isinstance(record, Exchange) else record for record in saved.state.journal]
+    return {
+        "swapmock_snapshot": FORMAT,
+        "version": __version__,
+        "sandbox": encode(replace(saved.sandbox, credentials=())),
+        "clock": encode(saved.clock),
+        "state": encode(replace(saved.state, journal=journal)),
+        "files": {name: base64.b64encode(content).decode() for name, content in saved.files.items()},
+    }
+
+
+def _masked(exchange: Exchange, mask: Mask) -> Exchange:
+    headers, answer_headers = mask.headers(exchange.headers), mask.headers(exchange.answer_headers)
+    target = mask.text(exchange.target)
+    return replace(exchange, headers=dict(headers), answer_headers=tuple(answer_headers), target=target)
+
+
+def read(document: Mapping[str, Any], engine: Engine) -> Saved:
+    """The parts of a snapshot, or the Problem `invalid` that names all that does not fit."""
+    try:
+        sandbox = decode(Sandbox, document["sandbox"], ("sandbox",))
+        clock = decode(SavedClock, document["clock"], ("clock",))
+        state = decode(State, document["state"], ("state",))
+        files = decode(Mapping[str, bytes], document.get("files", {}), ("files",))
+    except BadRecord as bad:
+        raise Problem("invalid", details={"errors": [error(bad.place, bad.detail, "type")]}) from None
+    found: list[Objection] = [*_of_clock(clock), *_of_sandbox(sandbox, engine)]
+    found += objections(state, clock.shown, {name: len(content) for name, content in files.items()}, engine)
+    if found:
+        raise Problem("invalid", details={"errors": [error(place, detail) for place, detail in found[:100]]})
+    variants = choose_variants(engine.contracts, sandbox.variants)
+    return Saved(replace(sandbox, variants=variants), clock, state, files)
+
+
+def _of_clock(clock: SavedClock) -> Iterator[Objection]:
+    if not 0 <= clock.shown <= END_OF_TIME:
+        yield ("clock", "shown"), "should be from 1970 to 9998"
+    if clock.mode is ClockMode.SCALED and not 0 < clock.rate <= FASTEST:
+        yield ("clock", "rate"), f"should be above 0 and at most {FASTEST:g}"
+
+
+def _of_sandbox(sandbox: Sandbox, engine: Engine) -> Iterator[Objection]:
+    try:
+        choose_variants(engine.contracts, sandbox.variants)
+    except UnknownVariant as unknown:
+        yield ("sandbox", "variants", *unknown.place), str(unknown)
+    if sandbox.scenario is not None:
+        for name, contract in engine.contracts.items():
+            if sandbox.scenario not in contract.behaviour.scenarios:
+                yield ("sandbox", "scenario"), f"{name} has no scenario {sandbox.scenario[:60]!r}"
+    if sandbox.rate_limit is not None:
+        schema = engine.admin_contract.validator({"$ref": "#/components/schemas/RateLimit"})
+        for violation in schema.violations(encode(sandbox.rate_limit), "body"):
+            yield ("sandbox", "rate_limit", *map(str, violation.place[1:])), f"breaks {violation.rule}"
+    if sandbox.grant < 0:
+        yield ("sandbox", "grant"), "should not be negative"
+    if sandbox.start is not None and not 0 <= sandbox.start <= END_OF_TIME:
+        yield ("sandbox", "start"), "should be from 1970 to 9998"
+
+
+def load(box: Box, engine: Engine, saved: Saved) -> None:
+    """Make an entered box what a snapshot says; its id, credentials and life time stay."""
+    own = box.sandbox
+    _replace_files(engine, own.id, box.state().files, saved.files)
+    engine.forget_links(box)
+    box.sandbox = replace(
+        saved.sandbox, id=own.id, credentials=own.credentials, created_at=own.created_at, expires_at=own.expires_at
+    )
+    box.load(saved.state)
+    for token in saved.state.tokens:
+        before = engine.store.owner(token)
+        engine.store.publish(token, own.id)
+        if before is not None:  # whoever gave the link out first stays the one that it leads to
+            engine.store.publish(token, before)
+    mode, rate, shown = saved.clock
+    box.clock = SandboxClock.make(mode, engine.time.now(), rate, shown)
+
+
+def _replace_files(engine: Engine, sandbox_id: str, before: Mapping[str, Any], after: Mapping[str, bytes]) -> None:
+    """All or nothing: where the new ones cannot be kept, the old ones stay."""
+    kept = {name: engine.blobs.get(f"{sandbox_id}/{name}") for name in before}
+    engine.blobs.drop(f"{sandbox_id}/")
+    try:
+        for name, content in after.items():
+            engine.blobs.put(f"{sandbox_id}/{name}", content)
+    except OSError:
+        engine.blobs.drop(f"{sandbox_id}/")
+        for name, old in kept.items():
+            if old is not None:
+                engine.blobs.put(f"{sandbox_id}/{name}", old)
+        raise Problem(
+            "server_error", message="the files of the snapshot could not be kept; nothing was changed"
+        ) from None
