@@ -192,9 +192,13 @@ class SpoiledTransport:
         return outcome
 
 
-class _Handler(WSGIRequestHandler):
+class Handler(WSGIRequestHandler):
     def log_request(self, *_: Any) -> None:
         """Nothing: a test asks for thousands."""
+
+    def connection_dropped(self, *_: Any) -> None:
+        """Close it: Werkzeug would wait for the next request."""
+        self.close_connection = True
 
 
 @contextmanager
@@ -204,7 +208,7 @@ def running(one: Defect, port: int = 0) -> Iterator[str]:
     courier: Any = system.engine.courier
     if one.send is not None:
         courier._transport = SpoiledTransport(courier._transport, one)  # what goes out is spoiled here and nowhere else
-    server = make_server("127.0.0.1", port, Spoiler(system.app, one), threaded=True, request_handler=_Handler)
+    server = make_server("127.0.0.1", port, Spoiler(system.app, one), threaded=True, request_handler=Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     courier.start(system.engine)

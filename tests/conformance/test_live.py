@@ -1,0 +1,270 @@
+"""A live target: limits hold, prices are asked first, nothing is sent twice, no magic value and no key leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from werkzeug.serving import make_server
+
+from client_checks.cli import check
+from client_checks.clock import ManualClock
+from client_checks.conformance.command import outcomes_of
+from client_checks.conformance.run import Outcome
+from client_checks.conformance.target import CannotRun
+from mock_server.settings import Settings
+from mock_server.web.build import build
+from tests.broken_servers import Ask, Handler, HangUp, Reply, Spoiler
+from tests.broken_servers import Defect as Layer
+from tests.conftest import KEY
+
+ENVIRONMENT = {"CRUN_API_KEY": KEY}
+CREATE = "/api/v1/client/job/CreateTask"
+
+
+class StandIn:
+    """A live service as far as anybody can see: an emulator without its admin API, that notes every call."""
+
+    def __init__(self, answer: Callable[..., Reply] | None = None, **settings: Any) -> None:
+        self.system = build(Settings(speed=300, **settings), on_drift=lambda exchange: None)
+        self.asked: list[Ask] = []
+        self.url = ""
+
+        def note(ask: Ask) -> Ask:
+            self.asked.append(ask)
+            return ask
+
+        layer = Layer("stand-in", "notes every call", frozenset(), answer=answer, pass_on=note)
+        self._app = Spoiler(self.system.app, layer)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if environ["PATH_INFO"].startswith("/__admin"):
+            environ["PATH_INFO"] = "/no-such-page"
+        return self._app(environ, start_response)
+
+    @property
+    def spent(self) -> float:
+        with self.system.engine.store.open("default") as box:
+            return 1000.0 - self.system.engine.available(box) / 1000
+
+    def paths(self) -> list[str]:
+        return [ask.path for ask in self.asked]
+
+
+@contextmanager
+def standing_in(answer: Callable[..., Reply] | None = None, **settings: Any) -> Iterator[StandIn]:
+    service = StandIn(answer, **settings)
+    server = make_server("127.0.0.1", 0, service, threaded=True, request_handler=Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    service.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield service
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def checked(service: StandIn, clock: ManualClock | None = None, **given: Any) -> Outcome:
+    limits = {"max_credits": 1000.0, "max_calls": 10_000, "parts": ("flows",)}
+    wanted = {"provider": "crun", **limits, **given}
+    (outcome,) = outcomes_of(service.url, wanted, ENVIRONMENT, clock=clock or ManualClock())
+    return outcome
+
+
+def test_a_whole_run_is_clean() -> None:
+    with standing_in() as service:
+        outcome = checked(service)
+    assert outcome.exit_code == 0, [(f.id, f.operation, f.got) for f in outcome.findings]
+    assert "flow image multi" in outcome.walked
+    assert "flow gif" in outcome.walked
+
+
+@pytest.mark.parametrize("limits", [{"max_credits": None}, {"max_calls": None}])
+def test_limits_are_required(limits: dict[str, Any]) -> None:
+    with standing_in() as service, pytest.raises(CannotRun, match="--max-credits and --max-calls"):
+        checked(service, **limits, live=True)
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2, 7, 13, 30, 55, 80])
+def test_calls_never_cross_their_limit(calls: int) -> None:
+    with standing_in() as service:
+        outcome = checked(service, max_calls=calls, parts=("flows", "coverage"), max_examples=2)
+    assert len(service.asked) == outcome.calls <= calls
+    assert any("--max-calls" in why for why in outcome.left_out.values())
+    assert outcome.exit_code != 0 or calls > 0
+
+
+@pytest.mark.parametrize("credits", [0.0, 2.9, 3.0, 7.0, 26.0, 50.0])
+def test_credits_never_cross_their_limit(credits: float) -> None:
+    with standing_in() as service:
+        outcome = checked(service, max_credits=credits)
+        assert service.spent <= credits
+    assert outcome.spent <= credits
+    assert any("--max-credits" in why for why in outcome.left_out.values())
+
+
+def test_credits_that_nobody_announced_count() -> None:
+    """An estimate that says too little is found out by the balance."""
+
+    def cheap(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+        return reply.with_data(credits=0) if ask.operation == "estimate_credits" and reply.is_success else reply
+
+    with standing_in(cheap) as service:
+        outcome = checked(service, max_credits=10.0)
+        assert service.spent == outcome.spent
+    # The one task that crossed the limit could not be foreseen; none came after it.
+    assert sum(path == CREATE and ask_ok(ask) for path, ask in zip(service.paths(), service.asked, strict=True)) <= 3
+
+
+def ask_ok(ask: Ask) -> bool:
+    return isinstance(ask.json, dict) and "video" not in json.dumps(ask.json)
+
+
+def test_the_price_is_asked_before_each_paid_call() -> None:
+    with standing_in() as service:
+        checked(service)
+    paths = service.paths()
+    for index, path in enumerate(paths):
+        if path == CREATE:
+            assert paths[index - 1].endswith("/estimate-credits")
+            assert service.asked[index - 1].json == service.asked[index].json
+
+
+def test_without_a_price_nothing_is_bought() -> None:
+    def silent(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+        return reply.with_json({"code": 500, "message": "no", "data": None}, 500) if "stimate" in ask.path else reply
+
+    with standing_in(silent) as service:
+        outcome = checked(service)
+        assert CREATE not in service.paths()
+        assert service.spent == 0
+    assert "no price to be had" in outcome.left_out["flow image single"]
+
+
+@pytest.mark.parametrize("how", ["500", "hang up", "page"])
+def test_a_paid_call_is_never_sent_twice(how: str) -> None:
+    def unclear(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+        if ask.path != CREATE or not reply.is_success:
+            return reply
+        if how == "hang up":
+            raise HangUp
+        if how == "page":
+            return Reply(200, {"Content-Type": "text/html"}, b"<p>hm</p>")
+        return reply.with_json({"code": 500, "message": "Server error", "data": None}, 500)
+
+    with standing_in(unclear) as service:
+        outcome = checked(service)
+        bodies = [ask.body for ask in service.asked if ask.path == CREATE]
+        assert outcome.spent >= service.spent > 0
+    assert len(bodies) == len(set(bodies))
+    assert "paid.ambiguous" in {finding.id for finding in outcome.findings}
+
+
+def test_retry_after_is_obeyed() -> None:
+    def once(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+        if ask.operation != "list_models" or memory.setdefault("asked", 0):
+            return reply
+        memory["asked"] = 1
+        body = {"code": 429, "message": "Too many requests", "data": None}
+        limited = reply.with_json(body, 429)
+        return Reply(429, {**limited.headers, "Retry-After": "17"}, limited.body)
+
+    clock = ManualClock()
+    with standing_in(once) as service:
+        outcome = checked(service, clock)
+    limited = next(index for index, exchange in enumerate(outcome.exchanges) if exchange.status == 429)
+    assert outcome.exchanges[limited + 1].at - outcome.exchanges[limited].at >= 17
+    assert outcome.exchanges[limited + 1].url == outcome.exchanges[limited].url
+    assert outcome.exit_code == 0
+
+
+def test_a_wait_beyond_reason_ends_the_run() -> None:
+    def for_ever(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+        if not ask.operation:
+            return reply
+        limited = reply.with_json({"code": 429, "message": "Too many requests", "data": None}, 429)
+        return Reply(429, {**limited.headers, "Retry-After": "86400"}, limited.body)
+
+    with standing_in(for_ever) as service:
+        outcome = checked(service)
+        assert len(service.asked) == 1
+    assert any("asked to wait" in why for why in outcome.left_out.values())
+
+
+def test_calls_are_paced() -> None:
+    with standing_in() as service:
+        outcome = checked(service, rate=4.0)
+    times = [exchange.at for exchange in outcome.exchanges]
+    assert min(later - earlier for earlier, later in pairwise(times)) >= 0.25 - 1e-6
+
+
+def test_read_only_sends_nothing_that_may_cost() -> None:
+    with standing_in() as service:
+        outcome = checked(service, read_only=True, parts=("flows", "examples"), max_examples=1)
+        assert service.spent == 0
+    assert CREATE not in service.paths()
+    assert not [path for path in service.paths() if path.endswith(("detect-face-image", "detect-face-video"))]
+    assert outcome.left_out["flow image single"] == "--read-only: it may cost"
+
+
+def test_no_magic_value_is_sent() -> None:
+    with standing_in() as service:
+        checked(service, parts=("flows", "fuzzing"), max_examples=3, operations=("estimate_credits", "create_task"))
+        outcome = checked(service, media={"single_image": "https://faces.invalid/1.png"})
+    assert not [ask for ask in service.asked if b".invalid" in ask.body]
+    assert outcome.left_out["flow image single"] == "magic values are only for emulators"
+
+
+def command(service: StandIn, *more: str, given: str = "") -> Result:
+    arguments = [service.url, "--provider", "crun", "--rate", "1000", "--poll-interval", "0.001", *more]
+    return CliRunner().invoke(check, arguments, input=given, env=ENVIRONMENT)
+
+
+def test_the_plan_comes_first_and_needs_a_yes() -> None:
+    with standing_in() as service:
+        result = command(service, "--max-credits", "10", "--max-calls", "50", given="n\n")
+        assert service.asked == []
+    assert result.exit_code == 2
+    assert "estimated cost 75 credits" in result.output
+    assert "flow image single" in result.output
+    assert "at most 50 calls and 10 credits" in result.output
+
+
+def test_a_key_is_in_no_output(tmp_path: Path) -> None:
+    def chatty(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+        if ask.operation != "list_models":
+            return reply
+        return reply.with_json({"code": 500, "message": f"bad key {ask.headers.get('x-api-key')}", "data": None}, 500)
+
+    files = {name: tmp_path / name for name in ("json", "junit", "html", "har")}
+    options = [part for name, path in files.items() for part in (f"--{name}", str(path))]
+    with standing_in(chatty) as service:
+        result = command(
+            service, "--max-credits", "0", "--max-calls", "60", "--yes", "--parts", "flows,coverage", *options
+        )
+    assert result.exit_code == 1
+    assert "bad key $CRUN_API_KEY" in result.output
+    for text in (result.output, *(path.read_text("utf-8") for path in files.values())):
+        assert KEY not in text
+        assert "CRUN_API_KEY" in text
+
+
+def test_a_missing_key_is_one_line() -> None:
+    with standing_in() as service:
+        result = CliRunner().invoke(
+            check,
+            [service.url, "--provider", "crun", "--max-credits", "1", "--max-calls", "1"],
+            env={"CRUN_API_KEY": ""},
+        )
+        assert service.asked == []
+    assert result.exit_code == 2
+    assert "set CRUN_API_KEY" in result.output
