@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("swapmock")
 
 #: The most callbacks that are under way: to one host, and to all. Each takes a descriptor.
-PER_HOST = 16
+PER_HOST = 8
 IN_ALL = 4000
 
 #: How often all sandboxes are looked through for work that nobody gave notice of, in real seconds.

@@ -259,3 +259,31 @@ def test_the_same_moves_give_the_same_deliveries(make_account, receiver):
         fired = account.advance(until="idle")
         rows.append((fired, account.deliveries()))
     assert rows[0] == rows[1]
+
+
+def test_a_snapshot_taken_in_mid_ladder_goes_on_where_it_was(account, receiver):
+    receiver.plan = lambda got: 500
+    account.swap(receiver.url())
+    account.advance(by="6s")
+    saved = account.admin("GET", "snapshot")
+    before = account.deliveries()
+    account.advance(until="idle")
+    assert account.delivery()["state"] == "dead"
+    account.admin("POST", "restore", json=saved)
+    assert account.deliveries() == before
+    receiver.plan = lambda got: 200
+    account.advance(until="idle")
+    row = account.delivery()
+    assert (row["state"], [attempt["due"] - row["created_at"] for attempt in row["attempts"]]) == (
+        "acknowledged",
+        [0, 10],
+    )
+    assert len(receiver.got) == 5
+
+
+def test_outcomes_can_be_queued(account, receiver):
+    account.admin("POST", "scenarios", json={"scenario": "callback_duplicate"})
+    account.swap(receiver.url("/queued"))
+    account.swap(receiver.url("/plain"))
+    account.advance(until="idle")
+    assert sorted(got.path for got in receiver.got) == ["/plain", "/queued", "/queued"]
