@@ -107,11 +107,19 @@ class _HashableViolation(Violation):
 
 
 def _nearest_branch(context: Iterable[Any]) -> list[Any]:
-    """The errors of the alternative that came closest: the one with the fewest, the deepest on a tie."""
+    """The errors of the alternative that came closest: one for values of this kind, with the fewest errors, the deepest
+    on a tie."""
     branches: dict[int, list[Any]] = {}
     for error in context:
         branches.setdefault(error.relative_schema_path[0], []).append(error)
-    return min(branches.values(), key=lambda errors: (len(errors), -max(len(e.absolute_path) for e in errors)))
+    return min(
+        branches.values(),
+        key=lambda errors: (
+            any(e.validator in ("type", "const") and not e.relative_path for e in errors),
+            len(errors),
+            -max(len(e.absolute_path) for e in errors),
+        ),
+    )
 
 
 def _unexpected(error: Any) -> list[str]:

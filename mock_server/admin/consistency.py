@@ -137,7 +137,8 @@ def _told(task: Task, engine: Engine) -> str | None:
         provider=task.provider,
     )
     try:
-        tell(call, replace(engine, store=nobody), task)
+        for told in (task, replace(task, failure=None)):  # a callback may be made to tell of a success all the same
+            tell(call, replace(engine, store=nobody), told)
     # Whatever a provider stumbles over in a task that was made up is wrong with the task.
     except Exception as error:
         return f"cannot be told: {type(error).__name__} {error}"
