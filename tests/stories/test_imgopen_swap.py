@@ -7,6 +7,10 @@ import pytest
 import requests
 from PIL import Image
 
+from mock_server.web.build import build
+from mock_server.web.server import LiveServer
+from tests.conftest import ImgOpenClient
+
 GROUP = "https://faces.invalid/3.png"
 ANNA = "https://example.com/anna.png"
 BERT = "https://example.com/bert.png"
@@ -148,6 +152,7 @@ def test_results_are_there_when_they_are_told_and_for_thirty_days(imgopen, time)
     link = f"{imgopen.base_url}/Output-Img2/tool/faceFusion/{made['taskId']}-0.png"
     assert requests.get(link, timeout=10).status_code == 404
     time.advance(5)
+    assert imgopen.query("face/fusion", made["taskId"])["outputImageUrl"] == link
     picture(link)
     time.advance(30 * 86400 - 1)
     picture(link)
@@ -165,3 +170,18 @@ def test_detection_here_swap_there(imgopen, crun, time):
     swapped = requests.get(crun.info(task)["result"]["media_urls"][0], timeout=10)
     assert tiles(imgopen.query("face/fusion", made["taskId"])["outputImageUrl"]) == [picture(found).tobytes()]
     assert Image.open(io.BytesIO(swapped.content)).convert("RGB").tobytes() == picture(found).tobytes()
+
+
+def test_a_sandbox_that_moved_serves_what_it_made(imgopen, system, settings, time):
+    """What one emulator held, taken over by another: the first to be told of a result there opens its link."""
+    made = imgopen.fuse([ANNA], GROUP, own_id="moved")
+    time.advance(10)
+    there = build(settings, time)
+    with system.engine.store.open("default") as box, there.engine.store.open("default") as new:
+        new.load(box.state())
+    with LiveServer(there.door) as server:
+        moved = ImgOpenClient(server.url, time)
+        done = moved.query("face/fusion", "moved")
+        assert done["taskId"] == made["taskId"]
+        assert done["outputImageUrl"].startswith(server.url)
+        assert tiles(done["outputImageUrl"]) == tiles(imgopen.query("face/fusion", "moved")["outputImageUrl"])

@@ -27,7 +27,7 @@ def submitted(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
     if not is_sync and call.variants["receipt"] == "task_id":
         return Reply({"task_id": task.id})
     when = call.now if is_sync else min(call.now, task.created_at)
-    return Reply(tool_data(engine, tool, task, when, call.variants, call.base_url))
+    return Reply(tool_data(call, engine, tool, task, when))
 
 
 def failed(behaviour: Behaviour, task: Task) -> Problem:
@@ -38,18 +38,17 @@ def failed(behaviour: Behaviour, task: Task) -> Problem:
     return Problem(row.problem, code=task.failure.code, message=task.failure.message or row.message)
 
 
-def told(engine: Engine, tool: Tool, task: Task, now: float, variants: Mapping[str, Any], base_url: str) -> Reply:
+def told(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
     """What a query of the tool's own page answers, and a callback carries."""
     if tool.kind == "sd":
-        data = sd_data(engine, task, now, variants, base_url, version=2)
-    else:
-        data = tool_data(engine, tool, task, now, variants, base_url)
-    return coded(data, task, now, variants)
+        return coded(call, task, sd_data(call, engine, task, version=2))
+    return coded(call, task, tool_data(call, engine, tool, task, call.now))
 
 
-def coded(data: dict[str, Any], task: Task, now: float, variants: Mapping[str, Any]) -> Reply:
+def coded(call: Call, task: Task, data: dict[str, Any]) -> Reply:
     """`data` with the code that a failed task has under the variant in force."""
-    if task.phase(now) is Phase.FAILED and task.failure is not None and variants["failed_task_code"] == "failure":
+    own = call.variants["failed_task_code"] == "failure"
+    if own and task.failure is not None and task.phase(call.now) is Phase.FAILED:
         return Reply(data, code=task.failure.code, message=task.failure.message or "task failed")
     return Reply(data, code=OK)
 
@@ -57,28 +56,26 @@ def coded(data: dict[str, Any], task: Task, now: float, variants: Mapping[str, A
 def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
     """What a callback carries for a task as it stands at `call.now`: the envelope, or its `data` alone."""
     tool = tools(engine.contracts[NAME])[task.operation]
-    reply = told(engine, tool, task, call.now, call.variants, call.base_url)
+    reply = told(call, engine, tool, task)
     return dict(reply.data) if call.variants["callback_body"] == "bare" else envelope(reply)
 
 
-def tool_data(
-    engine: Engine, tool: Tool, task: Task, now: float, variants: Mapping[str, Any], base_url: str
-) -> dict[str, Any]:
-    """`data` in the order of the tool's documented example; the result is there once the task has succeeded."""
+def tool_data(call: Call, engine: Engine, tool: Tool, task: Task, now: float) -> dict[str, Any]:
+    """`data` at `now`, in the order of the tool's documented example; the result is there once the task has succeeded."""
     phase = task.phase(now)
     known: dict[str, Any] = {
         "taskId": task.id,
         "task_id": task.id,
         "businessTaskId": task.facts["caller"],
         "toolTask": tool.tool_task,
-        "status": _number(engine, tool, phase, variants),
+        "status": _number(engine, tool, phase, call.variants),
     }
     data: dict[str, Any] = {}
     for name in tool.shown:
         if name in known:
             data[name] = known[name]
         elif phase is Phase.SUCCEEDED:
-            data[name] = _result(task, name, base_url)
+            data[name] = _result(call, engine, task, name)
         elif name == "faceUrls":
             data[name] = []  # the page marks it as required
     if phase is Phase.FAILED and task.failure is not None and task.failure.message:
@@ -93,26 +90,27 @@ def _number(engine: Engine, tool: Tool, phase: Phase, variants: Mapping[str, Any
     return str(numbers[phase]) if as_text else int(numbers[phase])
 
 
-def _result(task: Task, name: str, base_url: str) -> Any:
+def _result(call: Call, engine: Engine, task: Task, name: str) -> Any:
     if "text" in task.facts:
         return task.facts["text"]
-    links = file_links(task, base_url)
+    links = file_links(call, engine, task)
     return links if name.endswith("Urls") else links[0]
 
 
-def file_links(task: Task, base_url: str) -> list[str]:
-    """The URLs of a task's files, numbered from 0: crops for a detection, pictures for the rest."""
-    facts = task.facts
+def file_links(call: Call, engine: Engine, task: Task) -> list[str]:
+    """The URLs of a task's files, numbered from 0: crops for a detection, pictures for the rest. They are open to
+    everybody from now on."""
+    facts, owner = task.facts, call.box.sandbox.id
+    if engine.store.owner(task.id) != owner:
+        engine.store.publish(task.id, owner)
     count = facts["faces"] if task.kind == "detection" else 1 + len(facts["more"])
-    start = f"{base_url}/Output-Img2/{facts['folder']}/{task.id}"
+    start = f"{call.base_url}/Output-Img2/{facts['folder']}/{task.id}"
     return [f"{start}-{number}{facts['extension']}" for number in range(count)]
 
 
-def sd_data(
-    engine: Engine, task: Task, now: float, variants: Mapping[str, Any], base_url: str, *, version: int
-) -> dict[str, Any]:
+def sd_data(call: Call, engine: Engine, task: Task, *, version: int) -> dict[str, Any]:
     """`data` of queryTaskInfo V1.0 or V2.0."""
-    behaviour, phase = engine.contracts[NAME].behaviour, task.phase(now)
+    behaviour, variants, phase = engine.contracts[NAME].behaviour, call.variants, task.phase(call.now)
     language = "zh" if variants["desc_language"] == "zh" else f"en_v{version}"
     data: dict[str, Any] = {
         "task_id" if version == 1 else "id_task": task.facts["caller"],
@@ -123,8 +121,8 @@ def sd_data(
         data["desc"] = task.failure.message
     if version == 2:
         wanted = variants["temporary_image"] == "progress" and phase is Phase.RUNNING
-        data["temporaryImageDto"] = _progress(task, now) if wanted else None
-    pictures = file_links(task, base_url) if phase is Phase.SUCCEEDED else []
+        data["temporaryImageDto"] = _progress(task, call.now) if wanted else None
+    pictures = file_links(call, engine, task) if phase is Phase.SUCCEEDED else []
     data["differentialImageRspList"] = [_image(url, task.facts["seed"] + n) for n, url in enumerate(pictures)]
     return data
 

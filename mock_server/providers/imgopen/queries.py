@@ -32,7 +32,7 @@ def query_image_tool_task_info(call: Call, engine: Engine) -> Reply:
     if task is None:
         return _unknown(call)
     _polled(call, engine, task)
-    return told(engine, tool, task, call.now, call.variants, call.base_url)
+    return told(call, engine, tool, task)
 
 
 def query_task_info_v1(call: Call, engine: Engine) -> Reply:
@@ -48,8 +48,7 @@ def _sd(call: Call, engine: Engine, *, version: int) -> Reply:
     if task is None or task.kind != "sd" or not _is_reached(task, call.now, call.variants, version):
         return _unknown(call)
     _polled(call, engine, task)
-    data = sd_data(engine, task, call.now, call.variants, call.base_url, version=version)
-    return coded(data, task, call.now, call.variants)
+    return coded(call, task, sd_data(call, engine, task, version=version))
 
 
 def _is_reached(task: Task, now: float, variants: Mapping[str, Any], version: int) -> bool:

@@ -54,8 +54,6 @@ def submit(call: Call, engine: Engine) -> Reply:
     )
     engine.submit(call, task)
     remember(call.box, tool, task, caller)
-    if tool.folder:
-        engine.store.publish(task.id, call.box.sandbox.id)
     return submitted(call, engine, tool, task)
 
 
