@@ -147,8 +147,9 @@ class Courier:
         self._make_room = make_room
         self._line: _Line | None = None
         self._thread: Thread | None = None
-        #: Real seconds for which a delivery is claimed: a sender that is alive is done long before.
-        self.lease = 2 * transport.timeout + 5.0
+        #: Real seconds for which a delivery is claimed: a sender that is alive is done before, even where others of the
+        #: same task go first.
+        self.lease = 3 * transport.timeout + 5.0
 
     # --- by hand
 
@@ -178,8 +179,8 @@ class Courier:
                 try:
                     return future.result(1.0)
                 except TimeoutError:
-                    if line.loop.is_closed():
-                        raise  # the server has stopped, and nobody will answer any more
+                    if future.done() or line.loop.is_closed():  # the server has stopped: nobody will answer any more
+                        raise
 
         async def alone() -> list[Sent]:
             return await work(_Line(asyncio.get_running_loop(), self._make_room()))

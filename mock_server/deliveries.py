@@ -1,9 +1,10 @@
-"""Callbacks: written when a task enters a phase, sent again when they are asked for, shown as rows."""
+"""Callbacks: written when a task enters a phase, sent again when they are asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mock_server.core.call import Call
 from mock_server.core.delivery import (
@@ -30,23 +31,36 @@ class UnderWay(Exception):
     """The delivery is being sent at this moment."""
 
 
+class _News(NamedTuple):
+    """A task that enters a phase, in its sandbox, and what the provider's callbacks are like."""
+
+    engine: Engine
+    box: Box
+    task: Task
+    phase: Phase
+    at: float
+    rules: Callbacks
+    adversity: str
+
+    @property
+    def variants(self) -> Mapping[str, Any]:
+        return self.box.sandbox.variants[self.task.provider]
+
+
 def announce(engine: Engine, box: Box, task: Task, phase: Phase, at: float) -> None:
     """Write the callbacks that tell of `task` entering `phase`, if it has somewhere to send them."""
     rules = engine.contracts[task.provider].behaviour.callbacks
     if task.callback_url is None or rules is None:
         return
-    is_end = phase in (Phase.SUCCEEDED, Phase.FAILED)
-    adversity = adversity_of(engine, task)
-    if not is_end:
-        told = box.sandbox.variants[task.provider].get("callback_events") == "all"
-        if told and adversity not in SILENT_BEFORE_THE_END:
-            _write(engine, box, task, phase, at, Sending(body="started"), "", rules)
+    news = _News(engine, box, task, phase, at, rules, adversity_of(engine, task))
+    if phase not in (Phase.SUCCEEDED, Phase.FAILED):
+        if news.variants.get("callback_events") == "all" and news.adversity not in SILENT_BEFORE_THE_END:
+            _post(news._replace(adversity=""), Sending(body="started"))
         return
-    for sending in PLANS[adversity]:
-        _write(engine, box, task, phase, at, sending, adversity, rules)
-    if not PLANS[adversity]:
-        box.put_delivery(replace(_made(engine, box, task, phase, at, Sending(), adversity, rules),
-                                 state=DeliveryState.WITHHELD, next_due=None))  # fmt: skip
+    for sending in PLANS[news.adversity]:
+        _post(news, sending)
+    if not PLANS[news.adversity]:
+        box.put_delivery(replace(_written(news, Sending()), state=DeliveryState.WITHHELD, next_due=None))
 
 
 def adversity_of(engine: Engine, task: Task) -> str:
@@ -55,67 +69,64 @@ def adversity_of(engine: Engine, task: Task) -> str:
     return "" if scenario is None else scenario.delivery
 
 
-def _write(
-    engine: Engine, box: Box, task: Task, phase: Phase, at: float, sending: Sending, adversity: str, rules: Callbacks
-) -> None:
-    box.put_delivery(_made(engine, box, task, phase, at, sending, adversity, rules))
-    engine.courier.notice(engine, box, at + sending.after)
+def _post(news: _News, sending: Sending) -> None:
+    news.box.put_delivery(_written(news, sending))
+    news.engine.courier.notice(news.engine, news.box, news.at + sending.after)
 
 
-def _made(
-    engine: Engine, box: Box, task: Task, phase: Phase, at: float, sending: Sending, adversity: str, rules: Callbacks
-) -> Delivery:
-    number = box.next_number("delivery")
-    shown, when = _as_told(engine, box, task, at, sending.body)
-    body = _body(engine, box, shown, when, f"d{number}")
+def _written(news: _News, sending: Sending) -> Delivery:
+    task, number = news.task, news.box.next_number("delivery")
+    told, when = _as_told(news, sending.body)
+    body = _body(news, told, when, f"d{number}")
     if sending.spoil == "code_type":
         body = wrongly_typed(body)
-    ladder = rules.ladders[box.sandbox.variants[task.provider]["callback_ladder"]]
+    url = task.callback_url or ""
     return Delivery(
         id=f"d{number}",
         number=number,
         task=task.id,
         provider=task.provider,
         operation=task.operation,
-        event=str(Phase.RUNNING if sending.body == "started" else phase),
-        url=task.callback_url or "",
-        host=host_of(task.callback_url or ""),
-        body=engine.json.dumps(body),
-        created_at=at,
-        waits=() if sending.extra else waits(ladder),
+        event=str(Phase.RUNNING if sending.body == "started" else news.phase),
+        url=url,
+        host=host_of(url),
+        body=news.engine.json.dumps(body),
+        created_at=news.at,
+        waits=() if sending.extra else waits(news.rules.ladders[news.variants["callback_ladder"]]),
         cause=task.cause,
-        adversity=adversity,
+        adversity=news.adversity,
         spoil=sending.spoil,
         alone=sending.alone,
-        next_due=at + sending.after,
+        next_due=news.at + sending.after,
     )
 
 
-def _as_told(engine: Engine, box: Box, task: Task, at: float, body: str) -> tuple[Task, float]:
+def _as_told(news: _News, body: str) -> tuple[Task, float]:
     """The task as a callback tells of it, and the moment that it tells of."""
+    task, engine = news.task, news.engine
     if body == "forged":
-        number = text("0123456789", 8, box.sandbox.seed, "forged", task.id)
-        return engine.providers[task.provider].forge(task, number), at
+        digits = text("0123456789", 8, news.box.sandbox.seed, "forged", task.id)
+        return engine.providers[task.provider].forge(task, digits), news.at
     if body == "contradicting":
         fails = engine.contracts[task.provider].behaviour.scenarios["fails"].fails
-        opposite = Failure(**(fails or {})) if task.failure is None else None
-        return replace(task, failure=opposite), at
+        return replace(task, failure=Failure(**(fails or {})) if task.failure is None else None), news.at
     if body == "started":
         return replace(task, ends_at=None), task.starts_at
-    return task, at
+    return task, news.at
 
 
-def _body(engine: Engine, box: Box, task: Task, at: float, delivery: str) -> Any:
+def _body(news: _News, task: Task, when: float, delivery_id: str) -> Any:
     """What the provider says of a task at a moment, checked against the contract."""
+    engine = news.engine
     call = Call(
         operation=task.operation,
         params={},
         body=None,
         raw=b"",
         headers={},
-        box=box,
-        now=at,
-        variants=box.sandbox.variants[task.provider],
+        box=news.box,
+        now=when,
+        variants=news.variants,
         base_url=engine.public_url or task.base_url,
         exchange=task.cause,
         provider=task.provider,
@@ -126,19 +137,18 @@ def _body(engine: Engine, box: Box, task: Task, at: float, delivery: str) -> Any
     body = write(call, engine, task)
     broken = engine.contracts[task.provider].operations[task.operation].check_callback(body)
     if broken:
-        drift = tuple(Breach(v.place, v.rule, v.expected, v.got) for v in broken)
         engine.on_drift(
             Exchange(
-                id=delivery,
-                at=at,
+                id=delivery_id,
+                at=when,
                 provider=task.provider,
                 operation=task.operation,
-                method="POST",
+                method=news.rules.method,
                 target=task.callback_url or "",
-                headers={},
+                headers=news.rules.headers,
                 body=engine.json.dumps(body),
                 task=task.id,
-                drift=drift,
+                drift=tuple(Breach(v.place, v.rule, v.expected, v.got) for v in broken),
             )
         )
     return body

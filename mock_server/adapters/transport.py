@@ -8,12 +8,14 @@ proxy of the environment is used.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from threading import Thread
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -73,8 +75,30 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 async def look_up(name: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+    """As the system's resolver has it. In a thread of its own that nobody waits for: a resolver may take its time, and the
+    event loop's own threads would keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Sequence[str]] = loop.create_future()
+
+    def tell(found: Sequence[str] | OSError) -> None:
+        if answer.done():
+            return
+        if isinstance(found, OSError):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    def ask() -> None:
+        found: Sequence[str] | OSError
+        try:
+            found = [str(entry[4][0]) for entry in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError) as error:
+            found = OSError(str(error))
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody wants to know any more
+            loop.call_soon_threadsafe(tell, found)
+
+    Thread(target=ask, name="swapmock-look-up", daemon=True).start()
+    return await answer
 
 
 @dataclass(frozen=True)
@@ -105,7 +129,7 @@ class Guard:
             raise Blocked(f"{route.name} is not loopback; --callback-allow {route.name} would allow it")
         try:
             found = await self.resolve(route.name, route.port)
-        except (OSError, UnicodeError):
+        except OSError:
             raise OSError(f"the name {route.name} cannot be resolved") from None
         addresses = tuple(address for text in found if (address := _address(text)) is not None)
         strays = [] if listed else [a for a in addresses if not (a.is_loopback or self._lists(a))]
