@@ -207,6 +207,16 @@ def test_forged(vendor, account, receiver):
     assert not vendor.knows(forged)
 
 
+def test_a_forged_one_of_img_open_names_no_known_id_of_the_callers_either(account, receiver):
+    account.imgopen.fuse(["https://errors.invalid/callback_forged"], PHOTO, own_id="mine-1", callbackUrl=receiver.url())
+    account.advance(until="idle")
+    true, forged = sorted(
+        (body["data"]["businessTaskId"] for body in receiver.bodies()), key=lambda own: own != "mine-1"
+    )
+    assert true == "mine-1"
+    assert not ImgOpen(account).knows(forged)
+
+
 def test_never(vendor, account, receiver):
     task = vendor.submit(receiver.url(), "callback_never")
     account.advance(until="idle")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mock_server.core.provider import Provider
 from mock_server.providers.imgopen import catalogue, queries, submission, wire
-from mock_server.providers.imgopen.answers import callback_body
+from mock_server.providers.imgopen.answers import callback_body, forge
 from mock_server.providers.imgopen.tools import tools
 
 if TYPE_CHECKING:
@@ -35,5 +35,6 @@ def provider(contract: Contract) -> Provider:
         refuse=clothes.refuse,
         object_to=clothes.object_to,
         callback_body=callback_body,
+        forge=forge,
         reads_query=True,
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.provider import forged
 from mock_server.core.task import Phase, Task
 from mock_server.providers.imgopen.tools import Tool, tools
 from mock_server.providers.imgopen.wire import NAME, OK, envelope
@@ -58,6 +60,11 @@ def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
     tool = tools(engine.contracts[NAME])[task.operation]
     reply = told(call, engine, tool, task)
     return dict(reply.data) if call.variants["callback_body"] == "bare" else envelope(reply)
+
+
+def forge(task: Task, digits: str) -> Task:
+    """A task that does not exist: neither our id nor the caller's own is known."""
+    return replace(forged(task, digits), facts={**task.facts, "caller": digits})
 
 
 def tool_data(call: Call, engine: Engine, tool: Tool, task: Task, now: float) -> dict[str, Any]:
