@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def _where(
 ) -> tuple[str, Control | None]:
     """The base URL, and the emulator of ours that answers there, if it is one that we may use freely."""
     if target == "emulator":
-        emulator = stack.enter_context(emulators.started(given["seed"]))
+        emulator = stack.enter_context(emulators.started(given["seed"], given["variants"]))
         return emulator.url, emulator
     if not target.startswith(("http://", "https://")):
         raise CannotRun(f"TARGET is `emulator` or a base URL, not {target!r}")
@@ -116,7 +117,8 @@ def _set_up(
     with ExitStack() as stack:
         if emulator is not None:
             box = stack.enter_context(emulators.sandbox_on(emulator, given["variants"], given["seed"]))
-            target = sandbox_target(contract, facts, base_url, box)
+            strangers = contract.behaviour.choose(emulator.default.document["variants"].get(provider, {}))
+            target = replace(sandbox_target(contract, facts, base_url, box), variants_of_strangers=strangers)
             clock = emulators.SandboxClock(emulator, box)
             budget, advance = Budget(), _past(contract, clock)
             let_polls_move_time = partial(box.set_clock, "on_poll")
@@ -135,7 +137,7 @@ def sandbox_target(contract: Contract, facts: Profile, base_url: str, box: Sandb
     names = {credential.header.lower(): credential.env[0] for credential in facts.credentials}
     secrets = Secrets({names.get(header.lower(), header.upper()): value for header, value in headers.items()})
     variants = contract.behaviour.choose(box.document["variants"].get(facts.provider, {}))
-    return Target(contract, facts, base_url, headers, False, True, variants, True, secrets)
+    return Target(contract, facts, base_url, headers, False, True, variants, True, secrets=secrets)
 
 
 def live_target(
@@ -151,7 +153,7 @@ def live_target(
     except ValueError as error:
         raise CannotRun(f"--variants: {error}") from None
     declared = bool(variants.get(facts.provider))
-    return Target(contract, facts, base_url, headers, True, False, chosen, declared, Secrets(secrets))
+    return Target(contract, facts, base_url, headers, True, False, chosen, declared, secrets=Secrets(secrets))
 
 
 def _past(contract: Contract, clock: Clock) -> Callable[[str], None]:

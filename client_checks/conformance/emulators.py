@@ -18,11 +18,13 @@ TIMEOUT = 10.0
 
 
 @contextmanager
-def started(seed: int = 0) -> Iterator[Control]:
-    """An emulator of its own in this process, on a free port of loopback."""
+def started(seed: int, variants: Mapping[str, Mapping[str, Any]]) -> Iterator[Control]:
+    """An emulator of its own in this process, on a free port of loopback; all its accounts have these variants."""
     try:
-        with Emulator(seed=seed) as emulator:
+        with Emulator(seed=seed, variants=variants) as emulator:
             yield emulator
+    except ValueError as error:
+        raise CannotRun(str(error)) from None
     except OSError as error:
         raise CannotRun(f"the emulator did not start: {error.strerror or error}") from None
 

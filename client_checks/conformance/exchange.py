@@ -70,6 +70,11 @@ class Exchange:
         return next((value for key, value in self.answer_headers if key.lower() == name.lower()), None)
 
     @property
+    def has_our_credentials(self) -> bool:
+        """Whether a header carries a secret of the run, which stands as the name of its variable here."""
+        return any(value.startswith("$") for _, value in self.headers)
+
+    @property
     def path(self) -> str:
         return urlsplit(self.url).path
 

@@ -70,6 +70,7 @@ class Walker:
     advance: Callable[[str], None] | None = None
     callbacks: Any = None
     walked: list[str] = field(default_factory=list)
+    rows: int = 0
 
     def can(self, row: Mapping[str, Any]) -> bool:
         """Whether a row is for this target."""
@@ -91,7 +92,7 @@ class Walker:
         self, flow: Mapping[str, Any], name: str, polled: list[Mapping[str, Any]] | None = None
     ) -> Iterator[None]:
         """The same step by step. The polls that were answered are added to `polled`, to be asked again."""
-        known = dict(self.values)
+        known = {**self.values, "unique": self.unique()}
         if self.callbacks is not None and flow.get("needs") == "callback":
             known["callback_url"] = self.callbacks.url_for(flow["name"])
         state: dict[str, Any] = {"known": known, "polled": [] if polled is None else polled}
@@ -108,6 +109,11 @@ class Walker:
             pass
         else:
             self.walked.append(name)
+
+    def unique(self) -> str:
+        """A name that no other row of this run, or of another, has."""
+        self.rows += 1
+        return f"check-{int(self.clock.now())}-{self.rows}"
 
     def ask_again(self, row: Mapping[str, Any], origin: str) -> None:
         """Repeat a poll; every check looks at the answer."""
@@ -217,6 +223,9 @@ class Walker:
         name = str(filled(step["id"], known))
         wanted = step.get("until", "succeeded")
         give_up, wait = self.clock.now() + self.patience.timeout, self.patience.interval
+        growth = self.patience.growth
+        if "every" in step and not self.target.is_live:
+            wait, growth = step["every"], 1.0
         while True:
             seen = self._send(self.poll_row(kind, name, step), known, origin, expects_refusal=False)
             word = at(seen.body, kind.state)
@@ -231,7 +240,7 @@ class Walker:
                 self._report(STUCK, seen, Breach(expected, f"still {word!r}", seen.evidence, kind.name))
                 raise Broken
             self.clock.pause(wait)
-            wait *= self.patience.growth
+            wait *= growth
         state["last"] = seen.body
         state["polled"].append(self.poll_row(kind, name, step))
         if not self.target.is_live:
@@ -308,7 +317,7 @@ class Walker:
         if "call" in row and not self.target.profile.present([row["call"]], self.target.variants):
             return
         try:
-            self._refused(row, self.values, name)
+            self._refused(row, {**self.values, "unique": self.unique()}, name)
         except LeftOut as why:
             self.gate.budget.note(name, str(why))
         else:
@@ -327,7 +336,7 @@ class Walker:
 
     def _about_refusal(self, row: Mapping[str, Any], seen: Seen, origin: str) -> Iterator[Finding]:
         refusal = self.target.contract.behaviour.refusals[row["refused"]]
-        code = expected_code(row, refusal.code, self.target.variants)
+        code = expected_code(row, refusal.code, seen.variants)
         evidence = Evidence.of(row.get("evidence")) or Evidence.of_row(self.target.contract.behaviour.body_codes[code])
         where = row.get("call", origin)
         got = seen.exchange.shown_answer()

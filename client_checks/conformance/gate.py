@@ -16,9 +16,10 @@ import requests
 
 from client_checks.clock import Clock
 from client_checks.conformance.budget import Budget, LeftOut
-from client_checks.conformance.envelope import Envelope
+from client_checks.conformance.envelope import Envelope, parsed
 from client_checks.conformance.exchange import Exchange
 from client_checks.conformance.pointer import at
+from client_checks.conformance.price import listed_price
 from client_checks.conformance.target import CannotRun, Target
 
 #: Seconds to connect, seconds between two bytes of an answer.
@@ -138,7 +139,7 @@ class Gate:
         cost = self.target.profile.costs[operation]
         names = self.target.profile.present(cost.estimates, self.target.variants)
         if not names:
-            return cost.credits
+            return listed_price(self.target, operation, parsed(body))
         self.budget.need_calls(3)
         estimate = self.target.contract.operations[names[0]]
         exchange = self._send_free(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from client_checks.conformance.flow import Walker, least_calls
-from client_checks.conformance.pointer import at, filled
+from client_checks.conformance.price import listed_price
 from client_checks.conformance.target import Target
 
 
@@ -27,7 +27,7 @@ def plan(walker: Walker, parts: Sequence[str], read_only: bool) -> list[Item]:
     items: list[Item] = []
     if "flows" in parts:
         for flow in profile.flows:
-            cost = sum(prices(target, flow, walker.values))
+            cost = sum(prices(target, flow))
             if walker.can(flow) and not (read_only and costs(target, flow)):
                 extra = (
                     2 * sum(profile.may_cost(step.get("call", "")) for step in flow["steps"]) if target.is_live else 0
@@ -51,19 +51,8 @@ def costs(target: Target, flow: Mapping[str, Any]) -> bool:
     return any(target.profile.may_cost(step.get("call", "")) for step in flow["steps"])
 
 
-def prices(target: Target, flow: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[float]:
+def prices(target: Target, flow: Mapping[str, Any]) -> Iterator[float]:
     """The contract's price for each step of a flow."""
     for step in flow["steps"]:
-        cost = target.profile.costs.get(step.get("call", ""))
-        if cost is None or "refused" in step:
-            continue
-        yield list_price(target, step, values) if cost.list_price else cost.credits
-
-
-def list_price(target: Target, step: Mapping[str, Any], values: Mapping[str, Any]) -> float:
-    """The price in the contract's table for what a step asks for; 0 for what the table does not have."""
-    where = target.profile.costs[step["call"]].list_price
-    rows = target.contract.tables[where["table"]][where["rows"]]
-    name = step["call"] if where["name"] == "operation" else at(step["body"], where["name"])
-    name = filled(name, values) if isinstance(name, str) and "$" in name else name
-    return next((float(row.get(where["amount"], 0)) for row in rows if row[where["key"]] == name), 0.0)
+        if target.profile.may_cost(step.get("call", "")) and "refused" not in step:
+            yield listed_price(target, step["call"], step.get("body"))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-NAME = re.compile(r"\$\{?([a-z_][a-z0-9_]*)\}?")
+NAME = re.compile(r"\$([a-z_][a-z0-9_]*)")
 
 
 def at(document: Any, pointer: str) -> Any:

@@ -10,11 +10,11 @@ from client_checks.conformance.profile import applies
 from client_checks.conformance.target import Target
 
 
-def statuses_for(target: Target, code: Any) -> set[int]:
-    """Every HTTP status that may carry `code`."""
+def statuses_for(target: Target, code: Any, variants: Mapping[str, Any]) -> set[int]:
+    """Every HTTP status that may carry `code` under these choices."""
     behaviour = target.contract.behaviour
     row = behaviour.body_codes[code]
-    policy = target.variants.get("http_status", "code")
+    policy = variants.get("http_status", "code")
     overrides = {refusal.http for refusal in behaviour.refusals.values() if refusal.code == code and refusal.http}
     if policy == "always200":
         usual = 200
@@ -25,7 +25,7 @@ def statuses_for(target: Target, code: Any) -> set[int]:
     extra = {
         int(rule["status"])
         for rule in target.profile.http_overrides
-        if rule["code"] == code and applies(rule.get("when"), target.variants)
+        if rule["code"] == code and applies(rule.get("when"), variants)
     }
     return {usual} | overrides | extra
 
@@ -37,7 +37,7 @@ def is_hidden(seen: Any) -> bool:
         return False
     if not isinstance(code, str | int) or code not in seen.target.contract.behaviour.body_codes:
         return False
-    return seen.status not in statuses_for(seen.target, code)
+    return seen.status not in statuses_for(seen.target, code, seen.variants)
 
 
 def evidence_of(target: Target, code: Any) -> Evidence:

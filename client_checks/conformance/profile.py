@@ -44,7 +44,8 @@ class Kind:
 
     `id` points into the submission's answer, `state`, `result`, `reason` and `media` into the poll's. `ask` is how a poll
     names the task: `{in: query, name: task_id}` or `{in: body, name: businessTaskId}`. `words` names the row of the
-    contract's status_words, or gives the words of each phase itself. `echo` points at the id in the poll's answer,
+    contract's status_words, or a row for each choice of a variant: `{variant: NAME, CHOICE: ROW, ...}`. `match` has the
+    values of path parameters by which a poll is of this kind, where one operation polls several; `callers` points at the caller's own id in a submission. `echo` points at the id in the poll's answer,
     `times` at its beginning and end; `forms` says which form an id has; `credits` points at what the task costs.
     `failed_result` says that a failed task may have a result, which then tells why. `callback` has the pointers into a
     callback's body.
@@ -66,6 +67,12 @@ class Kind:
     credits: str = ""
     failed_result: bool = False
     path: Mapping[str, Any] = field(default_factory=dict)
+    match: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    callers: Sequence[str] = ()
+
+    def row_of_words(self, variants: Mapping[str, Any]) -> str:
+        """The row of the contract's status_words: `words` itself, or what it names for the choice of a variant."""
+        return self.words if isinstance(self.words, str) else str(self.words[variants[self.words["variant"]]])
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,13 @@ class Profile:
         """Those of `operations` that exist under these choices."""
         return [name for name in operations if not (name in self.absent and applies(self.absent[name], variants))]
 
-    def polled_by(self, operation: str) -> list[Kind]:
-        return [kind for kind in self.kinds.values() if kind.poll == operation]
+    def polled_by(self, operation: str, params: Mapping[str, str]) -> list[Kind]:
+        """The kinds of task that a call of `operation` with these path parameters asks for."""
+        return [
+            kind
+            for kind in self.kinds.values()
+            if kind.poll == operation and all(params.get(name) in wanted for name, wanted in kind.match.items())
+        ]
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Profile:

@@ -29,11 +29,11 @@ def branch_for(operation: Operation, status: int, refuses: bool) -> Branch | Non
     if content is None:
         return None
     schema = content["schema"]
-    branches = contract.resolve(schema).get("oneOf")
+    whole = contract.resolve(schema)
+    branches = whole.get("oneOf") or whole.get("anyOf")
     if branches is not None:
         fitting = [one for one in branches if _is_refusal(contract, one) == refuses]
-        if len(fitting) == 1:
-            schema = fitting[0]
+        schema = fitting[0] if len(fitting) == 1 else {"anyOf": fitting} if fitting else schema
     return Branch(schema, contract.validator(schema))
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from client_checks.conformance.envelope import Envelope
 from client_checks.conformance.exchange import Exchange
@@ -60,27 +61,37 @@ class Seen:
     def evidence(self) -> Evidence:
         return Evidence.of(self.operation.evidence) or Evidence("inferred", "the operation says nothing of itself")
 
+    @cached_property
+    def variants(self) -> Mapping[str, Any]:
+        """The choices that this answer is held to."""
+        strangers = self.target.variants_of_strangers
+        if strangers is None or self.exchange.has_our_credentials:
+            return self.target.variants
+        return strangers
+
+    @cached_property
+    def params(self) -> Mapping[str, str]:
+        """The path parameters of the call."""
+        prefix = urlsplit(self.target.base_url).path
+        found = self.target.contract.find(self.exchange.method, unquote(self.exchange.path[len(prefix) :]))
+        return {} if found is None else found[1]
+
     def polls(self) -> Iterator[tuple[Kind, Any]]:
         """Each kind of task that this answer tells of, with the word it has for its state."""
-        for kind in self.target.profile.polled_by(self.operation.id):
+        for kind in self.target.profile.polled_by(self.operation.id, self.params):
             word = at(self.body, kind.state)
             if word is not None:
                 yield kind, word
 
     def words(self, kind: Kind) -> Mapping[str, Any]:
-        """Phase -> word (or list of words) of a kind of task."""
-        if isinstance(kind.words, str):
-            found: Mapping[str, Any] = self.target.contract.behaviour.status_words[kind.words]
-            return found
-        given: Mapping[str, Any] = kind.words
-        return given
+        """Phase -> word of a kind of task."""
+        row = kind.row_of_words(self.target.variants)
+        found: Mapping[str, Any] = self.target.contract.behaviour.status_words[row]
+        return found
 
     def phase(self, kind: Kind, word: Any) -> str | None:
-        """The phase that a word stands for; None if it is not one of the kind's."""
-        for phase, words in self.words(kind).items():
-            if word in (words if isinstance(words, list) else [words]):
-                return phase
-        return None
+        """The phase that a word stands for, whether it is a number or text; None if it is not one of the kind's."""
+        return next((phase for phase, known in self.words(kind).items() if str(known) == str(word)), None)
 
 
 Look = Callable[[Seen], Iterator[Breach]]

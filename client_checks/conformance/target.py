@@ -21,7 +21,8 @@ class Target:
     that it is the emulator, which knows magic values.
 
     `variants` are the choices that the server is held to, where the sources disagree; `are_declared` says that somebody
-    named them, else they are the contract's defaults.
+    named them, else they are the contract's defaults. `variants_of_strangers` are those for calls without credentials of
+    ours, where they differ: nobody can tell whose they are.
     """
 
     contract: Contract
@@ -32,6 +33,7 @@ class Target:
     is_ours: bool
     variants: Mapping[str, Any]
     are_declared: bool = False
+    variants_of_strangers: Mapping[str, Any] | None = None
     secrets: Secrets = field(default_factory=Secrets)
 
     @property

@@ -16,7 +16,7 @@ def look(seen: Seen) -> Iterator[Breach]:
         return
     if row.name == "ok" and seen.status >= 400:
         return  # a refusal that says yes: `refusal.hidden` has it
-    allowed = statuses_for(seen.target, seen.code)
+    allowed = statuses_for(seen.target, seen.code, seen.variants)
     if seen.status not in allowed:
         expected = f"HTTP {' or '.join(map(str, sorted(allowed)))} with code {seen.code}"
         yield Breach(

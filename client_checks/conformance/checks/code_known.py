@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from client_checks.conformance.findings import Breach, Evidence
 from client_checks.conformance.seen import Seen, check
+from contracts.behaviour import LEVELS
 
 
 @check("code.known", "a body code that the contract does not list")
@@ -16,7 +17,7 @@ def look(seen: Seen) -> Iterator[Breach]:
     code = seen.code
     if not isinstance(code, str | int) or isinstance(code, bool) or str(code) in map(str, rows):
         return
-    source = next(iter(rows.values())).source if rows else "no list of codes"
-    yield Breach(
-        f"one of {', '.join(map(str, rows))}", repr(code), Evidence("documented", source), place=str(code)[:40]
-    )
+    refusals = [row for row in rows.values() if row.name != "ok"]
+    # The list is as well known as the best known of its refusals.
+    best = min(refusals, key=lambda row: LEVELS.index(row.evidence), default=rows[seen.envelope.ok])
+    yield Breach(f"one of {', '.join(map(str, rows))}", repr(code), Evidence.of_row(best), place=str(code)[:40])

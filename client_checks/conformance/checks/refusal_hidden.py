@@ -15,7 +15,7 @@ def look(seen: Seen) -> Iterator[Breach]:
         return
     code, ok = seen.code, seen.envelope.ok
     if is_hidden(seen):
-        allowed = " or ".join(map(str, sorted(statuses_for(seen.target, code))))
+        allowed = " or ".join(map(str, sorted(statuses_for(seen.target, code, seen.variants))))
         hint = "" if seen.target.are_declared else "; if that is how this server works, declare the variant http_status"
         expected = f"HTTP {allowed} for code {code}{hint}"
         yield Breach(expected, seen.exchange.shown_answer(), evidence_of(seen.target, code), place=f"http {code}")
