@@ -83,8 +83,6 @@ def _where(
     if target == "emulator":
         emulator = stack.enter_context(emulators.started(given["seed"], given["variants"]))
         return emulator.url, emulator
-    if not target.startswith(("http://", "https://")):
-        raise CannotRun(f"TARGET is `emulator` or a base URL, not {target!r}")
     base_url = target.rstrip("/")
     # Whoever sets limits means them: then nothing is taken for granted, not even of an emulator.
     has_limits = given["max_credits"] is not None or given["max_calls"] is not None
@@ -92,6 +90,8 @@ def _where(
 
 
 def _providers(target: str, given: Mapping[str, Any]) -> list[str]:
+    if target != "emulator" and not target.startswith(("http://", "https://")):
+        raise CannotRun(f"TARGET is `emulator` or a base URL, not {target!r}")
     if given["provider"] is None:
         if target == "emulator":
             return known()
