@@ -256,9 +256,11 @@ class Behaviour:
         return row
 
     def refusal_for(self, code: int | str) -> Refusal | None:
-        """The plainest refusal with a body code: the first one whose HTTP status follows the policy."""
+        """The plainest refusal with a body code: that of its magic value, else the first one whose HTTP status follows
+        the policy."""
         rows = [row for row in self.refusals.values() if str(row.code) == str(code)]
-        return min(rows, key=lambda row: row.http is not None, default=None)
+        shown = {row.refuse for row in self.magic.values()}
+        return min(rows, key=lambda row: (row.problem not in shown, row.http is not None), default=None)
 
     def seconds(self, lifetime: str) -> float:
         return float(self.lifetimes[lifetime]["seconds"])

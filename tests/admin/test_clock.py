@@ -189,7 +189,12 @@ def test_until_idle_sends_every_callback_to_its_end(box):
     box.swapped("https://errors.invalid/slow")
     fired = box.advance(until="idle")
     kinds = [(row["what"], row["after"]) for row in fired if row["task"] == task]
-    assert kinds == [("transition", "running"), ("transition", "succeeded"), *[("delivery", "pending")] * 3, ("delivery", "dead")]
+    assert kinds == [
+        ("transition", "running"),
+        ("transition", "succeeded"),
+        *[("delivery", "pending")] * 3,
+        ("delivery", "dead"),
+    ]
     assert [row["attempt"] for row in fired if row["what"] == "delivery"] == [1, 2, 3, 4]
     assert box.ok("GET", "/clock")["next_due"] is None
     assert box.advance(until="idle") == []

@@ -31,9 +31,16 @@ def rich(box) -> Box:
     requests.put(link["presigned_url"], data=b"\x89PNG", headers=headers, timeout=10).raise_for_status()
     body = {"imageUrl": PICTURE, "businessTaskId": "own/1"}
     box.imgopen("tool/face/detection", body)
-    box.imgopen("tool/face/fusion", {"sourceUrl": [PICTURE], "targetUrl": PICTURE, "businessTaskId": "o", "callbackUrl": NOWHERE})
+    box.imgopen(
+        "tool/face/fusion",
+        {"sourceUrl": [PICTURE], "targetUrl": PICTURE, "businessTaskId": "o", "callbackUrl": NOWHERE},
+    )
     box.ok("POST", "/faults", {"match": {"body": {"$.model": {"matches": "^z"}}}, "effect": {"delay": [0, 0.01]}})
-    box.ok("POST", "/faults", {"effect": {"code": 429, "retry_after": {"seconds": 3, "form": "date"}}, "match": {"model": "m"}})
+    box.ok(
+        "POST",
+        "/faults",
+        {"effect": {"code": 429, "retry_after": {"seconds": 3, "form": "date"}}, "match": {"model": "m"}},
+    )
     box.ok("POST", "/faults", {"effect": {"rate_limit": {"calls": 50, "seconds": 5}}, "match": {"provider": "crun"}})
     box.crun("GET", "account/balance")
     box.ok("POST", "/scenarios", {"scenario": "fails", "code": 501, "text": "no"})
