@@ -6,27 +6,28 @@ import json
 import sys
 from typing import Any
 
+from mock_server.web.pipeline import Answer, Request
+from mock_server.web.server import Options, bind, run
+
 
 class Constant:
-    """The same server, answering constant bytes without looking at what it is asked."""
+    """A door that answers constant bytes without looking at what it is asked."""
+
+    limit = 1 << 20
 
     def __init__(self, answers: list[bytes]) -> None:
-        self._answers = {"POST": answers[0], "GET": answers[1]}
-        self._headers = [("content-type", "application/json")]
+        kind = [("content-type", "application/json")]
+        self._answers = {"POST": Answer(200, kind, answers[0]), "GET": Answer(200, kind, answers[1])}
 
-    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        protocol.response_bytes(200, self._headers, self._answers[scope.method])
+    def match(self, method: str, path: str) -> Constant:
+        return self
 
-    def hurry(self) -> None:
-        """Holds nothing back."""
-
-    async def idle(self) -> None:
-        """Is never busy."""
+    def answer(self, target: Any, request: Request, client: str) -> Answer:
+        return self._answers[request.method]
 
 
 def constant(port: int, answers: list[bytes]) -> None:
-    from mock_server.web.server import Options, bind, run
-
+    """The live server with that door."""
     run(Constant(answers), bind("127.0.0.1", port), Options(), lambda: None)
 
 
