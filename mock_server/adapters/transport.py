@@ -149,8 +149,8 @@ class Guard:
 
 def check_allowed(entry: str) -> None:
     """ValueError if an entry of `allow` can never match."""
-    name, colon, port = entry.partition(":")
-    if _network(entry) is None and (not name or set(name) & set("/@ ") or (colon and not port.isdecimal())):
+    name, colon, port = entry.removeprefix("*.").partition(":")
+    if _network(entry) is None and (not name or set(name) & set("/@* ") or (colon and not port.isdecimal())):
         raise ValueError(f"{entry!r} is no host name, address or network (a name goes without a scheme)")
 
 
