@@ -366,7 +366,9 @@ def test_entries_that_can_match(entry):
     check_allowed(entry)
 
 
-@pytest.mark.parametrize("entry", ["http://hooks.example", "hooks.example/path", "a:b", "", "10.0.0.0/99", "user@host", "*", "a.*", "*."])
+@pytest.mark.parametrize(
+    "entry", ["http://hooks.example", "hooks.example/path", "a:b", "", "10.0.0.0/99", "user@host", "*", "a.*", "*."]
+)
 def test_entries_that_never_match_are_refused(entry):
     with pytest.raises(ValueError, match="no host name, address or network"):
         check_allowed(entry)
