@@ -21,15 +21,15 @@ class Admin:
         if token:
             self.session.headers["authorization"] = f"Bearer {token}"
 
-    def call(self, method: str, path: str, body: Any = None, **params: Any) -> requests.Response:
+    def call(self, method: str, path: str, body: Any = None, /, **params: Any) -> requests.Response:
         return self.session.request(method, f"{self.url}/__admin{path}", json=body, params=params, timeout=60)
 
-    def ok(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+    def ok(self, method: str, path: str, body: Any = None, /, **params: Any) -> Any:
         answer = self.call(method, path, body, **params)
         assert answer.status_code < 300, answer.text
         return answer.json()
 
-    def refused(self, status: int, method: str, path: str, body: Any = None, **params: Any) -> Any:
+    def refused(self, status: int, method: str, path: str, body: Any = None, /, **params: Any) -> Any:
         """The problem document of an answer that must be a refusal."""
         answer = self.call(method, path, body, **params)
         assert answer.status_code == status, answer.text
@@ -38,7 +38,7 @@ class Admin:
         assert problem["status"] == status
         return problem
 
-    def pointers(self, method: str, path: str, body: Any = None, **params: Any) -> list[str]:
+    def pointers(self, method: str, path: str, body: Any = None, /, **params: Any) -> list[str]:
         """Where a 400 says that the mistakes are."""
         return [error["pointer"] for error in self.refused(400, method, path, body, **params)["errors"]]
 
@@ -59,13 +59,13 @@ class Box:
     def headers(self, provider: str = "crun") -> dict[str, str]:
         return dict(self.document["credentials"][provider]["headers"])
 
-    def ok(self, method: str, path: str = "", body: Any = None, **params: Any) -> Any:
+    def ok(self, method: str, path: str = "", body: Any = None, /, **params: Any) -> Any:
         return self.admin.ok(method, self.path + path, body, **params)
 
-    def refused(self, status: int, method: str, path: str = "", body: Any = None, **params: Any) -> Any:
+    def refused(self, status: int, method: str, path: str = "", body: Any = None, /, **params: Any) -> Any:
         return self.admin.refused(status, method, self.path + path, body, **params)
 
-    def pointers(self, method: str, path: str = "", body: Any = None, **params: Any) -> list[str]:
+    def pointers(self, method: str, path: str = "", body: Any = None, /, **params: Any) -> list[str]:
         return self.admin.pointers(method, self.path + path, body, **params)
 
     def crun(self, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:

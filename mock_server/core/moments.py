@@ -33,6 +33,8 @@ def read_moment(given: float | int | str) -> float:
     if re.fullmatch(r"\d{1,12}(\.\d+)?", given):
         return float(given)
     try:
+        if not re.match(r"\d{4}-\d\d-\d\d(?:[Tt ]|$)", given[:40]):
+            raise ValueError(given)
         moment = datetime.fromisoformat(given.replace("Z", "+00:00").replace("z", "+00:00"))
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
