@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import time
-from email.utils import formatdate
 
 
 def pause(seconds: float) -> None:
     """Hold this thread for real seconds: for answers that are delayed on purpose."""
     time.sleep(seconds)
-
-
-def http_date() -> str:
-    """The wall clock's time, as an HTTP header says it."""
-    return formatdate(time.time(), usegmt=True)
 
 
 class SystemTime:

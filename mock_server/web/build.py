@@ -27,7 +27,7 @@ from mock_server.engine import DEFAULT_SANDBOX, Engine
 from mock_server.providers import crun, imgopen
 from mock_server.settings import SettingError, Settings
 from mock_server.stores.memory import MemoryStore
-from mock_server.web.doors import LiveDoor
+from mock_server.web.doors import RsgiDoor
 from mock_server.web.pipeline import Pipeline, Surface
 
 if TYPE_CHECKING:
@@ -56,16 +56,16 @@ class System:
         return create_app(self.pipeline, pause)
 
     @property
-    def door(self) -> LiveDoor:
+    def door(self) -> RsgiDoor:
         """A door for one live server."""
-        return LiveDoor(self.pipeline, lambda: self.app)
+        return RsgiDoor(self.pipeline, lambda: self.app, self.settings.read_timeout)
 
     @property
-    def admin_door(self) -> LiveDoor:
+    def admin_door(self) -> RsgiDoor:
         """A door for the server of an admin API that has its own port."""
         from mock_server.web.app import create_app
 
-        return LiveDoor(self.admin_pipeline, lambda: create_app(self.admin_pipeline, pause))
+        return RsgiDoor(self.admin_pipeline, lambda: create_app(self.admin_pipeline, pause), self.settings.read_timeout)
 
 
 def build(settings: Settings | None = None, time: RealTime | None = None, on_drift: Any = None) -> System:

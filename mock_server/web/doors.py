@@ -1,22 +1,34 @@
-"""The doors: a request of WSGI or of the live server in, the pipeline's answer out."""
+"""The doors: WSGI's environment and Granian's RSGI in, the pipeline's answer out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property, partial
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mock_server.web import connection
-from mock_server.web.answers import PLAIN, pieces, reason
-from mock_server.web.pipeline import Answer, Pipeline, Request, Target
+from mock_server.web.pipeline import Answer, Pipeline, Request
+from mock_server.web.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: The most that is kept of a body which no contract speaks of, in bytes.
+#: The most that is kept of a body which no contract speaks of, and that is read beyond a limit, in bytes.
 OTHER_LIMIT = 1 << 20
+DRAINED = 1 << 24
+
+#: Seconds that a body may take.
+READ_TIMEOUT = 30.0
+
+PLAIN = [("content-type", "text/plain; charset=utf-8")]
+
+#: Into how many pieces the body of an answer that dribbles is cut.
+PIECES = 20
 
 #: How an answer is lost on the wire: what is done to the connection in its place.
 SEVER = {"reset": connection.reset, "hang_up": connection.hang_up}
@@ -26,8 +38,27 @@ def content_length(answer: Answer) -> tuple[str, str]:
     return "content-length", str(len(answer.body))
 
 
+def pieces(body: bytes) -> list[bytes]:
+    """`body` in at most PIECES pieces of about one size."""
+    size = max(1, -(-len(body) // PIECES))
+    return [body[start : start + size] for start in range(0, len(body), size)]
+
+
+def reason(status: int) -> str:
+    """`status` with its phrase, as WSGI wants it; the vendors use numbers that HTTP does not know."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} Unknown"
+
+
 def request_from_environ(environ: WSGIEnvironment, limit: int) -> Request:
-    headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
+    # A value that is not ASCII is no text (RFC 9110 5.5); Granian leaves such a header out, and so does this.
+    headers = {
+        key[5:].replace("_", "-").lower(): value
+        for key, value in environ.items()
+        if key.startswith("HTTP_") and value.isascii()
+    }
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
@@ -120,42 +151,109 @@ def _peer(environ: WSGIEnvironment) -> str:
     return f"[{host}]:{environ.get('REMOTE_PORT')}" if ":" in host else f"{host}:{environ.get('REMOTE_PORT')}"
 
 
-class Elsewhere:
-    """Where a request goes that no contract knows."""
-
-    limit = OTHER_LIMIT
+#: Calls to the admin API that are worked on at once; `wait` holds its place for as long as it waits.
+MOST_WAITERS = 256
 
 
-ELSEWHERE = Elsewhere()
+class RsgiDoor:
+    """The door of one live server: contract operations on its event loop, all else through Flask in a thread."""
 
-#: What says that the emulator is up.
-HEALTH = Answer(200, [("content-type", "application/json")], b'{"status":"ok"}')
-
-
-class LiveDoor:
-    """The door of the live server: contract operations at once, all else through Flask in a thread."""
-
-    def __init__(self, pipeline: Pipeline, make_flask: Callable[[], WSGIApplication]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, make_flask: Callable[[], WSGIApplication], read_timeout: float = READ_TIMEOUT
+    ) -> None:
         self._pipeline = pipeline
         self._make_flask = make_flask
+        self._read_timeout = read_timeout
+        self._busy = 0
+        self._stopping = asyncio.Event()
+
+    @cached_property
+    def _waiters(self) -> DaemonThreads:
+        return DaemonThreads(MOST_WAITERS, "swapmock-admin")
 
     @cached_property
     def _flask(self) -> WSGIApplication:
         """Made on the first request that needs it: importing Flask is most of what a start would cost."""
         return self._make_flask()
 
-    def match(self, method: str, path: str) -> Target | Elsewhere:
-        return self._pipeline.match(method, path) or ELSEWHERE
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        self._busy += 1
+        try:
+            answer = await self._answer(scope, protocol)
+            if answer.first is not None:
+                await asyncio.get_running_loop().run_in_executor(self._waiters, answer.first)
+            await self._write(scope, protocol, answer)
+        finally:
+            self._busy -= 1
 
-    def answer(self, target: Any, request: Request, client: str) -> Answer | Callable[[], Answer]:
-        if target is ELSEWHERE:
-            if request.path in ("/health", "/ready") and request.method in ("GET", "HEAD"):
-                return HEALTH
-            return partial(self._through_flask, request, client)
+    async def _answer(self, scope: Any, protocol: Any) -> Answer:
+        headers = _headers(scope)
+        target = self._pipeline.match(scope.method, scope.path)
+        body, is_cut = b"", False
+        if "content-length" in headers or "transfer-encoding" in headers:
+            try:
+                async with asyncio.timeout(self._read_timeout):
+                    body, is_cut = await _receive(protocol, headers, OTHER_LIMIT if target is None else target.limit)
+            except TimeoutError:
+                return Answer(408, PLAIN, b"the body took too long\n")
+            except BrokenBody as broken:
+                return Answer(400, PLAIN, f"{broken}\n".encode())
+        authority = headers.get("host") or scope.server
+        request = Request(
+            scope.method, scope.path, scope.query_string, headers, body, f"{scope.scheme}://{authority}", is_cut
+        )
+        loop = asyncio.get_running_loop()
+        if target is None:
+            return await loop.run_in_executor(None, self._through_flask, request, scope.client)
         if target.surface.is_admin:
             # It may wait for something to happen, which must not keep others from making it happen.
-            return partial(self._pipeline.answer, target, request)
+            return await loop.run_in_executor(self._waiters, self._pipeline.answer, target, request)
         return self._pipeline.answer(target, request)
+
+    async def _write(self, scope: Any, protocol: Any, answer: Answer) -> None:
+        if answer.wire == "dribble" and scope.method != "HEAD":
+            await self._dribble(protocol, answer)
+            return
+        if answer.delay:
+            await self._hold(answer.delay)
+        if answer.wire in SEVER and SEVER[answer.wire](scope.client, scope.server):
+            protocol.response_empty(answer.status, [])  # into the void, so that Granian lets go as well
+        elif answer.wire in SEVER:
+            # Over a unix socket there is no address to find it by: there the answer breaks off half-way.
+            stream = protocol.response_stream(answer.status, [*answer.headers, content_length(answer)])
+            await stream.send_bytes(answer.body[: len(answer.body) // 2])
+        elif scope.method == "HEAD":
+            protocol.response_empty(answer.status, answer.headers)
+        else:
+            protocol.response_bytes(answer.status, answer.headers, answer.body)
+
+    async def _dribble(self, protocol: Any, answer: Answer) -> None:
+        # Here, for where another server is used Granian is not imported.
+        from granian._granian import RSGIProtocolClosed
+
+        parts = pieces(answer.body)
+        stream = protocol.response_stream(answer.status, [*answer.headers, content_length(answer)])
+        for part in parts:
+            try:
+                await stream.send_bytes(part)
+            except RSGIProtocolClosed:
+                return  # the client has had enough
+            await self._hold(answer.delay / len(parts))
+
+    async def _hold(self, seconds: float) -> None:
+        """Wait `seconds`, or until the server stops."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    def hurry(self) -> None:
+        """Hold nothing back any longer, for the server stops; to be called on its event loop."""
+        self._stopping.set()
+        self._waiters.shutdown()
+
+    async def idle(self) -> None:
+        """Return as soon as nothing is being answered."""
+        while self._busy:
+            await asyncio.sleep(0.02)
 
     def _through_flask(self, request: Request, client: str) -> Answer:
         if request.is_cut:
@@ -175,6 +273,44 @@ class LiveDoor:
                 close()
         headers = [(name.lower(), value) for name, value in started[1] if name.lower() != "content-length"]
         return Answer(started[0], headers, body)
+
+
+def _headers(scope: Any) -> dict[str, str]:
+    """Header names in lower case; the values of a repeated one joined by commas, as RFC 9110 5.3 allows."""
+    headers: dict[str, str] = {}
+    for name, value in scope.headers.items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+class BrokenBody(Exception):
+    """The body did not come as HTTP says that it should."""
+
+
+async def _receive(protocol: Any, headers: Mapping[str, str], limit: int) -> tuple[bytes, bool]:
+    """The body, and whether it was longer than `limit`: then it is not kept, but read while that is bearable, for a
+    client that is still sending would not see the answer."""
+    declared = headers.get("content-length", "")
+    length = int(declared) if declared.isdigit() else None
+    if length is not None and length <= limit:
+        try:
+            return await protocol() if length else b"", False
+        except RuntimeError:  # what Granian raises of a connection that has ended
+            raise BrokenBody("the body ended too soon") from None
+    if length is not None and length > limit + DRAINED:
+        return b"", True
+    chunks, size, ends = [], 0, 0
+    async for chunk in protocol:
+        size += len(chunk)
+        ends += not chunk
+        if size > limit + DRAINED:
+            return b"", True
+        if size <= limit:
+            chunks.append(chunk)
+    # Granian ends every body with one empty chunk, and puts one in the place of an error and of trailers.
+    if ends != 1:
+        raise BrokenBody("the body is broken, or has trailers")
+    return (b"", True) if size > limit else (b"".join(chunks), False)
 
 
 def environ_from(request: Request, client: str) -> WSGIEnvironment:

@@ -1,10 +1,19 @@
-"""The live server, in a thread or in the main one: asyncio listens, `web/http.py` speaks with clients."""
+"""The live server: Granian inside this process, on a socket of ours, in a thread or in the main one.
+
+Granian's embedded server is used because it keeps state, pipeline and server in one process, can be started from a
+test, and answers on the event loop. It is labelled experimental; `tests/web/test_server.py` holds what we rely on.
+
+A server of our own on httptools and asyncio cost a third of it for each request, and was put away again: speaking HTTP
+is not what swapmock exists for, and a kept library meets more clients than we ever shall.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
+import logging
+import os
 import resource
 import signal
 import socket
@@ -15,23 +24,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from granian._granian import SocketHolder  # no public way to hand over a bound socket; checked by a test
+from granian.constants import HTTPModes, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from mock_server.adapters.clock import pause
 from mock_server.settings import SettingError, Settings, flag
-from mock_server.web.http import Connection, Connections, Door
+from mock_server.web import connection
 
 BACKLOG = 1024
 
 #: Descriptors that are kept from connections, for everything else.
 SPARE_DESCRIPTORS = 128
 
-#: Seconds after which a stopping server lets go of those who are still asking, and of everyone.
+#: Seconds after which a stopping server lets go of those who are connected: when nothing is being answered any more,
+#: and in any case.
 QUIET, PATIENCE = 0.25, 0.75
 
 
 @dataclass(frozen=True)
 class Options:
     """What a server bears. `read_timeout` (seconds) is how long a client may take for the head of a request, and how
-    long it may stay connected without one, for its body, and for reading the answer; `tls` is a certificate chain and its
-    key."""
+    long it may stay connected without one; `max_headers` (bytes) is kept to within a factor of two; `tls` is a
+    certificate chain and its key."""
 
     max_connections: int = 10_000
     max_headers: int = 65_536
@@ -44,20 +60,52 @@ def options_from(settings: Settings) -> Options:
     tls = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         tls = (settings.tls_cert, settings.tls_key)
-        _tls(*tls)
+        _check_tls(*tls)
     return Options(settings.max_connections, settings.max_headers, settings.read_timeout, tls)
 
 
-def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
+def _check_tls(certificate: Path, key: Path) -> None:
+    """Granian would ask for a password on the terminal, and name no file."""
     for name, path in (("tls_cert", certificate), ("tls_key", key)):
         if not path.is_file():
             raise SettingError(f"{flag(name)}: there is no file {path}")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:  # a password is not asked for on the terminal
+    try:
         context.load_cert_chain(certificate, key, password=lambda: "")
     except OSError as error:
         raise SettingError(f"--tls-cert, --tls-key: {certificate} and {key} do not serve: {error}") from None
-    return context
+
+
+class _Granian(Server):
+    """Granian on a socket that is already bound, so that port 0 and a taken port are ours to handle.
+
+    It speaks HTTP/1.1 only: its detection of HTTP/2 waits without end for a first byte.
+    """
+
+    def __init__(self, door: Any, listener: socket.socket, options: Options) -> None:
+        certificate, key = options.tls or (None, None)
+        self._listener = listener
+        super().__init__(
+            door,
+            http=HTTPModes.http1,
+            websockets=False,
+            log_enabled=False,
+            backlog=BACKLOG,
+            backpressure=_affordable(options.max_connections),
+            http1_settings=HTTP1Settings(
+                header_read_timeout=round(options.read_timeout * 1000), max_buffer_size=options.max_headers
+            ),
+            ssl_cert=certificate,
+            ssl_key=key,
+            ssl_protocol_min=SSLProtocols.tls12,
+        )
+
+    def _init_shared_socket(self) -> None:
+        is_unix = self._listener.family == socket.AF_UNIX
+        self._ssp: Any = None
+        # Granian closes the descriptor that it is given: it gets one of its own.
+        self._shd: Any = SocketHolder(os.dup(self._listener.fileno()), is_unix, BACKLOG)  # type: ignore[call-arg]
+        self._sfd = self._shd.get_fd()
 
 
 def _affordable(connections: int) -> int:
@@ -115,30 +163,36 @@ def url_of(listener: socket.socket, *, is_secure: bool = False) -> str:
 
 
 async def _run(
-    door: Door, listener: socket.socket, options: Options, ready: Callable[[Callable[[], None]], None]
+    door: Any, listener: socket.socket, options: Options, ready: Callable[[Callable[[], None]], None]
 ) -> None:
     """Serve until the function given to `ready` is called (from any thread)."""
+    logging.getLogger("_granian").setLevel(logging.ERROR)
+    server = _Granian(door, listener, options)
     loop = asyncio.get_running_loop()
-    asked_to_stop = asyncio.Event()
-    scheme = "http" if options.tls is None else "https"
-    limit = _affordable(options.max_connections)
-    shared = Connections(door, scheme, limit, options.max_headers, options.read_timeout)
-    secure = None if options.tls is None else {"ssl": _tls(*options.tls), "ssl_handshake_timeout": options.read_timeout}
-    listen: Any = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
-    # The server closes the socket that it is given: it gets one of its own.
-    server = await listen(lambda: Connection(shared), sock=listener.dup(), backlog=BACKLOG, **(secure or {}))
+    ending: list[asyncio.Task[None]] = []
+
+    def end() -> None:
+        ending.append(loop.create_task(_end(server, door, listener)))
 
     def stop() -> None:
         with contextlib.suppress(RuntimeError):  # the loop has closed: it has stopped already
-            loop.call_soon_threadsafe(asked_to_stop.set)
+            loop.call_soon_threadsafe(end)
 
-    ready(stop)
-    await asked_to_stop.wait()
-    server.close()
-    await shared.end(QUIET, PATIENCE)
+    loop.call_soon(ready, stop)
+    await server.serve()
 
 
-def run(door: Door, listener: socket.socket, options: Options, on_ready: Callable[[], None]) -> None:
+async def _end(server: Server, door: Any, listener: socket.socket) -> None:
+    """Take no more connections, answer what has been asked, and do not wait for those who are still asking."""
+    server.stop()  # type: ignore[no-untyped-call]  # Granian leaves it without a signature
+    door.hurry()
+    await asyncio.sleep(QUIET)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(door.idle(), PATIENCE - QUIET)
+    connection.hang_up_all(listener)
+
+
+def run(door: Any, listener: socket.socket, options: Options, on_ready: Callable[[], None]) -> None:
     """Serve in this thread until SIGINT or SIGTERM."""
 
     def ready(stop: Callable[[], None]) -> None:
@@ -149,6 +203,7 @@ def run(door: Door, listener: socket.socket, options: Options, on_ready: Callabl
     with _runner() as runner:
         runner.run(_run(door, listener, options, ready))
     _forget(listener)
+    _outlast_threads()
 
 
 def _runner() -> asyncio.Runner:
@@ -158,6 +213,15 @@ def _runner() -> asyncio.Runner:
     except ImportError:  # the extra `fast` is not installed
         return asyncio.Runner()
     return asyncio.Runner(loop_factory=new_event_loop)
+
+
+def _outlast_threads() -> None:
+    """Wait for Granian's own threads, which end a moment after its server and still use the interpreter until then."""
+    tasks = Path("/proc/self/task")
+    for _ in range(30):
+        if not tasks.is_dir() or len(list(tasks.iterdir())) <= threading.active_count():
+            return
+        pause(0.01)
 
 
 def _forget(listener: socket.socket) -> None:
@@ -173,7 +237,7 @@ class LiveServer:
 
     def __init__(
         self,
-        door: Door,
+        door: Any,
         host: str = "127.0.0.1",
         port: int = 0,
         *,
