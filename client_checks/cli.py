@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -169,5 +170,34 @@ def _confirm(question: str) -> bool:
         return False
 
 
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--contract", help="Which contract a bare git revision means: crun or imgopen.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the changes as JSON.")
+@needs_the_extra
+def compat(old: str, new: str, contract: str | None, json_file: Path | None) -> None:
+    """What changed between two versions of a contract, and for whom it breaks.
+
+    OLD and NEW are folders of a contract, REVISION:FOLDER of the git repository here, or a revision alone with
+    --contract. Exit code 0 nothing breaks, 1 something does, 2 could not run.
+    """
+    from client_checks.compat.compare import compare
+    from client_checks.compat.source import Unreadable, read
+
+    try:
+        changes = compare(read(old, contract), read(new, contract))
+    except Unreadable as why:
+        raise CannotRun(str(why)) from None
+    for change in changes:
+        click.echo(str(change))
+    breaking = [change for change in changes if change.breaks]
+    click.echo(f"{len(changes)} changes, {len(breaking)} of them break somebody")
+    if json_file is not None:
+        rows = {"format": "swapmock-compat/1", "old": old, "new": new, "changes": [one.as_row() for one in changes]}
+        json_file.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    raise SystemExit(1 if breaking else 0)
+
+
 #: Every command of the checks by its name.
-COMMANDS: Mapping[str, click.Command] = {"check": check}
+COMMANDS: Mapping[str, click.Command] = {"check": check, "compat": compat}

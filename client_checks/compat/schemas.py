@@ -1,0 +1,137 @@
+"""Compares two JSON Schemas as a writer of what they describe, or as a reader of it, has to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from client_checks.compat.change import Change, Party
+from client_checks.compat.source import Version
+
+#: Keywords that bound a value -> whether a larger number allows more.
+BOUNDS = {
+    "maxLength": True, "maxItems": True, "maximum": True, "exclusiveMaximum": True, "maxProperties": True,
+    "minLength": False, "minItems": False, "minimum": False, "exclusiveMinimum": False, "minProperties": False,
+}  # fmt: skip
+FORMS = ("pattern", "format", "const")
+
+
+class Comparison:
+    """Walks two versions of a schema at once. Shared components are compared once for each party."""
+
+    def __init__(self, old: Version, new: Version) -> None:
+        self._old, self._new = old, new
+        self._compared: set[tuple[str, str, Party]] = set()
+
+    def compare(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
+        """Every change from `old` to `new`. A writer suffers where less is allowed, the others where more can come."""
+        names = (str(old.get("$ref", "")), str(new.get("$ref", "")))
+        if all(names):
+            if (*names, party) in self._compared:
+                return
+            self._compared.add((*names, party))
+            place = names[1].rsplit("/", 1)[-1]
+        old, new = self._old.resolve(old), self._new.resolve(new)
+        yield from self._types(old, new, place, party)
+        yield from self._enum(old, new, place, party)
+        yield from self._bounds(old, new, place, party)
+        yield from self._fields(old, new, place, party)
+        if isinstance(old.get("items"), Mapping) and isinstance(new.get("items"), Mapping):
+            yield from self.compare(old["items"], new["items"], f"{place}/*", party)
+        for word in ("oneOf", "anyOf", "allOf"):
+            yield from self._branches(old.get(word, []), new.get(word, []), f"{place}", party)
+
+    def _types(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
+        before, after = _set(old.get("type")), _set(new.get("type"))
+        if before == after:
+            return
+        what = f"type {_told(before)} became {_told(after)}"
+        yield Change("fields", place, what, _broken(party, lost=_loses(before, after), gained=_loses(after, before)))
+
+    def _enum(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
+        before, after = old.get("enum"), new.get("enum")
+        if before == after:
+            return
+        if before is None or after is None:
+            what = f"values {'are free now' if after is None else 'are limited to ' + _told(after)}"
+            yield Change("fields", place, what, _broken(party, lost=before is None, gained=after is None))
+            return
+        for value in [value for value in before if value not in after]:
+            yield Change("fields", place, f"value {value!r} is gone", _broken(party, lost=True))
+        for value in [value for value in after if value not in before]:
+            yield Change("fields", place, f"value {value!r} is new", _broken(party, gained=True))
+
+    def _bounds(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
+        for word, larger_is_wider in BOUNDS.items():
+            before, after = old.get(word), new.get(word)
+            if before == after:
+                continue
+            tighter = before is None or (after is not None and (after < before) == larger_is_wider)
+            what = f"{word} {_told(before)} became {_told(after)}"
+            area = "limits"
+            # What an answer may hold at most is no promise that a reader leans on.
+            yield Change(area, place, what, Party.WRITER if party is Party.WRITER and tighter else None)
+        for word in FORMS:
+            before, after = old.get(word), new.get(word)
+            if before != after:
+                what = f"{word} {_told(before)} became {_told(after)}"
+                yield Change("fields", place, what, _broken(party, lost=after is not None, gained=before is not None))
+
+    def _fields(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
+        before, after = old.get("properties", {}), new.get("properties", {})
+        needed, needed_now = set(old.get("required", ())), set(new.get("required", ()))
+        for name in before:
+            if name not in after:
+                yield Change("fields", f"{place}/{name}", "field is gone", party)
+        for name, schema in after.items():
+            below = f"{place}/{name}"
+            if name not in before:
+                is_needed = name in needed_now
+                what = f"{'required' if is_needed else 'optional'} field is new"
+                yield Change("fields", below, what, Party.WRITER if is_needed and party is Party.WRITER else None)
+                continue
+            if (name in needed) != (name in needed_now):
+                now = name in needed_now
+                what = f"field is {'required' if now else 'optional'} now"
+                yield Change("fields", below, what, _broken(party, lost=now, gained=not now))
+            yield from self.compare(before[name], schema, below, party)
+
+    def _branches(self, old: list[Any], new: list[Any], place: str, party: Party) -> Iterator[Change]:
+        before, after = _named(old), _named(new)
+        for name in before:
+            if name not in after:
+                yield Change("fields", place, f"alternative {name} is gone", _broken(party, lost=True))
+        for name, schema in after.items():
+            if name not in before:
+                yield Change("fields", place, f"alternative {name} is new", _broken(party, gained=True))
+            else:
+                yield from self.compare(before[name], schema, place, party)
+
+
+def _broken(party: Party, lost: bool = False, gained: bool = False) -> Party | None:
+    """A writer breaks where something allowed is lost, the others where something new can come."""
+    return party if (lost if party is Party.WRITER else gained) else None
+
+
+def _named(branches: list[Any]) -> dict[str, Any]:
+    return {str(one.get("$ref", index)).rsplit("/", 1)[-1]: one for index, one in enumerate(branches)}
+
+
+def _set(kind: Any) -> frozenset[str]:
+    """The types that a schema names; every one if it names none."""
+    return frozenset([kind] if isinstance(kind, str) else kind or ("any",))
+
+
+def _loses(before: frozenset[str], after: frozenset[str]) -> bool:
+    """Whether something of `before` is not in `after`; integers are numbers."""
+    if "any" in after:
+        return False
+    return any(kind not in after and not (kind == "integer" and "number" in after) for kind in before)
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, frozenset | list):
+        return " or ".join(sorted(map(str, value)))
+    return str(value)

@@ -1,0 +1,88 @@
+"""Reads a version of a contract: a folder, or a folder at a git revision."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class Unreadable(Exception):
+    """There is no such version; the text is one line for a user."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """The files of a contract's folder, parsed but not typed: an old one may lack what today's has."""
+
+    name: str
+    document: Mapping[str, Any]
+    behaviour: Mapping[str, Any]
+    tables: Mapping[str, Any]
+
+    def resolve(self, node: Any) -> Any:
+        """`node`, or what its `$ref` points at, followed to the end."""
+        while isinstance(node, Mapping) and "$ref" in node:
+            found: Any = self.document
+            for step in str(node["$ref"]).removeprefix("#/").split("/"):
+                found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
+            node = found
+        return node
+
+
+def read(version: str, contract: str | None, repository: Path | None = None) -> Version:
+    """The contract at `version`: a folder, `REVISION:FOLDER`, or a revision of `contracts/CONTRACT`.
+
+    Revisions are of the git repository in `repository`, the working folder unless given.
+    """
+    if Path(version).is_dir():
+        files = {path.name: path.read_text("utf-8") for path in Path(version).glob("*.yaml")}
+    else:
+        files = _at_revision(version, contract, repository or Path())
+    return _parsed(version, files)
+
+
+def _at_revision(version: str, contract: str | None, repository: Path) -> dict[str, str]:
+    revision, colon, folder = version.partition(":")
+    if not colon:
+        if contract is None:
+            raise Unreadable(f"{version}: no such folder; for a git revision say REVISION:FOLDER, or name --contract")
+        folder = f"contracts/{contract}"
+    commit = _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if commit is None:
+        raise Unreadable(f"{version}: neither a folder nor a git revision")
+    folder = folder.rstrip("/")
+    listed = _git(repository, "ls-tree", "--name-only", "--full-tree", commit.strip(), f"{folder}/") or ""
+    names = [name for name in listed.splitlines() if name.endswith(".yaml")]
+    found = {Path(name).name: _git(repository, "show", f"{commit.strip()}:{name}") or "" for name in names}
+    if not found:
+        raise Unreadable(f"{version}: no contract in {folder} at that revision")
+    return found
+
+
+def _git(repository: Path, *arguments: str) -> str | None:
+    """What git says; None if it fails."""
+    try:
+        done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, check=False)
+    except FileNotFoundError:
+        raise Unreadable("a git revision needs git, which is not installed") from None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+def _parsed(name: str, files: Mapping[str, str]) -> Version:
+    tables = {}
+    for file, text in files.items():
+        try:
+            tables[file.removesuffix(".yaml")] = yaml.safe_load(text) or {}
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f" at line {mark.line + 1}" if mark is not None else ""
+            raise Unreadable(f"{name}: {file} is not YAML{where}") from None
+    document = tables.pop("openapi", None)
+    if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
+        raise Unreadable(f"{name}: no openapi.yaml with paths")
+    return Version(name, document, tables.pop("behaviour", {}), tables)

@@ -1,0 +1,202 @@
+"""Two versions of a contract: each kind of change is found, and breaks whom it breaks."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from client_checks.cli import compat
+from client_checks.compat.change import Change
+from client_checks.compat.compare import compare
+from client_checks.compat.source import Unreadable, Version, read
+from contracts import folder
+
+CRUN = str(folder("crun"))
+CREATE = "/api/v1/client/job/CreateTask"
+INFO = "/api/v1/client/job/TaskInfo"
+
+Edit = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], Any]
+
+
+@pytest.fixture(scope="module")
+def crun() -> Version:
+    return read(CRUN, None)
+
+
+def changes(crun: Version, edit: Edit) -> list[Change]:
+    """What an edit of document, behaviour and tables brings about."""
+    edited = copy.deepcopy(crun)
+    edit(edited.document, edited.behaviour, edited.tables)  # type: ignore[arg-type]  # a copy of our own may be written to
+    return compare(crun, edited)
+
+
+def schema(document: dict[str, Any], name: str) -> Any:
+    return document["components"]["schemas"][name]
+
+
+def row(rows: list[dict[str, Any]], key: str, value: Any) -> dict[str, Any]:
+    return next(one for one in rows if one[key] == value)
+
+
+EDITS: dict[str, tuple[Edit, str, str, str | None]] = {
+    "operation gone": (lambda d, b, t: d["paths"].pop(INFO), "paths", "get_task_info", "writer"),
+    "path moved": (lambda d, b, t: d["paths"].update({"/v2/TaskInfo": d["paths"].pop(INFO)}), "paths", "get_task_info", "writer"),
+    "operation new": (
+        lambda d, b, t: d["paths"].update({"/x": {"get": {"operationId": "x", "responses": {}}}}), "paths", "x", None,
+    ),
+    "request field required": (
+        lambda d, b, t: schema(d, "ImageFaceSwapInput")["required"].append("disable_safety_checker"),
+        "fields", "ImageFaceSwapInput/disable_safety_checker", "writer",
+    ),
+    "request field new": (
+        lambda d, b, t: schema(d, "ImageFaceSwapInput")["properties"].update(mood={"type": "string"}),
+        "fields", "ImageFaceSwapInput/mood", None,
+    ),
+    "request field gone": (
+        lambda d, b, t: schema(d, "ImageFaceSwapInput")["properties"].pop("new_face"),
+        "fields", "ImageFaceSwapInput/new_face", "writer",
+    ),
+    "request limit tighter": (lambda d, b, t: schema(d, "MediaUrl").update(maxLength=100), "limits", "MediaUrl", "writer"),
+    "request limit wider": (lambda d, b, t: schema(d, "MediaUrl").update(maxLength=9000), "limits", "MediaUrl", None),
+    "model gone": (
+        lambda d, b, t: schema(d, "CreateTaskRequest")["discriminator"]["mapping"].pop("video-enhance"),
+        "fields", "create_task request", "writer",
+    ),
+    "parameter required": (
+        lambda d, b, t: d["paths"][INFO]["get"]["parameters"].append({"name": "zone", "in": "query", "required": True, "schema": {}}),
+        "fields", "get_task_info query zone", "writer",
+    ),
+    "answer field gone": (
+        lambda d, b, t: schema(d, "TaskInfoData")["properties"].pop("duration_s"), "fields", "TaskInfoData/duration_s", "reader",
+    ),
+    "answer field new": (
+        lambda d, b, t: schema(d, "TaskInfoData")["properties"].update(mood={"type": "string"}), "fields", "TaskInfoData/mood", None,
+    ),
+    "answer field optional": (
+        lambda d, b, t: schema(d, "TaskInfoData")["required"].remove("source"), "fields", "TaskInfoData/source", "reader",
+    ),
+    "answer type wider": (
+        lambda d, b, t: schema(d, "BalanceData")["properties"]["balance"].update(type=["number", "null"]),
+        "fields", "BalanceData/balance", "reader",
+    ),
+    "answer value new": (
+        lambda d, b, t: schema(d, "TaskInfoData")["properties"]["status"]["enum"].append("paused"),
+        "fields", "TaskInfoData/status", "reader",
+    ),
+    "answer value gone": (
+        lambda d, b, t: schema(d, "TaskInfoData")["properties"]["source"]["enum"].remove("playground"),
+        "fields", "TaskInfoData/source", None,
+    ),
+    "callback field gone": (
+        lambda d, b, t: schema(d, "TaskInfoData")["properties"].pop("credits"), "callbacks", "TaskInfoData/credits", "receiver",
+    ),
+    "callback gone": (
+        lambda d, b, t: d["paths"][CREATE]["post"].pop("callbacks"), "callbacks", "create_task taskFinished", "receiver",
+    ),
+    "code new": (
+        lambda d, b, t: b["body_codes"].append({"code": 499, "name": "x", "http": 499, "meaning": "?", "retryable": False, "charged": False}),
+        "codes", "499", "reader",
+    ),
+    "code of another type": (lambda d, b, t: row(b["body_codes"], "code", 402).update(code="402"), "codes", "402", "reader"),
+    "code charged now": (lambda d, b, t: row(b["body_codes"], "code", 501).update(charged=True), "codes", "501", "reader"),
+    "code retryable now": (lambda d, b, t: row(b["body_codes"], "code", 505).update(retryable=True), "codes", "505", None),
+    "state renamed": (lambda d, b, t: b["status_words"]["task"].update(running="working"), "states", "task running", "reader"),
+    "edge gone": (
+        lambda d, b, t: b["status_words"]["task"].pop("queued"), "states", "task pending -> running", "reader",
+    ),
+    "ladder shorter": (
+        lambda d, b, t: row(b["callbacks"]["ladders"], "name", "usual").update(retries=1), "callbacks", "ladder usual", "receiver",
+    ),
+    "ladder longer": (
+        lambda d, b, t: row(b["callbacks"]["ladders"], "name", "usual").update(retries=5, then="repeat"), "callbacks", "ladder usual", None,
+    ),
+    "acknowledgement stricter": (
+        lambda d, b, t: b["callbacks"]["acknowledged"].update(code=[200]), "callbacks", "acknowledged code", "receiver",
+    ),
+    "limit lower": (lambda d, b, t: row(b["limits"], "name", "body_bytes").update(value=10), "limits", "body_bytes", "writer"),
+    "lifetime shorter": (lambda d, b, t: row(b["lifetimes"], "name", "detect_id").update(seconds=60), "limits", "detect_id", "reader"),
+    "lifetime longer": (lambda d, b, t: row(b["lifetimes"], "name", "detect_id").update(seconds=7200), "limits", "detect_id", None),
+    "price up": (lambda d, b, t: row(t["models"]["models"], "name", "image-face-swap").update(price=9), "prices", "image-face-swap", "writer"),
+    "price down": (lambda d, b, t: row(t["models"]["models"], "name", "image-face-swap").update(price=1), "prices", "image-face-swap", None),
+    "default of a variant": (lambda d, b, t: row(b["variants"], "name", "http_status").update(default="always200"), "states", "variant http_status", "reader"),
+}  # fmt: skip
+
+
+def test_a_version_is_compatible_with_itself(crun: Version) -> None:
+    assert compare(crun, crun) == []
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_change_is_found_and_classed(crun: Version, name: str) -> None:
+    edit, area, place, breaks = EDITS[name]
+    found = [(one.area, one.place, one.breaks) for one in changes(crun, edit)]
+    assert (area, place, breaks) in found
+
+
+@pytest.mark.parametrize("name", [name for name, (_, _, _, breaks) in EDITS.items() if breaks is None])
+def test_what_breaks_nobody_is_all_there_is(crun: Version, name: str) -> None:
+    assert [str(one) for one in changes(crun, EDITS[name][0]) if one.breaks] == []
+
+
+def git(where: Path, *arguments: str) -> None:
+    names = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+    subprocess.run(["git", "-C", str(where), *names, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with two versions of a small contract: the second has lost an operation."""
+    home = tmp_path / "contracts" / "small"
+    home.mkdir(parents=True)
+    document = {"openapi": "3.1.0", "paths": {"/a": {"get": {"operationId": "a", "responses": {}}}}}
+    git(tmp_path, "init", "-q")
+    for paths in (document["paths"], {}):
+        (home / "openapi.yaml").write_text(yaml.safe_dump({**document, "paths": paths}), "utf-8")
+        git(tmp_path, "add", ".")
+        git(tmp_path, "commit", "-q", "-m", "a version")
+    return tmp_path
+
+
+@pytest.mark.needs("git")
+def test_revisions_are_read(repository: Path) -> None:
+    new = str(repository / "contracts" / "small")
+    for old in ("HEAD~1:contracts/small", "HEAD~1"):
+        (change,) = compare(read(old, "small", repository), read(new, None))
+        assert (change.area, change.place, change.breaks) == ("paths", "a", "writer")
+
+
+@pytest.mark.needs("git")
+@pytest.mark.parametrize("version", ["no-such-revision", "HEAD:no/such/folder", "--output=x", "HEAD"])
+def test_what_cannot_be_read_is_said(repository: Path, version: str) -> None:
+    with pytest.raises(Unreadable) as told:
+        read(version, None, repository)
+    assert "\n" not in str(told.value)
+
+
+def test_exit_codes_and_report(crun: Version, tmp_path: Path) -> None:
+    edited = tmp_path / "crun"
+    edited.mkdir()
+    for name, document in (("openapi", crun.document), ("behaviour", crun.behaviour), *crun.tables.items()):
+        (edited / f"{name}.yaml").write_text(yaml.dump(document, Dumper=yaml.SafeDumper), "utf-8")
+    runner, report = CliRunner(), tmp_path / "report.json"
+    same = runner.invoke(compat, [CRUN, str(edited)])
+    assert (same.exit_code, same.output) == (0, "0 changes, 0 of them break somebody\n")
+    broken = json.loads(json.dumps(crun.behaviour))
+    row(broken["body_codes"], "code", 402)["charged"] = True
+    (edited / "behaviour.yaml").write_text(yaml.dump(broken, Dumper=yaml.SafeDumper), "utf-8")
+    differs = runner.invoke(compat, [CRUN, str(edited), "--json", str(report)])
+    assert differs.exit_code == 1
+    assert "breaks the reader" in differs.output
+    told = json.loads(report.read_text("utf-8"))
+    assert told["changes"] == [
+        {"area": "codes", "place": "402", "what": "charged False became True", "breaks": "reader"}
+    ]
+    assert runner.invoke(compat, [CRUN, str(tmp_path / "nowhere")]).exit_code == 2
