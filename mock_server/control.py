@@ -183,6 +183,10 @@ class Sandbox:
     def faults(self) -> list[Document]:
         return _rows(self._ask("GET", "/faults"), "faults")
 
+    def fault(self, fault: str) -> Document:
+        """One fault rule, and how often it `matched` and `struck`."""
+        return _document(self._ask("GET", f"/faults/{quote(fault, safe='')}"))
+
     def delete_fault(self, fault: str) -> None:
         self._ask("DELETE", f"/faults/{quote(fault, safe='')}")
 

@@ -292,7 +292,7 @@ def test_two_hundred_used_at_once_never_see_each_other(server):
         lives = list(pool.map(live, range(200)))
     tasks = [answer["data"]["task_id"] for _, answers, _, _ in lives for answer in answers if answer["code"] == 200]
     assert len(tasks) == len(set(tasks)) == 400
-    for number, (box, answers, journal, document) in enumerate(lives):
+    for number, (_, answers, journal, document) in enumerate(lives):
         assert [answer["code"] for answer in answers] == [200, 455, 200]
         assert journal["total"] == 3
         assert [row["fault"] for row in journal["records"]] == [None, f"f{number}", None]

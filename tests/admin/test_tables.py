@@ -223,7 +223,7 @@ def test_a_port_that_is_taken_leaves_nothing_behind():
     with Emulator() as other:
         port = int(other.url.rpartition(":")[2])
         emulator = Emulator(port=port, admin_port=0)
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="in use"):
             emulator.start()
         with pytest.raises(RuntimeError):
             _ = emulator.url
