@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -15,12 +16,16 @@ def digest(*parts: object, size: int = 16) -> bytes:
 
 def text(alphabet: str, length: int, *parts: object) -> str:
     """`length` characters of `alphabet` that follow from `parts`."""
-    number = int.from_bytes(digest(*parts, size=min(64, length)), "big")
-    base, made = len(alphabet), []
-    for _ in range(length):
-        number, index = divmod(number, base)
-        made.append(alphabet[index])
-    return "".join(made)
+    raw = digest(*parts, size=min(64, length))
+    while len(raw) < length:
+        raw += digest(raw, size=min(64, length - len(raw)))
+    return raw.translate(_table(alphabet)).decode("ascii")
+
+
+@lru_cache
+def _table(alphabet: str) -> bytes:
+    """A character for each byte; that some come up a little more often harms no id."""
+    return bytes(ord(alphabet[byte % len(alphabet)]) for byte in range(256))
 
 
 def lower_alphanumeric(length: int, *parts: object) -> str:
