@@ -7,16 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from rfc3339_validator import validate_rfc3339  # type: ignore[import-untyped]  # has no stubs here
 from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped]  # has no stubs
 
+#: Of texts up to this length the verdict is remembered.
+LONGEST_KEPT = 512
+
 
 def is_uri(value: object) -> bool:
     """RFC 3986 URI with a scheme; a value that is no string has no format to break."""
-    return not isinstance(value, str) or bool(validate_rfc3986(value, rule="URI"))
+    if not isinstance(value, str):
+        return True
+    return _is_known_uri(value) if len(value) <= LONGEST_KEPT else bool(validate_rfc3986(value, rule="URI"))
+
+
+@lru_cache(4096)
+def _is_known_uri(text: str) -> bool:
+    """The same URLs come again and again, above all in answers; the expression that judges them is a long one."""
+    return bool(validate_rfc3986(text, rule="URI"))
 
 
 def is_date_time(value: object) -> bool:

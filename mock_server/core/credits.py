@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 #: Thousandths of a credit in one credit.
 UNIT = 1000
@@ -10,6 +11,7 @@ UNIT = 1000
 Millicredits = int
 
 
+@lru_cache(1024, typed=True)
 def from_credits(amount: float | int | str) -> Millicredits:
     """`amount` in credits, rounded half up to a thousandth."""
     return int((Decimal(str(amount)) * UNIT).quantize(Decimal(1), rounding=ROUND_HALF_UP))

@@ -29,6 +29,9 @@ log = logging.getLogger("swapmock")
 
 JSON_HEADER = ("content-type", "application/json")
 
+#: The headers of almost every answer; never added to.
+JSON_HEADERS = [JSON_HEADER]
+
 #: Of a longer body the journal keeps the first bytes only.
 KEPT_BYTES = 65_536
 
@@ -73,7 +76,7 @@ class Target(NamedTuple):
         return self.surface.limit_of(self.operation)
 
 
-@dataclass
+@dataclass(slots=True)
 class Walk:
     """A request on its way."""
 
@@ -325,6 +328,8 @@ def _with_evidence(surface: Surface, walk: Walk, dressed: Dressed) -> Dressed:
 def _rendered(dressed: Dressed) -> Answer:
     if dressed.body is None:
         return Answer(dressed.status, list(dressed.headers), b"")
+    if not dressed.headers:
+        return Answer(dressed.status, JSON_HEADERS, jsontext.dumps(dressed.body))
     if any(name == "content-type" for name, _ in dressed.headers):
         text = dressed.body.encode() if isinstance(dressed.body, str) else jsontext.dumps(dressed.body)
         return Answer(dressed.status, list(dressed.headers), text)
@@ -382,6 +387,10 @@ def _parse(surface: Surface, walk: Walk) -> None:
 
 
 def parsed_query(request: Request) -> dict[str, str]:
+    query = request.query
+    if "%" not in query and "+" not in query:  # the usual case, in a fifth of the time
+        pairs = (part.partition("=") for part in query.split("&") if part)
+        return {name: value for name, _, value in pairs}
     return dict(parse_qsl(request.query, keep_blank_values=True, errors="replace"))
 
 
@@ -398,6 +407,8 @@ def _json_body(walk: Walk) -> Any:
 
 
 def _is_json(kind: str) -> bool:
+    if kind == "application/json":
+        return True
     essence = kind.split(";", 1)[0].strip().lower()
     return essence == "application/json" or (essence.startswith("application/") and essence.endswith("+json"))
 

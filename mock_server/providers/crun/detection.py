@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mock_server.core.call import Call, Problem, Reply
@@ -91,7 +92,12 @@ def _result(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
 
 def _stamp(at: float) -> str:
     """`YYYY-MM-DD HH:MM:SS`; the docs name no zone, UTC is the neutral reading."""
-    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return _stamp_of(int(at))
+
+
+@lru_cache(1024)
+def _stamp_of(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def expires_at(task: Task, hour_from: str, seconds: float) -> float:
