@@ -12,7 +12,7 @@ def read_span(given: float | int | str) -> float:
     """Seconds: a number, or text such as `500ms`, `65s`, `2m`, `1h`, `14d`. ValueError for anything else."""
     if not isinstance(given, str):
         return _finite(given)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", given)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", given, re.ASCII)
     if match is None:
         raise ValueError(f"{given[:60]!r} is no span of time; write 65, '65s', '2m', '1h' or '14d'")
     return _finite(match[1]) * UNITS[match[2] or "s"]
@@ -30,7 +30,7 @@ def read_moment(given: float | int | str) -> float:
     """Epoch seconds: a number (as text, too), or an RFC 3339 time stamp. ValueError for anything else."""
     if not isinstance(given, str):
         return _finite(given)
-    if re.fullmatch(r"\d{1,12}(\.\d+)?", given):
+    if re.fullmatch(r"\d{1,12}(\.\d+)?", given, re.ASCII):
         return float(given)
     try:
         if not re.match(r"\d{4}-\d\d-\d\d(?:[Tt ]|$)", given[:40]):

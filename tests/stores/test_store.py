@@ -1,200 +1,299 @@
-"""What every body of the Store port must do; BODIES names them."""
+"""What every body of the Store port does. `BODIES` names them; each test runs over all."""
 
-from dataclasses import replace
-from threading import Thread
+from collections.abc import Callable
+from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mock_server.core.clock import ClockMode, SandboxClock
+from mock_server.core.delivery import Delivery, DeliveryState
+from mock_server.core.faults import Effect, FaultRule, Turns
 from mock_server.core.journal import File, Transition
 from mock_server.core.ledger import Account, Entry, Move, NotCovered
+from mock_server.core.ports import Store
+from mock_server.core.queue import Queued
 from mock_server.core.sandbox import Credential, RateLimit, Sandbox
+from mock_server.core.state import State
 from mock_server.core.task import Task
 from mock_server.stores.memory import MemoryStore
 
-BODIES = {"memory": lambda: MemoryStore(journal_size=5)}
-START = 1000.0
-CLOCK = SandboxClock.make(ClockMode.REAL, START)
+JOURNAL = 5
 
-
-def sandbox(name, *keys):
-    credentials = tuple(Credential("crun", key) for key in keys)
-    return Sandbox(id=name, seed=0, credentials=credentials, variants={}, grant=0, created_at=START)
-
-
-TASK = Task(
-    id="t",
-    kind="task",
-    provider="crun",
-    operation="create_task",
-    model="z-image",
-    request=b"{}",
-    created_at=START,
-    starts_at=START + 1,
-    ends_at=START + 2,
-)
+BODIES: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(JOURNAL)}
 
 
 @pytest.fixture(params=BODIES)
-def store(request):
-    made = BODIES[request.param]()
-    made.add(sandbox("one", "a", "b"), CLOCK)
-    made.add(sandbox("two", "c"), CLOCK)
-    return made
+def store(request) -> Store:
+    return BODIES[request.param]()
 
 
-class TestStore:
-    def test_a_sandbox_is_found_by_its_keys(self, store):
-        assert [store.find("crun", key) for key in "abc"] == [
-            ("one", "", False),
-            ("one", "", False),
-            ("two", "", False),
-        ]
-        assert store.find("crun", "d") is None
-        assert store.find("imgopen", "a") is None
-        assert set(store.ids()) == {"one", "two"}
-        with store.open("one") as box:
-            assert (box.sandbox.id, box.clock) == ("one", CLOCK)
+def sandbox(name, *keys):
+    credentials = tuple(Credential("crun", key, f"secret of {key}") for key in keys or (f"key of {name}",))
+    return Sandbox(id=name, seed=1, credentials=credentials, variants={}, grant=0, created_at=0.0)
+
+
+CLOCK = SandboxClock.make(ClockMode.FROZEN, 0.0)
+
+
+@pytest.fixture
+def box(store):
+    store.add(sandbox("a"), CLOCK)
+    return store.open("a")
+
+
+def task(name, **more):
+    given: dict[str, Any] = {"kind": "task", "provider": "crun", "operation": "o", "model": "m", "request": b"{}"}
+    return Task(**{"id": name, **given, "created_at": 0.0, "starts_at": 1.0, "ends_at": 2.0, **more})
+
+
+def delivery(number, next_due, host="h:80", **more):
+    given: dict[str, Any] = {
+        "task": "t",
+        "provider": "crun",
+        "operation": "o",
+        "event": "succeeded",
+        "url": "http://h/",
+        "body": b"{}",
+    }
+    given |= {"created_at": 0.0, "waits": (1.0,), "cause": "x1"}
+    return Delivery(id=f"d{number}", number=number, host=host, next_due=next_due, **(given | more))
+
+
+class TestSandboxes:
+    def test_found_by_id_and_by_key(self, store):
+        store.add(sandbox("a", "k1", "k2"), CLOCK)
+        assert store.open("a").sandbox.id == "a"
+        assert store.find("crun", "k2") == ("a", "secret of k2", False)
+        assert store.find("imgopen", "k2") is None
+        assert list(store.ids()) == ["a"]
         with pytest.raises(KeyError):
-            store.open("three")
+            store.open("b")
 
-    @pytest.mark.parametrize("taken", [sandbox("one", "d"), sandbox("three", "d", "a")])
-    def test_ids_and_keys_are_given_once(self, store, taken):
-        with pytest.raises(ValueError, match="exist already"):
-            store.add(taken, CLOCK)
-        assert store.find("crun", "d") is None
-        assert set(store.ids()) == {"one", "two"}
+    @pytest.mark.parametrize("other", [sandbox("a", "new"), sandbox("b", "new", "k1")])
+    def test_ids_and_keys_are_taken_once(self, store, other):
+        store.add(sandbox("a", "k1"), CLOCK)
+        with pytest.raises(ValueError, match="exist"):
+            store.add(other, CLOCK)
+        assert store.find("crun", "new") is None
+        assert list(store.ids()) == ["a"]
 
-    def test_a_dropped_sandbox_leaves_nothing(self, store):
-        store.publish("token", "one")
-        assert store.drop("one") is True
-        assert store.drop("one") is False
-        assert (store.find("crun", "a"), store.find("crun", "b"), store.owner("token")) == (None, None, None)
-        store.publish("token", "one")
+    def test_dropped(self, store):
+        store.add(sandbox("a", "k1"), CLOCK)
+        store.publish("token", "a")
+        assert store.drop("a") is True
+        assert store.drop("a") is False
+        assert store.find("crun", "k1") is None
         assert store.owner("token") is None
-        store.add(sandbox("one", "a"), CLOCK)
-        with store.open("one") as box:
-            assert box.task_count() == 0
-
-    def test_a_token_leads_to_the_last_that_published_it(self, store):
+        store.publish("token", "a")
+        store.withdraw("a")
         assert store.owner("token") is None
-        store.publish("token", "one")
-        store.publish("token", "two")
-        assert store.owner("token") == "two"
-        store.publish("token", "one")
-        assert store.owner("token") == "one"
-        store.withdraw("one")
-        assert store.owner("token") == "two"
+        store.add(sandbox("a", "k1"), CLOCK)
 
-    def test_a_noted_end_comes_once(self, store):
-        store.expire("one", 10.0)
-        store.expire("two", 20.0)
-        assert list(store.expired(9.9)) == []
-        assert list(store.expired(10.0)) == ["one"]
-        assert list(store.expired(10.0)) == []
-        assert list(store.expired(99.0)) == ["two"]
+    def test_many_drop_one(self, store):
+        store.add(sandbox("a"), CLOCK)
+        with ThreadPoolExecutor(16) as pool:
+            assert sorted(pool.map(lambda _: store.drop("a"), range(16))) == [False] * 15 + [True]
+
+    def test_each_end_is_named_once(self, store):
+        for name, end in (("a", 5.0), ("b", 3.0), ("c", 9.0)):
+            store.add(sandbox(name), CLOCK)
+            store.expire(name, end)
+        assert list(store.expired(2.9)) == []
+        assert list(store.expired(5.0)) == ["b", "a"]
+        assert list(store.expired(5.0)) == []
+        assert list(store.expired(100.0)) == ["c"]
+
+
+class TestTokens:
+    def test_the_last_one_to_publish_has_it_and_the_others_after_it(self, store):
+        for name in "abc":
+            store.add(sandbox(name), CLOCK)
+            store.publish("token", name)
+        assert store.owner("token") == "c"
+        store.publish("token", "a")
+        assert store.owner("token") == "a"
+        store.drop("a")
+        assert store.owner("token") == "c"
+        store.withdraw("c")
+        assert store.owner("token") == "b"
+        store.drop("b")
+        assert store.owner("token") is None
+
+    def test_while_others_publish(self, store):
+        for number in range(20):
+            store.add(sandbox(f"s{number}"), CLOCK)
+
+        def work(number):
+            for token in range(50):
+                store.publish(f"t{token}", f"s{number}")
+                store.owner(f"t{token}")
+            store.drop(f"s{number}")
+
+        with ThreadPoolExecutor(20) as pool:
+            list(pool.map(work, range(20)))
+        assert [store.owner(f"t{token}") for token in range(50)] == [None] * 50
 
 
 class TestBox:
-    def test_numbers_count_from_one_for_each_sequence(self, store):
-        with store.open("one") as one, store.open("two") as two:
-            assert [one.next_number("x"), one.next_number("x"), one.next_number("y"), two.next_number("x")] == [
-                1,
-                2,
-                1,
-                1,
-            ]
+    def test_numbers(self, box):
+        with box:
+            assert [box.next_number("a"), box.next_number("a"), box.next_number("b")] == [1, 2, 1]
 
-    def test_a_task_is_found_by_id_and_alias(self, store):
-        with store.open("one") as box:
-            box.add_task(TASK)
-            box.add_task(replace(TASK, id="u"))
-            box.add_alias("alias", "u")
-            assert (box.task("t"), box.task("alias"), box.task("nothing")) == (TASK, replace(TASK, id="u"), None)
-            assert [task.id for task in box.tasks()] == ["t", "u"]
+    def test_numbers_are_given_out_once(self, store, box):
+        def take(_):
+            with store.open("a") as mine:
+                return mine.next_number("n")
+
+        with ThreadPoolExecutor(16) as pool:
+            assert sorted(pool.map(take, range(200))) == list(range(1, 201))
+
+    def test_tasks(self, box):
+        with box:
+            box.add_task(task("t1"))
+            box.add_task(task("t2"))
+            box.add_alias("other", "t1")
+            assert box.task("t1") == box.task("other") == task("t1")
+            assert box.task("nobody") is None
+            assert [one.id for one in box.tasks()] == ["t1", "t2"]
             assert box.task_count() == 2
-        with store.open("two") as box:
-            assert box.task("t") is None
 
-    def test_work_falls_due_in_its_order(self, store):
-        with store.open("one") as box:
-            assert box.next_due() is None
-            for at, subject in ((5.0, "late"), (3.0, "first"), (3.0, "second"), (4.0, "third")):
+    def test_work_comes_in_the_order_of_its_times(self, box):
+        with box:
+            for at, subject in ((3.0, "c"), (1.0, "a"), (2.0, "b"), (1.0, "a2")):
                 box.schedule(at, "start", subject)
+            assert box.next_due() == 1.0
+            assert box.take_due(0.5) is None
+            taken = [box.take_due(2.0) for _ in range(4)]
+            assert [due and due.subject for due in taken] == ["a", "a2", "b", None]
             assert box.next_due() == 3.0
-            assert box.take_due(2.9) is None
-            taken = [due.subject for due in iter(lambda: box.take_due(4.0), None)]
-            assert taken == ["first", "second", "third"]
-            assert box.next_due() == 5.0
 
-    def test_money_moves_or_nothing_does(self, store):
-        with store.open("one") as box:
-            box.post(Entry(1.0, Move.GRANT, 5000))
-            box.post(Entry(2.0, Move.RESERVE, 3000, "t"))
+    def test_the_ledger(self, box):
+        with box:
+            box.post(Entry(0.0, Move.GRANT, 10))
+            box.post(Entry(0.0, Move.RESERVE, 4, "t"))
             with pytest.raises(NotCovered):
-                box.post(Entry(3.0, Move.RESERVE, 3000, "u"))
-            assert [box.balance(account) for account in Account] == [-5000, 2000, 3000, 0]
+                box.post(Entry(0.0, Move.RESERVE, 7, "u"))
+            assert box.balance(Account.AVAILABLE) == 6
             assert [entry.move for entry in box.entries()] == [Move.GRANT, Move.RESERVE]
 
-    def test_a_rate_limit_slides(self, store):
-        limit = RateLimit(calls=2, seconds=10.0)
-        with store.open("one") as box:
-            waits = [box.take_rate("calls", at, limit) for at in (0.0, 4.0, 5.0, 9.0, 10.0, 10.0, 14.0)]
-            assert waits == [0.0, 0.0, 5.0, 1.0, 0.0, 4.0, 0.0]
-            assert box.take_rate("others", 14.0, limit) == 0.0
+    def test_the_last_credits_are_given_once(self, store, box):
+        with box:
+            box.post(Entry(0.0, Move.GRANT, 100))
 
-    def test_the_journal_is_bounded_and_says_so(self, store):
-        with store.open("one") as box:
+        def reserve(number):
+            with store.open("a") as mine:
+                try:
+                    mine.post(Entry(0.0, Move.RESERVE, 15, str(number)))
+                except NotCovered:
+                    return False
+            return True
+
+        with ThreadPoolExecutor(32) as pool:
+            assert sum(pool.map(reserve, range(32))) == 6
+        assert box.balance(Account.AVAILABLE) == 10
+
+    def test_rates(self, box):
+        limit = RateLimit(2, 10.0)
+        with box:
+            assert [box.take_rate("r", at, limit) for at in (0.0, 1.0, 2.0)] == [0.0, 0.0, 8.0]
+            assert box.take_rate("other", 2.0, limit) == 0.0
+            assert box.take_rate("r", 9.5, limit) == 0.5
+            assert box.take_rate("r", 10.0, limit) == 0.0
+            assert box.take_rate("r", 10.0, limit) == 1.0
+            assert box.take_rate("none", 0.0, RateLimit(0, 5.0)) == 5.0
+
+    def test_a_rate_lets_no_call_slip_through_between_two_floats(self, box):
+        limit = RateLimit(1, 0.1)
+        with box:
+            assert box.take_rate("r", 1767225600.3, limit) == 0.0
+            at = 1767225600.3
+            while (wait := box.take_rate("r", at, limit)) > 0.0:
+                at += wait / 2 if wait > 1e-6 else wait
+            assert at >= 1767225600.3 + 0.1
+
+    def test_the_journal_is_bounded(self, box):
+        with box:
             for number in range(8):
-                box.record(Transition(float(number), "t", "queued", "running", "x"))
+                box.record(Transition(float(number), "t", "a", "b", "x1"))
             assert [record.at for record in box.records()] == [3.0, 4.0, 5.0, 6.0, 7.0]
             assert box.dropped() == 3
+            assert box.forget_records() == 5
+            assert (box.records(), box.dropped()) == ((), 0)
 
-    def test_a_file_is_replaced_under_its_name(self, store):
-        file = File("a.png", "image/png", "s", 1.0, 2.0, "x")
-        with store.open("one") as box:
+    def test_faults_keep_their_order(self, box):
+        with box:
+            for name in ("b", "a"):
+                box.put_fault(FaultRule(name, Effect(code=500)))
+            box.set_turns("a", Turns(2, 1))
+            assert [rule.id for rule in box.faults()] == ["b", "a"]
+            assert (box.turns("a"), box.turns("b")) == (Turns(2, 1), Turns())
+            assert [box.drop_fault("a"), box.drop_fault("a")] == [True, False]
+            box.put_fault(FaultRule("a", Effect(code=500)))
+            assert box.turns("a") == Turns()
+
+    def test_the_queue(self, box):
+        with box:
+            for number in range(3):
+                box.enqueue(Queued(f"q{number}", "fails"))
+            assert [box.dequeue("q1"), box.dequeue("q1")] == [True, False]
+            assert [item.id for item in box.queue()] == ["q0", "q2"]
+
+    def test_files(self, box):
+        file = File("n", "image/png", "s", 1.0, 2.0, "x1")
+        with box:
             box.put_file(file)
-            box.put_file(replace(file, size=5))
-            assert box.file("a.png") == replace(file, size=5)
-            assert box.file("b.png") is None
+            assert box.file("n") == file
+            assert box.file("m") is None
 
-    def test_its_state_can_be_taken_and_put_back(self, store):
-        with store.open("one") as box:
-            box.add_task(TASK)
-            box.schedule(TASK.starts_at, "start", "t")
-            box.post(Entry(1.0, Move.GRANT, 5000))
+    def test_deliveries_are_claimed_once(self, store, box):
+        with box:
+            for number in range(20):
+                box.put_delivery(delivery(number, float(number)))
+
+        def claim(_):
+            with store.open("a") as mine:
+                return [one.id for one in mine.claim_due(9.0, 100.0, 200.0, lambda _: True)]
+
+        with ThreadPoolExecutor(8) as pool:
+            claimed = [name for names in pool.map(claim, range(8)) for name in names]
+        assert sorted(claimed) == sorted(f"d{number}" for number in range(10))
+        with box:
+            assert box.next_delivery() == 10.0
+            assert box.claim("d0", 150.0, 250.0) is None, "somebody holds it"
+            assert box.claim("d0", 200.0, 250.0) is not None, "they held it for too long"
+            assert box.claim("d15", 200.0, 250.0) is not None, "not due, but asked for"
+
+    def test_all_of_it_can_be_put_aside_and_taken_up(self, store, box):
+        with box:
+            box.add_task(task("t1"))
+            box.add_alias("other", "t1")
+            box.schedule(1.0, "start", "t1")
+            box.post(Entry(0.0, Move.GRANT, 10))
+            box.take_rate("r", 0.0, RateLimit(2, 10.0))
+            box.record(Transition(0.0, "t1", "a", "b", "x1"))
+            box.put_file(File("n", "image/png", "s", 1.0, 2.0, "x1"))
+            box.put_fault(FaultRule("f", Effect(code=500)))
+            box.set_turns("f", Turns(1, 1))
+            box.enqueue(Queued("q", "fails"))
+            box.put_delivery(delivery(1, 5.0))
+            box.put_delivery(delivery(2, None, state=DeliveryState.DEAD))
             saved = box.state()
-            box.next_number("x")
-            box.add_task(replace(TASK, id="u"))
-            box.post(Entry(2.0, Move.RESERVE, 5000, "u"))
-            box.take_due(1e9)
-            assert box.task_count() == 2
+            box.load(State())
+            assert box.state() == State()
+            assert box.balance(Account.AVAILABLE) == 0
+            assert box.next_due() is None
             box.load(saved)
-            assert box.task_count() == 1
-            assert box.next_due() == TASK.starts_at
-            assert box.balance(Account.AVAILABLE) == 5000
-            assert box.next_number("x") == 1
+            assert box.state() == saved
+            assert box.balance(Account.AVAILABLE) == 10
+            assert box.next_due() == 1.0
+            assert box.take_rate("r", 0.0, RateLimit(2, 10.0)) == 0.0
+            assert box.take_rate("r", 0.0, RateLimit(2, 10.0)) == 10.0
 
-    def test_an_opened_sandbox_is_nobody_elses(self, store):
-        """Reserving is read, decide, write: without the lock, threads would spend the same credit twice."""
-        with store.open("one") as box:
-            box.post(Entry(0.0, Move.GRANT, 50))
-        refused = []
-
-        def spend():
-            for _ in range(100):
-                with store.open("one") as box:
-                    if box.balance(Account.AVAILABLE) < 1:
-                        refused.append(1)
-                        continue
-                    box.post(Entry(0.0, Move.RESERVE, 1, f"t{box.next_number('task')}"))
-
-        threads = [Thread(target=spend) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        with store.open("one") as box:
-            assert (box.balance(Account.AVAILABLE), box.balance(Account.RESERVED)) == (0, 50)
-            assert box.next_number("task") == 51
-        assert len(refused) == 350
+    def test_a_state_that_was_put_aside_is_no_longer_changed(self, box):
+        with box:
+            saved = box.state()
+            box.add_task(task("t1"))
+            box.schedule(1.0, "start", "t1")
+            box.next_number("n")
+            assert saved == State()

@@ -1,0 +1,169 @@
+"""Fault rules: what they match, whose turn it is, how effects are read and written."""
+
+import re
+from typing import Any
+
+import pytest
+
+from contracts.patterns import BadPattern, check, search
+from mock_server.adapters.paths import BadPath, find
+from mock_server.adapters.paths import check as check_path
+from mock_server.core.faults import (
+    CODE_TYPES,
+    Effect,
+    FaultRule,
+    Match,
+    Moment,
+    Turns,
+    any_fits,
+    drawn_delay,
+    matches,
+    read_effect,
+    takes_turn,
+    usual_moment,
+    written_effect,
+)
+from mock_server.core.sandbox import RateLimit
+
+
+class Subject:
+    provider, operation, model = "crun", "create_task", "m"
+    headers = property(lambda self: {"x-a": "1"})
+    params = property(lambda self: {"page": "2"})
+
+    def body(self):
+        return {"model": "m", "n": 1, "list": [1, 2], "none": None, "deep": {"a": True}}
+
+
+@pytest.mark.parametrize(
+    ("match", "fits"),
+    [
+        ({}, True),
+        ({"provider": "crun", "operation": "create_task", "model": "m"}, True),
+        ({"provider": "imgopen"}, False),
+        ({"model": "n"}, False),
+        ({"body": {"n": 1}}, True),
+        ({"body": {"n": 1.0}}, True),
+        ({"body": {"n": "1"}}, True),
+        ({"body": {"n": True}}, False),
+        ({"body": {"/deep/a": True}}, True),
+        ({"body": {"/deep/a": 1}}, False),
+        ({"body": {"none": None}}, True),
+        ({"body": {"missing": None}}, False),
+        ({"body": {"list": [1, 2]}}, True),
+        ({"body": {"$.list[*]": 2}}, True),
+        ({"body": {"$.list[*]": 3}}, False),
+        ({"body": {"/list/0": 1, "n": 2}}, False),
+        ({"body": {"deep": {"a": True}}}, True),
+        ({"body": {"deep": {"exists": True}}}, True),
+        ({"headers": {"x-a": 1}}, True),
+        ({"params": {"page": {"matches": "^[0-9]$"}}}, True),
+        ({"params": {"page": {"contains": "3"}}}, False),
+    ],
+)
+def test_matches(match, fits):
+    assert matches(Match(**match), Subject(), find, search) is fits
+
+
+def test_conditions_on_nothing():
+    assert not any_fits({"contains": "a"}, [], search)
+    assert not any_fits({"matches": "a"}, [], search)
+    assert any_fits({"exists": False}, [], search)
+
+
+def test_turns():
+    rule = FaultRule("f", Effect(code=500), Match(nth=3))
+    assert [takes_turn(rule, Turns(n, 0), 1) for n in range(5)] == [False, False, True, False, False]
+    rule = FaultRule("f", Effect(code=500), times=2)
+    assert [takes_turn(rule, Turns(9, struck), 1) for struck in range(4)] == [True, True, False, False]
+    rule = FaultRule("f", Effect(code=500), Match(probability=0.25))
+    struck = [takes_turn(rule, Turns(n, 0), 1) for n in range(1000)]
+    assert struck == [takes_turn(rule, Turns(n, 0), 1) for n in range(1000)]
+    assert 200 < sum(struck) < 300
+
+
+def test_delays():
+    assert drawn_delay(Effect(delay=(2.0, 2.0)), 1) == 2.0
+    drawn = {drawn_delay(Effect(delay=(1.0, 3.0)), 1, n) for n in range(100)}
+    assert len(drawn) == 100
+    assert all(1.0 <= delay < 3.0 for delay in drawn)
+
+
+@pytest.mark.parametrize(
+    ("raw", "effect"),
+    [
+        ({"code": 429}, Effect(code=429)),
+        ({"delay": 2}, Effect(delay=(2.0, 2.0))),
+        ({"delay": [1, 2]}, Effect(delay=(1.0, 2.0))),
+        ({"delay": {"min": 1, "max": 2}}, Effect(delay=(1.0, 2.0))),
+        ({"delay": "500ms"}, Effect(delay=(0.5, 0.5))),
+        ({"retry_after": 3}, Effect(retry_after=(3.0, "seconds"))),
+        ({"retry_after": {"seconds": 3, "form": "date"}}, Effect(retry_after=(3.0, "date"))),
+        ({"maintenance": True}, Effect(refuse="maintenance")),
+        ({"extra_fields": True}, Effect(extra_fields={"unexpected": True})),
+        ({"extra_fields": False}, Effect()),
+        ({"connection": "hang-up"}, Effect(connection="hang_up")),
+        ({"rate_limit": {"calls": 1, "seconds": 2}}, Effect(rate_limit=RateLimit(1, 2))),
+    ],
+)
+def test_effects_are_read_and_written(raw, effect):
+    assert read_effect(raw) == effect
+    assert read_effect(written_effect(effect)) == effect
+
+
+@pytest.mark.parametrize(
+    ("effect", "moment"),
+    [
+        (Effect(code=500), Moment.BEFORE),
+        (Effect(refuse="maintenance"), Moment.BEFORE),
+        (Effect(status=503), Moment.BEFORE),
+        (Effect(status=202), Moment.WIRE),
+        (Effect(delay=(1.0, 1.0)), Moment.WIRE),
+        (Effect(body="empty"), Moment.WIRE),
+        (Effect(connection="reset"), Moment.WIRE),
+    ],
+)
+def test_usual_moments(effect, moment):
+    assert usual_moment(effect) is moment
+
+
+def test_code_types():
+    assert {name: make(200) for name, make in CODE_TYPES.items()} == {
+        "string": "200",
+        "number": 200,
+        "null": None,
+        "object": {"code": 200},
+        "list": [200],
+        "boolean": True,
+    }
+    assert CODE_TYPES["number"]("1001") == 1001
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?=a)b", r"(a)\1", "x" * 501, "(a{1000}){1000}", "[z-a]"])
+def test_patterns_that_are_refused(pattern):
+    with pytest.raises(BadPattern):
+        check(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(.*)*x", "a*a*a*a*a*a*a*a*b"])
+def test_patterns_on_which_others_choke(pattern):
+    assert search(pattern, "a" * 100_000 + "!") is False
+
+
+@pytest.mark.parametrize("pattern", ["^a.c$", "b", "", r"\d+", "[^x]y?", "(a|b)c"])
+@pytest.mark.parametrize("text", ["abc", "", "12", "xyz", "bc"])
+def test_patterns_mean_what_they_usually_mean(pattern, text):
+    assert search(pattern, text) is (re.search(pattern, text) is not None)
+
+
+@pytest.mark.parametrize("path", ["$..a..b", "$[", "$[?match(@.a, 'b')]", "$[?@.a =~ /b/]", "/" + "a" * 500, "a"])
+def test_paths_that_are_refused(path):
+    with pytest.raises(BadPath):
+        check_path(path)
+
+
+def test_paths_that_lead_nowhere():
+    for path in ("$.a.b", "/a/b", "/0", "$[0]", "$[?@.a > 1]"):
+        documents: list[Any] = [{}, [], {"a": 1}, None, 5, "text"]
+        for document in documents:
+            assert list(find(path, document)) == [] or (path, document) == ("$[?@.a > 1]", {"a": 1})
