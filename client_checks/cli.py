@@ -199,5 +199,91 @@ def compat(old: str, new: str, contract: str | None, json_file: Path | None) -> 
     raise SystemExit(1 if breaking else 0)
 
 
+#: The options of whatever may speak to a live target.
+LIVE = (
+    click.option("--live", is_flag=True, help="Treat the target as live, even if it is an emulator."),
+    click.option("--max-credits", type=click.FloatRange(0), help="Credits that may be spent; required for a live target."),
+    click.option("--max-calls", type=click.IntRange(0), help="Calls that may be sent; required for a live target."),
+    click.option("--yes", is_flag=True, help="Do not ask before calls that may cost."),
+    click.option("--rate", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True, help="Calls a second."),
+    click.option("--poll-interval", type=click.FloatRange(0), default=3.0, show_default=True, help="Seconds between polls."),
+    click.option("--poll-timeout", type=click.FloatRange(0), default=600.0, show_default=True, help="Seconds until a task is stuck."),
+    click.option("--media", multiple=True, callback=pairs, metavar="NAME=URL", help="A medium for the flows; repeatable."),
+)  # fmt: skip
+
+
+def live_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(LIVE):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option("--left", required=True, help="`emulator`, a base URL, or the file of a recording.")
+@click.option("--right", help="The same, for the other side.")
+@click.option("--replay", type=click.Path(), help="A recording, in place of --right.")
+@click.option("--provider", help="Whose flows: crun or imgopen; a recording knows.")
+@click.option("--flow", "flows", multiple=True, help="A flow to walk; repeatable, all unless given.")
+@click.option("--flows", "flows_file", type=click.Path(path_type=Path), help="A YAML file of flows to walk instead.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the differences as JSON."
+)
+@live_options
+@needs_the_extra
+def parity(left: str, right: str | None, replay: str | None, json_file: Path | None, **given: Any) -> None:
+    """Do two servers behave alike? The same flows on both, compared by structure, states and timing.
+
+    Credentials as for `check`; LEFT_ or RIGHT_ before a variable's name is for that side alone. Exit code 0 alike,
+    1 differences, 2 could not run.
+    """
+    from client_checks.conformance.target import CannotRun as Refused
+    from client_checks.parity import command
+
+    other = right or replay
+    if other is None or (right and replay):
+        raise CannotRun("name one of --right and --replay")
+    confirm = (lambda _: True) if given.pop("yes") else _confirm
+    try:
+        differences, compared, left_out = command.parity(left, other, given, os.environ, confirm)
+    except Refused as why:
+        raise CannotRun(str(why)) from None
+    for line in command.told(differences, compared, left_out):
+        click.echo(line)
+    if json_file is not None:
+        command.write(json_file, differences, compared, left_out)
+    raise SystemExit(2 if not compared else 1 if differences else 0)
+
+
+@click.command()
+@click.argument("target")
+@click.option("--provider", required=True, help="Whose flows: crun or imgopen.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
+@click.option("--flow", "flows", multiple=True, help="A flow to walk; repeatable, all unless given.")
+@click.option("--flows", "flows_file", type=click.Path(path_type=Path), help="A YAML file of flows to walk instead.")
+@live_options
+@needs_the_extra
+def record(target: str, out: Path, **given: Any) -> None:
+    """Record what a server answers to the flows, for `parity --replay` later; secrets are left out from the start.
+
+    TARGET is `emulator` or a base URL. Exit code 0 written, 2 could not run.
+    """
+    from client_checks.conformance.target import CannotRun as Refused
+    from client_checks.parity import command
+
+    confirm = (lambda _: True) if given.pop("yes") else _confirm
+    try:
+        recording = command.take(target, given, os.environ, confirm)
+        if not any(recording.flows.values()):
+            raise Refused("nothing was answered: there is nothing to write")
+        recording.write(out)
+    except Refused as why:
+        raise CannotRun(str(why)) from None
+    except OSError as error:
+        raise CannotRun(f"--out: cannot write {out}: {error.strerror}") from None
+    for name, reason in recording.left_out.items():
+        click.echo(f"left out: flow {name}: {reason}")
+    click.echo(f"{len(recording.flows) - len(recording.left_out)} flows written to {out}")
+
+
 #: Every command of the checks by its name.
-COMMANDS: Mapping[str, click.Command] = {"check": check, "compat": compat}
+COMMANDS: Mapping[str, click.Command] = {"check": check, "compat": compat, "parity": parity, "record": record}

@@ -68,15 +68,15 @@ def outcomes_of(
     given = {**DEFAULTS, **given}
     with ExitStack() as stack:
         providers = _providers(target, given)
-        base_url, emulator = _where(target, given, environment, stack)
+        base_url, emulator = where(target, given, environment, stack)
         outcomes = []
         for provider in providers:
-            with _set_up(provider, base_url, emulator, given, environment, clock or RealClock()) as run:
+            with set_up(provider, base_url, emulator, given, environment, clock or RealClock()) as run:
                 outcomes.append(go(run))
     return outcomes
 
 
-def _where(
+def where(
     target: str, given: Mapping[str, Any], environment: Mapping[str, str], stack: ExitStack
 ) -> tuple[str, Control | None]:
     """The base URL, and the emulator of ours that answers there, if it is one that we may use freely."""
@@ -102,7 +102,7 @@ def _providers(target: str, given: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def _set_up(
+def set_up(
     provider: str,
     base_url: str,
     emulator: Control | None,

@@ -6,62 +6,20 @@ it and the emulator; what only the domain can refuse, and how wrong methods are 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
-from schemathesis.config import SchemathesisConfig
+from hypothesis import given, settings
 from schemathesis.core.failures import FailureGroup
 
-from client_checks.conformance.envelope import Envelope
-from client_checks.conformance.profile import profile
-from client_checks.conformance.taught import teach
-from contracts import load
-from mock_server.adapters.clock import ManualTime
-from mock_server.settings import Settings
-from mock_server.web.build import build
-from tests.conftest import KEY, START
+from tests.conformance.over_wsgi import FIXED, credentials, schema_over
 
-CONTRACT = load("crun")
-HEADERS = {"x-api-key": KEY}
-FIXED = settings(
-    max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
-)
+HEADERS = credentials("crun")
 
-
-class Judged:
-    """WSGI layer that answers with the status an answer amounts to, and serves the contract at /contract.json."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self._envelope = Envelope(CONTRACT)
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/contract.json":
-            start_response("200 OK", [("Content-Type", "application/json")])
-            return [json.dumps(CONTRACT.document).encode()]
-        seen: list[Any] = []
-        content = b"".join(self._app(environ, lambda status, headers, *_: seen.extend((status, headers))))
-        status = self._envelope.judged(int(seen[0].split(" ", 1)[0]), content)
-        start_response(f"{status} Judged", seen[1])
-        return [content]
-
-
-def schema_over(http_status: str) -> Any:
-    """The contract's schema, bound to a fresh emulator with this reading of the HTTP status."""
-    variants = {"crun": {"http_status": http_status}}
-    system = build(Settings(balance=1e9, variants=variants), ManualTime(START))
-    config = SchemathesisConfig.from_dict({"seed": 1, "headers": HEADERS, "generation": {"deterministic": True}})
-    schema = schemathesis.openapi.from_wsgi("/contract.json", Judged(system.app), config=config)
-    teach(schema, CONTRACT, profile("crun"))
-    return schema
-
-
-by_code = schema_over("code")
-always_200 = schema_over("always200").include(operation_id=["create_task", "get_task_info", "get_upload_url"])
+by_code = schema_over("crun", "code")
+always_200 = schema_over("crun", "always200").include(operation_id=["create_task", "get_task_info", "get_upload_url"])
 
 
 @by_code.parametrize()
@@ -100,9 +58,7 @@ def test_it_can_fail() -> None:
         start_response("200 OK", [("Content-Type", "application/json")])
         return [b'{"code": 422, "message": "no"}' if "balance" in environ["PATH_INFO"] else b'{"code": 200}']
 
-    config = SchemathesisConfig.from_dict({"seed": 1})
-    schema = schemathesis.openapi.from_wsgi("/contract.json", Judged(broken), config=config)
-    teach(schema, CONTRACT, profile("crun"))
+    schema = schema_over("crun", "code", broken)
     for path, title in (
         ("account/balance", "Schema-valid request rejected"),
         ("job/Models", "Response violates schema"),

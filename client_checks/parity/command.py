@@ -1,0 +1,169 @@
+"""`swapmock parity` and `swapmock record`: from options to recordings, differences and an exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from client_checks.clock import Clock, RealClock
+from client_checks.conformance.command import DEFAULTS, set_up, where
+from client_checks.conformance.flow import Patience
+from client_checks.conformance.profile import known, profile
+from client_checks.conformance.run import Run
+from client_checks.conformance.target import CannotRun
+from client_checks.parity.compare import Comparison, Difference
+from client_checks.parity.recording import NoRecording, Recording, record
+from client_checks.report.terminal import show_plan
+from contracts import load
+
+Confirm = Callable[[str], bool]
+
+#: Polls of a sandbox at even distances, so that two timings can be compared.
+EVEN = Patience(0.5, 3600.0)
+
+
+def parity(
+    left: str,
+    right: str,
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+    confirm: Confirm = lambda _: True,
+    clock: Clock | None = None,
+) -> tuple[list[Difference], list[str], Mapping[str, str]]:
+    """The differences, the flows that were compared, and those that were not and why. A side is `emulator`, a base URL
+    or the file of a recording. CannotRun says why nothing was compared."""
+    files = {side: _file(side) for side in (left, right)}
+    given = {**DEFAULTS, **given, "parts": ("flows",)}
+    provider = _provider(given, [one for one in files.values() if one is not None])
+    given["media"] = {**_values(provider, files, (left, right)), **given["media"]}
+    flows = _flows(provider, given)
+    sides = []
+    for side, prefix in ((left, "LEFT_"), (right, "RIGHT_")):
+        recorded = files[side]
+        mine = {**environment, **{name.removeprefix(prefix): value for name, value in environment.items()}}
+        sides.append(recorded or _recorded(side, provider, flows, given, mine, confirm, clock or RealClock()))
+    comparison = Comparison(load(provider), profile(provider), load(provider).behaviour.defaults)
+    compared = comparison.compared(*sides)
+    left_out = {**sides[0].left_out, **sides[1].left_out}
+    return list(comparison.differences(*sides)), compared, left_out
+
+
+def take(
+    target: str,
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+    confirm: Confirm = lambda _: True,
+    clock: Clock | None = None,
+) -> Recording:
+    """A recording of a target. CannotRun says why there is none."""
+    given = {**DEFAULTS, **given, "parts": ("flows",)}
+    provider = _provider(given, [])
+    flows = _flows(provider, given)
+    return _recorded(target, provider, flows, given, environment, confirm, clock or RealClock())
+
+
+def _file(side: str) -> Recording | None:
+    if side == "emulator" or side.startswith(("http://", "https://")):
+        return None
+    try:
+        return Recording.read(Path(side))
+    except NoRecording as why:
+        raise CannotRun(str(why)) from None
+
+
+def _provider(given: Mapping[str, Any], recordings: Sequence[Recording]) -> str:
+    named = {recording.provider for recording in recordings} | ({given["provider"]} - {None})
+    if len(named) != 1:
+        raise CannotRun(f"name one --provider, one of {', '.join(known())}")
+    (provider,) = named
+    if provider not in known():
+        raise CannotRun(f"--provider: {provider!r} is none of {', '.join(known())}")
+    return str(provider)
+
+
+def _values(provider: str, files: Mapping[str, Recording | None], sides: Sequence[str]) -> Mapping[str, Any]:
+    """The same media on both sides: those of a recording; magic values only where both sides are emulators."""
+    recordings = [recording for recording in files.values() if recording is not None]
+    if recordings:
+        return recordings[0].values
+    values: Mapping[str, Any] = profile(provider).values["emulator" if set(sides) == {"emulator"} else "live"]
+    return values
+
+
+def _flows(provider: str, given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The flows to walk: those of a file, else the provider's that need nothing but the server; by name if named."""
+    rows = list(profile(provider).flows)
+    if given.get("flows_file"):
+        rows = _read(given["flows_file"])
+    wanted = given.get("flows") or ()
+    unknown = [name for name in wanted if name not in {row["name"] for row in rows}]
+    if unknown:
+        raise CannotRun(f"--flow: {unknown[0]!r} is none of {', '.join(row['name'] for row in rows)}")
+    return [row for row in rows if "needs" not in row and (not wanted or row["name"] in wanted)]
+
+
+def _read(path: Path) -> list[Mapping[str, Any]]:
+    try:
+        rows = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise CannotRun(f"--flows: cannot read {path}: {error.strerror}") from None
+    except yaml.YAMLError:
+        raise CannotRun(f"--flows: {path} is not YAML") from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and {"name", "steps"} <= row.keys() for row in rows):
+        raise CannotRun(f"--flows: {path} should be a list of flows, each with name and steps")
+    return [{"about": "", **row} for row in rows]
+
+
+def _recorded(
+    side: str,
+    provider: str,
+    flows: Sequence[Mapping[str, Any]],
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+    confirm: Confirm,
+    clock: Clock,
+) -> Recording:
+    with ExitStack() as stack:
+        base_url, emulator = where(side, given, environment, stack)
+        run = stack.enter_context(set_up(provider, base_url, emulator, given, environment, clock))
+        stack.callback(run.gate.close)
+        mine = [flow for flow in flows if run.walker.can(flow)]
+        if emulator is not None:
+            run.walker.patience = EVEN
+        elif not confirm(_question(run, mine)):
+            raise CannotRun("not confirmed: nothing was sent (--yes goes ahead without asking)")
+        return record(run, mine)
+
+
+def _question(run: Run, flows: Sequence[Mapping[str, Any]]) -> str:
+    names = {f"flow {flow['name']}" for flow in flows}
+    show_plan(Console(stderr=True), run.target, [item for item in run.plan if item.name in names])
+    return (
+        f"Send this to {run.target.base_url}, at most {run.budget.max_calls} calls and "
+        f"{run.budget.max_credits:g} credits?"
+    )
+
+
+def told(differences: Sequence[Difference], compared: Sequence[str], left_out: Mapping[str, str]) -> Iterator[str]:
+    """What a comparison says, line by line."""
+    yield from map(str, differences)
+    for name, why in left_out.items():
+        yield f"not compared: flow {name}: {why}"
+    yield f"{len(compared)} flows compared, {len(differences)} differences"
+
+
+def write(path: Path, differences: Sequence[Difference], compared: Sequence[str], left_out: Mapping[str, str]) -> None:
+    document = {
+        "format": "swapmock-parity/1",
+        "compared": list(compared),
+        "left_out": dict(left_out),
+        "differences": [asdict(one) for one in differences],
+    }
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -1,0 +1,185 @@
+"""Compares two recordings: what was answered, through which states a task went, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+from client_checks.conformance.pointer import at
+from client_checks.conformance.profile import Kind, Profile
+from client_checks.parity.lines import line_at, line_of, operation_line
+from client_checks.parity.normal import kind_of, normal
+from client_checks.parity.recording import Answer, Recording
+from contracts import Contract
+
+#: How many times as long one side may take before that is a difference, and the seconds below which nothing is.
+PATIENCE, SHORT = 2.0, 2.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`kind` is calls, status, code, shape, value, path or timing; `line` is what the contract would change."""
+
+    kind: str
+    flow: str
+    operation: str
+    place: str
+    left: str
+    right: str
+    line: str
+
+    def __str__(self) -> str:
+        return f"{self.kind:<7} flow {self.flow}, {self.operation} {self.place}: left {self.left}, right {self.right} [{self.line}]"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call of a flow, or all polls of one task: `states` are those it went through, each with its first moment."""
+
+    operation: str
+    answers: Sequence[Answer]
+    kind: Kind | None = None
+    states: Sequence[tuple[str, float]] = ()
+
+
+class Comparison:
+    def __init__(self, contract: Contract, profile: Profile, variants: Mapping[str, Any]) -> None:
+        self._contract = contract
+        self._profile = profile
+        self._provider = contract.name
+        self._variants = variants
+
+    def differences(self, left: Recording, right: Recording) -> Iterator[Difference]:
+        """What differs in the flows that both have walked to their end."""
+        for flow in self.compared(left, right):
+            yield from self._flow(flow, self._steps(left.flows[flow]), self._steps(right.flows[flow]))
+
+    @staticmethod
+    def compared(left: Recording, right: Recording) -> list[str]:
+        return [
+            name
+            for name in left.flows
+            if name in right.flows and name not in left.left_out and name not in right.left_out
+        ]
+
+    def _steps(self, answers: Sequence[Answer]) -> list[Step]:
+        """Calls in their order; polls that follow one another are one step."""
+        steps: list[Step] = []
+        for answer in answers:
+            kind = self._kind(answer)
+            if kind is not None and steps and steps[-1].kind is kind:
+                steps[-1] = self._polls(kind, [*steps[-1].answers, answer])
+            elif kind is not None:
+                steps.append(self._polls(kind, [answer]))
+            else:
+                steps.append(Step(answer.operation, [answer]))
+        return steps
+
+    def _kind(self, answer: Answer) -> Kind | None:
+        found = self._contract.find(answer.method, answer.path)
+        kinds = self._profile.polled_by(answer.operation, {} if found is None else found[1])
+        return next((kind for kind in kinds if at(answer.body, kind.state) is not None), None)
+
+    def _polls(self, kind: Kind, answers: Sequence[Answer]) -> Step:
+        states: list[tuple[str, float]] = []
+        for answer in answers:
+            word = str(at(answer.body, kind.state))
+            if not states or states[-1][0] != word:
+                states.append((word, answer.at - answers[0].at))
+        return Step(kind.poll, answers, kind, states)
+
+    def _flow(self, flow: str, left: Sequence[Step], right: Sequence[Step]) -> Iterator[Difference]:
+        for one, other in zip_longest(left, right):
+            if one is None or other is None or one.operation != other.operation:
+                ours, theirs = (step.operation if step else "nothing" for step in (one, other))
+                operation = (one or other).operation
+                yield Difference("calls", flow, operation, "", ours, theirs, operation_line(self._provider, operation))
+                return
+            if one.kind is not None:
+                yield from self._path(flow, one, other)
+                yield from self._timing(flow, one, other)
+            yield from self._answer(flow, one, other)
+
+    def _path(self, flow: str, left: Step, right: Step) -> Iterator[Difference]:
+        """The states on the way; one that passed between two polls is no difference, one in another order is."""
+        ours, theirs = [word for word, _ in left.states], [word for word, _ in right.states]
+        shared = [word for word in ours if word in theirs]
+        kind = left.kind
+        assert kind is not None  # only polls come here
+        row = kind.row_of_words(self._variants)
+        if shared != [word for word in theirs if word in ours] or ours[-1] != theirs[-1]:
+            line = line_at(self._provider, "status_words", row)
+            yield Difference("path", flow, left.operation, kind.name, " ".join(ours), " ".join(theirs), line)
+        known = {str(word) for word in self._contract.behaviour.status_words[row].values()}
+        for mine, side in ((ours, "left"), (theirs, "right")):
+            for word in [word for word in mine if word not in known]:
+                shown = (word, "-") if side == "left" else ("-", word)
+                line = line_at(self._provider, "status_words", row)
+                yield Difference("path", flow, left.operation, f"{kind.name} {word}", *shown, line)
+
+    def _timing(self, flow: str, left: Step, right: Step) -> Iterator[Difference]:
+        ours, theirs = left.states[-1][1], right.states[-1][1]
+        longer, shorter = max(ours, theirs), min(ours, theirs)
+        if longer <= SHORT or longer <= PATIENCE * shorter:
+            return
+        assert left.kind is not None  # only polls come here
+        line = line_at(self._provider, "timelines")
+        yield Difference("timing", flow, left.operation, left.kind.name, f"{ours:g} s", f"{theirs:g} s", line)
+
+    def _answer(self, flow: str, left: Step, right: Step) -> Iterator[Difference]:
+        """The last answer of each: of a poll, that which shows the end."""
+        one, other = left.answers[-1], right.answers[-1]
+        operation = left.operation
+        if one.status != other.status:
+            line = self._code_line(one, other)
+            yield Difference("status", flow, operation, "", f"HTTP {one.status}", f"HTTP {other.status}", line)
+        if one.kind != other.kind:
+            line = operation_line(self._provider, operation)
+            yield Difference("value", flow, operation, "Content-Type", one.kind or "none", other.kind or "none", line)
+        yield from self._bodies(flow, operation, normal(one.body), normal(other.body), "")
+
+    def _code_line(self, one: Answer, other: Answer) -> str:
+        for answer in (other, one):
+            code = at(answer.body, "/code")
+            if code is not None:
+                return line_of(self._provider, "body_codes", "code", code)
+        return line_at(self._provider, "body_codes")
+
+    def _bodies(self, flow: str, operation: str, left: Any, right: Any, place: str) -> Iterator[Difference]:
+        kinds = (kind_of(left), kind_of(right))
+        if kinds[0] != kinds[1]:
+            yield Difference("shape", flow, operation, place or "/", *kinds, self._line(operation, place, left, right))
+        elif isinstance(left, Mapping):
+            for name in [*left, *(name for name in right if name not in left)]:
+                below = f"{place}/{name}"
+                if name in left and name in right:
+                    yield from self._bodies(flow, operation, left[name], right[name], below)
+                else:
+                    shown = ("there", "missing") if name in left else ("missing", "there")
+                    yield Difference("shape", flow, operation, below, *shown, self._line(operation, below, None, None))
+        elif isinstance(left, list):
+            if len(left) != len(right):
+                shown = (f"{len(left)} items", f"{len(right)} items")
+                yield Difference("value", flow, operation, place, *shown, self._line(operation, place, None, None))
+            for one, other in zip(left[:1], right[:1], strict=False):
+                yield from self._bodies(flow, operation, one, other, f"{place}/*")
+        elif left != right:
+            kind = "code" if place == "/code" else "value"
+            yield Difference(
+                kind, flow, operation, place, repr(left), repr(right), self._line(operation, place, left, right)
+            )
+
+    def _line(self, operation: str, place: str, left: Any, right: Any) -> str:
+        """The line of the contract that says what stands at this place of an answer."""
+        if place == "/code":
+            return line_of(self._provider, "body_codes", "code", right)
+        if place in ("/message", "/msg"):
+            return line_of(self._provider, "refusals", "message", left)
+        for kind in self._profile.kinds.values():
+            if kind.poll == operation and place == kind.state:
+                return line_at(self._provider, "status_words", kind.row_of_words(self._variants))
+        if place.rsplit("/", 1)[-1] in ("credits", "estimated_credits"):
+            return line_at(self._provider, "models", file="models.yaml")
+        return operation_line(self._provider, operation)

@@ -1,0 +1,95 @@
+"""What a server answered to a list of flows: taken from a run, kept in a file, without secrets from the start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from client_checks.conformance.envelope import parsed
+from client_checks.conformance.exchange import Exchange
+from client_checks.conformance.run import Run
+
+FORMAT = "swapmock-recording/1"
+
+
+class NoRecording(Exception):
+    """A file holds no recording; the text is one line for a user."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One call of a flow. `at` is seconds since the flow began; `body` is parsed JSON, None for anything else."""
+
+    operation: str
+    method: str
+    path: str
+    at: float
+    status: int | None
+    kind: str
+    body: Any
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Answers by flow; `left_out` says which flows were not walked to their end, and why."""
+
+    provider: str
+    base_url: str
+    values: Mapping[str, Any]
+    flows: Mapping[str, Sequence[Answer]]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        document = {"format": FORMAT, **asdict(self)}
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Recording:
+        """NoRecording if the file cannot be read or is something else."""
+        try:
+            document = json.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise NoRecording(f"cannot read {path}: {error.strerror}") from None
+        except ValueError:
+            raise NoRecording(f"{path} is no recording: not JSON") from None
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise NoRecording(f"{path} is no recording: its format is not {FORMAT}")
+        try:
+            flows = {name: [Answer(**row) for row in rows] for name, rows in document["flows"].items()}
+            return cls(document["provider"], document["base_url"], document["values"], flows, document["left_out"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise NoRecording(f"{path} is no recording: {error}") from None
+
+
+def record(run: Run, flows: Sequence[Mapping[str, Any]]) -> Recording:
+    """Walk `flows` and keep what was answered. The exchanges of a run hold no secrets any more."""
+    kept: dict[str, list[Answer]] = {}
+    for flow in flows:
+        first = len(run.gate.exchanges)
+        run.walker.walk(flow)
+        origin = f"flow {flow['name']}"
+        mine = [exchange for exchange in run.gate.exchanges[first:] if exchange.origin == origin]
+        kept[flow["name"]] = [_answer(exchange, mine[0].at) for exchange in mine]
+    walked = {name.removeprefix("flow ") for name in run.walker.walked}
+    left_out = {
+        flow["name"]: run.budget.left_out.get(f"flow {flow['name']}", "it could not be walked to its end")
+        for flow in flows
+        if flow["name"] not in walked
+    }
+    return Recording(run.target.provider, run.target.base_url, dict(run.walker.values), kept, left_out)
+
+
+def _answer(exchange: Exchange, start: float) -> Answer:
+    kind = (exchange.header("Content-Type") or "").split(";")[0].strip().lower()
+    return Answer(
+        operation=exchange.operation or "download",
+        method=exchange.method,
+        path=exchange.path,
+        at=round(exchange.at - start, 3),
+        status=exchange.status,
+        kind=kind,
+        body=parsed(exchange.answer) if "json" in kind else None,
+    )

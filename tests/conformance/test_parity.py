@@ -1,0 +1,204 @@
+"""Two servers, or a server and a recording: alike where they are, and each difference named with its line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from client_checks.cli import parity as parity_command
+from client_checks.cli import record as record_command
+from client_checks.clock import ManualClock
+from client_checks.conformance.target import CannotRun
+from client_checks.parity.command import parity, take
+from client_checks.parity.compare import Difference
+from client_checks.parity.normal import normal
+from client_checks.parity.recording import Recording
+from contracts import folder
+from tests.broken_servers import CATALOGUE, Ask, Defect, Reply, catalogue, running
+from tests.conformance.test_live import ENVIRONMENT, standing_in
+from tests.conftest import KEY
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the emulator answers, as a file."""
+    path = tmp_path_factory.mktemp("recordings") / "crun.json"
+    take("emulator", {"provider": "crun"}, {}).write(path)
+    return path
+
+
+@contextmanager
+def broken(name: str) -> Iterator[str]:
+    with running(catalogue()[name]) as url:
+        yield url
+
+
+def differences(left: str, right: str, **given: Any) -> list[Difference]:
+    found, compared, _ = parity(left, right, {"provider": "crun", **given}, {})
+    assert compared
+    return found
+
+
+@pytest.mark.parametrize("provider", ["crun", "imgopen"])
+def test_the_emulator_is_like_itself(provider: str) -> None:
+    found, compared, left_out = parity("emulator", "emulator", {"provider": provider}, {})
+    assert (found, left_out) == ([], {})
+    assert len(compared) > 10
+
+
+def test_a_recording_is_like_what_it_recorded(recorded: Path) -> None:
+    assert differences("emulator", str(recorded)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "operation", "place"),
+    [
+        ("wrong_type", "shape", "get_account_balance", "/data/balance"),
+        ("field_missing", "shape", "get_task_info", "/data/provider"),
+        ("early_result", "", "", ""),
+        ("word_unknown", "", "", ""),
+        ("wrong_medium", "value", "download", "Content-Type"),
+        ("dead_link", "status", "download", ""),
+        ("time_reversed", "", "", ""),
+    ],
+)
+def test_differences_are_named(recorded: Path, name: str, kind: str, operation: str, place: str) -> None:
+    with broken(name) as url:
+        found, compared, left_out = parity(str(recorded), url, {}, {})
+    if kind:
+        assert (kind, operation, place) in {(one.kind, one.operation, one.place) for one in found}
+    else:
+        # What is wrong on the way, or only in itself, is for `check` to find.
+        assert found == [] or left_out
+    assert compared
+
+
+def spoiled(spoil: Any) -> Defect:
+    return replace(CATALOGUE["wrong_type"], answer=spoil)
+
+
+def test_the_line_of_the_contract_is_named(recorded: Path) -> None:
+    def slow_and_rude(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+        if ask.operation == "get_task_info" and reply.is_success and reply.json["data"]["status"] == "success":
+            memory[ask.query] = memory.get(ask.query, 0) + 1
+            if memory[ask.query] < 90:
+                return reply.with_data(status="running", result=None, complete_at=None, duration_s=None)
+        if ask.operation == "list_kling_templates" and reply.is_success:
+            return reply.with_json({**reply.json, "message": "ok"})
+        return reply
+
+    with running(spoiled(slow_and_rude)) as url:
+        found = differences(str(recorded), url, flows=("image single", "kling templates"))
+    by_kind = {one.kind: one for one in found}
+    lines = (folder("crun") / "behaviour.yaml").read_text("utf-8").splitlines()
+    assert set(by_kind) == {"timing", "value"}
+    file, line = by_kind["timing"].line.split(":")
+    assert file == "contracts/crun/behaviour.yaml"
+    assert "timelines:" in "".join(lines[int(line) - 3 : int(line)])
+    assert by_kind["value"].left == "'success'"
+
+
+def test_a_status_names_the_row_of_its_code(recorded: Path) -> None:
+    answers = Recording.read(recorded)
+    flow = "account"
+    changed = [
+        replace(one, status=505, body={"code": 505, "message": "no", "data": None}) for one in answers.flows[flow]
+    ]
+    other = replace(answers, flows={**answers.flows, flow: changed})
+    path = recorded.with_name("other.json")
+    other.write(path)
+    found = [one for one in differences(str(recorded), str(path)) if one.kind == "status"]
+    (one,) = found
+    file, line = one.line.split(":")
+    row = (folder("crun") / "behaviour.yaml").read_text("utf-8").splitlines()[int(line) - 1]
+    assert file == "contracts/crun/behaviour.yaml"
+    assert "code: 505" in row
+
+
+def test_a_live_run_is_recorded_without_its_key(tmp_path: Path) -> None:
+    limits = {"provider": "crun", "max_credits": 10.0, "max_calls": 60, "live": True}
+    with standing_in() as service:
+        recording = take(service.url, limits, ENVIRONMENT, clock=ManualClock())
+        assert service.spent <= 10.0
+        assert len(service.asked) <= 60
+    path = tmp_path / "live.json"
+    recording.write(path)
+    assert KEY not in path.read_text("utf-8")
+    assert recording.left_out["video single"].startswith("--max-credits")
+    found, compared, left_out = parity("emulator", str(path), {}, {})
+    assert "image single" in compared
+    assert "video single" in left_out
+    assert [str(one) for one in found if one.kind != "timing"] == []
+
+
+def test_without_a_yes_nothing_is_sent() -> None:
+    limits = {"provider": "crun", "max_credits": 10.0, "max_calls": 60, "live": True}
+    with standing_in() as service:
+        with pytest.raises(CannotRun, match="not confirmed"):
+            take(service.url, limits, ENVIRONMENT, confirm=lambda _: False)
+        assert service.asked == []
+
+
+def test_commands(recorded: Path, tmp_path: Path) -> None:
+    runner, out, report = CliRunner(), tmp_path / "r.json", tmp_path / "d.json"
+    one = ["--flow", "account"]
+    taken = runner.invoke(record_command, ["emulator", "--provider", "crun", "--out", str(out), *one])
+    assert (taken.exit_code, taken.output) == (0, f"1 flows written to {out}\n")
+    alike = runner.invoke(parity_command, ["--left", "emulator", "--replay", str(out), *one])
+    assert (alike.exit_code, alike.output) == (0, "1 flows compared, 0 differences\n")
+    with broken("wrong_type") as url:
+        unlike = runner.invoke(parity_command, ["--left", url, "--replay", str(out), *one, "--json", str(report)])
+    assert unlike.exit_code == 1
+    assert "shape   flow account, get_account_balance /data/balance: left string, right number" in unlike.output
+    assert json.loads(report.read_text("utf-8"))["differences"][0]["kind"] == "shape"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--left", "emulator"], "one of --right and --replay"),
+        (["--left", "emulator", "--right", "emulator"], "name one --provider"),
+        (["--left", "emulator", "--replay", "/no/such/file"], "cannot read /no/such/file"),
+        (["--left", "emulator", "--right", "emulator", "--provider", "crun", "--flow", "x"], "--flow: 'x' is none of"),
+        (
+            ["--left", "http://127.0.0.1:9", "--right", "emulator", "--provider", "crun"],
+            "--max-credits and --max-calls",
+        ),
+    ],
+)
+def test_what_cannot_run_is_one_line(arguments: list[str], text: str) -> None:
+    result = CliRunner().invoke(parity_command, arguments)
+    assert result.exit_code == 2
+    assert text in result.output
+
+
+def test_a_file_of_flows(tmp_path: Path) -> None:
+    path = tmp_path / "flows.yaml"
+    path.write_text("- {name: mine, steps: [{call: get_account_balance}]}\n", "utf-8")
+    _, compared, _ = parity("emulator", "emulator", {"provider": "crun", "flows_file": path}, {})
+    assert compared == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("value", "placeholder"),
+    [
+        ("https://example.com/a/b.png?x=1", "<url .png>"),
+        ("http://127.0.0.1:4020/x", "<url>"),
+        ("d6956973-2f17-43d4-8514-af6cc3a2f55d", "<id>"),
+        ({"taskId": "pre1717727539423845581626", "id": 0}, {"taskId": "<id>", "id": 0}),
+        ({"detect_id": "m1oZzqYp9dN"}, {"detect_id": "<id>"}),
+        ("2026-05-27 12:14:03", "<time>"),
+        ("success", "success"),
+        (12, 12),
+        (True, True),
+    ],
+)
+def test_what_no_two_runs_share_is_taken_out(value: Any, placeholder: Any) -> None:
+    assert normal(value) == placeholder
