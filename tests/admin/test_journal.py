@@ -82,7 +82,8 @@ def test_by_task_and_by_time(busy):
 
 def test_pages(busy):
     whole = busy.ok("GET", "/journal")
-    seen, after = [], 0
+    seen: list[Any] = []
+    after: Any = 0
     while after is not None:
         page = busy.ok("GET", "/journal", limit=2, after=after)
         assert page["total"] == whole["total"]

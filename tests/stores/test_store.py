@@ -1,8 +1,8 @@
 """What every body of the Store port does. `BODIES` names them; each test runs over all."""
 
 from collections.abc import Callable
-from typing import Any
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
