@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -177,8 +178,9 @@ def _options(given: Mapping[str, Any], is_live: bool) -> Options:
 
 @contextmanager
 def _callbacks(target: Target, clock: Clock, given: Mapping[str, Any]) -> Iterator[Callbacks | None]:
-    """The receiver of callbacks, where the target can reach one."""
-    if target.is_live and not given["callback_base"]:
+    """The receiver of callbacks, where the target can reach one: it is near, or somebody says how it gets here."""
+    is_near = (urlsplit(target.base_url).hostname or "") in ("127.0.0.1", "localhost", "::1")
+    if target.is_live and not given["callback_base"] and not is_near:
         yield None
         return
     host, colon, port = given["callback_listen"].rpartition(":")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -243,7 +244,7 @@ class Walker:
             wait *= growth
         state["last"] = seen.body
         state["polled"].append(self.poll_row(kind, name, step))
-        if not self.target.is_live:
+        with suppress(LeftOut):
             # What has ended stays as it is.
             self.ask_again(state["polled"][-1], origin)
         self._check_settled(kind, seen, phase, state, origin)

@@ -48,6 +48,7 @@ class Gate:
         self._lock = threading.RLock()
         self._session = requests.Session()
         self._start_balance: float | None = None
+        self._learned: dict[str, float] = {}
 
     def close(self) -> None:
         self._session.close()
@@ -121,7 +122,7 @@ class Gate:
         if before is not None:
             self._start_balance = before
         price = self._price(operation, headers, body, origin, expects_refusal)
-        self.budget.need_credits(price)
+        self.budget.need_credits(price if expects_refusal else max(price, self._learned.get(operation, 0.0)))
         self.budget.need_calls(2)
         exchange = self._transmit(method, url, headers, body, operation, origin)
         definitely_refused = exchange.status is not None and exchange.status < 500 and (
@@ -129,7 +130,10 @@ class Gate:
         if not definitely_refused:
             # Accepted, or nobody knows: it counts as spent, and nobody sends it again.
             self.budget.spent += price
-        self._recount(origin)
+        more = self._recount(origin)
+        if more > 0 and not definitely_refused:
+            # It took more than was announced: the next one is reckoned so.
+            self._learned[operation] = max(self._learned.get(operation, 0.0), price + more)
         return exchange
 
     def _price(
@@ -168,14 +172,16 @@ class Gate:
         amount = at(exchange.json, account["at"])
         return float(amount) if _is_amount(amount) else None
 
-    def _recount(self, origin: str) -> None:
-        """Take the fall of the balance for spent where it is more than the estimates said."""
+    def _recount(self, origin: str) -> float:
+        """Take the fall of the balance for spent where it is more than was announced; by how much it is more."""
         try:
             now = self.balance(origin)
         except LeftOut:
-            return
-        if now is not None and self._start_balance is not None:
-            self.budget.spent = max(self.budget.spent, self._start_balance - now)
+            return 0.0
+        if now is None or self._start_balance is None:
+            return 0.0
+        known, self.budget.spent = self.budget.spent, max(self.budget.spent, self._start_balance - now)
+        return self.budget.spent - known
 
     def _transmit(
         self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, operation: str, origin: str
