@@ -49,7 +49,7 @@ class WithChecks(click.Group):
 
 @click.group(cls=WithChecks, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """An offline emulator of crun.ai's face-swap API."""
+    """An offline emulator of the crun.ai and Img Open face swap APIs, and checks of their contracts."""
 
 
 def setting_options(command: Callable[..., None]) -> Callable[..., None]:

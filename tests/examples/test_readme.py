@@ -48,6 +48,30 @@ def test_the_walk_runs_line_by_line(tmp_path):
     assert json.loads(done.stdout.splitlines()[-1])["data"] == {"balance": 1000 - task["credits"]}
 
 
+@pytest.mark.needs("curl")
+def test_the_other_lines_run_too(tmp_path):
+    """Those after the walk: each prints one JSON document, none of them a refusal."""
+    system = build(Settings())
+    with LiveServer(system.door) as server:
+        lines = "".join(f"{block}echo\n" for block in blocks(REST)).replace("http://127.0.0.1:4020", server.url)
+        lines = re.sub(r"^((?:open|admin) .*)$", r"\1; echo", lines, flags=re.MULTILINE)
+        done = subprocess.run(["bash", "-euc", lines], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line]
+    assert len(answers) == len(re.findall(r"^(?:open|admin) ", lines, flags=re.MULTILINE)) == 6
+    detection, sandbox, fault, advanced, ledger, deleted = answers
+    assert (detection["code"], len(detection["data"]["faceUrls"])) == ("200", 2)
+    assert (sandbox["id"], fault["effect"]["code"], deleted) == ("mine", 429, {"deleted": "mine"})
+    assert advanced["now"] - advanced["before"] == 3600
+    assert ledger["proof"]["holds"]
+
+
+def test_the_python_runs(capsys):
+    for block in blocks(REST, "python"):
+        exec(compile(block, "README.md", "exec"), {})
+    assert capsys.readouterr().out.endswith("True\n")
+
+
 def test_the_two_commands_exist():
     verbs = [
         line.removeprefix("make ") for line in "".join(blocks(README, "sh")).splitlines() if line.startswith("make ")
