@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
 from functools import cached_property
 from http import HTTPStatus
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from mock_server.web import connection
@@ -17,6 +18,8 @@ from mock_server.web.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+T = TypeVar("T")
 
 #: The most that is kept of a body which no contract speaks of, and that is read beyond a limit, in bytes.
 OTHER_LIMIT = 1 << 20
@@ -166,6 +169,9 @@ class RsgiDoor:
         self._read_timeout = read_timeout
         self._busy = 0
         self._stopping = asyncio.Event()
+        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._overdue: set[asyncio.Task[Any]] = set()
+        self._watch: asyncio.TimerHandle | None = None
 
     @cached_property
     def _waiters(self) -> DaemonThreads:
@@ -180,9 +186,10 @@ class RsgiDoor:
         self._busy += 1
         try:
             answer = await self._answer(scope, protocol)
-            if answer.first is not None:
-                await asyncio.get_running_loop().run_in_executor(self._waiters, answer.first)
-            await self._write(scope, protocol, answer)
+            if answer.delay or answer.wire or answer.first or scope.method == "HEAD":
+                await self._write(scope, protocol, answer)
+            else:
+                protocol.response_bytes(answer.status, answer.headers, answer.body)
         finally:
             self._busy -= 1
 
@@ -192,8 +199,8 @@ class RsgiDoor:
         body, is_cut = b"", False
         if "content-length" in headers or "transfer-encoding" in headers:
             try:
-                async with asyncio.timeout(self._read_timeout):
-                    body, is_cut = await _receive(protocol, headers, OTHER_LIMIT if target is None else target.limit)
+                limit = OTHER_LIMIT if target is None else target.limit
+                body, is_cut = await self._in_time(_receive(protocol, headers, limit))
             except TimeoutError:
                 return Answer(408, PLAIN, b"the body took too long\n")
             except BrokenBody as broken:
@@ -202,15 +209,45 @@ class RsgiDoor:
         request = Request(
             scope.method, scope.path, scope.query_string, headers, body, f"{scope.scheme}://{authority}", is_cut
         )
-        loop = asyncio.get_running_loop()
         if target is None:
-            return await loop.run_in_executor(None, self._through_flask, request, scope.client)
+            return await self._aside(None, self._through_flask, request, scope.client)
         if target.surface.is_admin:
             # It may wait for something to happen, which must not keep others from making it happen.
-            return await loop.run_in_executor(self._waiters, self._pipeline.answer, target, request)
+            return await self._aside(self._waiters, self._pipeline.answer, target, request)
         return self._pipeline.answer(target, request)
 
+    async def _aside(self, threads: Executor | None, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, work, *args)
+
+    async def _in_time(self, reading: Coroutine[Any, Any, Read]) -> Read:
+        """What is read, or TimeoutError. One timer for all that is being read costs a request much less than one each."""
+        task: Any = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        self._reading[task] = loop.time()
+        if self._watch is None:
+            self._watch = loop.call_later(self._read_timeout / 4, self._look_for_slow_ones)
+        try:
+            return await reading
+        except asyncio.CancelledError:
+            if task not in self._overdue:
+                raise
+            self._overdue.discard(task)
+            task.uncancel()
+            raise TimeoutError from None
+        finally:
+            del self._reading[task]
+
+    def _look_for_slow_ones(self) -> None:
+        loop = asyncio.get_running_loop()
+        latest = loop.time() - self._read_timeout
+        for task in [task for task, since in self._reading.items() if since < latest]:
+            self._overdue.add(task)
+            task.cancel()
+        self._watch = loop.call_later(self._read_timeout / 4, self._look_for_slow_ones) if self._reading else None
+
     async def _write(self, scope: Any, protocol: Any, answer: Answer) -> None:
+        if answer.first is not None:
+            await self._aside(self._waiters, answer.first)
         if answer.wire == "dribble" and scope.method != "HEAD":
             await self._dribble(protocol, answer)
             return
@@ -283,11 +320,15 @@ def _headers(scope: Any) -> dict[str, str]:
     return headers
 
 
+#: A body, and whether it was longer than it may be.
+Read = tuple[bytes, bool]
+
+
 class BrokenBody(Exception):
     """The body did not come as HTTP says that it should."""
 
 
-async def _receive(protocol: Any, headers: Mapping[str, str], limit: int) -> tuple[bytes, bool]:
+async def _receive(protocol: Any, headers: Mapping[str, str], limit: int) -> Read:
     """The body, and whether it was longer than `limit`: then it is not kept, but read while that is bearable, for a
     client that is still sending would not see the answer."""
     declared = headers.get("content-length", "")
