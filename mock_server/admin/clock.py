@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mock_server.admin.wire import invalid
+from mock_server.admin.wire import invalid, not_found
 from mock_server.core.call import Call, Problem, Reply
 from mock_server.core.clock import ClockMode, SandboxClock
 from mock_server.core.moments import iso, read_moment, read_span
@@ -76,7 +76,12 @@ def advance_clock(call: Call, engine: Engine) -> Reply:
         before = engine.now(box)
         fired = engine.catch_up(box, before)
         target = _target(call.body, box, before, engine)
-    fired += advance_until_idle(box, engine) if target is None else engine.advance(box, target)
+    try:
+        fired += advance_until_idle(box, engine) if target is None else engine.advance(box, target)
+    except KeyError:
+        if box.sandbox.id in engine.store.ids():
+            raise
+        raise not_found("sandbox", box.sandbox.id) from None  # deleted on the way
     with box:
         now = engine.now(box)
         notice(box, engine)

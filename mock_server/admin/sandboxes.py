@@ -119,8 +119,8 @@ def create_sandbox(call: Call, engine: Engine) -> Reply:
     if "balance" in options:
         sandbox = replace(sandbox, grant=from_credits(options["balance"]))
     clock = read_clock(options.get("clock", "real"), real)
-    _open(engine, replace(sandbox, start=clock.shown if clock.rate == 0.0 else None), clock)
-    return Reply(describe(engine.store.open(sandbox_id), engine, call), status=201)
+    made = _open(engine, replace(sandbox, start=clock.shown if clock.rate == 0.0 else None), clock)
+    return Reply(describe(made, engine, call), status=201)
 
 
 def _free_id(engine: Engine) -> str:
@@ -133,11 +133,14 @@ def _free_id(engine: Engine) -> str:
                 return made
 
 
-def _open(engine: Engine, sandbox: Sandbox, clock: SandboxClock) -> None:
+def _open(engine: Engine, sandbox: Sandbox, clock: SandboxClock) -> Box:
     try:
         open_account(engine, sandbox, clock)
+        return engine.store.open(sandbox.id)
     except ValueError as error:
         raise Problem("conflict", message=str(error)) from None
+    except KeyError:
+        raise Problem("conflict", message=f"sandbox {sandbox.id} has ended already") from None
 
 
 def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, real: float) -> Sandbox:
@@ -256,8 +259,7 @@ def fork_sandbox(call: Call, engine: Engine) -> Reply:
         expires_at=None,
     )
     saved.state.numbers.pop(MADE, None)
-    _open(engine, copy, SandboxClock.make(saved.clock.mode, real))
-    with engine.store.open(sandbox_id) as made:
+    with _open(engine, copy, SandboxClock.make(saved.clock.mode, real)) as made:
         snapshots.load(made, engine, saved)
         notice(made, engine)
     return Reply(describe(made, engine, call), status=201)

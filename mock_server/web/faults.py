@@ -238,6 +238,16 @@ def _number(low: float, high: float) -> Any:
     return read
 
 
+def _delay(text: str) -> list[float]:
+    """`0.5`, or a range as `0.5-2`."""
+    low, dash, high = text.partition("-")
+    read = _number(0, 600)
+    ends = [read(low), read(high if dash else low)]
+    if ends[0] > ends[1]:
+        raise ValueError("should go from the lower to the higher")
+    return ends
+
+
 def _one_of(*words: str) -> Any:
     def read(text: str) -> str:
         if text not in words:
@@ -256,7 +266,7 @@ PREFERENCES: Mapping[str, Any] = {
     "code": _code,
     "message": str,
     "status": lambda text: int(_number(100, 599)(text)),
-    "delay": _number(0, 600),
+    "delay": _delay,
     "retry_after": _number(0, 86400),
     "retry_after_form": _one_of("seconds", "date"),
     "maintenance": lambda text: text in ("", "true", "1"),

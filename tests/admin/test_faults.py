@@ -2,6 +2,7 @@
 
 import email.utils
 import socket
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -399,3 +400,40 @@ def test_a_fault_of_one_vendor_leaves_the_other_alone(box):
     box.ok("POST", "/faults", {"match": {"provider": "imgopen"}, "effect": {"code": "503"}})
     assert detect(box, "crun").json()["code"] == 200
     assert detect(box, "imgopen").json() == {"code": "503", "msg": "service under maintenance", "data": None}
+
+
+SPOILT = {
+    "429_seconds": lambda a: (a.status_code, a.headers["retry-after"]) == (429, "5"),
+    "429_date": lambda a: a.status_code == 429 and a.headers["retry-after"].endswith("GMT"),
+    "lost": lambda a: a.json()["code"] == 500,
+    "malformed": lambda a: not _is_json(a),
+    "truncated": lambda a: not _is_json(a),
+    "empty": lambda a: a.content == b"",
+    "code_type": lambda a: a.json()["code"] == "200",
+    "extra_fields": lambda a: a.json()["unexpected"] is True,
+}
+
+
+@pytest.mark.parametrize("name", [Path(row.value).name for row in load("crun").behaviour.magic.values() if row.fault])
+def test_every_magic_value_that_spoils_an_answer(box, name):
+    if name in ("reset", "hang_up"):
+        with pytest.raises(requests.ConnectionError):
+            box.swap(f"https://errors.invalid/{name}")
+        is_made = True
+    elif name in ("dribble", "delay"):
+        answer = box.swap(f"https://errors.invalid/{name}")
+        assert answer.elapsed.total_seconds() > 1.5 or name == "dribble"  # a dribble begins at once
+        is_made = answer.json()["code"] == 200
+    else:
+        assert SPOILT[name](box.swap(f"https://errors.invalid/{name}.png"))
+        is_made = not name.startswith("429")
+    assert box.ok("GET", "/tasks")["total"] == is_made
+    assert box.ok("GET", "/requests")["requests"][0]["fault"].startswith("magic https://errors.invalid/")
+
+
+def test_a_delay_of_a_range_by_header(admin):
+    box = admin.sandbox(prefer=True)
+    detect(box, "crun", headers={"Prefer": "delay=0.01-0.05"})
+    assert 0.01 <= box.ok("GET", "/requests")["requests"][0]["delay"] < 0.05
+    for wrong in ("delay=5-1", "delay=-1", "delay=601", "delay=nan", "delay=x"):
+        assert detect(box, "crun", headers={"Prefer": wrong}).json()["code"] == 422
