@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from mock_server import deliveries
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 #: The sandbox that always exists, and in which requests without a known credential are noted down.
 DEFAULT_SANDBOX = "default"
+
+
+@lru_cache(64)  # each may hold a whole request
+def _token(seed: int, task: str, request: bytes) -> str:
+    return hexadecimal(20, seed, task, request)
 
 
 class Fired(NamedTuple):
@@ -199,7 +205,7 @@ class Engine:
 
     def publish(self, box: Box, task: Task) -> str:
         """The token under which the public links of a task's media lead to it."""
-        token = hexadecimal(20, box.sandbox.seed, task.id, task.request)
+        token = _token(box.sandbox.seed, task.id, task.request)
         if self.store.owner(token) != box.sandbox.id:
             box.add_alias(token, task.id)
             self.store.publish(token, box.sandbox.id)
