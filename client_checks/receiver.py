@@ -36,7 +36,7 @@ LADDER = Rule("callback.ladder", "a callback that was not tried again when it sh
 #: Real seconds in which a callback that is due arrives.
 ARRIVAL = 5.0
 #: Real seconds that a live target has for its first callback, once a poll has told that the task has ended.
-PATIENCE = 30.0
+PATIENCE = 15.0
 #: What a retry may be off its time, as a part of the interval, and in seconds.
 SLACK = 0.2
 

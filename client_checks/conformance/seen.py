@@ -63,7 +63,9 @@ class Seen:
 
     @cached_property
     def variants(self) -> Mapping[str, Any]:
-        """The choices that this answer is held to."""
+        """The choices that this answer is held to. What is public is no part of the vendor's API: no variant is for it."""
+        if self.operation.is_public:
+            return self.target.contract.behaviour.defaults
         strangers = self.target.variants_of_strangers
         if strangers is None or self.exchange.has_our_credentials:
             return self.target.variants

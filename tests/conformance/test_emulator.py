@@ -63,6 +63,16 @@ def test_clean_under_generated_calls(provider: str) -> None:
     assert all(row.succeeded for row in outcome.tally.operations)
 
 
+def test_what_is_public_is_held_to_no_variant() -> None:
+    """The store behind uploads speaks plain HTTP, whatever the envelope's policy is."""
+    given = {
+        "provider": "crun", "parts": ("flows", "coverage"), "operations": ("put_upload",),
+        "variants": {"crun": {"http_status": "always200"}},
+    }  # fmt: skip
+    (outcome,) = outcomes_of("emulator", given, {})
+    clean(outcome)
+
+
 @pytest.mark.parametrize("provider", known())
 def test_every_flow_and_refusal_is_walked(provider: str) -> None:
     facts = profile(provider)
