@@ -131,6 +131,9 @@ class Box(Protocol):
     def queue(self) -> Sequence[Queued]:
         """Outcomes waiting for tasks, in their order."""
 
+    def first_queued(self, provider: str, kind: str, operation: str, model: str) -> Queued | None:
+        """The first of them that is for such a task."""
+
     def enqueue(self, item: Queued) -> None: ...
 
     def dequeue(self, item_id: str) -> bool: ...

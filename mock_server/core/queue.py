@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -20,11 +21,50 @@ class Queued:
     code: int | str | None = None
     message: str | None = None
 
-    def fits(self, provider: str, kind: str, operation: str, model: str) -> bool:
-        given = (provider, kind, operation, model)
-        wanted = (self.provider, self.kind, self.operation, self.model)
-        return all(want is None or want == have for want, have in zip(wanted, given, strict=True))
+    @property
+    def wanted(self) -> Wanted:
+        return (self.provider, self.kind, self.operation, self.model)
 
 
-def first_fit(queue: Iterable[Queued], provider: str, kind: str, operation: str, model: str) -> Queued | None:
-    return next((item for item in queue if item.fits(provider, kind, operation, model)), None)
+#: Provider, kind, operation and model of the tasks that an outcome is for; None takes all.
+Wanted = tuple[str | None, str | None, str | None, str | None]
+
+
+class Lines:
+    """Queued outcomes in the order in which they came, one line for each kind of task that they are for: who looks for
+    a task's outcome looks at the heads of the lines only."""
+
+    def __init__(self, items: Iterable[Queued] = ()) -> None:
+        self._count = 0
+        self._items: dict[str, Queued] = {}
+        # An ordered dictionary finds its head at once, however many were taken from there before.
+        self._lines: dict[Wanted, OrderedDict[str, int]] = {}
+        for item in items:
+            self.add(item)
+
+    def __iter__(self) -> Iterator[Queued]:
+        return iter(self._items.values())
+
+    def add(self, item: Queued) -> None:
+        self._count += 1
+        self._items[item.id] = item
+        self._lines.setdefault(item.wanted, OrderedDict())[item.id] = self._count
+
+    def remove(self, item_id: str) -> bool:
+        item = self._items.pop(item_id, None)
+        if item is None:
+            return False
+        line = self._lines[item.wanted]
+        del line[item_id]
+        if not line:
+            del self._lines[item.wanted]
+        return True
+
+    def first_fit(self, task: Wanted) -> Queued | None:
+        """The first outcome for a task of this provider, kind, operation and model."""
+        heads = [next(iter(line.items())) for wanted, line in self._lines.items() if _fits(wanted, task)]
+        return self._items[min(heads, key=lambda head: head[1])[0]] if heads else None
+
+
+def _fits(wanted: Wanted, task: Wanted) -> bool:
+    return all(want is None or want == have for want, have in zip(wanted, task, strict=True))

@@ -9,7 +9,7 @@ from mock_server.core.call import Call, Problem, texts
 from mock_server.core.course import Course, plan
 from mock_server.core.credits import to_credits
 from mock_server.core.faces import count_in
-from mock_server.core.queue import Queued, first_fit
+from mock_server.core.queue import Queued
 from mock_server.core.task import Failure
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def scenario_for(call: Call, engine: Engine, kind: str = "", model: str = "", *,
         asked = _magic_scenario(call, engine, behaviour, needs_faces)
         if asked is not None:
             return behaviour.scenarios[asked]
-    queued = first_fit(call.box.queue(), call.provider, kind, call.operation, model)
+    queued = call.box.first_queued(call.provider, kind, call.operation, model)
     if queued is not None:
         call.queued = queued.id
         return _in_other_words(behaviour.scenarios[queued.scenario], queued)

@@ -16,7 +16,7 @@ from mock_server.core.delivery import Delivery
 from mock_server.core.faults import FaultRule, Turns
 from mock_server.core.journal import File, Record, Transition
 from mock_server.core.ledger import Account, Entry
-from mock_server.core.queue import Queued
+from mock_server.core.queue import Lines, Queued
 from mock_server.core.sandbox import RateLimit, Sandbox
 from mock_server.core.state import Due, State
 from mock_server.core.task import Phase, Task
@@ -55,7 +55,7 @@ class MemoryBox:
         self._files = dict(state.files)
         self._faults = dict(state.faults)
         self._turns = dict(state.turns)
-        self._queue = {item.id: item for item in state.queue}
+        self._queue = Lines(state.queue)
         self._deliveries: dict[str, Delivery] = {}
         self._outbox: dict[str, list[tuple[float, int, str]]] = {}
         self._leases: list[tuple[float, int, str]] = []
@@ -77,7 +77,7 @@ class MemoryBox:
             files=dict(self._files),
             faults=dict(self._faults),
             turns=dict(self._turns),
-            queue=list(self._queue.values()),
+            queue=list(self._queue),
             tokens=sorted(self.tokens),
             deliveries=list(self._deliveries.values()),
         )
@@ -252,13 +252,16 @@ class MemoryBox:
         self._turns[rule_id] = turns
 
     def queue(self) -> Sequence[Queued]:
-        return tuple(self._queue.values()) if self._queue else ()
+        return tuple(self._queue)
+
+    def first_queued(self, provider: str, kind: str, operation: str, model: str) -> Queued | None:
+        return self._queue.first_fit((provider, kind, operation, model))
 
     def enqueue(self, item: Queued) -> None:
-        self._queue[item.id] = item
+        self._queue.add(item)
 
     def dequeue(self, item_id: str) -> bool:
-        return self._queue.pop(item_id, None) is not None
+        return self._queue.remove(item_id)
 
     def put_file(self, file: File) -> None:
         self._files[file.name] = file

@@ -238,6 +238,12 @@ class TestBox:
                 box.enqueue(Queued(f"q{number}", "fails"))
             assert [box.dequeue("q1"), box.dequeue("q1")] == [True, False]
             assert [item.id for item in box.queue()] == ["q0", "q2"]
+            box.enqueue(Queued("q3", "slow", kind="task"))
+            assert box.first_queued("crun", "task", "o", "m") == Queued("q0", "fails")
+            for name in ("q0", "q2"):
+                box.dequeue(name)
+            assert box.first_queued("crun", "task", "o", "m") == Queued("q3", "slow", kind="task")
+            assert box.first_queued("crun", "detection", "o", "m") is None
 
     def test_files(self, box):
         file = File("n", "image/png", "s", 1.0, 2.0, "x1")
