@@ -143,6 +143,24 @@ def test_training(imgopen, time):
         assert imgopen.refused(query, {"businessTaskId": made["taskId"]})["code"] == "404"
 
 
+@pytest.mark.parametrize(
+    ("rate", "code"),
+    [
+        ("0.0000001", "200"),
+        ("0.00000010", "200"),
+        ("0.0000999", "200"),
+        ("0.0001", "200"),
+        ("0.00010", "200"),
+        ("0.00000009", "400"),
+        ("0.00010001", "400"),
+        ("0.0000", "400"),
+    ],
+)
+def test_a_learning_rate_lies_within_its_bounds(imgopen, rate, code):
+    path, body = job("submit_training")
+    assert imgopen.call(path, {**body, "learningRate": rate}).json()["code"] == code
+
+
 def test_training_in_the_snake_case_of_its_example(imgopen):
     body = {"task_id": "snake", "file_url_list": [PICTURE] * 10, "max_epochs": 10, "random_crop": 0}
     assert imgopen.data("modelTraining/submitTraining/Job", body)["taskId"]
