@@ -24,7 +24,18 @@ class AdminError(Exception):
 
 
 class Control(ABC):
-    """An emulator as the admin API shows it."""
+    """An emulator as the admin API shows it.
+
+    >>> from mock_server import AdminError, Emulator
+    >>> with Emulator() as emu:
+    ...     [sandbox.id for sandbox in emu.sandboxes()]
+    ...     try:
+    ...         emu.sandbox(sead=7)
+    ...     except AdminError as refused:
+    ...         refused.errors
+    ['default', 'other']
+    [{'pointer': '/sead', 'rule': 'additionalProperties', 'detail': "no such field; did you mean 'seed'?"}]
+    """
 
     @property
     @abstractmethod
@@ -82,7 +93,19 @@ class Control(ABC):
 
 
 class Sandbox:
-    """One sandbox, and what can be done with it. `document` is how it was described last."""
+    """One sandbox, and what can be done with it. `document` is how it was described last.
+
+    >>> from mock_server import Emulator
+    >>> with Emulator() as emu, emu.sandbox(clock="frozen", balance=10) as sandbox:
+    ...     sandbox.queue("fails", code=501, message="GPU on fire")[0]["scenario"]
+    ...     sandbox.add_fault({"code": 429, "retry_after": 5}, match={"nth": 2})["moment"]
+    ...     sandbox.grant(2.5)["available"]
+    ...     sandbox.advance("1h")
+    'fails'
+    'before'
+    12.5
+    []
+    """
 
     def __init__(self, control: Control, document: Document) -> None:
         self._control = control

@@ -106,7 +106,13 @@ class RemoteEmulator(Control):
     """An emulator that runs elsewhere (`swapmock serve`, a container), by its base URL.
 
     `token` is the admin API's, where it demands one; `admin_url` where that has a port of its own; `timeout` in
-    seconds, on top of what a `wait` asks for. Raises AdminError for refusals, requests.RequestException for a network
+    seconds, on top of what a `wait` asks for.
+
+    >>> with Emulator() as emu, RemoteEmulator(emu.url) as remote:
+    ...     remote.default.balance()
+    1000.0
+
+    Raises AdminError for refusals, requests.RequestException for a network
     that fails.
     """
 
