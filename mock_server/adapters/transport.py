@@ -253,7 +253,9 @@ async def _answer(reader: asyncio.StreamReader) -> Outcome:
     while True:
         status, headers = await _head(reader)
         if status >= 200:
-            return Outcome(status, await _body(reader, status, headers))
+            body = await _body(reader, status, headers)
+            is_whole = len(body) < BODY_LIMIT
+            return Outcome(status, body, "" if is_whole else f"only its first {BODY_LIMIT} bytes are read")
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[int, Mapping[str, str]]:

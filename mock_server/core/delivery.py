@@ -24,8 +24,8 @@ class DeliveryState(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What sending came to: the answer's HTTP status and body (its beginning), or the `error` in place of an answer.
-    `blocked` says that nothing was sent."""
+    """What sending came to: the answer's HTTP status and body (its beginning), and the `error` in place of an answer, or
+    of the rest of its body. `blocked` says that nothing was sent."""
 
     status: int | None
     body: bytes = b""
@@ -215,7 +215,7 @@ def objection(demand: Demand, outcome: Outcome, document: Any) -> str:
     if not demand.code:
         return ""
     if document is NO_JSON:
-        return "the answer is not JSON"
+        return f"the answer is not JSON: {outcome.error}" if outcome.error else "the answer is not JSON"
     if not isinstance(document, dict) or "code" not in document:
         return "the answer has no `code`"
     code = document["code"]
