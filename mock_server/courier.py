@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
-#: The most callbacks that are under way: to one host, and to all. Each takes a descriptor.
+#: The most callbacks that are under way: to one host, and to all. Each takes a descriptor. The simplest receivers queue
+#: five connections and answer one at a time: with more at once, some would time out there for no fault of theirs.
 PER_HOST = 8
 IN_ALL = 4000
 

@@ -112,11 +112,6 @@ class Engine:
         if due is not None:
             self.courier.notice(self, box, due)
 
-    def idle_at(self, box: Box) -> float | None:
-        """When the last work that is known now falls due; None if there is none."""
-        due = box.state().due
-        return max(item.at for item in due) if due else None
-
     def sweep(self) -> None:
         """Drop the sandboxes whose time to live is over."""
         real = self.time.now()

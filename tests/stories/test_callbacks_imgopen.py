@@ -63,7 +63,10 @@ def test_the_due_times_of_the_four_readings(make_account, receiver, reading):
         ((200, {"code": "0"}), "the answer's `code` is '0', not '200'"),
         ((500, {"code": "200"}), "answered HTTP 500"),
         ((200, b'{"code":"200"}' + b" " * 40_000), ""),
-        ((200, b'{"code":"200","x":"' + b"x" * 70_000 + b'"}'), "the answer is not JSON: only its first 65536 bytes are read"),
+        (
+            (200, b'{"code":"200","x":"' + b"x" * 70_000 + b'"}'),
+            "the answer is not JSON: only its first 65536 bytes are read",
+        ),
     ],
 )
 def test_what_acknowledges(account, receiver, answer, failure):
