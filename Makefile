@@ -17,7 +17,7 @@ SERVER := $(if $(wildcard $(DEV)),$(DEV),$(RUN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test check check-static format lint lock image clean
+.PHONY: help install serve test check check-static format bench fuzz lint lock image clean
 
 help: ## list these verbs
 	@echo 'usage: make VERB [ARGS=...]'
@@ -43,6 +43,12 @@ check-static: $(DEV) ## formatting, lint and types
 format: $(DEV) ## put the code into the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(DEV) ## measure speed beside the peers, into bench/RESULTS.md; ARGS=--install fetches the peers by npm
+	$(BIN)/python -m bench $(ARGS)
+
+fuzz: $(DEV) ## attack a server of its own; ARGS='--requests 100000 --seconds 600 --seed 0'
+	$(BIN)/python -m tests.hostile.fuzz $(ARGS)
 
 lint: $(SERVER) ## lint the contracts
 	$(BIN)/swapmock lint $(ARGS)
