@@ -94,7 +94,16 @@ class Walk:
 class Surface:
     """A provider's contract and handlers, joined; building it fails if one of them lacks what the other has."""
 
-    def __init__(self, contract: Contract, provider: Provider, engine: Engine, *, is_admin: bool = False) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        provider: Provider,
+        engine: Engine,
+        *,
+        is_admin: bool = False,
+        max_body: int | None = None,
+        max_upload: int | None = None,
+    ) -> None:
         missing = contract.operations.keys() - provider.handlers.keys()
         surplus = provider.handlers.keys() - contract.operations.keys()
         if missing or surplus:
@@ -106,8 +115,8 @@ class Surface:
         self.stages = tuple(STAGES[name] for name in contract.behaviour.order)
         self.engine = engine
         self.is_admin = is_admin
-        self._json_limit = contract.behaviour.limit("body_bytes")
-        self._upload_limit = contract.behaviour.limit("upload_bytes")
+        self._json_limit = max_body or contract.behaviour.limit("body_bytes")
+        self._upload_limit = max_upload or contract.behaviour.limit("upload_bytes")
 
     def match(self, method: str, path: str) -> Target | None:
         found = self.contract.find(method, path)
@@ -178,7 +187,10 @@ class Pipeline:
             exchange.base_url = base_url
             if operation is None:
                 exchange.problem = "endpoint_not_found"
-                answer = _rendered(provider.refuse(Problem("endpoint_not_found"), variants))
+                dressed = provider.refuse(Problem("endpoint_not_found"), variants)
+                if box.sandbox.evidence_header:
+                    dressed = _with_evidence(surface, exchange, {}, dressed)
+                answer = _rendered(dressed)
             else:
                 walk = Walk(request, operation, call, identity, exchange)
                 answer = self._finished(surface, walk, self._walk(surface, operation, walk))
@@ -214,9 +226,10 @@ class Pipeline:
         exchange, struck = walk.exchange, walk.struck
         if struck is not None and struck.refusal is not None and struck.moment is not Moment.BEFORE:
             dressed = surface.provider.refuse(struck.refusal, walk.call.variants)
+            exchange.problem = struck.refusal.name
         exchange.code = dressed.code
         if walk.call.box.sandbox.evidence_header:
-            dressed = _with_evidence(surface, walk, dressed)
+            dressed = _with_evidence(surface, exchange, walk.operation.evidence, dressed)
         if struck is None:
             answer = _rendered(dressed)
             self._check(walk, dressed, answer.body)
@@ -333,15 +346,13 @@ def _breaches(violations: tuple[Violation, ...]) -> tuple[Breach, ...]:
     return tuple(Breach(v.place, v.rule, v.expected, v.got) for v in violations)
 
 
-def _with_evidence(surface: Surface, walk: Walk, dressed: Dressed) -> Dressed:
-    """The answer with a header that says how far its behaviour can be trusted, and under which id it is journalled."""
-    refusal = surface.contract.behaviour.refusals.get(walk.exchange.problem)
-    if refusal is not None:
-        trust = {"level": refusal.evidence, "source": refusal.source}
-    else:
-        trust = dict(walk.operation.evidence)
+def _with_evidence(surface: Surface, exchange: Exchange, usual: Mapping[str, str], dressed: Dressed) -> Dressed:
+    """The answer with a header that says how far its behaviour can be trusted (as `usual`, unless it is a refusal), and
+    under which id it is journalled."""
+    refusal = surface.contract.behaviour.refusals.get(exchange.problem)
+    trust = usual if refusal is None else {"level": refusal.evidence, "source": refusal.source}
     text = "".join(c for c in f'{trust["level"]}; source="{trust["source"]}"' if " " <= c <= "~")
-    own = (("x-swapmock-evidence", text), ("x-swapmock-request", walk.exchange.id))
+    own = (("x-swapmock-evidence", text), ("x-swapmock-request", exchange.id))
     return dressed._replace(headers=(*dressed.headers, *own))
 
 
