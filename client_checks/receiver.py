@@ -158,7 +158,7 @@ class Callbacks:
         interval, before = self._ladder.intervals[0], len(self._receiver.at(path))
         evidence = Evidence.of_row(self._ladder)
         # So much has gone by since the first: the wait for it, and at most one poll's.
-        gone = 1.0 + 0.25
+        gone = 1.0 + 0.5
         early = interval * (1 - SLACK) - gone
         self._clock.pause(early)
         if early > 0 and self._receiver.wait(path, before + 1, 0.2):

@@ -33,7 +33,7 @@ from mock_server import Control, Sandbox, __version__
 Confirm = Callable[[str], bool]
 
 #: Polls of a sandbox whose clock we move: seconds of its own time.
-SANDBOX_PATIENCE = Patience(0.5, 3600.0, growth=1.5)
+SANDBOX_PATIENCE = Patience(0.5, 3600.0, growth=2.0)
 
 
 #: What every option is unless given; the command line has the same.

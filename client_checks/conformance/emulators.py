@@ -32,10 +32,12 @@ def started(seed: int, variants: Mapping[str, Mapping[str, Any]]) -> Iterator[Co
 def at(base_url: str, environment: Mapping[str, str]) -> Control | None:
     """The emulator of ours that answers at `base_url`; None if there is another server, or none.
 
-    The question carries no credentials of a vendor.
+    The question carries no credentials of a vendor. SWAPMOCK_ADMIN_URL of `environment` says where its admin API is, if
+    that has a port of its own, SWAPMOCK_ADMIN_TOKEN what that demands.
     """
+    admin_url = environment.get("SWAPMOCK_ADMIN_URL", base_url).rstrip("/")
     try:
-        answer = requests.get(f"{base_url}/__admin", timeout=TIMEOUT, allow_redirects=False)
+        answer = requests.get(f"{admin_url}/__admin", timeout=TIMEOUT, allow_redirects=False)
     except requests.RequestException:
         return None
     kind = answer.headers.get("Content-Type", "").split(";")[0]
@@ -45,7 +47,7 @@ def at(base_url: str, environment: Mapping[str, str]) -> Control | None:
         answer.status_code == 200 and kind == "application/json" and "/sandboxes" in answer.text
     ):
         return None
-    return RemoteEmulator(base_url, environment.get("SWAPMOCK_ADMIN_TOKEN", ""))
+    return RemoteEmulator(base_url, environment.get("SWAPMOCK_ADMIN_TOKEN", ""), admin_url)
 
 
 class SandboxClock:

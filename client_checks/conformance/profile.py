@@ -77,7 +77,8 @@ class Kind:
 
 @dataclass(frozen=True)
 class Profile:
-    """One provider's file, typed. `absent` names operations that do not exist under some choices of variants."""
+    """One provider's file, typed. `absent` names operations that do not exist under some choices of variants, `anonymous`
+    the choices under which calls without credentials are let in."""
 
     provider: str
     credentials: Sequence[Credential]
@@ -91,6 +92,7 @@ class Profile:
     absent: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     account: Mapping[str, Any] = field(default_factory=dict)
     http_overrides: Sequence[Mapping[str, Any]] = ()
+    anonymous: Mapping[str, Any] | None = None
 
     def may_cost(self, operation: str) -> bool:
         return operation in self.costs
