@@ -66,6 +66,9 @@ class Engine:
     meter: Meter = field(kw_only=True)
     #: Prices that stand in place of the contracts', by provider and name.
     prices: Mapping[tuple[str, str], Millicredits] = field(default_factory=dict, kw_only=True)
+    #: The most of each sandbox's tasks, and of sandboxes.
+    max_tasks: int = field(default=1_000_000, kw_only=True)
+    max_sandboxes: int = field(default=10_000, kw_only=True)
     #: Is told of everything of ours that breaks the contract.
     on_drift: Callable[[Exchange], None] = field(kw_only=True)
 
@@ -160,8 +163,11 @@ class Engine:
             box.post(Entry(at, Move.RELEASE, task.reserved - task.charge, task.id, task.cause))
 
     def submit(self, call: Call, task: Task) -> None:
-        """Accept a task: its credits reserved, its course begun; Problem `insufficient_credits` if not covered."""
+        """Accept a task: its credits reserved, its course begun; Problem `insufficient_credits` if not covered, or
+        `rate_limited` if the sandbox is full."""
         box = call.box
+        if box.task_count() >= self.max_tasks:
+            raise Problem("rate_limited", message=f"the sandbox holds {self.max_tasks} tasks; --max-tasks allows more")
         if task.reserved:
             try:
                 box.post(Entry(call.now, Move.RESERVE, task.reserved, task.id, call.exchange))

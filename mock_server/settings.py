@@ -49,6 +49,14 @@ class Settings:
     log_format: str = _row("text", "Form of the log lines.", choices=("text", "json"))
     public_url: str = _row("", "Base URL of the links in answers; without it, the one the client used.")
     journal_size: int = _row(1000, "Exchanges and transitions that each sandbox remembers.", low=0, high=10_000_000)
+    max_body: int | None = _row(
+        None, "Largest JSON body, in bytes; without it, the contract's limit.", low=1024, high=1 << 30
+    )
+    max_upload: int | None = _row(
+        None, "Largest uploaded file, in bytes; without it, the contract's limit.", low=1, high=1 << 32
+    )
+    max_tasks: int = _row(1_000_000, "Tasks that each sandbox holds.", low=1, high=1_000_000_000)
+    max_sandboxes: int = _row(10_000, "Sandboxes at a time.", low=2, high=10_000_000)
     callback_allow: tuple[str, ...] = _row(
         (), "Host that callbacks may go to beside loopback: name, *.domain, address or network; repeatable."
     )

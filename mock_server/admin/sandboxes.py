@@ -105,6 +105,11 @@ def get_sandbox(call: Call, engine: Engine) -> Reply:
 
 def create_sandbox(call: Call, engine: Engine) -> Reply:
     options, real = call.body, engine.time.now()
+    if len(engine.store.ids()) >= engine.max_sandboxes:
+        raise Problem(
+            "conflict",
+            message=f"there are {engine.max_sandboxes} sandboxes; delete some, or allow more by --max-sandboxes",
+        )
     sandbox_id = options.get("id") or _free_id(engine)
     default = engine.store.open(DEFAULT_SANDBOX).sandbox
     start = Sandbox(

@@ -100,9 +100,14 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         courier=Courier(_transport(settings)),
         prices=_prices(contracts, settings.prices),
         meter=meter,
+        max_tasks=settings.max_tasks,
+        max_sandboxes=settings.max_sandboxes,
         on_drift=report,
     )
-    surfaces = [Surface(contract, providers[name], engine) for name, contract in contracts.items()]
+    surfaces = [
+        Surface(contract, providers[name], engine, max_body=settings.max_body, max_upload=settings.max_upload)
+        for name, contract in contracts.items()
+    ]
     _stand_up(engine, settings)
     control = Surface(admin_contract, admin.provider(settings.admin_token), engine, is_admin=True)
     if settings.admin_port is None:
