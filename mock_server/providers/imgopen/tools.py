@@ -30,7 +30,6 @@ class Tool:
     family: str
     id_name: str
     caller_id: str
-    required: tuple[str, ...]
     shown: tuple[str, ...]
     numbers: str
     mode: str
