@@ -237,12 +237,15 @@ class RsgiDoor:
         finally:
             del self._reading[task]
 
+    def _give_up(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
+        for task in tasks:
+            self._overdue.add(task)
+            task.cancel()
+
     def _look_for_slow_ones(self) -> None:
         loop = asyncio.get_running_loop()
         latest = loop.time() - self._read_timeout
-        for task in [task for task, since in self._reading.items() if since < latest]:
-            self._overdue.add(task)
-            task.cancel()
+        self._give_up([task for task, since in self._reading.items() if since < latest])
         self._watch = loop.call_later(self._read_timeout / 4, self._look_for_slow_ones) if self._reading else None
 
     async def _write(self, scope: Any, protocol: Any, answer: Answer) -> None:
@@ -288,7 +291,8 @@ class RsgiDoor:
         self._waiters.shutdown()
 
     async def idle(self) -> None:
-        """Return as soon as nothing is being answered."""
+        """Return as soon as nothing is being answered; who is still sending a body is told that it took too long."""
+        self._give_up(list(self._reading))
         while self._busy:
             await asyncio.sleep(0.02)
 

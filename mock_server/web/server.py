@@ -40,7 +40,7 @@ SPARE_DESCRIPTORS = 128
 
 #: Seconds after which a stopping server lets go of those who are connected: when nothing is being answered any more,
 #: and in any case.
-QUIET, PATIENCE = 0.25, 0.75
+QUIET, PATIENCE = 0.2, 0.6
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def _storm(pid: int, url: str, requests: int, seconds: float, seed: int) -> list
             try:
                 answers = send(address, attack)
             except (Unfit, TimeoutError) as problem:
-                problems.append(f"{type(problem).__name__}: {problem or attack}")
+                problems.append(f"{type(problem).__name__}: {problem} {attack.kind}")
                 continue
             seen["sent"] += max(1, len(answers))
             seen.update(f"{status // 100}xx" for status, _ in answers)
