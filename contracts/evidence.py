@@ -35,6 +35,9 @@ def _operations(contract: Contract) -> Iterator[dict[str, str]]:
         if trust:
             about = f"{operation.method} {operation.path}"
             yield _row("operation", operation.id, trust["level"], trust["source"], about)
+        if operation.answer_evidence is not trust:
+            trust = operation.answer_evidence
+            yield _row("answer", operation.id, trust["level"], trust["source"], "what a success answers")
 
 
 def _fields(contract: Contract) -> Iterator[dict[str, str]]:

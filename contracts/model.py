@@ -158,6 +158,12 @@ class Operation:
         return found
 
     @cached_property
+    def answer_evidence(self) -> Mapping[str, str]:
+        """How far to trust what a success answers: as the operation, unless the response says otherwise."""
+        found: Mapping[str, str] = self.spec["responses"].get("200", {}).get("x-evidence", self.evidence)
+        return found
+
+    @cached_property
     def _parameter_checks(self) -> tuple[tuple[str, SchemaValidator, Mapping[str, str]], ...]:
         checks = []
         for place in ("path", "query"):

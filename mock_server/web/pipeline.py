@@ -229,7 +229,7 @@ class Pipeline:
             exchange.problem = struck.refusal.name
         exchange.code = dressed.code
         if walk.call.box.sandbox.evidence_header:
-            dressed = _with_evidence(surface, exchange, walk.operation.evidence, dressed)
+            dressed = _with_evidence(surface, exchange, walk.operation.answer_evidence, dressed)
         if struck is None:
             answer = _rendered(dressed)
             self._check(walk, dressed, answer.body)

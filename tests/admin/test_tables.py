@@ -77,6 +77,8 @@ def test_answers_say_how_far_they_can_be_trusted_if_asked(admin):
     refused = box.crun("POST", "job/detect-face-image", {})
     assert refused.headers["x-swapmock-evidence"].startswith(row.evidence)
     assert box.imgopen("tool/face/detection", {}).headers["x-swapmock-evidence"].startswith("invented")
+    fusion = {"sourceUrl": [PICTURE], "targetUrl": PICTURE, "businessTaskId": "own"}
+    assert box.imgopen("tool/face/fusion", fusion).headers["x-swapmock-evidence"].startswith("inferred")
     assert box.crun("GET", "nothing").headers["x-swapmock-evidence"].startswith("inferred")
     box.ok("POST", "/faults", {"effect": {"code": 455}, "moment": "after"})
     assert box.crun("GET", "account/balance").headers["x-swapmock-evidence"].startswith("invented")

@@ -23,6 +23,7 @@ def test_a_row(tool):
     assert tool.mode in ("sync", "async") or set(RULES.variants[tool.mode].choices) == {"sync", "async"}
     assert set(tool.evidence) == {"request", "answer", "mode"}
     assert set(tool.evidence.values()) <= LEVELS
+    assert operation.answer_evidence["level"] == tool.evidence["answer"]
     properties = operation.body_schema["properties"]
     assert set(tool.faces) <= set(properties)
     assert tool.callback <= ("callbackUrl" in properties)
