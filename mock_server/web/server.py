@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import os
 import resource
@@ -200,6 +201,7 @@ def run(door: Any, listener: socket.socket, options: Options, on_ready: Callable
             signal.signal(number, lambda *_: stop())
         on_ready()
 
+    _spare_the_collector()
     with _runner() as runner:
         runner.run(_run(door, listener, options, ready))
     _forget(listener)
@@ -213,6 +215,13 @@ def _runner() -> asyncio.Runner:
     except ImportError:  # the extra `fast` is not installed
         return asyncio.Runner()
     return asyncio.Runner(loop_factory=new_event_loop)
+
+
+def _spare_the_collector() -> None:
+    """What is there at the start stays, and what requests leave behind is kept on purpose: look for cycles rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _outlast_threads() -> None:
