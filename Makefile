@@ -53,6 +53,10 @@ fuzz: $(DEV) ## attack a server of its own; ARGS='--requests 100000 --seconds 60
 lint: $(SERVER) ## lint the contracts
 	$(BIN)/swapmock lint $(ARGS)
 
+docs: $(DEV) ## write the tables of README.md and docs/ anew from the data
+	$(BIN)/python -m tests.examples.test_readme
+	$(BIN)/python -m tests.examples.test_docs
+
 # The development lock takes every pin of the other one, so the two cannot disagree.
 lock: $(DEV) ## renew both lock files from pyproject.toml; ARGS=--upgrade takes the newest releases
 	$(BIN)/uv pip compile $(ARGS) $(COMPILE) --extra fast --output-file requirements.lock pyproject.toml

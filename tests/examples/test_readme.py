@@ -93,7 +93,7 @@ def settings_table():
 
 def test_the_settings_are_all_there():
     shown = README.partition("<!-- settings -->\n")[2].partition("\n<!-- /settings -->")[0]
-    assert shown == settings_table(), "the table between the two comments should be:\n" + settings_table()
+    assert shown == settings_table(), "`make docs` writes the table anew"
 
 
 def test_every_key_that_it_names_is_a_standing_one():
@@ -115,3 +115,9 @@ def test_links_lead_somewhere(page):
         if heading:
             titles = re.findall(r"^#+ (.*)$", (ROOT / file).read_text("utf-8"), flags=re.MULTILINE)
             assert heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, target
+
+
+if __name__ == "__main__":
+    before, _, rest = README.partition("<!-- settings -->\n")
+    after = rest.partition("\n<!-- /settings -->")[2]
+    (ROOT / "README.md").write_text(f"{before}<!-- settings -->\n{settings_table()}\n<!-- /settings -->{after}", "utf-8")
