@@ -17,7 +17,7 @@ SERVER := $(if $(wildcard $(DEV)),$(DEV),$(RUN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test check check-static format bench fuzz lint lock image clean
+.PHONY: help install serve test check check-static format bench fuzz docs lint lock image clean
 
 help: ## list these verbs
 	@echo 'usage: make VERB [ARGS=...]'
