@@ -113,7 +113,7 @@ def set_up(
 ) -> Iterator[Run]:
     contract, facts = load(provider), profile(provider)
     options = _options(given, is_live=emulator is None)
-    advance: Callable[[str], None] | None = None
+    advance: Callable[[str | float], None] | None = None
     let_polls_move_time: Callable[[], object] | None = None
     with ExitStack() as stack:
         if emulator is not None:
@@ -157,9 +157,13 @@ def live_target(
     return Target(contract, facts, base_url, headers, True, False, chosen, declared, secrets=Secrets(secrets))
 
 
-def _past(contract: Contract, clock: Clock) -> Callable[[str], None]:
-    """Moves a sandbox's clock past one of the contract's lifetimes."""
-    return lambda lifetime: clock.pause(contract.behaviour.seconds(lifetime) + 1)
+def _past(contract: Contract, clock: Clock) -> Callable[[str | float], None]:
+    """Moves a sandbox's clock past one of the contract's lifetimes, or by seconds."""
+
+    def move(by: str | float) -> None:
+        clock.pause(contract.behaviour.seconds(by) + 1 if isinstance(by, str) else by)
+
+    return move
 
 
 def _options(given: Mapping[str, Any], is_live: bool) -> Options:

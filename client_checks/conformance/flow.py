@@ -58,8 +58,8 @@ class Broken(Exception):
 
 @dataclass
 class Walker:
-    """Walks rows of a profile on a target. `values` are what `$names` stand for; `advance(lifetime)` moves the target's
-    clock past a lifetime, where that can be had; `callbacks` looks at what a receiver got."""
+    """Walks rows of a profile on a target. `values` are what `$names` stand for; `advance(by)` moves the target's
+    clock past a lifetime or by seconds, where that can be had; `callbacks` looks at what a receiver got."""
 
     target: Target
     gate: Gate
@@ -68,7 +68,7 @@ class Walker:
     values: Mapping[str, Any]
     findings: Findings
     history: History = field(default_factory=History)
-    advance: Callable[[str], None] | None = None
+    advance: Callable[[str | float], None] | None = None
     callbacks: Any = None
     walked: list[str] = field(default_factory=list)
     rows: int = 0

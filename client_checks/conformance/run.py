@@ -94,7 +94,7 @@ class Run:
         options: Options,
         budget: Budget,
         clock: Clock,
-        advance: Callable[[str], None] | None = None,
+        advance: Callable[[str | float], None] | None = None,
         callbacks: Any = None,
         let_polls_move_time: Callable[[], object] | None = None,
     ) -> None:
