@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -19,7 +20,7 @@ class CannotRun(click.ClickException):
 
 
 def needs_the_extra(command: Callable[..., None]) -> Callable[..., None]:
-    """A missing package of the extra is one line and exit code 2."""
+    """A missing package of the extra is one line and exit code 2; so is no mistake of ours taken for a finding."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -30,6 +31,11 @@ def needs_the_extra(command: Callable[..., None]) -> Callable[..., None]:
             raise CannotRun(
                 f"{name} needs the extra `checks` ({missing.name} is not installed): pip install 'swapmock[checks]'"
             ) from None
+        except (click.ClickException, click.exceptions.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            raise CannotRun(f"a mistake of swapmock's own: {type(error).__name__}: {error}") from None
 
     return run
 
@@ -79,7 +85,14 @@ def parts(_: click.Context, option: click.Parameter, given: str | None) -> tuple
     metavar="PROVIDER.NAME=CHOICE",
     help="A reading of the contract that the server is held to; repeatable.",
 )
-@click.option("--parts", callback=parts, metavar="LIST", help=f"What is run, of {','.join(PARTS)}; all unless given.")
+@click.option(
+    "--parts",
+    "--phases",
+    "parts",
+    callback=parts,
+    metavar="LIST",
+    help=f"What is run, of {','.join(PARTS)}; all unless given.",
+)
 @click.option(
     "--operation",
     "operations",
@@ -140,7 +153,11 @@ def parts(_: click.Context, option: click.Parameter, given: str | None) -> tuple
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON.")
 @click.option(
-    "--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JUnit XML."
+    "--junit",
+    "--junit-xml",
+    "junit_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the report as JUnit XML.",
 )
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one HTML page."

@@ -8,9 +8,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
+from hypothesis.configuration import set_hypothesis_home_dir
 from rich.console import Console
 
 from client_checks.clock import Clock, RealClock
@@ -52,7 +54,13 @@ def run_check(target: str, given: Mapping[str, Any], environment: Mapping[str, s
     def go(run: Run) -> Outcome:
         return _go(run, given, console, confirm)
 
-    outcomes = outcomes_of(target, given, environment, go)
+    with TemporaryDirectory(prefix="swapmock-") as home:
+        # Hypothesis would leave a folder of its own wherever the command is run.
+        set_hypothesis_home_dir(home)
+        try:
+            outcomes = outcomes_of(target, given, environment, go)
+        finally:
+            set_hypothesis_home_dir(None)
     _write(outcomes, given)
     return exit_code(outcomes)
 

@@ -147,6 +147,13 @@ def test_a_guess_that_is_broken_warns_unless_strict() -> None:
     assert "FAIL refusal.names" in strict.output
 
 
+def test_nothing_is_left_where_it_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("emulator", "--provider", "crun", "--phases", "examples,stateful", "--operation", "list_models")
+    assert result.exit_code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_run_is_not_green() -> None:
     result = run("emulator", "--provider", "crun", "--parts", "examples", "--operation", "no_such_operation")
     assert result.exit_code == 2
