@@ -159,9 +159,12 @@ class Variant:
         """`choice` as one of `choices` (text from a command line is accepted), or BehaviourError."""
         if self.takes_map and isinstance(choice, Mapping):
             try:
-                return {int(code): int(status) for code, status in choice.items()}
+                statuses = {int(code): int(status) for code, status in choice.items()}
             except (TypeError, ValueError):
-                raise BehaviourError(f"variant {self.name}: a map takes body codes to HTTP statuses") from None
+                statuses = {0: 0}
+            if not all(200 <= status <= 599 for status in statuses.values()):
+                raise BehaviourError(f"variant {self.name}: a map takes body codes to HTTP statuses (200 to 599)")
+            return statuses
         for known in self.choices:
             if choice == known and type(choice) is type(known):
                 return known

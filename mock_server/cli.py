@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -121,17 +123,37 @@ def serve(**values: Any) -> None:
     url = url_of(listener, is_secure=options.tls is not None)
     system.admin_pipeline.vendor_url = "" if control is None else settings.public_url or url
 
+    unsaid: list[OSError] = []
+
     def on_ready() -> None:
-        click.echo(_welcome(url, settings, system))
         admin_url = url if control is None else control.url
         # A token that the user has chosen is theirs to keep out of logs.
         token = f"  token {settings.admin_token}" if settings.admin_token != given.admin_token else ""
-        click.echo(f"  admin      {admin_url}/__admin{token}")
-        click.echo(f"Listening on {url}")
-        sys.stdout.flush()
+        lines = [_welcome(url, settings, system), f"  admin      {admin_url}/__admin{token}", f"Listening on {url}"]
+        try:
+            _say("\n".join(lines))
+        except OSError as error:
+            unsaid.append(error)
+            signal.raise_signal(signal.SIGTERM)
 
     with system.engine.courier.running(system.engine), control or nullcontext():
         run(system.door, listener, options, on_ready)
+    if unsaid:
+        raise unsaid[0]
+
+
+def _say(text: str) -> None:
+    """Print what a server tells: it serves on when nobody reads any more."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        _print_no_more()
+
+
+def _print_no_more() -> None:
+    """What stdout still holds and what is yet to come goes nowhere, also when the interpreter ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _control(settings: Settings, system: Any, options: Any) -> Any:
@@ -180,18 +202,15 @@ def _curl(url: str, key: str) -> str:
 @click.option("--slow", default=0.0, type=click.FloatRange(0), metavar="S", help="Wait S seconds before each answer.")
 def listen(host: str, port: int, fail: int, slow: float) -> None:
     """Receive callbacks, print each one, and acknowledge it."""
-    import signal
-
     from mock_server.listen import Plan, Receiver
 
     try:
-        receiver = Receiver(host, port, Plan(click.echo, fail, slow))
+        receiver = Receiver(host, port, Plan(_say, fail, slow))
     except OSError as error:
         raise OneLine(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with receiver:
-        click.echo(f"Listening on {receiver.url}")
-        sys.stdout.flush()
+        _say(f"Listening on {receiver.url}")
         with suppress(KeyboardInterrupt):
             receiver.serve_forever(poll_interval=0.1)
 
@@ -269,4 +288,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except SettingError as error:
         click.echo(f"swapmock: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:  # whoever read the output has gone: click's own habit is to leave quietly with 1
+        _print_no_more()
+        sys.exit(1)
+    except OSError as error:
+        _print_no_more()
+        click.echo(f"swapmock: {' '.join((error.strerror or str(error)).split())}", err=True)
         sys.exit(2)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 #: Settings that may be given several times.
 MANY = ("variants", "prices", "callback_allow")
@@ -72,6 +73,16 @@ class Settings:
         object.__setattr__(self, "callback_allow", tuple(_split(self.callback_allow)))
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingError("--tls-cert and --tls-key go together")
+        if self.public_url and not _is_web_url(self.public_url):
+            raise SettingError(f"--public-url: {self.public_url!r} is no http or https URL")
+
+
+def _is_web_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _check(name: str, value: Any, rules: Mapping[str, Any]) -> None:
@@ -121,6 +132,8 @@ def read_config(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
         raise SettingError(f"--config: {path} is not YAML{where}") from None
+    except RecursionError:
+        raise SettingError(f"--config: {path} is nested too deep") from None
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -135,13 +148,13 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _as_given(name: str, value: Any) -> Any:
     """A value of a file as the command line would give it: text, or several texts."""
-    if name in MANY:
-        return (
-            value
-            if isinstance(value, dict)
-            else [str(item) for item in (value if isinstance(value, list) else [value])]
-        )
-    return str(value)
+    if name in PAIRS and isinstance(value, dict):
+        return value
+    items = value if name in MANY and isinstance(value, list) else [value]
+    if any(isinstance(item, (dict, list)) for item in items):
+        raise SettingError(f"--config: {name} should hold {'texts' if name in MANY else 'one value'}")
+    texts = [str(item) for item in items]
+    return texts if name in MANY else texts[0]
 
 
 def with_token(settings: Settings) -> Settings:

@@ -226,6 +226,11 @@ MISTAKES = {
     "host that is not ours": (["serve", "--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1:0"),
     "host that is none": (["serve", "--host", "no such host", "--port", "0"], "cannot listen on no such host:0"),
     "no config file": (["serve", "--config", "/nowhere/x.yaml"], "cannot read /nowhere/x.yaml: No such file"),
+    "public URL that is none": (
+        ["serve", "--public-url", "emulator"],
+        "--public-url: 'emulator' is no http or https URL",
+    ),
+    "public URL without a host": (["serve", "--public-url", "http://"], "--public-url: 'http://' is no http or https"),
     "data folder in a file": (["serve", "--port", "0", "--data-dir", "/dev/null/x"], "--data-dir: "),
 }
 
@@ -284,7 +289,11 @@ BROKEN_FILES: dict[str, tuple[str | bytes, str]] = {
     "no mapping": ("- port", "should hold a mapping of settings"),
     "a word": ("port", "should hold a mapping of settings"),
     "unknown setting": ("ports: 5", "no setting named 'ports'"),
-    "a list for a number": ("port: [1, 2]", "is not a valid integer"),
+    "a list for a number": ("port: [1, 2]", "port should hold one value"),
+    "a mapping for a text": ("host: {a: b}", "host should hold one value"),
+    "a list in a list": ("callback_allow: [a, [b]]", "callback_allow should hold texts"),
+    "no HTTP status": ("variants: {crun: {http_status: {402: 999}}}", "a map takes body codes to HTTP statuses"),
+    "nested too deep": ("[" * 5000, "is nested too deep"),
     "a text for a number": ("speed: fast", "'fast' is not a valid float"),
     "out of range": ("port: 99999", "--port: 99999 is not between"),
     "log level": ("log_level: loud", "'loud' is not one of"),
