@@ -129,7 +129,7 @@ def set_up(
             strangers = contract.behaviour.choose(emulator.default.document["variants"].get(provider, {}))
             target = replace(sandbox_target(contract, facts, base_url, box), variants_of_strangers=strangers)
             clock = emulators.SandboxClock(emulator, box)
-            budget, advance = Budget(), _past(contract, clock)
+            budget, advance = Budget(given["max_calls"], given["max_credits"]), _past(contract, clock)
             let_polls_move_time = partial(box.set_clock, "on_poll")
         else:
             if given["max_credits"] is None or given["max_calls"] is None:

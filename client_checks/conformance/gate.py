@@ -79,7 +79,7 @@ class Gate:
                 return self._send_free(method, url, sent, body, operation, origin)
             if self._read_only:
                 raise LeftOut("--read-only: it may cost")
-            if not self.target.is_live:
+            if not self.target.is_live and self.budget.max_credits is None:
                 return self._transmit(method, url, sent, body, operation, origin)
             return self._send_paid(method, url, sent, body, operation, origin, expects_refusal)
 

@@ -147,6 +147,14 @@ def test_a_guess_that_is_broken_warns_unless_strict() -> None:
     assert "FAIL refusal.names" in strict.output
 
 
+def test_limits_hold_on_an_emulator_too() -> None:
+    given = {"provider": "crun", "parts": ("flows",), "max_calls": 90, "max_credits": 10.0}
+    (outcome,) = outcomes_of("emulator", given, {})
+    assert outcome.calls <= 90
+    assert 0 < outcome.spent <= 10.0
+    assert any("--max-credits" in why for why in outcome.left_out.values())
+
+
 def test_nothing_is_left_where_it_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = run("emulator", "--provider", "crun", "--phases", "examples,stateful", "--operation", "list_models")
