@@ -43,10 +43,11 @@ class Judged:
         return [content]
 
 
-def schema_over(provider: str, http_status: str, app: Any = None) -> Any:
-    """The contract's schema, bound to a fresh emulator with this reading of the HTTP status, or to `app`."""
+def schema_over(provider: str, http_status: str, app: Any = None, **choices: str) -> Any:
+    """The contract's schema, bound to a fresh emulator with this reading of the HTTP status and these other variants, or
+    to `app`."""
     contract, facts = load(provider), profile(provider)
-    variants = {provider: {"http_status": http_status}}
+    variants = {provider: {"http_status": http_status, **choices}}
     if app is None:
         app = build(Settings(balance=1e9, variants=variants), ManualTime(START)).app
     config = SchemathesisConfig.from_dict(

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import schemathesis
 from hypothesis import settings
 
+from contracts import load
 from tests.conformance.over_wsgi import FIXED, credentials, schema_over
 
 HEADERS = credentials("imgopen")
-FEWER = settings(FIXED, max_examples=8)
 
 always_200 = schema_over("imgopen", "always200")
-by_code = schema_over("imgopen", "code").include(operation_id=["face_detection", "face_fusion", "query_task_info_v2"])
+#: Each tool the other way round: at once what usually comes later, later what usually comes at once.
+other_way_round = schema_over(
+    "imgopen",
+    "code",
+    detection_mode="async",
+    fusion_mode="sync",
+    remarked_mode="sync",
+    flux_mode="async",
+    unknown_task="null",
+)
 
 
 @always_200.parametrize()
-@FEWER
+@FIXED
 def test_each_operation(case: schemathesis.Case) -> None:
     case.call_and_validate(headers=HEADERS)
 
 
-@by_code.parametrize()
-@FEWER
-def test_refusals_with_statuses(case: schemathesis.Case) -> None:
+@other_way_round.parametrize()
+@settings(FIXED, max_examples=8)
+def test_each_operation_the_other_way_round_and_refusals_with_statuses(case: schemathesis.Case) -> None:
     case.call_and_validate(headers=HEADERS)
+
+
+@pytest.mark.parametrize("schema", [always_200, other_way_round])
+def test_every_operation_is_walked(schema: Any) -> None:
+    walked = [result.ok().definition.raw["operationId"] for result in schema.get_all_operations()]
+    assert sorted(walked) == sorted(load("imgopen").operations)
+
+
+def test_every_operation_is_a_test_of_its_own(request: pytest.FixtureRequest) -> None:
+    """Those who spread tests over processes know them by their ids."""
+    ids = [item.nodeid for item in request.session.items]
+    assert len(ids) == len(set(ids))
