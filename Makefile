@@ -29,7 +29,7 @@ serve: $(SERVER) ## run the emulator; installs only what the server needs
 	@exec $(BIN)/swapmock serve $(ARGS)
 
 test: $(DEV) ## run the tests
-	$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: ## everything that must hold: check-static, then test
 	@$(MAKE) --no-print-directory check-static

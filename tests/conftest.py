@@ -36,6 +36,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`pytestmark = pytest.mark.long`: modules that take longest come first, or one worker ends alone with them."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture
 def time() -> ManualTime:
     return ManualTime(START)

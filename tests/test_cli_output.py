@@ -67,7 +67,7 @@ def test_the_emulator_serves_on_without_a_reader(is_closed):
     reader, writer = os.pipe()
     os.close(reader)
     close = (lambda: os.close(1)) if is_closed else None
-    with started("serve", "--port", port, stdout=writer, preexec_fn=close) as process:  # noqa: PLW1509 - no threads yet
+    with started("serve", "--port", port, stdout=writer, preexec_fn=close) as process:
         os.close(writer)
         assert answers(f"http://127.0.0.1:{port}", process)
         process.send_signal(signal.SIGTERM)

@@ -26,7 +26,8 @@ SHELL = Path("/bin/sh")
 UNNEEDED = ("__pycache__", "site-packages", "dist-packages", "test", "idlelib", "lib2to3", "tkinter", "config-*")
 COMPILERS = {"cc", "gcc", "c++", "g++", "clang", "ld", "as", "make", "rustc", "cargo"}
 
-pytestmark = pytest.mark.timeout(600)  # copies a whole interpreter and installs into it; a minute where all is well
+# Copies a whole interpreter and installs into it; a minute where all is well.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 
 def require_buildah() -> None:

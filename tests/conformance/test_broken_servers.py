@@ -15,6 +15,8 @@ from client_checks.conformance.generated import STOCK
 from client_checks.conformance.seen import all_checks
 from tests.broken_servers import Defect, catalogue, running
 
+pytestmark = pytest.mark.long
+
 #: Findings that no broken emulator shows: what only a live target has, a run without a success, a mistake of the tool.
 ELSEWHERE = {"paid.ambiguous", "run.empty", "generated.error"}
 

@@ -5,6 +5,8 @@ OpenAPI 3.0 (`nullable` is a second type). Sources: spec: task-info, estimate-cr
 seedream-4-5, kling-v2-5-turbo-pro.
 """
 
+from typing import Any
+
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -98,7 +100,7 @@ URL = "https://example.com/a.png"
 RATIOS = ["1:1", "2:3", "3:2", "3:4", "4:3", "9:16", "16:9", "21:9"]
 
 #: Model -> field of `input` -> values at the edge of what its document allows, values just beyond.
-LIMITS = {
+LIMITS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
     "google/nano-banana-pro": {
         "prompt": (["x", "x" * 20000], ["", "x" * 20001, None, 1]),
         "img_urls": ([[URL], [URL] * 8], [[], [URL] * 9, [1], ["no url"], URL]),
