@@ -148,7 +148,11 @@ def _result(call: Call, engine: Engine, task: Task, phase: Phase) -> dict[str, A
         token = engine.publish(call.box, task)
         extensions = (task.facts["extension"], *(extension for extension, _ in task.facts["more"]))
         links = [f"{call.base_url}/media/{token}/{index}{extension}" for index, extension in enumerate(extensions)]
-        return {"code": 200, "message": "success", "media_urls": links}
+        result = {"code": 200, "message": "success", "media_urls": links}
+        row = model_row(engine, task.model)
+        if (row["provider"], row["modality"]) == ("suno", "audio"):
+            result["suno_data"] = [{"suno_audio_url": link} for link in links]
+        return result
     if phase is Phase.FAILED and task.failure is not None and task.failure.result:
         return {"code": task.failure.code, "message": task.failure.message}
     return None
