@@ -198,11 +198,13 @@ def _callbacks(target: Target, clock: Clock, given: Mapping[str, Any]) -> Iterat
     host, colon, port = given["callback_listen"].rpartition(":")
     if not colon or not port.isdigit():
         raise CannotRun(f"--callback-listen: {given['callback_listen']!r} is not of the form HOST:PORT")
-    try:
-        with Receiver(host, int(port), given["callback_base"]) as receiver:
-            yield Callbacks(target, receiver, clock)
-    except OSError as error:
-        raise CannotRun(f"--callback-listen: cannot listen on {given['callback_listen']}: {error.strerror}") from None
+    with ExitStack() as stack:
+        try:
+            receiver = stack.enter_context(Receiver(host, int(port), given["callback_base"]))
+        except (OSError, SystemExit) as error:
+            told = getattr(error, "strerror", None) or "it is taken"
+            raise CannotRun(f"--callback-listen: cannot listen on {given['callback_listen']}: {told}") from None
+        yield Callbacks(target, receiver, clock)
 
 
 def _go(run: Run, given: Mapping[str, Any], console: Console, confirm: Confirm) -> Outcome:

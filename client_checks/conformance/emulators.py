@@ -21,12 +21,15 @@ TIMEOUT = 10.0
 def started(seed: int, variants: Mapping[str, Mapping[str, Any]]) -> Iterator[Control]:
     """An emulator of its own in this process, on a free port of loopback; all its accounts have these variants."""
     try:
-        with Emulator(seed=seed, variants=variants) as emulator:
-            yield emulator
+        emulator = Emulator(seed=seed, variants=variants).start()
     except ValueError as error:
         raise CannotRun(str(error)) from None
     except OSError as error:
         raise CannotRun(f"the emulator did not start: {error.strerror or error}") from None
+    try:
+        yield emulator
+    finally:
+        emulator.stop()
 
 
 def at(base_url: str, environment: Mapping[str, str]) -> Control | None:

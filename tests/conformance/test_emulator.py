@@ -148,7 +148,7 @@ def test_a_guess_that_is_broken_warns_unless_strict() -> None:
 
 
 def test_limits_hold_on_an_emulator_too() -> None:
-    given = {"provider": "crun", "parts": ("flows",), "max_calls": 90, "max_credits": 10.0}
+    given = {"provider": "crun", "parts": ("flows", "stateful"), "max_calls": 90, "max_credits": 10.0}
     (outcome,) = outcomes_of("emulator", given, {})
     assert outcome.calls <= 90
     assert 0 < outcome.spent <= 10.0
