@@ -282,6 +282,7 @@ class Courier:
             after, attempt = delivery.attempted(sent, engine.now(box), outcome, failure)
             noted = self._settle(engine, box, delivery, after, attempt)
         if noted is not None:
+            engine.meter.attempted(delivery.provider, noted.after)
             errand.note(sandbox_id, noted)
         return outcome
 
@@ -382,7 +383,6 @@ class Courier:
     def _journal(self, engine: Engine, sandbox_id: str, sent: Sent) -> None:
         with contextlib.suppress(KeyError), engine.store.open(sandbox_id) as box:
             box.record(sent.attempt)
-        engine.meter.attempted(sent.attempt.provider, sent.after)
 
 
 def _in_turn(claimed: Iterable[Delivery]) -> list[list[Delivery]]:

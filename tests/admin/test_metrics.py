@@ -5,6 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mock_server.adapters.clock import ManualTime
 from tests.conftest import CrunClient
+from tests.control import Box
 
 
 def samples(crun: CrunClient) -> dict[tuple[str, ...], float]:
@@ -62,3 +63,13 @@ def test_a_restored_sandbox_counts_its_tasks_again(crun: CrunClient, time: Manua
     assert not any(value for key, value in samples(crun).items() if key[0] == "swapmock_tasks")
     assert requests.post(f"{path}/restore", json=saved, timeout=10).status_code == 200
     assert {key: value for key, value in samples(crun).items() if key[0] == "swapmock_tasks" and value} == before
+
+
+def test_attempts_to_call_back_are_counted_whatever_sends_them(crun: CrunClient, box: Box) -> None:
+    """A clock that is moved, and a delivery that is sent again by hand."""
+    box.swapped(callback_url="http://127.0.0.1:9/nobody")
+    box.advance(until="idle")
+    box.ok("POST", "/deliveries/d1/redeliver")
+    found = samples(crun)
+    assert found["swapmock_deliveries_total", "pending", "crun"] == 3
+    assert found["swapmock_deliveries_total", "dead", "crun"] == 2
