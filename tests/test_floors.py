@@ -233,7 +233,7 @@ RULES = [
         look_at=references,
         besides=("mock_server.adapters.clock", "client_checks.clock"),
     ),
-    Rule("no test sleeps", ("tests",), any_of("time.sleep"), look_at=references),
+    Rule("no test sleeps", ("tests",), any_of("time.sleep", "asyncio.sleep"), look_at=references),
 ]
 
 # For each rule, snippets that break it: where, and what.
@@ -293,7 +293,10 @@ BREACHES = {
         ("mock_server/engine.py", "import datetime\nnow = datetime.datetime.now(datetime.UTC)"),
         ("client_checks/receiver.py", "import time as t\nclock = t.monotonic"),
     ],
-    "no test sleeps": [("tests/web/test_app.py", "from time import sleep\nsleep(1)")],
+    "no test sleeps": [
+        ("tests/web/test_app.py", "from time import sleep\nsleep(1)"),
+        ("tests/web/test_app.py", "import asyncio as a\nasync def test(): await a.sleep(0)"),
+    ],
 }
 
 # What the rules must let through.

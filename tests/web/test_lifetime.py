@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
@@ -34,20 +35,25 @@ WAITING = 1000
 
 
 class Waiting:
-    """A pipeline whose answer to /late comes after `seconds`."""
+    """A pipeline whose answer to /late comes after `seconds`; `all_ask` is set when WAITING clients have asked for it."""
 
     def __init__(self, seconds: float) -> None:
         self._late = Answer(200, [], b"late", seconds)
+        self._numbers = count(1)
+        self.all_ask = threading.Event()
 
     def match(self, method: str, path: str) -> Any:
         return SimpleNamespace(limit=1000, path=path, surface=SimpleNamespace(is_admin=False))
 
     def answer(self, target: Any, request: Any) -> Answer:
-        return self._late if target.path == "/late" else Answer(200, [], b"prompt")
+        if target.path != "/late":
+            return Answer(200, [], b"prompt")
+        if next(self._numbers) == WAITING:
+            self.all_ask.set()
+        return self._late
 
 
-def door(seconds: float) -> RsgiDoor:
-    pipeline: Any = Waiting(seconds)
+def door(pipeline: Any) -> RsgiDoor:
     return RsgiDoor(pipeline, lambda: pytest.fail("Flask is not asked"))
 
 
@@ -60,11 +66,10 @@ async def ask(address: tuple[str, int], path: str) -> bytes:
 
 
 class TestManyAtOnce:
-    async def crowd(self, address: tuple[str, int]) -> tuple[list[float], list[bytes]]:
+    async def crowd(self, address: tuple[str, int], all_ask: threading.Event) -> tuple[list[float], list[bytes]]:
         """Seconds that prompt answers took while others waited, and the late answers."""
         late = [asyncio.create_task(ask(address, "/late")) for _ in range(WAITING)]
-        while len(os.listdir(DESCRIPTORS)) < 2 * WAITING:  # each waits on both sides, in this process
-            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(all_ask.wait, 30)
         took = []
         for _ in range(20):
             started = monotonic()
@@ -74,9 +79,10 @@ class TestManyAtOnce:
         return took, await asyncio.gather(*late)
 
     def test_a_thousand_late_answers_hold_nobody_up(self):
-        with LiveServer(door(3.0)) as server:
+        pipeline = Waiting(3.0)
+        with LiveServer(door(pipeline)) as server:
             started = monotonic()
-            took, late = asyncio.run(self.crowd(server.address))
+            took, late = asyncio.run(self.crowd(server.address, pipeline.all_ask))
             assert late == [b"late"] * WAITING
             assert sorted(took)[10] < 0.05
             assert 3.0 <= monotonic() - started < 10.0
@@ -85,7 +91,7 @@ class TestManyAtOnce:
 class TestStop:
     def test_it_waits_for_nobody_and_loses_no_answer(self):
         """One is held back for an hour, one sends no more of its head, one no more of its body, one says nothing."""
-        server = LiveServer(door(3600.0))
+        server = LiveServer(door(Waiting(3600.0)))
         server.start()
         with ExitStack() as held:
             late, head, body, idle, silent = (
@@ -122,7 +128,7 @@ class TestStop:
 
     def test_nothing_is_left_behind(self):
         def round_trip() -> tuple[int, int]:
-            with LiveServer(door(0.0)) as server:
+            with LiveServer(door(Waiting(0.0))) as server:
                 requests.get(server.url, timeout=5)
             return len(os.listdir(DESCRIPTORS)), threading.active_count()
 
