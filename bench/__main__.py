@@ -36,15 +36,21 @@ def main() -> None:
             ("stages",), ("growth", str(options.tasks)), ("memory", "100000"), ("sandboxes", "1000"),
         ):  # fmt: skip
             print(f"  {what}", flush=True)
-            out = subprocess.run(
-                [sys.executable, "-m", "bench.inside", what, *arguments], cwd=ROOT, check=True, capture_output=True
-            )
-            inside[what] = json.loads(out.stdout)
+            inside[what] = _inside(what, *arguments)
         inside["tasks_mb"] = speed.after_tasks(SERVERS[0], 100_000)
     results = Results(seen, left_out, inside, options.rounds, options.seconds, _machine())
     print(text(results))
     if not options.only:
         (ROOT / "bench" / "RESULTS.md").write_text(text(results), encoding="utf-8")
+
+
+def _inside(what: str, *arguments: str) -> Any:
+    """A measurement in a process of its own, for memory is never given back whole."""
+    command = [sys.executable, "-m", "bench.inside", what, *arguments]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command[1:])} failed")
+    return json.loads(done.stdout)
 
 
 def _options() -> argparse.Namespace:
