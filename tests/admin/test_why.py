@@ -131,6 +131,20 @@ def test_a_delivery(box, told, prefix):
     assert why["task"]["id"] == told
 
 
+@pytest.mark.parametrize(
+    ("scenario", "summary"),
+    [
+        ("callback_never", "is withheld after 0 attempt(s): no attempt was made (spoilt on purpose: never)"),
+        ("callback_late", "is pending after 0 attempt(s): no attempt was made (spoilt on purpose: late); next due at"),
+    ],
+)
+def test_a_delivery_that_was_spoilt_on_purpose(box, scenario, summary):
+    box.ok("POST", "/scenarios", {"scenario": scenario})
+    box.swapped(callback_url="http://127.0.0.1:9/")
+    box.advance(by="60s")
+    assert summary in box.ok("GET", "/why/d1")["summary"]
+
+
 def test_nobody(box):
     for subject in ("nobody", "x99", "task/x", "request/none"):
         box.refused(404, "GET", f"/why/{subject}")
