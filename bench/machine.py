@@ -84,8 +84,12 @@ def cpu_ticks() -> list[int]:
 def running(command: Sequence[str], folder: Path, *, pinned: bool = True) -> Iterator[subprocess.Popen[bytes]]:
     """A process, ended afterwards; `folder` is where it runs and its log is."""
     prefix = ["taskset", "-c", SERVER_CPU] if pinned else []
+    # As for most users: Python keeps its bytecode.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*prefix, *command], cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*prefix, *command], cwd=folder, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
     try:
         yield process
     finally:
