@@ -35,7 +35,10 @@ WAITING = 1000
 
 
 class Waiting:
-    """A pipeline whose answer to /late comes after `seconds`; `all_ask` is set when WAITING clients have asked for it."""
+    """A pipeline whose answer to /late comes after `seconds`, or when somebody asks for /hurry; `all_ask` is set when
+    WAITING clients have asked for it."""
+
+    door: RsgiDoor
 
     def __init__(self, seconds: float) -> None:
         self._late = Answer(200, [], b"late", seconds)
@@ -46,6 +49,8 @@ class Waiting:
         return SimpleNamespace(limit=1000, path=path, surface=SimpleNamespace(is_admin=False))
 
     def answer(self, target: Any, request: Any) -> Answer:
+        if target.path == "/hurry":
+            self.door.hurry()
         if target.path != "/late":
             return Answer(200, [], b"prompt")
         if next(self._numbers) == WAITING:
@@ -53,8 +58,10 @@ class Waiting:
         return self._late
 
 
-def door(pipeline: Any) -> RsgiDoor:
-    return RsgiDoor(pipeline, lambda: pytest.fail("Flask is not asked"))
+def door(waiting: Waiting) -> RsgiDoor:
+    pipeline: Any = waiting
+    waiting.door = RsgiDoor(pipeline, lambda: pytest.fail("Flask is not asked"))
+    return waiting.door
 
 
 async def ask(address: tuple[str, int], path: str) -> bytes:
@@ -67,7 +74,7 @@ async def ask(address: tuple[str, int], path: str) -> bytes:
 
 class TestManyAtOnce:
     async def crowd(self, address: tuple[str, int], all_ask: threading.Event) -> tuple[list[float], list[bytes]]:
-        """Seconds that prompt answers took while others waited, and the late answers."""
+        """Seconds that prompt answers took while all others waited, and the late answers."""
         late = [asyncio.create_task(ask(address, "/late")) for _ in range(WAITING)]
         assert await asyncio.to_thread(all_ask.wait, 30)
         took = []
@@ -76,16 +83,15 @@ class TestManyAtOnce:
             assert await ask(address, "/prompt") == b"prompt"
             took.append(monotonic() - started)
         assert not any(task.done() for task in late)
+        await ask(address, "/hurry")
         return took, await asyncio.gather(*late)
 
     def test_a_thousand_late_answers_hold_nobody_up(self):
-        pipeline = Waiting(3.0)
+        pipeline = Waiting(3600.0)
         with LiveServer(door(pipeline)) as server:
-            started = monotonic()
             took, late = asyncio.run(self.crowd(server.address, pipeline.all_ask))
             assert late == [b"late"] * WAITING
             assert sorted(took)[10] < 0.05
-            assert 3.0 <= monotonic() - started < 10.0
 
 
 class TestStop:
