@@ -279,7 +279,9 @@ def test_the_pointer_leads_to_the_place(rich, name, pointer):
 
 
 def test_every_byte_of_a_snapshot_can_be_wrong(rich):
-    """Each leaf is replaced by things of other kinds: an answer is 200 or 400, and the sandbox can be used after it."""
+    """Each leaf is replaced by things of other kinds: an answer is 200 or 400, and the sandbox can be used after it.
+    What was refused has changed nothing, so that one look is enough then."""
+    shown = ("", "/tasks", "/journal", "/deliveries", "/faults", "/scenarios", "/har", "/why/x1")
     saved = rich.ok("GET", "/snapshot")
     leaves = [place for place in _leaves(saved, ()) if place[0] != "version"]
     step = max(1, len(leaves) // 150)
@@ -288,7 +290,7 @@ def test_every_byte_of_a_snapshot_can_be_wrong(rich):
         put(*place, [None, -1, "", [], {}, 10**18, "x" * 100][index % 7])(garbled)
         answer = rich.admin.call("POST", f"{rich.path}/restore", garbled)
         assert answer.status_code in (200, 400), (place, answer.text)
-        for path in ("", "/tasks", "/journal", "/deliveries", "/faults", "/scenarios", "/har", "/why/x1"):
+        for path in shown if answer.status_code == 200 else shown[:1]:
             assert rich.admin.call("GET", rich.path + path).status_code == 200, (place, path)
         assert rich.crun("GET", "account/balance").status_code != 500, place
     rich.ok("POST", "/restore", saved)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import cache
 from http.client import HTTPResponse, RemoteDisconnected
 from io import BytesIO
 from pathlib import Path
@@ -266,10 +267,14 @@ PATHS = (
 )  # fmt: skip
 
 
+#: The same, held once however many tests look at it.
+held_once = cache(held)
+
+
 @pytest.mark.parametrize("other", ["wsgi", "flask"])
 @pytest.mark.parametrize("talk", [examples, a_swap, refusals], ids=lambda talk: talk.__name__)
 def test_every_door_gives_the_same_bytes(talk, other):
-    live, through_other = held(talk, "live"), held(talk, other)
+    live, through_other = held_once(talk, "live"), held_once(talk, other)
     assert len(live) == len(through_other)
     for (question, answer), (same_question, other_answer) in zip(live, through_other, strict=True):
         assert question == same_question
@@ -279,7 +284,7 @@ def test_every_door_gives_the_same_bytes(talk, other):
 
 
 def test_the_conversations_touch_every_operation():
-    said = held(examples, "wsgi") + held(refusals, "wsgi")
+    said = held_once(examples, "wsgi") + held_once(refusals, "wsgi")
     asked = {(question.method, question.target.partition("?")[0]) for question, _ in said}
     for name in (*KEYS, "admin"):
         operations = contracts.load(name).operations.values()
