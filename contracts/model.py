@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from contracts.behaviour import Behaviour
+from contracts.spelling import Spelling, read_spelling
 from contracts.validators import SchemaValidator, Violation
 
 __all__ = ["Contract", "ContractError", "Operation", "Violation"]
@@ -225,22 +226,17 @@ class Operation:
         return self.contract.validator(self.body_schema)
 
     @cached_property
-    def aliases(self) -> Mapping[str, str]:
-        """Other spellings of top-level fields that are taken for the contract's own (`x-aliases`)."""
-        found = {}
-        for name, schema in self.body_schema.get("properties", {}).items():
-            found.update(
-                dict.fromkeys(schema.get("x-aliases", self.contract.resolve(schema).get("x-aliases", ())), name)
-            )
-        return found
+    def _spelling(self) -> Spelling | None:
+        return read_spelling(self.body_schema, self.contract.resolve)
 
-    def rename_aliases(self, body: Any) -> Any:
-        if not self.aliases or not isinstance(body, dict):
-            return body
-        for other, name in self.aliases.items():
-            if name not in body and other in body:
-                body = {name if key == other else key: value for key, value in body.items()}
-        return body
+    def spell_out(self, body: Any) -> Any:
+        """A parsed JSON body in the contract's own words (`contracts.spelling`)."""
+        return body if self._spelling is None else self._spelling.spell_out(body)
+
+    @cached_property
+    def query_aliases(self) -> Mapping[str, str]:
+        """Other names of parameters of the query."""
+        return {other: str(p["name"]) for p in self.parameters for other in p.get("x-aliases", ())}
 
     def check_body(self, body: Any) -> tuple[Violation, ...]:
         """What is wrong with a parsed JSON body.

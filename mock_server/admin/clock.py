@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,18 +25,24 @@ FASTEST = 1e6
 def read_clock(given: str | Mapping[str, Any], real: float) -> SandboxClock:
     """A new clock, as `frozen`, `scaled(10)` or `{mode, rate, start}` describe it."""
     if isinstance(given, str):
-        match = re.fullmatch(r"(\w+)(?:\((.+)\))?", given)
-        given = {"mode": match[1], **({"rate": float(match[2])} if match[2] else {})} if match else {"mode": given}
-    rate = float(given.get("rate", 1.0))
-    if not 0.0 < rate <= FASTEST:
-        raise invalid(("clock",), f"the rate should be above 0 and at most {FASTEST:g}", "maximum")
+        given = {"mode": given}
+    mode, rate = _mode(given, ("clock",))
     try:
         start = read_moment(given["start"]) if "start" in given else None
     except ValueError as error:
         raise invalid(("clock", "start"), str(error)) from None
     if start is not None and not 0 <= start <= END_OF_TIME:
         raise invalid(("clock", "start"), "should be from 1970 to 9998")
-    return SandboxClock.make(ClockMode(given["mode"]), real, rate, start)
+    return SandboxClock.make(mode, real, rate, start)
+
+
+def _mode(given: Mapping[str, Any], place: tuple[str, ...]) -> tuple[ClockMode, float]:
+    """Mode and rate; the mode may bring its rate along: `scaled(10)`."""
+    name, _, brought = given["mode"].removesuffix(")").partition("(")
+    rate = float(brought or given.get("rate", 1.0))
+    if not 0.0 < rate <= FASTEST:
+        raise invalid(place, f"the rate should be above 0 and at most {FASTEST:g}", "maximum")
+    return ClockMode(name), rate
 
 
 def shown(clock: SandboxClock, now: float, next_due: float | None = None) -> dict[str, Any]:
@@ -54,10 +59,10 @@ def get_clock(call: Call, engine: Engine) -> Reply:
 def change_clock(call: Call, engine: Engine) -> Reply:
     if "start" in call.body:
         raise invalid(("start",), "only a new sandbox's clock can be set; use clock/advance to move this one")
+    mode, rate = _mode(call.body, ())
     with call.box as box:
         now = engine.now(box)
         engine.catch_up(box, now)
-        mode, rate = ClockMode(call.body["mode"]), float(call.body.get("rate", 1.0))
         box.clock = box.clock.switched(engine.time.now(), mode, rate)
         notice(box, engine)
         return Reply(shown(box.clock, engine.now(box), box.next_due()))

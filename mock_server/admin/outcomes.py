@@ -36,10 +36,12 @@ def queue_scenario(call: Call, engine: Engine) -> Reply:
     if "provider" in order:
         check_known(order["provider"], engine.contracts, ("provider",), "provider")
     providers = _providers(order, engine)
-    steps = steps_of(order["scenario"], providers, engine)
+    names = [order["scenario"]] if isinstance(order["scenario"], str) else order["scenario"]
+    steps = [step for name in names for step in steps_of(name, providers, engine)]
+    if "model" in order:
+        check_known(order["model"], {m for p in providers for m in models_of(engine.contracts[p])}, ("model",), "model")
     if "kind" in order:
-        kinds = {kind for provider in providers for kind in kinds_of(engine.contracts[provider])}
-        check_known(order["kind"], kinds, ("kind",), "kind of task")
+        order = {**order, "kind": None, **_kind(order["kind"], providers, engine)}
     if "code" in order or "message" in order:
         _check_words(order, steps, providers, engine)
     chosen = {name: order.get(name) for name in ("provider", "kind", "operation", "model", "code", "message")}
@@ -56,12 +58,41 @@ def kinds_of(contract: Contract) -> set[str]:
     return {row["kind"] for row in tools} if tools else set(contract.behaviour.status_words)
 
 
+def models_of(contract: Contract) -> set[str]:
+    """What tasks of a provider say for `model`: the names of its models, or the codes of its tools."""
+    tools = contract.tables.get("tools", {}).get("tools")
+    return {row["code"] for row in tools} if tools else {row["name"] for row in contract.tables["models"]["models"]}
+
+
+def _kind(name: str, providers: list[str], engine: Engine) -> dict[str, str]:
+    """The field of an order that a word for a kind of task means: a kind, or else an operation or a model."""
+    contracts = [engine.contracts[provider] for provider in providers]
+    kinds = {kind for contract in contracts for kind in kinds_of(contract)}
+    words = {
+        provider: engine.contracts[provider].behaviour.rest.get("kind_words", {}).get(name) for provider in providers
+    }
+    if name in kinds:
+        return {"kind": name}
+    if len(providers) == 1 and words[providers[0]] is not None:
+        return {"kind": words[providers[0]]}
+    if any(name in contract.operations for contract in contracts):
+        return {"operation": name}
+    if any(name in models_of(contract) for contract in contracts):
+        return {"model": name}
+    if any(words.values()):
+        meant = " and ".join(f"{word!r} of {provider}" for provider, word in words.items())
+        raise invalid(("kind",), f"{name!r} is {meant}: give the `provider`, too, or one of these", "enum")
+    check_known(name, kinds, ("kind",), "kind of task")
+    return {"kind": name}
+
+
 def _check_words(order: Mapping[str, Any], steps: Sequence[str], providers: list[str], engine: Engine) -> None:
     """Problem `invalid` if nothing fails that could have a code or a text, or if the code is not the vendor's."""
     field = "code" if "code" in order else "message"
     scenarios = engine.contracts[providers[0]].behaviour.scenarios
     if not any(scenarios[step].fails is not None for step in steps):
-        raise invalid((field,), f"{order['scenario']} does not fail: it has no code or text")
+        said = ", ".join(dict.fromkeys(steps))
+        raise invalid((field,), f"{said} does not fail: it has no code or text")
     codes = {str(code) for provider in providers for code in engine.contracts[provider].behaviour.body_codes}
     if "code" in order and str(order["code"]) not in codes:
         raise invalid(("code",), f"no body code {order['code']!r}; known: {', '.join(sorted(codes))}", "enum")

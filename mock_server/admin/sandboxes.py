@@ -155,16 +155,35 @@ def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, r
     }
     if "variants" in options:
         try:
-            changes["variants"] = choose_variants(engine.contracts, options["variants"], sandbox.variants)
+            changes["variants"] = choose_variants(
+                engine.contracts, _nested(options["variants"], engine), sandbox.variants
+            )
         except UnknownVariant as error:
             raise invalid(("variants", *error.place), str(error)) from None
     if "scenario" in options:
         changes["scenario"] = check_scenario(options["scenario"], engine, ("scenario",))
     if "rate_limit" in options:
-        changes["rate_limit"] = None if options["rate_limit"] is None else RateLimit(**options["rate_limit"])
+        changes["rate_limit"] = None if options["rate_limit"] is None else RateLimit.read(options["rate_limit"])
     if "ttl" in options:
         changes["expires_at"] = None if options["ttl"] is None else real + _span(options["ttl"])
     return replace(sandbox, **changes)
+
+
+def _nested(given: Mapping[str, Any], engine: Engine) -> dict[str, dict[str, Any]]:
+    """Choices by provider and variant, whether they were given so or as `crun.http_status`."""
+    made: dict[str, dict[str, Any]] = {}
+    for name, choice in given.items():
+        provider, dot, variant = name.partition(".")
+        if dot:
+            made.setdefault(provider, {})[variant] = choice
+        elif isinstance(choice, Mapping):
+            made.setdefault(provider, {}).update(choice)
+        else:
+            having = [at for at, contract in engine.contracts.items() if name in contract.behaviour.variants]
+            ways = " or ".join(f"'{at}.{name}'" for at in having)
+            known = f"known providers: {', '.join(sorted(engine.contracts))}"
+            raise invalid(("variants", name), f"should be below its provider: {ways or known}", "type")
+    return made
 
 
 def _span(given: Any) -> float:

@@ -11,6 +11,7 @@ from mock_server.admin.records import FILTERS
 from mock_server.admin.wire import invalid, not_found
 from mock_server.core.call import Call, Problem, Reply
 from mock_server.core.journal import Exchange
+from mock_server.core.moments import read_span
 from mock_server.core.ports import Box
 from mock_server.core.task import Phase
 
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from mock_server.engine import Engine
 
 USUAL_TIMEOUT = 10.0
+
+#: The longest time-out.
+LONGEST = 300.0
+
+#: The fields of a condition that may stand beside it.
+BESIDE: Mapping[str, tuple[str, ...]] = {
+    "requests": ("operation", "count"),
+    "task": ("status",),
+    "delivery": ("status",),
+}
 
 #: Real seconds between two looks.
 STEP = 0.02
@@ -27,11 +38,11 @@ Look = Callable[[Box, float], tuple[Any, str]]
 
 
 def wait(call: Call, engine: Engine) -> Reply:
-    conditions = [name for name in ("requests", "task", "delivery") if name in call.body]
-    if len(conditions) != 1:
-        raise invalid((), "should hold one of requests, task, delivery", "oneOf")
-    look = LOOKS[conditions[0]](call.body[conditions[0]], engine)
-    start, timeout = engine.time.now(), call.body.get("timeout", USUAL_TIMEOUT)
+    name, wanted = _condition(call.body)
+    look = LOOKS[name](wanted, engine)
+    start, timeout = engine.time.now(), read_span(call.body.get("timeout", USUAL_TIMEOUT))
+    if timeout > LONGEST:
+        raise invalid(("timeout",), f"should be at most {LONGEST:g} seconds", "maximum")
     sandbox_id = call.box.sandbox.id
     while True:
         try:
@@ -48,6 +59,24 @@ def wait(call: Call, engine: Engine) -> Reply:
         if waited >= timeout:
             raise Problem("timed_out", message=f"after {timeout:g} s: {state}")
         engine.time.pause(min(STEP, max(0.001, timeout - waited)))
+
+
+def _condition(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The one condition of a body; what of it stands beside it is put into it."""
+    beside = {name: body[name] for name in ("operation", "count", "status") if name in body}
+    names = [name for name in LOOKS if name in body]
+    if not names and "operation" in beside:
+        names = ["requests"]
+    if len(names) != 1:
+        raise invalid((), "should hold one of requests, task, delivery", "oneOf")
+    name = names[0]
+    misplaced = [field for field in beside if field not in BESIDE[name]]
+    if misplaced:
+        raise invalid((misplaced[0],), f"does not go with {name!r}")
+    wanted = {**beside, **body.get(name, {})}
+    if name == "task" and "status" not in wanted:
+        raise invalid(("task", "status"), "is missing", "required")
+    return name, wanted
 
 
 def _requests(wanted: Mapping[str, Any], engine: Engine) -> Look:

@@ -98,35 +98,63 @@ def sentence(violation: Violation, operation: Operation) -> str:
     if rule == "required":
         return "is missing"
     if rule == "additionalProperties":
-        return _unknown(str(violation.place[0]), str(violation.place[-1]), operation)
+        return _unknown(violation, operation)
     if rule == "type":
         return f"should be {' or '.join([expected] if isinstance(expected, str) else expected)}, not {_shown(got)}"
     if rule in ("enum", "const"):
         known = expected if rule == "enum" else [expected]
         return f"should be one of {', '.join(map(_shown, known))}, not {_shown(got)}"
     if rule == "pattern":
-        return f"should match {expected}, not {_shown(got)}"
-    words = {"minProperties": "fields at least", "maxProperties": "fields at most"}
-    return f"breaks {words.get(rule, rule)} {_shown(expected)}: {_shown(got)}"
+        said = _description(violation, operation)
+        return f"should be {said}, not {_shown(got)}" if said else f"should match {expected}, not {_shown(got)}"
+    if rule in ("minProperties", "maxProperties"):
+        known = ", ".join(_fields(_at(violation, operation, len(violation.place)), operation))
+        count = {"minProperties": f"at least {expected}", "maxProperties": f"at most {expected}"}[rule]
+        return f"should hold {count} of {known}"
+    return f"breaks {rule} {_shown(expected)}: {_shown(got)}"
 
 
-def _unknown(part: str, name: str, operation: Operation) -> str:
-    known = sorted(
-        _names(operation.body_schema, operation) if part == "body" else {str(p["name"]) for p in operation.parameters}
-    )
+def _unknown(violation: Violation, operation: Operation) -> str:
+    name = str(violation.place[-1])
+    if violation.place[0] != "body":
+        return _choice(name, [str(p["name"]) for p in operation.parameters if p["in"] == violation.place[0]])
+    fields = _fields(_at(violation, operation, len(violation.place) - 1), operation)
+    within = next((outer for outer, part in fields.items() if name in _fields([part], operation)), None)
+    return f"no such field here; it belongs in {within!r}" if within is not None else _choice(name, list(fields))
+
+
+def _choice(name: str, known: list[str]) -> str:
     near = nearest(name, known)
     return f"no such field; did you mean {near!r}?" if near is not None else f"no such field; known: {', '.join(known)}"
 
 
-def _names(schema: Any, operation: Operation, depth: int = 0) -> set[str]:
-    """The names of fields that a body may have, those of the objects in it included."""
+def _at(violation: Violation, operation: Operation, depth: int) -> list[Any]:
+    """The schemas that hold for the first `depth` steps of a place in the body: several below a `oneOf`."""
+    here = _alternatives(operation.body_schema, operation)
+    for step in violation.place[1:depth]:
+        inner = [
+            schema.get("items", {}) if isinstance(step, int) else schema.get("properties", {}).get(step, {})
+            for schema in here
+        ]
+        here = [choice for part in inner for choice in _alternatives(part, operation)]
+    return here
+
+
+def _alternatives(schema: Any, operation: Operation) -> list[Any]:
     schema = operation.contract.resolve(schema)
-    found = set(schema.get("properties", ()))
-    if depth < 4:
-        inner = [*schema.get("properties", {}).values(), *schema.get("oneOf", ())]
-        for part in inner:
-            found |= _names(part, operation, depth + 1)
-    return found
+    return [schema, *(choice for part in schema.get("oneOf", ()) for choice in _alternatives(part, operation))]
+
+
+def _fields(schemas: Sequence[Any], operation: Operation) -> dict[str, Any]:
+    """The fields of the objects that `schemas` allow, with the schemas of each."""
+    choices = [choice for schema in schemas for choice in _alternatives(schema, operation)]
+    return {name: part for choice in choices for name, part in choice.get("properties", {}).items()}
+
+
+def _description(violation: Violation, operation: Operation) -> str | None:
+    """What the schema at a place says of itself."""
+    here = _at(violation, operation, len(violation.place))
+    return next((str(schema["description"]) for schema in here if "description" in schema), None)
 
 
 def _shown(value: Any) -> str:

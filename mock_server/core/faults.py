@@ -141,6 +141,8 @@ def any_fits(wanted: Any, found: Sequence[Any], search: Search) -> bool:
     """Whether one of the values `found` meets a condition."""
     if isinstance(wanted, Mapping) and len(wanted) == 1:
         ((how, what),) = wanted.items()
+        if how == "equals":
+            return any(_is(value, what) for value in found)
         if how == "exists":
             return bool(found) is bool(what)
         if how == "contains":
@@ -190,8 +192,7 @@ def read_effect(raw: Mapping[str, Any]) -> Effect:
     """The effect that JSON names, its short spellings written out: a number for a fixed `delay` or for `retry_after` in
     seconds, `maintenance: true`, `extra_fields: true`."""
     low, high = _read_delay(raw.get("delay", 0.0))
-    connection = raw.get("connection")
-    window = raw.get("rate_limit")
+    connection, window = raw.get("connection"), raw.get("rate_limit")
     extra = raw.get("extra_fields")
     return Effect(
         code=raw.get("code"),
@@ -199,7 +200,7 @@ def read_effect(raw: Mapping[str, Any]) -> Effect:
         message=raw.get("message"),
         status=raw.get("status"),
         delay=(low, high),
-        rate_limit=None if window is None else RateLimit(**window),
+        rate_limit=None if window is None else RateLimit.read(window),
         retry_after=_read_retry_after(raw.get("retry_after")),
         body=raw.get("body"),
         code_type=raw.get("code_type"),
@@ -210,7 +211,7 @@ def read_effect(raw: Mapping[str, Any]) -> Effect:
 
 def _read_delay(raw: Any) -> tuple[float, float]:
     if isinstance(raw, Mapping):
-        raw = (raw["min"], raw["max"])
+        raw = (raw["min"], raw["max"]) if "min" in raw else raw.get("range", raw.get("fixed"))
     low, high = raw if isinstance(raw, list | tuple) else (raw, raw)
     return read_span(low), read_span(high)
 
@@ -234,8 +235,8 @@ def _read_retry_after(raw: Any) -> tuple[float, str] | None:
     if raw is None:
         return None
     if isinstance(raw, Mapping):
-        return float(raw["seconds"]), str(raw.get("form", "seconds"))
-    return float(raw), "seconds"
+        return read_span(raw["seconds"]), str(raw.get("form", "seconds"))
+    return read_span(raw), "seconds"
 
 
 def usual_moment(effect: Effect) -> Moment:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mock_server.core.credits import Millicredits
+from mock_server.core.moments import read_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class RateLimit:
     calls: int
     seconds: float
     retry_after: str = "none"
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> RateLimit:
+        """Of JSON: `seconds` may be a span such as `10s`, and is a minute unless given."""
+        return cls(raw["calls"], read_span(raw.get("seconds", 60.0)), raw.get("retry_after", "none"))
 
 
 def retry_after(form: str, seconds: float, now: float) -> tuple[tuple[str, str], ...]:

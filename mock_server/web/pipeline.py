@@ -401,6 +401,8 @@ def _parse(surface: Surface, walk: Walk) -> None:
     values: dict[str, dict[str, Any]] = {"path": dict(call.params), "query": {}}
     if request.query:
         values["query"] = parsed_query(request)
+        if surface.is_admin:
+            values["query"] = {operation.query_aliases.get(name, name): v for name, v in values["query"].items()}
     violations = operation.check_parameters(values)
     if surface.is_admin:
         known = {parameter["name"] for parameter in operation.parameters}
@@ -414,7 +416,7 @@ def _parse(surface: Surface, walk: Walk) -> None:
         raise Problem("too_large", errors=[f"body: larger than {limit} bytes"])
     if operation.takes_json:
         is_left_out = not request.body and not operation.needs_body
-        call.body = {} if is_left_out else operation.rename_aliases(_json_body(walk))
+        call.body = {} if is_left_out else operation.spell_out(_json_body(walk))
 
 
 def parsed_query(request: Request) -> dict[str, str]:

@@ -337,7 +337,7 @@ BAD = [
     ({"effect": {"body": "purple"}}, ["/effect/body"]),
     ({"effect": {"connection": "melt"}}, ["/effect/connection"]),
     ({"effect": {"code_type": "cheese"}}, ["/effect/code_type"]),
-    ({"effect": {"rate_limit": {"calls": 1}}}, ["/effect/rate_limit/seconds"]),
+    ({"effect": {"rate_limit": {"seconds": 1}}}, ["/effect/rate_limit/calls"]),
     ({"effect": {"code": 500}, "moment": "later"}, ["/moment"]),
     ({"effect": {"code": 500}, "times": 0}, ["/times"]),
     ({"effect": {"code": 500}, "id": "a b"}, ["/id"]),

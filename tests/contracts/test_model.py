@@ -56,9 +56,9 @@ def test_only_the_upload_needs_no_key():
 
 def test_aliases_are_renamed_in_place():
     detect = CONTRACT.operations["detect_face_video"]
-    assert detect.rename_aliases({"a": 1, "gif_url": "x"}) == {"a": 1, "video_url": "x"}
-    assert detect.rename_aliases({"media_url": "x", "video_url": "y"}) == {"media_url": "x", "video_url": "y"}
-    assert detect.rename_aliases([1]) == [1]
+    assert detect.spell_out({"a": 1, "gif_url": "x"}) == {"a": 1, "video_url": "x"}
+    assert detect.spell_out({"media_url": "x", "video_url": "y"}) == {"media_url": "x", "video_url": "y"}
+    assert detect.spell_out([1]) == [1]
 
 
 def test_parameters_become_numbers_where_the_contract_has_them():

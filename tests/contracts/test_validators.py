@@ -21,7 +21,7 @@ def documents():
         assert operation is not None
         body = exchange["request"].get("body")
         if operation.takes_json and body is not None:
-            yield f"{title}: request", operation.body_schema, operation.rename_aliases(body)
+            yield f"{title}: request", operation.body_schema, operation.spell_out(body)
         answer = operation.spec["responses"].get(str(exchange["response"]["status"]))
         content = CONTRACT.resolve(answer).get("content", {}).get("application/json")
         if content is not None:
