@@ -96,6 +96,7 @@ def test_deliveries(box):
     assert box.ok("GET", "/deliveries/d1") == delivery
     assert box.ok("GET", "/deliveries", status="dead", task=task, limit=1) == listed
     assert box.ok("GET", "/deliveries", status="pending")["total"] == 0
+    assert box.pointers("GET", "/deliveries", status="lost") == ["/query/status"]
     again = box.ok("POST", "/deliveries/d1/redeliver")
     assert (len(again["attempts"]), again["state"]) == (5, "dead")
     box.refused(404, "GET", "/deliveries/d9")
