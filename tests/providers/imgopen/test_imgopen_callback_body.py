@@ -18,11 +18,9 @@ HOOK = "http://127.0.0.1:9/hook?secret=1"
 def submitted(system, imgopen, operation, **more):
     """The task that a submission made."""
     path, body = job(operation, **more)
-    answer = system.app.test_client().post(
-        f"/AIGCImgOpenServ/saas/{path}", json={**body, "callbackUrl": HOOK}, headers=imgopen.credentials
-    )
+    answer = imgopen.call(path, {**body, "callbackUrl": HOOK})
     with system.engine.store.open("default") as box:
-        return answer.json, list(box.tasks())[-1]
+        return answer.json(), list(box.tasks())[-1]
 
 
 def told(system, task, now, base_url="http://emulator.test", **choices):
