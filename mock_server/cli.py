@@ -208,7 +208,8 @@ def listen(host: str, port: int, fail: int, slow: float) -> None:
         receiver = Receiver(host, port, Plan(_say, fail, slow))
     except OSError as error:
         raise OneLine(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with receiver:
         _say(f"Listening on {receiver.url}")
         with suppress(KeyboardInterrupt):

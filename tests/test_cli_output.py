@@ -73,3 +73,19 @@ def test_the_emulator_serves_on_without_a_reader(is_closed):
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["serve", "listen"])
+def test_an_interrupt_ends_what_a_script_has_put_in_the_background(command):
+    """A shell that is no terminal's starts such a process with interrupts ignored."""
+
+    def ignore():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with started(command, "--port", 0, stdout=subprocess.PIPE, preexec_fn=ignore) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("Listening on "):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (0, "")
