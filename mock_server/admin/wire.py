@@ -64,7 +64,8 @@ def refuse(problem: Problem, variants: Mapping[str, Any]) -> Dressed:
     if errors:
         document["errors"] = errors
         document["detail"] = "; ".join(f"{error['pointer'] or 'body'}: {error['detail']}" for error in errors)
-    return Dressed(status, document, None, (PROBLEM_HEADER, *problem.headers))
+    challenge = (("www-authenticate", "Bearer"),) if problem.name == "unauthorized" else ()
+    return Dressed(status, document, None, (PROBLEM_HEADER, *challenge, *problem.headers))
 
 
 def error(place: Sequence[str | int], detail: str, rule: str = "value") -> dict[str, str]:

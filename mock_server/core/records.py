@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -143,5 +144,7 @@ def _record(kind: type, value: Any, place: Place) -> Any:
     made = {name: decode(hints[name], item, (*place, name)) for name, item in given.items()}
     try:
         return kind(**made)
-    except TypeError as error:
-        raise BadRecord(place, str(error)) from None
+    except TypeError:
+        wanted = inspect.signature(kind).parameters.values()
+        missing = next(p.name for p in wanted if p.default is p.empty and p.name not in made)
+        raise BadRecord((*place, missing), "is missing") from None

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from contracts import Contract
+from contracts import Contract, load
 from contracts.patterns import search
 from mock_server.adapters import jsontext
 from mock_server.core.call import Call, Problem, texts
@@ -26,6 +26,7 @@ from mock_server.core.faults import (
     takes_turn,
     usual_moment,
 )
+from mock_server.core.moments import read_span
 from mock_server.core.provider import Dressed
 from mock_server.core.sandbox import retry_after
 from mock_server.engine import Engine
@@ -223,6 +224,8 @@ def read_prefer(header: str) -> dict[str, Any]:
                 found[name] = reader(value)
             except ValueError as error:
                 raise Problem("invalid", errors=[f"header Prefer: {name}={value[:50]}: {error}"]) from None
+        elif name in EFFECT_WORDS and value in SET:
+            found.update(EFFECT_WORDS[name])
     if "retry_after_form" in found:
         found["retry_after"] = {"seconds": found.get("retry_after", 1), "form": found.pop("retry_after_form")}
     return found
@@ -239,12 +242,11 @@ def _number(low: float, high: float) -> Any:
 
 
 def _delay(text: str) -> list[float]:
-    """`0.5`, or a range as `0.5-2`."""
-    low, dash, high = text.partition("-")
-    read = _number(0, 600)
-    ends = [read(low), read(high if dash else low)]
-    if ends[0] > ends[1]:
-        raise ValueError("should go from the lower to the higher")
+    """`0.5` or `500ms`, or a range as `0.5-2`."""
+    low, dash, high = (part.strip() for part in text.partition("-"))
+    ends = [read_span(low), read_span(high if dash else low)]
+    if not ends[0] <= ends[1] <= 600:
+        raise ValueError("should go from the lower to the higher, up to 600")
     return ends
 
 
@@ -261,6 +263,12 @@ def _code(text: str) -> int | str:
     return int(text) if text.lstrip("-").isdigit() else text
 
 
+#: How a preference without more than its name is set.
+SET = ("", "true", "1")
+
+#: Words for whole effects: what a fault rule may say (`reset`), a preference may say, too.
+EFFECT_WORDS: Mapping[str, Mapping[str, Any]] = load("admin").at("#/components/schemas/Effect")["x-words"]
+
 #: What `Prefer` may ask for -> how its value is read.
 PREFERENCES: Mapping[str, Any] = {
     "code": _code,
@@ -269,10 +277,10 @@ PREFERENCES: Mapping[str, Any] = {
     "delay": _delay,
     "retry_after": _number(0, 86400),
     "retry_after_form": _one_of("seconds", "date"),
-    "maintenance": lambda text: text in ("", "true", "1"),
+    "maintenance": lambda text: text in SET,
     "body": _one_of("malformed", "truncated", "empty"),
     "code_type": _one_of(*CODE_TYPES),
-    "extra_fields": lambda text: text in ("", "true", "1"),
+    "extra_fields": lambda text: text in SET,
     "connection": _one_of("reset", "hang_up", "hang-up", "dribble"),
     "moment": _one_of(*Moment),
 }

@@ -405,6 +405,8 @@ def test_a_fault_of_one_vendor_leaves_the_other_alone(box):
 SPOILT = {
     "429_seconds": lambda a: (a.status_code, a.headers["retry-after"]) == (429, "5"),
     "429_date": lambda a: a.status_code == 429 and a.headers["retry-after"].endswith("GMT"),
+    "maintenance": lambda a: a.json()["code"] == 455,
+    "http_503": lambda a: a.status_code == 503,
     "lost": lambda a: a.json()["code"] == 500,
     "malformed": lambda a: not _is_json(a),
     "truncated": lambda a: not _is_json(a),
@@ -426,9 +428,32 @@ def test_every_magic_value_that_spoils_an_answer(box, name):
         is_made = answer.json()["code"] == 200
     else:
         assert SPOILT[name](box.swap(f"https://errors.invalid/{name}.png"))
-        is_made = not name.startswith("429")
+        is_made = name not in ("429_seconds", "429_date", "maintenance", "http_503")
     assert box.ok("GET", "/tasks")["total"] == is_made
     assert box.ok("GET", "/requests")["requests"][0]["fault"].startswith("magic https://errors.invalid/")
+
+
+@pytest.mark.parametrize("word", ["malformed", "Truncated", "empty=1", "maintenance", "status=503"])
+def test_the_header_says_what_a_rule_may_say(admin, word):
+    box = admin.sandbox(prefer=True)
+    name = word.partition("=")[0].lower()
+    check = SPOILT["http_503" if name == "status" else name]
+    assert check(detect(box, "crun", headers={"Prefer": word}))
+    assert not check(
+        detect(box, "crun", headers={"Prefer": f"{name}=no"} if name in ("malformed", "truncated") else {})
+    )
+
+
+def test_lost_connections_by_a_word_in_the_header(admin):
+    box = admin.sandbox(prefer=True)
+    for word in ("reset", "hang-up"):
+        with pytest.raises(requests.ConnectionError):
+            detect(box, "crun", headers={"Prefer": word})
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_retry_after_of_the_other_vendor_by_magic_value(box, form):
+    assert "retry-after" in detect(box, "imgopen", f"https://errors.invalid/429_{form}").headers
 
 
 def test_a_delay_of_a_range_by_header(admin):

@@ -278,6 +278,12 @@ def test_the_pointer_leads_to_the_place(rich, name, pointer):
     assert [p for p in pointers if p.startswith(pointer)] == pointers[:1]
 
 
+def test_what_is_missing_is_named(rich):
+    saved = rich.ok("POST", "/snapshot")
+    problem = rich.refused(400, "POST", "/restore", {**saved, "sandbox": {}})
+    assert problem["errors"] == [{"pointer": "/sandbox/id", "rule": "type", "detail": "is missing"}]
+
+
 def test_every_byte_of_a_snapshot_can_be_wrong(rich):
     """Each leaf is replaced by things of other kinds: an answer is 200 or 400, and the sandbox can be used after it.
     What was refused has changed nothing, so that one look is enough then."""

@@ -126,6 +126,7 @@ def test_a_token_is_demanded_everywhere(guarded):
         path = re.sub(r"\{\w+\}", "default", operation.path.removeprefix("/__admin"))
         assert stranger.refused(401, operation.method, path)["title"] == "Unauthorized"
     stranger.refused(401, "GET", "/nothing")
+    assert stranger.call("GET", "/sandboxes").headers["www-authenticate"] == "Bearer"
     for wrong in ("s3cre", "s3cret2", "", "é".encode().decode("latin-1")):
         assert Admin(guarded.url, wrong or " ").call("GET", "/sandboxes").status_code == 401
     basic = requests.get(f"{guarded.url}/__admin", headers={"Authorization": "Basic s3cret"}, timeout=10)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.spelling import read_spelling
+from contracts.spelling import Spelling, read_spelling
 
 LIMIT = {
     "type": "object",
@@ -17,7 +17,12 @@ SCHEMA = {
         "free": {},
     }
 }
-SPELLING = read_spelling(SCHEMA, lambda schema: schema)
+
+
+def spelling(schema: dict) -> Spelling:
+    found = read_spelling(schema, lambda part: part)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(
@@ -40,7 +45,7 @@ SPELLING = read_spelling(SCHEMA, lambda schema: schema)
     ],
 )
 def test_spelt_out(given, meant):
-    assert SPELLING.spell_out(given) == meant
+    assert spelling(SCHEMA).spell_out(given) == meant
 
 
 def test_a_schema_without_annotations_has_no_spelling():
@@ -50,4 +55,4 @@ def test_a_schema_without_annotations_has_no_spelling():
 def test_a_schema_within_itself_ends():
     schema: dict = {"x-words": {"none": {}}, "properties": {}}
     schema["properties"]["inner"] = schema
-    assert read_spelling(schema, lambda part: part).spell_out("none") == {}
+    assert spelling(schema).spell_out("none") == {}
