@@ -210,10 +210,9 @@ def listen(host: str, port: int, fail: int, slow: float) -> None:
         raise OneLine(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    with receiver:
+    with receiver, suppress(KeyboardInterrupt):
         _say(f"Listening on {receiver.url}")
-        with suppress(KeyboardInterrupt):
-            receiver.serve_forever(poll_interval=0.1)
+        receiver.serve_forever(poll_interval=0.1)
 
 
 @cli.command()
