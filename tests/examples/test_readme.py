@@ -120,4 +120,6 @@ def test_links_lead_somewhere(page):
 if __name__ == "__main__":
     before, _, rest = README.partition("<!-- settings -->\n")
     after = rest.partition("\n<!-- /settings -->")[2]
-    (ROOT / "README.md").write_text(f"{before}<!-- settings -->\n{settings_table()}\n<!-- /settings -->{after}", "utf-8")
+    (ROOT / "README.md").write_text(
+        f"{before}<!-- settings -->\n{settings_table()}\n<!-- /settings -->{after}", "utf-8"
+    )
