@@ -33,6 +33,7 @@ def text(results: Results) -> str:
     ]
     if results.inside:
         parts += ["## From within", _inside(results.inside), "## Goals", _goals(results)]
+    parts.append("What is not reached, and why: [README.md](README.md).")
     return "\n\n".join(parts) + "\n"
 
 
