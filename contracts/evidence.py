@@ -64,6 +64,8 @@ def _tables(contract: Contract) -> Iterator[dict[str, str]]:
     for table, (kind, about) in TABLES.items():
         for name, row in getattr(contract.behaviour, table).items():
             yield _row(kind, name, row.evidence, row.source or "ours", getattr(row, about) if about else "")
+    for name, series in contract.behaviour.series.items():
+        yield _row("series", name, "invented", "ours", series.about)
     for value, magic in contract.behaviour.magic.items():
         yield _row("magic", value, "invented", "ours", magic.about)
 
@@ -118,4 +120,5 @@ def _model(row: Any, kind: str, defaults: Mapping[str, Any], table: str) -> Iter
         return
     for group, level in {**usual, **own}.items():
         source = row.get("source") if group in own else None
-        yield _row(kind, f"{name} ({group})", level, source or defaults.get("source", table))
+        about = f"{row['price']} credits" if group == "price" else ""
+        yield _row(kind, f"{name} ({group})", level, source or defaults.get("source", table), about)

@@ -43,6 +43,16 @@ def test_evidence(admin):
     assert admin.pointers("GET", "/evidence", level="certain") == ["/query/level"]
 
 
+def test_every_price_and_series_has_its_evidence(admin):
+    rows = admin.ok("GET", "/evidence")["behaviours"]
+    names = {(row["provider"], row["name"]) for row in rows}
+    models, tools = load("crun").tables["models"]["models"], load("imgopen").tables["tools"]["tools"]
+    assert {("crun", f"{row['name']} (price)") for row in models} <= names
+    assert {("imgopen", f"{row['code']} (price)") for row in tools} <= names
+    for provider in ("crun", "imgopen"):
+        assert {(provider, name) for name in load(provider).behaviour.series} <= names
+
+
 def test_the_command_prints_the_evidence(admin):
     command = [sys.executable, "-m", "mock_server", "evidence"]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
