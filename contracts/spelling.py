@@ -2,12 +2,13 @@
 
 x-aliases: [other, ...]    at a field: other names for it
 x-plain: name              at an object: a number or text in its place stands for `{name: value}`
+x-wraps: [name, ...]       at an object: `{name: {...}}` stands for what is within
 x-words: {word: value}     at any schema: the word in place of the value; at an object also as `{word: true}`
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,13 +23,16 @@ class Spelling:
     words: Mapping[str, Any]
     plain: str | None
     aliases: Mapping[str, str]
+    wraps: Sequence[str] = ()
     fields: Mapping[str, Spelling] = field(default_factory=dict)
     items: Spelling | None = None
     branches: tuple[Spelling, ...] = ()
 
     @property
     def says_nothing(self) -> bool:
-        return not (self.words or self.plain or self.aliases or self.fields or self.items or self.branches)
+        return not (
+            self.words or self.plain or self.aliases or self.wraps or self.fields or self.items or self.branches
+        )
 
     def spell_out(self, value: Any) -> Any:
         """`value` in the contract's own words; what it does not know stays as it is."""
@@ -38,12 +42,16 @@ class Spelling:
         elif self.plain is not None and isinstance(value, str | int | float) and not isinstance(value, bool):
             value = {self.plain: value}
         if isinstance(value, dict):
-            value = self._object(value)
+            value = self._object(self._unwrapped(value))
         elif isinstance(value, list) and self.items is not None:
             value = [self.items.spell_out(item) for item in value]
         for branch in self.branches:
             value = branch.spell_out(value)
         return value
+
+    def _unwrapped(self, given: dict[str, Any]) -> dict[str, Any]:
+        inner = [given[name] for name in self.wraps if name in given]
+        return inner[0] if len(given) == 1 and inner and isinstance(inner[0], dict) else given
 
     def _object(self, given: dict[str, Any]) -> dict[str, Any]:
         if not (self.aliases.keys().isdisjoint(given) and self.words.keys().isdisjoint(given)):
@@ -83,6 +91,7 @@ def read_spelling(schema: Any, resolve: Resolve, within: tuple[int, ...] = ()) -
             for name, part in properties.items()
             for other in part.get("x-aliases", resolve(part).get("x-aliases", ()))
         },
+        wraps=tuple(schema.get("x-wraps", ())),
         fields={
             name: inner
             for name, part in properties.items()

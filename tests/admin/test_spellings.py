@@ -112,6 +112,15 @@ def test_an_order_that_fits_nothing_is_refused_whole(box, order, pointer):
     assert box.ok("GET", "/scenarios")["queue"] == []
 
 
+def test_what_stands_in_a_wrapper(box):
+    saved = box.ok("POST", "/snapshot")
+    assert box.ok("POST", "/restore", {"snapshot": saved})["id"] == box.id
+    assert box.ok("POST", "/faults", {"rule": {"effect": "reset"}})["effect"] == {"connection": "reset"}
+    assert box.ok("PATCH", "/clock", {"clock": {"mode": "scaled", "rate": 2}})["rate"] == 2.0
+    order = {"scenario": {"name": "fails", "code": 500, "text": "boom"}}
+    assert box.ok("POST", "/scenarios", order)["queue"][0]["message"] == "boom"
+
+
 def test_waits(box):
     task = box.swapped()
     box.advance(until="idle")

@@ -15,6 +15,7 @@ SCHEMA = {
         "limits": {"type": "array", "items": LIMIT, "x-aliases": ["all"]},
         "effect": {"x-words": {"reset": {"connection": "reset"}}, "properties": {"connection": {}}},
         "free": {},
+        "kept": {"x-wraps": ["saved"], "properties": {"saved": {}}},
     }
 }
 
@@ -40,6 +41,9 @@ def spelling(schema: dict) -> Spelling:
         ({"effect": {"reset": True}}, {"effect": {"connection": "reset"}}),
         ({"effect": {"reset": False}}, {"effect": {"reset": False}}),
         ({"free": {"max": 1}, "other": 2}, {"free": {"max": 1}, "other": 2}),
+        ({"kept": {"saved": {"a": 1}}}, {"kept": {"a": 1}}),
+        ({"kept": {"saved": 1}}, {"kept": {"saved": 1}}),
+        ({"kept": {"saved": {"a": 1}, "b": 2}}, {"kept": {"saved": {"a": 1}, "b": 2}}),
         ([1], [1]),
         (None, None),
     ],
