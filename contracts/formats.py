@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from rfc3339_validator import validate_rfc3339  # type: ignore[import-untyped]  # has no stubs here
 from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped]  # has no stubs
@@ -21,12 +22,21 @@ def is_uri(value: object) -> bool:
     """RFC 3986 URI with a scheme; a value that is no string has no format to break."""
     if not isinstance(value, str):
         return True
-    return _is_known_uri(value) if len(value) <= LONGEST_KEPT else bool(validate_rfc3986(value, rule="URI"))
+    return _is_known_uri(value) if len(value) <= LONGEST_KEPT else _is_uri(value)
 
 
 @lru_cache(4096)
 def _is_known_uri(text: str) -> bool:
     """The same URLs come again and again, above all in answers; the expression that judges them is a long one."""
+    return _is_uri(text)
+
+
+def _is_uri(text: str) -> bool:
+    """The package takes an opened bracket for an address; the standard library does not."""
+    try:
+        urlsplit(text)
+    except ValueError:
+        return False
     return bool(validate_rfc3986(text, rule="URI"))
 
 

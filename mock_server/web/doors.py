@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from functools import cached_property
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 T = TypeVar("T")
+
+#: A host and a port, as RFC 9110 7.2 has them: a name, an IPv4 or a bracketed IPv6 address.
+HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
 #: The most that is kept of a body which no contract speaks of, and that is read beyond a limit, in bytes.
 OTHER_LIMIT = 1 << 20
@@ -55,6 +59,12 @@ def reason(status: int) -> str:
         return f"{status} Unknown"
 
 
+@lru_cache(256)
+def named_host(shown: str, own: str) -> str:
+    """The host and port that a client says it asked, for the links in answers; `own` where it says nothing fit for one."""
+    return shown if HOST.fullmatch(shown) else own
+
+
 def request_from_environ(environ: WSGIEnvironment, limit: int) -> Request:
     # A value that is not ASCII is no text (RFC 9110 5.5); Granian leaves such a header out, and so does this.
     headers = {
@@ -66,7 +76,7 @@ def request_from_environ(environ: WSGIEnvironment, limit: int) -> Request:
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
     body, is_cut = _read(environ, limit)
-    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    host = named_host(environ.get("HTTP_HOST", ""), f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
     return Request(
         method=environ["REQUEST_METHOD"],
         path=wsgi_path(environ),
@@ -205,7 +215,7 @@ class RsgiDoor:
                 return Answer(408, PLAIN, b"the body took too long\n")
             except BrokenBody as broken:
                 return Answer(400, PLAIN, f"{broken}\n".encode())
-        authority = headers.get("host") or scope.server
+        authority = named_host(headers.get("host", ""), scope.server)
         request = Request(
             scope.method, scope.path, scope.query_string, headers, body, f"{scope.scheme}://{authority}", is_cut
         )

@@ -108,6 +108,8 @@ def test_references_lead_into_the_components():
         ("example.com", False),
         ("https://example.com/a b", False),
         ("https://example.com/é", False),
+        ("http://[::1", False),
+        ("http://a]b", False),
         ("", False),
     ],
 )
