@@ -38,7 +38,7 @@ MEDIUM = Rule("media.kind", "a medium that is not what it should be")
 REFUSAL = Rule("refusal.expected", "a call that was not refused as it should be")
 ACCEPTED = Rule("refusal.missing", "a call that should be refused and was accepted")
 MENTION = Rule("refusal.names", "a refusal that does not name the field")
-SETTLED = Rule("credits.settled", "a charge that is not what the task says")
+SETTLED = Rule("credits.settled", "a charge that is not what the task or the refusal says")
 AMBIGUOUS = Rule("paid.ambiguous", "a call that may have been charged, without a clear answer")
 
 
@@ -326,14 +326,36 @@ class Walker:
 
     def _refused(self, row: Mapping[str, Any], known: Mapping[str, Any], origin: str) -> None:
         if "raw" in row:
+            before = None
             exchange = self.gate.send(
                 row["raw"]["method"], self.gate.url(row["raw"]["path"]), self._credentials(row), b"", origin=origin
             )
             operation = next(iter(self.target.contract.operations.values()))
             seen = Seen(self.target, operation, exchange, self.history)
         else:
+            before = self._balance_before(row, origin)
             seen = self._send(row, known, origin, expects_refusal=True)
+            if self.target.is_live and self.target.profile.may_cost(row["call"]):
+                before = self.gate.balance_before
         self.findings.extend(self._about_refusal(row, seen, origin))
+        self._check_not_charged(seen, before, origin)
+
+    def _balance_before(self, row: Mapping[str, Any], origin: str) -> float | None:
+        """The balance before a call that may cost; the gate reads that of a live target itself."""
+        if self.target.is_live or not self.target.profile.may_cost(row["call"]):
+            return None
+        return self.gate.balance(origin)
+
+    def _check_not_charged(self, seen: Seen, before: float | None, origin: str) -> None:
+        """A refusal takes nothing, where the contract says so of its code."""
+        row = self.target.contract.behaviour.body_codes.get(seen.code) if isinstance(seen.code, str | int) else None
+        if before is None or row is None or row.charged:
+            return
+        after = self.gate.balance(origin)
+        if after is not None and before - after > 0.001:
+            got = f"it fell by {round(before - after, 6):g}: {seen.exchange.shown_answer(120)}"
+            expected = f"the balance to stay where it is with code {seen.code}"
+            self._report(SETTLED, seen, Breach(expected, got, Evidence.of_row(row), "refused"))
 
     def _about_refusal(self, row: Mapping[str, Any], seen: Seen, origin: str) -> Iterator[Finding]:
         refusal = self.target.contract.behaviour.refusals[row["refused"]]

@@ -48,6 +48,9 @@ class Gate:
         self._lock = threading.RLock()
         self._session = requests.Session()
         self._start_balance: float | None = None
+        self._known_balance: float | None = None
+        #: The balance as it was known just before the last call that may cost, where budgets are kept.
+        self.balance_before: float | None = None
         self._learned: dict[str, float] = {}
 
     def close(self) -> None:
@@ -124,6 +127,7 @@ class Gate:
         price = self._price(operation, headers, body, origin, expects_refusal)
         self.budget.need_credits(price if expects_refusal else max(price, self._learned.get(operation, 0.0)))
         self.budget.need_calls(2)
+        self.balance_before = self._known_balance
         exchange = self._transmit(method, url, headers, body, operation, origin)
         definitely_refused = exchange.status is not None and exchange.status < 500 and (
             exchange.status >= 400 or self.envelope.refuses(exchange.json))  # fmt: skip
@@ -170,7 +174,8 @@ class Gate:
             operation.method, self.url(operation.path), headers, b"", operation.id, f"{origin}: balance"
         )
         amount = at(exchange.json, account["at"])
-        return float(amount) if _is_amount(amount) else None
+        self._known_balance = float(amount) if _is_amount(amount) else None
+        return self._known_balance
 
     def _recount(self, origin: str) -> float:
         """Take the fall of the balance for spent where it is more than was announced; by how much it is more."""

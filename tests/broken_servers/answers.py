@@ -81,6 +81,18 @@ def field_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(provider=...) if ask.operation == "get_task_info" and reply.is_success else reply
 
 
+@defect("the balance is NaN, which JSON does not have", "answer.form")
+def not_a_number(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_account_balance" or not reply.is_success:
+        return reply
+    return reply.with_data(balance=float("nan"))
+
+
+@defect("the balance is null", "answer.schema flow.step operation.success")
+def answer_is_null(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return replace(reply, body=b"null") if ask.operation == "get_account_balance" and reply.is_success else reply
+
+
 @defect("the connection is closed in place of a list of models", "answer.missing flow.step operation.success")
 def hang_up(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if ask.operation == "list_models":

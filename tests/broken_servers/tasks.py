@@ -101,3 +101,21 @@ def never_stale(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
         return reply
     task = {"task_id": "00000000-0000-4000-8000-00000000000f"}
     return reply.with_json({"code": 200, "message": "success", "data": task}, 200)
+
+
+@defect("a call that is refused is charged all the same", "credits.settled")
+def refusal_charged(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    document = reply.json
+    if ask.operation == "create_task" and isinstance(document, dict) and not reply.is_success:
+        memory["taken"] = memory.get("taken", 0) + 3
+    if ask.operation != "get_account_balance" or not reply.is_success:
+        return reply
+    return reply.with_data(balance=document["data"]["balance"] - memory.get("taken", 0))
+
+
+@defect("times are in milliseconds", "task.times")
+def time_in_milliseconds(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not state(ask, reply):
+        return reply
+    times = {name: reply.json["data"].get(name) for name in ("create_at", "complete_at")}
+    return reply.with_data(**{name: int(value * 1000) for name, value in times.items() if value is not None})

@@ -20,6 +20,11 @@ def look(seen: Seen) -> Iterator[Breach]:
         yield Breach("Content-Type application/json", got, seen.evidence, place="content-type")
         return
     try:
-        json.loads(exchange.answer)
+        json.loads(exchange.answer, parse_constant=_refused)
     except ValueError as error:
         yield Breach("a JSON document", f"{error}: {exchange.shown_answer()}", seen.evidence, place="body")
+
+
+def _refused(word: str) -> None:
+    """Python reads NaN and Infinity, JSON has neither."""
+    raise ValueError(f"{word} is not JSON")

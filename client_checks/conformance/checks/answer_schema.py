@@ -14,7 +14,8 @@ from client_checks.conformance.seen import Seen, check
 def look(seen: Seen) -> Iterator[Breach]:
     body = seen.body
     if not isinstance(body, Mapping):
-        if body is not None and seen.wants_envelope:
+        is_null = body is None and seen.exchange.answer.strip() == b"null"
+        if (body is not None or is_null) and seen.wants_envelope:
             yield Breach("an object", seen.exchange.shown_answer(), seen.evidence)
         return
     branch = _branch(seen, body)

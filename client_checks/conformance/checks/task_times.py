@@ -1,4 +1,4 @@
-"""Times of a task make sense: it does not end before it began, and ends only once it is over."""
+"""Times of a task make sense: they are seconds since the epoch, and it does not end before it began."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from client_checks.conformance.pointer import at
 from client_checks.conformance.seen import Seen, check
 
 
-@check("task.times", "a task that ended before it began")
+#: What seconds since the epoch are between: 2001, and a year that milliseconds have long left behind.
+SECONDS = (1_000_000_000, 100_000_000_000)
+
+
+@check("task.times", "a task with times that make no sense")
 def look(seen: Seen) -> Iterator[Breach]:
     for kind, _ in seen.polls():
         if not kind.times:
             continue
         begun, ended = (at(seen.body, pointer) for pointer in kind.times)
+        for pointer, time in zip(kind.times, (begun, ended), strict=True):
+            if isinstance(time, int | float) and not SECONDS[0] <= time < SECONDS[1]:
+                yield Breach("seconds since the epoch", repr(time), seen.evidence, place=f"{kind.name} {pointer}")
         if begun is None or ended is None or type(begun) is not type(ended):
             continue
         if ended < begun:
