@@ -124,7 +124,9 @@ def create_sandbox(call: Call, engine: Engine) -> Reply:
     if "balance" in options:
         sandbox = replace(sandbox, grant=from_credits(options["balance"]))
     clock = read_clock(options.get("clock", "real"), real)
-    made = _open(engine, replace(sandbox, start=clock.shown if clock.rate == 0.0 else None), clock)
+    made = _open(
+        engine, replace(sandbox, created_at=clock.shown, start=clock.shown if clock.rate == 0.0 else None), clock
+    )
     return Reply(describe(made, engine, call), status=201)
 
 
@@ -279,7 +281,7 @@ def fork_sandbox(call: Call, engine: Engine) -> Reply:
         id=sandbox_id,
         credentials=credentials_for(engine.contracts, engine.seed, sandbox_id),
         grant=0,
-        created_at=real,
+        created_at=saved.clock.shown,
         expires_at=None,
     )
     saved.state.numbers.pop(MADE, None)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -276,6 +277,18 @@ def test_the_pointer_leads_to_the_place(rich, name, pointer):
     HOSTILE[name](garbled)
     pointers = rich.pointers("POST", "/restore", garbled)
     assert [p for p in pointers if p.startswith(pointer)] == pointers[:1]
+
+
+def test_snapshots_of_equal_lives_are_equal_but_for_name_and_key(admin, time):
+    saved = []
+    for _ in range(2):
+        box = admin.sandbox(seed=7, clock="frozen")
+        box.swapped()
+        box.advance(by="1h")
+        text = json.dumps(box.ok("POST", "/snapshot"), ensure_ascii=False)
+        saved.append(re.sub(r"ak_\w+…\w+", "KEY", text.replace(box.id, "NAME")))
+        time.pause(5)
+    assert saved[0] == saved[1]
 
 
 def test_what_is_missing_is_named(rich):
