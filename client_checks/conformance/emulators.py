@@ -41,7 +41,11 @@ def at(base_url: str, environment: Mapping[str, str]) -> Control | None:
     admin_url = environment.get("SWAPMOCK_ADMIN_URL", base_url).rstrip("/")
     try:
         answer = requests.get(f"{admin_url}/__admin", timeout=TIMEOUT, allow_redirects=False)
-    except requests.RequestException:
+    except requests.ConnectTimeout:
+        raise CannotRun(f"no server at {admin_url}: it does not answer") from None
+    except requests.RequestException as failure:
+        if "Connection refused" in str(failure) or "NameResolution" in str(failure):
+            raise CannotRun(f"no server at {admin_url}") from None
         return None
     kind = answer.headers.get("Content-Type", "").split(";")[0]
     # An emulator that listens on more than loopback wants a token here, and says so as problem+json.

@@ -122,7 +122,7 @@ class Walker:
 
     def _step(self, step: Mapping[str, Any], state: dict[str, Any], origin: str) -> None:
         known = state["known"]
-        if "call" in step and "refused" in step:
+        if "refused" in step:
             self._refused(step, known, origin)
         elif "call" in step:
             self._call(step, state, origin)

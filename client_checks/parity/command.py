@@ -47,7 +47,8 @@ def parity(
     sides = []
     for side, prefix in ((left, "LEFT_"), (right, "RIGHT_")):
         recorded = files[side]
-        mine = {**environment, **{name.removeprefix(prefix): value for name, value in environment.items()}}
+        own = {name.removeprefix(prefix): value for name, value in environment.items() if name.startswith(prefix)}
+        mine = {**environment, **own}
         sides.append(recorded or _recorded(side, provider, flows, given, mine, confirm, clock or RealClock()))
     comparison = Comparison(load(provider), profile(provider), load(provider).behaviour.defaults)
     compared = comparison.compared(*sides)
@@ -99,7 +100,7 @@ def _values(provider: str, files: Mapping[str, Recording | None], sides: Sequenc
 
 def _flows(provider: str, given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The flows to walk: those of a file, else the provider's that need nothing but the server; by name if named."""
-    rows = list(profile(provider).flows)
+    rows = [*profile(provider).flows, *_refusals(provider)]
     if given.get("flows_file"):
         rows = _read(given["flows_file"])
     wanted = given.get("flows") or ()
@@ -107,6 +108,15 @@ def _flows(provider: str, given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if unknown:
         raise CannotRun(f"--flow: {unknown[0]!r} is none of {', '.join(row['name'] for row in rows)}")
     return [row for row in rows if "needs" not in row and (not wanted or row["name"] in wanted)]
+
+
+def _refusals(provider: str) -> Iterator[Mapping[str, Any]]:
+    """The provider's refusals of calls that never cost, each as a flow of one step."""
+    facts = profile(provider)
+    for row in facts.refusals:
+        if not facts.may_cost(row.get("call", "")):
+            rules = {key: row[key] for key in ("needs", "when") if key in row}
+            yield {"name": f"refusal {row['name']}", "about": "must be refused", "steps": [row], **rules}
 
 
 def _read(path: Path) -> list[Mapping[str, Any]]:
@@ -143,7 +153,7 @@ def _recorded(
 
 
 def _question(run: Run, flows: Sequence[Mapping[str, Any]]) -> str:
-    names = {f"flow {flow['name']}" for flow in flows}
+    names = {name for flow in flows for name in (flow["name"], f"flow {flow['name']}")}
     show_plan(Console(stderr=True), run.target, [item for item in run.plan if item.name in names])
     return (
         f"Send this to {run.target.base_url}, at most {run.budget.max_calls} calls and "

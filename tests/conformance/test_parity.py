@@ -16,11 +16,13 @@ from client_checks.cli import parity as parity_command
 from client_checks.cli import record as record_command
 from client_checks.clock import ManualClock
 from client_checks.conformance.target import CannotRun
+from client_checks.parity import command
 from client_checks.parity.command import parity, take
 from client_checks.parity.compare import Difference
 from client_checks.parity.normal import normal
 from client_checks.parity.recording import Recording
 from contracts import folder
+from mock_server import Emulator
 from tests.broken_servers import CATALOGUE, Ask, Defect, Reply, catalogue, running
 from tests.conformance.test_live import ENVIRONMENT, standing_in
 from tests.conftest import KEY
@@ -167,10 +169,7 @@ def test_commands(recorded: Path, tmp_path: Path) -> None:
         (["--left", "emulator", "--right", "emulator"], "name one --provider"),
         (["--left", "emulator", "--replay", "/no/such/file"], "cannot read /no/such/file"),
         (["--left", "emulator", "--right", "emulator", "--provider", "crun", "--flow", "x"], "--flow: 'x' is none of"),
-        (
-            ["--left", "http://127.0.0.1:9", "--right", "emulator", "--provider", "crun"],
-            "--max-credits and --max-calls",
-        ),
+        (["--left", "http://127.0.0.1:9", "--right", "emulator", "--provider", "crun"], "no server at"),
     ],
 )
 def test_what_cannot_run_is_one_line(arguments: list[str], text: str) -> None:
@@ -202,3 +201,27 @@ def test_a_file_of_flows(tmp_path: Path) -> None:
 )
 def test_what_no_two_runs_share_is_taken_out(value: Any, placeholder: Any) -> None:
     assert normal(value) == placeholder
+
+
+def test_refusals_are_compared() -> None:
+    """Another policy of HTTP statuses shows in refusals alone."""
+    with Emulator(variants={"crun": {"http_status": "always200"}}) as other:
+        differences, compared, _ = parity(
+            "emulator", other.url, {"provider": "crun", "flows": ("refusal unknown task",)}, {}
+        )
+    assert compared == ["refusal unknown task"]
+    assert [(one.kind, one.left, one.right) for one in differences] == [("status", "HTTP 404", "HTTP 200")]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_side_has_credentials_of_its_own(order: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = dict([("LEFT_CRUN_API_KEY", "left"), ("CRUN_API_KEY", "both")][::order])
+    given: list[str] = []
+
+    def note(side: str, provider: str, flows: Any, options: Any, mine: Any, *_: Any) -> Recording:
+        given.append(mine["CRUN_API_KEY"])
+        return Recording(provider, side, {}, {})
+
+    monkeypatch.setattr(command, "_recorded", note)
+    parity("http://127.0.0.1:1", "http://127.0.0.1:2", {"provider": "crun"}, environment)
+    assert given == ["left", "both"]
