@@ -17,12 +17,15 @@ from client_checks.conformance.journeys import journeys
 from client_checks.conformance.plan import Item, costs, plan
 from client_checks.conformance.seen import History, Seen, all_checks, found, look_at
 from client_checks.conformance.tally import Tally
-from client_checks.conformance.target import Target
+from client_checks.conformance.target import CannotRun, Target
 
 #: The parts of a run, in order: flows and refusals first, for they say most about few calls.
 PARTS = ("flows", *PHASES)
 
 EMPTY = Rule("run.empty", "a run that has seen nothing")
+
+#: The names of the body codes that say that a key is no good.
+LOCKED_OUT = ("unauthorized", "key_disabled")
 
 Progress = Callable[[str, str], None]
 
@@ -124,12 +127,22 @@ class Run:
         try:
             if "flows" in self.options.parts:
                 self._walk(progress)
+                self._stop_if_locked_out()
             phases = [part for part in self.options.parts if part in PHASES]
             if phases:
                 self._generate(phases, progress)
+                self._stop_if_locked_out()
         finally:
             self.gate.close()
         return self._outcome()
+
+    def _stop_if_locked_out(self) -> None:
+        """CannotRun if every call with our credentials was refused because of them: that judges nobody."""
+        codes = {c for c, row in self.target.contract.behaviour.body_codes.items() if row.name in LOCKED_OUT}
+        ours = [one for one in self.gate.exchanges if one.has_our_credentials and one.operation]
+        if ours and all(self.gate.envelope.code(one.json) in codes for one in ours):
+            names = ", ".join(credential.env[0] for credential in self.target.profile.credentials)
+            raise CannotRun(f"the credentials in {names} are refused: {ours[0].shown_answer(120)}")
 
     def _walk(self, progress: Progress) -> None:
         profile, walker = self.target.profile, self.walker

@@ -276,6 +276,33 @@ def test_a_key_is_in_no_output(tmp_path: Path) -> None:
         assert "CRUN_API_KEY" in text
 
 
+def test_a_wrong_key_judges_nobody() -> None:
+    with standing_in() as service:
+        limits = {"max_credits": 10.0, "max_calls": 100, "provider": "crun"}
+        with pytest.raises(CannotRun, match=r"the credentials in CRUN_API_KEY are refused: HTTP 401"):
+            outcomes_of(service.url, limits, {"CRUN_API_KEY": "ak_" + "0" * 32}, clock=ManualClock())
+    assert service.spent == 0
+
+
+def test_a_refusal_that_is_charged_is_found() -> None:
+    def charged(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+        document = reply.json
+        if ask.operation == "create_task" and isinstance(document, dict) and not reply.is_success:
+            memory["taken"] = memory.get("taken", 0) + 3
+        if ask.operation != "get_account_balance" or not reply.is_success:
+            return reply
+        return reply.with_data(balance=document["data"]["balance"] - memory.get("taken", 0))
+
+    with standing_in(charged) as service:
+        outcome = checked(service)
+    assert {finding.id for finding in outcome.failing} == {"credits.settled"}
+
+
+def test_nobody_listening_is_said_without_limits_too() -> None:
+    with pytest.raises(CannotRun, match="no server at"):
+        outcomes_of("http://127.0.0.1:1", {"provider": "crun"}, ENVIRONMENT)
+
+
 def test_a_missing_key_is_one_line() -> None:
     with standing_in() as service:
         result = CliRunner().invoke(

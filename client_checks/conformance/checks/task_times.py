@@ -8,7 +8,6 @@ from client_checks.conformance.findings import Breach
 from client_checks.conformance.pointer import at
 from client_checks.conformance.seen import Seen, check
 
-
 #: What seconds since the epoch are between: 2001, and a year that milliseconds have long left behind.
 SECONDS = (1_000_000_000, 100_000_000_000)
 
