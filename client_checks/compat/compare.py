@@ -245,9 +245,15 @@ def _ladders(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Ch
             yield Change("callbacks", f"ladder {name}", "ladder is new")
         elif _reach(was[name]) != _reach(row) or was[name]["intervals"] != row["intervals"]:
             (tries, seconds), (tries_now, seconds_now) = _reach(was[name]), _reach(row)
-            what = f"{tries} retries within {seconds:g} s became {tries_now} within {seconds_now:g} s"
+            what = f"{_told(was[name])} became {_told(row)}"
             shorter = tries_now < tries or seconds_now < seconds
             yield Change("callbacks", f"ladder {name}", what, Party.RECEIVER if shorter else None)
+
+
+def _told(ladder: Mapping[str, Any]) -> str:
+    """A ladder in words: every interval, for two may take the same time in all."""
+    tries, seconds = _reach(ladder)
+    return f"{tries} retries within {seconds:.12g} s (after {', '.join(f'{one:g}' for one in ladder['intervals'])})"
 
 
 def _reach(ladder: Mapping[str, Any]) -> tuple[int, float]:
@@ -320,4 +326,4 @@ def _priced(version: Version) -> dict[str, Mapping[str, Any]]:
 
 
 def _or_none(value: Any) -> str:
-    return "none" if value is None else f"{value:g}" if isinstance(value, int | float) else str(value)
+    return "none" if value is None else f"{value:.12g}" if isinstance(value, int | float) else str(value)

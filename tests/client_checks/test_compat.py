@@ -166,6 +166,19 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.mark.needs("git")
+def test_amounts_are_told_exactly(crun: Version) -> None:
+    found = changes(crun, lambda d, b, t: row(b["limits"], "name", "body_bytes").update(value=524288))
+    assert [change.what for change in found] == ["limit 1048576 became 524288"]
+
+
+def test_a_ladder_that_takes_as_long_is_told_by_its_intervals(crun: Version) -> None:
+    edited = {"intervals": [60, 10, 300]}
+    found = changes(crun, lambda d, b, t: row(b["callbacks"]["ladders"], "name", "usual").update(edited))
+    (change,) = found
+    assert "after 10, 60, 300" in change.what
+    assert "after 60, 10, 300" in change.what
+
+
 def test_revisions_are_read(repository: Path) -> None:
     new = str(repository / "contracts" / "small")
     for old in ("HEAD~1:contracts/small", "HEAD~1"):
