@@ -176,7 +176,7 @@ def test_an_empty_run_is_not_green() -> None:
         (["emulator", "--provider", "acme"], "'acme' is none of crun, imgopen"),
         (["emulator", "--variants", "crun.no_such=1"], "no variant named 'no_such'"),
         (["emulator", "--parts", "flowers"], "'flowers' is none of"),
-        (["http://127.0.0.1:9", "--provider", "crun"], "--max-credits and --max-calls"),
+        (["http://127.0.0.1:9", "--provider", "crun"], "no server at http://127.0.0.1:9"),
     ],
 )
 def test_what_cannot_run_is_one_line(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
