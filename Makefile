@@ -28,8 +28,9 @@ install: $(DEV) ## make .venv with everything for development
 serve: $(SERVER) ## run the emulator; installs only what the server needs
 	@exec $(BIN)/swapmock serve $(ARGS)
 
+# Three workers for two cores: one of them always waits for an image, a callback or a time-out.
 test: $(DEV) ## run the tests
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: ## everything that must hold: check-static, then test
 	@$(MAKE) --no-print-directory check-static
