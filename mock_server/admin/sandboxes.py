@@ -61,19 +61,8 @@ def describe(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
 
 def counts(box: Box) -> dict[str, int]:
     """How much it holds, by kind."""
-    state = box.state()
-    exchanges = sum(isinstance(record, Exchange) for record in state.journal)
-    return {
-        "tasks": len(state.tasks),
-        "exchanges": exchanges,
-        "journal": len(state.journal),
-        "ledger": len(state.entries),
-        "faults": len(state.faults),
-        "queue": len(state.queue),
-        "files": len(state.files),
-        "due": len(state.due),
-        "deliveries": len(state.deliveries),
-    }
+    exchanges = sum(isinstance(record, Exchange) for record in box.records())
+    return {"exchanges": exchanges, **box.counts()}
 
 
 def _credentials(sandbox: Sandbox, engine: Engine) -> dict[str, Any]:

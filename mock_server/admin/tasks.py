@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 PAGE = 100
 
 
+def status_of(task: Task, now: float, engine: Engine) -> str:
+    """The vendor's word for where a task is; ours where the vendor has none."""
+    phase = task.phase(now)
+    return str(words_of(task, engine).get(phase, phase.value))
+
+
 def task_row(task: Task, now: float, engine: Engine, mask: Mask) -> dict[str, Any]:
     phase = task.phase(now)
     row = encode(task)
     row.update(
         phase=phase.value,
-        status=str(words_of(task, engine).get(phase, phase.value)),
+        status=status_of(task, now, engine),
         reserved=to_credits(task.reserved),
         charge=to_credits(task.charge),
         credits=to_credits(task.credits_at(now)),
@@ -43,20 +49,19 @@ def list_tasks(call: Call, engine: Engine) -> Reply:
     with call.box as box:
         now = engine.now(box)
         engine.catch_up(box, now)
-        mask = Mask(engine, box.sandbox)
-        rows = [task_row(task, now, engine, mask) for task in box.tasks()]
+        mask, tasks = Mask(engine, box.sandbox), box.tasks()
     found = [
-        row
-        for row in rows
-        if all(row[name] == params[name] for name in ("provider", "kind") if name in params)
-        and params.get("status", row["status"]) in (row["status"], row["phase"])
+        task
+        for task in tasks
+        if all(getattr(task, name) == params[name] for name in ("provider", "kind") if name in params)
+        and ("status" not in params or params["status"] in (status_of(task, now, engine), task.phase(now)))
     ]
     total = len(found)
     if "after" in params:
-        ids = [row["id"] for row in found]
+        ids = [task.id for task in found]
         found = found[ids.index(params["after"]) + 1 :] if params["after"] in ids else []
     limit = params.get("limit", PAGE)
-    page = found[:limit]
+    page = [task_row(task, now, engine, mask) for task in found[:limit]]
     return Reply({"tasks": page, "total": total, "next": page[-1]["id"] if len(found) > limit else None})
 
 

@@ -65,6 +65,9 @@ class Box(Protocol):
     def tally(self) -> Mapping[tuple[str, str, str], int]:
         """How many tasks there are, by (provider, kind, phase)."""
 
+    def counts(self) -> Mapping[str, int]:
+        """How much is held, by kind: tasks, journal, ledger, faults, queue, files, due, deliveries. Copies nothing."""
+
     def schedule(self, at: float, work: str, subject: str) -> None: ...
 
     def take_due(self, now: float) -> Due | None:

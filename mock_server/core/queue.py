@@ -45,6 +45,9 @@ class Lines:
     def __iter__(self) -> Iterator[Queued]:
         return iter(self._items.values())
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def add(self, item: Queued) -> None:
         self._count += 1
         self._items[item.id] = item

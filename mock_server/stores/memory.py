@@ -107,6 +107,18 @@ class MemoryBox:
     def tally(self) -> Mapping[tuple[str, str, str], int]:
         return dict(self._tally)
 
+    def counts(self) -> Mapping[str, int]:
+        return {
+            "tasks": len(self._tasks),
+            "journal": len(self._journal),
+            "ledger": len(self._entries),
+            "faults": len(self._faults),
+            "queue": len(self._queue),
+            "files": len(self._files),
+            "due": len(self._due),
+            "deliveries": len(self._deliveries),
+        }
+
     def add_alias(self, alias: str, task_id: str) -> None:
         self._aliases[alias] = task_id
 

@@ -285,8 +285,20 @@ class TestBox:
             box.put_delivery(delivery(1, 5.0))
             box.put_delivery(delivery(2, None, state=DeliveryState.DEAD))
             saved = box.state()
+            held = {
+                "tasks": 1,
+                "journal": 1,
+                "ledger": 1,
+                "faults": 1,
+                "queue": 1,
+                "files": 1,
+                "due": 1,
+                "deliveries": 2,
+            }
+            assert box.counts() == held
             box.load(State())
             assert box.state() == State()
+            assert box.counts() == dict.fromkeys(held, 0)
             assert box.balance(Account.AVAILABLE) == 0
             assert box.next_due() is None
             box.load(saved)
