@@ -66,8 +66,10 @@ class Engine:
     meter: Meter = field(kw_only=True)
     #: Prices that stand in place of the contracts', by provider and name.
     prices: Mapping[tuple[str, str], Millicredits] = field(default_factory=dict, kw_only=True)
-    #: The most of each sandbox's tasks, and of sandboxes.
+    #: The most of each sandbox's tasks, of its uploaded files and their bytes, and of sandboxes.
     max_tasks: int = field(default=1_000_000, kw_only=True)
+    max_files: int = field(default=10_000, kw_only=True)
+    max_files_bytes: int = field(default=1 << 30, kw_only=True)
     max_sandboxes: int = field(default=10_000, kw_only=True)
     #: Is told of everything of ours that breaks the contract.
     on_drift: Callable[[Exchange], None] = field(kw_only=True)
@@ -133,8 +135,13 @@ class Engine:
 
     def drop(self, sandbox_id: str) -> bool:
         """Forget a sandbox and its files."""
-        self.blobs.drop(f"{sandbox_id}/")
-        return self.store.drop(sandbox_id)
+        try:
+            box = self.store.open(sandbox_id)
+        except KeyError:
+            return False
+        with box:  # an upload at work in it comes before, and is dropped with it, or finds it gone
+            self.blobs.drop(f"{sandbox_id}/")
+            return self.store.drop(sandbox_id)
 
     def redeliver(self, box: Box, delivery_id: str) -> None:
         """Send a callback again at once and wait for how it goes; see `deliveries.redeliver`."""

@@ -18,6 +18,9 @@ class MemoryBlobs:
     def get(self, key: str) -> bytes | None:
         return self._kept.get(key)
 
+    def remove(self, key: str) -> None:
+        self._kept.pop(key, None)
+
     def drop(self, prefix: str) -> None:
         for key in [key for key in self._kept if key.startswith(prefix)]:
             del self._kept[key]
@@ -51,6 +54,9 @@ class FolderBlobs:
             return self._path(key).read_bytes()
         except FileNotFoundError:
             return None
+
+    def remove(self, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
 
     def drop(self, prefix: str) -> None:
         folder = self._path(prefix).parent

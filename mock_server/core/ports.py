@@ -145,6 +145,13 @@ class Box(Protocol):
 
     def file(self, name: str) -> File | None: ...
 
+    def files_held(self) -> tuple[int, int]:
+        """How many files there are, and their bytes in total."""
+
+    def forget_files(self, now: float) -> Sequence[str]:
+        """Forget the files that are of no use any more by `now`: expired, or never filled while their link lived. Their
+        names."""
+
     def state(self) -> State:
         """A copy of all that is held."""
 
@@ -203,6 +210,9 @@ class Blobs(Protocol):
 
     def get(self, key: str) -> bytes | None: ...
 
+    def remove(self, key: str) -> None:
+        """Forget one key, if it is there."""
+
     def drop(self, prefix: str) -> None:
         """Forget every key that starts with `prefix`."""
 
@@ -235,5 +245,8 @@ class Store(Protocol):
 
     def withdraw(self, sandbox_id: str) -> None:
         """Take back every token that leads to a sandbox."""
+
+    def unpublish(self, token: str, sandbox_id: str) -> None:
+        """Take back one token that leads to a sandbox, if it does."""
 
     def owner(self, token: str) -> str | None: ...

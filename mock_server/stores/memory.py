@@ -52,7 +52,11 @@ class MemoryBox:
         self._rates = {name: deque(calls) for name, calls in state.rates.items()}
         self._journal: deque[Record] = deque(state.journal, maxlen=self._journal_size)
         self._recorded = state.recorded
-        self._files = dict(state.files)
+        self._files: dict[str, File] = {}
+        self._file_bytes = 0
+        self._file_ends: list[tuple[float, str]] = []
+        for file in state.files.values():
+            self.put_file(file)
         self._faults = dict(state.faults)
         self._turns = dict(state.turns)
         self._queue = Lines(state.queue)
@@ -276,10 +280,33 @@ class MemoryBox:
         return self._queue.remove(item_id)
 
     def put_file(self, file: File) -> None:
+        before = self._files.get(file.name)
         self._files[file.name] = file
+        self._file_bytes += (file.size or 0) - (0 if before is None else before.size or 0)
+        if before is None or _end_of(before) != _end_of(file):
+            heappush(self._file_ends, (_end_of(file), file.name))
 
     def file(self, name: str) -> File | None:
         return self._files.get(name)
+
+    def files_held(self) -> tuple[int, int]:
+        return len(self._files), self._file_bytes
+
+    def forget_files(self, now: float) -> Sequence[str]:
+        gone = []
+        while self._file_ends and self._file_ends[0][0] <= now:
+            at, name = heappop(self._file_ends)
+            file = self._files.get(name)
+            if file is not None and _end_of(file) == at:
+                del self._files[name]
+                self._file_bytes -= file.size or 0
+                gone.append(name)
+        return gone
+
+
+def _end_of(file: File) -> float:
+    """From when a file is of no use: one that was never filled, from the end of its link."""
+    return file.link_expires_at if file.size is None else file.expires_at
 
 
 def _phase_before(task: Task, work: str | None) -> Phase:
@@ -361,11 +388,21 @@ class MemoryStore:
 
     def _withdraw(self, box: MemoryBox, sandbox_id: str) -> None:
         for token in box.tokens:
-            owners = self._tokens[token]
-            owners.pop(sandbox_id, None)
-            if not owners:
-                del self._tokens[token]
+            self._forget_owner(token, sandbox_id)
         box.tokens.clear()
+
+    def _forget_owner(self, token: str, sandbox_id: str) -> None:
+        owners = self._tokens[token]
+        owners.pop(sandbox_id, None)
+        if not owners:
+            del self._tokens[token]
+
+    def unpublish(self, token: str, sandbox_id: str) -> None:
+        with self._lock:
+            box = self._boxes.get(sandbox_id)
+            if box is not None and token in box.tokens:
+                box.tokens.remove(token)
+                self._forget_owner(token, sandbox_id)
 
     def owner(self, token: str) -> str | None:
         with self._lock:

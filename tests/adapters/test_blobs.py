@@ -35,6 +35,14 @@ def test_a_group_is_dropped_and_no_other(blobs):
     assert [blobs.get(key) for key in ("one/a", "one/b", "two/a")] == [None, None, b"two/a"]
 
 
+def test_one_is_removed_and_no_other(blobs):
+    blobs.put("one/a", b"a")
+    blobs.put("one/b", b"b")
+    for key in ("one/a", "one/a", "three/a"):
+        blobs.remove(key)
+    assert (blobs.get("one/a"), blobs.get("one/b")) == (None, b"b")
+
+
 def test_what_cannot_be_written_leaves_nothing(tmp_path):
     blobs = FolderBlobs(tmp_path / "uploads")
     blobs.put("one/a", b"before")

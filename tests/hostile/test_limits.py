@@ -72,6 +72,73 @@ def test_uploads(crun):
     assert refused.status_code == 413
 
 
+def link(crun):
+    return crun.call("GET", "files/upload-url", params={"ext": ".png", "content_type": "image/png"})
+
+
+@pytest.fixture(params=["memory", "folder"])
+def small(request, tmp_path):
+    """Settings that leave room for three files of 300 bytes together."""
+    kept = {"data_dir": tmp_path} if request.param == "folder" else {}
+    return Settings(max_files=3, max_files_bytes=300, **kept)
+
+
+class TestFiles:
+    @pytest.fixture
+    def settings(self, small):
+        return small
+
+    def test_a_full_sandbox_gives_no_link_until_one_has_ended(self, crun, other_crun, time):
+        for _ in range(3):
+            assert link(crun).status_code == 200
+        refused = crun.refused("GET", "files/upload-url", params={"ext": ".png", "content_type": "image/png"})
+        assert (refused["code"], refused["message"]) == (429, "the sandbox holds 3 files; --max-files allows more")
+        assert link(other_crun).status_code == 200
+        time.advance(900)
+        assert link(crun).status_code == 200
+
+    def test_bytes_are_counted_together_and_those_of_a_new_version_in_place_of_the_old(self, crun):
+        import requests
+
+        kept, _ = upload(crun, bytes(200))
+        given = link(crun).json()["data"]
+        headers = {"content-type": "image/png"}
+        refused = requests.put(given["presigned_url"], bytes(101), headers=headers, timeout=10)
+        assert (kept.status_code, refused.status_code, refused.json()["code"]) == (200, 413, 422)
+        assert refused.json()["errors"] == ["body: the sandbox holds 300 bytes of files; --max-files-bytes allows more"]
+        assert requests.get(given["file_url"], timeout=10).status_code == 404
+        for size in (100, 99, 100):
+            answer = requests.put(given["presigned_url"], bytes(size), headers=headers, timeout=10)
+            assert answer.status_code == 200
+
+    def test_an_expired_file_makes_room_and_is_nowhere_any_more(self, crun, time, system, tmp_path):
+        _, address = upload(crun, bytes(300))
+        name = address.rpartition("/")[2]
+        assert upload(crun, b"x")[0].status_code == 413
+        time.advance(14 * 86_400)
+        assert upload(crun, bytes(299))[0].status_code == 200
+        assert system.engine.store.owner(name) is None
+        assert system.engine.blobs.get(f"default/{name}") is None
+        assert sum(path.is_file() for path in tmp_path.rglob("*")) in (0, 1)
+
+    def test_a_link_that_was_never_used_is_refused_as_ended_after_it_was_forgotten(self, crun, time):
+        import requests
+
+        given = link(crun).json()["data"]
+        time.advance(900)
+        for _ in range(2):
+            late = requests.put(given["presigned_url"], PNG, headers={"content-type": "image/png"}, timeout=10)
+            assert late.status_code == 403
+            assert link(crun).status_code == 200
+
+    def test_a_reset_makes_room(self, crun, server):
+        import requests
+
+        assert upload(crun, bytes(300))[0].status_code == 200
+        requests.post(f"{server.url}/__admin/sandboxes/default/reset", timeout=10)
+        assert upload(crun, bytes(300))[0].status_code == 200
+
+
 class TestFullDisk:
     @pytest.fixture
     def settings(self, tmp_path):
@@ -105,7 +172,17 @@ class TestFullDisk:
 
 
 @pytest.mark.parametrize(
-    "name", ["max_body", "max_upload", "max_tasks", "max_sandboxes", "max_headers", "max_connections"]
+    "name",
+    [
+        "max_body",
+        "max_upload",
+        "max_tasks",
+        "max_files",
+        "max_files_bytes",
+        "max_sandboxes",
+        "max_headers",
+        "max_connections",
+    ],
 )
 def test_a_bound_that_is_none_is_refused(name):
     make: Any = Settings

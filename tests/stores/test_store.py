@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,6 +107,20 @@ class TestSandboxes:
 
 
 class TestTokens:
+    def test_one_is_taken_back(self, store):
+        for name in "ab":
+            store.add(sandbox(name), CLOCK)
+            for token in ("one", "other"):
+                store.publish(token, name)
+        store.unpublish("one", "b")
+        store.unpublish("one", "b")
+        store.unpublish("one", "nobody")
+        assert (store.owner("one"), store.owner("other")) == ("a", "b")
+        store.unpublish("one", "a")
+        assert store.owner("one") is None
+        store.drop("a")
+        store.drop("b")
+
     def test_the_last_one_to_publish_has_it_and_the_others_after_it(self, store):
         for name in "abc":
             store.add(sandbox(name), CLOCK)
@@ -251,6 +266,20 @@ class TestBox:
             box.put_file(file)
             assert box.file("n") == file
             assert box.file("m") is None
+
+    def test_files_are_counted_and_forgotten_at_their_end(self, box):
+        empty, full = (File(name, "image/png", "s", 1.0, 2.0, "x1") for name in ("empty", "full"))
+        with box:
+            for file in (empty, full, replace(full, size=7), replace(full, size=5)):
+                box.put_file(file)
+            assert box.files_held() == (2, 5)
+            assert list(box.forget_files(0.9)) == []
+            box.load(box.state())
+            assert box.files_held() == (2, 5)
+            assert list(box.forget_files(1.0)) == ["empty"]
+            assert (box.file("empty"), box.files_held()) == (None, (1, 5))
+            assert list(box.forget_files(9.0)) == ["full"]
+            assert box.files_held() == (0, 0)
 
     def test_deliveries_are_claimed_once(self, store, box):
         with box:

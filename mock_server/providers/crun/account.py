@@ -22,8 +22,12 @@ def get_account_balance(call: Call, engine: Engine) -> Reply:
 
 
 def get_upload_url(call: Call, engine: Engine) -> Reply:
-    """A link to PUT a file to, and the URL under which it can then be fetched."""
+    """A link to PUT a file to, and the URL under which it can then be fetched; Problem `rate_limited` if the sandbox
+    holds as many files as it may."""
     box, rules = call.box, engine.contracts["crun"].behaviour
+    _forget_expired(call, engine)
+    if box.files_held()[0] >= engine.max_files:
+        raise Problem("rate_limited", message=f"the sandbox holds {engine.max_files} files; --max-files allows more")
     name = _free_name(call, engine)
     expires = int(call.now + rules.seconds("upload_link"))
     signature = hexadecimal(32, box.sandbox.seed, "signature", name, expires)
@@ -51,16 +55,32 @@ def _free_name(call: Call, engine: Engine) -> str:
             return name
 
 
+def _forget_expired(call: Call, engine: Engine) -> None:
+    """Make room: what has expired is of no use to anybody."""
+    sandbox_id = call.box.sandbox.id
+    for name in call.box.forget_files(call.now):
+        engine.store.unpublish(name, sandbox_id)
+        engine.blobs.remove(f"{sandbox_id}/{name}")
+
+
 def put_upload(call: Call, engine: Engine) -> Reply:
-    """Take the bytes, if the link's signature, its time and the content type are those that were given out."""
+    """Take the bytes, if the link's signature, its time and the content type are those that were given out, and if the
+    sandbox has room for them."""
     file = call.box.file(call.params["file_name"])
-    if file is None:
-        raise Problem("file_not_found")
+    # The owner is gone if the sandbox was dropped while this call was on its way.
+    if file is None or engine.store.owner(file.name) is None:
+        # A link that was never used is forgotten at its end; that it has ended is still said.
+        raise Problem("upload_refused" if call.now >= call.params["expires"] else "file_not_found")
     shown = call.params["signature"].encode("utf-8", "replace")
     right = hmac.compare_digest(shown, file.signature.encode()) and call.params["expires"] == int(file.link_expires_at)
     sent_type = call.headers.get("content-type", "").split(";")[0].strip().lower()
     if not right or call.now >= file.link_expires_at or sent_type != file.content_type.lower():
         raise Problem("upload_refused")
+    _forget_expired(call, engine)
+    held = call.box.files_held()[1] - (file.size or 0) + len(call.raw)
+    if held > engine.max_files_bytes:
+        more = f"the sandbox holds {engine.max_files_bytes} bytes of files; --max-files-bytes allows more"
+        raise Problem("too_large", errors=[f"body: {more}"])
     try:
         engine.blobs.put(f"{call.box.sandbox.id}/{file.name}", call.raw)
     except OSError:
