@@ -31,6 +31,9 @@ log = logging.getLogger("swapmock")
 PER_HOST = 8
 IN_ALL = 4000
 
+#: The most hosts that are remembered as slow; beyond that, the one that has been so for longest is forgiven.
+SLOW_KEPT = 10_000
+
 #: How often all sandboxes are looked through for work that nobody gave notice of, in real seconds.
 SWEEP = 5.0
 
@@ -55,7 +58,7 @@ class Room:
         self._in_all = in_all or min(IN_ALL, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._to_slow_ones = self._in_all // 2
         self._by_host: dict[str, int] = {}
-        self._slow: set[str] = set()
+        self._slow: dict[str, None] = {}
         self._taken = self._taken_by_slow_ones = 0
 
     def take(self, host: str) -> bool:
@@ -78,11 +81,16 @@ class Room:
         self._taken -= 1
         self._taken_by_slow_ones -= was_slow
         if outcome is not None and outcome.timed_out and not was_slow:
-            self._slow.add(host)
+            self._slow[host] = None
             self._taken_by_slow_ones += left
+            if len(self._slow) > SLOW_KEPT:
+                self._forgive(next(iter(self._slow)))
         elif outcome is not None and outcome.status is not None and was_slow:
-            self._slow.discard(host)
-            self._taken_by_slow_ones -= left
+            self._forgive(host)
+
+    def _forgive(self, host: str) -> None:
+        del self._slow[host]
+        self._taken_by_slow_ones -= self._by_host.get(host, 0)
 
 
 @dataclass
@@ -306,8 +314,10 @@ class Courier:
         line = self._line
         if line is None:
             return
-        real = box.clock.real_at(at, engine.time.now())
-        if real is not None and line.wake_at(real, box.sandbox.id):
+        now = engine.time.now()
+        real = box.clock.real_at(at, now)
+        # What is further away is found in time by the look at all sandboxes: nothing is noted down for long.
+        if real is not None and real <= now + SWEEP and line.wake_at(real, box.sandbox.id):
             line.stir()
 
     def start(self, engine: Engine) -> None:

@@ -11,8 +11,12 @@ from typing import Any
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
+#: The most combinations of labels of one count. All that the contracts know are fewer; a fault may answer with any code.
+MOST_LABELS = 5000
+
+
 class Meter:
-    """Counts since the process began. Labels come from the contract alone, so their number is bounded."""
+    """Counts since the process began. Beyond MOST_LABELS, a code that is new counts as `other`."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -25,6 +29,8 @@ class Meter:
         """An answer with a body code, or the HTTP status where there is none."""
         with self._lock:
             counted = (provider, operation, code)
+            if counted not in self._answers and len(self._answers) >= MOST_LABELS:
+                counted = (provider, operation, "other")
             self._answers[counted] = self._answers.get(counted, 0) + 1
             row = self._seconds.get((provider, operation))
             if row is None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from mock_server.admin import faults, ledger, outcomes
 from mock_server.admin.clock import END_OF_TIME
 from mock_server.admin.faults import check_effect, read_match
 from mock_server.core.call import Call, Problem
@@ -43,6 +44,7 @@ FACTS: Mapping[str, Any] = {
 def objections(state: State, shown: float, sizes: Mapping[str, int], engine: Engine) -> Iterator[Objection]:
     """All that is wrong with `state` at the time `shown`, given the `sizes` of the files beside it."""
     parts = [
+        _amounts(state, sizes, engine),
         _numbers(state),
         _tasks(state, engine),
         _due(state, shown),
@@ -56,6 +58,21 @@ def objections(state: State, shown: float, sizes: Mapping[str, int], engine: Eng
     for part in parts:
         for place, detail in part:
             yield ("state", *place), detail
+
+
+def _amounts(state: State, sizes: Mapping[str, int], engine: Engine) -> Iterator[Objection]:
+    """A snapshot brings no more into a sandbox than could have come about there."""
+    rows = (
+        ("tasks", len(state.tasks), "tasks", engine.max_tasks),
+        ("entries", len(state.entries), "entries", ledger.OF_A_TASK * engine.max_tasks + ledger.MOST_BY_HAND),
+        ("files", len(state.files), "files", engine.max_files),
+        ("files", sum(sizes.values()), "bytes of files", engine.max_files_bytes),
+        ("faults", len(state.faults), "faults", faults.MOST),
+        ("queue", len(state.queue), "outcomes", outcomes.MOST),
+    )
+    for name, held, what, most in rows:
+        if held > most:
+            yield (name,), f"{held} {what} are more than the {most} that a sandbox holds"
 
 
 def _is_moment(at: float | None) -> bool:

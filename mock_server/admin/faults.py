@@ -18,13 +18,21 @@ if TYPE_CHECKING:
     from mock_server.engine import Engine
 
 
+#: The most rules of a sandbox: each is tried on each call. And the most bytes of the order for one.
+MOST, LARGEST = 1000, 65_536
+
+
 def add_fault(call: Call, engine: Engine) -> Reply:
     given = call.body
+    if len(call.raw) > LARGEST:
+        raise Problem("too_large", message=f"a fault rule has at most {LARGEST} bytes")
     match = read_match(given.get("match", {}), engine)
     check_effect(given["effect"], match.provider, engine)
     effect = read_effect(given["effect"])
     moment = Moment(given["moment"]) if "moment" in given else usual_moment(effect)
     with call.box as box:
+        if box.counts()["faults"] >= MOST:
+            raise Problem("conflict", message=f"there are {MOST} faults already; delete some first")
         rule_id = given.get("id") or _free_id(box)
         if any(rule.id == rule_id for rule in box.faults()):
             raise Problem("conflict", message=f"there is a fault {rule_id!r} already; delete it first")

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 TRUE = ("1", "true", "")
 
+#: The most entries of a ledger that come by hand; of those of tasks, `--max-tasks` is the bound.
+MOST_BY_HAND = 100_000
+
+#: The most entries that a task makes by itself: reserve, settle, release.
+OF_A_TASK = 3
+
 
 def balance(box: Box) -> dict[str, Any]:
     """Credits by account."""
@@ -93,8 +99,15 @@ def _cost(box: Box, engine: Engine) -> dict[str, Any]:
     return {"credits": to_credits(sum(by_model.values())), "money": money, "by_model": rows}
 
 
+def count_by_hand(box: Box) -> None:
+    """Problem `conflict` if the ledger holds all the entries by hand that it may."""
+    if box.next_number("entry by hand") > MOST_BY_HAND:
+        raise Problem("conflict", message=f"the ledger holds {MOST_BY_HAND} entries by hand; reset the sandbox")
+
+
 def grant_credits(call: Call, engine: Engine) -> Reply:
     with call.box as box:
+        count_by_hand(box)
         box.post(Entry(engine.now(box), Move.GRANT, from_credits(call.body["amount"])))
         return Reply(balance(box))
 
@@ -113,6 +126,7 @@ def refund_task(call: Call, engine: Engine) -> Reply:
             raise Problem("conflict", message=f"task {task.id} was not charged, or all of it was refunded")
         if wanted > spent:
             raise invalid(("amount",), f"only {to_credits(spent)} credits of the charge are left")
+        count_by_hand(box)
         try:
             box.post(Entry(now, Move.REFUND, wanted, task.id))
         except NotCovered as short:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mock_server.admin.faults import check_known
 from mock_server.admin.wire import invalid
-from mock_server.core.call import Call, Reply
+from mock_server.core.call import Call, Problem, Reply
 from mock_server.core.ports import Box
 from mock_server.core.queue import Queued
 from mock_server.core.records import encode
@@ -15,6 +15,10 @@ from mock_server.core.records import encode
 if TYPE_CHECKING:
     from contracts import Contract
     from mock_server.engine import Engine
+
+
+#: The most outcomes that wait in a sandbox.
+MOST = 10_000
 
 
 def steps_of(name: str, providers: list[str], engine: Engine) -> tuple[str, ...]:
@@ -45,8 +49,13 @@ def queue_scenario(call: Call, engine: Engine) -> Reply:
     if "code" in order or "message" in order:
         _check_words(order, steps, providers, engine)
     chosen = {name: order.get(name) for name in ("provider", "kind", "operation", "model", "code", "message")}
+    times = order.get("times", 1)
     with call.box as box:
-        for _ in range(order.get("times", 1)):
+        waiting = box.counts()["queue"]
+        if waiting + times * len(steps) > MOST:
+            message = f"{waiting} outcomes wait, and these are {times * len(steps)}: the queue holds {MOST}"
+            raise Problem("conflict", message=message)
+        for _ in range(times):
             for step in steps:
                 box.enqueue(Queued(id=f"q{box.next_number('queue')}", scenario=step, **chosen))
         return Reply(_shown(box), status=201)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mock_server.accounts import UnknownVariant, choose_variants, credential_headers, credentials_for, open_account
 from mock_server.admin import snapshots
 from mock_server.admin.clock import notice, read_clock, shown
-from mock_server.admin.ledger import balance, set_available
+from mock_server.admin.ledger import balance, count_by_hand, set_available
 from mock_server.admin.wire import invalid, not_found
 from mock_server.core.call import Call, Problem, Reply
 from mock_server.core.clock import SandboxClock
@@ -94,11 +94,6 @@ def get_sandbox(call: Call, engine: Engine) -> Reply:
 
 def create_sandbox(call: Call, engine: Engine) -> Reply:
     options, real = call.body, engine.time.now()
-    if len(engine.store.ids()) >= engine.max_sandboxes:
-        raise Problem(
-            "conflict",
-            message=f"there are {engine.max_sandboxes} sandboxes; delete some, or allow more by --max-sandboxes",
-        )
     sandbox_id = options.get("id") or _free_id(engine)
     default = engine.store.open(DEFAULT_SANDBOX).sandbox
     start = Sandbox(
@@ -130,6 +125,11 @@ def _free_id(engine: Engine) -> str:
 
 
 def _open(engine: Engine, sandbox: Sandbox, clock: SandboxClock) -> Box:
+    if len(engine.store.ids()) >= engine.max_sandboxes:
+        raise Problem(
+            "conflict",
+            message=f"there are {engine.max_sandboxes} sandboxes; delete some, or allow more by --max-sandboxes",
+        )
     try:
         open_account(engine, sandbox, clock)
         return engine.store.open(sandbox.id)
@@ -208,6 +208,8 @@ def change_sandbox(call: Call, engine: Engine) -> Reply:
             raise invalid(
                 ("clock", "start"), "only a new sandbox's clock can be set; use clock/advance to move this one"
             )
+        if "balance" in options:
+            count_by_hand(box)
         now = engine.now(box)
         engine.catch_up(box, now)
         box.sandbox = changed

@@ -111,10 +111,17 @@ def get_delivery(call: Call, engine: Engine) -> Reply:
         return Reply(delivery_row(_delivery(call), engine, Mask(engine, call.box.sandbox)))
 
 
+#: How often a delivery may have been sent, for it to be sent again by hand: it remembers each time.
+MOST_ATTEMPTS = 1000
+
+
 def redeliver(call: Call, engine: Engine) -> Reply:
     """Send a delivery again now, whatever became of it."""
     with call.box:
-        delivery_id = _delivery(call).id
+        delivery = _delivery(call)
+        delivery_id = delivery.id
+    if len(delivery.attempts) >= MOST_ATTEMPTS:
+        raise Problem("conflict", message=f"delivery {delivery_id} was sent {MOST_ATTEMPTS} times; that is enough")
     try:
         engine.redeliver(call.box, delivery_id)
     except UnderWay:

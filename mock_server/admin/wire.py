@@ -111,7 +111,7 @@ def sentence(violation: Violation, operation: Operation) -> str:
     if rule in ("minProperties", "maxProperties"):
         known = ", ".join(_fields(_at(violation, operation, len(violation.place)), operation))
         count = {"minProperties": f"at least {expected}", "maxProperties": f"at most {expected}"}[rule]
-        return f"should hold {count} of {known}"
+        return f"should hold {count} of {known or 'these'}"
     return f"breaks {rule} {_shown(expected)}: {_shown(got)}"
 
 

@@ -234,7 +234,7 @@ class Store(Protocol):
     def drop(self, sandbox_id: str) -> bool: ...
 
     def expire(self, sandbox_id: str, at: float) -> None:
-        """Note that a sandbox ends at a real time."""
+        """Note that a sandbox ends at a real time, in place of what was noted before."""
 
     def expired(self, real: float) -> Sequence[str]:
         """The sandboxes whose noted end has come by `real`; each is named once."""

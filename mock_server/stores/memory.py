@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
+from math import inf
 from threading import Lock, RLock
 from types import TracebackType
 
@@ -328,7 +329,10 @@ class MemoryStore:
         self._credentials: dict[tuple[str, str], tuple[str, str, bool]] = {}
         #: The sandboxes that a token leads to; the last one that published it comes last.
         self._tokens: dict[str, dict[str, None]] = {}
-        self._ends: list[tuple[float, str]] = []
+        #: When sandboxes end, and the same as a heap, with entries that are out of date.
+        self._ends: dict[str, float] = {}
+        self._end_heap: list[tuple[float, str]] = []
+        self._next_end = inf
 
     def add(self, sandbox: Sandbox, clock: SandboxClock) -> None:
         keys = {(c.provider, c.key): (sandbox.id, c.secret, c.disabled) for c in sandbox.credentials}
@@ -354,21 +358,33 @@ class MemoryStore:
             if box is None:
                 return False
             self._withdraw(box, sandbox_id)
+            self._ends.pop(sandbox_id, None)
             for credential in box.sandbox.credentials:
                 self._credentials.pop((credential.provider, credential.key), None)
         return True
 
     def expire(self, sandbox_id: str, at: float) -> None:
         with self._lock:
-            heappush(self._ends, (at, sandbox_id))
+            if sandbox_id not in self._boxes or self._ends.get(sandbox_id) == at:
+                return
+            self._ends[sandbox_id] = at
+            heappush(self._end_heap, (at, sandbox_id))
+            if len(self._end_heap) > 2 * len(self._ends) + 64:  # most of it is out of date
+                self._end_heap = [(end, name) for name, end in self._ends.items()]
+                heapify(self._end_heap)
+            self._next_end = self._end_heap[0][0]
 
     def expired(self, real: float) -> Sequence[str]:
-        if not self._ends or self._ends[0][0] > real:
+        if self._next_end > real:
             return ()
+        found = []
         with self._lock:
-            found = []
-            while self._ends and self._ends[0][0] <= real:
-                found.append(heappop(self._ends)[1])
+            while self._end_heap and self._end_heap[0][0] <= real:
+                at, sandbox_id = heappop(self._end_heap)
+                if self._ends.get(sandbox_id) == at:
+                    del self._ends[sandbox_id]
+                    found.append(sandbox_id)
+            self._next_end = self._end_heap[0][0] if self._end_heap else inf
         return found
 
     def publish(self, token: str, sandbox_id: str) -> None:

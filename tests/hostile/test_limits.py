@@ -8,11 +8,25 @@ from typing import Any
 
 import pytest
 
+from mock_server.core.delivery import Outcome
+from mock_server.courier import Room
 from mock_server.settings import SettingError, Settings
 from mock_server.web.build import build
+from tests.control import Admin
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 URL = {"image_url": "https://example.com/a.png"}
+
+
+@pytest.fixture
+def admin(server):
+    return Admin(server.url)
+
+
+@pytest.fixture
+def box(admin):
+    """A sandbox with a still clock."""
+    return admin.sandbox(clock="frozen")
 
 
 @pytest.mark.parametrize("settings", [{"max_tasks": 3}], indirect=True)
@@ -70,6 +84,107 @@ def test_uploads(crun):
     assert upload(crun)[0].status_code == 200
     refused, _ = upload(crun, bytes(1001))
     assert refused.status_code == 413
+
+
+class TestControl:
+    """What the control plane may pile up in a sandbox."""
+
+    def test_faults(self, admin, box, monkeypatch):
+        monkeypatch.setattr("mock_server.admin.faults.MOST", 2)
+        rule = {"effect": {"code": 429}}
+        for _ in range(2):
+            box.ok("POST", "/faults", rule)
+        assert box.refused(409, "POST", "/faults", rule)["detail"] == "there are 2 faults already; delete some first"
+        assert box.ok("DELETE", "/faults")["cleared"] == {"faults": 2}
+        made = box.ok("POST", "/faults", rule)
+        large = {"effect": {"code": 429, "message": "x" * 70_000}}
+        assert "65536 bytes" in box.refused(413, "POST", "/faults", large)["detail"]
+        assert [fault["id"] for fault in box.ok("GET", "/faults")["faults"]] == [made["id"]]
+
+    def test_queued_outcomes(self, box, monkeypatch):
+        monkeypatch.setattr("mock_server.admin.outcomes.MOST", 5)
+        box.ok("POST", "/scenarios", {"scenario": ["fails", "slow"], "times": 2})
+        refused = box.refused(409, "POST", "/scenarios", {"scenario": ["fails", "slow"]})
+        assert refused["detail"] == "4 outcomes wait, and these are 2: the queue holds 5"
+        assert len(box.ok("POST", "/scenarios", {"scenario": "slow"})["queue"]) == 5
+        box.ok("DELETE", "/scenarios")
+        box.ok("POST", "/scenarios", {"scenario": "slow"})
+
+    def test_entries_by_hand(self, box, monkeypatch):
+        monkeypatch.setattr("mock_server.admin.ledger.MOST_BY_HAND", 2)
+        box.ok("POST", "/ledger/grant", {"amount": 1})
+        box.ok("PATCH", "", {"balance": 5})
+        for method, path, body in (
+            ("POST", "/ledger/grant", {"amount": 1}),
+            ("PATCH", "", {"balance": 7, "labels": {"a": "b"}}),
+        ):
+            assert "2 entries by hand" in box.refused(409, method, path, body)["detail"]
+        here = box.ok("GET", "")
+        assert (here["balance"]["available"], here["labels"]) == (5, {})
+        box.swapped()
+        box.ok("POST", "/reset")
+        box.ok("POST", "/ledger/grant", {"amount": 1})
+
+    def test_redeliveries(self, box, monkeypatch):
+        monkeypatch.setattr("mock_server.admin.tasks.MOST_ATTEMPTS", 3)
+        box.swapped(callback_url="http://127.0.0.1:9/")
+        box.advance(by="60s")
+        (delivery,) = box.ok("GET", "/deliveries")["deliveries"]
+        path = f"/deliveries/{delivery['id']}"
+        for _ in range(3 - len(delivery["attempts"])):
+            box.ok("POST", f"{path}/redeliver")
+        assert "was sent 3 times" in box.refused(409, "POST", f"{path}/redeliver")["detail"]
+        assert len(box.ok("GET", path)["attempts"]) == 3
+
+    @pytest.mark.parametrize(
+        "labels",
+        [{str(n): "" for n in range(101)}, {"name": "x" * 1001}, {"x" * 201: "name"}],
+        ids=["many", "long", "names"],
+    )
+    def test_labels(self, admin, labels):
+        assert admin.refused(400, "POST", "/sandboxes", {"labels": labels})["errors"]
+
+    def test_a_snapshot_brings_no_more_than_may_be(self, box, monkeypatch):
+        box.swapped()
+        box.ok("POST", "/faults", {"effect": {"code": 429}})
+        box.ok("POST", "/scenarios", {"scenario": "slow"})
+        saved = box.ok("GET", "/snapshot")
+        box.ok("POST", "/restore", saved)
+        for name in ("faults", "outcomes"):
+            monkeypatch.setattr(f"mock_server.admin.{name}.MOST", 0)
+        found = {error["detail"] for error in box.refused(400, "POST", "/restore", saved)["errors"]}
+        assert found == {
+            "1 faults are more than the 0 that a sandbox holds",
+            "1 outcomes are more than the 0 that a sandbox holds",
+        }
+
+    @pytest.mark.parametrize("settings", [{"max_sandboxes": 3}], indirect=True)
+    def test_a_copy_is_a_sandbox_too(self, box):
+        assert "--max-sandboxes" in box.refused(409, "POST", "/fork", {})["detail"]
+
+
+def test_a_code_that_a_client_makes_up_is_no_label_for_ever(crun, server, monkeypatch):
+    import requests
+
+    monkeypatch.setattr("mock_server.adapters.meter.MOST_LABELS", 5)
+    requests.patch(f"{server.url}/__admin/sandboxes/default", json={"prefer_header": True}, timeout=10)
+    for code in range(1000, 1020):
+        crun.call("GET", "account/balance", headers={"Prefer": f"code={code}, message=x"})
+    text = requests.get(f"{server.url}/__admin/metrics", timeout=10).text
+    lines = [line for line in text.splitlines() if line.startswith("swapmock_requests_total")]
+    assert next(line for line in lines if 'code="other"' in line).endswith(" 15.0")
+    assert len(lines) == 6
+
+
+def test_hosts_that_are_slow_are_forgotten_in_the_end(monkeypatch):
+    monkeypatch.setattr("mock_server.courier.SLOW_KEPT", 2)
+    room, slow = Room(per_host=2, in_all=4), Outcome(None, timed_out=True)
+    for host in ("a", "b"):
+        assert room.take(host)
+        room.give_back(host, slow)
+    assert [room.take(host) for host in ("a", "b", "a", "c")] == [True, True, False, True]
+    room.give_back("c", slow)  # now a is not slow any more
+    assert [room.take(host) for host in ("a", "c", "b")] == [True, True, False]
 
 
 def link(crun):

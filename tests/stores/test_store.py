@@ -105,6 +105,18 @@ class TestSandboxes:
         assert list(store.expired(5.0)) == []
         assert list(store.expired(100.0)) == ["c"]
 
+    def test_an_end_takes_the_place_of_the_one_before(self, store):
+        for name in "ab":
+            store.add(sandbox(name), CLOCK)
+        for end in range(1000, 0, -1):
+            store.expire("a", float(end))
+        store.expire("b", 3.0)
+        store.expire("b", 2000.0)
+        store.expire("nobody", 1.0)
+        assert list(store.expired(1.0)) == ["a"]
+        store.drop("b")
+        assert list(store.expired(9999.0)) == []
+
 
 class TestTokens:
     def test_one_is_taken_back(self, store):
