@@ -4,32 +4,54 @@ from __future__ import annotations
 
 import json
 import sys
+from types import SimpleNamespace
 from typing import Any
+
+from mock_server.web.pipeline import Answer, Request
 
 
 class Constant:
-    """The same server: it takes the request in, body and all, and answers constant bytes."""
+    """The same server, behind a door that answers constant bytes."""
 
     def __init__(self, answers: list[bytes]) -> None:
-        self._answers = {"POST": answers[0], "GET": answers[1]}
-        self._headers = [("content-type", "application/json")]
+        headers = [("content-type", "application/json")]
+        self._answers = {
+            method: Answer(200, headers, answer) for method, answer in zip(("POST", "GET"), answers, strict=True)
+        }
 
-    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        if scope.method == "POST":
-            await protocol()
-        protocol.response_bytes(200, self._headers, self._answers[scope.method])
+    def prompt(self, _method: str, _path: str) -> Any:
+        return SimpleNamespace(limit=65_536)
+
+    def answer(self, _target: Any, request: Request) -> Answer:
+        return self._answers[request.method]
 
     def hurry(self) -> None:
         """Holds nothing back."""
 
-    async def idle(self) -> None:
-        """Is never busy."""
+    def give_up(self) -> None:
+        """Has nothing in hand."""
 
 
 def constant(port: int, answers: list[bytes]) -> None:
     from mock_server.web.server import Options, bind, run
 
-    run(Constant(answers), bind("127.0.0.1", port), Options(), lambda: None)
+    door: Any = Constant(answers)
+    run(door, bind("127.0.0.1", port), Options(), lambda: None)
+
+
+def uvicorn(port: int, answers: list[bytes]) -> None:
+    """uvicorn as it comes, with the smallest application that takes the request in, body and all."""
+    from uvicorn import run
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "POST":
+            await receive()
+        body = answers[scope["method"] == "GET"]
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    run(application, port=port, access_log=False, log_level="critical", lifespan="off", ws="none")
 
 
 def httpserver(port: int, answers: list[bytes]) -> None:
@@ -47,4 +69,4 @@ def httpserver(port: int, answers: list[bytes]) -> None:
 
 if __name__ == "__main__":
     made = [json.dumps(answer, separators=(",", ":")).encode() for answer in json.loads(sys.argv[3])]
-    {"constant": constant, "httpserver": httpserver}[sys.argv[1]](int(sys.argv[2]), made)
+    {"constant": constant, "uvicorn": uvicorn, "httpserver": httpserver}[sys.argv[1]](int(sys.argv[2]), made)

@@ -155,6 +155,7 @@ def _mockserver(folder: Path, port: int) -> Sequence[str]:
 SERVERS = (
     Server("swapmock", _ours),
     Server("constant bytes, same server", _script("constant")),
+    Server("constant bytes, plain uvicorn", _script("uvicorn")),
     Server("nginx, static", _nginx, ("nginx",)),
     Server("pytest-httpserver", _script("httpserver")),
     Server("Prism", _prism, ("node", str(PEERS / "@stoplight/prism-cli")), 5),

@@ -16,7 +16,7 @@ OURS = ("contracts", "mock_server", "client_checks")
 ENGINE = ("mock_server.engine", "mock_server.deliveries", "mock_server.courier", "mock_server.accounts")
 FLOOR_2 = ("mock_server.stores", "mock_server.adapters", *ENGINE)
 FLOOR_3 = ("mock_server.providers", "mock_server.admin")
-WEB_FRAMEWORK = ("flask", "werkzeug", "granian")
+WEB_FRAMEWORK = ("flask", "werkzeug", "uvicorn", "httptools")
 CHECKS_PACKAGES = ("schemathesis", "hypothesis", "pytest", "pytest_httpserver", "openapi_spec_validator", "rich")
 CLIENTS = ("PIL", "jsonpath", "prometheus_client", "requests", "urllib3", "redis", "orjson")
 IMPURE = (
@@ -274,7 +274,7 @@ BREACHES = {
         ("mock_server/admin/handlers.py", "from flask import request"),
     ],
     "web knows nothing above it": [("mock_server/web/app.py", "from mock_server.cli import main")],
-    "only web and above know the web framework": [("mock_server/settings.py", "import granian.constants")],
+    "only web and above know the web framework": [("mock_server/settings.py", "import uvicorn.config")],
     "checks see only the emulator's public names": [
         ("client_checks/receiver.py", "from mock_server.core.model import Task"),
         ("client_checks/receiver.py", "from mock_server import engine"),

@@ -27,7 +27,7 @@ from mock_server.engine import DEFAULT_SANDBOX, Engine
 from mock_server.providers import crun, imgopen
 from mock_server.settings import SettingError, Settings
 from mock_server.stores.memory import MemoryStore
-from mock_server.web.doors import RsgiDoor
+from mock_server.web.doors import AsgiDoor
 from mock_server.web.pipeline import Pipeline, Surface
 
 if TYPE_CHECKING:
@@ -56,16 +56,16 @@ class System:
         return create_app(self.pipeline, pause)
 
     @property
-    def door(self) -> RsgiDoor:
+    def door(self) -> AsgiDoor:
         """A door for one live server."""
-        return RsgiDoor(self.pipeline, lambda: self.app, self.settings.read_timeout)
+        return AsgiDoor(self.pipeline, lambda: self.app)
 
     @property
-    def admin_door(self) -> RsgiDoor:
+    def admin_door(self) -> AsgiDoor:
         """A door for the server of an admin API that has its own port."""
         from mock_server.web.app import create_app
 
-        return RsgiDoor(self.admin_pipeline, lambda: create_app(self.admin_pipeline, pause), self.settings.read_timeout)
+        return AsgiDoor(self.admin_pipeline, lambda: create_app(self.admin_pipeline, pause))
 
 
 def build(settings: Settings | None = None, time: RealTime | None = None, on_drift: Any = None) -> System:

@@ -1,7 +1,7 @@
 """A client's connection, found among this process's own descriptors, so that an answer can be lost on the wire.
 
-No server interface hands out its socket: WSGI and RSGI both tell only the two addresses. Each pair of them is one
-connection, and the descriptors of a process are few enough to look through.
+WSGI hands out no socket, only the two addresses. Each pair of them is one connection, and the descriptors of a process
+are few enough to look through. (The live server knows its connections: `web/protocol.py`.)
 """
 
 from __future__ import annotations
@@ -46,23 +46,6 @@ def hang_up(client: str, server: str = "") -> bool:
                 connection.shutdown(socket.SHUT_RDWR)
             return True
     return False
-
-
-def hang_up_all(listener: socket.socket) -> None:
-    """Hang up on everyone who came in through `listener`."""
-    address = listener.getsockname()
-    for descriptor in _sockets():
-        with _borrowed(descriptor) as connection, contextlib.suppress(OSError):
-            if connection is not None and _came_in(connection.getsockname(), address):
-                connection.getpeername()  # a listening socket has none, and is left alone
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-def _came_in(ours: Any, listener: Any) -> bool:
-    """Is `ours` the near end of a connection to `listener`, which may listen on every address of its port?"""
-    if isinstance(ours, tuple) and isinstance(listener, tuple):
-        return ours[1] == listener[1] and (ours[0] == listener[0] or listener[0] in ("0.0.0.0", "::"))
-    return bool(ours == listener)
 
 
 def _find(client: str, server: str) -> int | None:

@@ -1,26 +1,46 @@
-"""The doors: WSGI's environment and Granian's RSGI in, the pipeline's answer out."""
+"""The doors: WSGI's environment and ASGI's messages in, the pipeline's answer out."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from functools import cached_property, lru_cache
 from http import HTTPStatus
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import quote
 
 from mock_server.web import connection
-from mock_server.web.pipeline import Answer, Pipeline, Request
+from mock_server.web.pipeline import Answer, Pipeline, Request, Target
 from mock_server.web.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-T = TypeVar("T")
+log = logging.getLogger("swapmock")
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class Client(Protocol):
+    """A connection of the live server, beyond what ASGI says of one. `own` is the host and port that it came to."""
+
+    own: str
+
+    @property
+    def is_gone(self) -> bool: ...
+
+    def reset(self) -> None:
+        """A true RST in place of everything that was still to come; over a unix socket, an end."""
+
+    def hang_up(self) -> None:
+        """A plain FIN and not another byte."""
+
 
 #: A host and a port, as RFC 9110 7.2 has them: a name, an IPv4 or a bracketed IPv6 address.
 HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
@@ -28,9 +48,6 @@ HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 #: The most that is kept of a body which no contract speaks of, and that is read beyond a limit, in bytes.
 OTHER_LIMIT = 1 << 20
 DRAINED = 1 << 24
-
-#: Seconds that a body may take.
-READ_TIMEOUT = 30.0
 
 PLAIN = [("content-type", "text/plain; charset=utf-8")]
 
@@ -65,8 +82,44 @@ def named_host(shown: str, own: str) -> str:
     return shown if HOST.fullmatch(shown) else own
 
 
+def request_from(
+    method: str,
+    path: str,
+    query: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    scheme: str,
+    own: str,
+    *,
+    is_cut: bool = False,
+) -> Request:
+    base_url = f"{scheme}://{named_host(headers.get('host', ''), own)}"
+    return Request(method, path, query, headers, body, base_url, is_cut)
+
+
+def headers_from(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """By name in lower case; the values of a repeated one joined by commas, as RFC 9110 5.3 allows. A value that is not
+    ASCII is no text (RFC 9110 5.5), and is left out."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        if value.isascii():
+            key, text = name.decode(), value.decode()
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def _octets(text: str) -> bytes:
+    """A header's name or value on one line."""
+    return text.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")
+
+
+@lru_cache(256)
+def header_lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    return b"".join(b"%s: %s\r\n" % (_octets(name), _octets(value)) for name, value in headers)
+
+
 def request_from_environ(environ: WSGIEnvironment, limit: int) -> Request:
-    # A value that is not ASCII is no text (RFC 9110 5.5); Granian leaves such a header out, and so does this.
+    # As in `headers_from`.
     headers = {
         key[5:].replace("_", "-").lower(): value
         for key, value in environ.items()
@@ -168,20 +221,14 @@ def _peer(environ: WSGIEnvironment) -> str:
 MOST_WAITERS = 256
 
 
-class RsgiDoor:
-    """The door of one live server: contract operations on its event loop, all else through Flask in a thread."""
+class AsgiDoor:
+    """The door of one live server, as an ASGI application: what it answers in a thread it can also be asked at once."""
 
-    def __init__(
-        self, pipeline: Pipeline, make_flask: Callable[[], WSGIApplication], read_timeout: float = READ_TIMEOUT
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, make_flask: Callable[[], WSGIApplication]) -> None:
         self._pipeline = pipeline
         self._make_flask = make_flask
-        self._read_timeout = read_timeout
-        self._busy = 0
         self._stopping = asyncio.Event()
-        self._reading: dict[asyncio.Task[Any], float] = {}
-        self._overdue: set[asyncio.Task[Any]] = set()
-        self._watch: asyncio.TimerHandle | None = None
+        self._elsewhere: set[asyncio.Future[Any]] = set()
 
     @cached_property
     def _waiters(self) -> DaemonThreads:
@@ -192,103 +239,73 @@ class RsgiDoor:
         """Made on the first request that needs it: importing Flask is most of what a start would cost."""
         return self._make_flask()
 
-    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        self._busy += 1
-        try:
-            answer = await self._answer(scope, protocol)
-            if answer.delay or answer.wire or answer.first or scope.method == "HEAD":
-                await self._write(scope, protocol, answer)
-            else:
-                protocol.response_bytes(answer.status, answer.headers, answer.body)
-        finally:
-            self._busy -= 1
+    def prompt(self, method: str, path: str) -> Target | None:
+        """Where a request goes that is answered at once; None if it has to wait for a thread."""
+        target = self._pipeline.match(method, path)
+        return None if target is None or target.surface.is_admin else target
 
-    async def _answer(self, scope: Any, protocol: Any) -> Answer:
-        headers = _headers(scope)
-        target = self._pipeline.match(scope.method, scope.path)
-        body, is_cut = b"", False
-        if "content-length" in headers or "transfer-encoding" in headers:
-            try:
-                limit = OTHER_LIMIT if target is None else target.limit
-                body, is_cut = await self._in_time(_receive(protocol, headers, limit))
-            except TimeoutError:
-                return Answer(408, PLAIN, b"the body took too long\n")
-            except BrokenBody as broken:
-                return Answer(400, PLAIN, f"{broken}\n".encode())
-        authority = named_host(headers.get("host", ""), scope.server)
-        request = Request(
-            scope.method, scope.path, scope.query_string, headers, body, f"{scope.scheme}://{authority}", is_cut
-        )
+    def answer(self, target: Target, request: Request) -> Answer:
+        try:
+            return self._pipeline.answer(target, request)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            return Answer(500, PLAIN, b"internal error\n")
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """`scope["extensions"]` holds the connection, and the answer where only its writing is left."""
+        client: Client = scope["extensions"]["swapmock.client"]
+        with contextlib.suppress(GoneError):
+            answer = scope["extensions"]["swapmock.answer"] or await self._ask(scope, receive, client)
+            await self._write(scope, receive, send, answer, client)
+
+    async def _ask(self, scope: Any, receive: Receive, client: Client) -> Answer:
+        method, path = scope["method"], scope["path"]
+        headers = headers_from(scope["headers"])
+        target = self._pipeline.match(method, path)
+        limit = OTHER_LIMIT if target is None else target.limit
+        body, is_cut, is_whole = await _receive(receive, headers, limit)
+        query = scope["query_string"].decode("utf-8", "replace")
+        request = request_from(method, path, query, headers, body, scope["scheme"], client.own, is_cut=is_cut)
         if target is None:
-            return await self._aside(None, self._through_flask, request, scope.client)
-        if target.surface.is_admin:
+            answer = await self._aside(None, self._through_flask, request, scope["client"])
+        elif target.surface.is_admin:
             # It may wait for something to happen, which must not keep others from making it happen.
-            return await self._aside(self._waiters, self._pipeline.answer, target, request)
-        return self._pipeline.answer(target, request)
-
-    async def _aside(self, threads: Executor | None, work: Callable[..., T], *args: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(threads, work, *args)
-
-    async def _in_time(self, reading: Coroutine[Any, Any, Read]) -> Read:
-        """What is read, or TimeoutError. One timer for all that is being read costs a request much less than one each."""
-        task: Any = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        self._reading[task] = loop.time()
-        if self._watch is None:
-            self._watch = loop.call_later(self._read_timeout / 4, self._look_for_slow_ones)
-        try:
-            return await reading
-        except asyncio.CancelledError:
-            if task not in self._overdue:
-                raise
-            self._overdue.discard(task)
-            task.uncancel()
-            raise TimeoutError from None
-        finally:
-            del self._reading[task]
-
-    def _give_up(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
-        for task in tasks:
-            self._overdue.add(task)
-            task.cancel()
-
-    def _look_for_slow_ones(self) -> None:
-        loop = asyncio.get_running_loop()
-        latest = loop.time() - self._read_timeout
-        self._give_up([task for task, since in self._reading.items() if since < latest])
-        self._watch = loop.call_later(self._read_timeout / 4, self._look_for_slow_ones) if self._reading else None
-
-    async def _write(self, scope: Any, protocol: Any, answer: Answer) -> None:
-        if answer.first is not None:
-            await self._aside(self._waiters, answer.first)
-        if answer.wire == "dribble" and scope.method != "HEAD":
-            await self._dribble(protocol, answer)
-            return
-        if answer.delay:
-            await self._hold(answer.delay)
-        if answer.wire in SEVER and SEVER[answer.wire](scope.client, scope.server):
-            protocol.response_empty(answer.status, [])  # into the void, so that Granian lets go as well
-        elif answer.wire in SEVER:
-            # Over a unix socket there is no address to find it by: there the answer breaks off half-way.
-            stream = protocol.response_stream(answer.status, [*answer.headers, content_length(answer)])
-            await stream.send_bytes(answer.body[: len(answer.body) // 2])
-        elif scope.method == "HEAD":
-            protocol.response_empty(answer.status, answer.headers)
+            answer = await self._aside(self._waiters, self.answer, target, request)
         else:
-            protocol.response_bytes(answer.status, answer.headers, answer.body)
+            answer = self.answer(target, request)
+        return answer if is_whole else answer._replace(headers=[*answer.headers, ("connection", "close")])
 
-    async def _dribble(self, protocol: Any, answer: Answer) -> None:
-        # Here, for where another server is used Granian is not imported.
-        from granian._granian import RSGIProtocolClosed
+    async def _aside(self, threads: Executor | None, work: Callable[..., Answer], *args: Any) -> Answer:
+        future = asyncio.get_running_loop().run_in_executor(threads, work, *args)
+        self._elsewhere.add(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+            return Answer(503, PLAIN, b"the server stops\n")
+        finally:
+            self._elsewhere.discard(future)
 
-        parts = pieces(answer.body)
-        stream = protocol.response_stream(answer.status, [*answer.headers, content_length(answer)])
+    async def _write(self, scope: Any, receive: Receive, send: Send, answer: Answer, client: Client) -> None:
+        if answer.first is not None:
+            await asyncio.get_running_loop().run_in_executor(self._waiters, answer.first)
+        is_dribbling = answer.wire == "dribble" and scope["method"] != "HEAD"
+        if answer.delay and not is_dribbling:
+            await self._hold(answer.delay)
+        if answer.wire in SEVER:
+            {"reset": client.reset, "hang_up": client.hang_up}[answer.wire]()
+            while True:
+                await _next(receive)
+        headers = [(_octets(name), _octets(value)) for name, value in (*answer.headers, content_length(answer))]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        parts = pieces(answer.body) if is_dribbling else []
         for part in parts:
-            try:
-                await stream.send_bytes(part)
-            except RSGIProtocolClosed:
-                return  # the client has had enough
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            if client.is_gone:
+                return  # it has had enough
             await self._hold(answer.delay / len(parts))
+        await send({"type": "http.response.body", "body": b"" if is_dribbling else answer.body, "more_body": False})
 
     async def _hold(self, seconds: float) -> None:
         """Wait `seconds`, or until the server stops."""
@@ -300,13 +317,12 @@ class RsgiDoor:
         self._stopping.set()
         self._waiters.shutdown()
 
-    async def idle(self) -> None:
-        """Return as soon as nothing is being answered; who is still sending a body is told that it took too long."""
-        self._give_up(list(self._reading))
-        while self._busy:
-            await asyncio.sleep(0.02)
+    def give_up(self) -> None:
+        """Answer that the server stops, in place of what is still being worked on in threads."""
+        for future in tuple(self._elsewhere):
+            future.cancel()
 
-    def _through_flask(self, request: Request, client: str) -> Answer:
+    def _through_flask(self, request: Request, client: tuple[str, int] | None) -> Answer:
         if request.is_cut:
             return Answer(413, PLAIN, f"the body is larger than {OTHER_LIMIT} bytes\n".encode())
         started: list[Any] = []
@@ -315,7 +331,7 @@ class RsgiDoor:
             started[:] = [int(status.split(" ", 1)[0]), headers]
             return lambda _: None
 
-        chunks = self._flask(environ_from(request, client), start_response)
+        chunks = self._flask(environ_from(request, "" if client is None else client[0]), start_response)
         try:
             body = b"".join(chunks)
         finally:
@@ -326,46 +342,45 @@ class RsgiDoor:
         return Answer(started[0], headers, body)
 
 
-def _headers(scope: Any) -> dict[str, str]:
-    """Header names in lower case; the values of a repeated one joined by commas, as RFC 9110 5.3 allows."""
-    headers: dict[str, str] = {}
-    for name, value in scope.headers.items():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+class GoneError(Exception):
+    """The client has gone."""
 
 
-#: A body, and whether it was longer than it may be.
-Read = tuple[bytes, bool]
+async def _next(receive: Receive) -> Any:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise GoneError
+    return message
 
 
-class BrokenBody(Exception):
-    """The body did not come as HTTP says that it should."""
+class Read(NamedTuple):
+    """A body; whether it was longer than it may be, and is therefore not kept; whether its end was read."""
+
+    body: bytes = b""
+    is_cut: bool = False
+    is_whole: bool = True
 
 
-async def _receive(protocol: Any, headers: Mapping[str, str], limit: int) -> Read:
-    """The body, and whether it was longer than `limit`: then it is not kept, but read while that is bearable, for a
-    client that is still sending would not see the answer."""
+async def _receive(receive: Receive, headers: Mapping[str, str], limit: int) -> Read:
+    """The body. One that is too long is read while that is bearable, for a client that is still sending would not see
+    the answer."""
     declared = headers.get("content-length", "")
-    length = int(declared) if declared.isdigit() else None
-    if length is not None and length <= limit:
-        try:
-            return await protocol() if length else b"", False
-        except RuntimeError:  # what Granian raises of a connection that has ended
-            raise BrokenBody("the body ended too soon") from None
-    if length is not None and length > limit + DRAINED:
-        return b"", True
-    chunks, size, ends = [], 0, 0
-    async for chunk in protocol:
-        size += len(chunk)
-        ends += not chunk
+    if declared.isdigit() and int(declared) > limit:
+        # Who asks whether to go on sends nothing before the answer.
+        if int(declared) > limit + DRAINED or headers.get("expect", "").lower() == "100-continue":
+            return Read(is_cut=True, is_whole=False)
+    elif not declared and "transfer-encoding" not in headers:
+        return Read()
+    chunks, size = [], 0
+    while True:
+        message = await _next(receive)
+        size += len(message["body"])
         if size > limit + DRAINED:
-            return b"", True
+            return Read(is_cut=True, is_whole=False)
         if size <= limit:
-            chunks.append(chunk)
-    # Granian ends every body with one empty chunk, and puts one in the place of an error and of trailers.
-    if ends != 1:
-        raise BrokenBody("the body is broken, or has trailers")
-    return (b"", True) if size > limit else (b"".join(chunks), False)
+            chunks.append(message["body"])
+        if not message["more_body"]:
+            return Read(is_cut=True) if size > limit else Read(b"".join(chunks))
 
 
 def environ_from(request: Request, client: str) -> WSGIEnvironment:
@@ -381,7 +396,7 @@ def environ_from(request: Request, client: str) -> WSGIEnvironment:
         "SERVER_NAME": host or authority,
         "SERVER_PORT": port if port.isdigit() else {"https": "443"}.get(scheme, "80"),
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": client.rpartition(":")[0],
+        "REMOTE_ADDR": client,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scheme,
         "wsgi.input": BytesIO(request.body),

@@ -1,10 +1,7 @@
-"""The live server: Granian inside this process, on a socket of ours, in a thread or in the main one.
+"""The live server: uvicorn inside this process, on a socket of ours, in a thread or in the main one.
 
-Granian's embedded server is used because it keeps state, pipeline and server in one process, can be started from a
-test, and answers on the event loop. It is labelled experimental; `tests/web/test_server.py` holds what we rely on.
-
-A server of our own on httptools and asyncio cost a third of it for each request, and was put away again: speaking HTTP
-is not what swapmock exists for, and a kept library meets more clients than we ever shall.
+State, pipeline and server share one process and one event loop, so a server can be started from a test, and an answer
+crosses no thread. Which server, and what the others cost: bench/README.md.
 """
 
 from __future__ import annotations
@@ -13,42 +10,38 @@ import asyncio
 import contextlib
 import errno
 import gc
-import logging
-import os
+import math
 import resource
 import signal
 import socket
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from granian._granian import SocketHolder  # no public way to hand over a bound socket; checked by a test
-from granian.constants import HTTPModes, SSLProtocols
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
+from uvicorn import Config, Server
 
-from mock_server.adapters.clock import pause
 from mock_server.settings import SettingError, Settings, flag
-from mock_server.web import connection
+from mock_server.web.doors import AsgiDoor
+from mock_server.web.protocol import Bounds, Connection
 
 BACKLOG = 1024
 
 #: Descriptors that are kept from connections, for everything else.
 SPARE_DESCRIPTORS = 128
 
-#: Seconds after which a stopping server lets go of those who are connected: when nothing is being answered any more,
-#: and in any case.
-QUIET, PATIENCE = 0.2, 0.6
+#: Seconds after which a stopping server gives up what is still worked on, and a little later lets go of everyone.
+PATIENCE, GRACE = 0.5, 0.3
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a server bears. `read_timeout` (seconds) is how long a client may take for the head of a request, and how
-    long it may stay connected without one; `max_headers` (bytes) is kept to within a factor of two; `tls` is a
-    certificate chain and its key."""
+    """What a server bears. `read_timeout` (seconds) is how long a client may take for a request, how long it may stay
+    connected without one, and how long it may leave an answer unread; `max_headers` is in bytes; `tls` is a certificate
+    chain and its key."""
 
     max_connections: int = 10_000
     max_headers: int = 65_536
@@ -66,7 +59,7 @@ def options_from(settings: Settings) -> Options:
 
 
 def _check_tls(certificate: Path, key: Path) -> None:
-    """Granian would ask for a password on the terminal, and name no file."""
+    """The standard library would ask for a password on the terminal, and name no file."""
     for name, path in (("tls_cert", certificate), ("tls_key", key)):
         if not path.is_file():
             raise SettingError(f"{flag(name)}: there is no file {path}")
@@ -77,36 +70,68 @@ def _check_tls(certificate: Path, key: Path) -> None:
         raise SettingError(f"--tls-cert, --tls-key: {certificate} and {key} do not serve: {error}") from None
 
 
-class _Granian(Server):
-    """Granian on a socket that is already bound, so that port 0 and a taken port are ours to handle.
+class _Uvicorn(Server):
+    """uvicorn, with our own signals and bounds. `is_ready` is called once it serves."""
 
-    It speaks HTTP/1.1 only: its detection of HTTP/2 waits without end for a first byte.
-    """
-
-    def __init__(self, door: Any, listener: socket.socket, options: Options) -> None:
+    def __init__(self, door: AsgiDoor, options: Options, is_ready: Callable[[], None]) -> None:
+        self._bounds = Bounds(door, _affordable(options.max_connections), options.max_headers)
+        self._read_timeout = options.read_timeout
+        self._is_ready = is_ready
         certificate, key = options.tls or (None, None)
-        self._listener = listener
         super().__init__(
-            door,
-            http=HTTPModes.http1,
-            websockets=False,
-            log_enabled=False,
-            backlog=BACKLOG,
-            backpressure=_affordable(options.max_connections),
-            http1_settings=HTTP1Settings(
-                header_read_timeout=round(options.read_timeout * 1000), max_buffer_size=options.max_headers
-            ),
-            ssl_cert=certificate,
-            ssl_key=key,
-            ssl_protocol_min=SSLProtocols.tls12,
+            Config(
+                door,
+                http=self._connection,  # type: ignore[arg-type]  # it is only called; a class could not carry the bounds
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                log_level="critical",  # what a client does wrong is its own affair
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=math.ceil(options.read_timeout),
+                ssl_certfile=certificate,
+                ssl_keyfile=key,
+            )
         )
 
-    def _init_shared_socket(self) -> None:
-        is_unix = self._listener.family == socket.AF_UNIX
-        self._ssp: Any = None
-        # Granian closes the descriptor that it is given: it gets one of its own.
-        self._shd: Any = SocketHolder(os.dup(self._listener.fileno()), is_unix, BACKLOG)  # type: ignore[call-arg]
-        self._sfd = self._shd.get_fd()
+    def _connection(self, **uvicorns: Any) -> Connection:
+        return Connection(self._bounds, **uvicorns)
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # narrower than a generator
+        return nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        asyncio.get_running_loop().call_soon(self._is_ready)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Every tenth of a second."""
+        self._bounds.now = now = asyncio.get_running_loop().time()
+        for connection in tuple(self._connections):
+            connection.overdue(now - self._read_timeout)
+        return await super().on_tick(counter)
+
+    @property
+    def _connections(self) -> set[Any]:
+        return self.server_state.connections
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, answer what has been asked, and do not wait for those who are still asking."""
+        self._bounds.is_stopping = True
+        self._bounds.door.hurry()
+        ending = asyncio.get_running_loop().create_task(self._let_go())
+        await super().shutdown(sockets)
+        ending.cancel()
+
+    async def _let_go(self) -> None:
+        await asyncio.sleep(PATIENCE)
+        self._bounds.door.give_up()
+        await asyncio.sleep(GRACE)
+        for connection in tuple(self._connections):
+            connection.transport.abort()
 
 
 def _affordable(connections: int) -> int:
@@ -164,36 +189,19 @@ def url_of(listener: socket.socket, *, is_secure: bool = False) -> str:
 
 
 async def _run(
-    door: Any, listener: socket.socket, options: Options, ready: Callable[[Callable[[], None]], None]
+    door: AsgiDoor, listener: socket.socket, options: Options, ready: Callable[[Callable[[], None]], None]
 ) -> None:
     """Serve until the function given to `ready` is called (from any thread)."""
-    logging.getLogger("_granian").setLevel(logging.ERROR)
-    server = _Granian(door, listener, options)
-    loop = asyncio.get_running_loop()
-    ending: list[asyncio.Task[None]] = []
-
-    def end() -> None:
-        ending.append(loop.create_task(_end(server, door, listener)))
 
     def stop() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has closed: it has stopped already
-            loop.call_soon_threadsafe(end)
+        server.should_exit = True
 
-    loop.call_soon(ready, stop)
-    await server.serve()
-
-
-async def _end(server: Server, door: Any, listener: socket.socket) -> None:
-    """Take no more connections, answer what has been asked, and do not wait for those who are still asking."""
-    server.stop()  # type: ignore[no-untyped-call]  # Granian leaves it without a signature
-    door.hurry()
-    await asyncio.sleep(QUIET)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(door.idle(), PATIENCE - QUIET)
-    connection.hang_up_all(listener)
+    server = _Uvicorn(door, options, lambda: ready(stop))
+    # uvicorn closes the socket that it is given: it gets one of its own.
+    await server.serve([listener.dup()])
 
 
-def run(door: Any, listener: socket.socket, options: Options, on_ready: Callable[[], None]) -> None:
+def run(door: AsgiDoor, listener: socket.socket, options: Options, on_ready: Callable[[], None]) -> None:
     """Serve in this thread until SIGINT or SIGTERM."""
 
     def ready(stop: Callable[[], None]) -> None:
@@ -205,7 +213,6 @@ def run(door: Any, listener: socket.socket, options: Options, on_ready: Callable
     with _runner() as runner:
         runner.run(_run(door, listener, options, ready))
     _forget(listener)
-    _outlast_threads()
 
 
 def _runner() -> asyncio.Runner:
@@ -224,15 +231,6 @@ def _spare_the_collector() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
-def _outlast_threads() -> None:
-    """Wait for Granian's own threads, which end a moment after its server and still use the interpreter until then."""
-    tasks = Path("/proc/self/task")
-    for _ in range(30):
-        if not tasks.is_dir() or len(list(tasks.iterdir())) <= threading.active_count():
-            return
-        pause(0.01)
-
-
 def _forget(listener: socket.socket) -> None:
     """Close it, and leave no path behind."""
     path = listener.getsockname() if listener.family == socket.AF_UNIX else None
@@ -246,7 +244,7 @@ class LiveServer:
 
     def __init__(
         self,
-        door: Any,
+        door: AsgiDoor,
         host: str = "127.0.0.1",
         port: int = 0,
         *,

@@ -246,7 +246,7 @@ def refusals() -> Talk:
             for junk in BODIES:
                 yield Ask(operation.method, path, {**KEYS.get(name, {}), **JSON}, junk)
             yield Ask(operation.method, path, {**KEYS.get(name, {}), "content-type": "text/plain"}, b"{}")
-            yield Ask(operation.method, f"{path}?unknown=1&task_id=&task_id=2&%ff=%00&=&&x&é", KEYS.get(name, {}))
+            yield Ask(operation.method, f"{path}?unknown=1&task_id=&task_id=2&%ff=%00&=&&x&%C3%A9", KEYS.get(name, {}))
     for path in PATHS:
         yield Ask("GET", path)
         yield Ask("POST", path, {**CRUN_KEY, **JSON}, b"{}")

@@ -71,19 +71,77 @@ class TestHttp:
             client.sendall(BODY)
             assert b"detect_task_id" in client.recv(65536)
 
-    def test_half_closed(self, server):
-        """Whoever closes the sending half has gone, for Granian: it may get no answer, and harms nobody."""
-        got = exchange(server.address, f"{BALANCE}\r\n".encode(), half_close=True)
-        assert got == b"" or got.startswith(b"HTTP/1.1 200 ")
-        assert exchange(server.address, f"{BALANCE}{CLOSE}\r\n".encode()).startswith(b"HTTP/1.1 200 ")
+    @pytest.mark.parametrize(
+        ("sent", "statuses"),
+        [
+            (f"{BALANCE}\r\n".encode(), [200]),
+            (post() * 3, [200, 200, 200]),
+            (b"GET /__admin/sandboxes HTTP/1.1\r\nHost: x\r\n\r\n" * 2, [200, 200]),
+            (b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
+            (BALANCE.encode(), [400]),
+            (post(b"{", "Content-Length: 9"), [400]),
+            (post(b"{", "Content-Length: 900000"), [400]),
+            (post(b"5\r\n{", "Transfer-Encoding: chunked"), [400]),
+            (b"", []),
+        ],
+        ids=["poll", "pipeline", "admin", "flask", "head", "body", "long_body", "chunks", "nothing"],
+    )
+    def test_who_sends_no_more_gets_the_answers(self, server, sent, statuses):
+        got = exchange(server.address, sent, half_close=True)
+        assert [int(part[:3]) for part in got.split(b"HTTP/1.1 ")[1:]] == statuses
 
     @pytest.mark.parametrize(
         ("method", "path", "status"),
-        [("HEAD", "/health", 200), ("OPTIONS", "*", 404), ("CONNECT", "a:80", 404), ("TRACE", "/health", 405)],
+        [("HEAD", "/health", 200), ("OPTIONS", "*", 404), ("CONNECT", "a:80", 405), ("TRACE", "/health", 405)],
     )
     def test_odd_methods(self, server, method, path, status):
         got = exchange(server.address, f"{method} {path} HTTP/1.1\r\nHost: x\r\n{CLOSE}\r\n".encode())
         assert got.startswith(f"HTTP/1.1 {status} ".encode())
+
+    @pytest.mark.parametrize("rest", [b"", b"\r\n"])
+    def test_a_wish_for_another_protocol_is_passed_over(self, server, rest):
+        """Java's client sends its body along with a wish for HTTP/2, in one piece or later."""
+        head = post(b"", f"Content-Length: {len(BODY)}", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c")
+        for first, second in ((head + BODY, b""), (head, BODY), (head[:-9], head[-9:] + BODY)):
+            with socket.create_connection(server.address, 5) as client:
+                client.sendall(first)
+                client.sendall(second)
+                assert b"detect_task_id" in client.recv(65536)
+                client.sendall(rest + f"{BALANCE}\r\n".encode())
+                assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+    def test_http_1_0(self, server):
+        """It ends with its answer, unless it asks for more; what load generators of old speak."""
+        asked = BALANCE.replace("1.1", "1.0")
+        assert exchange(server.address, f"{asked}\r\n".encode()).count(b"HTTP/1.1 200 ") == 1
+        with socket.create_connection(server.address, 5) as client:
+            for _ in range(2):
+                client.sendall(f"{asked}Connection: Keep-Alive\r\n\r\n".encode())
+                got = client.recv(65536)
+                assert got.startswith(b"HTTP/1.1 200 ")
+                assert b"connection: keep-alive\r\n" in got
+
+    def test_nothing_is_done_after_the_last_request(self, server, system):
+        """What a client sends behind its "Connection: close" is not answered, so it must not be done, either."""
+        tasks = system.engine.store.open("default").task_count
+        before = tasks()
+        got = exchange(server.address, post(BODY, f"Content-Length: {len(BODY)}", "Connection: close") + post())
+        assert got.count(b"HTTP/1.1 ") == 1
+        assert tasks() == before + 1
+
+    def test_trailers_are_passed_over(self, server):
+        chunks = b"%x\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n" % (len(BODY), BODY)
+        got = exchange(server.address, post(chunks, "Transfer-Encoding: chunked", "Connection: close"))
+        assert b"detect_task_id" in got
+
+    @pytest.mark.parametrize("target", ["/é", "/api/v1/client/account/balance?é", "http://"])
+    def test_what_is_no_address_is_refused(self, server, target):
+        got = exchange(server.address, f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert got.startswith(b"HTTP/1.1 400 ")
+
+    def test_a_whole_address(self, server):
+        asked = BALANCE.replace("/api", "http://somewhere/api")
+        assert exchange(server.address, f"{asked}{CLOSE}\r\n".encode()).startswith(b"HTTP/1.1 200 ")
 
 
 class TestBodies:
@@ -141,12 +199,19 @@ class TestPatience:
         with LiveServer(system.door, options=options_from(system.settings)) as server:
             yield server.address
 
-    @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHo", f"{BALANCE}X: ".encode()])
-    def test_who_sends_no_whole_head_is_let_go(self, address, sent):
-        assert exchange(address, sent) == b""
+    def test_who_asks_nothing_is_let_go(self, address):
+        assert exchange(address, b"") == b""
 
-    def test_who_sends_no_whole_body_is_told(self, address):
-        assert exchange(address, post(b"{", "Content-Length: 10")).startswith(b"HTTP/1.1 408 ")
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            *(b"GET / HTTP/1.1\r\nHo", f"{BALANCE}X: ".encode()),
+            *(post(b"{", "Content-Length: 10"), post(b"{", "Content-Length: 900000")),
+            post(b"1\r\n{\r\n", "Transfer-Encoding: chunked"),
+        ],
+    )
+    def test_who_asks_nothing_whole_is_told(self, address, sent):
+        assert exchange(address, sent).startswith(b"HTTP/1.1 408 ")
 
     def test_who_says_no_more_is_let_go(self, address):
         got = exchange(address, f"{BALANCE}\r\n".encode())
@@ -160,16 +225,27 @@ class TestPatience:
         asked = f"GET /{'a' * 70000} HTTP/1.1\r\nHost: x\r\n\r\n"
         assert exchange(address, asked.encode()).startswith((b"HTTP/1.1 414 ", b"HTTP/1.1 431 "))
 
-    def test_connections_beyond_the_bound_wait_for_their_turn(self, system):
+    def test_connections_beyond_the_bound_are_refused(self, system):
         with LiveServer(system.door, options=Options(max_connections=2)) as server, ExitStack() as held:
-            idle = [held.enter_context(socket.create_connection(server.address, 5)) for _ in range(2)]
-            for client in idle:
+            for _ in range(2):
+                client = held.enter_context(socket.create_connection(server.address, 5))
                 client.sendall(f"{BALANCE}\r\n".encode())
                 assert client.recv(65536)
-            waiting = held.enter_context(socket.create_connection(server.address, 0.2))
-            waiting.sendall(f"{BALANCE}\r\n".encode())
-            with pytest.raises(TimeoutError):
-                waiting.recv(1)
-            idle[0].close()
-            waiting.settimeout(5)
-            assert waiting.recv(65536).startswith(b"HTTP/1.1 200 ")
+            assert exchange(server.address, b"").startswith(b"HTTP/1.1 503 ")
+            client.sendall(f"{BALANCE}{CLOSE}\r\n".encode())
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+            assert client.recv(65536) == b""
+            assert exchange(server.address, f"{BALANCE}{CLOSE}\r\n".encode()).startswith(b"HTTP/1.1 200 ")
+
+    def test_who_does_not_read_is_let_go(self, address):
+        """Its answers would fill the memory: it is not read on, and after its time let go."""
+        asked = b"GET /api/v1/client/models HTTP/1.1\r\nHost: x\r\n\r\n" * 100
+
+        def ask_on(client: socket.socket) -> None:
+            while True:
+                client.sendall(asked)
+
+        with socket.create_connection(address, 20) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            with pytest.raises(ConnectionError):
+                ask_on(client)

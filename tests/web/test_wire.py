@@ -16,7 +16,7 @@ from werkzeug.test import Client
 
 from mock_server.adapters.clock import pause
 from mock_server.web import connection
-from mock_server.web.doors import PIECES, RsgiDoor, WsgiDoor, pieces
+from mock_server.web.doors import PIECES, AsgiDoor, WsgiDoor, pieces
 from mock_server.web.pipeline import Answer
 from mock_server.web.server import LiveServer
 
@@ -52,13 +52,13 @@ PIPELINE: Any = Canned()
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[tuple[str, int]]:
-    with LiveServer(RsgiDoor(PIPELINE, no_flask)) as server:
+    with LiveServer(AsgiDoor(PIPELINE, no_flask)) as server:
         yield server.address
 
 
 @pytest.fixture(scope="module")
 def live_v6() -> Iterator[tuple[str, int]]:
-    with LiveServer(RsgiDoor(PIPELINE, no_flask), "::1") as server:
+    with LiveServer(AsgiDoor(PIPELINE, no_flask), "::1") as server:
         yield server.address
 
 

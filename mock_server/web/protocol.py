@@ -1,0 +1,321 @@
+"""HTTP/1.1 as the live server speaks it: uvicorn's protocol, with what can be answered at once answered at once.
+
+uvicorn parses (by httptools), keeps the order of a connection's requests, and takes care of flow and TLS. Its way to an
+application costs two thirds of a request: a task, a dictionary and four messages. A vendor's operation whose short body
+has come needs none of them. What waits, streams, is spoilt on the wire or belongs to the admin API goes uvicorn's way,
+to the same door. Such a class is what uvicorn's `http` takes (github.com/Kludex/uvicorn/issues/1228); the attributes of
+its parent that are used here are held by tests/web/test_server.py, and the version is pinned to its minor one.
+
+Bounds are here, too: uvicorn has none on heads, nor on the time that a client takes.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from mock_server.web.doors import PLAIN, AsgiDoor, header_lines, headers_from, request_from
+from mock_server.web.pipeline import Answer, Target
+
+#: Header lines of one request.
+MOST_LINES = 100
+
+#: The longest body that is waited for here; longer ones are read piece by piece by the door.
+SHORT = 65_536
+
+_LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+@dataclass
+class Bounds:
+    """What one server bears, and how it is with it: `now` (seconds) is its loop's time, coarsely."""
+
+    door: AsgiDoor
+    max_connections: int
+    max_headers: int
+    now: float = 0.0
+    is_stopping: bool = False
+
+
+class _OverError(Exception):
+    """Nothing more is read from this connection; raised through the parser to stop it."""
+
+
+class Connection(HttpToolsProtocol):
+    """One client."""
+
+    # uvicorn's types say that there always is a cycle, and that there may be no scheme: before the first request the one
+    # is None, and once connected the other is not.
+    cycle: Any
+    scheme: Any
+
+    def __init__(self, bounds: Bounds, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._bounds = bounds
+        self._door = bounds.door
+        self._head: tuple[Target, str, str, str, dict[str, str]] | None = None
+        self._body = b""
+        self._is_in_head = self._is_upgrading = self._is_over = False
+        self._head_size = self._chunk_size = 0
+        #: Since when the client has been waited for: to ask, to ask on, or to read.
+        self._since = bounds.now
+
+    # What the transport tells
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.own = _authority(self.server)
+        if len(self.connections) > self._bounds.max_connections:
+            self._refuse(503, "too many connections; --max-connections allows more")
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            return
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        self._chunk_size = len(data)
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+        except HttpParserError as error:
+            if not self._is_over:
+                # What was raised within says nothing to a client.
+                reason = "" if isinstance(error, HttpParserCallbackError) else f": {error}"
+                self._refuse(400, f"not a request as HTTP has them{reason}")
+        else:
+            if self._is_in_head:
+                self._head_size += self._chunk_size
+                if self._head_size > self._bounds.max_headers:
+                    self._refuse(431, "the head is too large; --max-headers allows more")
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # its parent's never stays open
+        """The client sends no more: what it has asked is answered first."""
+        if self._is_asking:
+            self._refuse(400, "the request ended too soon")
+        if self._is_idle or self._is_over:
+            return False
+        self.cycle.keep_alive = False
+        return bool(self.scheme == "http")  # TLS has no half-closed connections
+
+    def pause_writing(self) -> None:
+        self._since = self._bounds.now
+        super().pause_writing()
+
+    # What the parser tells
+
+    def on_message_begin(self) -> None:
+        if self._is_over:
+            raise _OverError
+        self._since = self._bounds.now
+        self.url = b""
+        self.headers = []
+        self._is_in_head = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_in_head:  # else a trailer
+            self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        self._check_head()
+        if self.parser.should_upgrade():
+            self._is_upgrading = True  # decided on when the parser stops for it
+            return
+        cycle, url = self.cycle, self.url
+        if (cycle is None or cycle.response_complete) and url[:1] == b"/" and url.isascii() and b"#" not in url:
+            headers = headers_from(self.headers)
+            path, query = _split(url)
+            method = self.parser.get_method().decode()
+            target = self._door.prompt(method, path)
+            if target is not None and _is_short(headers, target.limit) and not self.flow.write_paused:
+                self._head = (target, method, path, query, headers)
+                return
+        self._hand_over()
+
+    def on_body(self, body: bytes) -> None:
+        if self._head is not None:
+            self._body += body
+        elif not self._is_upgrading:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._head is not None:
+            head, body = self._head, self._body
+            self._head, self._body = None, b""
+            self._answer(*head, body)
+        elif not self._is_upgrading:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._since = self._bounds.now
+        super().on_response_complete()
+
+    # Answering
+
+    def _answer(self, target: Target, method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> None:
+        request = request_from(method, path, query, headers, body, self.scheme, self.own)
+        answer = self._door.answer(target, request)
+        if answer.delay or answer.wire or answer.first is not None:
+            self._hand_over(answer)
+            super().on_message_complete()
+        else:
+            self._write(answer, method)
+
+    def _hand_over(self, answer: Answer | None = None) -> None:
+        """To the door as an application; with the answer, where it is known and only its writing is left."""
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        self.headers += headers
+        self.expect_100_continue = any(n == b"expect" and v.lower() == b"100-continue" for n, v in headers)
+        extensions: dict[str, Any] = {"swapmock.client": self, "swapmock.answer": answer}
+        self.scope["extensions"] = extensions
+        super().on_headers_complete()
+
+    def _write(self, answer: Answer, method: str) -> None:
+        """As uvicorn does, in one piece."""
+        lines = [STATUS_LINE[answer.status]]
+        for name, value in self.server_state.default_headers:
+            lines += (name, b": ", value, b"\r\n")
+        lines.append(header_lines(tuple(answer.headers)))
+        lines.append(b"content-length: %d\r\n" % len(answer.body))
+        keeps_alive = self.parser.should_keep_alive() and not self._bounds.is_stopping
+        if not keeps_alive:
+            lines.append(b"connection: close\r\n")
+        elif self.parser.get_http_version() == "1.0":
+            lines.append(b"connection: keep-alive\r\n")
+        lines.append(b"\r\n")
+        if method != "HEAD":
+            lines.append(answer.body)
+        self.transport.write(b"".join(lines))
+        self.server_state.total_requests += 1
+        self._since = self._bounds.now
+        if not keeps_alive:
+            self._end()
+
+    # Refusing
+
+    @property
+    def _is_idle(self) -> bool:
+        """Nothing has been asked that is not answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    @property
+    def _is_asking(self) -> bool:
+        """A request has begun and has not come whole."""
+        is_reading = not self._is_idle and self.cycle.more_body
+        return self._is_in_head or self._head is not None or is_reading
+
+    def _check_head(self) -> None:
+        size = self._head_size + self._chunk_size
+        self._head_size = 0
+        if len(self.headers) > MOST_LINES:
+            self._refuse(431, f"more than {MOST_LINES} header lines")
+            raise _OverError
+        if size > self._bounds.max_headers and _size(self.url, self.headers) > self._bounds.max_headers:
+            self._refuse(431, "the head is too large; --max-headers allows more")
+            raise _OverError
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """The request as if it had asked for no other protocol (RFC 9110 7.8). The parser stops before its body, which
+        Java's client, for one, sends along with its wish for HTTP/2."""
+        self._is_upgrading = False
+        method, url = self.parser.get_method(), self.url
+        if method == b"CONNECT":
+            self._refuse(405, "this is no proxy")
+            return
+        version = self.parser.get_http_version().encode()
+        headers = [header for header in self.headers if header[0] not in (b"upgrade", b"connection")]
+        lines = [
+            b"%s %s HTTP/%s\r\n" % (method, url, version),
+            *(b"%s: %s\r\n" % header for header in headers),
+            b"\r\n",
+        ]
+        self.parser = HttpRequestParser(self)
+        self.data_received(b"".join(lines) + rest)
+
+    def _refuse(self, status: int, text: str) -> None:
+        """The last answer on this connection; none at all where one before it is still being worked on."""
+        is_reading = not self._is_idle and self.cycle.more_body
+        if self._is_idle or (is_reading and not self.pipeline and not self.cycle.response_started):
+            body = f"{text}\n".encode()
+            head = b"%s%scontent-length: %d\r\nconnection: close\r\n\r\n"
+            plain = header_lines(tuple(PLAIN))
+            self.transport.write(head % (STATUS_LINE[status], plain, len(body)) + body)
+            self._end()
+        elif is_reading:
+            self._end()
+        else:
+            self.cycle.keep_alive = False
+        self._is_over = True
+
+    def _end(self) -> None:
+        self._is_over = True
+        self.transport.close()
+
+    def overdue(self, latest: float) -> None:
+        """Let go of a client that has been waited for since before `latest`."""
+        if self._since > latest:
+            return
+        if self.flow.write_paused:
+            self.transport.abort()
+        elif self._is_over:
+            return
+        elif self._is_asking:
+            self._refuse(408, "the request took too long")
+        elif self._is_idle:
+            self._end()
+
+    def shutdown(self) -> None:
+        """Called by uvicorn when the server stops."""
+        if self._is_idle or self._is_asking:
+            self._end()
+        else:
+            super().shutdown()
+
+    # Faults on the wire
+
+    def reset(self) -> None:
+        connection = self.transport.get_extra_info("socket")
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        self.transport.abort()
+
+    def hang_up(self) -> None:
+        self._end()
+
+    @property
+    def is_gone(self) -> bool:
+        return self.transport.is_closing()
+
+
+def _authority(server: tuple[str, int | None] | None) -> str:
+    """The host and port that a client came to; a unix socket has none."""
+    if server is None or server[1] is None:
+        return "localhost"
+    host, port = server
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _split(url: bytes) -> tuple[str, str]:
+    """Path, decoded, and query."""
+    path, _, query = url.decode().partition("?")
+    return (unquote(path) if "%" in path else path), query
+
+
+def _is_short(headers: dict[str, str], limit: int) -> bool:
+    """The body, if there is one, is short and simply sent."""
+    if "transfer-encoding" in headers or "expect" in headers:
+        return False
+    return int(headers.get("content-length", 0)) <= min(limit, SHORT)
+
+
+def _size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
