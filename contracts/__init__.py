@@ -6,34 +6,35 @@ import contextlib
 import marshal
 import os
 import sys
-import tempfile
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from contracts.behaviour import Behaviour
 from contracts.model import Contract, Operation, Violation
 
-__all__ = ["Behaviour", "Contract", "Operation", "Violation", "folder", "load", "read_yaml"]
+#: Where the folders of the contracts lie.
+HERE = Path(__file__).parent
 
-# libyaml's loader reads the contracts ten times faster than the pure one; wheels carry it, some builds do not.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+__all__ = ["Behaviour", "Contract", "Operation", "Violation", "folder", "load", "read_yaml"]
 
 
 def folder(name: str) -> Path:
     """Where the files of contract `name` lie; FileNotFoundError if there is no such contract."""
-    path = Path(str(files(__name__))) / name
+    path = HERE / name
     if not (path / "openapi.yaml").is_file():
         raise FileNotFoundError(f"no contract named {name!r}: {path / 'openapi.yaml'} is missing")
     return path
 
 
 def read_yaml(path: Path) -> Any:
+    # Late: a start that finds everything parsed does without it.
+    import yaml
+
+    # libyaml's loader reads the contracts ten times faster than the pure one; wheels carry it, some builds do not.
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with path.open(encoding="utf-8") as file:
-        return yaml.load(file, Loader=_Loader)
+        return yaml.load(file, Loader=loader)
 
 
 @lru_cache(maxsize=8)
@@ -69,6 +70,8 @@ def _kept(file: Path) -> Any:
 
 def _keep(path: Path, content: bytes) -> None:
     """Whole or not at all, whoever else does the same."""
+    import tempfile  # late, like YAML: most starts keep nothing
+
     path.parent.mkdir(exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "wb") as file:

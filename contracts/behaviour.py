@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 Level = Literal["documented", "observed", "inferred", "invented"]
@@ -16,8 +17,7 @@ class BehaviourError(ValueError):
     """A row of behaviour.yaml, or a choice made from it, does not fit; the text says which and what would."""
 
 
-@dataclass(frozen=True, slots=True)
-class BodyCode:
+class BodyCode(NamedTuple):
     """A value of the envelope's `code`, as it stands on the wire. `http` is its HTTP status under the policy `code`."""
 
     code: int | str
@@ -30,8 +30,7 @@ class BodyCode:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """How a problem of the domain is said on the wire; `http` overrides the status policy."""
 
     problem: str
@@ -44,8 +43,7 @@ class Refusal:
     data: str | None = "null"
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(NamedTuple):
     """Seconds that a kind of task waits and runs."""
 
     name: str
@@ -55,8 +53,7 @@ class Timeline:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(NamedTuple):
     """A named course and outcome: `stretch` multiplies the timeline, `ends: false` leaves the task running for ever.
 
     `delivery` names what goes wrong with the callback: a row of PLANS in mock_server/core/delivery.py.
@@ -73,8 +70,7 @@ class Scenario:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ladder:
+class Ladder(NamedTuple):
     """How callbacks are tried again: `intervals` are seconds from one attempt to the next, at most `retries` are used;
     when they run out before, `then` goes on: `repeat` the last, `restart` from the first, `stop`."""
 
@@ -86,8 +82,7 @@ class Ladder:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
+class Acknowledgement(NamedTuple):
     """What a receiver must answer: an HTTP status within `statuses` (both ends included) and, where `code` has
     values, a JSON object whose `code` is one of them."""
 
@@ -97,8 +92,7 @@ class Acknowledgement:
     code: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Callbacks:
+class Callbacks(NamedTuple):
     """How a provider calls back. Which of `ladders` is in force is the variant `callback_ladder`."""
 
     method: str
@@ -116,8 +110,7 @@ class Callbacks:
             raise BehaviourError(f"callbacks: {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class MagicValue:
+class MagicValue(NamedTuple):
     """A reserved URL and what it brings about: exactly one of `refuse`, `scenario`, `faces` and `fault` (the effect of a
     fault rule)."""
 
@@ -129,8 +122,7 @@ class MagicValue:
     fault: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """A name for several scenarios, one task each."""
 
     name: str
@@ -138,8 +130,7 @@ class Series:
     steps: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(NamedTuple):
     """A place where the sources disagree or are silent; the first choice that the evidence favours is the default.
 
     `waives` names violations that are none under a choice, as `{choice: [{rule, got, within}]}` with `got` a prefix and
@@ -153,7 +144,7 @@ class Variant:
     evidence: Level
     source: str
     takes_map: bool = False
-    waives: Mapping[str, tuple[Mapping[str, str], ...]] = field(default_factory=dict)
+    waives: Mapping[str, tuple[Mapping[str, str], ...]] = MappingProxyType({})
 
     def check(self, choice: Any) -> Any:
         """`choice` as one of `choices` (text from a command line is accepted), or BehaviourError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mock_server.core.call import Call, Problem, texts
@@ -38,7 +37,7 @@ def _in_other_words(scenario: Scenario, queued: Queued) -> Scenario:
     if scenario.fails is None:
         return scenario
     named = {name: value for name in ("code", "message") if (value := getattr(queued, name)) is not None}
-    return replace(scenario, fails={**scenario.fails, **named})
+    return scenario._replace(fails={**scenario.fails, **named})
 
 
 def _magic_scenario(call: Call, engine: Engine, behaviour: Behaviour, needs_faces: bool) -> str | None:

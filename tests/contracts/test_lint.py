@@ -33,7 +33,7 @@ def row(table, name, **changes):
     """A copy of the contract with one row of behaviour.yaml changed."""
     rows = getattr(CRUN.behaviour, table)
     old = rows[name]
-    new = {**old, **changes} if isinstance(old, dict) else replace(old, **changes)
+    new = {**old, **changes} if isinstance(old, dict) else old._replace(**changes)
     changed: Any = {table: {**rows, name: new}}
     return replace(CRUN, behaviour=replace(CRUN.behaviour, **changed))
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_read_is_a_finding(tmp_path, monkeypatch, files, text):
     for name, content in files.items():
         (tmp_path / "x").mkdir(exist_ok=True)
         (tmp_path / "x" / name).write_text(content)
-    monkeypatch.setattr("contracts.files", lambda package: tmp_path)
+    monkeypatch.setattr("contracts.HERE", tmp_path)
     found = lint_all({"x": lambda contract: ()})
     assert text in found[-1]
     assert "\n" not in "".join(found)

@@ -6,9 +6,12 @@ import string
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped]  # has no stubs
 
 from contracts import load
-from contracts.formats import is_date_time, is_uri
+from contracts.formats import PLAIN, is_date_time, is_uri
 from contracts.lint import examples
 from contracts.validators import SchemaValidator, Violation
 
@@ -117,6 +120,11 @@ def test_what_a_uri_is(text, right):
     assert is_uri(text) is right
     validator = SchemaValidator({"type": "string", "format": "uri"}, {})
     assert validator.is_valid(text) is validator.is_valid_by_reference(text) is right
+
+
+@given(st.from_regex(PLAIN, fullmatch=True))
+def test_what_looks_plain_is_a_uri(text):
+    assert validate_rfc3986(text, rule="URI")
 
 
 @pytest.mark.parametrize(
