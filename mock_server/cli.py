@@ -136,8 +136,11 @@ def serve(**values: Any) -> None:
             unsaid.append(error)
             signal.raise_signal(signal.SIGTERM)
 
-    with system.engine.courier.running(system.engine), control or nullcontext():
+    # Callbacks that are under way are waited for; who does not want to wait interrupts once more.
+    with system.engine.courier.running(system.engine, settings.callback_timeout), control or nullcontext():
         run(system.door, listener, options, on_ready)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: sys.exit(0))
     if unsaid:
         raise unsaid[0]
 

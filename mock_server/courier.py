@@ -346,13 +346,13 @@ class Courier:
         self._line = self._thread = None
 
     @contextlib.contextmanager
-    def running(self, engine: Engine) -> Iterator[None]:
-        """Send by itself within the block."""
+    def running(self, engine: Engine, patience: float = 0.5) -> Iterator[None]:
+        """Send by itself within the block; `patience` as for `stop`."""
         self.start(engine)
         try:
             yield
         finally:
-            self.stop()
+            self.stop(patience)
 
     async def _pump(self, engine: Engine, ready: Event) -> None:
         line = self._line = _Line(asyncio.get_running_loop(), self._make_room())

@@ -221,6 +221,47 @@ class TestProcess:
             assert monotonic() - started < 1.5
         assert process.stderr.read() == ""
 
+    @pytest.fixture
+    def receiver(self) -> Iterator[socket.socket]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(10)
+            yield listener
+
+    def called(self, url: str, receiver: socket.socket) -> socket.socket:
+        """A callback that has come and waits for its acknowledgement."""
+        address = "http://{}:{}/".format(*receiver.getsockname())
+        task = {"model": "suno/music-video", "input": {}, "callback_url": address}
+        created = requests.post(f"{url}/api/v1/client/job/CreateTask", json=task, headers={"x-api-key": KEY}, timeout=5)
+        assert created.json()["code"] == 200, created.text
+        connection, _ = receiver.accept()
+        connection.settimeout(10)
+        assert connection.recv(65536).startswith(b"POST / HTTP/1.1\r\n")
+        return connection
+
+    def test_a_signal_lets_callbacks_under_way_finish(self, served, receiver):
+        url, process = served("--speed", "100")
+        with self.called(url, receiver) as connection:
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(2)
+            with pytest.raises(requests.ConnectionError):
+                requests.get(url, timeout=5)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+            assert connection.recv(1) == b""
+            assert process.wait(5) == 0
+        assert process.stderr.read() == ""
+
+    @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
+    def test_a_second_signal_does_not_wait_for_them(self, served, receiver, again):
+        url, process = served("--speed", "100")
+        with self.called(url, receiver):
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1)
+            process.send_signal(again)
+            assert process.wait(2) == 0
+        assert process.stderr.read() == ""
+
     def test_two_signals_are_as_good_as_one(self, served):
         _, process = served()
         process.send_signal(signal.SIGTERM)
