@@ -224,6 +224,11 @@ class Behaviour:
         return chosen
 
     @cached_property
+    def pictures(self) -> Mapping[str, int]:
+        """The faces of ordinary pictures of which they are known, by URL."""
+        return {row["name"]: int(row["faces"]) for row in self.rest.get("pictures", ())}
+
+    @cached_property
     def _magic_places(self) -> Mapping[tuple[str, str], MagicValue]:
         return {_magic_place(value): row for value, row in self.magic.items()}
 

@@ -176,6 +176,7 @@ class Operation:
                     "required": [p["name"] for p in here if p.get("required")],
                 }
                 types = {p["name"]: self.contract.resolve(p["schema"]).get("type", "string") for p in here}
+                types = {name: kind for name, kind in types.items() if kind in ("integer", "number", "boolean")}
                 checks.append((place, self.contract.validator(schema), types))
         return tuple(checks)
 
@@ -184,9 +185,8 @@ class Operation:
         found: tuple[Violation, ...] = ()
         for place, validator, types in self._parameter_checks:
             here = values[place]
-            for name, text in here.items():
-                if types.get(name) in ("integer", "number", "boolean"):
-                    here[name] = _typed(text, types[name])
+            for name in types.keys() & here.keys() if types else ():
+                here[name] = _typed(here[name], types[name])
             found += validator.violations(here, place)
         return found
 

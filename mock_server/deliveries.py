@@ -156,7 +156,7 @@ def _body(news: _News, task: Task, when: float, delivery_id: str) -> Any:
 
 def early(engine: Engine, box: Box, task_id: str) -> list[Delivery]:
     """Claim what must go out before the submission of a task is answered."""
-    engine.catch_up(box, engine.now(box))
+    engine.settle(box, engine.now(box))
     return engine.courier.claim(engine, box, [d.id for d in box.deliveries() if d.task == task_id])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +16,7 @@ from mock_server.core.ledger import Account, Entry, Move, NotCovered
 from mock_server.core.ports import Blobs, Box, Json, Meter, Paths, RealTime, Store
 from mock_server.core.provider import Provider
 from mock_server.core.seeded import hexadecimal
-from mock_server.core.task import Phase, Task
+from mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Task
 from mock_server.courier import Courier, Sent
 from mock_server.deliveries import UnderWay as UnderWay
 
@@ -84,12 +84,21 @@ class Engine:
 
     def catch_up(self, box: Box, now: float) -> list[Fired]:
         """Do all work of a sandbox that is due by `now`, in order, each at its own time."""
-        fired: list[Fired] = []
-        while (due := box.take_due(now)) is not None:
-            task = box.task(due.subject)
+        return [Fired(t.at, "transition", t.task, t.before, t.after, t.cause) for t in self.settle(box, now)]
+
+    def settle(self, box: Box, now: float) -> Sequence[Transition]:
+        """`catch_up` for whoever only wants it done: every request does, and nothing is due for most of them."""
+        due = box.take_due(now)
+        if due is None:
+            return ()
+        entered = []
+        while due is not None:
+            work, subject, at = due
+            task = box.task(subject)
             if task is not None:
-                fired.append(self._enter(box, task, due.work, due.at))
-        return fired
+                entered.append(self._enter(box, task, work, at))
+            due = box.take_due(now)
+        return entered
 
     def advance(self, box: Box, target: float) -> list[Fired]:
         """Move a sandbox's clock forward to `target`, stopping at every moment at which something is due.
@@ -117,9 +126,8 @@ class Engine:
         if due is not None:
             self.courier.notice(self, box, due)
 
-    def sweep(self) -> None:
-        """Drop the sandboxes whose time to live is over."""
-        real = self.time.now()
+    def sweep(self, real: float) -> None:
+        """Drop the sandboxes whose time to live is over at a real time."""
         for sandbox_id in self.store.expired(real):
             try:
                 box = self.store.open(sandbox_id)
@@ -147,18 +155,19 @@ class Engine:
         """Send a callback again at once and wait for how it goes; see `deliveries.redeliver`."""
         deliveries.redeliver(self, box, delivery_id)
 
-    def _enter(self, box: Box, task: Task, work: str, at: float) -> Fired:
+    def _enter(self, box: Box, task: Task, work: str, at: float) -> Transition:
         if work == "start":
-            before, after = Phase.QUEUED, Phase.RUNNING
+            before, after = QUEUED, RUNNING
             if task.ends_at is not None:
                 box.schedule(task.ends_at, "end", task.id)
         else:
-            before, after = Phase.RUNNING, Phase.SUCCEEDED if task.failure is None else Phase.FAILED
+            before, after = RUNNING, SUCCEEDED if task.failure is None else FAILED
             self._capture(box, task, at)
-        box.record(Transition(at, task.id, before, after, task.cause))
+        entered = Transition(at, task.id, before, after, task.cause)
+        box.record(entered)
         if task.callback_url is not None:
             deliveries.announce(self, box, task, after, at)
-        return Fired(at, "transition", task.id, before, after, task.cause)
+        return entered
 
     def _capture(self, box: Box, task: Task, at: float) -> None:
         """Settle what the task costs, release the rest of what it had reserved."""
@@ -202,7 +211,7 @@ class Engine:
         if box.clock.mode is ClockMode.ON_POLL:
             call.now = after_poll(call.now, task.next_change(call.now))
             box.clock = box.clock.moved_to(self.time.now(), call.now)
-            self.catch_up(box, call.now)
+            self.settle(box, call.now)
             self.clock_moved(box)
         call.task = task.id
         return task

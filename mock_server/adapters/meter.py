@@ -20,21 +20,20 @@ class Meter:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._answers: dict[tuple[str, str, str], int] = {}
-        self._seconds: dict[tuple[str, str], list[float]] = {}
+        #: How many there were in each bucket, and the sum of their seconds.
+        self._answers: dict[tuple[str, str, str], list[float]] = {}
         self._attempts: dict[tuple[str, str], int] = {}
         self._drift: dict[tuple[str, str], int] = {}
 
     def answered(self, provider: str, operation: str, code: str, seconds: float) -> None:
         """An answer with a body code, or the HTTP status where there is none."""
+        counted = (provider, operation, code)
         with self._lock:
-            counted = (provider, operation, code)
-            if counted not in self._answers and len(self._answers) >= MOST_LABELS:
-                counted = (provider, operation, "other")
-            self._answers[counted] = self._answers.get(counted, 0) + 1
-            row = self._seconds.get((provider, operation))
+            row = self._answers.get(counted)
             if row is None:
-                row = self._seconds[provider, operation] = [0.0] * (len(BOUNDS) + 2)
+                if len(self._answers) >= MOST_LABELS:
+                    counted = (provider, operation, "other")
+                row = self._answers.setdefault(counted, [0.0] * (len(BOUNDS) + 2))
             row[bisect_left(BOUNDS, seconds)] += 1
             row[-1] += seconds
 
@@ -60,8 +59,13 @@ class Meter:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         with self._lock:
-            answers, attempts, drift = dict(self._answers), dict(self._attempts), dict(self._drift)
-            seconds = {labels: list(row) for labels, row in self._seconds.items()}
+            rows = {labels: list(row) for labels, row in self._answers.items()}
+            attempts, drift = dict(self._attempts), dict(self._drift)
+        answers = {labels: sum(row[:-1]) for labels, row in rows.items()}
+        seconds: dict[tuple[str, str], list[float]] = {}
+        for (provider, operation, _), row in rows.items():
+            added = seconds.get((provider, operation), [0.0] * len(row))
+            seconds[provider, operation] = [one + other for one, other in zip(added, row, strict=True)]
         named: tuple[tuple[Any, str, str, tuple[str, ...], Mapping[Any, float]], ...] = (
             (CounterMetricFamily, "swapmock_requests", "Answers by operation and body code.", ("provider", "operation", "code"), answers),
             (CounterMetricFamily, "swapmock_deliveries", "Attempts to deliver a callback by what came of them.", ("provider", "outcome"), attempts),

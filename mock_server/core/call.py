@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mock_server.core.facts import fact
+
 if TYPE_CHECKING:
     from mock_server.core.ports import Box
 
@@ -56,7 +58,7 @@ def texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from texts(item, f"{place}.{index}")
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Reply:
     """A handler's answer in domain terms. `code` and `message` are for providers with an envelope; `status` is used
     as it stands by those without."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -9,6 +10,9 @@ from mock_server.core.seeded import integer
 
 #: Faces in a picture whose URL is not a magic value.
 MOST_FACES = 4
+
+#: Of URLs up to this length, in characters, the count is remembered.
+LONGEST_KEPT = 512
 
 
 class FaceRef(NamedTuple):
@@ -20,6 +24,16 @@ class FaceRef(NamedTuple):
 
 def count_in(url: str) -> int:
     """1 to 4, from the URL alone."""
+    return _known_count(url) if len(url) <= LONGEST_KEPT else _count(url)
+
+
+@lru_cache(4096)
+def _known_count(url: str) -> int:
+    """The same URLs come again and again."""
+    return _count(url)
+
+
+def _count(url: str) -> int:
     return integer(1, MOST_FACES, "faces", url)
 
 

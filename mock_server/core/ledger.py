@@ -61,11 +61,11 @@ class NotCovered(Exception):
 def apply(balances: dict[Account, Millicredits], entry: Entry) -> None:
     """Post `entry` to `balances`, or raise NotCovered and leave them as they are."""
     source, target = ROUTES[entry.move]
-    held = balances.get(source, 0)
-    if source is not Account.VENDOR and held < entry.amount:
-        raise NotCovered(held, entry.amount)
-    balances[source] = held - entry.amount
-    balances[target] = balances.get(target, 0) + entry.amount
+    held, amount = balances.get(source, 0), entry.amount
+    if held < amount and source is not Account.VENDOR:
+        raise NotCovered(held, amount)
+    balances[source] = held - amount
+    balances[target] = balances.get(target, 0) + amount
 
 
 @dataclass(frozen=True, slots=True)

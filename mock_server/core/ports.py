@@ -14,10 +14,10 @@ from mock_server.core.journal import File, Record
 from mock_server.core.ledger import Account, Entry
 from mock_server.core.queue import Queued
 from mock_server.core.sandbox import RateLimit, Sandbox
-from mock_server.core.state import Due, State
+from mock_server.core.state import State
 from mock_server.core.task import Task
 
-__all__ = ["Blobs", "Box", "Due", "Json", "Meter", "Paths", "RealTime", "Store", "Transport"]
+__all__ = ["Blobs", "Box", "Json", "Meter", "Paths", "RealTime", "Store", "Transport"]
 
 
 class RealTime(Protocol):
@@ -70,8 +70,8 @@ class Box(Protocol):
 
     def schedule(self, at: float, work: str, subject: str) -> None: ...
 
-    def take_due(self, now: float) -> Due | None:
-        """Remove and return the earliest work due by `now`."""
+    def take_due(self, now: float) -> tuple[str, str, float] | None:
+        """Remove the earliest work due by `now`: what it is, its subject, and when it fell due."""
 
     def next_due(self) -> float | None:
         """When the next work or delivery falls due."""

@@ -65,6 +65,8 @@ class Lines:
 
     def first_fit(self, task: Wanted) -> Queued | None:
         """The first outcome for a task of this provider, kind, operation and model."""
+        if not self._items:
+            return None
         heads = [next(iter(line.items())) for wanted, line in self._lines.items() if _fits(wanted, task)]
         return self._items[min(heads, key=lambda head: head[1])[0]] if heads else None
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from mock_server.core.credits import Millicredits
+from mock_server.core.facts import fact
 
 
 class Phase(StrEnum):
@@ -15,6 +16,10 @@ class Phase(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+
+
+#: The same by plain names, which are found in a tenth of the time: every poll asks for some of them.
+QUEUED, RUNNING, SUCCEEDED, FAILED = Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Failure:
     result: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Task:
     """An accepted job.
 
@@ -58,10 +63,10 @@ class Task:
 
     def phase(self, now: float) -> Phase:
         if now < self.starts_at:
-            return Phase.QUEUED
+            return QUEUED
         if self.ends_at is None or now < self.ends_at:
-            return Phase.RUNNING
-        return Phase.SUCCEEDED if self.failure is None else Phase.FAILED
+            return RUNNING
+        return SUCCEEDED if self.failure is None else FAILED
 
     def is_over(self, now: float) -> bool:
         return self.ends_at is not None and now >= self.ends_at

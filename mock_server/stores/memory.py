@@ -20,7 +20,7 @@ from mock_server.core.ledger import Account, Entry
 from mock_server.core.queue import Lines, Queued
 from mock_server.core.sandbox import RateLimit, Sandbox
 from mock_server.core.state import Due, State
-from mock_server.core.task import Phase, Task
+from mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
 
 #: Deliveries that are over and still remembered by a sandbox.
 DELIVERIES_KEPT = 10_000
@@ -43,7 +43,8 @@ class MemoryBox:
         for task in self._tasks.values():
             self._count(task, _phase_before(task, waiting.get(task.id)), 1)
         self._aliases = dict(state.aliases)
-        self._due = list(state.due)
+        # Plain tuples, for every task passes through here twice; `Due` names their fields.
+        self._due: list[tuple[float, int, str, str]] = [(d.at, d.number, d.work, d.subject) for d in state.due]
         heapify(self._due)
         self._scheduled = state.scheduled
         self._entries = list(state.entries)
@@ -73,7 +74,7 @@ class MemoryBox:
             numbers=dict(self._numbers),
             tasks=dict(self._tasks),
             aliases=dict(self._aliases),
-            due=sorted(self._due),
+            due=[Due(*due) for due in sorted(self._due)],
             scheduled=self._scheduled,
             entries=list(self._entries),
             rates={name: list(calls) for name, calls in self._rates.items()},
@@ -103,10 +104,10 @@ class MemoryBox:
 
     def add_task(self, task: Task) -> None:
         self._tasks[task.id] = task
-        self._count(task, Phase.QUEUED, 1)
+        self._count(task, QUEUED, 1)
 
     def _count(self, task: Task, phase: str, by: int) -> None:
-        key = (task.provider, task.kind, str(phase))
+        key = (task.provider, task.kind, phase)
         self._tally[key] = self._tally.get(key, 0) + by
 
     def tally(self) -> Mapping[tuple[str, str, str], int]:
@@ -138,16 +139,20 @@ class MemoryBox:
 
     def schedule(self, at: float, work: str, subject: str) -> None:
         self._scheduled += 1
-        heappush(self._due, Due(at, self._scheduled, work, subject))
+        heappush(self._due, (at, self._scheduled, work, subject))
 
-    def take_due(self, now: float) -> Due | None:
-        return heappop(self._due) if self._due and self._due[0].at <= now else None
+    def take_due(self, now: float) -> tuple[str, str, float] | None:
+        if not self._due or self._due[0][0] > now:
+            return None
+        at, _, work, subject = heappop(self._due)
+        return work, subject, at
 
     def next_due(self) -> float | None:
         due = self.next_delivery()
         if not self._due:
             return due
-        return self._due[0].at if due is None else min(due, self._due[0].at)
+        at = self._due[0][0]
+        return at if due is None else min(due, at)
 
     def next_delivery(self) -> float | None:
         if not self._outbox:
@@ -234,9 +239,11 @@ class MemoryBox:
 
     def record(self, record: Record) -> None:
         self._recorded += 1
-        if isinstance(record, Transition) and record.task in self._tasks:
-            self._count(self._tasks[record.task], record.before, -1)
-            self._count(self._tasks[record.task], record.after, 1)
+        if isinstance(record, Transition):
+            task = self._tasks.get(record.task)
+            if task is not None:
+                self._count(task, record.before, -1)
+                self._count(task, record.after, 1)
         self._journal.append(record)
 
     def records(self) -> Sequence[Record]:
@@ -313,10 +320,10 @@ def _end_of(file: File) -> float:
 def _phase_before(task: Task, work: str | None) -> Phase:
     """The phase of a task, told from the work that waits for it."""
     if work == "start":
-        return Phase.QUEUED
+        return QUEUED
     if work == "end" or task.ends_at is None:
-        return Phase.RUNNING
-    return Phase.SUCCEEDED if task.failure is None else Phase.FAILED
+        return RUNNING
+    return SUCCEEDED if task.failure is None else FAILED
 
 
 class MemoryStore:

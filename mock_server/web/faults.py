@@ -93,8 +93,8 @@ class Subject:
 
 def strike(call: Call, engine: Engine, query: str) -> Strike | None:
     """The fault that strikes this call: a `Prefer` header's, a magic value's, else the first rule's whose turn it is."""
-    sandbox, rules = call.box.sandbox, call.box.faults()
-    asks = sandbox.prefer_header and "prefer" in call.headers
+    rules = call.box.faults()
+    asks = call.box.sandbox.prefer_header and "prefer" in call.headers
     if not (rules or asks or b".invalid" in call.raw):
         return None
     params = {**dict(parse_qsl(query, keep_blank_values=True, errors="replace")), **call.params}
