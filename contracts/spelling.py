@@ -36,11 +36,8 @@ class Spelling:
 
     def spell_out(self, value: Any) -> Any:
         """`value` in the contract's own words; what it does not know stays as it is."""
-        word = str(value).lower() if isinstance(value, bool) else value
-        if isinstance(word, str) and word in self.words:
-            value = self.words[word]
-        elif self.plain is not None and isinstance(value, str | int | float) and not isinstance(value, bool):
-            value = {self.plain: value}
+        if not isinstance(value, dict | list):
+            value = self._word(value)
         if isinstance(value, dict):
             value = self._object(self._unwrapped(value))
         elif isinstance(value, list) and self.items is not None:
@@ -49,7 +46,17 @@ class Spelling:
             value = branch.spell_out(value)
         return value
 
+    def _word(self, value: Any) -> Any:
+        word = str(value).lower() if isinstance(value, bool) else value
+        if isinstance(word, str) and word in self.words:
+            return self.words[word]
+        if self.plain is not None and isinstance(value, str | int | float) and not isinstance(value, bool):
+            return {self.plain: value}
+        return value
+
     def _unwrapped(self, given: dict[str, Any]) -> dict[str, Any]:
+        if not self.wraps:
+            return given
         inner = [given[name] for name in self.wraps if name in given]
         return inner[0] if len(given) == 1 and inner and isinstance(inner[0], dict) else given
 

@@ -35,7 +35,7 @@ def _finite(text: str) -> float:
 
 def loads(raw: bytes) -> Any:
     """The value of UTF-8 JSON text, or BadJson."""
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
+    if len(raw) > MAX_DEPTH and raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
         raise BadJson(f"nested deeper than {MAX_DEPTH} levels")
     return _parse(raw)
 

@@ -24,6 +24,8 @@ class Link(NamedTuple):
 def read(path: str) -> Link | None:
     """The link that a path spells: `/media/TOKEN/NUMBER.jpg` or `/Output-Img2/FOLDER/TOKEN-NUMBER.png`."""
     steps = path.removeprefix("/").split("/")
+    if steps[0] not in ("media", "Output-Img2"):
+        return None
     stem, _, extension = steps[-1].rpartition(".")
     if steps[0] == "media" and len(steps) == 3:
         return _link(steps[1], stem, extension)

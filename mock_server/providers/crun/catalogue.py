@@ -26,9 +26,12 @@ def model_row(engine: Engine, name: str) -> Mapping[str, Any]:
 def price(engine: Engine, model: str, given: Mapping[str, Any]) -> Millicredits:
     """What a task costs by the price list: the first row of `prices` whose `when` fits the input, else `price`."""
     row = model_row(engine, model)
-    fitting = (x for x in row.get("prices", ()) if all(given.get(name) == value for name, value in x["when"].items()))
-    special = next(fitting, None)
-    return engine.price("crun", model, from_credits(row["price"] if special is None else special["credits"]))
+    credits = row["price"]
+    for special in row.get("prices", ()):
+        if all(given.get(name) == value for name, value in special["when"].items()):
+            credits = special["credits"]
+            break
+    return engine.price("crun", model, from_credits(credits))
 
 
 def list_models(call: Call, engine: Engine) -> Reply:

@@ -33,7 +33,7 @@ def single(call: Call, engine: Engine, model: str, field: str) -> Swap:
     count = faces_in(url, behaviour)
     if count == 0 or faces_in(new_face, behaviour) == 0:
         return Swap((), "no_face")
-    return Swap((face_at(call.box, new_face), *(FaceRef(url, index) for index in range(1, count))))
+    return Swap((face_at(call.box, new_face), *[FaceRef(url, index) for index in range(1, count)]))
 
 
 def multi(call: Call, engine: Engine, model: str, field: str) -> Swap:

@@ -84,12 +84,15 @@ def _echo(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _result_extension(modality: str, given: Mapping[str, Any]) -> str:
-    asked = f".{given['output_format']}" if isinstance(given.get("output_format"), str) else ""
-    if asked in KEPT_EXTENSIONS[modality]:
-        return asked
-    source = next((given[name] for name in ("image_url", "video_url") if isinstance(given.get(name), str)), "")
-    wanted = extension(source)
-    return wanted if wanted in KEPT_EXTENSIONS[modality] else DEFAULT_EXTENSION[modality]
+    kept, asked = KEPT_EXTENSIONS[modality], given.get("output_format")
+    if isinstance(asked, str) and f".{asked}" in kept:
+        return f".{asked}"
+    for name in ("image_url", "video_url"):
+        source = given.get(name)
+        if isinstance(source, str):
+            wanted = extension(source)
+            return wanted if wanted in kept else DEFAULT_EXTENSION[modality]
+    return DEFAULT_EXTENSION[modality]
 
 
 def _further_files(modality: str, given: Mapping[str, Any], faces: tuple[FaceRef, ...]) -> list[list[Any]]:

@@ -18,8 +18,7 @@ NAME = "crun"
 
 def shown_key(headers: Mapping[str, str]) -> str:
     """The API key of a request: `x-api-key`, else a Bearer token; "" without either."""
-    key = headers.get("x-api-key", "").strip()
-    return key or bearer_token(headers)
+    return headers.get("x-api-key", "").strip() or bearer_token(headers)
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
@@ -54,9 +53,12 @@ class Wire:
     def dress(self, reply: Reply, variants: Mapping[str, Any]) -> Dressed:
         if reply.is_empty:
             return Dressed(reply.status, None, None, reply.headers)
-        body = {"code": reply.code, "message": reply.message, "data": reply.data}
-        status = 200 if reply.code == 200 else self._status(reply.code, variants)
-        return Dressed(status, body, reply.code, reply.headers, self._usual(reply.code, status, variants))
+        code = reply.code
+        body = {"code": code, "message": reply.message, "data": reply.data}
+        if code == 200:
+            return Dressed(200, body, code, reply.headers)
+        status = self._status(code, variants)
+        return Dressed(status, body, code, reply.headers, self._usual(code, status, variants))
 
     def refuse(self, problem: Problem, variants: Mapping[str, Any]) -> Dressed:
         row = self._behaviour.refusals[problem.name]
@@ -90,7 +92,7 @@ class Wire:
     def _usual(self, code: int | str, status: int, variants: Mapping[str, Any]) -> int | None:
         """The status by the contract's table, where a map of the user's own has put another in its place."""
         policy = variants["http_status"]
-        return self._by_code(code) if isinstance(policy, Mapping) and policy.get(code) == status else None
+        return None if isinstance(policy, str) or policy.get(code) != status else self._by_code(code)
 
     def object_to(
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]

@@ -27,8 +27,8 @@ FLUX = "flux_text2image"
 
 def _pair(place: Mapping[str, Any], names: tuple[str, str]) -> tuple[str, str]:
     """Key and secret; an empty header is as good as none."""
-    key, secret = (str(place.get(name, "")).strip() for name in names)
-    return key, secret
+    key, secret = names
+    return str(place.get(key, "")).strip(), str(place.get(secret, "")).strip()
 
 
 def identify(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
