@@ -34,12 +34,14 @@ _LINGER_NOT = struct.pack("ii", 1, 0)
 
 @dataclass
 class Bounds:
-    """What one server bears, and how it is with it: `now` (seconds) is its loop's time, coarsely."""
+    """What one server bears, and how it is with it: `now` (seconds) is its loop's time, coarsely; `usual` are the header
+    lines of every answer."""
 
     door: AsgiDoor
     max_connections: int
     max_headers: int
     now: float = 0.0
+    usual: bytes = b""
     is_stopping: bool = False
 
 
@@ -124,7 +126,9 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
-        self._check_head()
+        if len(self.headers) > MOST_LINES or self._head_size + self._chunk_size > self._bounds.max_headers:
+            self._check_head()
+        self._head_size = 0
         if self.parser.should_upgrade():
             self._is_upgrading = True  # decided on when the parser stops for it
             return
@@ -181,21 +185,15 @@ class Connection(HttpToolsProtocol):
 
     def _write(self, answer: Answer, method: str) -> None:
         """As uvicorn does, in one piece."""
-        lines = [STATUS_LINE[answer.status]]
-        for name, value in self.server_state.default_headers:
-            lines += (name, b": ", value, b"\r\n")
-        lines.append(header_lines(tuple(answer.headers)))
-        lines.append(b"content-length: %d\r\n" % len(answer.body))
         keeps_alive = self.parser.should_keep_alive() and not self._bounds.is_stopping
+        connection = b""
         if not keeps_alive:
-            lines.append(b"connection: close\r\n")
+            connection = b"connection: close\r\n"
         elif self.parser.get_http_version() == "1.0":
-            lines.append(b"connection: keep-alive\r\n")
-        lines.append(b"\r\n")
-        if method != "HEAD":
-            lines.append(answer.body)
-        self.transport.write(b"".join(lines))
-        self.server_state.total_requests += 1
+            connection = b"connection: keep-alive\r\n"
+        start, lines = STATUS_LINE[answer.status] + self._bounds.usual, header_lines(tuple(answer.headers))
+        head = b"%s%scontent-length: %d\r\n%s\r\n" % (start, lines, len(answer.body), connection)
+        self.transport.write(head if method == "HEAD" else head + answer.body)
         self._since = self._bounds.now
         if not keeps_alive:
             self._end()
@@ -214,12 +212,10 @@ class Connection(HttpToolsProtocol):
         return self._is_in_head or self._head is not None or is_reading
 
     def _check_head(self) -> None:
-        size = self._head_size + self._chunk_size
-        self._head_size = 0
         if len(self.headers) > MOST_LINES:
             self._refuse(431, f"more than {MOST_LINES} header lines")
             raise _OverError
-        if size > self._bounds.max_headers and _size(self.url, self.headers) > self._bounds.max_headers:
+        if _size(self.url, self.headers) > self._bounds.max_headers:
             self._refuse(431, "the head is too large; --max-headers allows more")
             raise _OverError
 

@@ -112,7 +112,9 @@ class _Uvicorn(Server):
         self._bounds.now = now = asyncio.get_running_loop().time()
         for connection in tuple(self._connections):
             connection.overdue(now - self._read_timeout)
-        return await super().on_tick(counter)
+        should_exit = await super().on_tick(counter)
+        self._bounds.usual = b"".join(b"%s: %s\r\n" % header for header in self.server_state.default_headers)
+        return should_exit
 
     @property
     def _connections(self) -> set[Any]:
