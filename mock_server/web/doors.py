@@ -105,6 +105,8 @@ def headers_from(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         if value.isascii():
             key, text = name.decode(), value.decode()
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    if headers.get("content-type") == "":
+        del headers["content-type"]  # for WSGI an empty one is none (PEP 3333)
     return headers
 
 

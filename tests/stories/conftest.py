@@ -2,18 +2,70 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import pytest
 import requests
+from werkzeug.test import EnvironBuilder
 
 from mock_server.adapters.clock import ManualTime
 from mock_server.core.call import Call
 from mock_server.core.task import Task
 from mock_server.engine import Engine
+from mock_server.web.doors import SEVER, request_from_environ, respond
+from mock_server.web.pipeline import Answer, Pipeline, Request, Target
 from mock_server.web.server import LiveServer
 from tests.conftest import CrunClient, ImgOpenClient
 from tests.receivers import Receiver
+
+
+@pytest.fixture(autouse=True)
+def both_doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a story asks the live server, the WSGI door would have asked the pipeline the same, and have told the same
+    of its answer."""
+    differences: list[object] = []
+    answer_for = Pipeline.answer
+
+    def answered(self: Pipeline, target: Target, request: Request) -> Answer:
+        asked = request_from_environ(environ_of(request), target.limit)
+        if asked != request and not request.is_cut:  # of what is cut neither has read all
+            differences.append((request, asked))
+        answer = answer_for(self, target, request)
+        if answer.first is None and answer.wire not in SEVER:
+            told = written(answer)
+            if told != (answer.status, [*answer.headers, ("content-length", str(len(answer.body)))], answer.body):
+                differences.append((answer, told))
+        return answer
+
+    monkeypatch.setattr(Pipeline, "answer", answered)
+    yield
+    assert differences == []
+
+
+def environ_of(request: Request) -> dict[str, Any]:
+    """As Werkzeug makes it, for whatever test client or server stands on it."""
+    environ: dict[str, Any] = EnvironBuilder(
+        base_url=request.base_url, method=request.method, input_stream=BytesIO(request.body)
+    ).get_environ()
+    environ["PATH_INFO"] = request.path.encode().decode("latin-1")
+    environ["QUERY_STRING"] = request.query.encode().decode("latin-1")
+    environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()}
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        environ.pop(name, None)
+        if f"HTTP_{name}" in environ:
+            environ[name] = environ.pop(f"HTTP_{name}")
+    return environ
+
+
+def written(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
+    started: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> Any:
+        started[:] = int(status[:3]), headers
+
+    body = b"".join(respond(answer, {"REQUEST_METHOD": "GET"}, start_response, lambda _: None))
+    return started[0], started[1], body
 
 
 @dataclass

@@ -245,7 +245,8 @@ def refusals() -> Talk:
                     yield Ask(method, path, KEYS.get(name, {}))
             for junk in BODIES:
                 yield Ask(operation.method, path, {**KEYS.get(name, {}), **JSON}, junk)
-            yield Ask(operation.method, path, {**KEYS.get(name, {}), "content-type": "text/plain"}, b"{}")
+            for kind in ("text/plain", ""):
+                yield Ask(operation.method, path, {**KEYS.get(name, {}), "content-type": kind}, b"{}")
             yield Ask(operation.method, f"{path}?unknown=1&task_id=&task_id=2&%ff=%00&=&&x&%C3%A9", KEYS.get(name, {}))
     for path in PATHS:
         yield Ask("GET", path)
