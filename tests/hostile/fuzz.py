@@ -120,7 +120,10 @@ def _schemathesis(url: str, seconds: float, seed: int) -> list[str]:
         done = subprocess.run(command, cwd=tempfile.gettempdir(), capture_output=True, text=True)
         counted = re.findall(r"(\d+ generated|\d+ passed|\d+ failures?)", done.stdout)
         print(f"schemathesis, {name}: {', '.join(counted[-3:]) or 'exit code ' + str(done.returncode)}")
-        if "Server error" in done.stdout or done.returncode not in (0, 1):
+        own = re.search(r"Test Execution Error.*?^ +(\w+Error: [^\n]*)$", done.stdout, re.DOTALL | re.MULTILINE)
+        if own is not None:
+            print(f"  ended early by an error of Schemathesis itself: {own[1]}")
+        if "Server error" in done.stdout or (done.returncode not in (0, 1) and own is None):
             problems.append(done.stdout[-3000:])
     return problems
 
