@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mock_server.core.facts import fact
+from mock_server.core.task import Task
 
 if TYPE_CHECKING:
     from mock_server.core.ports import Box
@@ -58,10 +59,19 @@ def texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from texts(item, f"{place}.{index}")
 
 
+class Lasting(NamedTuple):
+    """An answer that tells of `task` and of nothing else that could change, by a GET, up to the sandbox time `until`.
+    `token` is that of the links in it."""
+
+    task: Task
+    until: float
+    token: str = ""
+
+
 @fact
 class Reply:
     """A handler's answer in domain terms. `code` and `message` are for providers with an envelope; `status` is used
-    as it stands by those without."""
+    as it stands by those without. With `lasting`, the same request will get it again."""
 
     data: Any = None
     code: int | str = 200
@@ -69,6 +79,7 @@ class Reply:
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     is_empty: bool = False
+    lasting: Lasting | None = None
 
 
 class Problem(Exception):

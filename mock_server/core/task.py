@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import Any
 
 from mock_server.core.credits import Millicredits
@@ -78,6 +79,11 @@ class Task:
         if self.ends_at is None or now >= self.ends_at:
             return None
         return self.ends_at
+
+    def unchanged_until(self, now: float) -> float:
+        """When the phase changes next, infinity if it never will."""
+        change = self.next_change(now)
+        return inf if change is None else change
 
     def credits_at(self, now: float) -> Millicredits:
         """Reserved until the end, charged from then on."""

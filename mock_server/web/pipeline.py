@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from contracts import Contract, Operation, Violation
 from mock_server import deliveries
 from mock_server.adapters import jsontext
-from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.call import Call, Lasting, Problem, Reply
 from mock_server.core.faults import Moment
 from mock_server.core.journal import Breach, Exchange
 from mock_server.core.ports import Box
@@ -24,6 +24,7 @@ from mock_server.core.provider import Dressed, Identity, Provider
 from mock_server.core.sandbox import retry_after
 from mock_server.engine import Engine
 from mock_server.web.faults import DRIBBLE_SECONDS, Spoilt, Strike, spoil_bytes, spoil_dressed, strike
+from mock_server.web.recall import Kept, Recall
 
 log = logging.getLogger("swapmock")
 
@@ -34,6 +35,9 @@ JSON_HEADERS = [JSON_HEADER]
 
 #: How many answers are remembered as checked, and up to which length.
 MOST_PROVEN, LONGEST_PROVEN = 1024, 4096
+
+#: Of how many paths it is remembered where they lead, and up to which length, in characters.
+MOST_PATHS, LONGEST_PATH = 1024, 200
 
 #: Of a longer body the journal keeps the first bytes only.
 KEPT_BYTES = 65_536
@@ -89,6 +93,8 @@ class Walk:
     identity: Identity
     exchange: Exchange
     struck: Strike | None = None
+    lasting: Lasting | None = None
+    kept: Kept | None = None
 
 
 class Surface:
@@ -112,7 +118,8 @@ class Surface:
         self.contract = contract
         self.provider = provider
         self.prefix = contract.behaviour.prefix
-        self.stages = tuple(STAGES[name] for name in contract.behaviour.order)
+        self.stages = _stages(contract.behaviour.order)
+        self.recall = Recall(engine.store)
         self.engine = engine
         self.is_admin = is_admin
         self._json_limit = max_body or contract.behaviour.limit("body_bytes")
@@ -139,13 +146,7 @@ class Pipeline:
     ) -> None:
         self.engine = engine
         self.surfaces = tuple(surfaces)
-        #: Where the requests for all paths without parameters go: nearly all that ever come.
-        self._fixed = {
-            (operation.method, operation.path): self._find(operation.method, operation.path)
-            for surface in self.surfaces
-            for operation in surface.contract.operations.values()
-            if "{" not in operation.path
-        }
+        self._known = lru_cache(MOST_PATHS)(self._find)
         self._default = default_sandbox
         #: Where the vendors' surfaces are, if not where this pipeline is asked.
         self.vendor_url = ""
@@ -155,7 +156,7 @@ class Pipeline:
 
     def match(self, method: str, path: str) -> Target | None:
         """Where a request goes; None if it is no business of any contract."""
-        return self._fixed.get((method, path)) or self._find(method, path)
+        return self._known(method, path) if len(path) <= LONGEST_PATH else self._find(method, path)
 
     def _find(self, method: str, path: str) -> Target | None:
         for surface in self.surfaces:
@@ -232,8 +233,12 @@ class Pipeline:
         if walk.call.box.sandbox.evidence_header:
             dressed = _with_evidence(surface, exchange, walk.operation.answer_evidence, dressed)
         if struck is None:
+            if walk.kept is not None:
+                return walk.kept.answer
             answer = _rendered(dressed)
             self._check(walk, dressed, answer.body)
+            if walk.lasting is not None and not (exchange.drift or exchange.violations):
+                surface.recall.keep(walk.operation, walk.request, walk.call, walk.lasting, dressed, answer)
             return answer
         answer = _rendered(spoil_dressed(struck, dressed))
         wire = struck.effect.connection or ""
@@ -316,8 +321,12 @@ class Pipeline:
         try:
             for stage in surface.stages:
                 reply = stage(surface, walk)
-                if reply is not None:
-                    return provider.dress(reply, variants)
+                if reply is None:
+                    continue
+                if isinstance(reply, Dressed):
+                    return reply
+                walk.lasting = reply.lasting
+                return provider.dress(reply, variants)
             raise LookupError(f"{surface.contract.name}: the order of stages ends without an answer")
         except Problem as problem:
             walk.exchange.problem = problem.name
@@ -392,6 +401,17 @@ def _rate(surface: Surface, walk: Walk) -> None:
         raise Problem("rate_limited", headers=retry_after(limit.retry_after, wait, walk.call.now))
 
 
+def _recall(surface: Surface, walk: Walk) -> Dressed | None:
+    """The answer that this poll got before, if it would get it again."""
+    if walk.request.method != "GET" or walk.struck is not None:
+        return None
+    kept = surface.recall.find(walk.operation, walk.request, walk.call)
+    if kept is None:
+        return None
+    walk.kept, walk.call.task = kept, kept.lasting.task.id
+    return kept.dressed
+
+
 def _parse(surface: Surface, walk: Walk) -> None:
     request, operation, call = walk.request, walk.operation, walk.call
     if request.query or operation.parameters:
@@ -464,8 +484,10 @@ def _handle(surface: Surface, walk: Walk) -> Reply:
     return surface.provider.handlers[walk.operation.id](walk.call, surface.engine)
 
 
+Stage = Callable[[Surface, Walk], Reply | Dressed | None]
+
 #: The stages that a provider may put in order.
-STAGES: Mapping[str, Callable[[Surface, Walk], Reply | None]] = {
+STAGES: Mapping[str, Stage] = {
     "authenticate": _authenticate,
     "fault": _fault,
     "rate": _rate,
@@ -473,3 +495,14 @@ STAGES: Mapping[str, Callable[[Surface, Walk], Reply | None]] = {
     "validate": _validate,
     "handle": _handle,
 }
+
+
+#: The stages that an answer known from before makes unnecessary.
+RECALLED = ("parse", "validate", "handle")
+
+
+def _stages(order: Sequence[str]) -> Sequence[Stage]:
+    stages: list[Stage] = [STAGES[name] for name in order]
+    if tuple(order[-3:]) == RECALLED:
+        stages.insert(-3, _recall)
+    return tuple(stages)

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.call import Call, Lasting, Problem, Reply
 from mock_server.core.credits import from_credits
 from mock_server.core.seeded import alphanumeric, lower_alphanumeric
-from mock_server.core.task import Phase, Task
+from mock_server.core.task import FAILED, SUCCEEDED, Task
 from mock_server.providers.outcome import course, faces_in, scenario_for
 
 if TYPE_CHECKING:
@@ -66,17 +66,18 @@ def get_detect_face_result(call: Call, engine: Engine) -> Reply:
     phase = task.phase(call.now)
     word = engine.contracts["crun"].behaviour.status_words[KIND][phase]
     data: dict[str, Any] = {"detect_task_id": task.id, "result": None, "status": word, "error": None}
-    if phase is Phase.SUCCEEDED:
-        data["result"] = _result(call, engine, task)
-    elif phase is Phase.FAILED and task.failure is not None:
+    token = ""
+    if phase is SUCCEEDED:
+        token = engine.publish(call.box, task)
+        data["result"] = _result(call, task, token)
+    elif phase is FAILED and task.failure is not None:
         data["error"] = task.failure.message or None
         if call.variants["failed_detection_code"] == 501:
             return Reply(data, code=501, message=task.failure.message or "Generation failed")
-    return Reply(data)
+    return Reply(data, lasting=Lasting(task, task.unchanged_until(call.now), token))
 
 
-def _result(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
-    token = engine.publish(call.box, task)
+def _result(call: Call, task: Task, token: str) -> dict[str, Any]:
     links = [f"{call.base_url}/media/{token}/{index}.jpg" for index in range(task.facts["faces"])]
     return {
         "id": task.facts["detect_id"],

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Call, Problem, Reply
+from mock_server.core.call import Call, Lasting, Problem, Reply
 from mock_server.core.credits import Millicredits, rounded_up, to_credits
 from mock_server.core.faces import FaceRef, extension
 from mock_server.core.seeded import text, uuid4
-from mock_server.core.task import Phase, Task
+from mock_server.core.task import FAILED, SUCCEEDED, Phase, Task
 from mock_server.providers.crun.catalogue import model_row, price
 from mock_server.providers.crun.swap import SWAPS, Swap
 from mock_server.providers.outcome import course, scenario_for
@@ -113,15 +113,22 @@ def get_task_info(call: Call, engine: Engine) -> Reply:
     task = engine.polled(call, name, KIND)
     if task is None or task.id != name:
         raise Problem("task_not_found")
-    return Reply(task_info(call, engine, task))
+    data, token = _told(call, engine, task)
+    return Reply(data, lasting=Lasting(task, task.unchanged_until(call.now), token))
 
 
 def task_info(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
     """TaskInfo's `data`."""
+    return _told(call, engine, task)[0]
+
+
+def _told(call: Call, engine: Engine, task: Task) -> tuple[dict[str, Any], str]:
+    """TaskInfo's `data`, and the token of the links in it ("" without any)."""
     now = call.now
     row = model_row(engine, task.model)
     phase = task.phase(now)
     over = task.ends_at if task.is_over(now) else None
+    token = engine.publish(call.box, task) if phase is SUCCEEDED else ""
     data: dict[str, Any] = {
         "task_id": task.id,
         "provider": row["provider"],
@@ -129,15 +136,15 @@ def task_info(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
         "status": engine.contracts["crun"].behaviour.status_words[KIND][phase],
         "param": engine.json.loads(task.request),
         "create_at": int(task.created_at),
-        "result": _result(call, engine, task, phase),
+        "result": _result(call, engine, task, phase, token),
         "credits": _amount(task.credits_at(now), call.variants),
         "duration_s": None if over is None else int(over) - int(task.created_at),
         "complete_at": None if over is None else int(over),
         "source": "api",
     }
-    if phase is Phase.FAILED and task.failure is not None and task.failure.reason:
+    if phase is FAILED and task.failure is not None and task.failure.reason:
         data["reason"] = task.failure.reason
-    return data
+    return data, token
 
 
 def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
@@ -146,9 +153,8 @@ def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
     return {"code": 200, "message": "success", "data": data} if call.variants["callback_body"] == "wrapped" else data
 
 
-def _result(call: Call, engine: Engine, task: Task, phase: Phase) -> dict[str, Any] | None:
-    if phase is Phase.SUCCEEDED:
-        token = engine.publish(call.box, task)
+def _result(call: Call, engine: Engine, task: Task, phase: Phase, token: str) -> dict[str, Any] | None:
+    if phase is SUCCEEDED:
         extensions = (task.facts["extension"], *(extension for extension, _ in task.facts["more"]))
         links = [f"{call.base_url}/media/{token}/{index}{extension}" for index, extension in enumerate(extensions)]
         result = {"code": 200, "message": "success", "media_urls": links}
@@ -156,7 +162,7 @@ def _result(call: Call, engine: Engine, task: Task, phase: Phase) -> dict[str, A
         if (row["provider"], row["modality"]) == ("suno", "audio"):
             result["suno_data"] = [{"suno_audio_url": link} for link in links]
         return result
-    if phase is Phase.FAILED and task.failure is not None and task.failure.result:
+    if phase is FAILED and task.failure is not None and task.failure.result:
         return {"code": task.failure.code, "message": task.failure.message}
     return None
 

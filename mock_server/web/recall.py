@@ -1,0 +1,71 @@
+"""Answers to polls that are bound to be given again, so that they are made, checked and written as bytes once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mock_server.core.call import Call, Lasting
+from mock_server.core.clock import ClockMode
+from mock_server.core.ports import Store
+from mock_server.core.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from contracts import Operation
+    from mock_server.core.provider import Dressed
+    from mock_server.web.pipeline import Answer, Request
+
+#: How many are kept, and up to which length of answer and task, in bytes.
+MOST_KEPT, LONGEST_KEPT = 1024, 4096
+
+ON_POLL = ClockMode.ON_POLL
+
+Key = tuple["Operation", str, str, str, str]
+
+
+class Kept(NamedTuple):
+    """An answer, and what it follows from beside the request: the sandbox's settings, a task, and a span of time. The
+    body of `dressed` is in `answer`."""
+
+    sandbox: Sandbox
+    lasting: Lasting
+    since: float
+    dressed: Dressed
+    answer: Answer
+
+
+class Recall:
+    """Nothing depends on what is kept, and any of it may be forgotten: what is found is what the handler would say.
+
+    Settings and tasks are never changed but replaced, so that those which are still the same say the same.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: dict[Key, Kept] = {}
+
+    def find(self, operation: Operation, request: Request, call: Call) -> Kept | None:
+        """The answer to a poll, if nothing has changed since it was given."""
+        box = call.box
+        kept = self._kept.get((operation, request.path, request.query, call.base_url, box.sandbox.id))
+        if kept is None or kept.sandbox is not box.sandbox or box.clock.mode is ON_POLL or request.is_cut:
+            return None
+        task, until, token = kept.lasting
+        if not kept.since <= call.now < until or box.task(task.id) is not task:
+            return None
+        if token and self._store.owner(token) != kept.sandbox.id:
+            return None  # its links lead elsewhere by now: the handler opens them again
+        return kept
+
+    def keep(
+        self, operation: Operation, request: Request, call: Call, lasting: Lasting, dressed: Dressed, answer: Answer
+    ) -> None:
+        """Keep an answer that the same request will get until something changes."""
+        if dressed.headers:
+            return  # they may be its own, as those of the evidence are
+        if max(len(answer.body), len(lasting.task.request)) > LONGEST_KEPT:
+            return
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        sandbox = call.box.sandbox
+        key = (operation, request.path, request.query, call.base_url, sandbox.id)
+        self._kept[key] = Kept(sandbox, lasting, call.now, dressed._replace(body=None), answer)
