@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from hashlib import sha256
 from pathlib import Path
 
@@ -39,6 +38,8 @@ class FolderBlobs:
 
     def put(self, key: str, content: bytes) -> None:
         path = self._path(key)
+        import tempfile  # late: without uploads nobody needs it, nor the archives that it brings along
+
         path.parent.mkdir(exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent)
         try:
