@@ -106,10 +106,11 @@ def _of_sandbox(sandbox: Sandbox, engine: Engine) -> Iterator[Objection]:
         for name, contract in engine.contracts.items():
             if sandbox.scenario not in contract.behaviour.scenarios:
                 yield ("sandbox", "scenario"), f"{name} has no scenario {sandbox.scenario[:60]!r}"
-    if sandbox.rate_limit is not None:
-        schema = engine.admin_contract.validator({"$ref": "#/components/schemas/RateLimit"})
-        for violation in schema.violations(encode(sandbox.rate_limit), "body"):
-            yield ("sandbox", "rate_limit", *map(str, violation.place[1:])), f"breaks {violation.rule}"
+    judged = {"labels": ("Labels", sandbox.labels), "rate_limit": ("RateLimit", sandbox.rate_limit)}
+    for name, (schema, value) in judged.items():
+        validator = engine.admin_contract.validator({"$ref": f"#/components/schemas/{schema}"})
+        for violation in validator.violations(encode(value), "body") if value is not None else ():
+            yield ("sandbox", name, *map(str, violation.place[1:])), f"breaks {violation.rule}"
     if sandbox.grant < 0:
         yield ("sandbox", "grant"), "should not be negative"
     if sandbox.start is not None and not 0 <= sandbox.start <= END_OF_TIME:

@@ -143,6 +143,10 @@ class TestControl:
     )
     def test_labels(self, admin, labels):
         assert admin.refused(400, "POST", "/sandboxes", {"labels": labels})["errors"]
+        saved = admin.ok("POST", "/sandboxes/default/snapshot")
+        saved["sandbox"]["labels"] = labels
+        (pointer,) = admin.pointers("POST", "/sandboxes/default/restore", saved)
+        assert pointer.startswith("/sandbox/labels")
 
     def test_a_snapshot_brings_no_more_than_may_be(self, box, monkeypatch):
         box.swapped()

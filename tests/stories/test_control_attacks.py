@@ -119,5 +119,5 @@ def test_everything_at_once(admin):
 def test_one_body_of_many_megabytes(admin):
     box = admin.sandbox()
     labels = {f"name{number}": "x" * 1000 for number in range(4000)}
-    assert len(box.ok("PATCH", "", {"labels": labels})["labels"]) == 4000
+    assert box.pointers("PATCH", "", {"labels": labels}) == ["/labels"]
     assert admin.call("POST", "/sandboxes", {"labels": {"a": "x" * 70_000_000}}).status_code == 413
