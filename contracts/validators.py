@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.formats import FORMATS, format_checker
 
@@ -23,8 +22,7 @@ except ImportError:  # pragma: no cover - a platform without its wheel
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(NamedTuple):
     """One broken rule of a contract.
 
     `place` starts with `body`, `query`, `path`, `header` or `response` and goes on with names and indexes; `rule` is the

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from contracts import patterns
@@ -103,7 +102,7 @@ def check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine
         raise invalid(("effect", "delay"), "the range should go from the lower to the higher")
     if read.delay[1] > LONGEST:
         raise invalid(("effect", "delay"), f"should be at most {LONGEST:g} seconds", "maximum")
-    if replace(read, message=None) == Effect():
+    if read._replace(message=None) == Effect():
         raise invalid(("effect",), "does nothing")
 
 

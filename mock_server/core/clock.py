@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 #: Where a clock that does not follow real time starts, unless told otherwise: 2026-01-01T00:00:00Z. A fixed
 #: start makes two runs with the same seed and the same moves give the same bytes.
@@ -20,8 +20,7 @@ class ClockMode(StrEnum):
     ON_POLL = "on_poll"
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxClock:
+class SandboxClock(NamedTuple):
     """Epoch seconds `shown` at the real time `since`, running `rate` times as fast as real time from there."""
 
     mode: ClockMode
@@ -54,12 +53,12 @@ class SandboxClock:
         """The clock moved forward by `by` seconds (ValueError for a negative one)."""
         if by < 0:
             raise ValueError(f"a clock cannot be moved back ({by} s)")
-        return replace(self, shown=self.read(real) + by, since=real)
+        return self._replace(shown=self.read(real) + by, since=real)
 
     def moved_to(self, real: float, shown: float) -> SandboxClock:
         """The clock moved forward to `shown`; unchanged if it is already past that."""
         now = self.read(real)
-        return replace(self, shown=shown, since=real) if shown > now else self
+        return self._replace(shown=shown, since=real) if shown > now else self
 
     def switched(self, real: float, mode: ClockMode, rate: float = 1.0) -> SandboxClock:
         """The same moment, going on in another mode."""

@@ -34,8 +34,7 @@ class Outcome(NamedTuple):
     timed_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """The `attempt`-th sending of a delivery. Times are sandbox time, `latency` too: 0 on a clock that stands still. `failure` is
     why it did not count as acknowledged ("" if it did); `answer` is the beginning of the receiver's body;
     `cause` is the exchange that created the task."""

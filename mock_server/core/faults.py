@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol
 
 from mock_server.core.moments import read_span
 from mock_server.core.sandbox import RateLimit
 from mock_server.core.seeded import fraction
+
+#: What a match asks for where it asks for nothing.
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Moment(StrEnum):
@@ -21,8 +24,7 @@ class Moment(StrEnum):
     WIRE = "wire"
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """What a fault does. `code` refuses with a body code, `refuse` with a refusal by name, `message` in other words;
     `status` is the HTTP status: an error without a `code` refuses, too. `delay` holds the answer back: real seconds, drawn evenly from a range.
     `rate_limit` refuses only above its window. `retry_after`: `(seconds, form)`.
@@ -54,8 +56,7 @@ class Effect:
         return self.connection in ("reset", "hang_up") or self.body is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Which calls a fault is for; what is left out matches all. `body` and `headers` take a JSONPath (`$...`) or a
     JSON Pointer (`/...`), or a plain name, to what must be found there; `nth` counts matching calls from 1;
     `probability` is seeded; `model` is a task's model or its tool's code."""
@@ -63,20 +64,19 @@ class Match:
     provider: str | None = None
     operation: str | None = None
     model: str | None = None
-    body: Mapping[str, Any] = field(default_factory=dict)
-    headers: Mapping[str, Any] = field(default_factory=dict)
-    params: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = NOTHING
+    headers: Mapping[str, Any] = NOTHING
+    params: Mapping[str, Any] = NOTHING
     nth: int | None = None
     probability: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FaultRule:
+class FaultRule(NamedTuple):
     """`times` bounds how often it strikes (None: for ever)."""
 
     id: str
     effect: Effect
-    match: Match = field(default_factory=Match)
+    match: Match = Match()
     moment: Moment = Moment.BEFORE
     times: int | None = None
 

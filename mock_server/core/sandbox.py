@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from mock_server.core.credits import Millicredits
 from mock_server.core.moments import read_span
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(NamedTuple):
     """What a request shows to be let in. `key` is found by lookup; `secret`, where a provider has one, must agree."""
 
     provider: str
@@ -22,8 +21,7 @@ class Credential:
     disabled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(NamedTuple):
     """At most `calls` in any `seconds` of sandbox time; `retry_after` is the form of that header: none, seconds, date."""
 
     calls: int

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mock_server.core.ports import Box
 from mock_server.core.task import Task
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 TOOL_KINDS = ("detection", "tool")
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(NamedTuple):
     """One row; tools.yaml says what each column means."""
 
     operation: str
