@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -249,6 +250,28 @@ class TestFiles:
             late = requests.put(given["presigned_url"], PNG, headers={"content-type": "image/png"}, timeout=10)
             assert late.status_code == 403
             assert link(crun).status_code == 200
+
+    def test_an_upload_leaves_nothing_behind_in_a_sandbox_that_is_dropped_meanwhile(self, box, system, monkeypatch):
+        import requests
+
+        engine, kept = system.engine, []
+        dropping = Thread(target=engine.drop, args=(box.id,))
+        put = engine.blobs.put
+
+        def slowly(key, content):
+            dropping.start()
+            dropping.join(0.1)
+            put(key, content)
+            kept.append(key)
+
+        monkeypatch.setattr(engine.blobs, "put", slowly)
+        params = {"ext": ".png", "content_type": "image/png"}
+        given = box.crun("GET", "files/upload-url", params=params).json()["data"]
+        headers = {"content-type": "image/png"}
+        assert requests.put(given["presigned_url"], PNG, headers=headers, timeout=10).status_code == 200
+        dropping.join()
+        assert [engine.blobs.get(key) for key in kept] == [None]
+        assert requests.put(given["presigned_url"], PNG, headers=headers, timeout=10).status_code == 404
 
     def test_a_reset_makes_room(self, crun, server):
         import requests
