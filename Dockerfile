@@ -8,7 +8,9 @@ COPY requirements.lock ./
 RUN /opt/swapmock/bin/python -m pip install --no-cache-dir --only-binary=:all: --require-hashes -r requirements.lock
 COPY . ./
 # The server needs no installer: what is not there cannot be misused.
+# One run parses the contracts, which is kept, for the image itself writes nothing.
 RUN /opt/swapmock/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation . \
+ && PYTHONDONTWRITEBYTECODE= /opt/swapmock/bin/swapmock routes >/dev/null \
  && /opt/swapmock/bin/python -m pip uninstall --yes setuptools pip
 
 FROM ${BASE}

@@ -76,11 +76,14 @@ clean: ## remove .venv and everything that was built or cached
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# pip is silent unless it fails: then its whole log is shown.
+# pip is silent unless it fails: then its whole log is shown. What Python compiles and contracts parses is made here, for
+# the first start, and for every one where Python may write no bytecode.
 define pip_install
 	@echo 'Installing $(1) into $(VENV) ...' >&2
 	@{ $(BIN)/python -m pip install --disable-pip-version-check --only-binary=:all: --require-hashes -r $(1) \
-	&& $(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .; } >$(LOG) 2>&1 \
+	&& $(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e . \
+	&& export PYTHONDONTWRITEBYTECODE= && $(BIN)/python -m compileall -q contracts mock_server client_checks \
+	&& $(BIN)/swapmock routes; } >$(LOG) 2>&1 \
 	|| { cat $(LOG) >&2; exit 1; }
 	@touch $@
 endef

@@ -54,7 +54,7 @@ def _kept(file: Path) -> Any:
     """A YAML file of ours, parsed. It is kept where Python keeps its bytecode, and as it does: parsing is a quarter of
     what a start costs."""
     stat = file.stat()
-    stamp = (stat.st_mtime_ns, stat.st_size)
+    stamp = (int(stat.st_mtime), stat.st_size)  # as for bytecode: a copy may lose the rest of the second
     kept = file.parent / "__pycache__" / f"{file.stem}.{sys.implementation.cache_tag}.data"
     try:
         found, value = marshal.loads(kept.read_bytes())
