@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -28,12 +28,9 @@ def _table(alphabet: str) -> bytes:
     return bytes(ord(alphabet[byte % len(alphabet)]) for byte in range(256))
 
 
-def lower_alphanumeric(length: int, *parts: object) -> str:
-    return text(_BASE36, length, *parts)
-
-
-def alphanumeric(length: int, *parts: object) -> str:
-    return text(_BASE62, length, *parts)
+#: `(length, *parts)` -> text, as above.
+lower_alphanumeric = partial(text, _BASE36)
+alphanumeric = partial(text, _BASE62)
 
 
 def hexadecimal(length: int, *parts: object) -> str:
