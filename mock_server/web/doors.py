@@ -50,6 +50,7 @@ OTHER_LIMIT = 1 << 20
 DRAINED = 1 << 24
 
 PLAIN = [("content-type", "text/plain; charset=utf-8")]
+STOPS = Answer(503, PLAIN, b"the server stops\n")
 
 #: Into how many pieces the body of an answer that dribbles is cut.
 PIECES = 20
@@ -105,6 +106,8 @@ def headers_from(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         if value.isascii():
             key, text = name.decode(), value.decode()
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        elif name == b"transfer-encoding":
+            headers["transfer-encoding"] = ""  # the parser goes by its last word
     if headers.get("content-type") == "":
         del headers["content-type"]  # for WSGI an empty one is none (PEP 3333)
     return headers
@@ -231,6 +234,7 @@ class AsgiDoor:
         self._make_flask = make_flask
         self._stopping = asyncio.Event()
         self._elsewhere: set[asyncio.Future[Any]] = set()
+        self._has_given_up = False
 
     @cached_property
     def _waiters(self) -> DaemonThreads:
@@ -278,6 +282,8 @@ class AsgiDoor:
         return answer if is_whole else answer._replace(headers=[*answer.headers, ("connection", "close")])
 
     async def _aside(self, threads: Executor | None, work: Callable[..., Answer], *args: Any) -> Answer:
+        if self._has_given_up:
+            return STOPS
         future = asyncio.get_running_loop().run_in_executor(threads, work, *args)
         self._elsewhere.add(future)
         try:
@@ -285,7 +291,7 @@ class AsgiDoor:
         except asyncio.CancelledError:
             if not self._stopping.is_set():
                 raise
-            return Answer(503, PLAIN, b"the server stops\n")
+            return STOPS
         finally:
             self._elsewhere.discard(future)
 
@@ -317,12 +323,16 @@ class AsgiDoor:
     def hurry(self) -> None:
         """Hold nothing back any longer, for the server stops; to be called on its event loop."""
         self._stopping.set()
-        self._waiters.shutdown()
 
     def give_up(self) -> None:
-        """Answer that the server stops, in place of what is still being worked on in threads."""
+        """Answer that the server stops, in place of what is still being worked on in threads, and of all that follows."""
+        self._has_given_up = True
         for future in tuple(self._elsewhere):
             future.cancel()
+
+    def close(self) -> None:
+        """To be called when no request is left."""
+        self._waiters.shutdown()
 
     def _through_flask(self, request: Request, client: tuple[str, int] | None) -> Answer:
         if request.is_cut:

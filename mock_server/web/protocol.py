@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mock_server.web.doors import PLAIN, AsgiDoor, header_lines, headers_from, request_from
@@ -28,6 +30,9 @@ MOST_LINES = 100
 
 #: The longest body that is waited for here; longer ones are read piece by piece by the door.
 SHORT = 65_536
+
+#: Requests of one connection that wait for the answer to one before them.
+MOST_WAITING = 1000
 
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
@@ -49,6 +54,18 @@ class _OverError(Exception):
     """Nothing more is read from this connection; raised through the parser to stop it."""
 
 
+class _Flow(FlowControl):
+    """Reads on only when no request waits: what would come would have to wait, too."""
+
+    def __init__(self, transport: Any, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
 class Connection(HttpToolsProtocol):
     """One client."""
 
@@ -65,6 +82,8 @@ class Connection(HttpToolsProtocol):
         self._body = b""
         self._is_in_head = self._is_upgrading = self._is_over = False
         self._head_size = self._chunk_size = 0
+        #: The request being answered; uvicorn's `cycle` is the one that came last.
+        self._running: Any = None
         #: Since when the client has been waited for: to ask, to ask on, or to read.
         self._since = bounds.now
 
@@ -72,39 +91,45 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         self.own = _authority(self.server)
         if len(self.connections) > self._bounds.max_connections:
             self._refuse(503, "too many connections; --max-connections allows more")
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._running is not None:  # uvicorn tells the last one only
+            self._running.disconnected = not self._running.response_complete
+            self._running.message_event.set()
+
     def data_received(self, data: bytes) -> None:
-        if self._is_over:
-            return
-        if self.timeout_keep_alive_task is not None:
-            self._unset_keepalive_if_required()
-        self._chunk_size = len(data)
-        try:
-            self.parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
-        except HttpParserError as error:
-            if not self._is_over:
-                # What was raised within says nothing to a client.
-                reason = "" if isinstance(error, HttpParserCallbackError) else f": {error}"
-                self._refuse(400, f"not a request as HTTP has them{reason}")
-        else:
-            if self._is_in_head:
-                self._head_size += self._chunk_size
-                if self._head_size > self._bounds.max_headers:
-                    self._refuse(431, "the head is too large; --max-headers allows more")
+        while data and not self._is_over:
+            self._chunk_size = len(data)
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                data = self._without_upgrade(data[upgrade.args[0] :])
+            except HttpParserError as error:
+                if not self._is_over:
+                    # What was raised within says nothing to a client.
+                    reason = "" if isinstance(error, HttpParserCallbackError) else f": {error}"
+                    self._refuse(400, f"not a request as HTTP has them{reason}")
+                return
+            else:
+                if self._is_in_head:
+                    # How much of the chunk that it began in is its own cannot be told.
+                    self._head_size += self._chunk_size if self._head_size else 1
+                    if self._head_size > self._bounds.max_headers:
+                        self._refuse(431, "the head is too large; --max-headers allows more")
+                return
 
     def eof_received(self) -> bool:  # type: ignore[override]  # its parent's never stays open
         """The client sends no more: what it has asked is answered first."""
-        if self._is_asking:
+        if self._is_asking and not self._is_over:
             self._refuse(400, "the request ended too soon")
-        if self._is_idle or self._is_over:
-            return False
-        self.cycle.keep_alive = False
-        return bool(self.scheme == "http")  # TLS has no half-closed connections
+        else:
+            self._finish()
+        return self._is_busy and self.scheme == "http"  # TLS has no half-closed connections
 
     def pause_writing(self) -> None:
         self._since = self._bounds.now
@@ -113,7 +138,7 @@ class Connection(HttpToolsProtocol):
     # What the parser tells
 
     def on_message_begin(self) -> None:
-        if self._is_over:
+        if self._is_over or self.transport.is_closing():
             raise _OverError
         self._since = self._bounds.now
         self.url = b""
@@ -126,7 +151,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
-        if len(self.headers) > MOST_LINES or self._head_size + self._chunk_size > self._bounds.max_headers:
+        if len(self.headers) > MOST_LINES or self._head_size or self._chunk_size > self._bounds.max_headers:
             self._check_head()
         self._head_size = 0
         if self.parser.should_upgrade():
@@ -160,6 +185,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._since = self._bounds.now
         super().on_response_complete()
+        self._unset_keepalive_if_required()  # `overdue` sees to it
 
     # Answering
 
@@ -174,6 +200,9 @@ class Connection(HttpToolsProtocol):
 
     def _hand_over(self, answer: Answer | None = None) -> None:
         """To the door as an application; with the answer, where it is known and only its writing is left."""
+        if len(self.pipeline) == MOST_WAITING:
+            self._refuse(503, f"more than {MOST_WAITING} requests wait")
+            raise _OverError
         url, headers = self.url, self.headers
         super().on_message_begin()
         self.url = url
@@ -182,6 +211,10 @@ class Connection(HttpToolsProtocol):
         extensions: dict[str, Any] = {"swapmock.client": self, "swapmock.answer": answer}
         self.scope["extensions"] = extensions
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _write(self, answer: Answer, method: str) -> None:
         """As uvicorn does, in one piece."""
@@ -201,14 +234,16 @@ class Connection(HttpToolsProtocol):
     # Refusing
 
     @property
-    def _is_idle(self) -> bool:
-        """Nothing has been asked that is not answered."""
-        return self.cycle is None or self.cycle.response_complete
+    def _is_busy(self) -> bool:
+        """A request that has come whole is being answered."""
+        running = self._running
+        return running is not None and not running.response_complete and not running.more_body
 
     @property
     def _is_asking(self) -> bool:
         """A request has begun and has not come whole."""
-        is_reading = not self._is_idle and self.cycle.more_body
+        cycle = self.cycle
+        is_reading = cycle is not None and not cycle.response_complete and cycle.more_body
         return self._is_in_head or self._head is not None or is_reading
 
     def _check_head(self) -> None:
@@ -219,66 +254,68 @@ class Connection(HttpToolsProtocol):
             self._refuse(431, "the head is too large; --max-headers allows more")
             raise _OverError
 
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """The request as if it had asked for no other protocol (RFC 9110 7.8). The parser stops before its body, which
-        Java's client, for one, sends along with its wish for HTTP/2."""
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """The request as if it had asked for no other protocol (RFC 9110 7.8), and what came behind its head. The parser
+        stops before its body, which Java's client, for one, sends along with its wish for HTTP/2."""
         self._is_upgrading = False
         method, url = self.parser.get_method(), self.url
         if method == b"CONNECT":
             self._refuse(405, "this is no proxy")
-            return
+            return b""
         version = self.parser.get_http_version().encode()
-        headers = [header for header in self.headers if header[0] not in (b"upgrade", b"connection")]
-        lines = [
-            b"%s %s HTTP/%s\r\n" % (method, url, version),
-            *(b"%s: %s\r\n" % header for header in headers),
-            b"\r\n",
-        ]
+        lines = b"".join(b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade")
         self.parser = HttpRequestParser(self)
-        self.data_received(b"".join(lines) + rest)
+        return b"%s %s HTTP/%s\r\n%s\r\n%s" % (method, url, version, lines, rest)
 
     def _refuse(self, status: int, text: str) -> None:
-        """The last answer on this connection; none at all where one before it is still being worked on."""
-        is_reading = not self._is_idle and self.cycle.more_body
-        if self._is_idle or (is_reading and not self.pipeline and not self.cycle.response_started):
+        """The last answer on this connection; none at all where another one is still being worked on."""
+        cycle = self.cycle
+        is_begun = cycle is not None and cycle.response_started and not cycle.response_complete
+        if not self._is_busy and not is_begun:
             body = f"{text}\n".encode()
             head = b"%s%scontent-length: %d\r\nconnection: close\r\n\r\n"
             plain = header_lines(tuple(PLAIN))
             self.transport.write(head % (STATUS_LINE[status], plain, len(body)) + body)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Close, once every request that has come whole is answered."""
+        if not self._is_busy:
             self._end()
-        elif is_reading:
-            self._end()
-        else:
-            self.cycle.keep_alive = False
+            return
         self._is_over = True
+        if self.cycle.more_body:  # it is the last one that waits
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._running
+        self.cycle.keep_alive = False
 
     def _end(self) -> None:
         self._is_over = True
+        self._since = self._bounds.now
         self.transport.close()
 
     def overdue(self, latest: float) -> None:
         """Let go of a client that has been waited for since before `latest`."""
         if self._since > latest:
             return
-        if self.flow.write_paused:
+        if self.flow.write_paused or self.transport.is_closing():
             self.transport.abort()
-        elif self._is_over:
+        elif self._is_busy:
             return
         elif self._is_asking:
             self._refuse(408, "the request took too long")
-        elif self._is_idle:
+        else:
             self._end()
 
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops."""
-        if self._is_idle or self._is_asking:
-            self._end()
-        else:
-            super().shutdown()
+        self._finish()
 
     # Faults on the wire
 
     def reset(self) -> None:
+        if self.is_gone:
+            return
         connection = self.transport.get_extra_info("socket")
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)

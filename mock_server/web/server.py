@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import errno
 import gc
-import math
 import resource
 import signal
 import socket
@@ -91,7 +90,6 @@ class _Uvicorn(Server):
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
-                timeout_keep_alive=math.ceil(options.read_timeout),
                 ssl_certfile=certificate,
                 ssl_keyfile=key,
             )
@@ -127,6 +125,7 @@ class _Uvicorn(Server):
         ending = asyncio.get_running_loop().create_task(self._let_go())
         await super().shutdown(sockets)
         ending.cancel()
+        self._bounds.door.close()
 
     async def _let_go(self) -> None:
         await asyncio.sleep(PATIENCE)

@@ -117,6 +117,18 @@ class TestStop:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(server.address, 5)
 
+    @pytest.mark.parametrize("behind", [b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"])
+    def test_what_has_not_come_whole_costs_no_answer_before_it(self, behind):
+        server = LiveServer(door(Waiting(3600.0)))
+        server.start()
+        with socket.create_connection(server.address, 5) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\nGET /late HTTP/1.1\r\n\r\n" + behind)
+            got = client.recv(65536)
+            server.stop()
+            got += b"".join(iter(lambda: client.recv(65536), b""))
+        assert got.count(b"HTTP/1.1 200 ") == 2
+        assert got.endswith(b"late")
+
     def test_a_dribbling_answer_is_finished(self):
         class Dribbling(Waiting):
             def answer(self, target: Any, request: Any) -> Answer:
@@ -203,14 +215,15 @@ class TestProcess:
         assert problems == []
         assert process.stderr.read() == ""
 
-    def test_a_long_wait_does_not_hold_up_the_end(self, served):
+    @pytest.mark.parametrize("times", [1, 3])
+    def test_a_long_wait_does_not_hold_up_the_end(self, served, times):
         url, process = served()
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), 5) as client:
             condition = b'{"requests": {"count": 5}, "timeout": 60}'
             client.sendall(
                 b"POST /__admin/sandboxes/default/wait HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                b"Content-Length: %d\r\n\r\n%s" % (len(condition), condition)
+                b"Content-Length: %d\r\n\r\n%s" % (len(condition), condition) * times
             )
             client.settimeout(0.2)
             with pytest.raises(TimeoutError):
@@ -219,6 +232,9 @@ class TestProcess:
             process.terminate()
             assert process.wait(5) == 0
             assert monotonic() - started < 1.5
+            client.settimeout(5)
+            got = b"".join(iter(lambda: client.recv(65536), b""))
+            assert got.count(b"HTTP/1.1 503 ") == times
         assert process.stderr.read() == ""
 
     @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from mock_server.settings import Settings
 from mock_server.web.build import build
 from mock_server.web.doors import DRAINED, OTHER_LIMIT
+from mock_server.web.protocol import MOST_WAITING
 from mock_server.web.server import LiveServer, Options, options_from
 from tests.conftest import KEY
 
@@ -109,6 +110,33 @@ class TestHttp:
                 assert b"detect_task_id" in client.recv(65536)
                 client.sendall(rest + f"{BALANCE}\r\n".encode())
                 assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+    def test_an_end_is_heard_beside_that_wish(self, server):
+        asked = f"{BALANCE}Connection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n".encode()
+        assert exchange(server.address, asked).count(b"HTTP/1.1 200 ") == 1
+
+    def test_many_such_wishes(self, server):
+        asked = f"{BALANCE}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n".encode()
+        got = exchange(server.address, asked * 1500, half_close=True)
+        assert got.count(b"HTTP/1.1 200 ") == 1500
+
+    def test_the_size_of_a_head_is_its_own(self, server):
+        """Not that of what came before it in one piece."""
+        before = f"{BALANCE}X: {'a' * 900}\r\n\r\n".encode() * 200
+        last = f"{BALANCE}{CLOSE}\r\n".encode()
+        with socket.create_connection(server.address, 5) as client:
+            client.sendall(before + last[:30])
+            got = b""
+            while got.count(b"HTTP/1.1 200 ") < 200:
+                got += client.recv(65536)
+            client.sendall(last[30:])
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+    def test_no_more_than_so_many_requests_wait(self, server):
+        """Each costs memory; and no more is read while some wait."""
+        asked = b"GET /nowhere HTTP/1.1\r\n\r\n" * (MOST_WAITING + 500)
+        got = exchange(server.address, asked, half_close=True)
+        assert MOST_WAITING <= got.count(b"HTTP/1.1 404 ") <= MOST_WAITING + 1
 
     def test_http_1_0(self, server):
         """It ends with its answer, unless it asks for more; what load generators of old speak."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +20,7 @@ from mock_server.adapters.clock import pause
 from mock_server.web import connection
 from mock_server.web.doors import PIECES, AsgiDoor, WsgiDoor, pieces
 from mock_server.web.pipeline import Answer
-from mock_server.web.server import LiveServer
+from mock_server.web.server import LiveServer, Options
 
 BODY = bytes(range(65, 91)) * 40
 ANSWERS = {
@@ -27,6 +29,7 @@ ANSWERS = {
     "/reset": Answer(200, [], BODY, wire="reset"),
     "/late_reset": Answer(200, [], BODY, 0.2, "reset"),
     "/hang_up": Answer(200, [], BODY, wire="hang_up"),
+    "/late_hang_up": Answer(200, [], BODY, 0.2, "hang_up"),
     "/dribble": Answer(201, [("x-kept", "yes")], BODY, 0.2, "dribble"),
     "/endless": Answer(200, [], BODY, 3600.0, "dribble"),
 }
@@ -125,6 +128,57 @@ def test_a_late_answer_is_whole(address):
     started = monotonic()
     _, body = split(everything(ask(address, "/late")))
     assert (body, monotonic() - started >= 0.19) == (BODY, True)
+
+
+BEHIND = {
+    "head": b"GET /fine HTT",
+    "body": b"POST /fine HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1",
+    "chunk": b"POST /fine HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    "noise": b"\0\0\0\0\r\n\r\n",
+}
+LATE = b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND)
+@pytest.mark.parametrize("before", [1, 2])
+def test_what_is_broken_costs_no_answer_before_it(live, behind, before):
+    with socket.create_connection(live, 10) as client:
+        client.sendall(LATE * before + behind)
+        client.shutdown(socket.SHUT_WR)
+        got = everything(client)
+    assert got.count(BODY) == before
+    assert got.count(b"HTTP/1.1 200 ") == before
+
+
+@pytest.mark.parametrize("behind", [BEHIND["head"], BEHIND["body"]], ids=["head", "body"])
+def test_who_waits_for_an_answer_is_not_hurried(behind):
+    """The time for the next request begins with the answer to the one before."""
+    with (
+        LiveServer(AsgiDoor(PIPELINE, no_flask), options=Options(read_timeout=0.1)) as server,
+        socket.create_connection(server.address, 10) as client,
+    ):
+        client.sendall(LATE + behind)
+        got = everything(client)
+    assert [part[:3] for part in got.split(b"HTTP/1.1 ")[1:]] == [b"200", b"408"]
+
+
+@pytest.mark.parametrize("path", ["/late_reset", "/late_hang_up", "/endless"])
+@pytest.mark.parametrize("leaves", [False, True])
+def test_nothing_stays_of_a_lost_answer_with_others_behind_it(path, leaves):
+    door = AsgiDoor(PIPELINE, no_flask)
+    server = LiveServer(door)
+    server.start()
+    started = monotonic()
+    with socket.create_connection(server.address, 10) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + LATE)
+        if leaves:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        elif path != "/endless":
+            with suppress(ConnectionResetError):
+                assert client.recv(1) == b""
+        server.stop()
+    assert monotonic() - started < 2
 
 
 def test_others_do_not_notice(live):
