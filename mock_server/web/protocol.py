@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -34,7 +34,32 @@ SHORT = 65_536
 #: Requests of one connection that wait for the answer to one before them.
 MOST_WAITING = 1000
 
+#: Answers of one connection that wait to be written: a client may ask for many at once, and read none.
+MOST_UNWRITTEN = 16
+
 _LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+class Outbox:
+    """The answers that came about in one turn of the event loop, to be written at its end.
+
+    Then a client that is woken by the first finds the others, too. Written one by one, each would wake a client of many
+    connections, which sleeps again before the next: that took a third of a creation's time.
+    """
+
+    def __init__(self) -> None:
+        self._full: list[Connection] = []
+
+    def note(self, connection: Connection) -> None:
+        """There is something to be written on `connection`."""
+        if not self._full:
+            connection.loop.call_soon(self._empty)
+        self._full.append(connection)
+
+    def _empty(self) -> None:
+        full, self._full = self._full, []
+        for connection in full:
+            connection.flush()
 
 
 @dataclass
@@ -48,6 +73,7 @@ class Bounds:
     now: float = 0.0
     usual: bytes = b""
     is_stopping: bool = False
+    outbox: Outbox = field(default_factory=Outbox)
 
 
 class _OverError(Exception):
@@ -80,6 +106,7 @@ class Connection(HttpToolsProtocol):
         self._door = bounds.door
         self._head: tuple[Target, str, str, str, dict[str, str]] | None = None
         self._body = b""
+        self._unwritten: list[bytes] = []
         self._is_in_head = self._is_upgrading = self._is_over = False
         self._head_size = self._chunk_size = 0
         #: The request being answered; uvicorn's `cycle` is the one that came last.
@@ -226,10 +253,20 @@ class Connection(HttpToolsProtocol):
             connection = b"connection: keep-alive\r\n"
         start, lines = STATUS_LINE[answer.status] + self._bounds.usual, header_lines(tuple(answer.headers))
         head = b"%s%scontent-length: %d\r\n%s\r\n" % (start, lines, len(answer.body), connection)
-        self.transport.write(head if method == "HEAD" else head + answer.body)
+        if not self._unwritten:
+            self._bounds.outbox.note(self)
+        self._unwritten.append(head if method == "HEAD" else head + answer.body)
         self._since = self._bounds.now
         if not keeps_alive:
             self._end()
+        elif len(self._unwritten) == MOST_UNWRITTEN:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits for it."""
+        if self._unwritten and not self.transport.is_closing():
+            self.transport.write(b"".join(self._unwritten))
+        self._unwritten.clear()
 
     # Refusing
 
@@ -275,6 +312,7 @@ class Connection(HttpToolsProtocol):
             body = f"{text}\n".encode()
             head = b"%s%scontent-length: %d\r\nconnection: close\r\n\r\n"
             plain = header_lines(tuple(PLAIN))
+            self.flush()
             self.transport.write(head % (STATUS_LINE[status], plain, len(body)) + body)
         self._finish()
 
@@ -292,6 +330,7 @@ class Connection(HttpToolsProtocol):
     def _end(self) -> None:
         self._is_over = True
         self._since = self._bounds.now
+        self.flush()
         self.transport.close()
 
     def overdue(self, latest: float) -> None:
