@@ -305,8 +305,11 @@ class AsgiDoor:
             {"reset": client.reset, "hang_up": client.hang_up}[answer.wire]()
             while True:
                 await _next(receive)
-        headers = [(_octets(name), _octets(value)) for name, value in (*answer.headers, content_length(answer))]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        # Flask's answer to a HEAD says how long the one to a GET is.
+        is_measured = any(name == "content-length" for name, _ in answer.headers)
+        headers = answer.headers if is_measured else [*answer.headers, content_length(answer)]
+        lines = [(_octets(name), _octets(value)) for name, value in headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": lines})
         parts = pieces(answer.body) if is_dribbling else []
         for part in parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -350,8 +353,7 @@ class AsgiDoor:
             close = getattr(chunks, "close", None)
             if close is not None:
                 close()
-        headers = [(name.lower(), value) for name, value in started[1] if name.lower() != "content-length"]
-        return Answer(started[0], headers, body)
+        return Answer(started[0], [(name.lower(), value) for name, value in started[1]], body)
 
 
 class GoneError(Exception):

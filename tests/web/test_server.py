@@ -99,6 +99,16 @@ class TestHttp:
         got = exchange(server.address, f"{method} {path} HTTP/1.1\r\nHost: x\r\n{CLOSE}\r\n".encode())
         assert got.startswith(f"HTTP/1.1 {status} ".encode())
 
+    @pytest.mark.parametrize("path", ["/", "/health", "/nowhere", "/api/v1/client/models"])
+    def test_a_head_is_told_the_length(self, server, path):
+        asked = f" {path} HTTP/1.1\r\nHost: x\r\n{CLOSE}\r\n".encode()
+        _, _, body = exchange(server.address, b"GET" + asked).partition(b"\r\n\r\n")
+        lines, _, nothing = exchange(server.address, b"HEAD" + asked).partition(b"\r\n\r\n")
+        assert nothing == b""
+        if b" 405 " not in lines:
+            assert lines.lower().count(b"content-length: ") == 1
+            assert b"content-length: %d" % len(body) in lines
+
     @pytest.mark.parametrize("rest", [b"", b"\r\n"])
     def test_a_wish_for_another_protocol_is_passed_over(self, server, rest):
         """Java's client sends its body along with a wish for HTTP/2, in one piece or later."""
