@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
+from contracts import load
 from mock_server.adapters.clock import ManualTime
 from mock_server.settings import Settings
 from mock_server.web.build import build
 from mock_server.web.server import LiveServer
 from tests.control import PICTURE, Admin, Box
+from tests.stories.imgopen_jobs import job
 
 NOWHERE = "http://127.0.0.1:9/?token=hidden"
 
@@ -65,6 +67,20 @@ def test_back_and_forth(rich):
     assert everything(rich) != before
     rich.ok("POST", "/restore", before["/snapshot"])
     assert everything(rich) == before
+
+
+def test_tasks_of_every_kind_are_restored(box):
+    for number, tool in enumerate(load("imgopen").tables["tools"]["tools"]):
+        path, body = job(tool["operation"], f"job-{number}")
+        box.imgopen(path, body).raise_for_status()
+    for model in load("crun").tables["models"]["models"]:
+        box.crun(
+            "POST", "job/CreateTask", {"model": model["name"], "input": {"prompt": "a hat", "img_urls": [PICTURE]}}
+        )
+    before = everything(box)
+    assert before[""]["counts"]["tasks"] > 80
+    box.ok("POST", "/restore", before["/snapshot"])
+    assert everything(box) == before
 
 
 def test_life_goes_on_the_same_after_a_restore(rich):
