@@ -195,9 +195,13 @@ def spoil_dressed(struck: Strike, dressed: Dressed) -> Dressed:
     return Dressed(effect.status or dressed.status, body, dressed.code, headers)
 
 
+#: Statuses that have no body: clients take one for the next answer (RFC 9112 6.3).
+BODILESS = (204, 304)
+
+
 def spoil_bytes(effect: Effect, body: bytes) -> bytes:
     """The body's bytes: empty, broken off in the middle, or no JSON any more."""
-    if effect.body == "empty":
+    if effect.body == "empty" or effect.status in BODILESS:
         return b""
     if effect.body == "truncated":
         return body[: len(body) // 2]

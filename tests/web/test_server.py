@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import requests
 
 from mock_server.settings import Settings
 from mock_server.web.build import build
@@ -147,6 +148,15 @@ class TestHttp:
         asked = b"GET /nowhere HTTP/1.1\r\n\r\n" * (MOST_WAITING + 500)
         got = exchange(server.address, asked, half_close=True)
         assert MOST_WAITING <= got.count(b"HTTP/1.1 404 ") <= MOST_WAITING + 1
+
+    @pytest.mark.parametrize("status", [204, 304])
+    def test_a_status_without_a_body_has_none(self, server, status):
+        """Else a client that keeps the connection takes it for the next answer (RFC 9112 6.3)."""
+        rule = {"effect": {"status": status}}
+        assert requests.post(f"{server.url}/__admin/sandboxes/default/faults", json=rule, timeout=5).ok
+        got = exchange(server.address, f"{BALANCE}\r\nGET /health HTTP/1.1\r\nHost: x\r\n{CLOSE}\r\n".encode())
+        assert got.startswith(b"HTTP/1.1 %d " % status)
+        assert got.partition(b"\r\n\r\n")[2].startswith(b"HTTP/1.1 200 ")
 
     def test_http_1_0(self, server):
         """It ends with its answer, unless it asks for more; what load generators of old speak."""
