@@ -166,6 +166,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if self._is_over or self.transport.is_closing():
+            self._is_over = True
             raise _OverError
         self._since = self._bounds.now
         self.url = b""
