@@ -21,6 +21,7 @@ from mock_server.core.queue import Lines, Queued
 from mock_server.core.sandbox import RateLimit, Sandbox
 from mock_server.core.state import Due, State
 from mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
+from mock_server.stores.agenda import Agenda
 
 #: Deliveries that are over and still remembered by a sandbox.
 DELIVERIES_KEPT = 10_000
@@ -44,8 +45,7 @@ class MemoryBox:
             self._count(task, _phase_before(task, waiting.get(task.id)), 1)
         self._aliases = dict(state.aliases)
         # Plain tuples, for every task passes through here twice; `Due` names their fields.
-        self._due: list[tuple[float, int, str, str]] = [(d.at, d.number, d.work, d.subject) for d in state.due]
-        heapify(self._due)
+        self._due = Agenda((due.at, due.number, due.work, due.subject) for due in state.due)
         self._scheduled = state.scheduled
         self._entries = list(state.entries)
         self._balances: dict[Account, Millicredits] = {}
@@ -139,20 +139,17 @@ class MemoryBox:
 
     def schedule(self, at: float, work: str, subject: str) -> None:
         self._scheduled += 1
-        heappush(self._due, (at, self._scheduled, work, subject))
+        self._due.add((at, self._scheduled, work, subject))
 
     def take_due(self, now: float) -> tuple[str, str, float] | None:
-        if not self._due or self._due[0][0] > now:
-            return None
-        at, _, work, subject = heappop(self._due)
-        return work, subject, at
+        due = self._due.take(now)
+        return None if due is None else (due[2], due[3], due[0])
 
     def next_due(self) -> float | None:
-        due = self.next_delivery()
-        if not self._due:
+        due, work = self.next_delivery(), self._due.earliest
+        if work == inf:
             return due
-        at = self._due[0][0]
-        return at if due is None else min(due, at)
+        return work if due is None else min(due, work)
 
     def next_delivery(self) -> float | None:
         if not self._outbox:

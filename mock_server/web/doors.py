@@ -94,13 +94,23 @@ def request_from(
     *,
     is_cut: bool = False,
 ) -> Request:
-    base_url = f"{scheme}://{named_host(headers.get('host', ''), own)}"
+    base_url = _base_url(scheme, headers.get("host", ""), own)
     return Request(method, path, query, headers, body, base_url, is_cut)
 
 
-def headers_from(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+@lru_cache(256)
+def _base_url(scheme: str, shown: str, own: str) -> str:
+    return f"{scheme}://{named_host(shown, own)}"
+
+
+def headers_from(pairs: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
     """By name in lower case; the values of a repeated one joined by commas, as RFC 9110 5.3 allows. A value that is not
     ASCII is no text (RFC 9110 5.5), and is left out."""
+    return _headers(tuple(pairs))
+
+
+@lru_cache(128)  # a client repeats its head, and the journal keeps it: so it is read and kept once
+def _headers(pairs: tuple[tuple[bytes, bytes], ...]) -> Mapping[str, str]:
     headers: dict[str, str] = {}
     for name, value in pairs:
         if value.isascii():

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -104,7 +104,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(**uvicorns)
         self._bounds = bounds
         self._door = bounds.door
-        self._head: tuple[Target, str, str, str, dict[str, str]] | None = None
+        self._head: tuple[Target, str, str, str, Mapping[str, str]] | None = None
         self._body = b""
         self._unwritten: list[bytes] = []
         self._is_in_head = self._is_upgrading = self._is_over = False
@@ -217,7 +217,9 @@ class Connection(HttpToolsProtocol):
 
     # Answering
 
-    def _answer(self, target: Target, method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> None:
+    def _answer(
+        self, target: Target, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> None:
         request = request_from(method, path, query, headers, body, self.scheme, self.own)
         answer = self._door.answer(target, request)
         if answer.delay or answer.wire or answer.first is not None:
@@ -383,7 +385,7 @@ def _split(url: bytes) -> tuple[str, str]:
     return (unquote(path) if "%" in path else path), query
 
 
-def _is_short(headers: dict[str, str], limit: int) -> bool:
+def _is_short(headers: Mapping[str, str], limit: int) -> bool:
     """The body, if there is one, is short and simply sent."""
     if "transfer-encoding" in headers or "expect" in headers:
         return False

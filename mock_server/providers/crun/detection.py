@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mock_server.core.call import Call, Lasting, Problem, Reply
 from mock_server.core.credits import from_credits
-from mock_server.core.seeded import alphanumeric, lower_alphanumeric
+from mock_server.core.seeded import BASE36, BASE62, two_texts
 from mock_server.core.task import FAILED, SUCCEEDED, Task
 from mock_server.providers.outcome import course, faces_in, scenario_for
 
@@ -35,9 +35,9 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
     box, seed = call.box, call.box.sandbox.seed
     number = box.next_number(KIND)
     cost = engine.price("crun", "detection", from_credits(behaviour.rest["detection_price"]["credits"]))
-    detect_id = alphanumeric(11, seed, "detect_id", number)
+    name, detect_id = two_texts((BASE36, 17), (BASE62, 11), seed, KIND, number)
     task = Task(
-        id="d" + lower_alphanumeric(17, seed, KIND, number),
+        id="d" + name,
         kind=KIND,
         provider="crun",
         operation=call.operation,

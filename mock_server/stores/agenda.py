@@ -1,0 +1,66 @@
+"""What waits for its time, in the memory of one process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
+from math import inf
+
+#: When, a number that rises from one to the next, what is to be done, and with what.
+Item = tuple[float, int, str, str]
+
+
+class Agenda:
+    """Earliest first, what falls due at the same time in the order of its numbers.
+
+    Tasks of one kind take the same time, so that most of what is added comes after all that is there for the same work:
+    that waits in a line, of which only the two ends are touched. What comes out of order waits in a heap, which reaches
+    far through memory at every step.
+    """
+
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        self._lines: dict[str, deque[Item]] = {}
+        self._rest: list[Item] = []
+        self.earliest = inf
+        for item in sorted(items):
+            self.add(item)
+
+    def __len__(self) -> int:
+        return len(self._rest) + sum(map(len, self._lines.values()))
+
+    def __iter__(self) -> Iterator[Item]:
+        """In no order."""
+        yield from self._rest
+        for line in self._lines.values():
+            yield from line
+
+    def add(self, item: Item) -> None:
+        at, _, work, _ = item
+        line = self._lines.get(work)
+        if line is None:
+            line = self._lines[work] = deque()
+        if not line or line[-1][0] <= at:
+            line.append(item)
+        else:
+            heappush(self._rest, item)
+        if at < self.earliest:
+            self.earliest = at
+
+    def take(self, now: float) -> Item | None:
+        """Remove and return what is first, if it is due by `now`."""
+        if self.earliest > now:
+            return None
+        first = min(self._heads())
+        line = self._lines[first[2]]
+        if line and line[0] is first:
+            line.popleft()
+        else:
+            heappop(self._rest)
+        heads = self._heads()
+        self.earliest = min(heads)[0] if heads else inf
+        return first
+
+    def _heads(self) -> list[Item]:
+        """The first of each line and of the heap."""
+        return [line[0] for line in self._lines.values() if line] + self._rest[:1]

@@ -1,0 +1,36 @@
+"""Work comes out of the agenda in the order of its time, in whatever order it came in."""
+
+from math import inf
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server.stores.agenda import Agenda, Item
+
+#: Work that is added (when and what), or the time up to which it is taken.
+MOVES = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["start", "end"])) | st.integers(0, 9), max_size=60)
+
+
+@given(MOVES)
+def test_it_is_as_a_sorted_list(moves):
+    agenda, number = Agenda(), 0
+    waiting: list[Item] = []
+    for move in moves:
+        if isinstance(move, tuple):
+            number += 1
+            item = (float(move[0]), number, move[1], f"task{number}")
+            agenda.add(item)
+            waiting = sorted([*waiting, item])
+        else:
+            while waiting and waiting[0][0] <= move:
+                assert agenda.take(move) == waiting.pop(0)
+            assert agenda.take(move) is None
+        assert agenda.earliest == (waiting[0][0] if waiting else inf)
+        assert (len(agenda), sorted(agenda)) == (len(waiting), waiting)
+    assert sorted(Agenda(agenda)) == waiting
+
+
+def test_a_time_without_end():
+    agenda = Agenda([(inf, 1, "end", "task")])
+    assert agenda.take(1e300) is None
+    assert len(agenda) == 1
