@@ -37,6 +37,9 @@ MOST_WAITING = 1000
 #: Answers of one connection that wait to be written: a client may ask for many at once, and read none.
 MOST_UNWRITTEN = 16
 
+#: Seconds that a client who was refused may go on sending.
+LINGER = 1.0
+
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
@@ -317,7 +320,21 @@ class Connection(HttpToolsProtocol):
             plain = header_lines(tuple(PLAIN))
             self.flush()
             self.transport.write(head % (STATUS_LINE[status], plain, len(body)) + body)
+            if self._chunk_size and self.transport.can_write_eof():
+                self._linger()
+                return
         self._finish()
+
+    def _linger(self) -> None:
+        """Let the client finish, for a while: closed while it is still sending, the connection would be reset, and what
+        was written be lost on the way (RFC 9112 9.6)."""
+        self._is_over = True
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.loop.call_later(LINGER, self.transport.abort)
 
     def _finish(self) -> None:
         """Close, once every request that has come whole is answered."""
@@ -344,6 +361,8 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         elif self._is_busy:
             return
+        elif self._is_over:
+            self.transport.abort()
         elif self._is_asking:
             self._refuse(408, "the request took too long")
         else:

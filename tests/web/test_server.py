@@ -41,6 +41,12 @@ def exchange(address: Any, sent: bytes, *, half_close: bool = False) -> bytes:
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
+def send_on(client: socket.socket, piece: bytes) -> None:
+    """Until the server has had enough."""
+    while True:
+        client.sendall(piece)
+
+
 CLOSE = "Connection: close\r\n"
 
 
@@ -269,6 +275,16 @@ class TestPatience:
     def test_too_large_a_head(self, address, head):
         assert exchange(address, f"{BALANCE}{head}\r\n".encode()).startswith(b"HTTP/1.1 431 ")
 
+    def test_who_is_still_sending_gets_the_refusal_all_the_same(self, address):
+        for _ in range(20):
+            got = exchange(address, f"{BALANCE}X-Long: {'a' * 3_000_000}\r\n\r\n".encode())
+            assert got.startswith(b"HTTP/1.1 431 ")
+            assert got.endswith(b"allows more\n")
+
+    def test_who_goes_on_sending_is_cut_off(self, address):
+        with socket.create_connection(address, 5) as client, pytest.raises(ConnectionError):
+            send_on(client, b"X" * 1000)
+
     def test_too_long_an_address(self, address):
         asked = f"GET /{'a' * 70000} HTTP/1.1\r\nHost: x\r\n\r\n"
         assert exchange(address, asked.encode()).startswith((b"HTTP/1.1 414 ", b"HTTP/1.1 431 "))
@@ -287,13 +303,7 @@ class TestPatience:
 
     def test_who_does_not_read_is_let_go(self, address):
         """Its answers would fill the memory: it is not read on, and after its time let go."""
-        asked = b"GET /api/v1/client/models HTTP/1.1\r\nHost: x\r\n\r\n" * 100
-
-        def ask_on(client: socket.socket) -> None:
-            while True:
-                client.sendall(asked)
-
         with socket.create_connection(address, 20) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             with pytest.raises(ConnectionError):
-                ask_on(client)
+                send_on(client, b"GET /api/v1/client/models HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
