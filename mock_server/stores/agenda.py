@@ -51,16 +51,21 @@ class Agenda:
         """Remove and return what is first, if it is due by `now`."""
         if self.earliest > now:
             return None
-        first = min(self._heads())
-        line = self._lines[first[2]]
-        if line and line[0] is first:
-            line.popleft()
+        first: Item | None = None
+        source: list[Item] | deque[Item] = self._rest
+        following = inf
+        for line in (self._rest, *self._lines.values()):
+            if not line:
+                continue
+            head = line[0]
+            if first is None or head < first:
+                following = inf if first is None else min(first[0], following)
+                first, source = head, line
+            elif head[0] < following:
+                following = head[0]
+        if isinstance(source, deque):
+            source.popleft()
         else:
-            heappop(self._rest)
-        heads = self._heads()
-        self.earliest = min(heads)[0] if heads else inf
+            heappop(source)
+        self.earliest = min(source[0][0], following) if source else following
         return first
-
-    def _heads(self) -> list[Item]:
-        """The first of each line and of the heap."""
-        return [line[0] for line in self._lines.values() if line] + self._rest[:1]
