@@ -54,7 +54,8 @@ class Agenda:
         first: Item | None = None
         source: list[Item] | deque[Item] = self._rest
         following = inf
-        for line in (self._rest, *self._lines.values()):
+        lines: Iterable[list[Item] | deque[Item]] = (self._rest, *self._lines.values())
+        for line in lines:
             if not line:
                 continue
             head = line[0]
