@@ -34,7 +34,7 @@ MOST_FACES = 100
 
 #: What a task may remember -> its shape.
 FACTS: Mapping[str, Any] = {
-    **dict.fromkeys(("url", "media", "detect_id", "extension", "folder", "caller"), str),
+    **dict.fromkeys(("url", "media", "extension", "folder", "caller"), str),
     "text": str | list[str],
     "faces": int | list[tuple[str, int]],
     "more": list[tuple[str, list[tuple[str, int]]]],

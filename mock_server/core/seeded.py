@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from hashlib import blake2b
 
-BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
-BASE62 = BASE36 + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+_BASE62 = _BASE36 + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def digest(*parts: object, size: int = 16) -> bytes:
@@ -19,17 +19,6 @@ def text(alphabet: str, length: int, *parts: object) -> str:
     raw = digest(*parts, size=min(64, length))
     while len(raw) < length:
         raw += digest(raw, size=min(64, length - len(raw)))
-    return _spelled(raw, alphabet)
-
-
-def two_texts(one: tuple[str, int], other: tuple[str, int], *parts: object) -> tuple[str, str]:
-    """Two of `(alphabet, length)` at the cost of one, with at most 64 characters together."""
-    length = one[1]
-    raw = digest(*parts, size=length + other[1])
-    return _spelled(raw[:length], one[0]), _spelled(raw[length:], other[0])
-
-
-def _spelled(raw: bytes, alphabet: str) -> str:
     return raw.translate(_table(alphabet)).decode("ascii")
 
 
@@ -40,8 +29,8 @@ def _table(alphabet: str) -> bytes:
 
 
 #: `(length, *parts)` -> text, as above.
-lower_alphanumeric = partial(text, BASE36)
-alphanumeric = partial(text, BASE62)
+lower_alphanumeric = partial(text, _BASE36)
+alphanumeric = partial(text, _BASE62)
 
 
 def hexadecimal(length: int, *parts: object) -> str:

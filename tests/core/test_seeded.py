@@ -9,10 +9,7 @@ import pytest
 from mock_server.core import seeded
 from mock_server.core.faces import MOST_FACES, count_in, extension
 
-PAIR = ((seeded.BASE36, 17), (seeded.BASE62, 11))
-
 FORMS = {
-    "two_texts": (lambda *parts: " ".join(seeded.two_texts(*PAIR, *parts)), r"[a-z0-9]{17} [A-Za-z0-9]{11}"),
     "lower_alphanumeric": (lambda *parts: seeded.lower_alphanumeric(17, *parts), r"[a-z0-9]{17}"),
     "alphanumeric": (lambda *parts: seeded.alphanumeric(11, *parts), r"[A-Za-z0-9]{11}"),
     "hexadecimal": (lambda *parts: seeded.hexadecimal(21, *parts), r"[0-9a-f]{21}"),

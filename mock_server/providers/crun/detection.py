@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mock_server.core.call import Call, Lasting, Problem, Reply
 from mock_server.core.credits import from_credits
-from mock_server.core.seeded import BASE36, BASE62, two_texts
+from mock_server.core.seeded import alphanumeric, lower_alphanumeric
 from mock_server.core.task import FAILED, SUCCEEDED, Task
 from mock_server.providers.outcome import course, faces_in, scenario_for
 
@@ -35,9 +35,8 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
     box, seed = call.box, call.box.sandbox.seed
     number = box.next_number(KIND)
     cost = engine.price("crun", "detection", from_credits(behaviour.rest["detection_price"]["credits"]))
-    name, detect_id = two_texts((BASE36, 17), (BASE62, 11), seed, KIND, number)
     task = Task(
-        id="d" + name,
+        id="d" + lower_alphanumeric(17, seed, KIND, number),
         kind=KIND,
         provider="crun",
         operation=call.operation,
@@ -51,10 +50,9 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
         charge=cost if failure is None or scenario.charged else 0,
         scenario=scenario.name,
         cause=call.exchange,
-        facts={"url": url, "media": media, "faces": faces, "detect_id": detect_id},
+        facts={"url": url, "media": media, "faces": faces},
     )
     engine.submit(call, task)
-    box.add_alias(detect_id, task.id)
     return Reply({"detect_task_id": task.id})
 
 
@@ -69,6 +67,7 @@ def get_detect_face_result(call: Call, engine: Engine) -> Reply:
     token = ""
     if phase is SUCCEEDED:
         token = engine.publish(call.box, task)
+        call.box.add_alias(detect_id(task), task.id)
         data["result"] = _result(call, task, token)
     elif phase is FAILED and task.failure is not None:
         data["error"] = task.failure.message or None
@@ -80,7 +79,7 @@ def get_detect_face_result(call: Call, engine: Engine) -> Reply:
 def _result(call: Call, task: Task, token: str) -> dict[str, Any]:
     links = [f"{call.base_url}/media/{token}/{index}.jpg" for index in range(task.facts["faces"])]
     return {
-        "id": task.facts["detect_id"],
+        "id": detect_id(task),
         "status": call.variants["detection_inner_status"],
         "type": "face_detect",
         "hair_id": None,
@@ -89,6 +88,11 @@ def _result(call: Call, task: Task, token: str) -> dict[str, Any]:
         "finished_at": _stamp(task.ends_at or task.starts_at),
         "error": None,
     }
+
+
+def detect_id(task: Task) -> str:
+    """What a swap names a detection by. It opens nothing before its first poll has told it."""
+    return alphanumeric(11, "detect_id", task.id)
 
 
 def _stamp(at: float) -> str:

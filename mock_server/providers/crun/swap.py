@@ -9,7 +9,7 @@ from mock_server.core.call import Call
 from mock_server.core.faces import FaceRef
 from mock_server.core.task import Phase, Task
 from mock_server.providers.crun.detection import KIND as DETECTION
-from mock_server.providers.crun.detection import expires_at
+from mock_server.providers.crun.detection import detect_id, expires_at
 from mock_server.providers.crun.wire import invalid_input
 from mock_server.providers.links import face_at
 from mock_server.providers.outcome import faces_in
@@ -67,10 +67,10 @@ class Stale(NamedTuple):
 
 def _detection(call: Call, engine: Engine, model: str, field: str) -> Task | Stale:
     """The finished detection that `detect_id` names, or the refusal that it deserves."""
-    detect_id = call.body["input"]["detect_id"]
-    task = call.box.task(detect_id)
-    if task is None or task.kind != DETECTION or task.facts["detect_id"] != detect_id:
-        raise invalid_input(model, "detect_id", f"no detection has the id '{detect_id}'")
+    named = call.body["input"]["detect_id"]
+    task = call.box.task(named)
+    if task is None or task.kind != DETECTION or detect_id(task) != named:
+        raise invalid_input(model, "detect_id", f"no detection has the id '{named}'")
     if task.phase(call.now) is not Phase.SUCCEEDED:
         raise invalid_input(model, "detect_id", "the detection has not succeeded")
     media = "image" if field == "image_url" else "video"
