@@ -32,6 +32,9 @@ BACKLOG = 1024
 #: Descriptors that are kept from connections, for everything else.
 SPARE_DESCRIPTORS = 128
 
+#: Seconds between two looks at who has been waited for too long.
+TICK = 0.1
+
 #: Seconds after which a stopping server gives up what is still worked on, and a little later lets go of everyone.
 PATIENCE, GRACE = 0.5, 0.3
 
@@ -76,6 +79,7 @@ class _Uvicorn(Server):
         self._bounds = Bounds(door, _affordable(options.max_connections), options.max_headers)
         self._read_timeout = options.read_timeout
         self._is_ready = is_ready
+        self._is_stopped = asyncio.Event()
         certificate, key = options.tls or (None, None)
         super().__init__(
             Config(
@@ -105,8 +109,21 @@ class _Uvicorn(Server):
         await super().startup(sockets)
         asyncio.get_running_loop().call_soon(self._is_ready)
 
+    def stop(self) -> None:
+        """In the server's own thread."""
+        self.should_exit = True
+        self._is_stopped.set()
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, and no tick has to pass before it ends: a suite starts and stops a server for every test."""
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK):
+                    await self._is_stopped.wait()
+
     async def on_tick(self, counter: int) -> bool:
-        """Every tenth of a second."""
         self._bounds.now = now = asyncio.get_running_loop().time()
         for connection in tuple(self._connections):
             connection.overdue(now - self._read_timeout)
@@ -119,20 +136,30 @@ class _Uvicorn(Server):
         return self.server_state.connections
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, answer what has been asked, and do not wait for those who are still asking."""
+        """Take no more connections, answer what has been asked, and do not wait for those who are still asking. uvicorn's
+        looks every tenth of a second, and at least once, whether all have gone."""
         self._bounds.is_stopping = True
         self._bounds.door.hurry()
-        ending = asyncio.get_running_loop().create_task(self._let_go())
-        await super().shutdown(sockets)
-        ending.cancel()
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in tuple(self._connections):
+            connection.shutdown()
+        if not await self._all_gone(PATIENCE):
+            self._bounds.door.give_up()
+            if not await self._all_gone(GRACE):
+                for connection in tuple(self._connections):
+                    connection.transport.abort()
+                await self._all_gone(GRACE)
         self._bounds.door.close()
 
-    async def _let_go(self) -> None:
-        await asyncio.sleep(PATIENCE)
-        self._bounds.door.give_up()
-        await asyncio.sleep(GRACE)
-        for connection in tuple(self._connections):
-            connection.transport.abort()
+    async def _all_gone(self, patience: float) -> bool:
+        """Within so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self._connections or self.server_state.tasks:
+                    await asyncio.sleep(TICK / 20)
+                return True
+        return False
 
 
 def _affordable(connections: int) -> int:
@@ -195,8 +222,10 @@ async def _run(
     """Serve until the function given to `ready` is called (from any thread)."""
 
     def stop() -> None:
-        server.should_exit = True
+        with contextlib.suppress(RuntimeError):  # it has stopped already
+            loop.call_soon_threadsafe(server.stop)
 
+    loop = asyncio.get_running_loop()
     server = _Uvicorn(door, options, lambda: ready(stop))
     # uvicorn closes the socket that it is given: it gets one of its own.
     await server.serve([listener.dup()])

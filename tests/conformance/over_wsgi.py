@@ -43,15 +43,20 @@ class Judged:
         return [content]
 
 
-def schema_over(provider: str, http_status: str, app: Any = None, **choices: str) -> Any:
+def schema_over(provider: str, http_status: str, app: Any = None, *, with_edges: bool = True, **choices: str) -> Any:
     """The contract's schema, bound to a fresh emulator with this reading of the HTTP status and these other variants, or
-    to `app`."""
+    to `app`. Edge cases take most of the time: once for an operation will do."""
     contract, facts = load(provider), profile(provider)
     variants = {provider: {"http_status": http_status, **choices}}
     if app is None:
         app = build(Settings(balance=1e9, variants=variants), ManualTime(START)).app
     config = SchemathesisConfig.from_dict(
-        {"seed": 1, "headers": credentials(provider), "generation": {"deterministic": True}}
+        {
+            "seed": 1,
+            "headers": credentials(provider),
+            "generation": {"deterministic": True},
+            "phases": {"coverage": {"enabled": with_edges}},
+        }
     )
     schema = schemathesis.openapi.from_wsgi("/contract.json", Judged(app, contract), config=config)
     teach(schema, contract, facts, contract.behaviour.choose(variants[provider]))

@@ -18,6 +18,7 @@ always_200 = schema_over("imgopen", "always200")
 other_way_round = schema_over(
     "imgopen",
     "code",
+    with_edges=False,
     detection_mode="async",
     fusion_mode="sync",
     remarked_mode="sync",
