@@ -31,6 +31,9 @@ class Constant:
     def give_up(self) -> None:
         """Has nothing in hand."""
 
+    def close(self) -> None:
+        """Keeps no threads."""
+
 
 def constant(port: int, answers: list[bytes]) -> None:
     from mock_server.web.server import Options, bind, run

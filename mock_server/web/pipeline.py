@@ -1,6 +1,6 @@
 """How a request walks: match, open the sandbox, authenticate, fault, rate, parse, validate, handle, self-check, note.
 
-Every door (WSGI, RSGI, Flask's views) makes a `Request`, asks for a `Target`, and writes the `Answer`. The order of the
+Every door (WSGI, ASGI, Flask's views) makes a `Request`, asks for a `Target`, and writes the `Answer`. The order of the
 stages between opening and answering is the provider's, from `order` in its behaviour.yaml.
 """
 
