@@ -1,7 +1,7 @@
-"""Two engines for one JSON Schema: jsonschema-rs gives the verdict, jsonschema explains a refusal.
+"""Two engines for one JSON Schema: jsonschema-rs judges and explains, jsonschema is the reference.
 
-The verdict is needed on every request and every answer, the explanation only when something is wrong; so the slow
-engine is not even imported before the first refusal. Where jsonschema-rs cannot be installed, jsonschema does both.
+A test holds the two to the same verdicts and the same explanations. jsonschema takes twenty times longer and is not even
+imported; where jsonschema-rs cannot be installed, it does both.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
 from contracts.formats import FORMATS, format_checker
@@ -20,6 +21,12 @@ except ImportError:  # pragma: no cover - a platform without its wheel
     jsonschema_rs = None
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+#: Of an instance with more values than these, only the first violation is told.
+MOST_VALUES = 1000
+
+ALTERNATIVES = ("oneOf", "anyOf")
+UNWANTED = ("additionalProperties", "unevaluatedProperties")
 
 
 class Violation(NamedTuple):
@@ -48,11 +55,14 @@ class SchemaValidator:
         self._schema = {**schema, "$schema": DIALECT, "components": components}
 
     @cached_property
-    def _verdict(self) -> Any:
+    def _engine(self) -> Any:
         if jsonschema_rs is None:  # pragma: no cover - a platform without its wheel
-            return self._reference.is_valid
-        validator = jsonschema_rs.Draft202012Validator(self._schema, validate_formats=True, formats=dict(FORMATS))
-        return validator.is_valid
+            return self._reference
+        return jsonschema_rs.Draft202012Validator(self._schema, validate_formats=True, formats=dict(FORMATS))
+
+    @cached_property
+    def _verdict(self) -> Any:
+        return self._engine.is_valid
 
     @cached_property
     def _reference(self) -> Any:
@@ -67,29 +77,123 @@ class SchemaValidator:
         """The verdict of jsonschema, which tests hold `is_valid` to."""
         return bool(self._reference.is_valid(instance))
 
-    def violations(self, instance: Any, part: str) -> tuple[Violation, ...]:
-        """What is wrong with `instance`, in the order of the document; empty when nothing is."""
+    def violations(self, instance: Any, part: str, *, most: int = MOST_VALUES) -> tuple[Violation, ...]:
+        """What is wrong with `instance`, by place; empty when nothing is.
+
+        Of an instance that holds more than `most` values, only the first broken rule is told: a small body could have
+        half a million of them, and listing them take longer than anyone waits.
+        """
         if self._verdict(instance):
             return ()
-        found = dict.fromkeys(_flatten(self._reference.iter_errors(instance), (part,)))
-        ordered = tuple(sorted(found, key=lambda violation: [str(step) for step in violation.place]))
-        return ordered or (Violation((part,), "schema"),)
+        is_long = _holds_more_than(most, instance)
+        found = _violations(self._broken(instance, is_long=is_long), part)
+        return found[:1] if is_long else found  # a single error may name many properties
+
+    def violations_by_reference(self, instance: Any, part: str) -> tuple[Violation, ...]:
+        """All that jsonschema finds, which tests hold `violations` to."""
+        if self._reference.is_valid(instance):
+            return ()
+        return _violations(map(_read_reference, self._reference.iter_errors(instance)), part)
+
+    def _broken(self, instance: Any, *, is_long: bool) -> Iterable[_Broken]:
+        if self._engine is self._reference:  # pragma: no cover - a platform without its wheel
+            return map(_read_reference, islice(self._reference.iter_errors(instance), 1 if is_long else None))
+        if not is_long:
+            return (_read(error, instance, self._schema) for error in self._engine.iter_errors(instance))
+        try:
+            self._engine.validate(instance)
+        except jsonschema_rs.ValidationError as error:
+            return [_read(error, instance, self._schema)]
+        return ()
 
 
-def _flatten(errors: Iterable[Any], base: tuple[str | int, ...]) -> Iterator[_HashableViolation]:
-    for error in errors:
-        place = base + tuple(error.absolute_path)
-        if error.validator in ("oneOf", "anyOf") and error.context:
-            yield from _flatten(_nearest_branch(error.context), base)
-        elif error.validator == "required":
-            for name in error.validator_value:
-                if name not in error.instance:
-                    yield _HashableViolation((*place, name), "required", None, None)
-        elif error.validator in ("additionalProperties", "unevaluatedProperties"):
-            for name in _unexpected(error):
-                yield _HashableViolation((*place, name), "additionalProperties", None, error.instance[name])
+class _Broken(NamedTuple):
+    """An error of either engine: `names` are the properties that are missing or not wanted, `branches` what is wrong with
+    each alternative (empty if more than one of them fits)."""
+
+    place: tuple[str | int, ...]
+    rule: str
+    expected: Any
+    got: Any
+    names: Iterable[str] = ()
+    branches: Iterable[list[_Broken]] = ()
+
+
+def _read(error: Any, instance: Any, schema: Any) -> _Broken:
+    """An error of jsonschema-rs in `instance`, whose own values are the ones to be told: some of the engine's are copies."""
+    kind = error.kind
+    place, got = _reach(instance, error.instance_path)
+    _, expected = _reach(schema, error.schema_path)
+    if kind.name == "propertyNames":
+        return _Broken(place, kind.error.kind.name, expected, kind.error.instance)
+    if kind.name == "required":
+        return _Broken(place, kind.name, expected, got, [kind.property])
+    if kind.name == "falseSchema" and error.schema_path[-1] == UNWANTED[0]:  # no name is allowed; one of them is told
+        return _Broken(place, UNWANTED[0], expected, got, list(got))
+    if kind.name in UNWANTED and isinstance(got, dict):
+        return _Broken(place, kind.name, expected, got, [name for name in kind.unexpected if name in got])
+    if kind.name in ALTERNATIVES and all(kind.context):
+        branches = [[_read(inner, instance, schema) for inner in branch] for branch in kind.context]
+        return _Broken(place, kind.name, expected, got, (), branches)
+    return _Broken(place, kind.name, expected, got)
+
+
+def _reach(value: Any, path: Iterable[str | int]) -> tuple[tuple[str | int, ...], Any]:
+    """Where a path of jsonschema-rs leads, and what is there.
+
+    Names that spell a number are numbers in such a path, and empty ones are left out: what lies below an empty name is
+    placed in the object around it.
+    """
+    place: list[str | int] = []
+    for step in path:
+        if isinstance(value, list) and isinstance(step, int) and step < len(value):
+            place.append(step)
+            value = value[step]
+        elif isinstance(value, dict):
+            name = str(step) if str(step) in value else next((n for n in value if _spells(n, step)), None)
+            if name is None:
+                break
+            place.append(name)
+            value = value[name]
+    return tuple(place), value
+
+
+def _spells(name: str, step: str | int) -> bool:
+    return isinstance(step, int) and name.lstrip("+").lstrip("0") == str(step).lstrip("0")
+
+
+def _read_reference(error: Any) -> _Broken:
+    """An error of jsonschema."""
+    rule, got, place = error.validator, error.instance, tuple(error.absolute_path)
+    names: Iterable[str] = ()
+    if rule == "required":
+        names = [name for name in error.validator_value if name not in got]
+    elif rule in UNWANTED:
+        names = _unexpected(error)
+    branches: dict[int, list[_Broken]] = {}
+    for inner in error.context:
+        branches.setdefault(inner.relative_schema_path[0], []).append(_read_reference(inner))
+    return _Broken(place, rule, error.validator_value, got, names, branches.values())
+
+
+def _violations(found: Iterable[_Broken], part: str) -> tuple[Violation, ...]:
+    distinct = dict.fromkeys(_flatten(found, (part,)))
+    ordered = sorted(distinct, key=lambda violation: ([str(step) for step in violation.place], violation.rule))
+    return tuple(ordered) or (Violation((part,), "schema"),)
+
+
+def _flatten(found: Iterable[_Broken], base: tuple[str | int, ...]) -> Iterator[_HashableViolation]:
+    for broken in found:
+        place = base + broken.place
+        if broken.rule in ALTERNATIVES and broken.branches:
+            yield from _flatten(_nearest_branch(broken), base)
+        elif broken.rule == "required":
+            yield from (_HashableViolation((*place, name), "required", None, None) for name in broken.names)
+        elif broken.rule in UNWANTED:
+            for name in broken.names:
+                yield _HashableViolation((*place, name), "additionalProperties", None, broken.got[name])
         else:
-            yield _HashableViolation(place, error.validator, error.validator_value, error.instance)
+            yield _HashableViolation(place, broken.rule, broken.expected, broken.got)
 
 
 class _HashableViolation(Violation):
@@ -104,18 +208,15 @@ class _HashableViolation(Violation):
         return isinstance(other, Violation) and (self.place, self.rule) == (other.place, other.rule)
 
 
-def _nearest_branch(context: Iterable[Any]) -> list[Any]:
+def _nearest_branch(alternatives: _Broken) -> list[_Broken]:
     """The errors of the alternative that came closest: one for values of this kind, with the fewest errors, the deepest
     on a tie."""
-    branches: dict[int, list[Any]] = {}
-    for error in context:
-        branches.setdefault(error.relative_schema_path[0], []).append(error)
     return min(
-        branches.values(),
-        key=lambda errors: (
-            any(e.validator in ("type", "const") and not e.relative_path for e in errors),
-            len(errors),
-            -max(len(e.absolute_path) for e in errors),
+        alternatives.branches,
+        key=lambda branch: (
+            any(inner.rule in ("type", "const") and inner.place == alternatives.place for inner in branch),
+            len(branch),
+            -max(len(inner.place) for inner in branch),
         ),
     )
 
@@ -125,3 +226,17 @@ def _unexpected(error: Any) -> list[str]:
     known = set(error.schema.get("properties", ()))
     patterns = [re.compile(pattern) for pattern in error.schema.get("patternProperties", ())]
     return [name for name in error.instance if name not in known and not any(p.search(name) for p in patterns)]
+
+
+def _holds_more_than(most: int, value: Any) -> bool:
+    """Whether a JSON value has more than `most` values in it."""
+    inside, count = [value], 0
+    while inside and count <= most:
+        item = inside.pop()
+        if isinstance(item, dict):
+            item = item.values()
+        elif not isinstance(item, list):
+            continue
+        count += len(item)
+        inside.extend(item)
+    return count > most

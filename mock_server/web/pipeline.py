@@ -42,6 +42,9 @@ MOST_PATHS, LONGEST_PATH = 1024, 200
 #: Of a longer body the journal keeps the first bytes only.
 KEPT_BYTES = 65_536
 
+#: Of a longer value that breaks the contract the journal keeps the first bytes of its text only.
+KEPT_VALUE = 1000
+
 
 @dataclass(slots=True)
 class Request:
@@ -348,7 +351,14 @@ def _exchange(box: Box, now: float, provider: str, operation: Operation | None, 
 
 
 def _breaches(violations: tuple[Violation, ...]) -> tuple[Breach, ...]:
-    return tuple(Breach(v.place, v.rule, v.expected, v.got) for v in violations)
+    return tuple(Breach(v.place, v.rule, v.expected, _noted(v.got)) for v in violations)
+
+
+def _noted(got: Any) -> Any:
+    """A value as the journal keeps it: of a long one, the beginning of its text."""
+    if isinstance(got, str | list | dict) and len(text := jsontext.dumps(got)) > KEPT_VALUE:
+        return text[:KEPT_VALUE].decode("utf-8", "ignore") + "…"
+    return got
 
 
 def _with_evidence(surface: Surface, exchange: Exchange, usual: Mapping[str, str], dressed: Dressed) -> Dressed:

@@ -13,7 +13,7 @@ from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped]  
 from contracts import load
 from contracts.formats import PLAIN, is_date_time, is_uri
 from contracts.lint import examples
-from contracts.validators import SchemaValidator, Violation
+from contracts.validators import MOST_VALUES, SchemaValidator, Violation
 
 CONTRACT = load("crun")
 
@@ -33,6 +33,11 @@ def documents():
 
 DOCUMENTS = list(documents())
 VALUES = [None, True, False, 0, -1, 1.0, 1.5, 10**20, "", "x", "https://example.com/é", "\0", [], [None], {}, {"a": 1}]
+
+
+def in_full(violations):
+    """With the values, which are no part of what makes two violations equal."""
+    return [tuple(violation) for violation in violations]
 
 
 def spoilt(dice, document):
@@ -57,17 +62,63 @@ def spoilt(dice, document):
 
 
 @pytest.mark.parametrize(("title", "schema", "document"), DOCUMENTS, ids=[title for title, _, _ in DOCUMENTS])
-def test_both_give_the_same_verdict(title, schema, document):
+def test_both_give_the_same_verdict_and_explanation(title, schema, document):
     validator = CONTRACT.validator(schema)
     dice = random.Random(title)
     verdicts = []
     for candidate in (document, *(spoilt(dice, document) for _ in range(40))):
         verdict = validator.is_valid(candidate)
         assert verdict == validator.is_valid_by_reference(candidate), candidate
-        assert (validator.violations(candidate, "body") == ()) is verdict
+        found = validator.violations(candidate, "body", most=10**6)
+        assert (found == ()) is verdict
+        assert in_full(found) == in_full(validator.violations_by_reference(candidate, "body")), candidate
         verdicts.append(verdict)
     assert verdicts[0] is True
     assert False in verdicts
+
+
+SCHEMAS: dict[str, tuple[dict[str, Any], list[Any]]] = {
+    "names": ({"propertyNames": {"pattern": "^a", "maxLength": 2}}, [{"b": 1, "acd": 2}]),
+    "conditions": ({"if": {"type": "object"}, "then": {"required": ["q"]}}, [{}]),
+    "exclusions": ({"not": {"type": "object"}}, [{}]),
+    "more than one alternative": ({"oneOf": [{"type": "object"}, {"required": ["a"]}]}, [{"a": 1}]),
+    "alternatives within alternatives": (
+        {"anyOf": [{"type": "string"}, {"items": {"oneOf": [{"const": 3}, {"properties": {"x": {"const": 4}}}]}}]},
+        [[3, {"x": 5}], [[], {"x": 4}, {"x": 5}]],
+    ),
+    "several rules at one place": ({"allOf": [{"pattern": "^a"}, {"minLength": 3}, {"enum": ["abc"]}]}, ["b"]),
+    "numbers": ({"type": "integer", "exclusiveMinimum": 5, "multipleOf": 2}, [3, 1.5, 10**30 + 1, -(10**30)]),
+    "names that are missing": ({"required": ["c", "a", "b"]}, [{"b": 1}, {}]),
+    "names that look like numbers": (
+        {"properties": {"0": {"items": {"type": "null"}}}, "additionalProperties": {"additionalProperties": False}},
+        [{"0": [None, 1]}, {"00": {"+5": 1}, "5": {"-1": 1}}, {"+0": {"007": 2, "7": 1}}, {"a/b": {"~1": {}}}],
+    ),
+}
+
+
+@pytest.mark.parametrize("title", SCHEMAS)
+def test_both_explain_alike(title):
+    schema, candidates = SCHEMAS[title]
+    validator = SchemaValidator(schema, {})
+    for candidate in candidates:
+        found = validator.violations(candidate, "body")
+        assert found
+        assert in_full(found) == in_full(validator.violations_by_reference(candidate, "body"))
+
+
+def test_what_lies_below_an_empty_name_is_told():
+    validator = SchemaValidator({"additionalProperties": {"additionalProperties": {"type": "string"}}}, {})
+    assert in_full(validator.violations({"": {"": 5}}, "body")) == [(("body",), "type", "string", {"": {"": 5}})]
+    assert validator.violations({"": {"a": 5}}, "body")[0].rule == "type"
+
+
+def test_of_a_long_instance_the_first_violation_is_told():
+    validator = SchemaValidator({"items": {"required": ["x", "y"]}}, {})
+    assert len(validator.violations([{}] * MOST_VALUES, "body")) == 2 * MOST_VALUES
+    assert validator.violations([{}] * (MOST_VALUES + 1), "body") == (Violation(("body", 0, "x"), "required"),)
+    validator = SchemaValidator({"properties": {"x": {}}, "additionalProperties": False}, {})
+    unknown = {f"n{number}": 1 for number in range(10, MOST_VALUES + 11)}
+    assert validator.violations(unknown, "body") == (Violation(("body", "n10"), "additionalProperties"),)
 
 
 def test_a_violation_names_place_rule_and_values():

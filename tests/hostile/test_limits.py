@@ -56,6 +56,14 @@ def test_sandboxes(server):
     assert requests.post(admin, json={}, timeout=10).status_code == 201
 
 
+def test_a_body_that_breaks_a_rule_a_hundred_thousand_times(crun):
+    """One of them is told: all of them made an answer of 50 MB, and held the server up for 15 seconds."""
+    body = {"model": "image-face-swap-multi", "input": {**URL, "detect_id": "d", "faces": [{}] * 100_000}}
+    refused = crun.refused("POST", "job/CreateTask", json=body)
+    assert refused["code"] == 422
+    assert [error.rpartition(": ")[2] for error in refused["errors"]] == ["Field required"]
+
+
 @pytest.mark.parametrize("settings", [{"max_body": 2000}], indirect=True)
 def test_bodies(crun):
     refused = crun.refused("POST", "job/detect-face-image", json={"image_url": "https://example.com/" + "a" * 2000})
