@@ -66,8 +66,10 @@ class Engine:
     meter: Meter = field(kw_only=True)
     #: Prices that stand in place of the contracts', by provider and name.
     prices: Mapping[tuple[str, str], Millicredits] = field(default_factory=dict, kw_only=True)
-    #: The most of each sandbox's tasks, of its uploaded files and their bytes, and of sandboxes.
+    #: The most of each sandbox's tasks and the bytes of their requests, of its uploaded files and their bytes, and of
+    #: sandboxes.
     max_tasks: int = field(default=1_000_000, kw_only=True)
+    max_tasks_bytes: int = field(default=1 << 29, kw_only=True)
     max_files: int = field(default=10_000, kw_only=True)
     max_files_bytes: int = field(default=1 << 30, kw_only=True)
     max_sandboxes: int = field(default=10_000, kw_only=True)
@@ -182,8 +184,13 @@ class Engine:
         """Accept a task: its credits reserved, its course begun; Problem `insufficient_credits` if not covered, or
         `rate_limited` if the sandbox is full."""
         box = call.box
-        if box.task_count() >= self.max_tasks:
-            raise Problem("rate_limited", message=f"the sandbox holds {self.max_tasks} tasks; --max-tasks allows more")
+        count, size = box.tasks_held()
+        if count >= self.max_tasks:
+            raise Problem("rate_limited", message=f"the sandbox holds {count} tasks; --max-tasks allows more")
+        if size + len(task.request) > self.max_tasks_bytes:
+            raise Problem(
+                "rate_limited", message=f"the sandbox holds {size} bytes of tasks; --max-tasks-bytes allows more"
+            )
         if task.reserved:
             try:
                 box.post(Entry(call.now, Move.RESERVE, task.reserved, task.id, call.exchange))

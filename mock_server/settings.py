@@ -57,6 +57,9 @@ class Settings:
         None, "Largest uploaded file, in bytes; without it, the contract's limit.", low=1, high=1 << 32
     )
     max_tasks: int = _row(1_000_000, "Tasks that each sandbox holds.", low=1, high=1_000_000_000)
+    max_tasks_bytes: int = _row(
+        1 << 29, "Bytes of the requests of its tasks that each sandbox holds, all together.", low=1, high=1 << 50
+    )
     max_files: int = _row(10_000, "Uploaded files that each sandbox holds.", low=1, high=1_000_000_000)
     max_files_bytes: int = _row(
         1 << 30, "Bytes of uploaded files that each sandbox holds, all together.", low=1, high=1 << 50

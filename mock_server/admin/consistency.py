@@ -65,6 +65,7 @@ def _amounts(state: State, sizes: Mapping[str, int], engine: Engine) -> Iterator
     """A snapshot brings no more into a sandbox than could have come about there."""
     rows = (
         ("tasks", len(state.tasks), "tasks", engine.max_tasks),
+        ("tasks", sum(len(task.request) for task in state.tasks.values()), "bytes of tasks", engine.max_tasks_bytes),
         ("entries", len(state.entries), "entries", ledger.OF_A_TASK * engine.max_tasks + ledger.MOST_BY_HAND),
         ("files", len(state.files), "files", engine.max_files),
         ("files", sum(sizes.values()), "bytes of files", engine.max_files_bytes),

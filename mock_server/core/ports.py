@@ -60,7 +60,8 @@ class Box(Protocol):
     def tasks(self) -> Iterator[Task]:
         """In the order of their creation."""
 
-    def task_count(self) -> int: ...
+    def tasks_held(self) -> tuple[int, int]:
+        """How many tasks there are, and the bytes of their requests in total."""
 
     def tally(self) -> Mapping[tuple[str, str, str], int]:
         """How many tasks there are, by (provider, kind, phase)."""

@@ -39,6 +39,7 @@ class MemoryBox:
     def load(self, state: State) -> None:
         self._numbers = dict(state.numbers)
         self._tasks = dict(state.tasks)
+        self._task_bytes = sum(len(task.request) for task in self._tasks.values())
         self._tally: dict[tuple[str, str, str], int] = {}
         waiting = {due.subject: due.work for due in state.due}
         for task in self._tasks.values():
@@ -104,6 +105,7 @@ class MemoryBox:
 
     def add_task(self, task: Task) -> None:
         self._tasks[task.id] = task
+        self._task_bytes += len(task.request)
         self._count(task, QUEUED, 1)
 
     def _count(self, task: Task, phase: str, by: int) -> None:
@@ -134,8 +136,8 @@ class MemoryBox:
     def tasks(self) -> Iterator[Task]:
         return iter(tuple(self._tasks.values()))
 
-    def task_count(self) -> int:
-        return len(self._tasks)
+    def tasks_held(self) -> tuple[int, int]:
+        return len(self._tasks), self._task_bytes
 
     def schedule(self, at: float, work: str, subject: str) -> None:
         self._scheduled += 1

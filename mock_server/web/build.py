@@ -101,6 +101,7 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         prices=_prices(contracts, settings.prices),
         meter=meter,
         max_tasks=settings.max_tasks,
+        max_tasks_bytes=settings.max_tasks_bytes,
         max_files=settings.max_files,
         max_files_bytes=settings.max_files_bytes,
         max_sandboxes=settings.max_sandboxes,

@@ -44,6 +44,17 @@ class TestTasks:
         assert other_crun.detect(URL["image_url"])
 
 
+@pytest.mark.parametrize("settings", [{"max_tasks_bytes": 1000}], indirect=True)
+def test_bytes_of_tasks(crun, other_crun):
+    made = {"model": "image-face-swap", "input": {**URL, "new_face": "https://example.com/b.png", "more": "x" * 500}}
+    assert crun.data("POST", "job/CreateTask", json=made)
+    refused = crun.refused("POST", "job/CreateTask", json=made)
+    assert refused["code"] == 429
+    assert "bytes of tasks; --max-tasks-bytes allows more" in refused["message"]
+    assert crun.detect(URL["image_url"])
+    assert other_crun.data("POST", "job/CreateTask", json=made)
+
+
 @pytest.mark.parametrize("settings", [{"max_sandboxes": 4}], indirect=True)
 def test_sandboxes(server):
     import requests
@@ -327,6 +338,7 @@ class TestFullDisk:
         "max_body",
         "max_upload",
         "max_tasks",
+        "max_tasks_bytes",
         "max_files",
         "max_files_bytes",
         "max_sandboxes",

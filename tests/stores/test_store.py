@@ -183,7 +183,9 @@ class TestBox:
             assert box.task("t1") == box.task("other") == task("t1")
             assert box.task("nobody") is None
             assert [one.id for one in box.tasks()] == ["t1", "t2"]
-            assert box.task_count() == 2
+            assert box.tasks_held() == (2, 2 * len(task("t1").request))
+            box.load(box.state())
+            assert box.tasks_held() == (2, 2 * len(task("t1").request))
 
     def test_work_comes_in_the_order_of_its_times(self, box):
         with box:

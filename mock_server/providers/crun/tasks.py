@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mock_server.core.call import Call, Lasting, Problem, Reply
 from mock_server.core.credits import Millicredits, rounded_up, to_credits
 from mock_server.core.faces import FaceRef, extension
-from mock_server.core.seeded import text, uuid4
+from mock_server.core.seeded import hexadecimal, text, uuid4
 from mock_server.core.task import FAILED, SUCCEEDED, Phase, Task
 from mock_server.providers.crun.catalogue import model_row, price
 from mock_server.providers.crun.swap import SWAPS, Swap
@@ -44,7 +44,7 @@ def create_task(call: Call, engine: Engine) -> Reply:
         provider="crun",
         operation=call.operation,
         model=model,
-        request=engine.json.dumps(_echo(body)),
+        request=call.raw,
         created_at=call.now,
         starts_at=starts_at,
         ends_at=ends_at,
@@ -68,7 +68,7 @@ def _swap(call: Call, engine: Engine, model: str) -> Swap:
     if model in SWAPS:
         read, field = SWAPS[model]
         return read(call, engine, model, field)
-    return Swap((FaceRef(call.raw.decode("utf-8"), 0),))
+    return Swap((FaceRef(hexadecimal(40, call.raw), 0),))
 
 
 def _task_id(call: Call) -> str:
@@ -78,8 +78,9 @@ def _task_id(call: Call) -> str:
     return uuid4(seed, KIND, number)
 
 
-def _echo(body: Mapping[str, Any]) -> dict[str, Any]:
+def _echo(engine: Engine, task: Task) -> dict[str, Any]:
     """The body as TaskInfo's `param` shows it: `callback_url` is null without one."""
+    body = engine.contracts["crun"].operations[task.operation].spell_out(engine.json.loads(task.request))
     return {**body, "callback_url": body.get("callback_url") or None}
 
 
@@ -134,7 +135,7 @@ def _told(call: Call, engine: Engine, task: Task) -> tuple[dict[str, Any], str]:
         "provider": row["provider"],
         "model_version": row["version"],
         "status": engine.contracts["crun"].behaviour.status_words[KIND][phase],
-        "param": engine.json.loads(task.request),
+        "param": _echo(engine, task),
         "create_at": int(task.created_at),
         "result": _result(call, engine, task, phase, token),
         "credits": _amount(task.credits_at(now), call.variants),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mock_server.core.call import Call, Problem
 from mock_server.core.faces import FaceRef
-from mock_server.core.seeded import integer
+from mock_server.core.seeded import hexadecimal, integer
 from mock_server.providers.imgopen.tools import Tool
 from mock_server.providers.imgopen.wire import NAME
 from mock_server.providers.links import face_at
@@ -71,7 +71,7 @@ def pictures(call: Call, engine: Engine, tool: Tool) -> Made:
     source = next((body[name] for name in PICTURE_FIELDS if isinstance(body.get(name), str)), None)
     count = tool.picture_count(body)
     if source is None:
-        shown = [[FaceRef(call.raw.decode("utf-8", "replace"), number)] for number in range(count)]
+        shown = [[FaceRef(hexadecimal(40, call.raw), number)] for number in range(count)]
     elif tool.faces:
         shown = [[face_at(call.box, source)]] * count
     else:
