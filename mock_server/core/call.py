@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mock_server.core.facts import fact
@@ -60,11 +61,11 @@ def texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
 
 
 class Lasting(NamedTuple):
-    """An answer that tells of `task` and of nothing else that could change, by a GET, up to the sandbox time `until`.
-    `token` is that of the links in it."""
+    """An answer to a GET that stays the same up to the sandbox time `until`: it tells of `task` (None: of no task) and of
+    nothing else that could change. `token` is that of the links in it."""
 
-    task: Task
-    until: float
+    task: Task | None = None
+    until: float = inf
     token: str = ""
 
 

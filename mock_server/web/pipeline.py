@@ -418,7 +418,9 @@ def _recall(surface: Surface, walk: Walk) -> Dressed | None:
     kept = surface.recall.find(walk.operation, walk.request, walk.call)
     if kept is None:
         return None
-    walk.kept, walk.call.task = kept, kept.lasting.task.id
+    walk.kept = kept
+    if kept.lasting.task is not None:
+        walk.call.task = kept.lasting.task.id
     return kept.dressed
 
 

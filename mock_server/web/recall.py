@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mock_server.core.provider import Dressed
     from mock_server.web.pipeline import Answer, Request
 
-#: How many are kept, and up to which length of answer and task, in bytes.
-MOST_KEPT, LONGEST_KEPT = 1024, 4096
+#: How many are kept, up to which length of an answer, and how many bytes of answers and of the tasks that they tell of.
+MOST_KEPT, LONGEST_KEPT, MOST_BYTES = 1024, 1 << 16, 1 << 24
 
 ON_POLL = ClockMode.ON_POLL
 
@@ -42,6 +42,7 @@ class Recall:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._kept: dict[Key, Kept] = {}
+        self._bytes = 0
 
     def find(self, operation: Operation, request: Request, call: Call) -> Kept | None:
         """The answer to a poll, if nothing has changed since it was given."""
@@ -50,7 +51,7 @@ class Recall:
         if kept is None or kept.sandbox is not box.sandbox or box.clock.mode is ON_POLL or request.is_cut:
             return None
         task, until, token = kept.lasting
-        if not kept.since <= call.now < until or box.task(task.id) is not task:
+        if not kept.since <= call.now < until or (task is not None and box.task(task.id) is not task):
             return None
         if token and self._store.owner(token) != kept.sandbox.id:
             return None  # its links lead elsewhere by now: the handler opens them again
@@ -62,10 +63,13 @@ class Recall:
         """Keep an answer that the same request will get until something changes."""
         if dressed.headers:
             return  # they may be its own, as those of the evidence are
-        if max(len(answer.body), len(lasting.task.request)) > LONGEST_KEPT:
+        size = len(answer.body) + (0 if lasting.task is None else len(lasting.task.request))
+        if len(answer.body) > LONGEST_KEPT:
             return
-        if len(self._kept) >= MOST_KEPT:
+        if len(self._kept) >= MOST_KEPT or self._bytes + size > MOST_BYTES:
             self._kept.clear()
+            self._bytes = 0
+        self._bytes += size
         sandbox = call.box.sandbox
         key = (operation, request.path, request.query, call.base_url, sandbox.id)
         self._kept[key] = Kept(sandbox, lasting, call.now, dressed._replace(body=None), answer)

@@ -151,6 +151,28 @@ def test_few_are_kept(life, monkeypatch):
         assert 1 <= len(kept(life)) <= 3
 
 
+def test_few_bytes_are_kept(life, monkeypatch):
+    length = len(life.poll().body)
+    monkeypatch.setattr(recall, "MOST_BYTES", 3 * (length + len(json.dumps(SWAP))))
+    for number in range(10):
+        life.poll(base_url=f"http://{number}.test")
+        assert 1 <= len(kept(life)) <= 3
+
+
+@pytest.mark.parametrize("operation", ["Models", "Models/image-face-swap"])
+def test_the_catalogue_is_told_again(life, monkeypatch, operation):
+    told = life.crun("GET", operation)
+    assert told.status == 200
+    monkeypatch.setattr("mock_server.providers.crun.catalogue._entry", lambda _: pytest.fail("made again"))
+    assert life.crun("GET", operation).body == told.body
+    other = life.admin("POST", "/sandboxes", {"id": "two"})
+    life.admin("POST", "/sandboxes/one/faults", {"effect": {"code": 500}, "times": 1})
+    assert json.loads(life.crun("GET", operation).body)["code"] == 500
+    assert life.crun("GET", operation).body == told.body
+    with pytest.raises(pytest.fail.Exception):
+        life.crun("GET", operation, sandbox=other)
+
+
 def test_long_ones_are_not_kept(life, monkeypatch):
     monkeypatch.setattr(recall, "LONGEST_KEPT", 100)
     life.poll()

@@ -49,6 +49,7 @@ class Wire:
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
+        self._waives = {name: variant.waives for name, variant in behaviour.variants.items() if variant.waives}
 
     def dress(self, reply: Reply, variants: Mapping[str, Any]) -> Dressed:
         if reply.is_empty:
@@ -108,8 +109,8 @@ class Wire:
         return Problem("invalid", errors=[sentence(violation, model) for violation in left])
 
     def _is_waived(self, violation: Violation, variants: Mapping[str, Any]) -> bool:
-        for name, variant in self._behaviour.variants.items():
-            for waiver in variant.waives.get(str(variants[name]), ()):
+        for name, waives in self._waives.items():
+            for waiver in waives.get(str(variants[name]), ()):
                 fits = violation.rule == waiver["rule"] and str(violation.got).startswith(waiver["got"])
                 if fits and ("within" not in waiver or waiver["within"] in violation.place):
                     return True
