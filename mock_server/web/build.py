@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from contracts import Contract, load
@@ -58,14 +58,15 @@ class System:
     @property
     def door(self) -> AsgiDoor:
         """A door for one live server."""
-        return AsgiDoor(self.pipeline, lambda: self.app)
+        return AsgiDoor(self.pipeline, lambda: self.app, self.settings.max_bodies_bytes)
 
     @property
     def admin_door(self) -> AsgiDoor:
         """A door for the server of an admin API that has its own port."""
         from mock_server.web.app import create_app
 
-        return AsgiDoor(self.admin_pipeline, lambda: create_app(self.admin_pipeline, pause))
+        make_flask = partial(create_app, self.admin_pipeline, pause)
+        return AsgiDoor(self.admin_pipeline, make_flask, self.settings.max_bodies_bytes)
 
 
 def build(settings: Settings | None = None, time: RealTime | None = None, on_drift: Any = None) -> System:

@@ -92,10 +92,10 @@ def request_from(
     scheme: str,
     own: str,
     *,
-    is_cut: bool = False,
+    cut: str = "",
 ) -> Request:
     base_url = _base_url(scheme, headers.get("host", ""), own)
-    return Request(method, path, query, headers, body, base_url, is_cut)
+    return Request(method, path, query, headers, body, base_url, cut)
 
 
 @lru_cache(256)
@@ -143,7 +143,7 @@ def request_from_environ(environ: WSGIEnvironment, limit: int) -> Request:
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
-    body, is_cut = _read(environ, limit)
+    body, cut = _read(environ, limit)
     host = named_host(environ.get("HTTP_HOST", ""), f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
     return Request(
         method=environ["REQUEST_METHOD"],
@@ -152,7 +152,7 @@ def request_from_environ(environ: WSGIEnvironment, limit: int) -> Request:
         headers=headers,
         body=body,
         base_url=f"{environ['wsgi.url_scheme']}://{host}",
-        is_cut=is_cut,
+        cut=cut,
     )
 
 
@@ -169,17 +169,21 @@ def _native(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
-def _read(environ: WSGIEnvironment, limit: int) -> tuple[bytes, bool]:
-    """The body, and whether it was longer than `limit` (then it is not kept)."""
+def _read(environ: WSGIEnvironment, limit: int) -> tuple[bytes, str]:
+    """The body, and why it is not kept, if it is not."""
     length: str = environ.get("CONTENT_LENGTH") or ""
     if length.isdigit():
         if int(length) > limit:
-            return b"", True
-        return environ["wsgi.input"].read(int(length)), False
+            return b"", _larger_than(limit)
+        return environ["wsgi.input"].read(int(length)), ""
     if not environ.get("wsgi.input_terminated") and "HTTP_TRANSFER_ENCODING" not in environ:
-        return b"", False
+        return b"", ""
     body = environ["wsgi.input"].read(limit + 1)
-    return (b"", True) if len(body) > limit else (body, False)
+    return (b"", _larger_than(limit)) if len(body) > limit else (body, "")
+
+
+def _larger_than(limit: int) -> str:
+    return f"larger than {limit} bytes"
 
 
 class WsgiDoor:
@@ -239,9 +243,12 @@ MOST_WAITERS = 256
 class AsgiDoor:
     """The door of one live server, as an ASGI application: what it answers in a thread it can also be asked at once."""
 
-    def __init__(self, pipeline: Pipeline, make_flask: Callable[[], WSGIApplication]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, make_flask: Callable[[], WSGIApplication], max_bodies_bytes: int = 1 << 30
+    ) -> None:
         self._pipeline = pipeline
         self._make_flask = make_flask
+        self._room = Room(max_bodies_bytes)
         self._stopping = asyncio.Event()
         self._elsewhere: set[asyncio.Future[Any]] = set()
         self._has_given_up = False
@@ -279,9 +286,9 @@ class AsgiDoor:
         headers = headers_from(scope["headers"])
         target = self._pipeline.match(method, path)
         limit = OTHER_LIMIT if target is None else target.limit
-        body, is_cut, is_whole = await _receive(receive, headers, limit)
+        body, cut, is_whole = await _receive(receive, headers, limit, self._room)
         query = scope["query_string"].decode("utf-8", "replace")
-        request = request_from(method, path, query, headers, body, scope["scheme"], client.own, is_cut=is_cut)
+        request = request_from(method, path, query, headers, body, scope["scheme"], client.own, cut=cut)
         if target is None:
             answer = await self._aside(None, self._through_flask, request, scope["client"])
         elif target.surface.is_admin:
@@ -348,8 +355,8 @@ class AsgiDoor:
         self._waiters.shutdown()
 
     def _through_flask(self, request: Request, client: tuple[str, int] | None) -> Answer:
-        if request.is_cut:
-            return Answer(413, PLAIN, f"the body is larger than {OTHER_LIMIT} bytes\n".encode())
+        if request.cut:
+            return Answer(413, PLAIN, f"the body is not taken: {request.cut}\n".encode())
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> Any:
@@ -377,34 +384,67 @@ async def _next(receive: Receive) -> Any:
     return message
 
 
+class Room:
+    """Bytes for bodies that are still on their way; any number of clients may send, but not everything at once."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+        self.is_full = f"with it more than {most} bytes are on their way; --max-bodies-bytes allows more"
+
+    def take(self, size: int) -> bool:
+        if self._held + size > self._most:
+            return False
+        self._held += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        self._held -= size
+
+
 class Read(NamedTuple):
-    """A body; whether it was longer than it may be, and is therefore not kept; whether its end was read."""
+    """A body; why it is not kept, if it is not; whether its end was read."""
 
     body: bytes = b""
-    is_cut: bool = False
+    cut: str = ""
     is_whole: bool = True
 
 
-async def _receive(receive: Receive, headers: Mapping[str, str], limit: int) -> Read:
-    """The body. One that is too long is read while that is bearable, for a client that is still sending would not see
-    the answer."""
-    declared = headers.get("content-length", "")
+async def _receive(receive: Receive, headers: Mapping[str, str], limit: int, room: Room) -> Read:
+    """The body. One that is not kept is read while that is bearable, for a client that is still sending would not see the
+    answer."""
+    declared, cut = headers.get("content-length", ""), ""
     if declared.isdigit() and int(declared) > limit:
+        cut = _larger_than(limit)
         # Who asks whether to go on sends nothing before the answer.
         if int(declared) > limit + DRAINED or headers.get("expect", "").lower() == "100-continue":
-            return Read(is_cut=True, is_whole=False)
+            return Read(cut=cut, is_whole=False)
     elif not declared and "transfer-encoding" not in headers:
         return Read()
-    chunks, size = [], 0
-    while True:
-        message = await _next(receive)
-        size += len(message["body"])
-        if size > limit + DRAINED:
-            return Read(is_cut=True, is_whole=False)
-        if size <= limit:
-            chunks.append(message["body"])
-        if not message["more_body"]:
-            return Read(is_cut=True) if size > limit else Read(b"".join(chunks))
+    chunks: list[bytes] = []
+    size = held = 0
+    try:
+        while True:
+            message = await _next(receive)
+            chunk = message["body"]
+            size += len(chunk)
+            if size > limit:
+                cut = _larger_than(limit)
+            elif not cut and room.take(len(chunk)):
+                held += len(chunk)
+                chunks.append(chunk)
+            else:
+                cut = cut or room.is_full
+            if cut:
+                room.give_back(held)
+                held = 0
+                chunks.clear()
+            if size > limit + DRAINED:
+                return Read(cut=cut, is_whole=False)
+            if not message["more_body"]:
+                return Read(b"".join(chunks), cut)
+    finally:
+        room.give_back(held)
 
 
 def environ_from(request: Request, client: str) -> WSGIEnvironment:

@@ -48,8 +48,8 @@ KEPT_VALUE = 1000
 
 @dataclass(slots=True)
 class Request:
-    """A request as a door read it. Header names are in lower case; `path` is decoded, `query` is not; `is_cut` says that
-    the body was longer than its operation allows and was not read."""
+    """A request as a door read it. Header names are in lower case; `path` is decoded, `query` is not; `cut` says why
+    the body is not here, if it is not."""
 
     method: str
     path: str
@@ -57,7 +57,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     base_url: str
-    is_cut: bool = False
+    cut: str = ""
 
 
 class Answer(NamedTuple):
@@ -428,9 +428,8 @@ def _parse(surface: Surface, walk: Walk) -> None:
     request, operation, call = walk.request, walk.operation, walk.call
     if request.query or operation.parameters:
         _parse_parameters(surface, walk)
-    if request.is_cut:
-        limit = surface.limit_of(operation)
-        raise Problem("too_large", errors=[f"body: larger than {limit} bytes"])
+    if request.cut:
+        raise Problem("too_large", errors=[f"body: {request.cut}"])
     if operation.takes_json:
         is_left_out = not request.body and not operation.needs_body
         call.body = {} if is_left_out else operation.spell_out(_json_body(walk))

@@ -48,7 +48,7 @@ class Recall:
         """The answer to a poll, if nothing has changed since it was given."""
         box = call.box
         kept = self._kept.get((operation, request.path, request.query, call.base_url, box.sandbox.id))
-        if kept is None or kept.sandbox is not box.sandbox or box.clock.mode is ON_POLL or request.is_cut:
+        if kept is None or kept.sandbox is not box.sandbox or box.clock.mode is ON_POLL or request.cut:
             return None
         task, until, token = kept.lasting
         if not kept.since <= call.now < until or (task is not None and box.task(task.id) is not task):

@@ -29,7 +29,7 @@ def both_doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     def answered(self: Pipeline, target: Target, request: Request) -> Answer:
         asked = request_from_environ(environ_of(request), target.limit)
-        if asked != request and not request.is_cut:  # of what is cut neither has read all
+        if asked != request and not request.cut:  # of what is cut neither has read all
             differences.append((request, asked))
         answer = answer_for(self, target, request)
         if answer.first is None and answer.wire not in SEVER:

@@ -32,11 +32,11 @@ class Life:
         self.heard = []
         self.sandbox = self.admin("POST", "/sandboxes", {"id": "one", "seed": 7})
 
-    def send(self, method, path, query="", headers=None, body=b"", base_url="http://mock.test", is_cut=False):
+    def send(self, method, path, query="", headers=None, body=b"", base_url="http://mock.test", cut=""):
         pipeline = self.system.pipeline
         target = pipeline.match(method, path)
         assert target is not None
-        request = Request(method, path, query, headers or {}, body, base_url, is_cut)
+        request = Request(method, path, query, headers or {}, body, base_url, cut)
         answer = pipeline.answer(target, request)
         self.heard.append(answer)
         return answer
@@ -101,7 +101,7 @@ BETWEEN = {
     "a lost answer": spoilt(effect={"code": 500}, moment="after", times=1),
     "a spoilt answer": spoilt(effect={"body": "truncated", "extra_fields": True}, moment="wire", times=1),
     "another base URL": lambda life: life.poll(base_url="https://other.test"),
-    "a body that was cut": lambda life: life.poll(is_cut=True),
+    "a body that was cut": lambda life: life.poll(cut="too long"),
 }
 
 

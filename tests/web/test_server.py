@@ -12,7 +12,7 @@ import requests
 
 from mock_server.settings import Settings
 from mock_server.web.build import build
-from mock_server.web.doors import DRAINED, OTHER_LIMIT
+from mock_server.web.doors import DRAINED, OTHER_LIMIT, AsgiDoor
 from mock_server.web.protocol import MOST_WAITING
 from mock_server.web.server import LiveServer, Options, options_from
 from tests.conftest import KEY
@@ -212,6 +212,27 @@ class TestBodies:
         with socket.create_connection(server.address, 5) as client:
             client.sendall(post(b"", f"Content-Length: {OTHER_LIMIT + DRAINED + 1}"))
             assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+    @pytest.mark.parametrize("settings", [{"max_bodies_bytes": 150_000}], indirect=True)
+    def test_not_everything_may_be_on_its_way_at_once(self, server):
+        whole = post(BODY.ljust(100_000), "Content-Length: 100000", "Connection: close")
+        with socket.create_connection(server.address, 5) as first:
+            first.sendall(whole[:90_000])
+            while True:  # until so much of it has been read that there is no room for another
+                got = exchange(server.address, whole)
+                if got.startswith(b"HTTP/1.1 413 "):
+                    break
+            assert b"more than 150000 bytes are on their way; --max-bodies-bytes allows more" in got
+            first.sendall(whole[90_000:])
+            assert first.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert exchange(server.address, whole).startswith(b"HTTP/1.1 200 ")
+
+    def test_who_hangs_up_on_the_way_leaves_room(self, system):
+        with LiveServer(AsgiDoor(system.pipeline, lambda: system.app, 150_000)) as server:
+            for _ in range(3):
+                exchange(server.address, post(b"x" * 90_000, "Content-Length: 100000"), half_close=True)
+            got = exchange(server.address, post(BODY.ljust(140_000), "Content-Length: 140000", "Connection: close"))
+        assert got.startswith(b"HTTP/1.1 200 ")
 
     def test_a_flood_in_chunks_is_cut_off(self, server):
         chunk = b"100000\r\n%s\r\n" % bytes(1 << 20)
