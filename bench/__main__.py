@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import speed
-from bench.report import Results, text
-from bench.servers import PACKAGES, PEERS, ROOT, SERVERS
+from bench.report import OURS, WHOLE_PEER, Results, text
+from bench.servers import OTHERS, OURS_ALONE, PACKAGES, PEERS, ROOT, SERVERS
 
 
 def main() -> None:
@@ -30,6 +30,11 @@ def main() -> None:
     seen = speed.measure(present, options.rounds, options.seconds)
     print("  cold starts", flush=True)
     speed.cold_starts(present, seen, options.rounds)
+    print("  other requests", flush=True)
+    for server in present:
+        if server.name in (OURS, WHOLE_PEER):
+            calls = OTHERS | OURS_ALONE if server.name == OURS else OTHERS
+            speed.others(server, calls, options.rounds, options.seconds, seen[server.name])
     inside: dict[str, Any] = {}
     if not options.only:
         for what, *arguments in (

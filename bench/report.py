@@ -10,6 +10,8 @@ from typing import Any
 from bench.speed import WORKLOADS, Seen
 
 OURS = "swapmock"
+#: The peer that answers all of a contract.
+WHOLE_PEER = "Prism"
 #: The server with nothing behind it: with our protocol class, which answers at once, and as others have it.
 BARE = ("constant bytes, same server", "constant bytes, plain uvicorn")
 
@@ -30,6 +32,8 @@ def text(results: Results) -> str:
         _how(results),
         "## Requests",
         _requests(results),
+        "## Other requests",
+        _others(results),
         "## Start and memory",
         _resources(results),
     ]
@@ -83,6 +87,25 @@ def _requests(results: Results) -> str:
     )
     note = "W1 creates a task (key, validation, ledger, journal), W2 polls a finished one. Peers answer fixed examples."
     return f"{note}\n\n{table(head, rows)}"
+
+
+def _others(results: Results) -> str:
+    """A row a kind of request."""
+    ours, peer = results.seen[OURS].others, results.seen[WHOLE_PEER].others if WHOLE_PEER in results.seen else {}
+    rows = []
+    for kind, loads in ours.items():
+        cpu = median(each.cpu_us for each in loads)
+        theirs = median(each.cpu_us for each in peer[kind]) if kind in peer else 0.0
+        rows.append((
+            kind,
+            f"{median(each.per_second for each in loads):,.0f}",
+            f"{cpu:.0f}",
+            f"{median(each.p99_ms for each in loads):.1f}",
+            f"{theirs:.0f}" if theirs else "",
+            f"{theirs / cpu:.1f}" if theirs else "",
+        ))  # fmt: skip
+    head = ("request", "requests/s", "CPU us/request", "p99 ms", f"{WHOLE_PEER}: CPU us", "its CPU / ours")
+    return f"At 32 connections.\n\n{table(head, rows)}"
 
 
 def ratio(results: Results, server: str, name: str, connections: int, of: Callable[[Any], float]) -> float:

@@ -30,6 +30,41 @@ CREATED = {"code": 200, "message": "success", "data": {"detect_task_id": "dygp3a
 CONTRACT = ROOT / "contracts" / "crun" / "openapi.yaml"
 
 
+JOB = "/api/v1/client/job"
+JSON = {**KEY, "Content-Type": "application/json"}
+SWAP = {"image_url": "https://example.com/a.png", "new_face": "https://example.com/b.png"}
+PAIR = {
+    "X-Request-req-accessKeyId": "openapi-swapmock00000000",
+    "X-Request-req-accessKeySecret": "secretswapmock000000000000000000",
+}
+
+
+def swap(**given: Any) -> Call:
+    body = {"model": "image-face-swap", "input": given}
+    return Call("POST", f"{JOB}/CreateTask", JSON, json.dumps(body, separators=(",", ":")))
+
+
+#: Requests of other kinds and sizes, to see that none of them costs much more than the two above.
+OTHERS = {
+    "swap": swap(**SWAP),
+    "swap, body of 30 KB": swap(**SWAP, note="x" * 30_000),
+    "swap, refused: a field is missing": swap(image_url="https://example.com/a.png"),
+    "balance": Call("GET", "/api/v1/client/account/balance", KEY),
+    "balance, refused: no key": Call("GET", "/api/v1/client/account/balance", {}),
+    "list of models": Call("GET", f"{JOB}/Models", KEY),
+    "task that does not exist": Call("GET", f"{JOB}/TaskInfo?task_id=00000000-0000-4000-8000-000000000000", KEY),
+}
+#: The same of the API whose contract no peer is given.
+OURS_ALONE = {
+    "Img Open, face detection": Call(
+        "POST",
+        "/AIGCImgOpenServ/saas/tool/face/detection",
+        {**PAIR, "Content-Type": "application/json"},
+        '{"businessTaskId":"1","imageUrl":"https://example.com/a.png"}',
+    ),
+}
+
+
 def poll(task: str) -> Call:
     return Call("GET", f"{RESULT}?detect_task_id={task}", KEY)
 
@@ -60,7 +95,7 @@ class Server:
 
 
 def _ours(_: Path, port: int) -> Sequence[str]:
-    return [str(Path(sys.executable).parent / "swapmock"), "serve", "--port", str(port)]
+    return [str(Path(sys.executable).parent / "swapmock"), "serve", "--port", str(port), "--balance", "1e12"]
 
 
 def _script(name: str) -> Callable[[Path, int], Sequence[str]]:

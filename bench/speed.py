@@ -6,12 +6,12 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from bench.machine import Load, ask, cpu_ticks, first_answer, free_port, load, resident_mb, running, stolen_share
+from bench.machine import Call, Load, ask, cpu_ticks, first_answer, free_port, load, resident_mb, running, stolen_share
 from bench.servers import CREATE, Server, poll
 
 #: Name of a workload, its call, connections.
@@ -26,6 +26,7 @@ class Seen:
     """What was seen of one server, a value a round."""
 
     loads: dict[tuple[str, int], list[Load]] = field(default_factory=dict)
+    others: dict[str, list[Load]] = field(default_factory=dict)
     start_mb: list[float] = field(default_factory=list)
     loaded_mb: list[float] = field(default_factory=list)
     cold_s: list[float] = field(default_factory=list)
@@ -67,6 +68,19 @@ def _once(server: Server, folder: Path, seconds: int, seen: Seen) -> None:
             seen.loads.setdefault((name, connections), []).append(got)
         seen.loaded_mb.append(resident_mb(process.pid))
     seen.stolen.append(stolen_share(before))
+
+
+def others(server: Server, calls: Mapping[str, Call], rounds: int, seconds: int, seen: Seen) -> None:
+    """Requests of other kinds and sizes, at 32 connections."""
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as name:
+            folder, port = Path(name), free_port()
+            with running(server.prepare(folder, port), folder) as process:
+                first_answer(port, CREATE, process)
+                load(process, port, CREATE, folder, connections=32, seconds=server.warm_up)
+                for kind, call in calls.items():
+                    got = load(process, port, call, folder, connections=32, seconds=seconds)
+                    seen.others.setdefault(kind, []).append(got)
 
 
 def cold_starts(servers: Iterable[Server], found: dict[str, Seen], times: int) -> None:

@@ -128,7 +128,8 @@ def _read(error: Any, instance: Any, schema: Any) -> _Broken:
         return _Broken(place, kind.error.kind.name, expected, kind.error.instance)
     if kind.name == "required":
         return _Broken(place, kind.name, expected, got, [kind.property])
-    if kind.name == "falseSchema" and error.schema_path[-1] == UNWANTED[0]:  # no name is allowed; one of them is told
+    # Where no name is allowed, one of them is told.
+    if kind.name == "falseSchema" and error.schema_path[-1] == UNWANTED[0] and isinstance(got, dict):
         return _Broken(place, UNWANTED[0], expected, got, list(got))
     if kind.name in UNWANTED and isinstance(got, dict):
         return _Broken(place, kind.name, expected, got, [name for name in kind.unexpected if name in got])
