@@ -37,6 +37,9 @@ SLOW_KEPT = 10_000
 #: How often all sandboxes are looked through for work that nobody gave notice of, in real seconds.
 SWEEP = 5.0
 
+#: How often work is done that fell due while nobody asked, in real seconds, and how much of it in one go.
+TIDY, BITE = 1.0, 200
+
 
 class Sent(NamedTuple):
     """An attempt of the delivery of a number, and how that stood before and after it."""
@@ -357,6 +360,7 @@ class Courier:
     async def _pump(self, engine: Engine, ready: Event) -> None:
         line = self._line = _Line(asyncio.get_running_loop(), self._make_room())
         ready.set()
+        tidying = line.loop.create_task(self._tidy(engine))
         errand = _Errand(lambda sandbox_id, sent: self._journal(engine, sandbox_id, sent))
         crowded: set[str] = set()
         swept = float("-inf")
@@ -368,21 +372,41 @@ class Courier:
                 ready_ones, swept = ready_ones.union(engine.store.ids()), real
             crowded = {sandbox_id for sandbox_id in ready_ones if self._pump_one(engine, sandbox_id, line, errand)}
             await _stirred(line, min(line.next_wake(), swept + SWEEP) - engine.time.now())
+        tidying.cancel()
         while errand.under_way:
             line.stirred.clear()
             await line.stirred.wait()
+
+    async def _tidy(self, engine: Engine) -> None:
+        """Do what fell due while nobody asked, in bites: the next one who asks would have to wait for all of it."""
+        while True:
+            await asyncio.sleep(TIDY)
+            for sandbox_id in engine.store.ids():
+                is_left = True
+                while is_left:
+                    try:
+                        with engine.store.open(sandbox_id) as box:
+                            is_left = len(engine.settle(box, engine.now(box), BITE)) == BITE
+                    except KeyError:
+                        break  # it has been dropped
+                    except Exception:
+                        log.exception("work that is due in sandbox %s", sandbox_id)
+                        break
+                    await asyncio.sleep(0)
 
     def _pump_one(self, engine: Engine, sandbox_id: str, line: _Line, errand: _Errand) -> bool:
         try:
             with engine.store.open(sandbox_id) as box:
                 if box.clock.mode is ClockMode.FROZEN:
                     return False
-                engine.catch_up(box, engine.now(box))
+                news, now = box.next_news(), engine.now(box)
+                if news is not None and news <= now:
+                    engine.settle(box, now)
             is_left = self._visit(engine, sandbox_id, line, errand)
             with engine.store.open(sandbox_id) as box:
-                due = box.next_due()
-                if due is not None and not is_left:
-                    self.notice(engine, box, due)
+                news = box.next_news()
+                if news is not None and not is_left:
+                    self.notice(engine, box, news)
             return is_left
         except KeyError:
             return False  # it has been dropped

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from mock_server import deliveries
@@ -88,8 +89,9 @@ class Engine:
         """Do all work of a sandbox that is due by `now`, in order, each at its own time."""
         return [Fired(t.at, "transition", t.task, t.before, t.after, t.cause) for t in self.settle(box, now)]
 
-    def settle(self, box: Box, now: float) -> Sequence[Transition]:
-        """`catch_up` for whoever only wants it done: every request does, and nothing is due for most of them."""
+    def settle(self, box: Box, now: float, most: float = inf) -> Sequence[Transition]:
+        """`catch_up` for whoever only wants it done, or no more than so much of it: every request does, and nothing is
+        due for most of them."""
         due = box.take_due(now)
         if due is None:
             return ()
@@ -99,7 +101,7 @@ class Engine:
             task = box.task(subject)
             if task is not None:
                 entered.append(self._enter(box, task, work, at))
-            due = box.take_due(now)
+            due = box.take_due(now) if len(entered) < most else None
         return entered
 
     def advance(self, box: Box, target: float) -> list[Fired]:
@@ -124,9 +126,9 @@ class Engine:
 
     def clock_moved(self, box: Box) -> None:
         """Let whoever waits for a sandbox's time know that it does not run as it did."""
-        due = box.next_due()
-        if due is not None:
-            self.courier.notice(self, box, due)
+        news = box.next_news()
+        if news is not None:
+            self.courier.notice(self, box, news)
 
     def sweep(self, real: float) -> None:
         """Drop the sandboxes whose time to live is over at a real time."""

@@ -77,6 +77,9 @@ class Box(Protocol):
     def next_due(self) -> float | None:
         """When the next work or delivery falls due."""
 
+    def next_news(self) -> float | None:
+        """When there may be something to be sent next: the next delivery falls due, or work on a task with a callback."""
+
     def put_delivery(self, delivery: Delivery) -> None:
         """Keep it in place of how it stood before. Those that are over are kept in a bounded number."""
 

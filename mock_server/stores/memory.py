@@ -48,6 +48,8 @@ class MemoryBox:
         # Plain tuples, for every task passes through here twice; `Due` names their fields.
         self._due = Agenda((due.at, due.number, due.work, due.subject) for due in state.due)
         self._scheduled = state.scheduled
+        #: When work on tasks with callbacks falls due, as a heap; what is done already is dropped when it comes up.
+        self._news = sorted(due.at for due in state.due if self._tells(due.subject))
         self._entries = list(state.entries)
         self._balances: dict[Account, Millicredits] = {}
         for entry in self._entries:
@@ -142,6 +144,12 @@ class MemoryBox:
     def schedule(self, at: float, work: str, subject: str) -> None:
         self._scheduled += 1
         self._due.add((at, self._scheduled, work, subject))
+        if self._tells(subject):
+            heappush(self._news, at)
+
+    def _tells(self, subject: str) -> bool:
+        task = self._tasks.get(subject)
+        return task is not None and task.callback_url is not None
 
     def take_due(self, now: float) -> tuple[str, str, float] | None:
         due = self._due.take(now)
@@ -157,6 +165,14 @@ class MemoryBox:
         if not self._outbox:
             return None
         return min((heap[0][0] for host in tuple(self._outbox) if (heap := self._pending(host))), default=None)
+
+    def next_news(self) -> float | None:
+        while self._news and self._news[0] < self._due.earliest:
+            heappop(self._news)
+        due = self.next_delivery()
+        if not self._news:
+            return due
+        return self._news[0] if due is None else min(due, self._news[0])
 
     def put_delivery(self, delivery: Delivery) -> None:
         self._deliveries[delivery.id] = delivery

@@ -10,13 +10,27 @@ import pytest
 from mock_server.adapters.clock import SystemTime
 from mock_server.core.delivery import DeliveryState, Outcome
 from mock_server.core.journal import Exchange
-from mock_server.courier import Courier, Room
+from mock_server.core.task import Task
+from mock_server.courier import BITE, Courier, Room
 from mock_server.deliveries import UnderWay
+from mock_server.engine import Engine
 from mock_server.settings import Settings
 from mock_server.web.build import build
 from tests.receivers import PATIENCE, Receiver, accept, refuse_first
 from tests.stories.conftest import submit_ended
 
+TASK = Task(
+    id="t",
+    kind="task",
+    provider="crun",
+    operation="create_task",
+    model="image-face-swap",
+    request=b"{}",
+    created_at=0.0,
+    starts_at=0.0,
+    ends_at=None,
+    callback_url="http://127.0.0.1:9/cb",
+)
 NOWHERE = "http://127.0.0.1:9/cb"
 
 
@@ -251,6 +265,50 @@ def test_a_task_whose_end_nobody_watches_calls_back(time):
         )
         receiver.wait_for(1)
     assert receiver.bodies()[0]["task_id"] == answer.json["data"]["task_id"]
+
+
+def test_tasks_without_callbacks_wake_nobody(engine, time, monkeypatch):
+    """Once they woke the courier's thread at each of their changes: a tenth of what a creation cost."""
+    noticed = []
+    monkeypatch.setattr(Courier, "notice", lambda *given: noticed.append(given[-1]))
+    with engine.store.open("default") as box:
+        box.add_task(replace(TASK, callback_url=None))
+        box.schedule(time.now() + 1.0, "start", TASK.id)
+        engine.clock_moved(box)
+        assert noticed == []
+        box.add_task(TASK)
+        box.schedule(time.now() + 1.0, "start", TASK.id)
+        engine.clock_moved(box)
+        assert noticed == [time.now() + 1.0]
+
+
+def test_what_fell_due_while_nobody_asked_is_done_in_bites(engine, time, monkeypatch):
+    monkeypatch.setattr("mock_server.courier.TIDY", 0.0)
+    bites = []
+    settle = Engine.settle
+
+    def noted(self, box, now, most):
+        bites.append(settle(self, box, now, most))
+        return bites[-1]
+
+    monkeypatch.setattr(Engine, "settle", noted)
+    count = 2 * BITE + 10
+    with engine.store.open("default") as box:
+        for number in range(count):
+            one = replace(TASK, id=f"t{number}", callback_url=None)
+            box.add_task(one)
+            box.schedule(time.now() + 1.0, "start", one.id)
+
+    async def tidied():
+        tidying = asyncio.create_task(engine.courier._tidy(engine))
+        async with asyncio.timeout(PATIENCE):
+            while box.counts()["due"]:
+                await asyncio.sleep(0)
+        tidying.cancel()
+
+    time.advance(1.0)
+    asyncio.run(tidied())
+    assert [len(bite) for bite in bites if bite] == [BITE, BITE, 10]
 
 
 def test_what_was_due_before_the_start_is_sent_at_the_start():
