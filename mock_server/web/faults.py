@@ -195,13 +195,9 @@ def spoil_dressed(struck: Strike, dressed: Dressed) -> Dressed:
     return Dressed(effect.status or dressed.status, body, dressed.code, headers)
 
 
-#: Statuses that have no body: clients take one for the next answer (RFC 9112 6.3).
-BODILESS = (204, 304)
-
-
 def spoil_bytes(effect: Effect, body: bytes) -> bytes:
     """The body's bytes: empty, broken off in the middle, or no JSON any more."""
-    if effect.body == "empty" or effect.status in BODILESS:
+    if effect.body == "empty" or not body:
         return b""
     if effect.body == "truncated":
         return body[: len(body) // 2]
@@ -277,7 +273,7 @@ EFFECT_WORDS: Mapping[str, Mapping[str, Any]] = load("admin").at("#/components/s
 PREFERENCES: Mapping[str, Any] = {
     "code": _code,
     "message": str,
-    "status": lambda text: int(_number(100, 599)(text)),
+    "status": lambda text: int(_number(200, 599)(text)),
     "delay": _delay,
     "retry_after": _number(0, 86400),
     "retry_after_form": _one_of("seconds", "date"),

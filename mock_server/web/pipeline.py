@@ -30,6 +30,9 @@ log = logging.getLogger("swapmock")
 
 JSON_HEADER = ("content-type", "application/json")
 
+#: Statuses that have no body: clients take one for the next answer (RFC 9112 6.3).
+BODILESS = (204, 304)
+
 #: The headers of almost every answer; never added to.
 JSON_HEADERS = [JSON_HEADER]
 
@@ -372,7 +375,7 @@ def _with_evidence(surface: Surface, exchange: Exchange, usual: Mapping[str, str
 
 
 def _rendered(dressed: Dressed) -> Answer:
-    if dressed.body is None:
+    if dressed.body is None or dressed.status in BODILESS:
         return Answer(dressed.status, list(dressed.headers), b"")
     if not dressed.headers:
         return Answer(dressed.status, JSON_HEADERS, jsontext.dumps(dressed.body))

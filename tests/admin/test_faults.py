@@ -328,7 +328,7 @@ BAD = [
     ({"effect": {"code": 999}}, ["/effect/code"]),
     ({"effect": {"code": None}}, ["/effect/code"]),
     ({"effect": {"refuse": "kindly"}}, ["/effect/refuse"]),
-    ({"effect": {"status": 99}}, ["/effect/status"]),
+    ({"effect": {"status": 103}}, ["/effect/status"]),
     ({"effect": {"status": 600}}, ["/effect/status"]),
     ({"effect": {"delay": -1}}, ["/effect/delay"]),
     ({"effect": {"delay": [2, 1]}}, ["/effect/delay"]),

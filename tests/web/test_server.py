@@ -164,6 +164,13 @@ class TestHttp:
         assert got.startswith(b"HTTP/1.1 %d " % status)
         assert got.partition(b"\r\n\r\n")[2].startswith(b"HTTP/1.1 200 ")
 
+    @pytest.mark.parametrize("settings", [{"variants": {"crun": {"http_status": {404: 204}}}}], indirect=True)
+    def test_nor_has_one_that_a_variant_puts_in_its_place(self, server):
+        unknown = BALANCE.replace("/account/balance", "/nothing")
+        got = exchange(server.address, f"{unknown}\r\nGET /health HTTP/1.1\r\nHost: x\r\n{CLOSE}\r\n".encode())
+        assert got.startswith(b"HTTP/1.1 204 ")
+        assert got.partition(b"\r\n\r\n")[2].startswith(b"HTTP/1.1 200 ")
+
     def test_http_1_0(self, server):
         """It ends with its answer, unless it asks for more; what load generators of old speak."""
         asked = BALANCE.replace("1.1", "1.0")
