@@ -154,6 +154,11 @@ class Operation:
         return bool(self.spec.get("security", self.contract.document.get("security")) == [])
 
     @cached_property
+    def waits(self) -> bool:
+        """Whether an answer may take long because something else has to happen first (`x-waits`)."""
+        return bool(self.spec.get("x-waits", False))
+
+    @cached_property
     def evidence(self) -> Mapping[str, str]:
         found: Mapping[str, str] = self.spec.get("x-evidence", {})
         return found

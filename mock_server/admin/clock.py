@@ -64,15 +64,8 @@ def change_clock(call: Call, engine: Engine) -> Reply:
         now = engine.now(box)
         engine.catch_up(box, now)
         box.clock = box.clock.switched(engine.time.now(), mode, rate)
-        notice(box, engine)
+        engine.clock_moved(box)
         return Reply(shown(box.clock, engine.now(box), box.next_due()))
-
-
-def notice(box: Box, engine: Engine) -> None:
-    """Tell whoever sends callbacks that the clock of an entered box has changed."""
-    due = box.next_due()
-    if due is not None:
-        engine.courier.notice(engine, box, due)
 
 
 def advance_clock(call: Call, engine: Engine) -> Reply:
@@ -89,7 +82,7 @@ def advance_clock(call: Call, engine: Engine) -> Reply:
         raise not_found("sandbox", box.sandbox.id) from None  # deleted on the way
     with box:
         now = engine.now(box)
-        notice(box, engine)
+        engine.clock_moved(box)
     rows = [_row(item) for item in fired]
     return Reply({"before": before, "now": now, "now_iso": iso(now), "fired": rows})
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mock_server.accounts import UnknownVariant, choose_variants, credential_headers, credentials_for, open_account
 from mock_server.admin import snapshots
-from mock_server.admin.clock import notice, read_clock, shown
+from mock_server.admin.clock import read_clock, shown
 from mock_server.admin.ledger import balance, count_by_hand, set_available
 from mock_server.admin.wire import invalid, not_found
 from mock_server.core.call import Call, Problem, Reply
@@ -215,7 +215,7 @@ def change_sandbox(call: Call, engine: Engine) -> Reply:
         box.sandbox = changed
         if clock is not None:
             box.clock = box.clock.switched(real, clock.mode, clock.rate)
-            notice(box, engine)
+            engine.clock_moved(box)
         if "balance" in options:
             set_available(box, now, from_credits(options["balance"]))
         if changed.expires_at is not None:
@@ -259,7 +259,7 @@ def restore_snapshot(call: Call, engine: Engine) -> Reply:
         if made is not None:
             saved.state.numbers[MADE] = made
         snapshots.load(box, engine, saved)
-        notice(box, engine)
+        engine.clock_moved(box)
     return get_sandbox(call, engine)
 
 
@@ -278,5 +278,5 @@ def fork_sandbox(call: Call, engine: Engine) -> Reply:
     saved.state.numbers.pop(MADE, None)
     with _open(engine, copy, SandboxClock.make(saved.clock.mode, real)) as made:
         snapshots.load(made, engine, saved)
-        notice(made, engine)
+        engine.clock_moved(made)
     return Reply(describe(made, engine, call), status=201)

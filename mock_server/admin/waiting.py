@@ -30,8 +30,8 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
     "delivery": ("status",),
 }
 
-#: Real seconds between two looks.
-STEP = 0.02
+#: Real seconds between two looks: the least, the most, and how much of what has been waited. Many may wait.
+STEP, LONGEST_STEP, SHARE = 0.01, 0.1, 0.05
 
 #: Looks at an entered box at a sandbox time: what there is (None: the condition does not hold), and a word on it.
 Look = Callable[[Box, float], tuple[Any, str]]
@@ -44,21 +44,29 @@ def wait(call: Call, engine: Engine) -> Reply:
     if timeout > LONGEST:
         raise invalid(("timeout",), f"should be at most {LONGEST:g} seconds", "maximum")
     sandbox_id = call.box.sandbox.id
+    found: Any = None
+    seen, state = None, ""
     while True:
         try:
             here = engine.store.open(sandbox_id)
         except KeyError:
             raise not_found("sandbox", sandbox_id) from None
         with here as box:
-            now = engine.now(box)
-            engine.catch_up(box, now)
-            found, state = look(box, now)
+            now, due = engine.now(box), box.next_due()
+            # Whatever changes leaves a record.
+            if seen is None or box.latest() is not seen or (due is not None and due <= now):
+                engine.catch_up(box, now)
+                found, state = look(box, now)
+                seen = box.latest()
         waited = engine.time.now() - start
         if found is not None:
             return Reply({"met": True, "waited": round(waited, 3), "detail": found})
         if waited >= timeout:
             raise Problem("timed_out", message=f"after {timeout:g} s: {state}")
-        engine.time.pause(min(STEP, max(0.001, timeout - waited)))
+        if call.has_left is not None and call.has_left():
+            raise Problem("timed_out", message=f"after {waited:.3f} s, for the client has left: {state}")
+        step = min(max(STEP, SHARE * waited), LONGEST_STEP)
+        engine.time.pause(min(step, max(0.001, timeout - waited)))
 
 
 def _condition(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +23,8 @@ class Call:
     journal keeps the call, `base_url` how the client reached us (no slash at the end); `own_url` is the same for a
     call to the admin API, whose `base_url` is that of the vendors' surfaces.
     A handler leaves the id of the task it touched in `task`, and that of the queued outcome it wants in `queued`.
-    `news_first` says that the callback of that task is to come before the answer.
+    `news_first` says that the callback of that task is to come before the answer. `has_left`, where known, tells whether
+    the client is still there.
     """
 
     operation: str
@@ -41,6 +42,7 @@ class Call:
     queued: str = ""
     news_first: bool = False
     own_url: str = ""
+    has_left: Callable[[], bool] | None = None
 
 
 #: Where a body says that news should go: URLs, but no media.

@@ -117,6 +117,9 @@ class Box(Protocol):
     def records(self) -> Sequence[Record]:
         """Oldest first."""
 
+    def latest(self) -> Record | None:
+        """The newest record, if any is held."""
+
     def forget_records(self) -> int:
         """Empty the journal, which counts from 1 again; how many records it held."""
 

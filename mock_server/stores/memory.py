@@ -264,6 +264,9 @@ class MemoryBox:
     def records(self) -> Sequence[Record]:
         return tuple(self._journal)
 
+    def latest(self) -> Record | None:
+        return self._journal[-1] if self._journal else None
+
     def forget_records(self) -> int:
         count = len(self._journal)
         self._journal.clear()

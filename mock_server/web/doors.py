@@ -35,6 +35,10 @@ class Client(Protocol):
     @property
     def is_gone(self) -> bool: ...
 
+    @property
+    def has_left(self) -> bool:
+        """It sends no more. It may still read, but nobody who waits for something to happen ends it so."""
+
     def reset(self) -> None:
         """A true RST in place of everything that was still to come; over a unix socket, an end."""
 
@@ -236,8 +240,9 @@ def _peer(environ: WSGIEnvironment) -> str:
     return f"[{host}]:{environ.get('REMOTE_PORT')}" if ":" in host else f"{host}:{environ.get('REMOTE_PORT')}"
 
 
-#: Calls to the admin API that are worked on at once; `wait` holds its place for as long as it waits.
-MOST_WAITERS = 256
+#: Calls to the admin API that are worked on at once, and those that may wait for something to happen, on places of their
+#: own: else they would keep others from making it happen.
+MOST_CALLS, MOST_WAITERS = 16, 256
 
 
 class AsgiDoor:
@@ -254,8 +259,17 @@ class AsgiDoor:
         self._has_given_up = False
 
     @cached_property
+    def _callers(self) -> DaemonThreads:
+        return DaemonThreads(MOST_CALLS, "swapmock-admin")
+
+    @cached_property
     def _waiters(self) -> DaemonThreads:
-        return DaemonThreads(MOST_WAITERS, "swapmock-admin")
+        return DaemonThreads(MOST_WAITERS, "swapmock-waiting")
+
+    @cached_property
+    def _heralds(self) -> DaemonThreads:
+        """They bring callbacks that are to come before the answer."""
+        return DaemonThreads(MOST_WAITERS, "swapmock-first")
 
     @cached_property
     def _flask(self) -> WSGIApplication:
@@ -292,8 +306,9 @@ class AsgiDoor:
         if target is None:
             answer = await self._aside(None, self._through_flask, request, scope["client"])
         elif target.surface.is_admin:
-            # It may wait for something to happen, which must not keep others from making it happen.
-            answer = await self._aside(self._waiters, self.answer, target, request)
+            request.has_left = lambda: client.has_left
+            waits = target.operation is not None and target.operation.waits
+            answer = await self._aside(self._waiters if waits else self._callers, self.answer, target, request)
         else:
             answer = self.answer(target, request)
         return answer if is_whole else answer._replace(headers=[*answer.headers, ("connection", "close")])
@@ -314,7 +329,7 @@ class AsgiDoor:
 
     async def _write(self, scope: Any, receive: Receive, send: Send, answer: Answer, client: Client) -> None:
         if answer.first is not None:
-            await asyncio.get_running_loop().run_in_executor(self._waiters, answer.first)
+            await asyncio.get_running_loop().run_in_executor(self._heralds, answer.first)
         is_dribbling = answer.wire == "dribble" and scope["method"] != "HEAD"
         if answer.delay and not is_dribbling:
             await self._hold(answer.delay)
@@ -352,7 +367,8 @@ class AsgiDoor:
 
     def close(self) -> None:
         """To be called when no request is left."""
-        self._waiters.shutdown()
+        for threads in (self._callers, self._waiters, self._heralds):
+            threads.shutdown()
 
     def _through_flask(self, request: Request, client: tuple[str, int] | None) -> Answer:
         if request.cut:

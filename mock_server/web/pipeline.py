@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -52,7 +52,7 @@ KEPT_VALUE = 1000
 @dataclass(slots=True)
 class Request:
     """A request as a door read it. Header names are in lower case; `path` is decoded, `query` is not; `cut` says why
-    the body is not here, if it is not."""
+    the body is not here, if it is not; `has_left`, where known, tells whether the client is still there."""
 
     method: str
     path: str
@@ -61,6 +61,7 @@ class Request:
     body: bytes
     base_url: str
     cut: str = ""
+    has_left: Callable[[], bool] | None = field(default=None, compare=False)
 
 
 class Answer(NamedTuple):
@@ -299,6 +300,7 @@ class Pipeline:
             exchange="",
             provider=provider.name,
             own_url=request.base_url,
+            has_left=request.has_left,
         )
         dressed = self._walk(surface, operation, Walk(request, operation, call, identity, exchange))
         if not isinstance(dressed.body, str):

@@ -110,7 +110,7 @@ class Connection(HttpToolsProtocol):
         self._head: tuple[Target, str, str, str, Mapping[str, str]] | None = None
         self._body = b""
         self._unwritten: list[bytes] = []
-        self._is_in_head = self._is_upgrading = self._is_over = False
+        self._is_in_head = self._is_upgrading = self._is_over = self.has_left = False
         self._head_size = self._chunk_size = 0
         #: The request being answered; uvicorn's `cycle` is the one that came last.
         self._running: Any = None
@@ -128,6 +128,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self.has_left = True
         if self._running is not None:  # uvicorn tells the last one only
             self._running.disconnected = not self._running.response_complete
             self._running.message_event.set()
@@ -155,6 +156,7 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # its parent's never stays open
         """The client sends no more: what it has asked is answered first."""
+        self.has_left = True
         if self._is_asking and not self._is_over:
             self._refuse(400, "the request ended too soon")
         else:

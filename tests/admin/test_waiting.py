@@ -1,6 +1,9 @@
 """Blocking until something has happened: each condition, time running out, and what happens to who waits."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -69,6 +72,23 @@ def test_for_a_deliverys_end(live):
     assert box.ok("POST", "/wait", {"delivery": {"id": "d1", "status": "dead"}})["met"] is True
     problem = box.refused(408, "POST", "/wait", {"delivery": {"status": "acknowledged"}, "timeout": 0.05})
     assert "d1 is dead" in problem["detail"]
+
+
+def test_those_who_wait_keep_nobody_else_waiting_and_leave_their_places(monkeypatch):
+    monkeypatch.setattr("mock_server.web.doors.MOST_WAITERS", 2)
+    body = b'{"requests": {"count": 99}, "timeout": 300}'
+    head = "POST /__admin/sandboxes/default/wait HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    asked = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    with Emulator() as emulator, ExitStack() as held:
+        admin = Admin(emulator.url)
+        address = urlsplit(emulator.url)
+        for _ in range(5):
+            client = held.enter_context(socket.create_connection((address.hostname, address.port), 10))
+            client.sendall(asked)
+        assert admin.call("GET", "/metrics").status_code == 200
+        held.close()
+        waited = admin.call("POST", "/sandboxes/default/wait", {"requests": {"count": 99}, "timeout": 0.01})
+        assert waited.status_code == 408
 
 
 def test_time_runs_out(live):
