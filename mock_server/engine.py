@@ -74,6 +74,8 @@ class Engine:
     max_files: int = field(default=10_000, kw_only=True)
     max_files_bytes: int = field(default=1 << 30, kw_only=True)
     max_sandboxes: int = field(default=10_000, kw_only=True)
+    #: What no sandbox owns and nobody is shown: the token of the admin API.
+    secrets: frozenset[str] = field(default=frozenset(), kw_only=True)
     #: Is told of everything of ours that breaks the contract.
     on_drift: Callable[[Exchange], None] = field(kw_only=True)
 

@@ -14,6 +14,10 @@ SECRETS = re.compile(r"(ak_|openapi-|Bearer )[A-Za-z0-9_~+/.-]{6,}|(?<=signature
 FACTS = ("request", "task", "delivery", "sandbox", "operation", "status", "code", "seconds")
 
 
+#: What breaks a line or steers a terminal -> how it is shown.
+CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
+
+
 def masked(text: str) -> str:
     """`text` without credentials."""
     return SECRETS.sub(lambda match: (match[1] or "") + "…", text)
@@ -27,9 +31,14 @@ class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(levelname)s %(name)s: %(message)s")
 
-    def format(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's
+        """On one line, so that what a client sends can make no line of its own."""
         found = " ".join(f"{name}={value}" for name, value in facts(record).items())
-        return masked(super().format(record) + (f" {found}" if found else ""))
+        return masked(super().formatMessage(record) + (f" {found}" if found else "")).translate(CONTROLS)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the base class's
+        text = masked(super().formatException(ei))
+        return "\n".join(line.translate(CONTROLS) for line in text.split("\n"))
 
 
 class JsonFormatter(logging.Formatter):

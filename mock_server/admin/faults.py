@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from contracts import patterns
+from mock_server.admin.secrets import Mask
 from mock_server.admin.wire import invalid, not_found
 from mock_server.core.call import Call, Problem, Reply
 from mock_server.core.faults import Effect, FaultRule, Match, Moment, read_effect, usual_moment, written_effect
@@ -38,7 +39,7 @@ def add_fault(call: Call, engine: Engine) -> Reply:
         times = given.get("times", given.get("match", {}).get("times"))
         rule = FaultRule(rule_id, effect, match, moment, times)
         box.put_fault(rule)
-        return Reply(_row(rule, box), status=201)
+        return Reply(_row(rule, box, Mask(engine, box.sandbox)), status=201)
 
 
 def _free_id(box: Box) -> str:
@@ -106,12 +107,12 @@ def check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine
         raise invalid(("effect",), "does nothing")
 
 
-def _row(rule: FaultRule, box: Box) -> dict[str, Any]:
+def _row(rule: FaultRule, box: Box, mask: Mask) -> dict[str, Any]:
     matched, struck = box.turns(rule.id)
     match = {name: value for name, value in encode(rule.match).items() if value not in (None, {})}
     return {
         "id": rule.id,
-        "match": match,
+        "match": mask.value(match),
         "moment": rule.moment.value,
         "times": rule.times,
         "effect": written_effect(rule.effect),
@@ -122,14 +123,14 @@ def _row(rule: FaultRule, box: Box) -> dict[str, Any]:
 
 def list_faults(call: Call, engine: Engine) -> Reply:
     with call.box as box:
-        return Reply({"faults": [_row(rule, box) for rule in box.faults()]})
+        return Reply({"faults": [_row(rule, box, Mask(engine, box.sandbox)) for rule in box.faults()]})
 
 
 def get_fault(call: Call, engine: Engine) -> Reply:
     with call.box as box:
         for rule in box.faults():
             if rule.id == call.params["fault"]:
-                return Reply(_row(rule, box))
+                return Reply(_row(rule, box, Mask(engine, box.sandbox)))
     raise not_found("fault", call.params["fault"])
 
 

@@ -54,7 +54,9 @@ def _request(exchange: Exchange, mask: Mask) -> Any:
         httpVersion="HTTP/1.1",
         headers=[Record(name, value) for name, value in mask.headers(exchange.headers)],
         queryString=[Record(name, value) for name, value in parse_qsl(urlsplit(target).query, keep_blank_values=True)],
-        postData=PostData(kind, text=mask.text(exchange.body.decode("utf-8", "replace"))) if exchange.body else None,
+        postData=PostData(mask.text(kind), text=mask.text(exchange.body.decode("utf-8", "replace")))
+        if exchange.body
+        else None,
         bodySize=len(exchange.body),
     )
 

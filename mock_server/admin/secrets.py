@@ -37,13 +37,13 @@ def masked(value: str) -> str:
 
 class Mask:
     """Hides secrets by the name that they stand under, by the vendors' forms of a key, and by their value: those of
-    `sandbox` wherever they were sent."""
+    `sandbox` and the token of the admin API, wherever they were sent."""
 
     def __init__(self, engine: Engine, sandbox: Sandbox) -> None:
         forms = [contract.behaviour.rest.get("credential_form", {}) for contract in engine.contracts.values()]
         names = {name.lower() for form in forms for name in form.get("headers", ())}
         self._is_secret: Callable[[str], bool] = lambda name: name.lower() in names or NAME.search(name) is not None
-        own = {text for c in sandbox.credentials for text in (c.key, c.secret) if text}
+        own = {text for c in sandbox.credentials for text in (c.key, c.secret) if text} | engine.secrets
         keys = [re.escape(text) for text in sorted(own, key=len, reverse=True)]
         keys += [
             rf"{re.escape(form['key']['prefix'])}\w{{{form['key']['length']}}}"
@@ -66,14 +66,14 @@ class Mask:
         return masked(value) if self._is_secret(name) else self.text(value)
 
     def value(self, value: Any) -> Any:
-        """A JSON value without secrets, pairs `{name, value}` such as HAR's included."""
+        """A JSON value without secrets, names and pairs `{name, value}` such as HAR's included."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
             if value.keys() == {"name", "value"} and isinstance(value["value"], str):
                 return {"name": value["name"], "value": self._under(str(value["name"]), value["value"])}
             return {
-                name: self._under(name, item) if isinstance(item, str) else self.value(item)
+                self.text(name): self._under(name, item) if isinstance(item, str) else self.value(item)
                 for name, item in value.items()
             }
         return [self.value(item) for item in value] if isinstance(value, list | tuple) else value

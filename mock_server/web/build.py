@@ -106,6 +106,7 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         max_files=settings.max_files,
         max_files_bytes=settings.max_files_bytes,
         max_sandboxes=settings.max_sandboxes,
+        secrets=frozenset({settings.admin_token} - {""}),
         on_drift=report,
     )
     surfaces = [

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from contracts import Contract, Operation, Violation
 from mock_server import deliveries
 from mock_server.adapters import jsontext
+from mock_server.admin.secrets import Mask
 from mock_server.core.call import Call, Lasting, Problem, Reply
 from mock_server.core.faults import Moment
 from mock_server.core.journal import Breach, Exchange
@@ -228,7 +229,8 @@ class Pipeline:
                 "code": exchange.code,
                 "seconds": round(seconds, 6),
             }
-            log.info("%s %s", exchange.method, exchange.target.partition("?")[0], extra=facts)
+            path = Mask(self.engine, box.sandbox).text(exchange.target.partition("?")[0])
+            log.info("%s %s", exchange.method, path, extra=facts)
 
     def _finished(self, surface: Surface, walk: Walk, dressed: Dressed) -> Answer:
         """The answer as bytes: held to the contract if it is ours, spoilt if a fault struck."""

@@ -39,6 +39,24 @@ def test_text_lines_hold_ids_and_no_secret():
     assert KEY not in line
 
 
+def test_a_text_line_stays_one_line():
+    line = TextFormatter().format(record("GET %s", "/x\nERROR swapmock: forged\x1b[31m\r\x85\u2028\x7f", task="a\nb"))
+    assert line == r"INFO swapmock: GET /x\nERROR swapmock: forged\x1b[31m\r\x85\u2028\x7f task=a\nb"
+
+
+def test_an_exception_has_lines_of_its_own_and_steers_no_terminal():
+    made = record("failed", request="x1")
+    try:
+        raise ValueError(f"\x1b[31m {KEY}")
+    except ValueError as error:
+        made.exc_info = (type(error), error, error.__traceback__)
+    head, *trace = TextFormatter().format(made).split("\n")
+    assert head == "INFO swapmock: failed request=x1"
+    assert trace[0].startswith("Traceback")
+    assert r"\x1b[31m" in trace[-1]
+    assert KEY not in trace[-1]
+
+
 def test_an_exception_stays_one_json_line():
     made = record("failed")
     try:

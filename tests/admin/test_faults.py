@@ -462,3 +462,12 @@ def test_a_delay_of_a_range_by_header(admin):
     assert 0.01 <= box.ok("GET", "/requests")["requests"][0]["delay"] < 0.05
     for wrong in ("delay=5-1", "delay=-1", "delay=601", "delay=nan", "delay=x"):
         assert detect(box, "crun", headers={"Prefer": wrong}).json()["code"] == 422
+
+
+def test_a_rule_is_shown_without_the_secrets_that_it_matches(admin):
+    box = admin.sandbox(clock="frozen")
+    key = box.document["credentials"]["crun"]["key"]
+    rule = {"id": "mine", "match": {"headers": {"x-api-key": key}}, "effect": {"code": 429}}
+    shown = [box.ok("POST", "/faults", rule), box.ok("GET", "/faults"), box.ok("GET", "/faults/mine")]
+    assert key not in str(shown)
+    assert box.crun("GET", "account/balance").json()["code"] == 429

@@ -1,6 +1,7 @@
 """The journal: what is in it, how it is filtered and paged, what it drops, and that it gives no secret away."""
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -161,7 +162,8 @@ def test_a_key_of_no_sandbox_is_noted_in_the_default_one(admin, server):
 SECRET_QUERY = "hiddenhiddenhidden"
 
 
-def test_no_secret_is_shown_anywhere(admin, server):
+def test_no_secret_is_shown_anywhere(admin, server, caplog):
+    caplog.set_level(logging.INFO, "swapmock")
     box = admin.sandbox(
         clock="frozen", variants={"crun": {"bearer": "accept"}, "imgopen": {"flux_credentials": "query"}}
     )
@@ -175,6 +177,11 @@ def test_no_secret_is_shown_anywhere(admin, server):
     requests.get(url + "account/balance", headers={"Authorization": f"Bearer {key}"}, timeout=10)
     box.crun("GET", "account/balance", headers={"X-Auth-Token": SECRET_QUERY, "X-Odd": key, "Api-Key": SECRET_QUERY})
     box.crun("GET", f"Models/{key}")
+    box.crun("GET", f"nothing/{secret}")
+    box.crun("POST", "job/CreateTask", {"model": "image-face-swap", "input": {key: 1, "a": {secret: [1]}}})
+    requests.post(
+        url + "job/CreateTask", data="x", headers={"x-api-key": key, "Content-Type": f"text/{key}"}, timeout=10
+    )
     box.crun("POST", "job/detect-face-image", {"image_url": PICTURE, "api_key": SECRET_QUERY, "note": key})
     box.crun("POST", "job/detect-face-image", {"image_url": f"{PICTURE}?signature={SECRET_QUERY}&x={secret}"})
     box.imgopen("tool/face/detection", {"imageUrl": PICTURE, "businessTaskId": access})
@@ -189,7 +196,8 @@ def test_no_secret_is_shown_anywhere(admin, server):
     assert len(ids) > 12
     seen += [box.ok("GET", f"/why/{subject}") for subject in ids]
     seen += [box.admin.call("GET", f"{box.path}/why/{subject}", format="mermaid").text for subject in ids]
-    for document in (*seen[:5], *seen[6:]):
+    assert "/nothing/" in caplog.text
+    for document in (*seen[:5], *seen[6:], caplog.text):
         text = json.dumps(document)
         for hidden in (key, access, secret, SECRET_QUERY):
             assert hidden not in text, (hidden, text[max(0, text.find(hidden) - 300) : text.find(hidden) + 100])

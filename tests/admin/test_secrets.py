@@ -46,7 +46,13 @@ def test_headers_and_fields(mask):
         "name": "cookie",
         "value": "v",
     }
+    assert mask.value({"input": {"my-own-secret": 1, "b": 2}}) == {"input": {"…": 1, "b": 2}}
     assert mask.value({"name": "cookie", "value": "v"}) == {"name": "cookie", "value": "…"}
+
+
+@pytest.mark.parametrize("settings", [{"admin_token": "a-token-of-the-admin"}], indirect=True)
+def test_the_admin_token(mask):
+    assert mask.text("/x/a-token-of-the-admin/y") == "/x/a-tok…in/y"
 
 
 def test_masked():

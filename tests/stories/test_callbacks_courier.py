@@ -284,11 +284,13 @@ def test_tasks_without_callbacks_wake_nobody(engine, time, monkeypatch):
 
 def test_what_fell_due_while_nobody_asked_is_done_in_bites(engine, time, monkeypatch):
     monkeypatch.setattr("mock_server.courier.TIDY", 0.0)
-    bites = []
+    bites, done = [], asyncio.Event()
     settle = Engine.settle
 
     def noted(self, box, now, most):
         bites.append(settle(self, box, now, most))
+        if box.counts()["due"] == 0:
+            done.set()
         return bites[-1]
 
     monkeypatch.setattr(Engine, "settle", noted)
@@ -301,9 +303,7 @@ def test_what_fell_due_while_nobody_asked_is_done_in_bites(engine, time, monkeyp
 
     async def tidied():
         tidying = asyncio.create_task(engine.courier._tidy(engine))
-        async with asyncio.timeout(PATIENCE):
-            while box.counts()["due"]:
-                await asyncio.sleep(0)
+        await asyncio.wait_for(done.wait(), PATIENCE)
         tidying.cancel()
 
     time.advance(1.0)
