@@ -253,7 +253,7 @@ class AsgiDoor:
     ) -> None:
         self._pipeline = pipeline
         self._make_flask = make_flask
-        self._room = Room(max_bodies_bytes)
+        self.room = Room(max_bodies_bytes)
         self._stopping = asyncio.Event()
         self._elsewhere: set[asyncio.Future[Any]] = set()
         self._has_given_up = False
@@ -300,7 +300,7 @@ class AsgiDoor:
         headers = headers_from(scope["headers"])
         target = self._pipeline.match(method, path)
         limit = OTHER_LIMIT if target is None else target.limit
-        body, cut, is_whole = await _receive(receive, headers, limit, self._room)
+        body, cut, is_whole = await _receive(receive, headers, limit, self.room)
         query = scope["query_string"].decode("utf-8", "replace")
         request = request_from(method, path, query, headers, body, scope["scheme"], client.own, cut=cut)
         if target is None:

@@ -109,6 +109,8 @@ class Connection(HttpToolsProtocol):
         self._door = bounds.door
         self._head: tuple[Target, str, str, str, Mapping[str, str]] | None = None
         self._body = b""
+        #: How much of it the door's room has been told of.
+        self._held = 0
         self._unwritten: list[bytes] = []
         self._is_in_head = self._is_upgrading = self._is_over = self.has_left = False
         self._head_size = self._chunk_size = 0
@@ -129,6 +131,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.has_left = True
+        self._let_go()
         if self._running is not None:  # uvicorn tells the last one only
             self._running.disconnected = not self._running.response_complete
             self._running.message_event.set()
@@ -152,7 +155,25 @@ class Connection(HttpToolsProtocol):
                     self._head_size += self._chunk_size if self._head_size else 1
                     if self._head_size > self._bounds.max_headers:
                         self._refuse(431, "the head is too large; --max-headers allows more")
+                elif self._head is not None:
+                    self._hold()
                 return
+
+    def _hold(self) -> None:
+        """What has come of a body takes room until the rest comes; without any, the door refuses it."""
+        more = len(self._body) - self._held
+        if self._door.room.take(more):
+            self._held += more
+            return
+        body = self._body
+        self._head, self._body = None, b""
+        self._let_go()
+        self._hand_over()
+        super().on_body(body)
+
+    def _let_go(self) -> None:
+        self._door.room.give_back(self._held)
+        self._held = 0
 
     def eof_received(self) -> bool:  # type: ignore[override]  # its parent's never stays open
         """The client sends no more: what it has asked is answered first."""
@@ -211,6 +232,8 @@ class Connection(HttpToolsProtocol):
         if self._head is not None:
             head, body = self._head, self._body
             self._head, self._body = None, b""
+            if self._held:
+                self._let_go()
             self._answer(*head, body)
         elif not self._is_upgrading:
             super().on_message_complete()

@@ -234,6 +234,27 @@ class TestBodies:
             assert first.recv(65536).startswith(b"HTTP/1.1 200 ")
         assert exchange(server.address, whole).startswith(b"HTTP/1.1 200 ")
 
+    @pytest.mark.parametrize("settings", [{"max_bodies_bytes": 150_000}], indirect=True)
+    def test_nor_may_many_short_ones(self, server):
+        whole = post(BODY.ljust(60_000), "Content-Length: 60000", "Connection: close")
+        with ExitStack() as held:
+            first, second = (held.enter_context(socket.create_connection(server.address, 5)) for _ in range(2))
+            for client in (first, second):
+                client.sendall(whole[:-100])
+            while True:  # until both have been read
+                with socket.create_connection(server.address, 5) as third:
+                    third.sendall(whole[:-100])
+                    assert exchange(server.address, f"{BALANCE}{CLOSE}\r\n".encode())
+                    third.sendall(whole[-100:])
+                    got = third.recv(65536)
+                if got.startswith(b"HTTP/1.1 413 "):
+                    break
+            assert b"--max-bodies-bytes allows more" in got
+            second.close()
+            first.sendall(whole[-100:])
+            assert first.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert exchange(server.address, whole).startswith(b"HTTP/1.1 200 ")
+
     def test_who_hangs_up_on_the_way_leaves_room(self, system):
         with LiveServer(AsgiDoor(system.pipeline, lambda: system.app, 150_000)) as server:
             for _ in range(3):
