@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -24,6 +25,7 @@ from mock_server.deliveries import UnderWay as UnderWay
 if TYPE_CHECKING:
     from contracts import Contract
 
+log = logging.getLogger("swapmock")
 
 #: The sandbox that always exists, and in which requests without a known credential are noted down.
 DEFAULT_SANDBOX = "default"
@@ -154,7 +156,10 @@ class Engine:
         except KeyError:
             return False
         with box:  # an upload at work in it comes before, and is dropped with it, or finds it gone
-            self.blobs.drop(f"{sandbox_id}/")
+            try:
+                self.blobs.drop(f"{sandbox_id}/")
+            except OSError as error:
+                log.error("files of sandbox %s stay behind: %s", sandbox_id, error)
             return self.store.drop(sandbox_id)
 
     def redeliver(self, box: Box, delivery_id: str) -> None:

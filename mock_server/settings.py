@@ -37,7 +37,7 @@ class Settings:
     uds: Path | None = _row(None, "Unix socket to listen on, in place of host and port.")
     tls_cert: Path | None = _row(None, "Certificate chain in PEM: with it and its key the emulator speaks HTTPS.")
     tls_key: Path | None = _row(None, "Private key of the certificate, in PEM, without a password.")
-    max_connections: int = _row(10_000, "Connections held at once; more wait.", low=1, high=1_000_000)
+    max_connections: int = _row(10_000, "Connections held at once; more are refused.", low=1, high=1_000_000)
     max_headers: int = _row(65_536, "Largest head of a request, roughly, in bytes.", low=8192, high=1 << 24)
     read_timeout: float = _row(30.0, "Seconds that a client may take to send a request.", low=0.1, high=3600)
     admin_port: int | None = _row(None, "Port of the admin API, if it is to have its own.", low=0, high=65535)
@@ -51,7 +51,10 @@ class Settings:
     public_url: str = _row("", "Base URL of the links in answers; without it, the one the client used.")
     journal_size: int = _row(1000, "Exchanges and transitions that each sandbox remembers.", low=0, high=10_000_000)
     max_body: int | None = _row(
-        None, "Largest JSON body, in bytes; without it, the contract's limit.", low=1024, high=1 << 30
+        None,
+        "Largest JSON body that a vendor takes, in bytes; without it, the contract's limit.",
+        low=1024,
+        high=1 << 30,
     )
     max_upload: int | None = _row(
         None, "Largest uploaded file, in bytes; without it, the contract's limit.", low=1, high=1 << 32

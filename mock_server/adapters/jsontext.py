@@ -1,6 +1,7 @@
-"""JSON text to values and back: orjson where it is installed, the standard library elsewhere, the same bytes from both.
+"""JSON text to values and back: orjson where it is installed, the standard library elsewhere, the same values from both.
 
-RFC 8259 is taken strictly: no NaN or Infinity, no text that is not Unicode (lone surrogates), UTF-8 only.
+RFC 8259 is taken strictly: no NaN or Infinity, no text that is not Unicode (lone surrogates), UTF-8 only. What is said of
+text that is no JSON is each engine's own, and so is how a very small number is spelt (`1e-7`, `1e-07`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ def _finite(text: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise BadJson(f"{text[:20]} is too large a number")
     return number
+
+
+def _integer(text: str) -> int | float:
+    """As orjson has it: a number beyond 64 bits is no integer."""
+    number = int(text)
+    return number if -(2**63) <= number < 2**64 else _finite(text)
 
 
 def loads(raw: bytes) -> Any:
@@ -71,7 +78,9 @@ def _parse_with_orjson(raw: bytes) -> Any:
 
 def _parse_with_stdlib(raw: bytes) -> Any:
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+        value = json.loads(
+            raw.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
+        )
         if b"\\u" in raw:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except BadJson:

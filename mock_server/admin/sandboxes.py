@@ -236,8 +236,8 @@ def reset_sandbox(call: Call, engine: Engine) -> Reply:
     """Back to the first moment: no tasks, files, faults, queue or journal, the first grant, a still clock at its start."""
     with call.box as box:
         cleared, sandbox = counts(box), box.sandbox
-        engine.forget_links(box)
         engine.blobs.drop(f"{sandbox.id}/")
+        engine.forget_links(box)
         made = box.state().numbers.get(MADE)
         box.load(State(numbers={} if made is None else {MADE: made}))
         start = sandbox.start if box.clock.rate == 0.0 else None

@@ -31,7 +31,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_door: bool = True) -> Fla
         target = pipeline.match(request.method, request.path)
         if target is None:
             return _problem(404, f"nothing at {request.path}")
-        return _Written(pipeline.answer(target, request_from_environ(request.environ, target.limit)), pause)
+        return _Written(pipeline.answer(target, request_from_environ(request.environ, target)), pause)
 
     for surface in pipeline.surfaces:
         for operation in surface.contract.operations.values():

@@ -51,6 +51,7 @@ HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
 #: The most that is kept of a body which no contract speaks of, and that is read beyond a limit, in bytes.
 OTHER_LIMIT = 1 << 20
+OTHERS_TOO_LONG = f"larger than {OTHER_LIMIT} bytes"
 DRAINED = 1 << 24
 
 PLAIN = [("content-type", "text/plain; charset=utf-8")]
@@ -137,7 +138,7 @@ def header_lines(headers: tuple[tuple[str, str], ...]) -> bytes:
     return b"".join(b"%s: %s\r\n" % (_octets(name), _octets(value)) for name, value in headers)
 
 
-def request_from_environ(environ: WSGIEnvironment, limit: int) -> Request:
+def request_from_environ(environ: WSGIEnvironment, target: Target) -> Request:
     # As in `headers_from`.
     headers = {
         key[5:].replace("_", "-").lower(): value
@@ -147,7 +148,7 @@ def request_from_environ(environ: WSGIEnvironment, limit: int) -> Request:
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
-    body, cut = _read(environ, limit)
+    body, cut = _read(environ, target)
     host = named_host(environ.get("HTTP_HOST", ""), f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
     return Request(
         method=environ["REQUEST_METHOD"],
@@ -173,21 +174,24 @@ def _native(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
-def _read(environ: WSGIEnvironment, limit: int) -> tuple[bytes, str]:
+#: A server that decodes chunks and does not say so by `wsgi.input_terminated`.
+DECODES = "Cheroot/"
+
+
+def _read(environ: WSGIEnvironment, target: Target) -> tuple[bytes, str]:
     """The body, and why it is not kept, if it is not."""
     length: str = environ.get("CONTENT_LENGTH") or ""
     if length.isdigit():
-        if int(length) > limit:
-            return b"", _larger_than(limit)
+        if int(length) > target.limit:
+            return b"", target.too_long
         return environ["wsgi.input"].read(int(length)), ""
-    if not environ.get("wsgi.input_terminated") and "HTTP_TRANSFER_ENCODING" not in environ:
-        return b"", ""
-    body = environ["wsgi.input"].read(limit + 1)
-    return (b"", _larger_than(limit)) if len(body) > limit else (body, "")
-
-
-def _larger_than(limit: int) -> str:
-    return f"larger than {limit} bytes"
+    if not environ.get("wsgi.input_terminated"):
+        if "HTTP_TRANSFER_ENCODING" not in environ:
+            return b"", ""
+        if not environ.get("SERVER_SOFTWARE", "").startswith(DECODES):
+            return b"", "sent in chunks, which this server hands on as they are; say how long it is"
+    body = environ["wsgi.input"].read(target.limit + 1)
+    return (b"", target.too_long) if len(body) > target.limit else (body, "")
 
 
 class WsgiDoor:
@@ -202,7 +206,7 @@ class WsgiDoor:
         target = self._pipeline.match(environ["REQUEST_METHOD"], wsgi_path(environ))
         if target is None:
             return self._behind(environ, start_response)
-        answer = self._pipeline.answer(target, request_from_environ(environ, target.limit))
+        answer = self._pipeline.answer(target, request_from_environ(environ, target))
         return respond(answer, environ, start_response, self._pause)
 
 
@@ -211,8 +215,8 @@ def respond(
 ) -> Iterable[bytes]:
     """Give `answer` to a WSGI server, spoilt on its way if it says so.
 
-    WSGI hands out no connection. It is found by `REMOTE_PORT`, which Werkzeug, waitress, Gunicorn and Granian give; where
-    there is none to find (the test client, a unix socket, a proxy in between), ConnectionResetError or
+    WSGI hands out no connection. It is found by `REMOTE_PORT`, which Werkzeug, waitress and Gunicorn give; where there is
+    none to find (Granian, the test client, a unix socket, a proxy in between), ConnectionResetError or
     ConnectionAbortedError is raised in its place, which a server answers as it answers any failure.
     """
     if answer.first is not None:
@@ -299,8 +303,8 @@ class AsgiDoor:
         method, path = scope["method"], scope["path"]
         headers = headers_from(scope["headers"])
         target = self._pipeline.match(method, path)
-        limit = OTHER_LIMIT if target is None else target.limit
-        body, cut, is_whole = await _receive(receive, headers, limit, self.room)
+        limit, too_long = (OTHER_LIMIT, OTHERS_TOO_LONG) if target is None else (target.limit, target.too_long)
+        body, cut, is_whole = await _receive(receive, headers, limit, too_long, self.room)
         query = scope["query_string"].decode("utf-8", "replace")
         request = request_from(method, path, query, headers, body, scope["scheme"], client.own, cut=cut)
         if target is None:
@@ -426,12 +430,12 @@ class Read(NamedTuple):
     is_whole: bool = True
 
 
-async def _receive(receive: Receive, headers: Mapping[str, str], limit: int, room: Room) -> Read:
+async def _receive(receive: Receive, headers: Mapping[str, str], limit: int, too_long: str, room: Room) -> Read:
     """The body. One that is not kept is read while that is bearable, for a client that is still sending would not see the
     answer."""
     declared, cut = headers.get("content-length", ""), ""
     if declared.isdigit() and int(declared) > limit:
-        cut = _larger_than(limit)
+        cut = too_long
         # Who asks whether to go on sends nothing before the answer.
         if int(declared) > limit + DRAINED or headers.get("expect", "").lower() == "100-continue":
             return Read(cut=cut, is_whole=False)
@@ -445,7 +449,7 @@ async def _receive(receive: Receive, headers: Mapping[str, str], limit: int, roo
             chunk = message["body"]
             size += len(chunk)
             if size > limit:
-                cut = _larger_than(limit)
+                cut = too_long
             elif not cut and room.take(len(chunk)):
                 held += len(chunk)
                 chunks.append(chunk)

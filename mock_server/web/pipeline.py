@@ -90,6 +90,11 @@ class Target(NamedTuple):
         """The most bytes of a body that are read."""
         return self.surface.limit_of(self.operation)
 
+    @property
+    def too_long(self) -> str:
+        """What is said of a body with more."""
+        return f"larger than {self.limit} bytes{self.surface.allows_more(self.operation)}"
+
 
 @dataclass(slots=True)
 class Walk:
@@ -142,8 +147,17 @@ class Surface:
         return None
 
     def limit_of(self, operation: Operation | None) -> int:
-        is_upload = operation is not None and operation.body_spec is not None and not operation.takes_json
-        return self._upload_limit if is_upload else self._json_limit
+        return self._upload_limit if _is_upload(operation) else self._json_limit
+
+    def allows_more(self, operation: Operation | None) -> str:
+        """How to raise the limit of an operation, if it can be."""
+        if self.is_admin:
+            return ""
+        return f"; {'--max-upload' if _is_upload(operation) else '--max-body'} allows more"
+
+
+def _is_upload(operation: Operation | None) -> bool:
+    return operation is not None and operation.body_spec is not None and not operation.takes_json
 
 
 class Pipeline:
@@ -343,6 +357,11 @@ class Pipeline:
             return provider.refuse(problem, variants)
         except Spoilt:
             return provider.refuse(Problem("server_error"), variants)
+        except OSError as error:  # the folder of uploads: the disk is full, or it is not ours to write
+            log.error("%s failed: %s", operation.id, error, extra={"request": walk.exchange.id})
+            walk.exchange.problem = "server_error"
+            message = f"the file system refused it: {error.strerror or error}" if surface.is_admin else None
+            return provider.refuse(Problem("server_error", message=message), variants)
         except Exception:
             log.exception("%s failed", operation.id, extra={"request": walk.exchange.id, "task": walk.call.task})
             walk.exchange.problem = "server_error"

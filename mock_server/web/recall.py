@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from mock_server.core.provider import Dressed
     from mock_server.web.pipeline import Answer, Request
 
-#: How many are kept, up to which length of an answer, and how many bytes of answers and of the tasks that they tell of.
+#: How many are kept, up to which length of an answer, and how many bytes of answers, of the
+#: requests for them, and of the tasks that they tell of.
 MOST_KEPT, LONGEST_KEPT, MOST_BYTES = 1024, 1 << 16, 1 << 24
 
 ON_POLL = ClockMode.ON_POLL
@@ -63,7 +64,9 @@ class Recall:
         """Keep an answer that the same request will get until something changes."""
         if dressed.headers:
             return  # they may be its own, as those of the evidence are
-        size = len(answer.body) + (0 if lasting.task is None else len(lasting.task.request))
+        size = len(answer.body) + len(request.path) + len(request.query) + len(call.base_url)
+        if lasting.task is not None:
+            size += len(lasting.task.request)
         if len(answer.body) > LONGEST_KEPT:
             return
         if len(self._kept) >= MOST_KEPT or self._bytes + size > MOST_BYTES:

@@ -23,6 +23,16 @@ def test_what_is_written_is_read_again(value):
         assert read(texts.copy().pop()) == value
 
 
+@pytest.mark.parametrize(
+    "raw", [b"18446744073709551615", b"18446744073709551616", b"-9223372036854775808", b"-9223372036854775809",
+            b"1" + b"0" * 30, b"1e-7", b"0.00001", b"-0", b"-0.0", b"1E5"],
+)  # fmt: skip
+def test_a_number_is_the_same_to_both(raw):
+    values = [read(raw) for read in READERS.values()]
+    assert len({(type(value), repr(value)) for value in values}) == 1
+    assert len({float(write(values[0])) for write in WRITERS.values()}) == 1
+
+
 BAD = {
     "nothing": b"",
     "cut off": b'{"a":',

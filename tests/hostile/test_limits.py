@@ -78,7 +78,7 @@ def test_a_body_that_breaks_a_rule_a_hundred_thousand_times(crun):
 @pytest.mark.parametrize("settings", [{"max_body": 2000}], indirect=True)
 def test_bodies(crun):
     refused = crun.refused("POST", "job/detect-face-image", json={"image_url": "https://example.com/" + "a" * 2000})
-    assert (refused["http"], refused["errors"]) == (413, ["body: larger than 2000 bytes"])
+    assert (refused["http"], refused["errors"]) == (413, ["body: larger than 2000 bytes; --max-body allows more"])
     assert crun.detect(URL["image_url"])
 
 
@@ -244,7 +244,9 @@ class TestFiles:
         headers = {"content-type": "image/png"}
         refused = requests.put(given["presigned_url"], bytes(101), headers=headers, timeout=10)
         assert (kept.status_code, refused.status_code, refused.json()["code"]) == (200, 413, 422)
-        assert refused.json()["errors"] == ["body: the sandbox holds 300 bytes of files; --max-files-bytes allows more"]
+        assert refused.json()["errors"] == [
+            "body: the sandbox holds at most 300 bytes of files; --max-files-bytes allows more"
+        ]
         assert requests.get(given["file_url"], timeout=10).status_code == 404
         for size in (100, 99, 100):
             answer = requests.put(given["presigned_url"], bytes(size), headers=headers, timeout=10)
@@ -305,7 +307,22 @@ class TestFullDisk:
     def settings(self, tmp_path):
         return Settings(data_dir=tmp_path)
 
-    def test_it_refuses_keeps_nothing_and_recovers(self, crun, tmp_path, monkeypatch):
+    def test_a_folder_that_cannot_be_emptied_leaves_the_sandbox_as_it_is(self, crun, server, system, monkeypatch):
+        import requests
+
+        def drop(_):
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        kept, address = upload(crun)
+        monkeypatch.setattr(system.engine.blobs, "drop", drop)
+        sandbox = f"{server.url}/__admin/sandboxes/default"
+        refused = requests.post(f"{sandbox}/reset", timeout=10)
+        assert refused.status_code == 500
+        assert "Read-only file system" in refused.json()["detail"]
+        assert kept.status_code == 200
+        assert requests.get(address, timeout=10).content == PNG
+
+    def test_it_refuses_keeps_nothing_and_recovers(self, crun, tmp_path, monkeypatch, caplog):
         import requests
 
         class Full:
@@ -325,6 +342,7 @@ class TestFullDisk:
         refused, address = upload(crun)
         monkeypatch.undo()
         assert (refused.status_code, refused.json()["code"]) == (500, 500)
+        assert "put_upload failed: [Errno 28] No space left on device" in caplog.text
         assert requests.get(address, timeout=10).status_code == 404
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
         kept, address = upload(crun)

@@ -28,7 +28,7 @@ def both_doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     answer_for = Pipeline.answer
 
     def answered(self: Pipeline, target: Target, request: Request) -> Answer:
-        asked = request_from_environ(environ_of(request), target.limit)
+        asked = request_from_environ(environ_of(request), target)
         if asked != request and not request.cut:  # of what is cut neither has read all
             differences.append((request, asked))
         answer = answer_for(self, target, request)
@@ -49,6 +49,7 @@ def environ_of(request: Request) -> dict[str, Any]:
         base_url=request.base_url, method=request.method, input_stream=BytesIO(request.body)
     ).get_environ()
     environ["PATH_INFO"] = request.path.encode().decode("latin-1")
+    environ["wsgi.input_terminated"] = True
     environ["QUERY_STRING"] = request.query.encode().decode("latin-1")
     environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()}
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):

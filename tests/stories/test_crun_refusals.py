@@ -301,7 +301,12 @@ def large(size):
 @pytest.mark.parametrize("size", [MIB + 1, 20 * MIB])
 def test_a_body_over_one_mebibyte(crun, path, size):
     refused = crun.refused("POST", path, data=large(size), headers={"Content-Type": "application/json"})
-    assert refused == {"http": 413, "code": 422, "message": MESSAGE, "errors": ["body: larger than 1048576 bytes"]}
+    assert refused == {
+        "http": 413,
+        "code": 422,
+        "message": MESSAGE,
+        "errors": ["body: larger than 1048576 bytes; --max-body allows more"],
+    }
 
 
 def test_a_body_over_one_mebibyte_in_chunks(crun):

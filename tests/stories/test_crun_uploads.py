@@ -131,7 +131,7 @@ def test_a_file_has_a_limit(crun, chunked):
     content = (bytes(MIB) for _ in range(51)) if chunked else bytes(size)
     refused = put(made["presigned_url"], content)
     assert (refused.status_code, refused.json()["code"]) == (413, 422)
-    assert refused.json()["errors"] == [f"body: larger than {50 * MIB} bytes"]
+    assert refused.json()["errors"] == [f"body: larger than {50 * MIB} bytes; --max-upload allows more"]
     assert requests.get(made["file_url"], timeout=10).status_code == 404
 
 

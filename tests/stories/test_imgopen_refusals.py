@@ -174,7 +174,7 @@ def test_a_body_that_is_too_large(imgopen):
     sent = {**imgopen.credentials, "Content-Type": "application/json"}
     asked = imgopen.call("tool/face/detection", None, data=b" " * 2_000_000, headers=sent)
     assert asked.json()["code"] == "400"
-    assert "larger than 1048576 bytes" in asked.json()["msg"]
+    assert "larger than 1048576 bytes; --max-body allows more" in asked.json()["msg"]
 
 
 def test_a_misspelt_magic_value_is_named(imgopen):

@@ -182,12 +182,14 @@ def examples() -> Talk:
 
 def a_swap() -> Talk:
     """A whole story: upload, detect, swap, poll, download, pay."""
-    made = yield crun("POST", "files/upload", {"file_name": "me.png", "content_type": "image/png"})
-    if made.status == 200:
-        links = [value for value in data(made).values() if isinstance(value, str) and value.startswith("http")]
-        for link in links:
-            yield Ask("PUT", link.removeprefix("http://api.test"), {"content-type": "image/png"}, b"\x89PNG" * 100)
-            yield Ask("GET", link.removeprefix("http://api.test"), {})
+    made = data((yield crun("GET", "files/upload-url?content_type=image%2Fpng&ext=.png")))
+    put, file = (made[name].removeprefix("http://api.test") for name in ("presigned_url", "file_url"))
+    content = b"\x89PNG" * 100
+    for kind in ("image/gif", "image/png"):
+        kept = yield Ask("PUT", put, {"content-type": kind}, content)
+    assert kept.status == 200
+    yield Ask("HEAD", file, {})
+    assert (yield Ask("GET", file, {})).body == content
     detection = data((yield crun("POST", "job/detect-face-image", {"image_url": "https://faces.invalid/3.png"})))
     poll = f"job/detect-face-result?detect_task_id={detection['detect_task_id']}"
     for _ in range(4):
@@ -200,11 +202,18 @@ def a_swap() -> Talk:
             yield Ask("HEAD", link.removeprefix("http://api.test"), {})
     task = data((yield crun("POST", "job/CreateTask", {
         "model": "image-face-swap",
-        "input": {"image_url": "https://example.com/group.png", "new_face": "https://example.com/a.jpg"},
+        "input": {"image_url": made["file_url"], "new_face": "https://example.com/a.jpg"},
+    })))  # fmt: skip
+    film = data((yield crun("POST", "job/CreateTask", {
+        "model": "video-face-swap",
+        "input": {"video_url": "https://example.com/a.gif", "new_face": made["file_url"]},
     })))  # fmt: skip
     for _ in range(4):
         info = yield crun("GET", f"job/TaskInfo?task_id={task['task_id']}")
         yield 2.0
+    yield 600.0
+    shown = yield crun("GET", f"job/TaskInfo?task_id={film['task_id']}")
+    yield Ask("GET", data(shown)["result"]["media_urls"][0].removeprefix("http://api.test"), {})
     for link in [url for url in json.dumps(data(info)).split('"') if url.startswith("http://api.test")]:
         yield Ask("GET", link.removeprefix("http://api.test"), {})
     yield crun("GET", "account/balance")
@@ -282,6 +291,25 @@ def test_every_door_gives_the_same_bytes(talk, other):
         assert answer == other_answer, question
     assert {answer.status // 100 for _, answer in live} <= {0, 2, 4, 5}
     assert not [question for question, answer in live if b"Traceback" in answer.body]
+
+
+def test_a_server_that_hands_chunks_on_is_not_waited_for():
+    """As the standard library's does, whose input ends when the client hangs up."""
+
+    class Never(BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise AssertionError("read for ever")
+
+    app = create_app(build(time=ManualTime(START)).pipeline, lambda _: None)
+    environ = {
+        "REQUEST_METHOD": "POST", "SCRIPT_NAME": "", "PATH_INFO": f"{CRUN}/job/CreateTask", "QUERY_STRING": "",
+        "SERVER_NAME": "api.test", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.url_scheme": "http",
+        "HTTP_X_API_KEY": KEY, "CONTENT_TYPE": "application/json", "HTTP_TRANSFER_ENCODING": "chunked",
+        "SERVER_SOFTWARE": "WSGIServer/0.2 CPython/3.11", "wsgi.input": Never(),
+    }  # fmt: skip
+    body, status, _ = run_wsgi_app(app, environ)
+    assert status.startswith("413 ")
+    assert "say how long it is" in json.loads(b"".join(body))["errors"][0]
 
 
 def test_the_conversations_touch_every_operation():

@@ -46,7 +46,7 @@ class Waiting:
         self.all_ask = threading.Event()
 
     def match(self, method: str, path: str) -> Any:
-        return SimpleNamespace(limit=1000, path=path, surface=SimpleNamespace(is_admin=False))
+        return SimpleNamespace(limit=1000, too_long="", path=path, surface=SimpleNamespace(is_admin=False))
 
     def answer(self, target: Any, request: Any) -> Answer:
         if target.path == "/hurry":

@@ -153,7 +153,7 @@ def test_few_are_kept(life, monkeypatch):
 
 def test_few_bytes_are_kept(life, monkeypatch):
     length = len(life.poll().body)
-    monkeypatch.setattr(recall, "MOST_BYTES", 3 * (length + len(json.dumps(SWAP))))
+    monkeypatch.setattr(recall, "MOST_BYTES", 3 * (length + len(json.dumps(SWAP)) + 150))
     for number in range(10):
         life.poll(base_url=f"http://{number}.test")
         assert 1 <= len(kept(life)) <= 3

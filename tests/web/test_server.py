@@ -213,7 +213,7 @@ class TestBodies:
                 client.sendall(sent)
                 got = client.recv(65536)
             assert got.startswith(b"HTTP/1.1 413 ")
-            assert b'"body: larger than 1048576 bytes"' in got
+            assert b'"body: larger than 1048576 bytes; --max-body allows more"' in got
 
     def test_a_body_beyond_all_bounds_is_not_waited_for(self, server):
         with socket.create_connection(server.address, 5) as client:

@@ -40,7 +40,7 @@ class Canned:
 
     def match(self, method: str, path: str) -> Any:
         surface = SimpleNamespace(is_admin=False)
-        return SimpleNamespace(limit=1000, path=path, surface=surface) if path in ANSWERS else None
+        return SimpleNamespace(limit=1000, too_long="", path=path, surface=surface) if path in ANSWERS else None
 
     def answer(self, target: Any, request: Any) -> Answer:
         return ANSWERS[target.path]

@@ -79,12 +79,9 @@ def put_upload(call: Call, engine: Engine) -> Reply:
     _forget_expired(call, engine)
     held = call.box.files_held()[1] - (file.size or 0) + len(call.raw)
     if held > engine.max_files_bytes:
-        more = f"the sandbox holds {engine.max_files_bytes} bytes of files; --max-files-bytes allows more"
+        more = f"the sandbox holds at most {engine.max_files_bytes} bytes of files; --max-files-bytes allows more"
         raise Problem("too_large", errors=[f"body: {more}"])
-    try:
-        engine.blobs.put(f"{call.box.sandbox.id}/{file.name}", call.raw)
-    except OSError:
-        raise Problem("server_error") from None
+    engine.blobs.put(f"{call.box.sandbox.id}/{file.name}", call.raw)
     call.box.put_file(replace(file, size=len(call.raw)))
     etag = hexadecimal(32, call.raw)
     return Reply(is_empty=True, headers=(("ETag", f'"{etag}"'),))
