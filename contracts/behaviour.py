@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 Level = Literal["documented", "observed", "inferred", "invented"]
 LEVELS: tuple[Level, ...] = ("documented", "observed", "inferred", "invented")
 
+#: No magic value is longer, in characters: what is, is not even taken apart.
+LONGEST_MAGIC = 2048
+
 
 class BehaviourError(ValueError):
     """A row of behaviour.yaml, or a choice made from it, does not fit; the text says which and what would."""
@@ -242,7 +245,7 @@ class Behaviour:
         An unknown value on a reserved host is a BehaviourError that lists the known ones: a misspelt magic value
         must not pass for an ordinary picture.
         """
-        if ".invalid" not in url:
+        if len(url) > LONGEST_MAGIC or ".invalid" not in url:
             return None
         try:
             place = _magic_place(url)

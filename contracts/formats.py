@@ -18,15 +18,18 @@ PLAIN = re.compile(
     r"https?://[A-Za-z0-9._-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?-]*)?"
 )
 
-#: Of texts up to this length the verdict is remembered.
-LONGEST_KEPT = 512
+#: Of texts up to this length the verdict is remembered, and up to this one there is one: the expression takes a second for a
+#: megabyte. Longer ones are their `maxLength`'s to refuse.
+LONGEST_KEPT, LONGEST_JUDGED = 512, 16_384
 
 
 def is_uri(value: object) -> bool:
     """RFC 3986 URI with a scheme; a value that is no string has no format to break."""
     if not isinstance(value, str):
         return True
-    return _is_known_uri(value) if len(value) <= LONGEST_KEPT else _is_uri(value)
+    if len(value) > LONGEST_KEPT:
+        return len(value) > LONGEST_JUDGED or _is_uri(value)
+    return _is_known_uri(value)
 
 
 @lru_cache(4096)

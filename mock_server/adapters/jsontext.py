@@ -15,8 +15,9 @@ try:
 except ImportError:  # the extra `fast` is not installed
     orjson = None
 
-#: Deeper nesting is refused before a parser meets it: parsers differ in where they give up.
-MAX_DEPTH = 256
+#: Deeper nesting is refused before a parser meets it: parsers differ in where they give up, orjson writes no more than 254
+#: levels, and what was sent is told within further ones.
+MAX_DEPTH = 200
 
 
 class BadJson(ValueError):

@@ -260,7 +260,7 @@ def _one_of(*words: str) -> Any:
 
 
 def _code(text: str) -> int | str:
-    return int(text) if text.lstrip("-").isdigit() else text
+    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text
 
 
 #: How a preference without more than its name is set.

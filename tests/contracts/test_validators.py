@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped]  # has no stubs
 
 from contracts import load
-from contracts.formats import PLAIN, is_date_time, is_uri
+from contracts.formats import LONGEST_JUDGED, PLAIN, is_date_time, is_uri
 from contracts.lint import examples
 from contracts.validators import MOST_VALUES, SchemaValidator, Violation
 
@@ -169,6 +169,31 @@ def test_what_a_uri_is(text, right):
     assert is_uri(text) is right
     validator = SchemaValidator({"type": "string", "format": "uri"}, {})
     assert validator.is_valid(text) is validator.is_valid_by_reference(text) is right
+
+
+def test_a_text_longer_than_any_url_is_left_to_its_length():
+    assert is_uri("http://" + "a" * 1_000_000 + "|")
+    assert not is_uri("http://" + "a" * 1000 + "|")
+
+
+@pytest.mark.parametrize("name", ["crun", "imgopen"])
+def test_every_url_that_clients_send_has_a_greatest_length(name):
+    contract, seen = load(name), set()
+
+    def schemas(node):
+        node = contract.resolve(node)
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+        if isinstance(node, dict):
+            yield node
+        for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            yield from schemas(inner)
+
+    bodies = [operation.body_schema for operation in contract.operations.values() if operation.takes_json]
+    urls = [schema for schema in schemas(bodies) if schema.get("format") == "uri"]
+    assert urls
+    assert all(schema["maxLength"] <= LONGEST_JUDGED for schema in urls)
 
 
 @given(st.from_regex(PLAIN, fullmatch=True))

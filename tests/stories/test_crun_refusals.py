@@ -1,5 +1,6 @@
 """Requests that are wrong: always the envelope, in the vendor's words, never a trace or HTML."""
 
+import json
 import re
 
 import pytest
@@ -30,12 +31,12 @@ BAD_BODIES = {
     "single quotes": (b"{'model': 1}", "body: JSON decode error, "),
     "not UTF-8": (b'{"model": "\xff\xfe"}', "body: JSON decode error, "),
     "UTF-16": ('{"model": "z-image"}'.encode("utf-16"), "body: JSON decode error, "),
-    "10,000 lists": (b"[" * 10_000 + b"]" * 10_000, "body: JSON decode error, nested deeper than 256 levels"),
+    "10,000 lists": (b"[" * 10_000 + b"]" * 10_000, "body: JSON decode error, nested deeper than 200 levels"),
     "10,000 objects": (
         b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
-        "body: JSON decode error, nested deeper than 256 levels",
+        "body: JSON decode error, nested deeper than 200 levels",
     ),
-    "10,000 levels, never closed": (b"[" * 10_000, "body: JSON decode error, nested deeper than 256 levels"),
+    "10,000 levels, never closed": (b"[" * 10_000, "body: JSON decode error, nested deeper than 200 levels"),
     "NUL byte": (b'{"image_url": "https://example.com/\x00"}', "body: JSON decode error, "),
     "NUL at the end": (b'{"image_url": "https://example.com/"}\x00', "body: JSON decode error, "),
     "lone surrogate": (b'{"image_url": "https://example.com/\\ud800"}', "body: JSON decode error, "),
@@ -324,7 +325,7 @@ def test_a_body_of_one_mebibyte(crun):
 
 def test_deep_nesting_within_reason(crun):
     given: object = 1
-    for level in range(200):
+    for level in range(197):
         given = {"a": given} if level % 2 else [given]
     assert crun.create("z-image", {"prompt": "a", "x": given})
 
@@ -334,3 +335,21 @@ def test_numbers_beyond_reason(crun):
     for seed in ("1e400", "-1e400", "9" * 400):
         raw = f'{{"model": "z-image", "input": {{"prompt": "a", "seed": {seed}}}}}'
         assert crun.call("POST", "job/CreateTask", data=raw, headers=headers).status_code == 422
+
+
+def test_what_is_nested_as_deep_as_it_may_be_is_told_everywhere(account, receiver):
+    """And neither the answers that quote it nor the callback are too deep for whoever writes them."""
+    deep = "[" * 198 + "]" * 198
+    body = f'{{"model":"image-face-swap","callback_url":"{receiver.url()}","input":{{"image_url":"https://example.com/a.png"'
+    body += f',"new_face":"https://example.com/b.png","x":{deep}}}}}'
+    headers = {"content-type": "application/json"}
+    task = account.crun.data("POST", "job/CreateTask", data=body, headers=headers)["task_id"]
+    assert account.crun.info(task)["param"]["input"]["x"] == json.loads(deep)
+    account.advance(until="idle")
+    assert receiver.bodies()[0]["param"]["input"]["x"] == json.loads(deep)
+    for path in (f"tasks/{task}", "tasks", "journal", "har", "snapshot", f"why/{task}", "deliveries"):
+        assert account.admin("GET", path)
+    refused = account.crun.refused(
+        "POST", "job/CreateTask", data=body.replace(deep, f"[{deep}]"), headers=headers
+    )
+    assert "nested deeper than 200 levels" in refused["errors"][0]

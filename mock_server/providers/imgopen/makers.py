@@ -102,6 +102,9 @@ SUBJECTS = (
 )
 DETAILS = ("with short hair", "with long hair", "with a hat", "with glasses", "with a smile", "in a striped shirt")
 STYLES = ("watercolour", "oil painting", "pixel art", "line art", "photograph", "cartoon", "paper cut")
+#: So much of a prompt stands in each one that is made of it, in characters.
+LONGEST_QUOTED = 2000
+
 TOUCHES = ("highly detailed", "soft light", "sharp focus", "muted colours", "wide angle", "studio light", "film grain")
 
 
@@ -116,7 +119,7 @@ def style(call: Call, engine: Engine, tool: Tool) -> Made:
 
 
 def prompts(call: Call, engine: Engine, tool: Tool) -> Made:
-    given = str(call.body.get("sourcePrompt", call.body.get("raw_prompt", ""))) or "a picture"
+    given = str(call.body.get("sourcePrompt", call.body.get("raw_prompt", "")))[:LONGEST_QUOTED] or "a picture"
     count = int(call.body.get("sequencesNum", 1))
     made = [f"{given}, {', '.join(_touches(given, number))}" for number in range(count)]
     return Made({"text": made})
