@@ -62,6 +62,9 @@ class Settings:
     max_bodies_bytes: int = _row(
         1 << 30, "Bytes of bodies that are on their way to the server at a time.", low=1024, high=1 << 50
     )
+    max_unread_bytes: int = _row(
+        1 << 30, "Bytes of answers that clients leave unread; beyond, the slowest are let go.", low=1024, high=1 << 50
+    )
     max_tasks: int = _row(1_000_000, "Tasks that each sandbox holds.", low=1, high=1_000_000_000)
     max_tasks_bytes: int = _row(
         1 << 29, "Bytes of the requests of its tasks that each sandbox holds, all together.", low=1, high=1 << 50

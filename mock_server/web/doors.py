@@ -39,6 +39,12 @@ class Client(Protocol):
     def has_left(self) -> bool:
         """It sends no more. It may still read, but nobody who waits for something to happen ends it so."""
 
+    async def drained(self) -> None:
+        """Until it has read what was written to it, but for a little."""
+
+    def holds(self, size: int) -> None:
+        """So many bytes of an answer to it are held from now on."""
+
     def reset(self) -> None:
         """A true RST in place of everything that was still to come; over a unix socket, an end."""
 
@@ -57,8 +63,8 @@ DRAINED = 1 << 24
 PLAIN = [("content-type", "text/plain; charset=utf-8")]
 STOPS = Answer(503, PLAIN, b"the server stops\n")
 
-#: Into how many pieces the body of an answer that dribbles is cut.
-PIECES = 20
+#: Into how many pieces the body of an answer that dribbles is cut, and into pieces of what size one that is long.
+PIECES, LONG = 20, 1 << 18
 
 #: How an answer is lost on the wire: what is done to the connection in its place.
 SEVER = {"reset": connection.reset, "hang_up": connection.hang_up}
@@ -296,6 +302,7 @@ class AsgiDoor:
         """`scope["extensions"]` holds the connection, and the answer where only its writing is left."""
         client: Client = scope["extensions"]["swapmock.client"]
         with contextlib.suppress(GoneError):
+            await client.drained()
             answer = scope["extensions"]["swapmock.answer"] or await self._ask(scope, receive, client)
             await self._write(scope, receive, send, answer, client)
 
@@ -346,13 +353,31 @@ class AsgiDoor:
         headers = answer.headers if is_measured else [*answer.headers, content_length(answer)]
         lines = [(_octets(name), _octets(value)) for name, value in headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": lines})
-        parts = pieces(answer.body) if is_dribbling else []
+        if is_dribbling:
+            await self._dribble(send, answer, client)
+        elif len(answer.body) > LONG:
+            await self._write_long(send, answer.body, client)
+        else:
+            await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+    async def _dribble(self, send: Send, answer: Answer, client: Client) -> None:
+        parts = pieces(answer.body)
         for part in parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
             if client.is_gone:
                 return  # it has had enough
             await self._hold(answer.delay / len(parts))
-        await send({"type": "http.response.body", "body": b"" if is_dribbling else answer.body, "more_body": False})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _write_long(self, send: Send, body: bytes, client: Client) -> None:
+        """As fast as the client reads."""
+        client.holds(len(body))
+        try:
+            for start in range(0, len(body), LONG):
+                await send({"type": "http.response.body", "body": body[start : start + LONG], "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            client.holds(0)
 
     async def _hold(self, seconds: float) -> None:
         """Wait `seconds`, or until the server stops."""

@@ -34,8 +34,9 @@ SHORT = 65_536
 #: Requests of one connection that wait for the answer to one before them.
 MOST_WAITING = 1000
 
-#: Answers of one connection that wait to be written: a client may ask for many at once, and read none.
-MOST_UNWRITTEN = 16
+#: Answers of one connection that wait to be written, and their bytes: a client may ask for many at once, and read none. Who
+#: has asked for more than so many bytes at once lets others go first.
+MOST_UNWRITTEN, HEAVY = 16, 65_536
 
 #: Seconds that a client who was refused may go on sending.
 LINGER = 1.0
@@ -65,6 +66,26 @@ class Outbox:
             connection.flush()
 
 
+class Unread:
+    """What clients leave unread, in bytes, over all connections. Beyond `most`, who has left something for longest is let
+    go."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left: dict[Connection, int] = {}
+        self._total = 0
+
+    def note(self, connection: Connection, size: int) -> None:
+        """How much `connection` leaves unread now."""
+        self._total += size - self._left.pop(connection, 0)
+        if size:
+            self._left[connection] = size
+        while self._total > self._most:
+            longest = next(iter(self._left))
+            self._total -= self._left.pop(longest)
+            longest.transport.abort()
+
+
 @dataclass
 class Bounds:
     """What one server bears, and how it is with it: `now` (seconds) is its loop's time, coarsely; `usual` are the header
@@ -73,6 +94,7 @@ class Bounds:
     door: AsgiDoor
     max_connections: int
     max_headers: int
+    unread: Unread
     now: float = 0.0
     usual: bytes = b""
     is_stopping: bool = False
@@ -112,6 +134,10 @@ class Connection(HttpToolsProtocol):
         #: How much of it the door's room has been told of.
         self._held = 0
         self._unwritten: list[bytes] = []
+        #: Bytes of answers since something came, and of a long one that is being written.
+        self._weight = self._long = 0
+        #: Bytes that came since the last that was of use.
+        self._useless = 0
         self._is_in_head = self._is_upgrading = self._is_over = self.has_left = False
         self._head_size = self._chunk_size = 0
         #: The request being answered; uvicorn's `cycle` is the one that came last.
@@ -132,13 +158,16 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         self.has_left = True
         self._let_go()
+        self._bounds.unread.note(self, 0)
         if self._running is not None:  # uvicorn tells the last one only
             self._running.disconnected = not self._running.response_complete
             self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
+        self._weight = 0
         while data and not self._is_over:
             self._chunk_size = len(data)
+            self._useless += len(data)
             try:
                 self.parser.feed_data(data)
             except HttpParserUpgrade as upgrade:
@@ -157,6 +186,8 @@ class Connection(HttpToolsProtocol):
                         self._refuse(431, "the head is too large; --max-headers allows more")
                 elif self._head is not None:
                     self._hold()
+                if self._useless > self._bounds.max_headers + self._chunk_size and self._is_asking:
+                    self._refuse(431, "the trailer is too large; --max-headers allows more")
                 return
 
     def _hold(self) -> None:
@@ -187,6 +218,11 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         self._since = self._bounds.now
         super().pause_writing()
+        self._bounds.unread.note(self, self.transport.get_write_buffer_size() + self._long)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._bounds.unread.note(self, self._long)
 
     # What the parser tells
 
@@ -195,6 +231,7 @@ class Connection(HttpToolsProtocol):
             self._is_over = True
             raise _OverError
         self._since = self._bounds.now
+        self._useless = 0
         self.url = b""
         self.headers = []
         self._is_in_head = True
@@ -217,12 +254,14 @@ class Connection(HttpToolsProtocol):
             path, query = _split(url)
             method = self.parser.get_method().decode()
             target = self._door.prompt(method, path)
-            if target is not None and _is_short(headers, target.limit) and not self.flow.write_paused:
+            is_light = self._weight < HEAVY and not self.flow.write_paused
+            if target is not None and is_light and _is_short(headers, target.limit):
                 self._head = (target, method, path, query, headers)
                 return
         self._hand_over()
 
     def on_body(self, body: bytes) -> None:
+        self._useless = 0
         if self._head is not None:
             self._body += body
         elif not self._is_upgrading:
@@ -287,10 +326,11 @@ class Connection(HttpToolsProtocol):
         if not self._unwritten:
             self._bounds.outbox.note(self)
         self._unwritten.append(head if method == "HEAD" else head + answer.body)
+        self._weight += len(answer.body)
         self._since = self._bounds.now
         if not keeps_alive:
             self._end()
-        elif len(self._unwritten) == MOST_UNWRITTEN:
+        elif len(self._unwritten) == MOST_UNWRITTEN or self._weight >= HEAVY:
             self.flush()
 
     def flush(self) -> None:
@@ -396,6 +436,16 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops."""
         self._finish()
+
+    # What the door asks
+
+    async def drained(self) -> None:
+        await self.flow.drain()
+
+    def holds(self, size: int) -> None:
+        self._long = size
+        left = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
+        self._bounds.unread.note(self, left + size)
 
     # Faults on the wire
 

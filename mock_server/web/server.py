@@ -25,7 +25,7 @@ from uvicorn import Config, Server
 
 from mock_server.settings import SettingError, Settings, flag
 from mock_server.web.doors import AsgiDoor
-from mock_server.web.protocol import Bounds, Connection
+from mock_server.web.protocol import Bounds, Connection, Unread
 
 BACKLOG = 1024
 
@@ -42,12 +42,13 @@ PATIENCE, GRACE = 0.5, 0.3
 @dataclass(frozen=True)
 class Options:
     """What a server bears. `read_timeout` (seconds) is how long a client may take for a request, how long it may stay
-    connected without one, and how long it may leave an answer unread; `max_headers` is in bytes; `tls` is a certificate
-    chain and its key."""
+    connected without one, and how long it may leave an answer unread; `max_headers` is in bytes, and so is what all clients
+    together may leave unread; `tls` is a certificate chain and its key."""
 
     max_connections: int = 10_000
     max_headers: int = 65_536
     read_timeout: float = 30.0
+    max_unread_bytes: int = 1 << 30
     tls: tuple[Path, Path] | None = None
 
 
@@ -57,7 +58,9 @@ def options_from(settings: Settings) -> Options:
     if settings.tls_cert is not None and settings.tls_key is not None:
         tls = (settings.tls_cert, settings.tls_key)
         _check_tls(*tls)
-    return Options(settings.max_connections, settings.max_headers, settings.read_timeout, tls)
+    return Options(
+        settings.max_connections, settings.max_headers, settings.read_timeout, settings.max_unread_bytes, tls
+    )
 
 
 def _check_tls(certificate: Path, key: Path) -> None:
@@ -76,7 +79,8 @@ class _Uvicorn(Server):
     """uvicorn, with our own signals and bounds. `is_ready` is called once it serves."""
 
     def __init__(self, door: AsgiDoor, options: Options, is_ready: Callable[[], None]) -> None:
-        self._bounds = Bounds(door, _affordable(options.max_connections), options.max_headers)
+        unread = Unread(options.max_unread_bytes)
+        self._bounds = Bounds(door, _affordable(options.max_connections), options.max_headers, unread)
         self._read_timeout = options.read_timeout
         self._is_ready = is_ready
         self._is_stopped = asyncio.Event()

@@ -356,6 +356,7 @@ class TestFullDisk:
         "max_body",
         "max_upload",
         "max_bodies_bytes",
+        "max_unread_bytes",
         "max_tasks",
         "max_tasks_bytes",
         "max_files",

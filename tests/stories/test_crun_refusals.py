@@ -349,7 +349,5 @@ def test_what_is_nested_as_deep_as_it_may_be_is_told_everywhere(account, receive
     assert receiver.bodies()[0]["param"]["input"]["x"] == json.loads(deep)
     for path in (f"tasks/{task}", "tasks", "journal", "har", "snapshot", f"why/{task}", "deliveries"):
         assert account.admin("GET", path)
-    refused = account.crun.refused(
-        "POST", "job/CreateTask", data=body.replace(deep, f"[{deep}]"), headers=headers
-    )
+    refused = account.crun.refused("POST", "job/CreateTask", data=body.replace(deep, f"[{deep}]"), headers=headers)
     assert "nested deeper than 200 levels" in refused["errors"][0]

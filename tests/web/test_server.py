@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -190,6 +190,14 @@ class TestHttp:
         assert got.count(b"HTTP/1.1 ") == 1
         assert held()[0] == before + 1
 
+    @pytest.mark.parametrize("begun", [b"0\r\nX: ", b"0\r\n", b"1;x="], ids=["trailer", "trailer's name", "extension"])
+    def test_what_never_ends_behind_a_body_is_cut_off(self, server, begun):
+        """The parser puts it together piece by piece, which takes longer and longer."""
+        with socket.create_connection(server.address, 5) as client:
+            client.sendall(post(begun, "Transfer-Encoding: chunked"))
+            with pytest.raises(ConnectionError):
+                send_on(client, b"a" * 65_536)
+
     def test_trailers_are_passed_over(self, server):
         chunks = b"%x\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n" % (len(BODY), BODY)
         got = exchange(server.address, post(chunks, "Transfer-Encoding: chunked", "Connection: close"))
@@ -203,6 +211,39 @@ class TestHttp:
     def test_a_whole_address(self, server):
         asked = BALANCE.replace("/api", "http://somewhere/api")
         assert exchange(server.address, f"{asked}{CLOSE}\r\n".encode()).startswith(b"HTTP/1.1 200 ")
+
+
+class TestAnswers:
+    """Those that a client does not read, or asks for faster than it reads."""
+
+    @pytest.fixture
+    def poll(self, crun):
+        """Its answer is a megabyte long."""
+        task = crun.create("z-image", {"prompt": "a", "x": "x" * 1_000_000})
+        return f"GET /api/v1/client/job/TaskInfo?task_id={task} HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n"
+
+    def test_many_long_ones_come_whole_and_in_order(self, server, poll):
+        asked = f"{poll}\r\n" * 12 + BALANCE + "\r\n" + f"{poll}{CLOSE}\r\n"
+        heads = exchange(server.address, asked.encode()).split(b"HTTP/1.1 200 OK\r\n")[1:]
+        assert [len(answer) > 1_000_000 for answer in heads] == [True] * 12 + [False, True]
+
+    def test_who_has_left_most_unread_for_longest_is_let_go(self, system, crun, poll):
+        options = Options(max_unread_bytes=3_000_000)
+        with LiveServer(system.door, options=options) as server, ExitStack() as held:
+            clients: list[socket.socket] = []
+            while len(clients) < 50:
+                client = held.enter_context(socket.socket())
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.connect(server.address)
+                client.sendall(f"{poll}\r\n".encode() * 16)
+                clients.append(client)
+                assert exchange(server.address, f"{BALANCE}{CLOSE}\r\n".encode())
+            got = 0
+            with suppress(ConnectionError):
+                while piece := clients[0].recv(1 << 20):
+                    got += len(piece)
+            assert got < 16_000_000, "it was not let go"
+            assert len(exchange(server.address, f"{poll}{CLOSE}\r\n".encode())) > 1_000_000
 
 
 class TestBodies:
