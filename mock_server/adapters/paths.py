@@ -15,13 +15,24 @@ class BadPath(ValueError):
 #: The longest path, in characters.
 LONGEST = 500
 
+#: A descent, a wildcard, a slice or a filter; in a quoted name, too, where it does no harm.
+SEARCH = re.compile(r"\.\.|[*:?]")
+
 
 def _bound(path: str) -> None:
-    """Keep out what could take for ever on a large document: nested descents and regular expressions."""
+    """Keep out what could take for ever on a large document: nested descents, regular expressions, and the whole document
+    for each item."""
     if len(path) > LONGEST:
         raise BadPath(f"a path has at most {LONGEST} characters")
     if path.startswith("$") and (path.count("..") > 1 or re.search(r"=~|\b(?:match|search)\s*\(", path)):
         raise BadPath(f"{path}: `..` may stand once, and no regular expression in a path (see `matches`)")
+    if path.count("$") > 1:
+        raise BadPath(f"{path}: `$` may stand at the start only")
+
+
+def searches(path: str) -> bool:
+    """Whether a path looks at many values, and not only along its own steps."""
+    return path.startswith("$") and SEARCH.search(path) is not None
 
 
 @lru_cache(maxsize=1024)

@@ -183,6 +183,9 @@ class Paths(Protocol):
     def find(self, path: str, document: Any) -> Sequence[Any]:
         """The values at a path of either kind; empty where there is nothing."""
 
+    def searches(self, path: str) -> bool:
+        """Whether it looks at many values, and not only along its own steps."""
+
     def check(self, path: str) -> None:
         """ValueError with a sentence fit for a client if `path` is neither."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -33,6 +33,9 @@ from mock_server.engine import Engine
 
 #: Answers of a dribbled connection take this many seconds unless the rule gives a delay.
 DRIBBLE_SECONDS = 1.0
+
+#: Paths that search (`$..seed`) look at bodies of up to so many bytes: there may be a thousand rules.
+MOST_SEARCHED = 65_536
 
 
 class Strike(NamedTuple):
@@ -99,10 +102,15 @@ def strike(call: Call, engine: Engine, query: str) -> Strike | None:
         return None
     params = {**dict(parse_qsl(query, keep_blank_values=True, errors="replace")), **call.params}
     subject = Subject(call, params, engine.contracts[call.provider])
+
+    def find(path: str, document: Any) -> Sequence[Any]:
+        is_too_long = len(call.raw) > MOST_SEARCHED and document is subject.body() and engine.paths.searches(path)
+        return () if is_too_long else engine.paths.find(path, document)
+
     for name, moment, effect in _asked(call, engine, subject, asks):
         return _struck(name, moment, effect, call, engine)
     for rule in rules:
-        if matches(rule.match, subject, engine.paths.find, search):
+        if matches(rule.match, subject, find, search):
             found = _turn(rule, call, engine)
             if found is not None:
                 return found

@@ -352,6 +352,8 @@ BAD = [
     ({"effect": {"code": 500}, "match": {"body": {"/a": {"matches": "("}}}}, ["/match/body/~1a"]),
     ({"effect": {"code": 500}, "match": {"body": {"/a": {"matches": "(?=a)b"}}}}, ["/match/body/~1a"]),
     ({"effect": {"code": 500}, "match": {"body": {"/a": {"matches": "x" * 501}}}}, ["/match/body/~1a"]),
+    ({"effect": {"code": 500}, "match": {"body": {"/a": {"matches": "(a{1,50}){1,50}b"}}}}, ["/match/body/~1a"]),
+    ({"effect": {"code": 500}, "match": {"body": {"$.x[?@.q in $.x]": 1}}}, ["/match/body/$.x[?@.q in $.x]"]),
     ({"effect": {"code": 500}, "match": {"moon": "full"}}, ["/match/moon"]),
 ]
 
@@ -387,6 +389,31 @@ def test_no_pattern_holds_the_server_up(box):
     answer = box.crun("POST", "job/detect-face-image", {"image_url": "https://example.com/" + "a" * 2000 + "!"})
     assert answer.elapsed.total_seconds() < 2
     assert answer.json()["code"] == 200
+
+
+LONG = {
+    "a pattern of many states": ({"/x": {"matches": "(a{1,25}){1,25}b"}}, "a" * 900_000),
+    "a search": ({"$..[?@.a=='x']": 1}, [{}] * 200_000),
+    "a slice": ({"$.x[::-1]": 1}, "a" * 900_000),
+    "every value": ({"$..*": "zz"}, [[[]]] * 100_000),
+}
+
+
+@pytest.mark.parametrize("match", LONG)
+def test_no_rule_holds_the_server_up(admin, match):
+    box = admin.sandbox(clock="frozen")
+    condition, given = LONG[match]
+    box.ok("POST", "/faults", {"match": {"body": condition}, "effect": {"code": 500}})
+    body = {"model": "z-image", "input": {"prompt": "a"}, "x": given}
+    answer = box.crun("POST", "job/EstimateTask", body)
+    assert answer.json()["code"] == 200
+    assert answer.elapsed.total_seconds() < 1
+
+
+def test_a_plain_path_reaches_into_a_long_body(box):
+    box.ok("POST", "/faults", {"match": {"body": {"$.x[90000]": 7}}, "effect": {"code": 500}})
+    body = {"model": "z-image", "input": {"prompt": "a"}, "x": [7] * 90_001}
+    assert box.crun("POST", "job/EstimateTask", body).json()["code"] == 500
 
 
 def test_the_admin_api_is_never_struck(admin):
