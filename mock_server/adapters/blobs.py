@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import weakref
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,12 +27,25 @@ class MemoryBlobs:
             del self._kept[key]
 
 
+#: What a process calls its own folder, with something random behind it.
+OWN = "server-"
+
+
 class FolderBlobs:
-    """One file a key, under a folder for what stands before the key's first slash. Written whole or not at all."""
+    """One file a key, under a folder for what stands before the key's first slash. Written whole or not at all.
+
+    Each process has a folder of its own, locked as long as it lives: those of others that were killed are removed, for
+    what led to their files died with them.
+    """
 
     def __init__(self, folder: Path) -> None:
+        import tempfile  # late: without such a folder nobody needs it, nor the archives that it brings along
+
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        _remove_left(folder)
+        self._folder = Path(tempfile.mkdtemp(prefix=OWN, dir=folder))
+        self._lock = _locked(self._folder)
+        weakref.finalize(self, _unlock, self._lock)
 
     def _path(self, key: str) -> Path:
         group, _, name = key.partition("/")
@@ -38,9 +53,9 @@ class FolderBlobs:
 
     def put(self, key: str, content: bytes) -> None:
         path = self._path(key)
-        import tempfile  # late: without uploads nobody needs it, nor the archives that it brings along
+        import tempfile
 
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have removed it all
         handle, temporary = tempfile.mkstemp(dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -65,3 +80,30 @@ class FolderBlobs:
             path.unlink(missing_ok=True)
         if folder.is_dir():
             folder.rmdir()
+
+
+def _locked(folder: Path) -> int | None:
+    """A descriptor by which the folder is ours, if it is nobody else's."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _unlock(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove the folders of processes that are no more."""
+    import shutil
+
+    for left in folder.glob(f"{OWN}*"):
+        lock = _locked(left)
+        if lock is not None:
+            shutil.rmtree(left, ignore_errors=True)
+            _unlock(lock)

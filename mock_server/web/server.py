@@ -84,6 +84,7 @@ class _Uvicorn(Server):
         self._read_timeout = options.read_timeout
         self._is_ready = is_ready
         self._is_stopped = asyncio.Event()
+        self.servers: list[asyncio.Server] = []
         certificate, key = options.tls or (None, None)
         super().__init__(
             Config(
@@ -110,8 +111,20 @@ class _Uvicorn(Server):
         return nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        asyncio.get_running_loop().call_soon(self._is_ready)
+        """As uvicorn's for sockets that are there, with a bound to TLS handshakes; theirs is a minute."""
+        loop, config = asyncio.get_running_loop(), self.config
+
+        def connect() -> Connection:
+            return self._connection(config=config, server_state=self.server_state, app_state={})
+
+        patience = None if config.ssl is None else self._read_timeout
+        for listening in sockets or ():
+            server = await loop.create_server(
+                connect, sock=listening, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=patience
+            )
+            self.servers.append(server)
+        self.started = True
+        loop.call_soon(self._is_ready)
 
     def stop(self) -> None:
         """In the server's own thread."""

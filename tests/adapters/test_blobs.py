@@ -1,5 +1,8 @@
 """Bytes of uploaded files, in memory or in a folder."""
 
+import fcntl
+import shutil
+
 import pytest
 
 from mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
@@ -24,7 +27,7 @@ def test_what_is_put_is_got(blobs, content):
 def test_any_key_will_do(blobs, key, tmp_path):
     blobs.put(key, b"x")
     assert blobs.get(key) == b"x"
-    assert {path.parent.parent.name for path in tmp_path.rglob("*") if path.is_file()} <= {"uploads"}
+    assert {path.parents[2].name for path in tmp_path.rglob("*") if path.is_file()} <= {"uploads"}
 
 
 def test_a_group_is_dropped_and_no_other(blobs):
@@ -52,3 +55,24 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(OSError, match="directory"):
         blobs.put("one/a", b"after")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_what_a_process_that_is_no_more_has_left_is_removed(tmp_path):
+    killed, alive = FolderBlobs(tmp_path), FolderBlobs(tmp_path)
+    for blobs in (killed, alive):
+        blobs.put("one/a", b"a")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "server-list.txt").write_text("mine, too")
+    assert killed._lock is not None
+    fcntl.flock(killed._lock, fcntl.LOCK_UN)  # as its end does
+    new = FolderBlobs(tmp_path)
+    assert [blobs.get("one/a") for blobs in (killed, alive, new)] == [None, b"a", None]
+    assert (tmp_path / "mine").is_dir()
+    assert (tmp_path / "server-list.txt").is_file()
+
+
+def test_a_folder_that_somebody_removed_is_made_again(tmp_path):
+    blobs = FolderBlobs(tmp_path / "uploads")
+    shutil.rmtree(tmp_path / "uploads")
+    blobs.put("one/a", b"a")
+    assert blobs.get("one/a") == b"a"

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -398,6 +398,17 @@ class TestTls:
                 below.settimeout(5)
                 with pytest.raises(ConnectionResetError):
                     list(iter(lambda: below.recv(65536), b""))
+
+    @pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01\x02\x00\x01"])
+    def test_who_does_not_shake_hands_is_let_go(self, system: System, certificate: tuple[Path, Path], begun: bytes):
+        options = options_from(Settings(tls_cert=certificate[0], tls_key=certificate[1], read_timeout=0.1))
+        with (
+            LiveServer(system.door, options=options) as server,
+            socket.create_connection(server.address, 10) as client,
+            suppress(ConnectionError),
+        ):
+            client.sendall(begun)
+            assert client.recv(100) == b""
 
     def test_plain_text_is_refused(self, secure: LiveServer):
         with pytest.raises(requests.ConnectionError):
