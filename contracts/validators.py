@@ -1,7 +1,7 @@
 """Two engines for one JSON Schema: jsonschema-rs judges and explains, jsonschema is the reference.
 
 A test holds the two to the same verdicts and the same explanations. jsonschema takes twenty times longer and is not even
-imported; where jsonschema-rs cannot be installed, it does both.
+imported by a server.
 """
 
 from __future__ import annotations
@@ -9,16 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from itertools import islice
 from typing import Any, NamedTuple
 
-from contracts.formats import FORMATS, format_checker
+import jsonschema_rs
 
-jsonschema_rs: Any
-try:
-    import jsonschema_rs
-except ImportError:  # pragma: no cover - a platform without its wheel
-    jsonschema_rs = None
+from contracts.formats import FORMATS, format_checker
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -56,8 +51,6 @@ class SchemaValidator:
 
     @cached_property
     def _engine(self) -> Any:
-        if jsonschema_rs is None:  # pragma: no cover - a platform without its wheel
-            return self._reference
         return jsonschema_rs.Draft202012Validator(self._schema, validate_formats=True, formats=dict(FORMATS))
 
     @cached_property
@@ -96,8 +89,6 @@ class SchemaValidator:
         return _violations(map(_read_reference, self._reference.iter_errors(instance)), part)
 
     def _broken(self, instance: Any, *, is_long: bool) -> Iterable[_Broken]:
-        if self._engine is self._reference:  # pragma: no cover - a platform without its wheel
-            return map(_read_reference, islice(self._reference.iter_errors(instance), 1 if is_long else None))
         if not is_long:
             return (_read(error, instance, self._schema) for error in self._engine.iter_errors(instance))
         try:

@@ -118,3 +118,23 @@ def test_one_version_everywhere() -> None:
     newest = re.search(r"^## \[?v?(\d[^\s\]]*)", (ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.MULTILINE)
     assert newest, "CHANGELOG.md has no heading of a version"
     assert newest[1] == version
+
+
+def test_neither_an_answer_nor_a_refusal_needs_more_than_it_uses():
+    """What is slow to load is loaded by the first request that needs it."""
+    code = """
+import sys
+from mock_server.web.build import build
+from mock_server.web.pipeline import Request
+from mock_server.web.server import LiveServer
+pipeline = build().pipeline
+path, key = "/api/v1/client/job/detect-face-image", "ak_swapmock000000000000000000000000"
+headers = {"x-api-key": key, "content-type": "application/json"}
+for body, code in ((b'{"image_url": "https://example.com/a.png"}', 200), (b'{"image_url": 5}', 422)):
+    answer = pipeline.answer(pipeline.match("POST", path), Request("POST", path, "", headers, body, "http://x.test"))
+    assert b'"code":%d' % code in answer.body, answer
+slow = {"flask", "werkzeug", "jsonschema", "PIL", "requests", "prometheus_client", "jsonpath", "harfile", "hypothesis"}
+sys.exit(", ".join(sorted(slow & set(sys.modules))) or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
