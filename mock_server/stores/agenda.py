@@ -22,6 +22,8 @@ class Agenda:
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._lines: dict[str, deque[Item]] = {}
         self._rest: list[Item] = []
+        #: All that is looked at: the heap and the lines.
+        self._all: list[list[Item] | deque[Item]] = [self._rest]
         self.earliest = inf
         for item in sorted(items):
             self.add(item)
@@ -40,6 +42,7 @@ class Agenda:
         line = self._lines.get(work)
         if line is None:
             line = self._lines[work] = deque()
+            self._all.append(line)
         if not line or line[-1][0] <= at:
             line.append(item)
         else:
@@ -54,13 +57,14 @@ class Agenda:
         first: Item | None = None
         source: list[Item] | deque[Item] = self._rest
         following = inf
-        lines: Iterable[list[Item] | deque[Item]] = (self._rest, *self._lines.values())
-        for line in lines:
+        for line in self._all:
             if not line:
                 continue
             head = line[0]
-            if first is None or head < first:
-                following = inf if first is None else min(first[0], following)
+            if first is None:
+                first, source = head, line
+            elif head < first:
+                following = first[0]  # it was the least so far
                 first, source = head, line
             elif head[0] < following:
                 following = head[0]

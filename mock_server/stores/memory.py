@@ -40,10 +40,10 @@ class MemoryBox:
         self._numbers = dict(state.numbers)
         self._tasks = dict(state.tasks)
         self._task_bytes = sum(len(task.request) for task in self._tasks.values())
-        self._tally: dict[tuple[str, str, str], int] = {}
+        self._tally: dict[tuple[str, str], dict[str, int]] = {}
         waiting = {due.subject: due.work for due in state.due}
         for task in self._tasks.values():
-            self._count(task, _phase_before(task, waiting.get(task.id)), 1)
+            self._phases(task)[_phase_before(task, waiting.get(task.id))] += 1
         self._aliases = dict(state.aliases)
         # Plain tuples, for every task passes through here twice; `Due` names their fields.
         self._due = Agenda((due.at, due.number, due.work, due.subject) for due in state.due)
@@ -108,14 +108,18 @@ class MemoryBox:
     def add_task(self, task: Task) -> None:
         self._tasks[task.id] = task
         self._task_bytes += len(task.request)
-        self._count(task, QUEUED, 1)
+        self._phases(task)[QUEUED] += 1
 
-    def _count(self, task: Task, phase: str, by: int) -> None:
-        key = (task.provider, task.kind, phase)
-        self._tally[key] = self._tally.get(key, 0) + by
+    def _phases(self, task: Task) -> dict[str, int]:
+        """How many tasks of its kind there are in each phase."""
+        kind = (task.provider, task.kind)
+        row = self._tally.get(kind)
+        if row is None:
+            row = self._tally[kind] = dict.fromkeys((QUEUED, RUNNING, SUCCEEDED, FAILED), 0)
+        return row
 
     def tally(self) -> Mapping[tuple[str, str, str], int]:
-        return dict(self._tally)
+        return {(*kind, phase): count for kind, row in self._tally.items() for phase, count in row.items()}
 
     def counts(self) -> Mapping[str, int]:
         return {
@@ -257,8 +261,9 @@ class MemoryBox:
         if isinstance(record, Transition):
             task = self._tasks.get(record.task)
             if task is not None:
-                self._count(task, record.before, -1)
-                self._count(task, record.after, 1)
+                phases = self._phases(task)
+                phases[record.before] -= 1
+                phases[record.after] += 1
         self._journal.append(record)
 
     def records(self) -> Sequence[Record]:

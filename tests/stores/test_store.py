@@ -345,7 +345,7 @@ class TestBox:
             box.schedule(1.0, "start", "t1")
             box.post(Entry(0.0, Move.GRANT, 10))
             box.take_rate("r", 0.0, RateLimit(2, 10.0))
-            box.record(Transition(0.0, "t1", "a", "b", "x1"))
+            box.record(Transition(0.0, "t1", "queued", "running", "x1"))
             box.put_file(File("n", "image/png", "s", 1.0, 2.0, "x1"))
             box.put_fault(FaultRule("f", Effect(code=500)))
             box.set_turns("f", Turns(1, 1))
