@@ -40,6 +40,8 @@ class MemoryBox:
         self._numbers = dict(state.numbers)
         self._tasks = dict(state.tasks)
         self._task_bytes = sum(len(task.request) for task in self._tasks.values())
+        #: The tasks with callbacks.
+        self._telling = {task.id for task in self._tasks.values() if task.callback_url is not None}
         self._tally: dict[tuple[str, str], dict[str, int]] = {}
         waiting = {due.subject: due.work for due in state.due}
         for task in self._tasks.values():
@@ -49,7 +51,7 @@ class MemoryBox:
         self._due = Agenda((due.at, due.number, due.work, due.subject) for due in state.due)
         self._scheduled = state.scheduled
         #: When work on tasks with callbacks falls due, as a heap; what is done already is dropped when it comes up.
-        self._news = sorted(due.at for due in state.due if self._tells(due.subject))
+        self._news = sorted(due.at for due in state.due if due.subject in self._telling)
         self._entries = list(state.entries)
         self._balances: dict[Account, Millicredits] = {}
         for entry in self._entries:
@@ -108,6 +110,8 @@ class MemoryBox:
     def add_task(self, task: Task) -> None:
         self._tasks[task.id] = task
         self._task_bytes += len(task.request)
+        if task.callback_url is not None:
+            self._telling.add(task.id)
         self._phases(task)[QUEUED] += 1
 
     def _phases(self, task: Task) -> dict[str, int]:
@@ -148,12 +152,8 @@ class MemoryBox:
     def schedule(self, at: float, work: str, subject: str) -> None:
         self._scheduled += 1
         self._due.add((at, self._scheduled, work, subject))
-        if self._tells(subject):
+        if subject in self._telling:
             heappush(self._news, at)
-
-    def _tells(self, subject: str) -> bool:
-        task = self._tasks.get(subject)
-        return task is not None and task.callback_url is not None
 
     def take_due(self, now: float) -> tuple[str, str, float] | None:
         due = self._due.take(now)
