@@ -11,10 +11,11 @@ from concurrent.futures import Executor
 from functools import cached_property, lru_cache
 from http import HTTPStatus
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from mock_server.web import connection
+from mock_server.web.bodies import GoneError, Receive, Room, next_message, read_body
 from mock_server.web.pipeline import Answer, Pipeline, Request, Target
 from mock_server.web.threads import DaemonThreads
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
-Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 
@@ -55,10 +55,9 @@ class Client(Protocol):
 #: A host and a port, as RFC 9110 7.2 has them: a name, an IPv4 or a bracketed IPv6 address.
 HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
-#: The most that is kept of a body which no contract speaks of, and that is read beyond a limit, in bytes.
+#: The most that is kept of a body which no contract speaks of, in bytes.
 OTHER_LIMIT = 1 << 20
 OTHERS_TOO_LONG = f"larger than {OTHER_LIMIT} bytes"
-DRAINED = 1 << 24
 
 PLAIN = [("content-type", "text/plain; charset=utf-8")]
 STOPS = Answer(503, PLAIN, b"the server stops\n")
@@ -311,7 +310,7 @@ class AsgiDoor:
         headers = headers_from(scope["headers"])
         target = self._pipeline.match(method, path)
         limit, too_long = (OTHER_LIMIT, OTHERS_TOO_LONG) if target is None else (target.limit, target.too_long)
-        body, cut, is_whole = await _receive(receive, headers, limit, too_long, self.room)
+        body, cut, is_whole = await read_body(receive, headers, limit, too_long, self.room)
         query = scope["query_string"].decode("utf-8", "replace")
         request = request_from(method, path, query, headers, body, scope["scheme"], client.own, cut=cut)
         if target is None:
@@ -347,7 +346,7 @@ class AsgiDoor:
         if answer.wire in SEVER:
             {"reset": client.reset, "hang_up": client.hang_up}[answer.wire]()
             while True:
-                await _next(receive)
+                await next_message(receive)
         # Flask's answer to a HEAD says how long the one to a GET is.
         is_measured = any(name == "content-length" for name, _ in answer.headers)
         headers = answer.headers if is_measured else [*answer.headers, content_length(answer)]
@@ -416,80 +415,6 @@ class AsgiDoor:
             if close is not None:
                 close()
         return Answer(started[0], [(name.lower(), value) for name, value in started[1]], body)
-
-
-class GoneError(Exception):
-    """The client has gone."""
-
-
-async def _next(receive: Receive) -> Any:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise GoneError
-    return message
-
-
-class Room:
-    """Bytes for bodies that are still on their way; any number of clients may send, but not everything at once."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held = 0
-        self.is_full = f"with it more than {most} bytes are on their way; --max-bodies-bytes allows more"
-
-    def take(self, size: int) -> bool:
-        if self._held + size > self._most:
-            return False
-        self._held += size
-        return True
-
-    def give_back(self, size: int) -> None:
-        self._held -= size
-
-
-class Read(NamedTuple):
-    """A body; why it is not kept, if it is not; whether its end was read."""
-
-    body: bytes = b""
-    cut: str = ""
-    is_whole: bool = True
-
-
-async def _receive(receive: Receive, headers: Mapping[str, str], limit: int, too_long: str, room: Room) -> Read:
-    """The body. One that is not kept is read while that is bearable, for a client that is still sending would not see the
-    answer."""
-    declared, cut = headers.get("content-length", ""), ""
-    if declared.isdigit() and int(declared) > limit:
-        cut = too_long
-        # Who asks whether to go on sends nothing before the answer.
-        if int(declared) > limit + DRAINED or headers.get("expect", "").lower() == "100-continue":
-            return Read(cut=cut, is_whole=False)
-    elif not declared and "transfer-encoding" not in headers:
-        return Read()
-    chunks: list[bytes] = []
-    size = held = 0
-    try:
-        while True:
-            message = await _next(receive)
-            chunk = message["body"]
-            size += len(chunk)
-            if size > limit:
-                cut = too_long
-            elif not cut and room.take(len(chunk)):
-                held += len(chunk)
-                chunks.append(chunk)
-            else:
-                cut = cut or room.is_full
-            if cut:
-                room.give_back(held)
-                held = 0
-                chunks.clear()
-            if size > limit + DRAINED:
-                return Read(cut=cut, is_whole=False)
-            if not message["more_body"]:
-                return Read(b"".join(chunks), cut)
-    finally:
-        room.give_back(held)
 
 
 def environ_from(request: Request, client: str) -> WSGIEnvironment:

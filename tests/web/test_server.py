@@ -11,8 +11,9 @@ import pytest
 import requests
 
 from mock_server.settings import Settings
+from mock_server.web.bodies import DRAINED
 from mock_server.web.build import build
-from mock_server.web.doors import DRAINED, OTHER_LIMIT, AsgiDoor
+from mock_server.web.doors import OTHER_LIMIT, AsgiDoor
 from mock_server.web.protocol import MOST_WAITING
 from mock_server.web.server import LiveServer, Options, options_from
 from tests.conftest import KEY
