@@ -264,6 +264,8 @@ class AsgiDoor:
         self._make_flask = make_flask
         self.room = Room(max_bodies_bytes)
         self._stopping = asyncio.Event()
+        #: Flask's answers may be files: no more of them are made than are taken, and counted as held.
+        self._turns = asyncio.Semaphore(MOST_CALLS)
         self._elsewhere: set[asyncio.Future[Any]] = set()
         self._has_given_up = False
 
@@ -314,7 +316,8 @@ class AsgiDoor:
         query = scope["query_string"].decode("utf-8", "replace")
         request = request_from(method, path, query, headers, body, scope["scheme"], client.own, cut=cut)
         if target is None:
-            answer = await self._aside(None, self._through_flask, request, scope["client"])
+            async with self._turns:
+                answer = await self._aside(None, self._through_flask, request, scope["client"])
         elif target.surface.is_admin:
             request.has_left = lambda: client.has_left
             waits = target.operation is not None and target.operation.waits
