@@ -48,15 +48,14 @@ def _request(exchange: Exchange, mask: Mask) -> Any:
     path, _, query = target.partition("?")
     url = exchange.base_url + quote(path, safe="/:@!$&'()*+,;=~-._%") + (f"?{query}" if query else "")
     kind = exchange.headers.get("content-type", "application/octet-stream")
+    body = exchange.body.decode("utf-8", "replace")
     return Request(
         method=exchange.method,
         url=url,
         httpVersion="HTTP/1.1",
         headers=[Record(name, value) for name, value in mask.headers(exchange.headers)],
         queryString=[Record(name, value) for name, value in parse_qsl(urlsplit(target).query, keep_blank_values=True)],
-        postData=PostData(mask.text(kind), text=mask.text(exchange.body.decode("utf-8", "replace")))
-        if exchange.body
-        else None,
+        postData=PostData(mask.text(kind), text=mask.text(body)) if body else None,
         bodySize=len(exchange.body),
     )
 

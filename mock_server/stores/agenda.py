@@ -29,12 +29,11 @@ class Agenda:
             self.add(item)
 
     def __len__(self) -> int:
-        return len(self._rest) + sum(map(len, self._lines.values()))
+        return sum(map(len, self._all))
 
     def __iter__(self) -> Iterator[Item]:
         """In no order."""
-        yield from self._rest
-        for line in self._lines.values():
+        for line in self._all:
             yield from line
 
     def add(self, item: Item) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mock_server.core.provider import Dressed
     from mock_server.web.pipeline import Answer, Request
 
-#: How many are kept, up to which length of an answer, and how many bytes of answers, of the
-#: requests for them, and of the tasks that they tell of.
+#: How many are kept, up to which length of an answer, and how many bytes of answers, of the requests for them, and of the
+#: tasks that they tell of.
 MOST_KEPT, LONGEST_KEPT, MOST_BYTES = 1024, 1 << 21, 1 << 24
 
 ON_POLL = ClockMode.ON_POLL
