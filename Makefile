@@ -82,7 +82,7 @@ define pip_install
 	@echo 'Installing $(1) into $(VENV) ...' >&2
 	@{ $(BIN)/python -m pip install --disable-pip-version-check --only-binary=:all: --require-hashes -r $(1) \
 	&& $(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e . \
-	&& export PYTHONDONTWRITEBYTECODE= && $(BIN)/python -m compileall -q contracts mock_server client_checks \
+	&& export PYTHONDONTWRITEBYTECODE= && $(BIN)/python -m compileall -q src \
 	&& $(BIN)/swapmock routes; } >$(LOG) 2>&1 \
 	|| { cat $(LOG) >&2; exit 1; }
 	@touch $@

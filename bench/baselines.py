@@ -7,11 +7,11 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from mock_server.web.pipeline import Answer, Request
+from swapmock.mock_server.web.messages import Answer, Request
 
 
 class Constant:
-    """The same server, behind a door that answers constant bytes."""
+    """The same server, behind a asgi_app that answers constant bytes."""
 
     def __init__(self, answers: list[bytes]) -> None:
         headers = [("content-type", "application/json")]
@@ -19,16 +19,16 @@ class Constant:
             method: Answer(200, headers, answer) for method, answer in zip(("POST", "GET"), answers, strict=True)
         }
 
-    def prompt(self, _method: str, _path: str) -> Any:
+    def match_inline(self, _method: str, _path: str) -> Any:
         return SimpleNamespace(limit=65_536)
 
     def answer(self, _target: Any, request: Request) -> Answer:
         return self._answers[request.method]
 
-    def hurry(self) -> None:
+    def begin_shutdown(self) -> None:
         """Holds nothing back."""
 
-    def give_up(self) -> None:
+    def abort_pending(self) -> None:
         """Has nothing in hand."""
 
     def close(self) -> None:
@@ -36,10 +36,10 @@ class Constant:
 
 
 def constant(port: int, answers: list[bytes]) -> None:
-    from mock_server.web.server import Options, bind, run
+    from swapmock.mock_server.web.server import Options, bind, run
 
-    door: Any = Constant(answers)
-    run(door, bind("127.0.0.1", port), Options(), lambda: None)
+    asgi_app: Any = Constant(answers)
+    run(asgi_app, bind("127.0.0.1", port), Options(), lambda: None)
 
 
 def uvicorn(port: int, answers: list[bytes]) -> None:

@@ -18,12 +18,12 @@ from typing import Any
 
 from bench.machine import PAGE
 from bench.servers import CREATE, DETECT, KEY, RESULT
-from contracts import Operation
-from mock_server.adapters.clock import ManualTime
-from mock_server.settings import Settings
-from mock_server.web import pipeline as web
-from mock_server.web.build import System, build
-from mock_server.web.pipeline import Answer, Request
+from swapmock.contracts import Operation
+from swapmock.mock_server.adapters.clock import ManualTime
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web import pipeline as web
+from swapmock.mock_server.web.build import System, build
+from swapmock.mock_server.web.messages import Answer, Request
 
 BODY = CREATE.body.encode()
 HEADERS = {"host": "127.0.0.1", **KEY, "content-type": "application/json", "content-length": str(len(BODY))}
@@ -100,7 +100,7 @@ def stages() -> dict[str, dict[str, float]]:
         emulator.time.advance(60)
         work = emulator.create if name == "W1" else partial(emulator.poll, task)
         whole, count = cost(work), 5000
-        surface = emulator.pipeline.surfaces[0]
+        surface = emulator.pipeline.apis[0]
         plain, spent = surface.stages, dict[str, int]()
         surface.stages = tuple(_watched(stage, stage.__name__.lstrip("_"), spent) for stage in plain)
         with timed([(Operation, "check_answer", "self-check"), (web, "_rendered", "render")], spent):
@@ -179,10 +179,10 @@ def sandboxes(count: int) -> dict[str, float]:
     """Seconds to make, use (create and poll) and drop so many over HTTP, one after the other."""
     from http.client import HTTPConnection
 
-    from mock_server.web.server import LiveServer
+    from swapmock.mock_server.web.server import LiveServer
 
     emulator = build()
-    with LiveServer(emulator.door) as server:
+    with LiveServer(emulator.asgi_app) as server:
         connection = HTTPConnection(*server.address)
 
         def call(method: str, path: str, body: Any = None, headers: Any = None) -> Any:

@@ -170,8 +170,8 @@ def check(target: str, **options: Any) -> None:
     Credentials for a URL come from the environment: CRUN_API_KEY, or IMGOPEN_ACCESS_KEY_ID and
     IMGOPEN_ACCESS_KEY_SECRET. Exit code 0 clean, 1 findings, 2 could not run.
     """
-    from client_checks.conformance.command import run_check
-    from client_checks.conformance.target import CannotRun as Refused
+    from swapmock.client_checks.conformance.command import run_check
+    from swapmock.client_checks.conformance.target import CannotRun as Refused
 
     try:
         code = run_check(target, options, os.environ, _confirm)
@@ -199,8 +199,8 @@ def compat(old: str, new: str, contract: str | None, json_file: Path | None) -> 
     OLD and NEW are folders of a contract, REVISION:FOLDER of the git repository here, or a revision alone with
     --contract. Exit code 0 nothing breaks, 1 something does, 2 could not run.
     """
-    from client_checks.compat.compare import compare
-    from client_checks.compat.source import Unreadable, read
+    from swapmock.client_checks.compat.compare import compare
+    from swapmock.client_checks.compat.source import Unreadable, read
 
     try:
         changes = compare(read(old, contract), read(new, contract))
@@ -253,8 +253,8 @@ def parity(left: str, right: str | None, replay: str | None, json_file: Path | N
     Credentials as for `check`; LEFT_ or RIGHT_ before a variable's name is for that side alone. Exit code 0 alike,
     1 differences, 2 could not run.
     """
-    from client_checks.conformance.target import CannotRun as Refused
-    from client_checks.parity import command
+    from swapmock.client_checks.conformance.target import CannotRun as Refused
+    from swapmock.client_checks.parity import command
 
     other = right or replay
     if other is None or (right and replay):
@@ -284,8 +284,8 @@ def record(target: str, out: Path, **given: Any) -> None:
 
     TARGET is `emulator` or a base URL. Exit code 0 written, 2 could not run.
     """
-    from client_checks.conformance.target import CannotRun as Refused
-    from client_checks.parity import command
+    from swapmock.client_checks.conformance.target import CannotRun as Refused
+    from swapmock.client_checks.parity import command
 
     confirm = (lambda _: True) if given.pop("yes") else _confirm
     try:

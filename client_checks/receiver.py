@@ -14,16 +14,16 @@ from urllib.parse import parse_qs
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from client_checks.clock import Clock
-from client_checks.conformance.envelope import parsed
-from client_checks.conformance.findings import Breach, Evidence, Finding
-from client_checks.conformance.flow import Rule
-from client_checks.conformance.pointer import at
-from client_checks.conformance.profile import Kind
-from client_checks.conformance.schema import evidence_at
-from client_checks.conformance.seen import found
-from client_checks.conformance.target import Target
-from contracts import Operation
+from swapmock.client_checks.clock import Clock
+from swapmock.client_checks.conformance.context import found
+from swapmock.client_checks.conformance.envelope import parsed
+from swapmock.client_checks.conformance.findings import Breach, Evidence, Finding
+from swapmock.client_checks.conformance.flow import Rule
+from swapmock.client_checks.conformance.pointer import at
+from swapmock.client_checks.conformance.profile import Kind
+from swapmock.client_checks.conformance.schema import evidence_at
+from swapmock.client_checks.conformance.target import Target
+from swapmock.contracts import Operation
 
 MISSING = Rule("callback.missing", "a callback that did not come")
 REQUEST = Rule("callback.request", "a callback that is not the request it should be")

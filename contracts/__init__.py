@@ -10,8 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from contracts.behaviour import Behaviour
-from contracts.model import Contract, Operation, Violation
+if __name__ == "contracts":
+    raise ImportError("import swapmock.contracts in place of contracts")
+
+from swapmock.contracts.behaviour import Behaviour
+from swapmock.contracts.model import Contract, Operation, Violation
 
 #: Where the folders of the contracts lie.
 HERE = Path(__file__).parent

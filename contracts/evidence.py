@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from contracts.model import Contract
+    from swapmock.contracts.model import Contract
 
 #: Table of behaviour.yaml -> the kind of its rows, and the column that says what they are about.
 TABLES = {

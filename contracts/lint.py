@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from contracts import folder, load, read_yaml
-from contracts.behaviour import LEVELS, BehaviourError
-from contracts.model import Contract, ContractError, Operation, Violation
+from swapmock.contracts import folder, load, read_yaml
+from swapmock.contracts.behaviour import LEVELS, BehaviourError
+from swapmock.contracts.model import Contract, ContractError, Operation, Violation
 
 
 def lint_all(handled: Mapping[str, Callable[[Contract], Collection[str]]]) -> list[str]:
@@ -117,7 +117,7 @@ def _documented_examples(operation: Operation) -> Iterator[str]:
     if operation.takes_json:
         content = (operation.body_spec or {})["content"]["application/json"]
         for name, example in content.get("examples", {}).items():
-            for violation in operation.check_body(operation.spell_out(example["value"])):
+            for violation in operation.check_body(operation.normalize(example["value"])):
                 yield f"{operation.id}: request example {name}: {violation.pointer} breaks {violation.rule}"
     for request in operation.callback_requests:
         for name, example in request.get("examples", {}).items():
@@ -149,7 +149,7 @@ def check_example(operation: Operation, exchange: Mapping[str, Any]) -> tuple[Vi
     if is_refusal:
         return found
     if operation.takes_json and "body" in request:
-        found += operation.check_body(operation.spell_out(request.get("body")))
+        found += operation.check_body(operation.normalize(request.get("body")))
     located = operation.contract.find(request["method"], urlsplit(request["path"]).path)
     path = {} if located is None else dict(located[1])
     query = {name: _as_text(value) for name, value in request.get("query", {}).items()}

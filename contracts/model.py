@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from contracts.behaviour import Behaviour
-from contracts.spelling import Spelling, read_spelling
-from contracts.validators import SchemaValidator, Violation
+from swapmock.contracts.aliases import Spelling, read_spelling
+from swapmock.contracts.behaviour import Behaviour
+from swapmock.contracts.validators import SchemaValidator, Violation
 
 __all__ = ["Contract", "ContractError", "Operation", "Violation"]
 
@@ -67,12 +67,6 @@ class Contract:
     @cached_property
     def _templated(self) -> tuple[tuple[re.Pattern[str], Operation], ...]:
         return tuple((o.pattern, o) for o in self.operations.values() if "{" in o.path)
-
-    def behaviours(self) -> list[dict[str, str]]:
-        """Every behaviour with its evidence; see `contracts.evidence`."""
-        from contracts.evidence import behaviours
-
-        return behaviours(self)
 
     def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
         """The operation at `path` (decoded) and its path parameters; fixed paths win over templates."""
@@ -234,9 +228,9 @@ class Operation:
     def _spelling(self) -> Spelling | None:
         return read_spelling(self.body_schema, self.contract.resolve)
 
-    def spell_out(self, body: Any) -> Any:
-        """A parsed JSON body in the contract's own words (`contracts.spelling`)."""
-        return body if self._spelling is None else self._spelling.spell_out(body)
+    def normalize(self, body: Any) -> Any:
+        """A parsed JSON body in the contract's own words (`swapmock.contracts.aliases`)."""
+        return body if self._spelling is None else self._spelling.normalize(body)
 
     @cached_property
     def query_aliases(self) -> Mapping[str, str]:

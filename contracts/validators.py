@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jsonschema_rs
 
-from contracts.formats import FORMATS, format_checker
+from swapmock.contracts.formats import FORMATS, format_checker
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

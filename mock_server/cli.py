@@ -15,9 +15,9 @@ from typing import Any
 
 import click
 
-from mock_server import __version__
-from mock_server.adapters import logs
-from mock_server.settings import (
+from swapmock import __version__
+from swapmock.mock_server.adapters import logs
+from swapmock.mock_server.settings import (
     MANY,
     PAIRS,
     SettingError,
@@ -40,12 +40,12 @@ class WithChecks(click.Group):
     """The commands of the checks beside our own; what they need of the extra is imported when one of them runs."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        from client_checks.cli import COMMANDS
+        from swapmock.client_checks.cli import COMMANDS
 
         return sorted([*super().list_commands(context), *COMMANDS])
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        from client_checks.cli import COMMANDS
+        from swapmock.client_checks.cli import COMMANDS
 
         return super().get_command(context, name) or COMMANDS.get(name)
 
@@ -109,8 +109,8 @@ def settings_from(values: dict[str, Any]) -> Settings:
 def serve(**values: Any) -> None:
     """Run the emulator until it is interrupted."""
     with _no_collections():
-        from mock_server.web.build import build
-        from mock_server.web.server import listen, options_from, run, url_of
+        from swapmock.mock_server.web.build import build
+        from swapmock.mock_server.web.server import listen, options_from, run, url_of
 
     given = settings_from(values)
     settings = with_token(given)
@@ -139,8 +139,8 @@ def serve(**values: Any) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     # Callbacks that are under way are waited for; who does not want to wait interrupts once more.
-    with system.engine.courier.running(system.engine, settings.callback_timeout), control or nullcontext():
-        run(system.door, listener, options, on_ready)
+    with system.engine.dispatcher.running(system.engine, settings.callback_timeout), control or nullcontext():
+        run(system.asgi_app, listener, options, on_ready)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))
     if unsaid:
@@ -174,11 +174,11 @@ def _print_no_more() -> None:
 
 def _control(settings: Settings, system: Any, options: Any) -> Any:
     """A second server for the admin API, if it is to have its own port."""
-    from mock_server.web.server import LiveServer
+    from swapmock.mock_server.web.server import LiveServer
 
     if settings.admin_port is None:
         return None
-    return LiveServer(system.admin_door, settings.host, settings.admin_port, options=options)
+    return LiveServer(system.admin_asgi_app, settings.host, settings.admin_port, options=options)
 
 
 def _cannot_start(settings: Settings, error: OSError) -> str:
@@ -218,7 +218,7 @@ def _curl(url: str, key: str) -> str:
 @click.option("--slow", default=0.0, type=click.FloatRange(0), metavar="S", help="Wait S seconds before each answer.")
 def listen(host: str, port: int, fail: int, slow: float) -> None:
     """Receive callbacks, print each one, and acknowledge it."""
-    from mock_server.listen import Plan, Receiver
+    from swapmock.mock_server.adapters.receiver import Plan, Receiver
 
     try:
         receiver = Receiver(host, port, Plan(_say, fail, slow))
@@ -234,10 +234,10 @@ def listen(host: str, port: int, fail: int, slow: float) -> None:
 @cli.command()
 def routes() -> None:
     """List every operation: method, path, id, evidence."""
-    from mock_server.web.build import build
+    from swapmock.mock_server.web.build import build
 
-    for surface in build().pipeline.surfaces:
-        for operation in surface.contract.operations.values():
+    for api in build().pipeline.apis:
+        for operation in api.contract.operations.values():
             level = operation.evidence.get("level", "-")
             click.echo(f"{operation.method:<6} {operation.path:<46} {operation.id:<26} {level}")
 
@@ -247,13 +247,14 @@ def routes() -> None:
 @click.option("--level", type=click.Choice(["documented", "observed", "inferred", "invented"]), help="Only this level.")
 def evidence(provider: str | None, level: str | None) -> None:
     """List every behaviour with how far to trust it, and where it was seen."""
-    from contracts import load
-    from mock_server.web.build import PROVIDERS
+    from swapmock.contracts import load
+    from swapmock.contracts.evidence import behaviours
+    from swapmock.mock_server.web.build import PROVIDERS
 
     if provider is not None and provider not in PROVIDERS:
         raise OneLine(f"no provider named {provider!r}; known: {', '.join(sorted(PROVIDERS))}")
     for name in PROVIDERS if provider is None else [provider]:
-        for row in load(name).behaviours():
+        for row in behaviours(load(name)):
             if level in (None, row["level"]):
                 click.echo(f"{name:<8} {row['level']:<10} {row['kind']:<10} {row['name']:<44} {row['source']}")
 
@@ -270,9 +271,9 @@ def lint() -> None:
         import openapi_spec_validator  # noqa: F401 - only to say clearly what is missing
     except ImportError:
         raise OneLine("lint needs the extra `checks`: pip install 'swapmock[checks]'") from None
-    from contracts.lint import lint_all
-    from mock_server import admin
-    from mock_server.web.build import PROVIDERS
+    from swapmock.contracts.lint import lint_all
+    from swapmock.mock_server import admin
+    from swapmock.mock_server.web.build import PROVIDERS
 
     handled: dict[str, Callable[[Any], Any]] = {name: partial(_handled, make) for name, make in PROVIDERS.items()}
     handled["admin"] = lambda _: admin.HANDLERS.keys()

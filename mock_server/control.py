@@ -1,4 +1,4 @@
-"""The admin API's verbs in Python: one interface, whatever door its questions go through."""
+"""The admin API's verbs in Python: one interface, whatever asgi_app its questions go through."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AdminError(Exception):
 class Control(ABC):
     """An emulator as the admin API shows it.
 
-    >>> from mock_server import AdminError, Emulator
+    >>> from swapmock import AdminError, Emulator
     >>> with Emulator() as emu:
     ...     [sandbox.id for sandbox in emu.sandboxes()]
     ...     try:
@@ -95,7 +95,7 @@ class Control(ABC):
 class Sandbox:
     """One sandbox, and what can be done with it. `document` is how it was described last.
 
-    >>> from mock_server import Emulator
+    >>> from swapmock import Emulator
     >>> with Emulator() as emu, emu.sandbox(clock="frozen", balance=10) as sandbox:
     ...     sandbox.queue("fails", code=501, message="GPU on fire")[0]["scenario"]
     ...     sandbox.add_fault({"code": 429, "retry_after": 5}, match={"nth": 2})["moment"]

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlencode
 
-from mock_server.control import AdminError, Control
-from mock_server.settings import Settings, with_token
-from mock_server.web.build import System, build
-from mock_server.web.pipeline import Request
-from mock_server.web.server import LiveServer, options_from
+from swapmock.mock_server.control import AdminError, Control
+from swapmock.mock_server.settings import Settings, with_token
+from swapmock.mock_server.web.build import System, build
+from swapmock.mock_server.web.messages import Request
+from swapmock.mock_server.web.server import LiveServer, options_from
 
 
 class Emulator(Control):
@@ -22,7 +22,7 @@ class Emulator(Control):
     ...     sandbox.balance()
     1000.0
 
-    `settings` are those of `swapmock serve` (`mock_server.settings.Settings`); `port` is 0 unless given. Its admin verbs
+    `settings` are those of `swapmock serve` (`swapmock.mock_server.settings.Settings`); `port` is 0 unless given. Its admin verbs
     do not travel over HTTP, but through the same pipeline; over HTTP they are at `admin_url`, which demands `token`
     unless `host` is loopback. Raises SettingError for a setting that does not exist or
     has no such value, OSError for a port that is taken.
@@ -53,22 +53,26 @@ class Emulator(Control):
         settings = self.system.settings
         options = options_from(settings)
         if settings.admin_port is not None:
-            self._admin_server = LiveServer(self.system.admin_door, settings.host, settings.admin_port, options=options)
+            self._admin_server = LiveServer(
+                self.system.admin_asgi_app, settings.host, settings.admin_port, options=options
+            )
             self._admin_server.start()
         try:
-            self._server = LiveServer(self.system.door, settings.host, settings.port, uds=settings.uds, options=options)
+            self._server = LiveServer(
+                self.system.asgi_app, settings.host, settings.port, uds=settings.uds, options=options
+            )
         except OSError:
             self.stop()
             raise
         self._server.start()
         if self._admin_server is not None:
             self.system.admin_pipeline.vendor_url = settings.public_url or self._server.url
-        self.system.engine.courier.start(self.system.engine)
+        self.system.engine.dispatcher.start(self.system.engine)
         return self
 
     def stop(self) -> None:
         if self._server is not None:
-            self.system.engine.courier.stop()
+            self.system.engine.dispatcher.stop()
             self._server.stop()
         if self._admin_server is not None:
             self._admin_server.stop()

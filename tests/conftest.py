@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 
-from mock_server.adapters.clock import ManualTime
-from mock_server.core.journal import Exchange
-from mock_server.settings import Settings
-from mock_server.web.build import System, build
-from mock_server.web.server import LiveServer
+from swapmock.mock_server.adapters.clock import ManualTime
+from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import System, build
+from swapmock.mock_server.web.server import LiveServer
 
 #: A Wednesday noon in UTC.
 START = 1_748_433_600.0
@@ -63,7 +63,7 @@ def system(settings: Settings, time: ManualTime) -> Iterator[System]:
 @pytest.fixture
 def server(system: System) -> Iterator[LiveServer]:
     """The same, live on a free port."""
-    with LiveServer(system.door) as live:
+    with LiveServer(system.asgi_app) as live:
         yield live
 
 

@@ -15,9 +15,9 @@ from time import monotonic
 import pytest
 import requests
 
-import mock_server
-from contracts import load
-from mock_server.cli import main
+import swapmock
+from swapmock.contracts import load
+from swapmock.mock_server.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = load("crun").behaviour.credentials["default"]["key"]
@@ -25,7 +25,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 
 def run(*arguments, **environment):
-    command = [sys.executable, "-m", "mock_server", *map(str, arguments)]
+    command = [sys.executable, "-m", "swapmock", *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env={**ENVIRONMENT, **environment}, timeout=60
     )
@@ -34,7 +34,7 @@ def run(*arguments, **environment):
 @contextmanager
 def serving(*arguments, **environment) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """`(process, base URL, all that it said before it listened)`."""
-    command = [sys.executable, "-m", "mock_server", "serve", *map(str, arguments)]
+    command = [sys.executable, "-m", "swapmock", "serve", *map(str, arguments)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**ENVIRONMENT, **environment}
     ) as process:
@@ -365,7 +365,7 @@ def test_lint_finds_nothing():
 
 @pytest.mark.parametrize("arguments", [["version"]])
 def test_version(arguments):
-    assert run(*arguments).stdout == f"{mock_server.__version__}\n"
+    assert run(*arguments).stdout == f"{swapmock.__version__}\n"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])

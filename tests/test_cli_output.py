@@ -20,7 +20,7 @@ PRINTING = [["version"], ["routes"], ["evidence"], ["--help"]]
 
 @contextmanager
 def started(*arguments, **places) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "mock_server", *map(str, arguments)]
+    command = [sys.executable, "-m", "swapmock", *map(str, arguments)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=ENVIRONMENT, **places) as process:
         try:
             yield process

@@ -6,10 +6,10 @@ import inspect
 import pytest
 import requests
 
-import mock_server
-from contracts import load
-from mock_server import AdminError, Control, Emulator, RemoteEmulator, Sandbox, emulator
-from mock_server.settings import SettingError
+from swapmock import AdminError, Control, Emulator, RemoteEmulator, Sandbox
+from swapmock.contracts import load
+from swapmock.mock_server import control, emulator
+from swapmock.mock_server.settings import SettingError
 from tests.control import CRUN, PICTURE, SWAP
 
 DOORS = ("in process", "over HTTP")
@@ -23,7 +23,7 @@ def running():
 
 @pytest.fixture(params=DOORS)
 def emu(request, running):
-    """Either door of the same emulator."""
+    """Either asgi_app of the same emulator."""
     running.reset()
     if request.param == "in process":
         yield running
@@ -40,7 +40,7 @@ def swap(sandbox, picture=PICTURE, **more):
 
 def test_examples_of_the_docstrings_run():
     finder = doctest.DocTestFinder()
-    tests = [test for module in (emulator, mock_server.control) for test in finder.find(module) if test.examples]
+    tests = [test for module in (emulator, control) for test in finder.find(module) if test.examples]
     assert tests
     for test in tests:
         result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)

@@ -202,11 +202,11 @@ def test_carries_no_compiler_and_no_installer(image: Image) -> None:
 
 
 def test_tells_its_version(image: Image) -> None:
-    import mock_server
+    import swapmock
 
     done = image.run(VENV / "bin/swapmock", "version")
     assert done.returncode == 0, done.stderr
-    assert mock_server.__version__ in done.stdout
+    assert swapmock.__version__ in done.stdout
 
 
 def test_serves_is_healthy_and_stops(image: Image) -> None:

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import mock_server
+import swapmock
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -26,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """Built from a copy, for setuptools leaves its scratch in the folder that it builds."""
     scratch = tmp_path_factory.mktemp("wheel")
     kept_out = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info")
-    shutil.copytree(ROOT, scratch / "project", ignore=kept_out)
+    shutil.copytree(ROOT, scratch / "project", symlinks=True, ignore=kept_out)
     pip_wheel = [
         sys.executable,
         *["-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir"],
@@ -53,20 +53,20 @@ def asked_for(*extras: str) -> list[Requirement]:
 def test_wheel_has_every_module_and_every_fact(wheel: zipfile.ZipFile) -> None:
     suffixes = {".py", ".yaml", ".md", ".json"}
     files = {file for package in PACKAGES for file in (ROOT / package).rglob("*") if file.suffix in suffixes}
-    expected = {file.relative_to(ROOT).as_posix() for file in files} | {f"{package}/py.typed" for package in PACKAGES}
-    assert any(name.startswith("contracts/") and name.endswith(".yaml") for name in expected)
+    expected = {f"swapmock/{file.relative_to(ROOT).as_posix()}" for file in files} | {"swapmock/py.typed"}
+    assert any(name.startswith("swapmock/contracts/") and name.endswith(".yaml") for name in expected)
     assert sorted(expected - set(wheel.namelist())) == []
 
 
 def test_wheel_has_nothing_else(wheel: zipfile.ZipFile) -> None:
-    rooms = {name.partition("/")[0] for name in wheel.namelist()}
-    assert rooms == {*PACKAGES, f"swapmock-{mock_server.__version__}.dist-info"}
+    top = {name.partition("/")[0] for name in wheel.namelist()}
+    assert top == {"swapmock", f"swapmock-{swapmock.__version__}.dist-info"}
     assert not [name for name in wheel.namelist() if "test_" in name or "__pycache__" in name]
 
 
 def test_wheel_brings_command_and_licence(wheel: zipfile.ZipFile) -> None:
-    about = f"swapmock-{mock_server.__version__}.dist-info"
-    assert "swapmock = mock_server.cli:main" in wheel.read(f"{about}/entry_points.txt").decode()
+    about = f"swapmock-{swapmock.__version__}.dist-info"
+    assert "swapmock = swapmock.mock_server.cli:main" in wheel.read(f"{about}/entry_points.txt").decode()
     assert wheel.read(f"{about}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
     assert "License-Expression: MIT" in wheel.read(f"{about}/METADATA").decode()
 
@@ -114,7 +114,7 @@ def test_server_lock_has_no_checks() -> None:
 
 def test_one_version_everywhere() -> None:
     version = PROJECT["project"]["version"]
-    assert mock_server.__version__ == version
+    assert swapmock.__version__ == version
     newest = re.search(r"^## \[?v?(\d[^\s\]]*)", (ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.MULTILINE)
     assert newest, "CHANGELOG.md has no heading of a version"
     assert newest[1] == version
@@ -124,9 +124,9 @@ def test_neither_an_answer_nor_a_refusal_needs_more_than_it_uses():
     """What is slow to load is loaded by the first request that needs it."""
     code = """
 import sys
-from mock_server.web.build import build
-from mock_server.web.pipeline import Request
-from mock_server.web.server import LiveServer
+from swapmock.mock_server.web.build import build
+from swapmock.mock_server.web.messages import Request
+from swapmock.mock_server.web.server import LiveServer
 pipeline = build().pipeline
 path, key = "/api/v1/client/job/detect-face-image", "ak_swapmock000000000000000000000000"
 headers = {"x-api-key": key, "content-type": "application/json"}

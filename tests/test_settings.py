@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mock_server.cli import serve
-from mock_server.settings import SettingError, Settings, flag, parse_pairs, read_config, variable
+from swapmock.mock_server.cli import serve
+from swapmock.mock_server.settings import SettingError, Settings, flag, parse_pairs, read_config, variable
 
 ROWS = {row.name: row for row in fields(Settings)}
 

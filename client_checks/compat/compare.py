@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from client_checks.compat.change import Change, Party
-from client_checks.compat.schemas import Comparison
-from client_checks.compat.source import Version
+from swapmock.client_checks.compat.change import Change, Party
+from swapmock.client_checks.compat.schemas import Comparison
+from swapmock.client_checks.compat.source import Version
 
 METHODS = ("get", "put", "post", "delete", "patch")
 

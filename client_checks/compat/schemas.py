@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from client_checks.compat.change import Change, Party
-from client_checks.compat.source import Version
+from swapmock.client_checks.compat.change import Change, Party
+from swapmock.client_checks.compat.source import Version
 
 #: Keywords that bound a value -> whether a larger number allows more.
 BOUNDS = {

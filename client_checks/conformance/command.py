@@ -15,22 +15,22 @@ from urllib.parse import urlsplit
 from hypothesis.configuration import set_hypothesis_home_dir
 from rich.console import Console
 
-from client_checks.clock import Clock, RealClock
-from client_checks.conformance import emulators
-from client_checks.conformance.budget import Budget
-from client_checks.conformance.exchange import Secrets
-from client_checks.conformance.flow import Patience
-from client_checks.conformance.profile import Profile, known, profile
-from client_checks.conformance.run import PARTS, Options, Outcome, Run
-from client_checks.conformance.target import CannotRun, Target, credentials_from
-from client_checks.receiver import Callbacks, Receiver
-from client_checks.report.document import document, exit_code
-from client_checks.report.har import write_har
-from client_checks.report.junit import junit
-from client_checks.report.page import page
-from client_checks.report.terminal import progress, show, show_plan
-from contracts import Contract, load
-from mock_server import Control, Sandbox, __version__
+from swapmock import Control, Sandbox, __version__
+from swapmock.client_checks.clock import Clock, RealClock
+from swapmock.client_checks.conformance import emulators
+from swapmock.client_checks.conformance.budget import Budget
+from swapmock.client_checks.conformance.exchange import Secrets
+from swapmock.client_checks.conformance.flow import Patience
+from swapmock.client_checks.conformance.profile import Profile, known, profile
+from swapmock.client_checks.conformance.run import PARTS, Options, Outcome, Run
+from swapmock.client_checks.conformance.target import CannotRun, Target, credentials_from
+from swapmock.client_checks.receiver import Callbacks, Receiver
+from swapmock.client_checks.report.document import document, exit_code
+from swapmock.client_checks.report.har import write_har
+from swapmock.client_checks.report.junit import junit
+from swapmock.client_checks.report.page import page
+from swapmock.client_checks.report.terminal import progress, show, show_plan
+from swapmock.contracts import Contract, load
 
 Confirm = Callable[[str], bool]
 

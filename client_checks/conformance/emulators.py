@@ -8,8 +8,8 @@ from typing import Any
 
 import requests
 
-from client_checks.conformance.target import CannotRun
-from mock_server import AdminError, Control, Emulator, RemoteEmulator, Sandbox
+from swapmock import AdminError, Control, Emulator, RemoteEmulator, Sandbox
+from swapmock.client_checks.conformance.target import CannotRun
 
 #: Credits in a sandbox of a run: more than any run needs.
 PLENTY = 1_000_000

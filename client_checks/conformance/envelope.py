@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts import Contract
+from swapmock.contracts import Contract
 
 #: What a refusal counts as whose body code says no HTTP status.
 UNSPECIFIED = 422

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from client_checks.conformance.envelope import parsed
+from swapmock.client_checks.conformance.envelope import parsed
 
 #: Headers that say nothing about the call, left out of curl lines.
 PLUMBING = ("host", "content-length", "connection", "accept-encoding", "accept", "user-agent", "transfer-encoding")

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from client_checks.clock import Clock
-from client_checks.conformance.budget import LeftOut
-from client_checks.conformance.exchange import Exchange
-from client_checks.conformance.findings import Breach, Evidence, Finding, Findings
-from client_checks.conformance.gate import Gate
-from client_checks.conformance.media import IMAGE, fits, kind_of
-from client_checks.conformance.pointer import at, filled
-from client_checks.conformance.profile import Kind, applies
-from client_checks.conformance.seen import History, Seen, found, look_at
-from client_checks.conformance.target import Target, standing_credentials
-from contracts import Operation
+from swapmock.client_checks.clock import Clock
+from swapmock.client_checks.conformance.budget import LeftOut
+from swapmock.client_checks.conformance.context import History, ResponseContext, found, look_at
+from swapmock.client_checks.conformance.exchange import Exchange
+from swapmock.client_checks.conformance.findings import Breach, Evidence, Finding, Findings
+from swapmock.client_checks.conformance.media import IMAGE, fits, kind_of
+from swapmock.client_checks.conformance.pointer import at, filled
+from swapmock.client_checks.conformance.profile import Kind, applies
+from swapmock.client_checks.conformance.sender import Sender
+from swapmock.client_checks.conformance.target import Target, standing_credentials
+from swapmock.contracts import Operation
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Broken(Exception):
 
 
 @dataclass
-class Walker:
+class FlowRunner:
     """Walks rows of a profile on a target. `values` are what `$names` stand for; `advance(by)` moves the target's
     clock past a lifetime or by seconds, where that can be had; `callbacks` looks at what a receiver got."""
 
     target: Target
-    gate: Gate
+    sender: Sender
     clock: Clock
     patience: Patience
     values: Mapping[str, Any]
@@ -98,14 +98,14 @@ class Walker:
             known["callback_url"] = self.callbacks.url_for(flow["name"])
         state: dict[str, Any] = {"known": known, "polled": [] if polled is None else polled}
         try:
-            self.gate.budget.need_calls(least_calls(flow))
+            self.sender.budget.need_calls(least_calls(flow))
             for step in flow["steps"]:
                 if "call" in step and not self.target.profile.present([step["call"]], self.target.variants):
                     continue
                 self._step(step, state, name)
                 yield
         except LeftOut as why:
-            self.gate.budget.note(name, str(why))
+            self.sender.budget.note(name, str(why))
         except Broken:
             pass
         else:
@@ -149,7 +149,7 @@ class Walker:
         for name, value in filled(row.get("path", {}), known).items():
             path = path.replace(f"{{{name}}}", quote(str(value), safe="/"))
         query = filled(row.get("query", {}), known)
-        url = self.gate.url(path) + (f"?{urlencode(query)}" if query else "")
+        url = self.sender.url(path) + (f"?{urlencode(query)}" if query else "")
         headers = self._credentials(row)
         body = b""
         if "content" in row:
@@ -171,14 +171,16 @@ class Walker:
             headers.update(chosen)
         return list(headers.items())
 
-    def _send(self, row: Mapping[str, Any], known: Mapping[str, Any], origin: str, expects_refusal: bool) -> Seen:
+    def _send(
+        self, row: Mapping[str, Any], known: Mapping[str, Any], origin: str, expects_refusal: bool
+    ) -> ResponseContext:
         method, url, headers, body = self.request(row, known)
-        exchange = self.gate.send(method, url, headers, body, origin=origin, expects_refusal=expects_refusal)
+        exchange = self.sender.send(method, url, headers, body, origin=origin, expects_refusal=expects_refusal)
         return self.look(exchange, self.target.contract.operations[row["call"]])
 
-    def look(self, exchange: Exchange, operation: Operation) -> Seen:
+    def look(self, exchange: Exchange, operation: Operation) -> ResponseContext:
         """Let every check look at an answer."""
-        seen = Seen(self.target, operation, exchange, self.history)
+        seen = ResponseContext(self.target, operation, exchange, self.history)
         self.findings.extend(look_at(seen))
         return seen
 
@@ -186,7 +188,7 @@ class Walker:
         known = state["known"]
         costs = self.target.profile.may_cost(step["call"])
         if costs and not self.target.is_live:
-            state["before"] = self.gate.balance(origin)
+            state["before"] = self.sender.balance(origin)
         seen = self._send(step, known, origin, expects_refusal=False)
         if not self._succeeded(seen):
             self._report(STEP, seen, Breach("a success", seen.exchange.shown_answer(), seen.evidence))
@@ -200,10 +202,10 @@ class Walker:
             raise Broken
         self._save(step, seen, known)
 
-    def _succeeded(self, seen: Seen) -> bool:
+    def _succeeded(self, seen: ResponseContext) -> bool:
         return 200 <= seen.status < 300 and (not seen.wants_envelope or seen.code == seen.envelope.ok)
 
-    def _save(self, step: Mapping[str, Any], seen: Seen, known: dict[str, Any]) -> None:
+    def _save(self, step: Mapping[str, Any], seen: ResponseContext, known: dict[str, Any]) -> None:
         for name, pointer in step.get("save", {}).items():
             value = at(seen.body, pointer)
             if value is None or value == []:
@@ -213,7 +215,7 @@ class Walker:
                 raise Broken
             known[name] = value
 
-    def _report(self, rule: Rule, seen: Seen, breach: Breach) -> None:
+    def _report(self, rule: Rule, seen: ResponseContext, breach: Breach) -> None:
         self.findings.add(found(rule, seen.operation.id, breach, seen.exchange))
 
     # --- polls
@@ -259,12 +261,12 @@ class Walker:
         place = "query" if kind.ask["in"] == "query" else "body"
         return {"call": kind.poll, place: {kind.ask["name"]: name}, "path": {**kind.path, **step.get("path", {})}}
 
-    def _check_settled(self, kind: Kind, seen: Seen, phase: str, state: dict[str, Any], origin: str) -> None:
+    def _check_settled(self, kind: Kind, seen: ResponseContext, phase: str, state: dict[str, Any], origin: str) -> None:
         """The balance fell by what the task says it cost."""
         before = state.pop("before", None)
         if not kind.credits or before is None:
             return
-        told, after = at(seen.body, kind.credits), self.gate.balance(origin)
+        told, after = at(seen.body, kind.credits), self.sender.balance(origin)
         if after is None or isinstance(told, bool) or not isinstance(told, int | float):
             return
         fallen = round(before - after, 6)
@@ -280,7 +282,7 @@ class Walker:
 
     def _put(self, step: Mapping[str, Any], known: Mapping[str, Any], origin: str) -> None:
         url = str(filled(step["put"], known))
-        exchange = self.gate.send("PUT", url, [("Content-Type", step["type"])], IMAGE, origin=origin)
+        exchange = self.sender.send("PUT", url, [("Content-Type", step["type"])], IMAGE, origin=origin)
         operation = self.target.contract.operations.get(exchange.operation)
         if operation is not None:
             self.look(exchange, operation)
@@ -292,7 +294,7 @@ class Walker:
     def _download(self, step: Mapping[str, Any], known: Mapping[str, Any], origin: str) -> None:
         links = filled(step["download"], known)
         for link in links if isinstance(links, list) else [links]:
-            exchange = self.gate.send("GET", str(link), origin=origin)
+            exchange = self.sender.send("GET", str(link), origin=origin)
             self.findings.extend(self._medium(step, exchange, origin))
 
     def _medium(self, step: Mapping[str, Any], exchange: Exchange, origin: str) -> Iterator[Finding]:
@@ -320,44 +322,44 @@ class Walker:
         try:
             self._refused(row, {**self.values, "unique": self.unique()}, name)
         except LeftOut as why:
-            self.gate.budget.note(name, str(why))
+            self.sender.budget.note(name, str(why))
         else:
             self.walked.append(name)
 
     def _refused(self, row: Mapping[str, Any], known: Mapping[str, Any], origin: str) -> None:
         if "raw" in row:
             before = None
-            exchange = self.gate.send(
-                row["raw"]["method"], self.gate.url(row["raw"]["path"]), self._credentials(row), b"", origin=origin
+            exchange = self.sender.send(
+                row["raw"]["method"], self.sender.url(row["raw"]["path"]), self._credentials(row), b"", origin=origin
             )
             operation = next(iter(self.target.contract.operations.values()))
-            seen = Seen(self.target, operation, exchange, self.history)
+            seen = ResponseContext(self.target, operation, exchange, self.history)
         else:
             before = self._balance_before(row, origin)
             seen = self._send(row, known, origin, expects_refusal=True)
             if self.target.is_live and self.target.profile.may_cost(row["call"]):
-                before = self.gate.balance_before
+                before = self.sender.balance_before
         self.findings.extend(self._about_refusal(row, seen, origin))
         self._check_not_charged(seen, before, origin)
 
     def _balance_before(self, row: Mapping[str, Any], origin: str) -> float | None:
-        """The balance before a call that may cost; the gate reads that of a live target itself."""
+        """The balance before a call that may cost; the sender reads that of a live target itself."""
         if self.target.is_live or not self.target.profile.may_cost(row["call"]):
             return None
-        return self.gate.balance(origin)
+        return self.sender.balance(origin)
 
-    def _check_not_charged(self, seen: Seen, before: float | None, origin: str) -> None:
+    def _check_not_charged(self, seen: ResponseContext, before: float | None, origin: str) -> None:
         """A refusal takes nothing, where the contract says so of its code."""
         row = self.target.contract.behaviour.body_codes.get(seen.code) if isinstance(seen.code, str | int) else None
         if before is None or row is None or row.charged:
             return
-        after = self.gate.balance(origin)
+        after = self.sender.balance(origin)
         if after is not None and before - after > 0.001:
             got = f"it fell by {round(before - after, 6):g}: {seen.exchange.shown_answer(120)}"
             expected = f"the balance to stay where it is with code {seen.code}"
             self._report(SETTLED, seen, Breach(expected, got, Evidence.of_row(row), "refused"))
 
-    def _about_refusal(self, row: Mapping[str, Any], seen: Seen, origin: str) -> Iterator[Finding]:
+    def _about_refusal(self, row: Mapping[str, Any], seen: ResponseContext, origin: str) -> Iterator[Finding]:
         refusal = self.target.contract.behaviour.refusals[row["refused"]]
         code = expected_code(row, refusal.code, seen.variants)
         evidence = Evidence.of(row.get("evidence")) or Evidence.of_row(self.target.contract.behaviour.body_codes[code])
@@ -395,7 +397,7 @@ def least_calls(flow: Mapping[str, Any]) -> int:
     return sum(2 if "poll" in step else 0 if {"advance", "callback"} & step.keys() else 1 for step in flow["steps"])
 
 
-def _is_ambiguous(seen: Seen) -> bool:
+def _is_ambiguous(seen: ResponseContext) -> bool:
     return (
         seen.exchange.status is None
         or seen.status >= 500

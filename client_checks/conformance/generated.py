@@ -12,13 +12,13 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import Failure, Severity
 from schemathesis.engine import events, from_schema
 
-from client_checks.conformance.door import EXCHANGE, LEFT_OUT, Door
-from client_checks.conformance.exchange import Exchange
-from client_checks.conformance.findings import Breach, Evidence, Finding, Findings
-from client_checks.conformance.flow import Rule
-from client_checks.conformance.gate import Gate
-from client_checks.conformance.seen import Check, History, Seen, all_checks, found
-from client_checks.conformance.taught import operation_id, teach
+from swapmock.client_checks.conformance.context import Check, History, ResponseContext, all_checks, found
+from swapmock.client_checks.conformance.exchange import Exchange
+from swapmock.client_checks.conformance.findings import Breach, Evidence, Finding, Findings
+from swapmock.client_checks.conformance.flow import Rule
+from swapmock.client_checks.conformance.hooks import install_hooks, operation_id
+from swapmock.client_checks.conformance.proxy import EXCHANGE, LEFT_OUT, Proxy
+from swapmock.client_checks.conformance.sender import Sender
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
@@ -62,7 +62,7 @@ class Broken(Failure):
 class Run:
     """What the registered checks need to know of the run that they serve."""
 
-    gate: Gate
+    sender: Sender
     history: History
 
 
@@ -92,21 +92,21 @@ def _as_schemathesis_check(one: Check, name: str) -> Callable[..., None]:
     return run
 
 
-def _seen(response: Any, case: Any) -> Seen | None:
+def _seen(response: Any, case: Any) -> ResponseContext | None:
     """The exchange behind a response, as our checks look at it; None outside a run of ours."""
     numbers = response.headers.get(EXCHANGE)
     if not _RUN or not numbers:
         return None
     run = _RUN[-1]
-    exchange = run.gate.exchanges[int(numbers[0]) - 1]
-    operation = run.gate.target.contract.operations.get(exchange.operation)
+    exchange = run.sender.exchanges[int(numbers[0]) - 1]
+    operation = run.sender.target.contract.operations.get(exchange.operation)
     if operation is None or operation.id != operation_id(case):
         return None
-    return Seen(run.gate.target, operation, exchange, run.history)
+    return ResponseContext(run.sender.target, operation, exchange, run.history)
 
 
 def generate(
-    gate: Gate,
+    sender: Sender,
     findings: Findings,
     history: History,
     *,
@@ -118,18 +118,18 @@ def generate(
 ) -> Iterator[str]:
     """Run the phases over `operations` (all, if empty); yields the labels of scenarios as they end. Raises nothing for what the server does."""
     register()
-    with Door(gate) as door:
-        _RUN.append(Run(gate, history))
+    with Proxy(sender) as proxy:
+        _RUN.append(Run(sender, history))
         try:
-            schema = _schema(gate, door, phases, max_examples, seed, operations)
-            yield from _drive(gate, door, findings, schema, on_progress)
+            schema = _schema(sender, proxy, phases, max_examples, seed, operations)
+            yield from _drive(sender, proxy, findings, schema, on_progress)
         finally:
             _RUN.pop()
 
 
 def _drive(
-    gate: Gate,
-    door: Door,
+    sender: Sender,
+    proxy: Proxy,
     findings: Findings,
     schema: Any,
     on_progress: Callable[[str, str], None],
@@ -137,34 +137,34 @@ def _drive(
     stream = from_schema(schema).execute()
     for event in stream:
         if isinstance(event, events.PhaseStarted):
-            door.origin = event.phase.name.value
+            proxy.origin = event.phase.name.value
             on_progress(event.phase.name.value, "")
         elif isinstance(event, events.ScenarioStarted):
-            on_progress(door.origin, event.label or "")
+            on_progress(proxy.origin, event.label or "")
         elif isinstance(event, events.ScenarioFinished):
-            findings.extend(_of_scenario(gate, event))
+            findings.extend(_of_scenario(sender, event))
             yield event.label or ""
         elif isinstance(event, events.NonFatalError):
             if type(event.value).__name__ == "NoLinksFound":
-                gate.budget.note("generated: links", "none leads to an operation that calls are generated for")
+                sender.budget.note("generated: links", "none leads to an operation that calls are generated for")
             else:
                 findings.extend(_of_error(event))
         elif isinstance(event, events.FatalError):
             raise event.exception
-        if door.left_out:
-            gate.budget.note(f"generated: {door.origin}", door.left_out)
+        if proxy.left_out:
+            sender.budget.note(f"generated: {proxy.origin}", proxy.left_out)
             stream.stop()
             break
 
 
 def _schema(
-    gate: Gate, door: Door, phases: Sequence[str], max_examples: int, seed: int, operations: Sequence[str]
+    sender: Sender, proxy: Proxy, phases: Sequence[str], max_examples: int, seed: int, operations: Sequence[str]
 ) -> Any:
-    target = gate.target
+    target = sender.target
     config = SchemathesisConfig.from_dict(
         {
             "seed": seed,
-            "base-url": door.url,
+            "base-url": proxy.url,
             "headers": dict(target.credentials),
             "generation": {
                 "max-examples": max_examples,
@@ -186,12 +186,12 @@ def _schema(
         or (not target.is_live and not target.profile.present([name], target.variants))
     ]
     if target.is_live and absent:
-        gate.budget.note("generated: " + ", ".join(absent), "each call could cost")
+        sender.budget.note("generated: " + ", ".join(absent), "each call could cost")
     if absent:
         schema = schema.exclude(operation_id=absent)
     if operations:
         schema = schema.include(operation_id=list(operations))
-    teach(schema, target.contract, target.profile, target.variants)
+    install_hooks(schema, target.contract, target.profile, target.variants)
 
     def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:  # noqa: ARG001 - a hook's signature
         return LEFT_OUT not in response.headers
@@ -200,7 +200,7 @@ def _schema(
     return schema
 
 
-def _of_scenario(gate: Gate, event: Any) -> Iterator[Finding]:
+def _of_scenario(sender: Sender, event: Any) -> Iterator[Finding]:
     for case_id, nodes in event.recorder.checks.items():
         for node in nodes:
             if node.failure_info is None:
@@ -210,29 +210,29 @@ def _of_scenario(gate: Gate, event: Any) -> Iterator[Finding]:
                 yield failure.finding
                 continue
             interaction = event.recorder.interactions.get(case_id)
-            yield _stock(gate, node.name, failure, interaction)
+            yield _stock(sender, node.name, failure, interaction)
 
 
-def _stock(gate: Gate, name: str, failure: Any, interaction: Any) -> Finding:
+def _stock(sender: Sender, name: str, failure: Any, interaction: Any) -> Finding:
     """A failure of one of Schemathesis' own checks."""
-    exchange = _exchange_of(gate, interaction)
+    exchange = _exchange_of(sender, interaction)
     operation = "" if exchange is None else exchange.operation
     rule = STOCK.get(name, Rule(f"schemathesis.{name}", failure.title))
-    known = gate.target.contract.operations.get(operation)
+    known = sender.target.contract.operations.get(operation)
     evidence = (Evidence.of(known.evidence) if known else None) or Evidence("documented", "the contract")
     got = failure.title if exchange is None else exchange.shown_answer()
     expected = " ".join(failure.message.split())[:300]
     return found(rule, operation or str(failure.operation), Breach(expected, got, evidence), exchange)
 
 
-def _exchange_of(gate: Gate, interaction: Any) -> Exchange | None:
+def _exchange_of(sender: Sender, interaction: Any) -> Exchange | None:
     response = None if interaction is None else interaction.response
     numbers = None if response is None else response.headers.get(EXCHANGE)
-    return gate.exchanges[int(numbers[0]) - 1] if numbers else None
+    return sender.exchanges[int(numbers[0]) - 1] if numbers else None
 
 
 def _of_error(event: Any) -> Iterator[Finding]:
-    """Connection errors are found by the gate; what is left is a mistake in the contract or in the tool."""
+    """Connection errors are found by the sender; what is left is a mistake in the contract or in the tool."""
     text = f"{type(event.value).__name__}: {event.value}"
     if "Connection" in text or "RemoteDisconnected" in text:
         return

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from client_checks.conformance.flow import Walker, least_calls
-from client_checks.conformance.price import listed_price
-from client_checks.conformance.target import Target
+from swapmock.client_checks.conformance.flow import FlowRunner, least_calls
+from swapmock.client_checks.conformance.price import listed_price
+from swapmock.client_checks.conformance.target import Target
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Item:
     credits: float
 
 
-def plan(walker: Walker, parts: Sequence[str], read_only: bool) -> list[Item]:
+def plan(walker: FlowRunner, parts: Sequence[str], read_only: bool) -> list[Item]:
     """Every part in the order in which it is run."""
     target, profile = walker.target, walker.target.profile
     items: list[Item] = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from client_checks.conformance.pointer import at
-from client_checks.conformance.target import Target
+from swapmock.client_checks.conformance.pointer import at
+from swapmock.client_checks.conformance.target import Target
 
 
 def listed_price(target: Target, operation: str, body: Any) -> float:

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from contracts import read_yaml
+from swapmock.contracts import read_yaml
 
 FOLDER = Path(str(files(__package__))) / "profiles"
 

@@ -1,4 +1,4 @@
-"""One run of `swapmock check`: plan, flows, refusals, generated calls, tally."""
+"""One run of `swapmock check`: plan, flows, refusals, generated calls, coverage."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from client_checks.clock import Clock
-from client_checks.conformance.budget import Budget
-from client_checks.conformance.exchange import Exchange
-from client_checks.conformance.findings import Breach, Evidence, Finding, Findings
-from client_checks.conformance.flow import Patience, Rule, Walker
-from client_checks.conformance.gate import Gate
-from client_checks.conformance.generated import PHASES, generate
-from client_checks.conformance.journeys import journeys
-from client_checks.conformance.plan import Item, costs, plan
-from client_checks.conformance.seen import History, Seen, all_checks, found, look_at
-from client_checks.conformance.tally import Tally
-from client_checks.conformance.target import CannotRun, Target
+from swapmock.client_checks.clock import Clock
+from swapmock.client_checks.conformance.budget import Budget
+from swapmock.client_checks.conformance.context import History, ResponseContext, all_checks, found, look_at
+from swapmock.client_checks.conformance.coverage import Coverage
+from swapmock.client_checks.conformance.exchange import Exchange
+from swapmock.client_checks.conformance.findings import Breach, Evidence, Finding, Findings
+from swapmock.client_checks.conformance.flow import FlowRunner, Patience, Rule
+from swapmock.client_checks.conformance.generated import PHASES, generate
+from swapmock.client_checks.conformance.plan import Item, costs, plan
+from swapmock.client_checks.conformance.sender import Sender
+from swapmock.client_checks.conformance.stateful import journeys
+from swapmock.client_checks.conformance.target import CannotRun, Target
 
 #: The parts of a run, in order: flows and refusals first, for they say most about few calls.
 PARTS = ("flows", *PHASES)
@@ -54,7 +54,7 @@ class Outcome:
     options: Options
     plan: Sequence[Item]
     findings: Findings
-    tally: Tally
+    coverage: Coverage
     exchanges: Sequence[Exchange]
     left_out: Mapping[str, str]
     calls: int
@@ -73,7 +73,7 @@ class Outcome:
     @property
     def is_empty(self) -> bool:
         """Whether nothing was seen to succeed: then there is nothing to be clean about."""
-        return not any(row.succeeded for row in self.tally.operations)
+        return not any(row.succeeded for row in self.coverage.operations)
 
     @property
     def exit_code(self) -> int:
@@ -107,10 +107,10 @@ class Run:
         self.budget = budget
         self.findings = Findings()
         self.history = History()
-        self.gate = Gate(target, budget, clock, options.rate, options.read_only)
+        self.sender = Sender(target, budget, clock, options.rate, options.read_only)
         known = target.profile.values["emulator" if target.is_ours and not target.is_live else "live"]
-        self.walker = Walker(
-            target=target, gate=self.gate, clock=clock, patience=options.patience,
+        self.walker = FlowRunner(
+            target=target, sender=self.sender, clock=clock, patience=options.patience,
             values={**known, **options.media}, findings=self.findings, history=self.history,
             advance=advance, callbacks=callbacks,
         )  # fmt: skip
@@ -133,14 +133,14 @@ class Run:
                 self._generate(phases, progress)
                 self._stop_if_locked_out()
         finally:
-            self.gate.close()
+            self.sender.close()
         return self._outcome()
 
     def _stop_if_locked_out(self) -> None:
         """CannotRun if every call with our credentials was refused because of them: that judges nobody."""
         codes = {c for c, row in self.target.contract.behaviour.body_codes.items() if row.name in LOCKED_OUT}
-        ours = [one for one in self.gate.exchanges if one.has_our_credentials and one.operation]
-        if ours and all(self.gate.envelope.code(one.json) in codes for one in ours):
+        ours = [one for one in self.sender.exchanges if one.has_our_credentials and one.operation]
+        if ours and all(self.sender.envelope.code(one.json) in codes for one in ours):
             names = ", ".join(credential.env[0] for credential in self.target.profile.credentials)
             raise CannotRun(f"the credentials in {names} are refused: {ours[0].shown_answer(120)}")
 
@@ -157,7 +157,7 @@ class Run:
             walker.refuse(row)
 
     def _generate(self, phases: Sequence[str], progress: Progress) -> None:
-        before = len(self.gate.exchanges)
+        before = len(self.sender.exchanges)
         if "stateful" in phases and not self.target.is_live:
             progress("stateful", "journeys")
             flows = [flow for flow in self.target.profile.flows if self.walker.can(flow) and not is_slow(flow)]
@@ -165,26 +165,26 @@ class Run:
         if self._let_polls_move_time is not None:
             self._let_polls_move_time()
         for _ in generate(
-            self.gate, self.findings, self.history, phases=phases, max_examples=self.options.max_examples,
+            self.sender, self.findings, self.history, phases=phases, max_examples=self.options.max_examples,
             seed=self.options.seed, operations=self.options.operations, on_progress=progress,
         ):  # fmt: skip
             pass
         # Schemathesis shows its checks only what was answered.
-        for exchange in self.gate.exchanges[before:]:
+        for exchange in self.sender.exchanges[before:]:
             operation = self.target.contract.operations.get(exchange.operation)
             if exchange.status is None and operation is not None:
-                self.findings.extend(look_at(Seen(self.target, operation, exchange, self.history)))
+                self.findings.extend(look_at(ResponseContext(self.target, operation, exchange, self.history)))
 
     def _outcome(self) -> Outcome:
-        tally = Tally.of(self.target, self.gate.exchanges)
-        self.findings.extend(tally.unseen(self.target, self.budget.left_out))
-        if not any(row.succeeded for row in tally.operations) and not self.findings.failing(self.options.strict):
+        coverage = Coverage.of(self.target, self.sender.exchanges)
+        self.findings.extend(coverage.unseen(self.target, self.budget.left_out))
+        if not any(row.succeeded for row in coverage.operations) and not self.findings.failing(self.options.strict):
             breach = Breach(
                 "at least one success", "none was seen", Evidence("inferred", "an empty run proves nothing")
             )
             self.findings.add(found(EMPTY, "", breach, None))
         return Outcome(
-            target=self.target, options=self.options, plan=self.plan, findings=self.findings, tally=tally,
-            exchanges=self.gate.exchanges, left_out=self.budget.left_out, calls=self.budget.calls,
+            target=self.target, options=self.options, plan=self.plan, findings=self.findings, coverage=coverage,
+            exchanges=self.sender.exchanges, left_out=self.budget.left_out, calls=self.budget.calls,
             spent=self.budget.spent, walked=self.walker.walked,
         )  # fmt: skip

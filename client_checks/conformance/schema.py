@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from client_checks.conformance.findings import Evidence
-from contracts import Contract, Operation
+from swapmock.client_checks.conformance.findings import Evidence
+from swapmock.contracts import Contract, Operation
 
 
 class Branch(NamedTuple):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from client_checks.conformance.exchange import Secrets
-from client_checks.conformance.profile import Profile
-from contracts import Contract
+from swapmock.client_checks.conformance.exchange import Secrets
+from swapmock.client_checks.conformance.profile import Profile
+from swapmock.contracts import Contract
 
 
 class CannotRun(Exception):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from client_checks.conformance.envelope import parsed
-from client_checks.conformance.profile import Kind
+from swapmock.client_checks.conformance.envelope import parsed
+from swapmock.client_checks.conformance.profile import Kind
 
 
 def asked_id(seen: Any, kind: Kind) -> str | None:

@@ -12,16 +12,16 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from client_checks.clock import Clock, RealClock
-from client_checks.conformance.command import DEFAULTS, set_up, where
-from client_checks.conformance.flow import Patience
-from client_checks.conformance.profile import known, profile
-from client_checks.conformance.run import Run
-from client_checks.conformance.target import CannotRun
-from client_checks.parity.compare import Comparison, Difference
-from client_checks.parity.recording import NoRecording, Recording, record
-from client_checks.report.terminal import show_plan
-from contracts import load
+from swapmock.client_checks.clock import Clock, RealClock
+from swapmock.client_checks.conformance.command import DEFAULTS, set_up, where
+from swapmock.client_checks.conformance.flow import Patience
+from swapmock.client_checks.conformance.profile import known, profile
+from swapmock.client_checks.conformance.run import Run
+from swapmock.client_checks.conformance.target import CannotRun
+from swapmock.client_checks.parity.compare import Comparison, Difference
+from swapmock.client_checks.parity.recording import NoRecording, Recording, record
+from swapmock.client_checks.report.terminal import show_plan
+from swapmock.contracts import load
 
 Confirm = Callable[[str], bool]
 
@@ -143,7 +143,7 @@ def _recorded(
     with ExitStack() as stack:
         base_url, emulator = where(side, given, environment, stack)
         run = stack.enter_context(set_up(provider, base_url, emulator, given, environment, clock))
-        stack.callback(run.gate.close)
+        stack.callback(run.sender.close)
         mine = [flow for flow in flows if run.walker.can(flow)]
         if emulator is not None:
             run.walker.patience = EVEN

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from client_checks.conformance.pointer import at
-from client_checks.conformance.profile import Kind, Profile
-from client_checks.parity.lines import line_at, line_of, operation_line
-from client_checks.parity.normal import kind_of, normal
-from client_checks.parity.recording import Answer, Recording
-from contracts import Contract
+from swapmock.client_checks.conformance.pointer import at
+from swapmock.client_checks.conformance.profile import Kind, Profile
+from swapmock.client_checks.parity.lines import line_at, line_of, operation_line
+from swapmock.client_checks.parity.normal import kind_of, normal
+from swapmock.client_checks.parity.recording import Answer, Recording
+from swapmock.contracts import Contract
 
 #: How many times as long one side may take before that is a difference, and the seconds below which nothing is.
 PATIENCE, SHORT = 2.0, 2.0

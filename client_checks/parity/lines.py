@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from contracts import folder
+from swapmock.contracts import folder
 
 
 @lru_cache(maxsize=8)

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from client_checks.conformance.envelope import parsed
-from client_checks.conformance.exchange import Exchange
-from client_checks.conformance.run import Run
+from swapmock.client_checks.conformance.envelope import parsed
+from swapmock.client_checks.conformance.exchange import Exchange
+from swapmock.client_checks.conformance.run import Run
 
 FORMAT = "swapmock-recording/1"
 
@@ -68,10 +68,10 @@ def record(run: Run, flows: Sequence[Mapping[str, Any]]) -> Recording:
     """Walk `flows` and keep what was answered. The exchanges of a run hold no secrets any more."""
     kept: dict[str, list[Answer]] = {}
     for flow in flows:
-        first = len(run.gate.exchanges)
+        first = len(run.sender.exchanges)
         run.walker.walk(flow)
         origin = f"flow {flow['name']}"
-        mine = [exchange for exchange in run.gate.exchanges[first:] if exchange.origin == origin]
+        mine = [exchange for exchange in run.sender.exchanges[first:] if exchange.origin == origin]
         kept[flow["name"]] = [_answer(exchange, mine[0].at) for exchange in mine]
     walked = {name.removeprefix("flow ") for name in run.walker.walked}
     left_out = {

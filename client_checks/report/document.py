@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from client_checks.conformance.findings import Grade
-from client_checks.conformance.run import Outcome
+from swapmock.client_checks.conformance.findings import Grade
+from swapmock.client_checks.conformance.run import Outcome
 
 
 def document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def _target(outcome: Outcome) -> dict[str, Any]:
         "calls": outcome.calls,
         "spent": outcome.spent,
         "findings": [finding.as_row(outcome.options.strict) for finding in ordered(outcome)],
-        "operations": [row.as_row() for row in outcome.tally.operations],
-        "codes": [{"code": code, "name": name, "seen": seen} for code, name, seen in outcome.tally.codes],
+        "operations": [row.as_row() for row in outcome.coverage.operations],
+        "codes": [{"code": code, "name": name, "seen": seen} for code, name, seen in outcome.coverage.codes],
         "left_out": [{"what": what, "why": why} for what, why in outcome.left_out.items()],
         "walked": list(outcome.walked),
     }

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import harfile
 
-from client_checks.conformance.exchange import Exchange
+from swapmock.client_checks.conformance.exchange import Exchange
 
 #: Bodies beyond this many bytes are cut; the entry's comment says so.
 LIMIT = 1 << 20

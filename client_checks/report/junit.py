@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
-from client_checks.conformance.findings import Finding, Grade
-from client_checks.conformance.run import Outcome
-from client_checks.conformance.seen import all_checks
-from client_checks.report.document import ordered
+from swapmock.client_checks.conformance.context import all_checks
+from swapmock.client_checks.conformance.findings import Finding, Grade
+from swapmock.client_checks.conformance.run import Outcome
+from swapmock.client_checks.report.document import ordered
 
 #: What XML 1.0 cannot hold.
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -34,7 +34,7 @@ def _cases(outcome: Outcome) -> Iterator[ET.Element]:
     by_place: dict[tuple[str, str], list[Finding]] = {}
     for finding in ordered(outcome):
         by_place.setdefault((finding.operation, finding.id), []).append(finding)
-    for row in outcome.tally.operations:
+    for row in outcome.coverage.operations:
         for check_id in [*all_checks(), "operation.success"]:
             if row.calls:
                 by_place.setdefault((row.operation, check_id), [])

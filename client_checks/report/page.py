@@ -20,7 +20,7 @@ summary { cursor: pointer; } code { font-size: .95em; }
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """The page for a document of `client_checks.report.document`."""
+    """The page for a document of `swapmock.client_checks.report.document`."""
     body = "".join(part for target in document["targets"] for part in _target(target))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>swapmock check</title>'

@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from client_checks.conformance.findings import Finding, Grade
-from client_checks.conformance.plan import Item
-from client_checks.conformance.run import Outcome
-from client_checks.conformance.run import Progress as Report
-from client_checks.conformance.target import Target
-from client_checks.report.document import ordered
+from swapmock.client_checks.conformance.findings import Finding, Grade
+from swapmock.client_checks.conformance.plan import Item
+from swapmock.client_checks.conformance.run import Outcome
+from swapmock.client_checks.conformance.run import Progress as Report
+from swapmock.client_checks.conformance.target import Target
+from swapmock.client_checks.report.document import ordered
 
 
 def show_plan(console: Console, target: Target, items: Sequence[Item]) -> None:
@@ -80,7 +80,7 @@ def _operations(outcome: Outcome) -> Table:
     table = Table(title="operations", title_justify="left", box=None)
     for name in ("operation", "calls", "succeeded", "HTTP statuses", "body codes"):
         table.add_column(name)
-    for row in outcome.tally.operations:
+    for row in outcome.coverage.operations:
         statuses = ", ".join(f"{status}: {count}" for status, count in sorted(row.statuses.items()))
         codes = ", ".join(f"{code}: {count}" for code, count in sorted(row.codes.items()))
         table.add_row(row.operation, str(row.calls), str(row.succeeded), escape(statuses), escape(codes))
@@ -91,6 +91,6 @@ def _codes(outcome: Outcome) -> Table:
     table = Table(title="body codes", title_justify="left", box=None)
     for name in ("code", "name", "seen"):
         table.add_column(name)
-    for code, name, seen in outcome.tally.codes:
+    for code, name, seen in outcome.coverage.codes:
         table.add_row(escape(code), name, str(seen) if seen else "not seen")
     return table

@@ -19,7 +19,7 @@ from threading import Thread
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from mock_server.core.delivery import Outcome
+from swapmock.mock_server.core.delivery import Outcome
 
 #: The most that is read of a receiver's answer: its head, and its body.
 HEAD_LIMIT = 1 << 16

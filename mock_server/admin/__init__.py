@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from mock_server.admin import clock, faults, journal, ledger, outcomes, sandboxes, tables, tasks, waiting, why, wire
-from mock_server.core.provider import Provider
+from swapmock.mock_server.admin import (
+    clock,
+    faults,
+    journal,
+    ledger,
+    metadata,
+    sandboxes,
+    scenario_queue,
+    tasks,
+    waiting,
+    why,
+    wire,
+)
+from swapmock.mock_server.core.provider import Provider
 
 HANDLERS = {
-    "index": tables.index,
+    "index": metadata.index,
     "list_sandboxes": sandboxes.list_sandboxes,
     "create_sandbox": sandboxes.create_sandbox,
     "get_sandbox": sandboxes.get_sandbox,
@@ -30,9 +42,9 @@ HANDLERS = {
     "clear_faults": faults.clear_faults,
     "get_fault": faults.get_fault,
     "delete_fault": faults.delete_fault,
-    "list_queue": outcomes.list_queue,
-    "queue_scenario": outcomes.queue_scenario,
-    "clear_queue": outcomes.clear_queue,
+    "list_queue": scenario_queue.list_queue,
+    "queue_scenario": scenario_queue.queue_scenario,
+    "clear_queue": scenario_queue.clear_queue,
     "list_tasks": tasks.list_tasks,
     "get_task": tasks.get_task,
     "get_journal": journal.get_journal,
@@ -45,12 +57,12 @@ HANDLERS = {
     "list_deliveries": tasks.list_deliveries,
     "get_delivery": tasks.get_delivery,
     "redeliver": tasks.redeliver,
-    "get_metrics": tables.get_metrics,
-    "list_evidence": tables.list_evidence,
-    "list_magic": tables.list_table,
-    "list_variants": tables.list_table,
-    "list_scenarios": tables.list_table,
-    "list_codes": tables.list_table,
+    "get_metrics": metadata.get_metrics,
+    "list_evidence": metadata.list_evidence,
+    "list_magic": metadata.list_table,
+    "list_variants": metadata.list_table,
+    "list_scenarios": metadata.list_table,
+    "list_codes": metadata.list_table,
 }
 
 
@@ -59,9 +71,9 @@ def provider(token: str = "") -> Provider:
     return Provider(
         name=wire.NAME,
         handlers=HANDLERS,
-        identify=wire.gate(token),
-        permit=wire.permit,
-        dress=wire.dress,
-        refuse=wire.refuse,
-        object_to=wire.object_to,
+        authenticate=wire.gate(token),
+        authorize=wire.authorize,
+        render=wire.render,
+        render_problem=wire.render_problem,
+        explain_violations=wire.explain_violations,
     )

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mock_server.admin.wire import invalid, not_found
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.clock import ClockMode, SandboxClock
-from mock_server.core.moments import iso, read_moment, read_span
-from mock_server.core.ports import Box
-from mock_server.core.task import Phase, Task
+from swapmock.mock_server.admin.wire import invalid, not_found
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.clock import ClockMode, SandboxClock
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.task import Phase, Task
+from swapmock.mock_server.core.timetext import format_timestamp, parse_duration, parse_timestamp
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine, Fired
+    from swapmock.mock_server.engine.engine import Engine
+    from swapmock.mock_server.engine.tasks import Fired
 
 #: No sandbox can be moved past this moment (the end of the year 9998): time stamps end there.
 END_OF_TIME = 253_370_764_800.0
@@ -28,7 +29,7 @@ def read_clock(given: str | Mapping[str, Any], real: float) -> SandboxClock:
         given = {"mode": given}
     mode, rate = _mode(given, ("clock",))
     try:
-        start = read_moment(given["start"]) if "start" in given else None
+        start = parse_timestamp(given["start"]) if "start" in given else None
     except ValueError as error:
         raise invalid(("clock", "start"), str(error)) from None
     if start is not None and not 0 <= start <= END_OF_TIME:
@@ -46,7 +47,13 @@ def _mode(given: Mapping[str, Any], place: tuple[str, ...]) -> tuple[ClockMode, 
 
 
 def shown(clock: SandboxClock, now: float, next_due: float | None = None) -> dict[str, Any]:
-    return {"mode": clock.mode.value, "rate": clock.rate, "now": now, "now_iso": iso(now), "next_due": next_due}
+    return {
+        "mode": clock.mode.value,
+        "rate": clock.rate,
+        "now": now,
+        "now_iso": format_timestamp(now),
+        "next_due": next_due,
+    }
 
 
 def get_clock(call: Call, engine: Engine) -> Reply:
@@ -84,12 +91,12 @@ def advance_clock(call: Call, engine: Engine) -> Reply:
         now = engine.now(box)
         engine.clock_moved(box)
     rows = [_row(item) for item in fired]
-    return Reply({"before": before, "now": now, "now_iso": iso(now), "fired": rows})
+    return Reply({"before": before, "now": now, "now_iso": format_timestamp(now), "fired": rows})
 
 
 def _row(fired: Fired) -> dict[str, Any]:
     row = {name: value for name, value in fired._asdict().items() if value not in ("", None)}
-    return {"at": fired.at, "at_iso": iso(fired.at), **row}
+    return {"at": fired.at, "at_iso": format_timestamp(fired.at), **row}
 
 
 def advance_until_idle(box: Box, engine: Engine) -> list[Fired]:
@@ -107,11 +114,11 @@ def _target(body: Mapping[str, Any], box: Box, now: float, engine: Engine) -> fl
     """The sandbox time to move to; None for `until: idle`."""
     try:
         if "by" in body:
-            return _possible(now + read_span(body["by"]), "by")
+            return _possible(now + parse_duration(body["by"]), "by")
         if "to" in body:
-            target = _possible(read_moment(body["to"]), "to")
+            target = _possible(parse_timestamp(body["to"]), "to")
             if target < now:
-                raise invalid(("to",), f"the clock is past that: it shows {iso(now)}")
+                raise invalid(("to",), f"the clock is past that: it shows {format_timestamp(now)}")
             return target
     except ValueError as error:
         raise invalid(tuple(body), str(error)) from None
@@ -141,7 +148,11 @@ def _when(until: Mapping[str, str], box: Box, now: float, engine: Engine) -> flo
         return now
     at = {Phase.QUEUED: task.created_at, Phase.RUNNING: task.starts_at}.get(wanted, task.ends_at)
     if at is None or at < now or task.phase(at) is not wanted:
-        end = "never ends" if task.ends_at is None else f"is {task.phase(task.ends_at)} from {iso(task.ends_at)}"
+        end = (
+            "never ends"
+            if task.ends_at is None
+            else f"is {task.phase(task.ends_at)} from {format_timestamp(task.ends_at)}"
+        )
         raise Problem(
             "conflict", message=f"task {task.id} will not be {until['status']}: it {end} (scenario {task.scenario})"
         )

@@ -8,20 +8,20 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from mock_server.admin import faults, ledger, outcomes
-from mock_server.admin.clock import END_OF_TIME
-from mock_server.admin.faults import check_effect, read_match
-from mock_server.core.call import Call, Problem
-from mock_server.core.delivery import Attempt, Delivery, DeliveryState, host_of
-from mock_server.core.faults import Effect, FaultRule, read_effect, written_effect
-from mock_server.core.journal import Exchange
-from mock_server.core.ledger import prove
-from mock_server.core.records import BadRecord, decode, encode
-from mock_server.core.state import State
-from mock_server.core.task import Task
+from swapmock.mock_server.admin import faults, ledger, scenario_queue
+from swapmock.mock_server.admin.clock import END_OF_TIME
+from swapmock.mock_server.admin.faults import check_effect, read_match
+from swapmock.mock_server.core.call import Call, Problem
+from swapmock.mock_server.core.codec import BadRecord, decode, encode
+from swapmock.mock_server.core.delivery import Attempt, Delivery, DeliveryState, host_of
+from swapmock.mock_server.core.faults import Effect, FaultRule, read_effect, written_effect
+from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.ledger import prove
+from swapmock.mock_server.core.state import State
+from swapmock.mock_server.core.task import Task
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 #: Steps from the whole document, and what is wrong there.
 Objection = tuple[tuple[str | int, ...], str]
@@ -70,7 +70,7 @@ def _amounts(state: State, sizes: Mapping[str, int], engine: Engine) -> Iterator
         ("files", len(state.files), "files", engine.max_files),
         ("files", sum(sizes.values()), "bytes of files", engine.max_files_bytes),
         ("faults", len(state.faults), "faults", faults.MOST),
-        ("queue", len(state.queue), "outcomes", outcomes.MOST),
+        ("queue", len(state.queue), "outcomes", scenario_queue.MOST),
     )
     for name, held, what, most in rows:
         if held > most:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from contracts import patterns
-from mock_server.admin.secrets import Mask
-from mock_server.admin.wire import invalid, not_found
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.faults import Effect, FaultRule, Match, Moment, read_effect, usual_moment, written_effect
-from mock_server.core.nearest import nearest
-from mock_server.core.ports import Box
-from mock_server.core.records import encode
+from swapmock.contracts import patterns
+from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.admin.wire import invalid, not_found
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.codec import encode
+from swapmock.mock_server.core.faults import Effect, FaultRule, Match, Moment, read_effect, usual_moment, written_effect
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.suggest import nearest
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 
 #: The most rules of a sandbox: each is tried on each call. And the most bytes of the order for one.
@@ -63,7 +63,7 @@ def read_match(given: Mapping[str, Any], engine: Engine) -> Match:
         for path, condition in given.get(part, {}).items():
             try:
                 if path[:1] in ("$", "/"):
-                    engine.paths.check(path)
+                    engine.jsonquery.check(path)
                 if isinstance(condition, Mapping) and condition.keys() == {"matches"}:
                     patterns.check(str(condition["matches"]))
             except ValueError as error:

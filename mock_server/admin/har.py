@@ -9,12 +9,12 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from mock_server import __version__
-from mock_server.admin.secrets import Mask
-from mock_server.core.journal import Exchange
+from swapmock import __version__
+from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.core.journal import Exchange
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 
 def har(exchanges: Iterable[Exchange], engine: Engine, comment: str, mask: Mask) -> Any:

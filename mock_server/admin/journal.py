@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mock_server.admin import records
-from mock_server.admin.har import har
-from mock_server.admin.secrets import Mask
-from mock_server.core.call import Call, Reply
-from mock_server.core.journal import Exchange
-from mock_server.core.ports import Box
+from swapmock.mock_server.admin import records
+from swapmock.mock_server.admin.har import har
+from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.core.call import Call, Reply
+from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.ports import Box
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 PAGE = 100
 

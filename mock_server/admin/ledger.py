@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mock_server.admin.secrets import Mask
-from mock_server.admin.wire import invalid, not_found
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.credits import from_credits, to_credits
-from mock_server.core.journal import Exchange
-from mock_server.core.ledger import ROUTES, Account, Entry, Move, NotCovered, prove
-from mock_server.core.moments import iso
-from mock_server.core.ports import Box
+from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.admin.wire import invalid, not_found
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.credits import from_credits, to_credits
+from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.ledger import ROUTES, Account, Entry, Move, NotCovered, prove
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.timetext import format_timestamp
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 TRUE = ("1", "true", "")
 
@@ -36,7 +36,7 @@ def entry_row(number: int, entry: Entry) -> dict[str, Any]:
     return {
         "number": number,
         "at": entry.at,
-        "at_iso": iso(entry.at),
+        "at_iso": format_timestamp(entry.at),
         "move": entry.move.value,
         "from": source.value,
         "to": target.value,

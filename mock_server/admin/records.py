@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from mock_server.admin.secrets import Mask
-from mock_server.admin.wire import invalid
-from mock_server.core.delivery import Attempt
-from mock_server.core.journal import Exchange, Record
-from mock_server.core.moments import iso, read_moment
-from mock_server.core.ports import Box
-from mock_server.core.records import encode
+from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.admin.wire import invalid
+from swapmock.mock_server.core.codec import encode
+from swapmock.mock_server.core.delivery import Attempt
+from swapmock.mock_server.core.journal import Exchange, Record
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.timetext import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 
 def type_of(record: Record) -> str:
@@ -35,7 +35,7 @@ def readable(body: bytes, engine: Engine) -> Any:
 
 def row(number: int, record: Record, engine: Engine, mask: Mask) -> dict[str, Any]:
     """A record under its number in the journal, without its secrets."""
-    head = {"type": type_of(record), "number": number, "at": record.at, "at_iso": iso(record.at)}
+    head = {"type": type_of(record), "number": number, "at": record.at, "at_iso": format_timestamp(record.at)}
     if not isinstance(record, Exchange):
         rest = {**encode(record)}
         if isinstance(record, Attempt):
@@ -105,6 +105,6 @@ def _moment(params: Mapping[str, Any], name: str) -> float | None:
     if name not in params:
         return None
     try:
-        return read_moment(params[name])
+        return parse_timestamp(params[name])
     except ValueError as error:
         raise invalid(("query", name), str(error)) from None

@@ -6,26 +6,32 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mock_server.accounts import UnknownVariant, choose_variants, credential_headers, credentials_for, open_account
-from mock_server.admin import snapshots
-from mock_server.admin.clock import read_clock, shown
-from mock_server.admin.ledger import balance, count_by_hand, set_available
-from mock_server.admin.wire import invalid, not_found
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.clock import SandboxClock
-from mock_server.core.credits import from_credits
-from mock_server.core.journal import Exchange
-from mock_server.core.ledger import Entry, Move
-from mock_server.core.moments import read_span
-from mock_server.core.ports import Box
-from mock_server.core.records import encode
-from mock_server.core.sandbox import RateLimit, Sandbox
-from mock_server.core.seeded import hexadecimal, integer
-from mock_server.core.state import State
-from mock_server.engine import DEFAULT_SANDBOX
+from swapmock.mock_server.admin import snapshots
+from swapmock.mock_server.admin.clock import read_clock, shown
+from swapmock.mock_server.admin.ledger import balance, count_by_hand, set_available
+from swapmock.mock_server.admin.wire import invalid, not_found
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.clock import SandboxClock
+from swapmock.mock_server.core.codec import encode
+from swapmock.mock_server.core.credits import from_credits
+from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.ledger import Entry, Move
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
+from swapmock.mock_server.core.seeded import hexadecimal, integer
+from swapmock.mock_server.core.state import State
+from swapmock.mock_server.core.timetext import parse_duration
+from swapmock.mock_server.engine.sandboxes import (
+    DEFAULT_SANDBOX,
+    UnknownVariant,
+    choose_variants,
+    credential_headers,
+    credentials_for,
+    open_account,
+)
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 #: The sequence in which the default sandbox counts those that it has made. It is never set back, so that no key that
 #: was given out comes back as somebody else's.
@@ -179,7 +185,7 @@ def _nested(given: Mapping[str, Any], engine: Engine) -> dict[str, dict[str, Any
 
 def _span(given: Any) -> float:
     try:
-        span = read_span(given)
+        span = parse_duration(given)
     except ValueError as error:
         raise invalid(("ttl",), str(error)) from None
     if span > LONGEST:

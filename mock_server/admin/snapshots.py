@@ -7,22 +7,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mock_server import __version__
-from mock_server.accounts import UnknownVariant, choose_variants
-from mock_server.admin.clock import END_OF_TIME, FASTEST
-from mock_server.admin.consistency import Objection, objections
-from mock_server.admin.secrets import Mask
-from mock_server.admin.wire import error
-from mock_server.core.call import Problem
-from mock_server.core.clock import ClockMode, SandboxClock
-from mock_server.core.journal import Exchange
-from mock_server.core.ports import Box
-from mock_server.core.records import BadRecord, decode, encode
-from mock_server.core.sandbox import Sandbox
-from mock_server.core.state import State
+from swapmock import __version__
+from swapmock.mock_server.admin.clock import END_OF_TIME, FASTEST
+from swapmock.mock_server.admin.consistency import Objection, objections
+from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.admin.wire import error
+from swapmock.mock_server.core.call import Problem
+from swapmock.mock_server.core.clock import ClockMode, SandboxClock
+from swapmock.mock_server.core.codec import BadRecord, decode, encode
+from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.sandbox import Sandbox
+from swapmock.mock_server.core.state import State
+from swapmock.mock_server.engine.sandboxes import UnknownVariant, choose_variants
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 FORMAT = 1
 

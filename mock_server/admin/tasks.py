@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mock_server.admin.clock import words_of
-from mock_server.admin.records import readable
-from mock_server.admin.secrets import Mask
-from mock_server.admin.wire import not_found
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.credits import to_credits
-from mock_server.core.delivery import Delivery
-from mock_server.core.moments import iso
-from mock_server.core.records import encode
-from mock_server.core.task import Task
-from mock_server.engine import UnderWay
+from swapmock.mock_server.admin.clock import words_of
+from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.admin.records import readable
+from swapmock.mock_server.admin.wire import not_found
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.codec import encode
+from swapmock.mock_server.core.credits import to_credits
+from swapmock.mock_server.core.delivery import Delivery
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.core.timetext import format_timestamp
+from swapmock.mock_server.engine.dispatcher import UnderWay
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 PAGE = 100
 
@@ -39,7 +39,7 @@ def task_row(task: Task, now: float, engine: Engine, mask: Mask) -> dict[str, An
         credits=to_credits(task.credits_at(now)),
         request=task.cause,
         body=readable(task.request, engine),
-        created_at_iso=iso(task.created_at),
+        created_at_iso=format_timestamp(task.created_at),
     )
     return dict(mask.value(row))
 
@@ -80,7 +80,7 @@ def delivery_row(delivery: Delivery, engine: Engine, mask: Mask) -> dict[str, An
     row["body"] = readable(delivery.body, engine)
     for shown, attempt in zip(row["attempts"], delivery.attempts, strict=True):
         shown["answer"] = readable(attempt.answer, engine)
-        shown["due_iso"], shown["sent_iso"] = iso(attempt.due), iso(attempt.sent)
+        shown["due_iso"], shown["sent_iso"] = format_timestamp(attempt.due), format_timestamp(attempt.sent)
     return dict(mask.value(row))
 
 

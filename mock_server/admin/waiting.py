@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from mock_server.admin.clock import read_status, words_of
-from mock_server.admin.faults import check_known
-from mock_server.admin.records import FILTERS
-from mock_server.admin.wire import invalid, not_found
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.journal import Exchange
-from mock_server.core.moments import read_span
-from mock_server.core.ports import Box
-from mock_server.core.task import Phase
+from swapmock.mock_server.admin.clock import read_status, words_of
+from swapmock.mock_server.admin.faults import check_known
+from swapmock.mock_server.admin.records import FILTERS
+from swapmock.mock_server.admin.wire import invalid, not_found
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.task import Phase
+from swapmock.mock_server.core.timetext import parse_duration
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 USUAL_TIMEOUT = 10.0
 
@@ -40,7 +40,7 @@ Look = Callable[[Box, float], tuple[Any, str]]
 def wait(call: Call, engine: Engine) -> Reply:
     name, wanted = _condition(call.body)
     look = LOOKS[name](wanted, engine)
-    start, timeout = engine.time.now(), read_span(call.body.get("timeout", USUAL_TIMEOUT))
+    start, timeout = engine.time.now(), parse_duration(call.body.get("timeout", USUAL_TIMEOUT))
     if timeout > LONGEST:
         raise invalid(("timeout",), f"should be at most {LONGEST:g} seconds", "maximum")
     sandbox_id = call.box.sandbox.id

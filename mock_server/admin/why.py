@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mock_server.admin import reasons
-from mock_server.admin.ledger import entry_row
-from mock_server.admin.records import row
-from mock_server.admin.secrets import Mask
-from mock_server.admin.tasks import delivery_row, task_row
-from mock_server.admin.wire import not_found
-from mock_server.core.call import Call, Reply
-from mock_server.core.delivery import Attempt, Delivery
-from mock_server.core.journal import Exchange, Record, Transition
-from mock_server.core.ledger import ROUTES, Account, Entry
-from mock_server.core.moments import iso
-from mock_server.core.ports import Box
-from mock_server.core.task import Task
+from swapmock.mock_server.admin import explanations
+from swapmock.mock_server.admin.ledger import entry_row
+from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.admin.records import row
+from swapmock.mock_server.admin.tasks import delivery_row, task_row
+from swapmock.mock_server.admin.wire import not_found
+from swapmock.mock_server.core.call import Call, Reply
+from swapmock.mock_server.core.delivery import Attempt, Delivery
+from swapmock.mock_server.core.journal import Exchange, Record, Transition
+from swapmock.mock_server.core.ledger import ROUTES, Account, Entry
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.core.timetext import format_timestamp
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 KINDS = ("request", "exchange", "task", "delivery")
 
@@ -92,10 +92,10 @@ class Story:
 
     def _summary(self) -> str:
         if self.exchange is not None:
-            return reasons.of_exchange(self.exchange, self.contract, self.engine)
+            return explanations.of_exchange(self.exchange, self.contract, self.engine)
         if self.delivery is not None:
-            return reasons.of_delivery(self.delivery)
-        return reasons.of_task(self.task, self.now, self.engine) if self.task is not None else ""
+            return explanations.of_delivery(self.delivery)
+        return explanations.of_task(self.task, self.now, self.engine) if self.task is not None else ""
 
     def _of_exchange(self, exchange: Exchange) -> dict[str, Any]:
         number = self._records.index(exchange) + self.box.dropped() + 1
@@ -110,9 +110,11 @@ class Story:
                 "path": operation.path,
                 "evidence": dict(operation.evidence),
             },
-            "nearest_operation": None if operation is not None else reasons.nearest_operation(exchange, self.contract),
-            "credential": reasons.credential(exchange, self.box, self.contract),
-            "violations": reasons.violations(exchange, self.contract, self.engine),
+            "nearest_operation": None
+            if operation is not None
+            else explanations.nearest_operation(exchange, self.contract),
+            "credential": explanations.credential(exchange, self.box, self.contract),
+            "violations": explanations.violations(exchange, self.contract, self.engine),
             "fault": exchange.fault or None,
             "scenario": self.task.scenario if self.task is not None and self.task.cause == exchange.id else None,
             "sandbox": self.box.sandbox.id,
@@ -164,21 +166,28 @@ class Story:
         events: list[tuple[float, int, dict[str, Any]]] = []
 
         def add(at: float, rank: int, what: str, text: str, **more: Any) -> None:
-            events.append((at, rank, {"at": at, "at_iso": iso(at), "what": what, "text": text, **more}))
+            events.append((at, rank, {"at": at, "at_iso": format_timestamp(at), "what": what, "text": text, **more}))
 
         for record in self._records:
             if not self._bears(record):
                 continue
             if isinstance(record, Exchange):
                 add(record.at, 0, "request", f"{record.method} {record.target}", request=record.id)
-                for text in reasons.steps(record, self.contract, self.engine):
+                for text in explanations.steps(record, self.contract, self.engine):
                     add(record.at, 1, "step", text, request=record.id)
-                add(record.at, 3, "answer", reasons.answered(record), request=record.id)
+                add(record.at, 3, "answer", explanations.answered(record), request=record.id)
             elif isinstance(record, Transition):
                 text = f"task {record.task}: {record.before} -> {record.after}"
                 add(record.at, 4, "transition", text, task=record.task, cause=record.cause)
             elif isinstance(record, Attempt):
-                add(record.at, 6, "delivery", reasons.attempted(record), delivery=record.delivery, cause=record.cause)
+                add(
+                    record.at,
+                    6,
+                    "delivery",
+                    explanations.attempted(record),
+                    delivery=record.delivery,
+                    cause=record.cause,
+                )
         for _, entry in self._entries():
             rank = 2 if entry.move.value == "reserve" else 5
             text = f"{entry.move.value} {entry.amount / 1000:g} credits"

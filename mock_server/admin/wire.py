@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Problem, Reply
-from mock_server.core.nearest import nearest
-from mock_server.core.ports import Store
-from mock_server.core.provider import Dressed, Identity
+from swapmock.mock_server.core.call import Problem, Reply
+from swapmock.mock_server.core.ports import Store
+from swapmock.mock_server.core.provider import Identity, VendorResponse
+from swapmock.mock_server.core.suggest import nearest
 
 if TYPE_CHECKING:
-    from contracts import Operation, Violation
+    from swapmock.contracts import Operation, Violation
 
 NAME = "admin"
 PROBLEM_HEADER = ("content-type", "application/problem+json")
@@ -33,24 +33,24 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
 
 
 def gate(token: str) -> Callable[[bool, Mapping[str, str], Mapping[str, Any], Store], Identity]:
-    def identify(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
+    def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
         scheme, _, shown = headers.get("authorization", "").partition(" ")
         right = scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode())
         return Identity(str(params.get("sandbox", "")), None if not token or right else "unauthorized")
 
-    return identify
+    return authenticate
 
 
-def permit(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
+def authorize(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
     """No variant bears on the token."""
     return None
 
 
-def dress(reply: Reply, variants: Mapping[str, Any]) -> Dressed:
-    return Dressed(reply.status, reply.data, None, reply.headers)
+def render(reply: Reply, variants: Mapping[str, Any]) -> VendorResponse:
+    return VendorResponse(reply.status, reply.data, None, reply.headers)
 
 
-def refuse(problem: Problem, variants: Mapping[str, Any]) -> Dressed:
+def render_problem(problem: Problem, variants: Mapping[str, Any]) -> VendorResponse:
     status, said = PROBLEMS[problem.name]
     document: dict[str, Any] = {
         "type": "about:blank",
@@ -65,7 +65,7 @@ def refuse(problem: Problem, variants: Mapping[str, Any]) -> Dressed:
         document["errors"] = errors
         document["detail"] = "; ".join(f"{error['pointer'] or 'body'}: {error['detail']}" for error in errors)
     challenge = (("www-authenticate", "Bearer"),) if problem.name == "unauthorized" else ()
-    return Dressed(status, document, None, (PROBLEM_HEADER, *challenge, *problem.headers))
+    return VendorResponse(status, document, None, (PROBLEM_HEADER, *challenge, *problem.headers))
 
 
 def error(place: Sequence[str | int], detail: str, rule: str = "value") -> dict[str, str]:
@@ -83,7 +83,7 @@ def not_found(what: str, name: object) -> Problem:
     return Problem("not_found", message=f"no {what} {str(name)[:100]!r} here")
 
 
-def object_to(
+def explain_violations(
     operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
 ) -> Problem | None:
     errors = []

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mock_server.core.facts import fact
-from mock_server.core.task import Task
+from swapmock.mock_server.core.immutable import immutable
+from swapmock.mock_server.core.task import Task
 
 if TYPE_CHECKING:
-    from mock_server.core.ports import Box
+    from swapmock.mock_server.core.ports import Box
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Call:
     journal keeps the call, `base_url` how the client reached us (no slash at the end); `own_url` is the same for a
     call to the admin API, whose `base_url` is that of the vendors' surfaces.
     A handler leaves the id of the task it touched in `task`, and that of the queued outcome it wants in `queued`.
-    `news_first` says that the callback of that task is to come before the answer. `has_left`, where known, tells whether
+    `callback_first` says that the callback of that task is to come before the answer. `has_left`, where known, tells whether
     the client is still there.
     """
 
@@ -40,7 +40,7 @@ class Call:
     provider: str
     task: str = ""
     queued: str = ""
-    news_first: bool = False
+    callback_first: bool = False
     own_url: str = ""
     has_left: Callable[[], bool] | None = None
 
@@ -62,7 +62,7 @@ def texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from texts(item, f"{place}.{index}")
 
 
-class Lasting(NamedTuple):
+class Cacheable(NamedTuple):
     """An answer to a GET that stays the same up to the sandbox time `until`: it tells of `task` (None: of no task) and of
     nothing else that could change. `token` is that of the links in it."""
 
@@ -71,10 +71,10 @@ class Lasting(NamedTuple):
     token: str = ""
 
 
-@fact
+@immutable
 class Reply:
     """A handler's answer in domain terms. `code` and `message` are for providers with an envelope; `status` is used
-    as it stands by those without. With `lasting`, the same request will get it again."""
+    as it stands by those without. With `cacheable`, the same request will get it again."""
 
     data: Any = None
     code: int | str = 200
@@ -82,7 +82,7 @@ class Reply:
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     is_empty: bool = False
-    lasting: Lasting | None = None
+    cacheable: Cacheable | None = None
 
 
 class Problem(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import cycle, islice
@@ -188,7 +187,7 @@ def waits(ladder: LadderRow) -> tuple[float, ...]:
     return given + given[-1:] * (retries - len(given))
 
 
-class Demand(Protocol):
+class Acknowledgement(Protocol):
     """What acknowledges: a status within `statuses`; where `code` has values, a JSON object whose `code` is one."""
 
     @property
@@ -201,7 +200,7 @@ class Demand(Protocol):
 NO_JSON = object()
 
 
-def objection(demand: Demand, outcome: Outcome, document: Any) -> str:
+def why_not_acknowledged(demand: Acknowledgement, outcome: Outcome, document: Any) -> str:
     """Why an answer does not acknowledge, "" if it does. `document` is its body as JSON, or NO_JSON."""
     if outcome.blocked:
         return f"blocked: {outcome.error}"
@@ -221,49 +220,3 @@ def objection(demand: Demand, outcome: Outcome, document: Any) -> str:
     if any(code == wanted and type(code) is type(wanted) for wanted in demand.code):
         return ""
     return f"the answer's `code` is {code!r:.40}, not {demand.code[0]!r}"
-
-
-class Sending(NamedTuple):
-    """One callback that an event brings forth, `after` seconds from it.
-
-    `body`: true, contradicting (the opposite end), forged (a task that does not exist), started (news of the start).
-    `spoil`: truncated, code_type. An `extra` one has no ladder; one `alone` shares no queue with the others.
-    """
-
-    after: float = 0.0
-    body: str = "true"
-    spoil: str = ""
-    extra: bool = False
-    alone: bool = False
-
-
-#: What goes wrong with the callback of a task's end, by the `delivery` of its scenario.
-PLANS: Mapping[str, tuple[Sending, ...]] = {
-    "": (Sending(),),
-    "duplicate": (Sending(), Sending(after=1.0, extra=True)),
-    "concurrent": (Sending(alone=True), Sending(extra=True, alone=True)),
-    "before_answer": (Sending(),),
-    "late": (Sending(after=600.0),),
-    "out_of_order": (Sending(), Sending(after=1.0, body="started")),
-    "contradicting": (Sending(body="contradicting"),),
-    "truncated": (Sending(spoil="truncated"),),
-    "wrong_code_type": (Sending(spoil="code_type"),),
-    "forged": (Sending(), Sending(body="forged", extra=True)),
-    "never": (),
-}
-
-#: The ways of going wrong that leave out the news of earlier phases.
-SILENT_BEFORE_THE_END = frozenset({"out_of_order", "never"})
-
-
-def wrongly_typed(value: Any) -> Any:
-    """`value` with every member `code` as text where it is a number, and as a number where it is text."""
-    if isinstance(value, dict):
-        return {name: _other_type(item) if name == "code" else wrongly_typed(item) for name, item in value.items()}
-    return [wrongly_typed(item) for item in value] if isinstance(value, list) else value
-
-
-def _other_type(code: Any) -> Any:
-    if isinstance(code, str):
-        return int(code) if code.isdecimal() else None
-    return str(code)

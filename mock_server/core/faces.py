@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from mock_server.core.seeded import integer
+from swapmock.mock_server.core.seeded import integer
 
 #: Faces in a picture whose URL is not a magic value.
 MOST_FACES = 4

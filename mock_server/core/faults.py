@@ -7,9 +7,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
-from mock_server.core.moments import read_span
-from mock_server.core.sandbox import RateLimit
-from mock_server.core.seeded import fraction
+from swapmock.mock_server.core.sandbox import RateLimit
+from swapmock.mock_server.core.seeded import fraction
+from swapmock.mock_server.core.timetext import parse_duration
 
 #: What a match asks for where it asks for nothing.
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -213,7 +213,7 @@ def _read_delay(raw: Any) -> tuple[float, float]:
     if isinstance(raw, Mapping):
         raw = (raw["min"], raw["max"]) if "min" in raw else raw.get("range", raw.get("fixed"))
     low, high = raw if isinstance(raw, list | tuple) else (raw, raw)
-    return read_span(low), read_span(high)
+    return parse_duration(low), parse_duration(high)
 
 
 def written_effect(effect: Effect) -> dict[str, Any]:
@@ -235,8 +235,8 @@ def _read_retry_after(raw: Any) -> tuple[float, str] | None:
     if raw is None:
         return None
     if isinstance(raw, Mapping):
-        return read_span(raw["seconds"]), str(raw.get("form", "seconds"))
-    return read_span(raw), "seconds"
+        return parse_duration(raw["seconds"]), str(raw.get("form", "seconds"))
+    return parse_duration(raw), "seconds"
 
 
 def usual_moment(effect: Effect) -> Moment:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mock_server.core.delivery import Attempt
+from swapmock.mock_server.core.delivery import Attempt
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from mock_server.core.credits import Millicredits
+from swapmock.mock_server.core.credits import Millicredits
 
 
 class Account(StrEnum):

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from mock_server.core.clock import SandboxClock
-from mock_server.core.credits import Millicredits
-from mock_server.core.delivery import Delivery, Outcome
-from mock_server.core.faults import FaultRule, Turns
-from mock_server.core.journal import File, Record
-from mock_server.core.ledger import Account, Entry
-from mock_server.core.queue import Queued
-from mock_server.core.sandbox import RateLimit, Sandbox
-from mock_server.core.state import State
-from mock_server.core.task import Task
+from swapmock.mock_server.core.clock import SandboxClock
+from swapmock.mock_server.core.credits import Millicredits
+from swapmock.mock_server.core.delivery import Delivery, Outcome
+from swapmock.mock_server.core.faults import FaultRule, Turns
+from swapmock.mock_server.core.journal import File, Record
+from swapmock.mock_server.core.ledger import Account, Entry
+from swapmock.mock_server.core.queue import Queued
+from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
+from swapmock.mock_server.core.state import State
+from swapmock.mock_server.core.task import Task
 
-__all__ = ["Blobs", "Box", "Json", "Meter", "Paths", "RealTime", "Store", "Transport"]
+__all__ = ["Blobs", "Box", "Json", "JsonQuery", "Meter", "RealTime", "Store", "Transport"]
 
 
 class RealTime(Protocol):
@@ -177,7 +177,7 @@ class Transport(Protocol):
         """Send once; whatever a receiver does is an Outcome, within `timeout` real seconds."""
 
 
-class Paths(Protocol):
+class JsonQuery(Protocol):
     """JSONPath and JSON Pointer."""
 
     def find(self, path: str, document: Any) -> Sequence[Any]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.ports import Store
-from mock_server.core.task import Task
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.ports import Store
+from swapmock.mock_server.core.task import Task
 
 
 class Identity(NamedTuple):
@@ -18,17 +18,17 @@ class Identity(NamedTuple):
     problem: str | None = None
 
 
-class Dressed(NamedTuple):
+class VendorResponse(NamedTuple):
     """An answer in the vendor's clothes: HTTP status, body (None for an empty one), the envelope's code.
 
-    `usual` is the status that the contract knows this answer by, where a variant has chosen another.
+    `contract_status` is the status that the contract knows this answer by, where a variant has chosen another.
     """
 
     status: int
     body: Any
     code: int | str | None
     headers: tuple[tuple[str, str], ...] = ()
-    usual: int | None = None
+    contract_status: int | None = None
 
 
 def forged(task: Task, digits: str) -> Task:
@@ -41,24 +41,24 @@ class Provider:
     """One emulated vendor.
 
     handlers: operationId -> function(call, engine) -> Reply, or raises Problem.
-    identify: (is the operation public, headers, parameters, store) -> Identity.
-    permit: (headers, variants) -> name of a problem that the sandbox's variants make of the credential, or None.
-    dress: (reply, variants) -> Dressed.
-    refuse: (problem, variants) -> Dressed.
-    object_to: (operation, body, violations, variants) -> Problem, or None if a variant waives them all.
+    authenticate: (is the operation public, headers, parameters, store) -> Identity.
+    authorize: (headers, variants) -> name of a problem that the sandbox's variants make of the credential, or None.
+    render: (reply, variants) -> VendorResponse.
+    render_problem: (problem, variants) -> VendorResponse.
+    explain_violations: (operation, body, violations, variants) -> Problem, or None if a variant waives them all.
     callback_body: (call, engine, task) -> the JSON value that a callback tells of `task` at `call.now`; None for a
         provider that does not call back.
     forge: (task, eight digits) -> a task that does not exist, for a forged callback to tell of.
-    reads_query: whether `identify` is to see the query's parameters beside those of the path.
+    reads_query: whether `authenticate` is to see the query's parameters beside those of the path.
     """
 
     name: str
     handlers: Mapping[str, Callable[[Call, Any], Reply]]
-    identify: Callable[[bool, Mapping[str, str], Mapping[str, Any], Store], Identity]
-    permit: Callable[[Mapping[str, str], Mapping[str, Any]], str | None]
-    dress: Callable[[Reply, Mapping[str, Any]], Dressed]
-    refuse: Callable[[Problem, Mapping[str, Any]], Dressed]
-    object_to: Callable[[Any, Any, Sequence[Any], Mapping[str, Any]], Problem | None]
+    authenticate: Callable[[bool, Mapping[str, str], Mapping[str, Any], Store], Identity]
+    authorize: Callable[[Mapping[str, str], Mapping[str, Any]], str | None]
+    render: Callable[[Reply, Mapping[str, Any]], VendorResponse]
+    render_problem: Callable[[Problem, Mapping[str, Any]], VendorResponse]
+    explain_violations: Callable[[Any, Any, Sequence[Any], Mapping[str, Any]], Problem | None]
     callback_body: Callable[[Call, Any, Task], Any] | None = None
     forge: Callable[[Task, str], Task] = forged
     reads_query: bool = False

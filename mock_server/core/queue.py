@@ -29,7 +29,7 @@ class Queued(NamedTuple):
 Wanted = tuple[str | None, str | None, str | None, str | None]
 
 
-class Lines:
+class OutcomeQueue:
     """Queued outcomes in the order in which they came, one line for each kind of task that they are for: who looks for
     a task's outcome looks at the heads of the lines only."""
 

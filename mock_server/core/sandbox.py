@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from mock_server.core.credits import Millicredits
-from mock_server.core.moments import read_span
+from swapmock.mock_server.core.credits import Millicredits
+from swapmock.mock_server.core.timetext import parse_duration
 
 
 class Credential(NamedTuple):
@@ -31,7 +31,7 @@ class RateLimit(NamedTuple):
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> RateLimit:
         """Of JSON: `seconds` may be a span such as `10s`, and is a minute unless given."""
-        return cls(raw["calls"], read_span(raw.get("seconds", 60.0)), raw.get("retry_after", "none"))
+        return cls(raw["calls"], parse_duration(raw.get("seconds", 60.0)), raw.get("retry_after", "none"))
 
 
 def retry_after(form: str, seconds: float, now: float) -> tuple[tuple[str, str], ...]:

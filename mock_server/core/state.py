@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mock_server.core.delivery import Delivery
-from mock_server.core.faults import FaultRule, Turns
-from mock_server.core.journal import File, Record
-from mock_server.core.ledger import Entry
-from mock_server.core.queue import Queued
-from mock_server.core.task import Task
+from swapmock.mock_server.core.delivery import Delivery
+from swapmock.mock_server.core.faults import FaultRule, Turns
+from swapmock.mock_server.core.journal import File, Record
+from swapmock.mock_server.core.ledger import Entry
+from swapmock.mock_server.core.queue import Queued
+from swapmock.mock_server.core.task import Task
 
 
 class Due(NamedTuple):

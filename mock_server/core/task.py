@@ -1,4 +1,4 @@
-"""A task: a frozen fact with a timeline. Its state is a pure function of the task and the time."""
+"""A task: a frozen immutable with a timeline. Its state is a pure function of the task and the time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from mock_server.core.credits import Millicredits
-from mock_server.core.facts import fact
+from swapmock.mock_server.core.credits import Millicredits
+from swapmock.mock_server.core.immutable import immutable
 
 
 class Phase(StrEnum):
@@ -34,7 +34,7 @@ class Failure:
     result: bool = True
 
 
-@fact
+@immutable
 class Task:
     """An accepted job.
 
@@ -88,3 +88,31 @@ class Task:
     def credits_at(self, now: float) -> Millicredits:
         """Reserved until the end, charged from then on."""
         return self.charge if self.is_over(now) else self.reserved
+
+
+class TimelineRow(Protocol):
+    @property
+    def queued(self) -> float: ...
+    @property
+    def running(self) -> float: ...
+
+
+class ScenarioRow(Protocol):
+    @property
+    def stretch(self) -> float: ...
+    @property
+    def ends(self) -> bool: ...
+
+
+class Schedule(NamedTuple):
+    """When a task starts and ends (None: never), and how it fails (None: it does not)."""
+
+    starts_at: float
+    ends_at: float | None
+    failure: Failure | None
+
+
+def schedule(now: float, timeline: TimelineRow, scenario: ScenarioRow, failure: Failure | None) -> Schedule:
+    starts_at = now + timeline.queued * scenario.stretch
+    ends_at = starts_at + timeline.running * scenario.stretch if scenario.ends else None
+    return Schedule(starts_at, ends_at, failure)

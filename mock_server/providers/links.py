@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from mock_server.core.faces import FaceRef
-from mock_server.core.ports import Box
+from swapmock.mock_server.core.faces import FaceRef
+from swapmock.mock_server.core.ports import Box
 
 #: The kind of task that finds faces; its files are these faces.
 DETECTION = "detection"

@@ -10,18 +10,18 @@ from math import inf
 from threading import Lock, RLock
 from types import TracebackType
 
-from mock_server.core import ledger
-from mock_server.core.clock import SandboxClock
-from mock_server.core.credits import Millicredits
-from mock_server.core.delivery import Delivery
-from mock_server.core.faults import FaultRule, Turns
-from mock_server.core.journal import File, Record, Transition
-from mock_server.core.ledger import Account, Entry
-from mock_server.core.queue import Lines, Queued
-from mock_server.core.sandbox import RateLimit, Sandbox
-from mock_server.core.state import Due, State
-from mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
-from mock_server.stores.agenda import Agenda
+from swapmock.mock_server.core import ledger
+from swapmock.mock_server.core.clock import SandboxClock
+from swapmock.mock_server.core.credits import Millicredits
+from swapmock.mock_server.core.delivery import Delivery
+from swapmock.mock_server.core.faults import FaultRule, Turns
+from swapmock.mock_server.core.journal import File, Record, Transition
+from swapmock.mock_server.core.ledger import Account, Entry
+from swapmock.mock_server.core.queue import OutcomeQueue, Queued
+from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
+from swapmock.mock_server.core.state import Due, State
+from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
+from swapmock.mock_server.stores.agenda import Agenda
 
 #: Deliveries that are over and still remembered by a sandbox.
 DELIVERIES_KEPT = 10_000
@@ -66,7 +66,7 @@ class MemoryBox:
             self.put_file(file)
         self._faults = dict(state.faults)
         self._turns = dict(state.turns)
-        self._queue = Lines(state.queue)
+        self._queue = OutcomeQueue(state.queue)
         self._deliveries: dict[str, Delivery] = {}
         self._outbox: dict[str, list[tuple[float, int, str]]] = {}
         self._leases: list[tuple[float, int, str]] = []

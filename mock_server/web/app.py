@@ -1,4 +1,4 @@
-"""The Flask application: the complete surface for any WSGI server and for the test client."""
+"""The Flask application: the complete api for any WSGI server and for the test client."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from mock_server.web import media
-from mock_server.web.doors import WsgiDoor, request_from_environ, respond
-from mock_server.web.pipeline import Answer, Pipeline
+from swapmock.mock_server.web import files
+from swapmock.mock_server.web.messages import Answer
+from swapmock.mock_server.web.pipeline import Pipeline
+from swapmock.mock_server.web.wsgi import WsgiMiddleware, request_from_environ, respond
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from contracts import Operation
+    from swapmock.contracts import Operation
 
 
-def create_app(pipeline: Pipeline, pause: Any, *, with_door: bool = True) -> Flask:
-    """The application over `pipeline`. `pause(seconds)` holds a delayed answer back; `with_door` puts the short way
+def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) -> Flask:
+    """The application over `pipeline`. `pause(seconds)` holds a delayed answer back; `with_middleware` puts the short way
     for contract operations in front of Flask's routing."""
     app = Flask("swapmock", static_folder=None)
     app.url_map.strict_slashes = True
@@ -33,28 +34,28 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_door: bool = True) -> Fla
             return _problem(404, f"nothing at {request.path}")
         return _Written(pipeline.answer(target, request_from_environ(request.environ, target)), pause)
 
-    for surface in pipeline.surfaces:
-        for operation in surface.contract.operations.values():
-            name = f"{surface.contract.name}:{operation.id}"
+    for api in pipeline.apis:
+        for operation in api.contract.operations.values():
+            name = f"{api.contract.name}:{operation.id}"
             rule = _rule(operation)
             app.add_url_rule(rule, name, vendor, methods=[operation.method], provide_automatic_options=False)
     app.add_url_rule("/health", "health", _health)
     app.add_url_rule("/ready", "ready", _health)
     app.add_url_rule("/", "index", lambda: _index(pipeline))
-    if any(not surface.is_admin for surface in pipeline.surfaces):
+    if any(not api.is_admin for api in pipeline.apis):
         for rule in ("/media/<path:_>", "/Output-Img2/<path:_>"):
-            app.add_url_rule(rule, rule, lambda _: _file(media.fetch(pipeline.engine, request.path)))
-        app.add_url_rule("/u/<name>", "upload", lambda name: _file(media.fetch_upload(pipeline.engine, name)))
+            app.add_url_rule(rule, rule, lambda _: _file(files.fetch(pipeline.engine, request.path)))
+        app.add_url_rule("/u/<name>", "upload", lambda name: _file(files.fetch_upload(pipeline.engine, name)))
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
-        # Wrong methods and unknown paths of a vendor's surface are the vendor's to refuse.
+        # Wrong methods and unknown paths of a vendor's api are the vendor's to refuse.
         if isinstance(error, NotFound | MethodNotAllowed) and pipeline.match(request.method, request.path) is not None:
             return vendor()
         return _problem(error.code or 500, error.description or "")
 
-    if with_door:
-        app.wsgi_app = WsgiDoor(pipeline, app.wsgi_app, pause)  # type: ignore[method-assign]  # Flask's documented place
+    if with_middleware:
+        app.wsgi_app = WsgiMiddleware(pipeline, app.wsgi_app, pause)  # type: ignore[method-assign]  # Flask's documented place
     return app
 
 
@@ -85,11 +86,11 @@ def _health() -> Response:
 
 def _index(pipeline: Pipeline) -> Response:
     """What is here, for whoever opens the base URL."""
-    surfaces = {s.contract.name: f"{len(s.contract.operations)} operations under {s.prefix}" for s in pipeline.surfaces}
-    return Response(json.dumps({"swapmock": surfaces, "health": "/health"}), content_type="application/json")
+    apis = {s.contract.name: f"{len(s.contract.operations)} operations under {s.prefix}" for s in pipeline.apis}
+    return Response(json.dumps({"swapmock": apis, "health": "/health"}), content_type="application/json")
 
 
-def _file(found: media.Media | None) -> Response:
+def _file(found: files.Media | None) -> Response:
     if found is None:
         return _problem(404, "no such file, or no longer")
     return Response(found.content, content_type=found.content_type)

@@ -23,7 +23,7 @@ async def next_message(receive: Receive) -> Any:
     return message
 
 
-class Room:
+class ByteBudget:
     """Bytes for bodies that are still on their way; any number of clients may send, but not everything at once."""
 
     def __init__(self, most: int) -> None:
@@ -31,13 +31,13 @@ class Room:
         self._held = 0
         self.is_full = f"with it more than {most} bytes are on their way; --max-bodies-bytes allows more"
 
-    def take(self, size: int) -> bool:
+    def acquire(self, size: int) -> bool:
         if self._held + size > self._most:
             return False
         self._held += size
         return True
 
-    def give_back(self, size: int) -> None:
+    def release(self, size: int) -> None:
         self._held -= size
 
 
@@ -49,7 +49,9 @@ class Read(NamedTuple):
     is_whole: bool = True
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], limit: int, too_long: str, room: Room) -> Read:
+async def read_body(
+    receive: Receive, headers: Mapping[str, str], limit: int, too_long: str, budget: ByteBudget
+) -> Read:
     """The body. One that is not kept is read while that is bearable, for a client that is still sending would not see the
     answer."""
     declared, cut = headers.get("content-length", ""), ""
@@ -69,13 +71,13 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limit: int, to
             size += len(chunk)
             if size > limit:
                 cut = too_long
-            elif not cut and room.take(len(chunk)):
+            elif not cut and budget.acquire(len(chunk)):
                 held += len(chunk)
                 chunks.append(chunk)
             else:
-                cut = cut or room.is_full
+                cut = cut or budget.is_full
             if cut:
-                room.give_back(held)
+                budget.release(held)
                 held = 0
                 chunks.clear()
             if size > limit + DRAINED:
@@ -83,4 +85,4 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limit: int, to
             if not message["more_body"]:
                 return Read(b"".join(chunks), cut)
     finally:
-        room.give_back(held)
+        budget.release(held)

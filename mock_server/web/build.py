@@ -9,26 +9,26 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from contracts import Contract, load
-from mock_server import admin
-from mock_server.accounts import UnknownVariant, choose_variants, open_account
-from mock_server.adapters import jsontext, paths
-from mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
-from mock_server.adapters.clock import SystemTime, pause
-from mock_server.adapters.meter import Meter
-from mock_server.adapters.transport import Guard, Transport, check_allowed
-from mock_server.core.clock import ClockMode, SandboxClock
-from mock_server.core.credits import from_credits
-from mock_server.core.journal import Exchange
-from mock_server.core.ports import RealTime
-from mock_server.core.sandbox import Credential, Sandbox
-from mock_server.courier import Courier
-from mock_server.engine import DEFAULT_SANDBOX, Engine
-from mock_server.providers import crun, imgopen
-from mock_server.settings import SettingError, Settings
-from mock_server.stores.memory import MemoryStore
-from mock_server.web.doors import AsgiDoor
-from mock_server.web.pipeline import Pipeline, Surface
+from swapmock.contracts import Contract, load
+from swapmock.mock_server import admin
+from swapmock.mock_server.adapters import jsonquery, jsontext
+from swapmock.mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
+from swapmock.mock_server.adapters.clock import SystemTime, pause
+from swapmock.mock_server.adapters.meter import Meter
+from swapmock.mock_server.adapters.transport import Guard, Transport, check_allowed
+from swapmock.mock_server.core.clock import ClockMode, SandboxClock
+from swapmock.mock_server.core.credits import from_credits
+from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.ports import RealTime
+from swapmock.mock_server.core.sandbox import Credential, Sandbox
+from swapmock.mock_server.engine.dispatcher import CallbackDispatcher
+from swapmock.mock_server.engine.engine import Engine
+from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX, UnknownVariant, choose_variants, open_account
+from swapmock.mock_server.providers import crun, imgopen
+from swapmock.mock_server.settings import SettingError, Settings
+from swapmock.mock_server.stores.memory import MemoryStore
+from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.pipeline import MountedApi, Pipeline
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -51,22 +51,22 @@ class System:
     @cached_property
     def app(self) -> Flask:
         """The Flask application; imports Flask."""
-        from mock_server.web.app import create_app
+        from swapmock.mock_server.web.app import create_app
 
         return create_app(self.pipeline, pause)
 
     @property
-    def door(self) -> AsgiDoor:
-        """A door for one live server."""
-        return AsgiDoor(self.pipeline, lambda: self.app, self.settings.max_bodies_bytes)
+    def asgi_app(self) -> AsgiApp:
+        """A asgi_app for one live server."""
+        return AsgiApp(self.pipeline, lambda: self.app, self.settings.max_bodies_bytes)
 
     @property
-    def admin_door(self) -> AsgiDoor:
-        """A door for the server of an admin API that has its own port."""
-        from mock_server.web.app import create_app
+    def admin_asgi_app(self) -> AsgiApp:
+        """A asgi_app for the server of an admin API that has its own port."""
+        from swapmock.mock_server.web.app import create_app
 
         make_flask = partial(create_app, self.admin_pipeline, pause)
-        return AsgiDoor(self.admin_pipeline, make_flask, self.settings.max_bodies_bytes)
+        return AsgiApp(self.admin_pipeline, make_flask, self.settings.max_bodies_bytes)
 
 
 def build(settings: Settings | None = None, time: RealTime | None = None, on_drift: Any = None) -> System:
@@ -92,13 +92,13 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         time or SystemTime(),
         blobs,
         jsontext,
-        paths,
+        jsonquery,
         contracts,
         admin_contract,
         settings.public_url.rstrip("/"),
         settings.seed,
         providers=providers,
-        courier=Courier(_transport(settings)),
+        dispatcher=CallbackDispatcher(_transport(settings)),
         prices=_prices(contracts, settings.prices),
         meter=meter,
         max_tasks=settings.max_tasks,
@@ -109,16 +109,16 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         secrets=frozenset({settings.admin_token} - {""}),
         on_drift=report,
     )
-    surfaces = [
-        Surface(contract, providers[name], engine, max_body=settings.max_body, max_upload=settings.max_upload)
+    apis = [
+        MountedApi(contract, providers[name], engine, max_body=settings.max_body, max_upload=settings.max_upload)
         for name, contract in contracts.items()
     ]
-    _stand_up(engine, settings)
-    control = Surface(admin_contract, admin.provider(settings.admin_token), engine, is_admin=True)
+    _make_standing_sandboxes(engine, settings)
+    control = MountedApi(admin_contract, admin.provider(settings.admin_token), engine, is_admin=True)
     if settings.admin_port is None:
-        whole = Pipeline(engine, [*surfaces, control], DEFAULT_SANDBOX, report)
+        whole = Pipeline(engine, [*apis, control], DEFAULT_SANDBOX, report)
         return System(settings, engine, whole, whole)
-    vendors = Pipeline(engine, surfaces, DEFAULT_SANDBOX, report)
+    vendors = Pipeline(engine, apis, DEFAULT_SANDBOX, report)
     return System(settings, engine, vendors, Pipeline(engine, [control], DEFAULT_SANDBOX, report))
 
 
@@ -154,7 +154,7 @@ def log_drift(exchange: Exchange) -> None:
         log.error("drift: %s answered %s against its contract: %s", *told, extra=facts)
 
 
-def _stand_up(engine: Engine, settings: Settings) -> None:
+def _make_standing_sandboxes(engine: Engine, settings: Settings) -> None:
     """The standing sandboxes: those that the contracts' `credentials` name."""
     try:
         chosen = choose_variants(engine.contracts, settings.variants)

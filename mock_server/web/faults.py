@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from contracts import Contract, load
-from contracts.patterns import search
-from mock_server.adapters import jsontext
-from mock_server.core.call import Call, Problem, texts
-from mock_server.core.credits import to_credits
-from mock_server.core.faults import (
+from swapmock.contracts import Contract
+from swapmock.contracts.patterns import search
+from swapmock.mock_server.adapters import jsontext
+from swapmock.mock_server.core.call import Call, Problem, texts
+from swapmock.mock_server.core.credits import to_credits
+from swapmock.mock_server.core.faults import (
     CODE_TYPES,
     Effect,
     FaultRule,
@@ -26,19 +25,19 @@ from mock_server.core.faults import (
     takes_turn,
     usual_moment,
 )
-from mock_server.core.moments import read_span
-from mock_server.core.provider import Dressed
-from mock_server.core.sandbox import retry_after
-from mock_server.engine import Engine
+from swapmock.mock_server.core.provider import VendorResponse
+from swapmock.mock_server.core.sandbox import retry_after
+from swapmock.mock_server.engine.engine import Engine
+from swapmock.mock_server.web.prefer import read_prefer
 
 #: Answers of a dribbled connection take this many seconds unless the rule gives a delay.
 DRIBBLE_SECONDS = 1.0
 
-#: Paths that search (`$..seed`) look at bodies of up to so many bytes: there may be a thousand rules.
+#: JsonQuery that search (`$..seed`) look at bodies of up to so many bytes: there may be a thousand rules.
 MOST_SEARCHED = 65_536
 
 
-class Strike(NamedTuple):
+class FaultHit(NamedTuple):
     """A fault that strikes a call: by which rule, when, how, the refusal that it answers with, if any, and headers for
     an answer that is none."""
 
@@ -50,7 +49,7 @@ class Strike(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Spoilt(Exception):
+class ConnectionLost(Exception):
     """The connection is to be lost before the handler is reached."""
 
 
@@ -94,7 +93,7 @@ class Subject:
         return next((str(row["code"]) for row in tools if row["operation"] == self.operation), None)
 
 
-def strike(call: Call, engine: Engine, query: str) -> Strike | None:
+def match_fault(call: Call, engine: Engine, query: str) -> FaultHit | None:
     """The fault that strikes this call: a `Prefer` header's, a magic value's, else the first rule's whose turn it is."""
     rules = call.box.faults()
     asks = call.box.sandbox.prefer_header and "prefer" in call.headers
@@ -104,8 +103,8 @@ def strike(call: Call, engine: Engine, query: str) -> Strike | None:
     subject = Subject(call, params, engine.contracts[call.provider])
 
     def find(path: str, document: Any) -> Sequence[Any]:
-        is_too_long = len(call.raw) > MOST_SEARCHED and document is subject.body() and engine.paths.searches(path)
-        return () if is_too_long else engine.paths.find(path, document)
+        is_too_long = len(call.raw) > MOST_SEARCHED and document is subject.body() and engine.jsonquery.searches(path)
+        return () if is_too_long else engine.jsonquery.find(path, document)
 
     for name, moment, effect in _asked(call, engine, subject, asks):
         return _struck(name, moment, effect, call, engine)
@@ -139,7 +138,7 @@ def _moment(raw: Mapping[str, Any], effect: Effect) -> Moment:
     return Moment(raw["moment"]) if "moment" in raw else usual_moment(effect)
 
 
-def _turn(rule: FaultRule, call: Call, engine: Engine) -> Strike | None:
+def _turn(rule: FaultRule, call: Call, engine: Engine) -> FaultHit | None:
     """Give a matching rule its turn; the count goes on whether it strikes or not."""
     box = call.box
     turns = box.turns(rule.id)
@@ -150,7 +149,7 @@ def _turn(rule: FaultRule, call: Call, engine: Engine) -> Strike | None:
     return found
 
 
-def _struck(name: str, moment: Moment, effect: Effect, call: Call, engine: Engine, number: int = 0) -> Strike | None:
+def _struck(name: str, moment: Moment, effect: Effect, call: Call, engine: Engine, number: int = 0) -> FaultHit | None:
     headers: tuple[tuple[str, str], ...] = ()
     if effect.rate_limit is not None:
         wait = call.box.take_rate(f"fault {name}", call.now, effect.rate_limit)
@@ -161,7 +160,7 @@ def _struck(name: str, moment: Moment, effect: Effect, call: Call, engine: Engin
         headers = retry_after(effect.retry_after[1], effect.retry_after[0], call.now)
     refusal = _refusal(name, effect, call, engine, headers)
     delay = drawn_delay(effect, call.box.sandbox.seed, name, number)
-    return Strike(name, moment, effect, refusal, delay, headers)
+    return FaultHit(name, moment, effect, refusal, delay, headers)
 
 
 def _refusal(
@@ -189,9 +188,9 @@ def is_success(effect: Effect, behaviour: Any) -> bool:
     return effect.code is not None and str(effect.code) == str(behaviour.rest.get("success_code", 200))
 
 
-def spoil_dressed(struck: Strike, dressed: Dressed) -> Dressed:
+def apply_to_response(hit: FaultHit, response: VendorResponse) -> VendorResponse:
     """The answer before it becomes bytes: another status, another type of `code`, fields that nobody documented."""
-    effect, body = struck.effect, dressed.body
+    effect, body = hit.effect, response.body
     if isinstance(body, dict):
         if effect.code_type is not None and "code" in body:
             body = {**body, "code": CODE_TYPES[effect.code_type](body["code"])}
@@ -199,11 +198,11 @@ def spoil_dressed(struck: Strike, dressed: Dressed) -> Dressed:
             body = {**body, **effect.extra_fields}
             if isinstance(body.get("data"), dict):
                 body["data"] = {**body["data"], **effect.extra_fields}
-    headers = (*dressed.headers, *struck.headers) if struck.refusal is None else dressed.headers
-    return Dressed(effect.status or dressed.status, body, dressed.code, headers)
+    headers = (*response.headers, *hit.headers) if hit.refusal is None else response.headers
+    return VendorResponse(effect.status or response.status, body, response.code, headers)
 
 
-def spoil_bytes(effect: Effect, body: bytes) -> bytes:
+def apply_to_bytes(effect: Effect, body: bytes) -> bytes:
     """The body's bytes: empty, broken off in the middle, or no JSON any more."""
     if effect.body == "empty" or not body:
         return b""
@@ -212,83 +211,3 @@ def spoil_bytes(effect: Effect, body: bytes) -> bytes:
     if effect.body == "malformed":
         return b"<" + body + b"}"
     return body
-
-
-#: One preference: a name, and its value in quotes or without.
-PREFERENCE = re.compile(r"""([A-Za-z][\w-]*)\s*(?:=\s*(?:"([^"]*)"|([^",;]*)))?""")
-
-
-def read_prefer(header: str) -> dict[str, Any]:
-    """The effect that `Prefer: code=429, delay=2` asks for (RFC 7240); preferences that are not ours are left alone.
-
-    Problem `invalid` if one of ours has a value that it cannot have.
-    """
-    found: dict[str, Any] = {}
-    for name, quoted, plain in PREFERENCE.findall(header):
-        name, value = name.lower().replace("-", "_"), quoted or plain.strip()
-        reader = PREFERENCES.get(name)
-        if reader is not None:
-            try:
-                found[name] = reader(value)
-            except ValueError as error:
-                raise Problem("invalid", errors=[f"header Prefer: {name}={value[:50]}: {error}"]) from None
-        elif name in EFFECT_WORDS and value in SET:
-            found.update(EFFECT_WORDS[name])
-    if "retry_after_form" in found:
-        found["retry_after"] = {"seconds": found.get("retry_after", 1), "form": found.pop("retry_after_form")}
-    return found
-
-
-def _number(low: float, high: float) -> Any:
-    def read(text: str) -> float:
-        number = float(text)
-        if not low <= number <= high:
-            raise ValueError(f"should be from {low:g} to {high:g}")
-        return number
-
-    return read
-
-
-def _delay(text: str) -> list[float]:
-    """`0.5` or `500ms`, or a range as `0.5-2`."""
-    low, dash, high = (part.strip() for part in text.partition("-"))
-    ends = [read_span(low), read_span(high if dash else low)]
-    if not ends[0] <= ends[1] <= 600:
-        raise ValueError("should go from the lower to the higher, up to 600")
-    return ends
-
-
-def _one_of(*words: str) -> Any:
-    def read(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"should be one of {', '.join(words)}")
-        return text
-
-    return read
-
-
-def _code(text: str) -> int | str:
-    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text
-
-
-#: How a preference without more than its name is set.
-SET = ("", "true", "1")
-
-#: Words for whole effects: what a fault rule may say (`reset`), a preference may say, too.
-EFFECT_WORDS: Mapping[str, Mapping[str, Any]] = load("admin").at("#/components/schemas/Effect")["x-words"]
-
-#: What `Prefer` may ask for -> how its value is read.
-PREFERENCES: Mapping[str, Any] = {
-    "code": _code,
-    "message": str,
-    "status": lambda text: int(_number(200, 599)(text)),
-    "delay": _delay,
-    "retry_after": _number(0, 86400),
-    "retry_after_form": _one_of("seconds", "date"),
-    "maintenance": lambda text: text in SET,
-    "body": _one_of("malformed", "truncated", "empty"),
-    "code_type": _one_of(*CODE_TYPES),
-    "extra_fields": lambda text: text in SET,
-    "connection": _one_of("reset", "hang_up", "hang-up", "dribble"),
-    "moment": _one_of(*Moment),
-}

@@ -1,6 +1,6 @@
 """How a request walks: match, open the sandbox, authenticate, fault, rate, parse, validate, handle, self-check, note.
 
-Every door (WSGI, ASGI, Flask's views) makes a `Request`, asks for a `Target`, and writes the `Answer`. The order of the
+Every asgi_app (WSGI, ASGI, Flask's views) makes a `Request`, asks for a `RouteMatch`, and writes the `Answer`. The order of the
 stages between opening and answering is the provider's, from `order` in its behaviour.yaml.
 """
 
@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-from contracts import Contract, Operation, Violation
-from mock_server import deliveries
-from mock_server.adapters import jsontext
-from mock_server.admin.secrets import Mask
-from mock_server.core.call import Call, Lasting, Problem, Reply
-from mock_server.core.faults import Moment
-from mock_server.core.journal import Breach, Exchange
-from mock_server.core.ports import Box
-from mock_server.core.provider import Dressed, Identity, Provider
-from mock_server.core.sandbox import retry_after
-from mock_server.engine import Engine
-from mock_server.web.faults import DRIBBLE_SECONDS, Spoilt, Strike, spoil_bytes, spoil_dressed, strike
-from mock_server.web.recall import Kept, Recall
+from swapmock.contracts import Contract, Operation, Violation
+from swapmock.mock_server.adapters import jsontext
+from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.core.call import Cacheable, Call, Problem, Reply
+from swapmock.mock_server.core.faults import Moment
+from swapmock.mock_server.core.journal import Breach, Exchange
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.provider import Identity, Provider, VendorResponse
+from swapmock.mock_server.core.sandbox import retry_after
+from swapmock.mock_server.engine.engine import Engine
+from swapmock.mock_server.web.cache import CachedResponse, ResponseCache
+from swapmock.mock_server.web.faults import (
+    DRIBBLE_SECONDS,
+    ConnectionLost,
+    FaultHit,
+    apply_to_bytes,
+    apply_to_response,
+    match_fault,
+)
+from swapmock.mock_server.web.messages import Answer, Request
+from swapmock.mock_server.web.parsing import is_json, parsed_query
 
 log = logging.getLogger("swapmock")
 
@@ -50,54 +58,26 @@ KEPT_BYTES = 65_536
 KEPT_VALUE = 1000
 
 
-@dataclass(slots=True)
-class Request:
-    """A request as a door read it. Header names are in lower case; `path` is decoded, `query` is not; `cut` says why
-    the body is not here, if it is not; `has_left`, where known, tells whether the client is still there."""
+class RouteMatch(NamedTuple):
+    """Where a request goes: an operation of a api, or (None) nowhere in it."""
 
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
-    base_url: str
-    cut: str = ""
-    has_left: Callable[[], bool] | None = field(default=None, compare=False)
-
-
-class Answer(NamedTuple):
-    """What a door writes. `delay` holds it back, in real seconds; `wire` is how it is spoilt on its way: "" not at all,
-    "reset" (TCP RST in its place), "hang_up" (FIN in its place), "dribble" (the body in pieces, spread over `delay`).
-    `first` is work to be done before anything is written; it may take its time, and needs the server to go on."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-    delay: float = 0.0
-    wire: str = ""
-    first: Callable[[], object] | None = None
-
-
-class Target(NamedTuple):
-    """Where a request goes: an operation of a surface, or (None) nowhere in it."""
-
-    surface: Surface
+    api: MountedApi
     operation: Operation | None
     params: dict[str, str]
 
     @property
     def limit(self) -> int:
         """The most bytes of a body that are read."""
-        return self.surface.limit_of(self.operation)
+        return self.api.limit_of(self.operation)
 
     @property
     def too_long(self) -> str:
         """What is said of a body with more."""
-        return f"larger than {self.limit} bytes{self.surface.allows_more(self.operation)}"
+        return f"larger than {self.limit} bytes{self.api.allows_more(self.operation)}"
 
 
 @dataclass(slots=True)
-class Walk:
+class RequestContext:
     """A request on its way."""
 
     request: Request
@@ -105,12 +85,12 @@ class Walk:
     call: Call
     identity: Identity
     exchange: Exchange
-    struck: Strike | None = None
-    lasting: Lasting | None = None
-    kept: Kept | None = None
+    hit: FaultHit | None = None
+    cacheable: Cacheable | None = None
+    cached: CachedResponse | None = None
 
 
-class Surface:
+class MountedApi:
     """A provider's contract and handlers, joined; building it fails if one of them lacks what the other has."""
 
     def __init__(
@@ -132,18 +112,18 @@ class Surface:
         self.provider = provider
         self.prefix = contract.behaviour.prefix
         self.stages = _stages(contract.behaviour.order)
-        self.recall = Recall(engine.store)
+        self.cache = ResponseCache(engine.store)
         self.engine = engine
         self.is_admin = is_admin
         self._json_limit = max_body or contract.behaviour.limit("body_bytes")
         self._upload_limit = max_upload or contract.behaviour.limit("upload_bytes")
 
-    def match(self, method: str, path: str) -> Target | None:
+    def match(self, method: str, path: str) -> RouteMatch | None:
         found = self.contract.find(method, path)
         if found is not None:
-            return Target(self, *found)
+            return RouteMatch(self, *found)
         if path.startswith(self.prefix) or self.contract.knows_path(path):
-            return Target(self, None, {})
+            return RouteMatch(self, None, {})
         return None
 
     def limit_of(self, operation: Operation | None) -> int:
@@ -164,45 +144,45 @@ class Pipeline:
     """`on_drift` is told of every answer of ours that breaks the contract."""
 
     def __init__(
-        self, engine: Engine, surfaces: Sequence[Surface], default_sandbox: str, on_drift: Callable[[Exchange], None]
+        self, engine: Engine, apis: Sequence[MountedApi], default_sandbox: str, on_drift: Callable[[Exchange], None]
     ) -> None:
         self.engine = engine
-        self.surfaces = tuple(surfaces)
+        self.apis = tuple(apis)
         self._known = lru_cache(MOST_PATHS)(self._find)
         self._default = default_sandbox
-        #: Where the vendors' surfaces are, if not where this pipeline is asked.
+        #: Where the vendors' apis are, if not where this pipeline is asked.
         self.vendor_url = ""
         self._on_drift = on_drift
         #: Answers that were found to keep the contract. It depends on their bytes alone, so any of them may be forgotten.
         self._proven: set[tuple[Operation, int, bytes]] = set()
 
-    def match(self, method: str, path: str) -> Target | None:
+    def match(self, method: str, path: str) -> RouteMatch | None:
         """Where a request goes; None if it is no business of any contract."""
         return self._known(method, path) if len(path) <= LONGEST_PATH else self._find(method, path)
 
-    def _find(self, method: str, path: str) -> Target | None:
-        for surface in self.surfaces:
-            target = surface.match(method, path)
+    def _find(self, method: str, path: str) -> RouteMatch | None:
+        for api in self.apis:
+            target = api.match(method, path)
             if target is not None:
                 return target
         return None
 
-    def answer(self, target: Target, request: Request) -> Answer:
-        if target.surface.is_admin:
+    def answer(self, target: RouteMatch, request: Request) -> Answer:
+        if target.api.is_admin:
             return self._administer(target, request)
-        surface, operation, params = target
-        provider, engine = surface.provider, self.engine
+        api, operation, params = target
+        provider, engine = api.provider, self.engine
         began = engine.time.now()
         engine.sweep(began)
         is_public = operation is not None and operation.is_public
         shown = {**parsed_query(request), **params} if provider.reads_query and request.query else params
-        identity = provider.identify(is_public, request.headers, shown, engine.store)
+        identity = provider.authenticate(is_public, request.headers, shown, engine.store)
         with self._open(identity.sandbox) as box:
             now = engine.now(box)
-            engine.settle(box, now)
+            engine.run_due(box, now)
             exchange = _exchange(box, now, provider.name, operation, request)
             # What is public is no part of the vendor's API (the store behind uploads): it speaks plain HTTP.
-            variants = surface.contract.behaviour.defaults if is_public else box.sandbox.variants[provider.name]
+            variants = api.contract.behaviour.defaults if is_public else box.sandbox.variants[provider.name]
             base_url = engine.public_url or request.base_url
             call = Call(
                 exchange.operation, params, None, request.body, request.headers, box, now, variants, base_url,
@@ -211,23 +191,23 @@ class Pipeline:
             exchange.base_url = base_url
             if operation is None:
                 exchange.problem = "endpoint_not_found"
-                dressed = provider.refuse(Problem("endpoint_not_found"), variants)
+                response = provider.render_problem(Problem("endpoint_not_found"), variants)
                 if box.sandbox.evidence_header:
-                    dressed = _with_evidence(surface, exchange, {}, dressed)
-                answer = _rendered(dressed)
+                    response = _with_evidence(api, exchange, {}, response)
+                answer = _to_bytes(response)
             else:
-                walk = Walk(request, operation, call, identity, exchange)
-                answer = self._finished(surface, walk, self._walk(surface, operation, walk))
+                context = RequestContext(request, operation, call, identity, exchange)
+                answer = self._finalize(api, context, self._run_stages(api, operation, context))
             exchange.answer, exchange.delay = answer.body[:KEPT_BYTES], answer.delay
             exchange.status = 0 if answer.wire in ("reset", "hang_up") else answer.status
             exchange.answer_headers, exchange.task = tuple(answer.headers), call.task
             box.record(exchange)
-            early = deliveries.early(engine, box, call.task) if call.news_first else []
+            before_send = engine.claim_before_reply(box, call.task) if call.callback_first else []
         if exchange.drift:
             self._on_drift(exchange)
         self._count(exchange, box, engine.time.now() - began)
-        if early:
-            return answer._replace(first=partial(engine.courier.deliver, engine, box.sandbox.id, early))
+        if before_send:
+            return answer._replace(first=partial(engine.dispatcher.deliver, engine, box.sandbox.id, before_send))
         return answer
 
     def _count(self, exchange: Exchange, box: Box, seconds: float) -> None:
@@ -246,54 +226,54 @@ class Pipeline:
             path = Mask(self.engine, box.sandbox).text(exchange.target.partition("?")[0])
             log.info("%s %s", exchange.method, path, extra=facts)
 
-    def _finished(self, surface: Surface, walk: Walk, dressed: Dressed) -> Answer:
-        """The answer as bytes: held to the contract if it is ours, spoilt if a fault struck."""
-        exchange, struck = walk.exchange, walk.struck
-        if struck is not None and struck.refusal is not None and struck.moment is not Moment.BEFORE:
-            dressed = surface.provider.refuse(struck.refusal, walk.call.variants)
-            exchange.problem = struck.refusal.name
-        exchange.code = dressed.code
-        if walk.call.box.sandbox.evidence_header:
-            dressed = _with_evidence(surface, exchange, walk.operation.answer_evidence, dressed)
-        if struck is None:
-            if walk.kept is not None:
-                return walk.kept.answer
-            answer = _rendered(dressed)
-            self._check(walk, dressed, answer.body)
-            if walk.lasting is not None and not (exchange.drift or exchange.violations):
-                surface.recall.keep(walk.operation, walk.request, walk.call, walk.lasting, dressed, answer)
+    def _finalize(self, api: MountedApi, context: RequestContext, response: VendorResponse) -> Answer:
+        """The answer as bytes: held to the contract if it is ours, spoilt if a fault hit."""
+        exchange, hit = context.exchange, context.hit
+        if hit is not None and hit.refusal is not None and hit.moment is not Moment.BEFORE:
+            response = api.provider.render_problem(hit.refusal, context.call.variants)
+            exchange.problem = hit.refusal.name
+        exchange.code = response.code
+        if context.call.box.sandbox.evidence_header:
+            response = _with_evidence(api, exchange, context.operation.answer_evidence, response)
+        if hit is None:
+            if context.cached is not None:
+                return context.cached.answer
+            answer = _to_bytes(response)
+            self._check(context, response, answer.body)
+            if context.cacheable is not None and not (exchange.drift or exchange.violations):
+                api.cache.keep(context.operation, context.request, context.call, context.cacheable, response, answer)
             return answer
-        answer = _rendered(spoil_dressed(struck, dressed))
-        wire = struck.effect.connection or ""
-        delay = struck.delay or (DRIBBLE_SECONDS if wire == "dribble" else 0.0)
-        return Answer(answer.status, answer.headers, spoil_bytes(struck.effect, answer.body), delay, wire)
+        answer = _to_bytes(apply_to_response(hit, response))
+        wire = hit.effect.connection or ""
+        delay = hit.delay or (DRIBBLE_SECONDS if wire == "dribble" else 0.0)
+        return Answer(answer.status, answer.headers, apply_to_bytes(hit.effect, answer.body), delay, wire)
 
-    def _check(self, walk: Walk, dressed: Dressed, body: bytes) -> None:
+    def _check(self, context: RequestContext, response: VendorResponse, body: bytes) -> None:
         """Hold an answer to the contract. Polls of a settled task give the same bytes again and again: the same bytes
         are checked once."""
-        status = dressed.usual or dressed.status
-        key = (walk.operation, status, body)
-        is_repeatable = walk.request.method == "GET" and len(body) <= LONGEST_PROVEN and not dressed.headers
+        status = response.contract_status or response.status
+        key = (context.operation, status, body)
+        is_repeatable = context.request.method == "GET" and len(body) <= LONGEST_PROVEN and not response.headers
         if is_repeatable and key in self._proven:
             return
-        broken = walk.operation.check_answer(status, dressed.body)
+        broken = context.operation.check_answer(status, response.body)
         if broken:
-            walk.exchange.drift = _breaches(broken)
+            context.exchange.drift = _breaches(broken)
         elif is_repeatable:
             if len(self._proven) >= MOST_PROVEN:
                 self._proven.clear()
             self._proven.add(key)
 
-    def _administer(self, target: Target, request: Request) -> Answer:
+    def _administer(self, target: RouteMatch, request: Request) -> Answer:
         """A call to the admin API: in no sandbox's name, never subject to faults, not in the journal. Its handlers
         enter the sandbox themselves, for some of them must not hold it all the time."""
-        surface, operation, params = target
-        engine, provider = self.engine, surface.provider
+        api, operation, params = target
+        engine, provider = self.engine, api.provider
         engine.sweep(engine.time.now())
-        identity = provider.identify(operation is None, request.headers, params, engine.store)
+        identity = provider.authenticate(operation is None, request.headers, params, engine.store)
         refusal = Problem(identity.problem) if identity.problem is not None else None
         if refusal is None and operation is None:
-            is_here = surface.contract.knows_path(request.path)
+            is_here = api.contract.knows_path(request.path)
             refusal = Problem("method_not_allowed" if is_here else "endpoint_not_found")
         try:
             box = engine.store.open(params.get("sandbox", self._default))
@@ -301,7 +281,7 @@ class Pipeline:
             box = engine.store.open(self._default)
             refusal = refusal or Problem("not_found", message=f"no sandbox {params['sandbox'][:100]!r} here")
         if operation is None or refusal is not None:
-            return _rendered(provider.refuse(refusal or Problem("endpoint_not_found"), {}))
+            return _to_bytes(provider.render_problem(refusal or Problem("endpoint_not_found"), {}))
         exchange = Exchange("", 0.0, provider.name, operation.id, request.method, request.path, request.headers, b"")
         call = Call(
             operation=operation.id,
@@ -318,13 +298,13 @@ class Pipeline:
             own_url=request.base_url,
             has_left=request.has_left,
         )
-        dressed = self._walk(surface, operation, Walk(request, operation, call, identity, exchange))
-        if not isinstance(dressed.body, str):
-            exchange.drift = _breaches(operation.check_answer(dressed.status, dressed.body))
-        exchange.status = dressed.status
+        response = self._run_stages(api, operation, RequestContext(request, operation, call, identity, exchange))
+        if not isinstance(response.body, str):
+            exchange.drift = _breaches(operation.check_answer(response.status, response.body))
+        exchange.status = response.status
         if exchange.drift:
             self._on_drift(exchange)
-        return _rendered(dressed)
+        return _to_bytes(response)
 
     def _vendor_url(self, request: Request) -> str:
         """Where the client of the admin API finds the vendors: what listens on every address, at the one it used."""
@@ -340,32 +320,32 @@ class Pipeline:
         except KeyError:
             return self.engine.store.open(self._default)
 
-    def _walk(self, surface: Surface, operation: Operation, walk: Walk) -> Dressed:
-        provider, variants = surface.provider, walk.call.variants
+    def _run_stages(self, api: MountedApi, operation: Operation, context: RequestContext) -> VendorResponse:
+        provider, variants = api.provider, context.call.variants
         try:
-            for stage in surface.stages:
-                reply = stage(surface, walk)
+            for stage in api.stages:
+                reply = stage(api, context)
                 if reply is None:
                     continue
-                if isinstance(reply, Dressed):
+                if isinstance(reply, VendorResponse):
                     return reply
-                walk.lasting = reply.lasting
-                return provider.dress(reply, variants)
-            raise LookupError(f"{surface.contract.name}: the order of stages ends without an answer")
+                context.cacheable = reply.cacheable
+                return provider.render(reply, variants)
+            raise LookupError(f"{api.contract.name}: the order of stages ends without an answer")
         except Problem as problem:
-            walk.exchange.problem = problem.name
-            return provider.refuse(problem, variants)
-        except Spoilt:
-            return provider.refuse(Problem("server_error"), variants)
+            context.exchange.problem = problem.name
+            return provider.render_problem(problem, variants)
+        except ConnectionLost:
+            return provider.render_problem(Problem("server_error"), variants)
         except OSError as error:  # the folder of uploads: the disk is full, or it is not ours to write
-            log.error("%s failed: %s", operation.id, error, extra={"request": walk.exchange.id})
-            walk.exchange.problem = "server_error"
-            message = f"the file system refused it: {error.strerror or error}" if surface.is_admin else None
-            return provider.refuse(Problem("server_error", message=message), variants)
+            log.error("%s failed: %s", operation.id, error, extra={"request": context.exchange.id})
+            context.exchange.problem = "server_error"
+            message = f"the file system refused it: {error.strerror or error}" if api.is_admin else None
+            return provider.render_problem(Problem("server_error", message=message), variants)
         except Exception:
-            log.exception("%s failed", operation.id, extra={"request": walk.exchange.id, "task": walk.call.task})
-            walk.exchange.problem = "server_error"
-            return provider.refuse(Problem("server_error"), variants)
+            log.exception("%s failed", operation.id, extra={"request": context.exchange.id, "task": context.call.task})
+            context.exchange.problem = "server_error"
+            return provider.render_problem(Problem("server_error"), variants)
 
 
 def _exchange(box: Box, now: float, provider: str, operation: Operation | None, request: Request) -> Exchange:
@@ -387,141 +367,129 @@ def _noted(got: Any) -> Any:
     return got
 
 
-def _with_evidence(surface: Surface, exchange: Exchange, usual: Mapping[str, str], dressed: Dressed) -> Dressed:
-    """The answer with a header that says how far its behaviour can be trusted (as `usual`, unless it is a refusal), and
+def _with_evidence(
+    api: MountedApi, exchange: Exchange, success_evidence: Mapping[str, str], response: VendorResponse
+) -> VendorResponse:
+    """The answer with a header that says how far its behaviour can be trusted (as `success_evidence`, unless it is a refusal), and
     under which id it is journalled."""
-    refusal = surface.contract.behaviour.refusals.get(exchange.problem)
-    trust = usual if refusal is None else {"level": refusal.evidence, "source": refusal.source}
+    refusal = api.contract.behaviour.refusals.get(exchange.problem)
+    trust = success_evidence if refusal is None else {"level": refusal.evidence, "source": refusal.source}
     text = "".join(c for c in f'{trust["level"]}; source="{trust["source"]}"' if " " <= c <= "~")
     own = (("x-swapmock-evidence", text), ("x-swapmock-request", exchange.id))
-    return dressed._replace(headers=(*dressed.headers, *own))
+    return response._replace(headers=(*response.headers, *own))
 
 
-def _rendered(dressed: Dressed) -> Answer:
-    if dressed.body is None or dressed.status in BODILESS:
-        return Answer(dressed.status, list(dressed.headers), b"")
-    if not dressed.headers:
-        return Answer(dressed.status, JSON_HEADERS, jsontext.dumps(dressed.body))
-    if any(name == "content-type" for name, _ in dressed.headers):
-        text = dressed.body.encode() if isinstance(dressed.body, str) else jsontext.dumps(dressed.body)
-        return Answer(dressed.status, list(dressed.headers), text)
-    return Answer(dressed.status, [JSON_HEADER, *dressed.headers], jsontext.dumps(dressed.body))
+def _to_bytes(response: VendorResponse) -> Answer:
+    if response.body is None or response.status in BODILESS:
+        return Answer(response.status, list(response.headers), b"")
+    if not response.headers:
+        return Answer(response.status, JSON_HEADERS, jsontext.dumps(response.body))
+    if any(name == "content-type" for name, _ in response.headers):
+        text = response.body.encode() if isinstance(response.body, str) else jsontext.dumps(response.body)
+        return Answer(response.status, list(response.headers), text)
+    return Answer(response.status, [JSON_HEADER, *response.headers], jsontext.dumps(response.body))
 
 
-def _authenticate(surface: Surface, walk: Walk) -> None:
-    problem = walk.identity.problem
-    if problem is None and not walk.operation.is_public:
-        problem = surface.provider.permit(walk.request.headers, walk.call.variants)
+def _authenticate(api: MountedApi, context: RequestContext) -> None:
+    problem = context.identity.problem
+    if problem is None and not context.operation.is_public:
+        problem = api.provider.authorize(context.request.headers, context.call.variants)
     if problem is not None:
         raise Problem(problem)
 
 
-def _fault(surface: Surface, walk: Walk) -> None:
-    struck = strike(walk.call, surface.engine, walk.request.query)
-    if struck is None:
+def _fault(api: MountedApi, context: RequestContext) -> None:
+    hit = match_fault(context.call, api.engine, context.request.query)
+    if hit is None:
         return
-    walk.struck, walk.exchange.fault = struck, struck.name
-    if struck.moment is Moment.BEFORE:
-        if struck.refusal is not None:
-            raise struck.refusal
-        if struck.effect.replaces_the_answer:
-            raise Spoilt
+    context.hit, context.exchange.fault = hit, hit.name
+    if hit.moment is Moment.BEFORE:
+        if hit.refusal is not None:
+            raise hit.refusal
+        if hit.effect.replaces_the_answer:
+            raise ConnectionLost
 
 
-def _rate(surface: Surface, walk: Walk) -> None:
-    limit = walk.call.box.sandbox.rate_limit
+def _rate(api: MountedApi, context: RequestContext) -> None:
+    limit = context.call.box.sandbox.rate_limit
     if limit is None:
         return
-    wait = walk.call.box.take_rate("calls", walk.call.now, limit)
+    wait = context.call.box.take_rate("calls", context.call.now, limit)
     if wait > 0.0:
-        raise Problem("rate_limited", headers=retry_after(limit.retry_after, wait, walk.call.now))
+        raise Problem("rate_limited", headers=retry_after(limit.retry_after, wait, context.call.now))
 
 
-def _recall(surface: Surface, walk: Walk) -> Dressed | None:
+def _from_cache(api: MountedApi, context: RequestContext) -> VendorResponse | None:
     """The answer that this poll got before, if it would get it again."""
-    if walk.request.method != "GET" or walk.struck is not None:
+    if context.request.method != "GET" or context.hit is not None:
         return None
-    kept = surface.recall.find(walk.operation, walk.request, walk.call)
-    if kept is None:
+    cached = api.cache.find(context.operation, context.request, context.call)
+    if cached is None:
         return None
-    walk.kept = kept
-    if kept.lasting.task is not None:
-        walk.call.task = kept.lasting.task.id
-    return kept.dressed
+    context.cached = cached
+    if cached.cacheable.task is not None:
+        context.call.task = cached.cacheable.task.id
+    return cached.response
 
 
-def _parse(surface: Surface, walk: Walk) -> None:
-    request, operation, call = walk.request, walk.operation, walk.call
+def _parse(api: MountedApi, context: RequestContext) -> None:
+    request, operation, call = context.request, context.operation, context.call
     if request.query or operation.parameters:
-        _parse_parameters(surface, walk)
+        _parse_parameters(api, context)
     if request.cut:
         raise Problem("too_large", errors=[f"body: {request.cut}"])
     if operation.takes_json:
         is_left_out = not request.body and not operation.needs_body
-        call.body = {} if is_left_out else operation.spell_out(_json_body(walk))
+        call.body = {} if is_left_out else operation.normalize(_json_body(context))
 
 
-def _parse_parameters(surface: Surface, walk: Walk) -> None:
-    operation, call = walk.operation, walk.call
-    query: dict[str, Any] = parsed_query(walk.request)
-    if surface.is_admin:
+def _parse_parameters(api: MountedApi, context: RequestContext) -> None:
+    operation, call = context.operation, context.call
+    query: dict[str, Any] = parsed_query(context.request)
+    if api.is_admin:
         query = {operation.query_aliases.get(name, name): value for name, value in query.items()}
     path = dict(call.params)
     violations = operation.check_parameters({"path": path, "query": query})
-    if surface.is_admin:
+    if api.is_admin:
         known = {parameter["name"] for parameter in operation.parameters}
         unknown = [Violation(("query", name), "additionalProperties") for name in query if name not in known]
         violations = (*violations, *unknown)
     if violations:
-        _object(surface, walk, violations)
+        _object(api, context, violations)
     call.params = query | path
 
 
-def parsed_query(request: Request) -> dict[str, str]:
-    query = request.query
-    if "%" not in query and "+" not in query:  # the usual case, in a fifth of the time
-        return {name: value for part in query.split("&") if part for name, _, value in [part.partition("=")]}
-    return dict(parse_qsl(query, keep_blank_values=True, errors="replace"))
-
-
-def _json_body(walk: Walk) -> Any:
-    kind = walk.request.headers.get("content-type")
-    if kind is not None and not _is_json(kind):
+def _json_body(context: RequestContext) -> Any:
+    kind = context.request.headers.get("content-type")
+    if kind is not None and not is_json(kind):
         raise Problem("invalid", errors=[f"body: Content-Type should be application/json, not {kind[:100]}"])
-    if not walk.request.body:
+    if not context.request.body:
         raise Problem("invalid", errors=["body: Field required"])
     try:
-        return jsontext.loads(walk.request.body)
+        return jsontext.loads(context.request.body)
     except ValueError as error:
         raise Problem("invalid", errors=[f"body: JSON decode error, {error}"]) from None
 
 
-def _is_json(kind: str) -> bool:
-    if kind == "application/json":
-        return True
-    essence = kind.split(";", 1)[0].strip().lower()
-    return essence == "application/json" or (essence.startswith("application/") and essence.endswith("+json"))
-
-
-def _validate(surface: Surface, walk: Walk) -> None:
-    if walk.operation.takes_json:
-        violations = walk.operation.check_body(walk.call.body)
+def _validate(api: MountedApi, context: RequestContext) -> None:
+    if context.operation.takes_json:
+        violations = context.operation.check_body(context.call.body)
         if violations:
-            _object(surface, walk, violations)
+            _object(api, context, violations)
 
 
-def _object(surface: Surface, walk: Walk, violations: tuple[Violation, ...]) -> None:
-    walk.exchange.violations = _breaches(violations)
-    problem = surface.provider.object_to(walk.operation, walk.call.body, violations, walk.call.variants)
+def _object(api: MountedApi, context: RequestContext, violations: tuple[Violation, ...]) -> None:
+    context.exchange.violations = _breaches(violations)
+    problem = api.provider.explain_violations(context.operation, context.call.body, violations, context.call.variants)
     if problem is not None:
         raise problem
 
 
-def _handle(surface: Surface, walk: Walk) -> Reply:
-    return surface.provider.handlers[walk.operation.id](walk.call, surface.engine)
+def _handle(api: MountedApi, context: RequestContext) -> Reply:
+    return api.provider.handlers[context.operation.id](context.call, api.engine)
 
 
-Stage = Callable[[Surface, Walk], Reply | Dressed | None]
+Stage = Callable[[MountedApi, RequestContext], Reply | VendorResponse | None]
 
 #: The stages that a provider may put in order.
 STAGES: Mapping[str, Stage] = {
@@ -535,11 +503,11 @@ STAGES: Mapping[str, Stage] = {
 
 
 #: The stages that an answer known from before makes unnecessary.
-RECALLED = ("parse", "validate", "handle")
+CACHED = ("parse", "validate", "handle")
 
 
 def _stages(order: Sequence[str]) -> Sequence[Stage]:
     stages: list[Stage] = [STAGES[name] for name in order]
-    if tuple(order[-3:]) == RECALLED:
-        stages.insert(-3, _recall)
+    if tuple(order[-3:]) == CACHED:
+        stages.insert(-3, _from_cache)
     return tuple(stages)

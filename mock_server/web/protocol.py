@@ -3,7 +3,7 @@
 uvicorn parses (by httptools), keeps the order of a connection's requests, and takes care of flow and TLS. Its way to an
 application costs two thirds of a request: a task, a dictionary and four messages. A vendor's operation whose short body
 has come needs none of them. What waits, streams, is spoilt on the wire or belongs to the admin API goes uvicorn's way,
-to the same door. Such a class is what uvicorn's `http` takes (github.com/Kludex/uvicorn/issues/1228); the attributes of
+to the same asgi_app. Such a class is what uvicorn's `http` takes (github.com/Kludex/uvicorn/issues/1228); the attributes of
 its parent that are used here are held by tests/web/test_server.py, and the version is pinned to its minor one.
 
 Bounds are here, too: uvicorn has none on heads, nor on the time that a client takes.
@@ -22,13 +22,14 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from mock_server.web.doors import PLAIN, AsgiDoor, header_lines, headers_from, request_from
-from mock_server.web.pipeline import Answer, Target
+from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.messages import PLAIN, Answer, header_lines, headers_from, request_from
+from swapmock.mock_server.web.pipeline import RouteMatch
 
 #: Header lines of one request.
 MOST_LINES = 100
 
-#: The longest body that is waited for here; longer ones are read piece by piece by the door.
+#: The longest body that is waited for here; longer ones are read piece by piece by the asgi_app.
 SHORT = 65_536
 
 #: Requests of one connection that wait for the answer to one before them.
@@ -88,15 +89,15 @@ class Unread:
 
 @dataclass
 class Bounds:
-    """What one server bears, and how it is with it: `now` (seconds) is its loop's time, coarsely; `usual` are the header
+    """What one server bears, and how it is with it: `now` (seconds) is its loop's time, coarsely; `default_headers` are the header
     lines of every answer."""
 
-    door: AsgiDoor
+    asgi_app: AsgiApp
     max_connections: int
     max_headers: int
     unread: Unread
     now: float = 0.0
-    usual: bytes = b""
+    default_headers: bytes = b""
     is_stopping: bool = False
     outbox: Outbox = field(default_factory=Outbox)
 
@@ -128,10 +129,10 @@ class Connection(HttpToolsProtocol):
     def __init__(self, bounds: Bounds, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._bounds = bounds
-        self._door = bounds.door
-        self._head: tuple[Target, str, str, str, Mapping[str, str]] | None = None
+        self._door = bounds.asgi_app
+        self._head: tuple[RouteMatch, str, str, str, Mapping[str, str]] | None = None
         self._body = b""
-        #: How much of it the door's room has been told of.
+        #: How much of it the asgi_app's body_budget has been told of.
         self._held = 0
         self._unwritten: list[bytes] = []
         #: Bytes of answers since something came, and of a long one that is being written.
@@ -191,9 +192,9 @@ class Connection(HttpToolsProtocol):
                 return
 
     def _hold(self) -> None:
-        """What has come of a body takes room until the rest comes; without any, the door refuses it."""
+        """What has come of a body takes body_budget until the rest comes; without any, the asgi_app refuses it."""
         more = len(self._body) - self._held
-        if self._door.room.take(more):
+        if self._door.body_budget.acquire(more):
             self._held += more
             return
         body = self._body
@@ -203,7 +204,7 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def _let_go(self) -> None:
-        self._door.room.give_back(self._held)
+        self._door.body_budget.release(self._held)
         self._held = 0
 
     def eof_received(self) -> bool:  # type: ignore[override]  # its parent's never stays open
@@ -253,7 +254,7 @@ class Connection(HttpToolsProtocol):
             headers = headers_from(self.headers)
             path, query = _split(url)
             method = self.parser.get_method().decode()
-            target = self._door.prompt(method, path)
+            target = self._door.match_inline(method, path)
             is_light = self._weight < HEAVY and not self.flow.write_paused
             if target is not None and is_light and _is_short(headers, target.limit):
                 self._head = (target, method, path, query, headers)
@@ -285,7 +286,7 @@ class Connection(HttpToolsProtocol):
     # Answering
 
     def _answer(
-        self, target: Target, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+        self, target: RouteMatch, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> None:
         request = request_from(method, path, query, headers, body, self.scheme, self.own)
         answer = self._door.answer(target, request)
@@ -296,7 +297,7 @@ class Connection(HttpToolsProtocol):
             self._write(answer, method)
 
     def _hand_over(self, answer: Answer | None = None) -> None:
-        """To the door as an application; with the answer, where it is known and only its writing is left."""
+        """To the asgi_app as an application; with the answer, where it is known and only its writing is left."""
         if len(self.pipeline) == MOST_WAITING:
             self._refuse(503, f"more than {MOST_WAITING} requests wait")
             raise _OverError
@@ -321,7 +322,7 @@ class Connection(HttpToolsProtocol):
             connection = b"connection: close\r\n"
         elif self.parser.get_http_version() == "1.0":
             connection = b"connection: keep-alive\r\n"
-        start, lines = STATUS_LINE[answer.status] + self._bounds.usual, header_lines(tuple(answer.headers))
+        start, lines = STATUS_LINE[answer.status] + self._bounds.default_headers, header_lines(tuple(answer.headers))
         head = b"%s%scontent-length: %d\r\n%s\r\n" % (start, lines, len(answer.body), connection)
         if not self._unwritten:
             self._bounds.outbox.note(self)
@@ -437,7 +438,7 @@ class Connection(HttpToolsProtocol):
         """Called by uvicorn when the server stops."""
         self._finish()
 
-    # What the door asks
+    # What the asgi_app asks
 
     async def drained(self) -> None:
         await self.flow.drain()

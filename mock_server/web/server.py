@@ -23,9 +23,9 @@ from typing import Any
 
 from uvicorn import Config, Server
 
-from mock_server.settings import SettingError, Settings, flag
-from mock_server.web.doors import AsgiDoor
-from mock_server.web.protocol import Bounds, Connection, Unread
+from swapmock.mock_server.settings import SettingError, Settings, flag
+from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.protocol import Bounds, Connection, Unread
 
 BACKLOG = 1024
 
@@ -78,9 +78,9 @@ def _check_tls(certificate: Path, key: Path) -> None:
 class _Uvicorn(Server):
     """uvicorn, with our own signals and bounds. `is_ready` is called once it serves."""
 
-    def __init__(self, door: AsgiDoor, options: Options, is_ready: Callable[[], None]) -> None:
+    def __init__(self, asgi_app: AsgiApp, options: Options, is_ready: Callable[[], None]) -> None:
         unread = Unread(options.max_unread_bytes)
-        self._bounds = Bounds(door, _affordable(options.max_connections), options.max_headers, unread)
+        self._bounds = Bounds(asgi_app, _affordable(options.max_connections), options.max_headers, unread)
         self._read_timeout = options.read_timeout
         self._is_ready = is_ready
         self._is_stopped = asyncio.Event()
@@ -88,7 +88,7 @@ class _Uvicorn(Server):
         certificate, key = options.tls or (None, None)
         super().__init__(
             Config(
-                door,
+                asgi_app,
                 http=self._connection,  # type: ignore[arg-type]  # it is only called; a class could not carry the bounds
                 ws="none",
                 lifespan="off",
@@ -145,7 +145,7 @@ class _Uvicorn(Server):
         for connection in tuple(self._connections):
             connection.overdue(now - self._read_timeout)
         should_exit = await super().on_tick(counter)
-        self._bounds.usual = b"".join(b"%s: %s\r\n" % header for header in self.server_state.default_headers)
+        self._bounds.default_headers = b"".join(b"%s: %s\r\n" % header for header in self.server_state.default_headers)
         return should_exit
 
     @property
@@ -156,18 +156,18 @@ class _Uvicorn(Server):
         """Take no more connections, answer what has been asked, and do not wait for those who are still asking. uvicorn's
         looks every tenth of a second, and at least once, whether all have gone."""
         self._bounds.is_stopping = True
-        self._bounds.door.hurry()
+        self._bounds.asgi_app.begin_shutdown()
         for listening in (*self.servers, *(sockets or ())):
             listening.close()
         for connection in tuple(self._connections):
             connection.shutdown()
         if not await self._all_gone(PATIENCE):
-            self._bounds.door.give_up()
+            self._bounds.asgi_app.abort_pending()
             if not await self._all_gone(GRACE):
                 for connection in tuple(self._connections):
                     connection.transport.abort()
                 await self._all_gone(GRACE)
-        self._bounds.door.close()
+        self._bounds.asgi_app.close()
 
     async def _all_gone(self, patience: float) -> bool:
         """Within so many seconds."""
@@ -234,7 +234,7 @@ def url_of(listener: socket.socket, *, is_secure: bool = False) -> str:
 
 
 async def _run(
-    door: AsgiDoor, listener: socket.socket, options: Options, ready: Callable[[Callable[[], None]], None]
+    asgi_app: AsgiApp, listener: socket.socket, options: Options, ready: Callable[[Callable[[], None]], None]
 ) -> None:
     """Serve until the function given to `ready` is called (from any thread)."""
 
@@ -243,12 +243,12 @@ async def _run(
             loop.call_soon_threadsafe(server.stop)
 
     loop = asyncio.get_running_loop()
-    server = _Uvicorn(door, options, lambda: ready(stop))
+    server = _Uvicorn(asgi_app, options, lambda: ready(stop))
     # uvicorn closes the socket that it is given: it gets one of its own.
     await server.serve([listener.dup()])
 
 
-def run(door: AsgiDoor, listener: socket.socket, options: Options, on_ready: Callable[[], None]) -> None:
+def run(asgi_app: AsgiApp, listener: socket.socket, options: Options, on_ready: Callable[[], None]) -> None:
     """Serve in this thread until SIGINT or SIGTERM."""
 
     def ready(stop: Callable[[], None]) -> None:
@@ -258,7 +258,7 @@ def run(door: AsgiDoor, listener: socket.socket, options: Options, on_ready: Cal
 
     _spare_the_collector()
     with _runner() as runner:
-        runner.run(_run(door, listener, options, ready))
+        runner.run(_run(asgi_app, listener, options, ready))
     _forget(listener)
 
 
@@ -289,11 +289,11 @@ def _forget(listener: socket.socket) -> None:
 
 
 class LiveServer:
-    """The same server in a thread: `with LiveServer(door) as server: server.url`."""
+    """The same server in a thread: `with LiveServer(asgi_app) as server: server.url`."""
 
     def __init__(
         self,
-        door: AsgiDoor,
+        asgi_app: AsgiApp,
         host: str = "127.0.0.1",
         port: int = 0,
         *,
@@ -301,7 +301,7 @@ class LiveServer:
         options: Options | None = None,
     ) -> None:
         self._listener = bind(host, port) if uds is None else bind_unix(uds)
-        self._door = door
+        self._door = asgi_app
         self._options = options or Options()
         #: As a client's socket connects to it.
         self.address: Any = self._listener.getsockname()[:2] if uds is None else self._listener.getsockname()

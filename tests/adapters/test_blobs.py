@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
+from swapmock.mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
 
 
 @pytest.fixture(params=["memory", "folder"])

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mock_server.adapters import jsontext
+from swapmock.mock_server.adapters import jsontext
 
 READERS = {"orjson": jsontext._parse_with_orjson, "stdlib": jsontext._parse_with_stdlib}
 WRITERS = {"orjson": jsontext._render_with_orjson, "stdlib": jsontext._render_with_stdlib}

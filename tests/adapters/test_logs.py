@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from mock_server.adapters.logs import JsonFormatter, TextFormatter, masked
+from swapmock.mock_server.adapters.logs import JsonFormatter, TextFormatter, masked
 
 KEY = "ak_swapmock000000000000000000000000"
 

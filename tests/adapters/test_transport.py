@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from mock_server.adapters.transport import BODY_LIMIT, Blocked, Guard, Transport, check_allowed, read_url
-from mock_server.core.delivery import Outcome
+from swapmock.mock_server.adapters.transport import BODY_LIMIT, Blocked, Guard, Transport, check_allowed, read_url
+from swapmock.mock_server.core.delivery import Outcome
 from tests.receivers import RawReceiver, Receiver, read_request
 
 JSON = {"content-type": "application/json"}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from contracts import load
+from swapmock.contracts import load
 from tests.control import CRUN, PICTURE, SWAP
 
 CODES = [(name, row.code, row.http) for name in ("crun", "imgopen") for row in load(name).behaviour.body_codes.values()]

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from contracts import load
+from swapmock.contracts import load
 from tests.control import PICTURE
 
 

@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mock_server.adapters.clock import ManualTime
+from swapmock.mock_server.adapters.clock import ManualTime
 from tests.conftest import CrunClient
 from tests.control import Box
 

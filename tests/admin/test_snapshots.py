@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from contracts import load
-from mock_server.adapters.clock import ManualTime
-from mock_server.settings import Settings
-from mock_server.web.build import build
-from mock_server.web.server import LiveServer
+from swapmock.contracts import load
+from swapmock.mock_server.adapters.clock import ManualTime
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import build
+from swapmock.mock_server.web.server import LiveServer
 from tests.control import PICTURE, Admin, Box
 from tests.stories.imgopen_jobs import job
 
@@ -148,7 +148,7 @@ def test_links_outlive_the_copies_that_share_them(admin, box):
 @pytest.fixture
 def elsewhere() -> Iterator[Admin]:
     """Another emulator, at another time, with another seed."""
-    with LiveServer(build(Settings(seed=99), ManualTime(2_000_000_000.0)).door) as server:
+    with LiveServer(build(Settings(seed=99), ManualTime(2_000_000_000.0)).asgi_app) as server:
         yield Admin(server.url)
 
 

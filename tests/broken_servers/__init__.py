@@ -15,10 +15,10 @@ from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from contracts import load
-from mock_server.core.delivery import Outcome
-from mock_server.settings import Settings
-from mock_server.web.build import System, build
+from swapmock.contracts import load
+from swapmock.mock_server.core.delivery import Outcome
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import System, build
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Spoiler:
 
 
 class SpoiledTransport:
-    """Between the courier and the real transport."""
+    """Between the dispatcher and the real transport."""
 
     def __init__(self, inner: Any, one: Defect) -> None:
         self._inner = inner
@@ -205,17 +205,19 @@ class Handler(WSGIRequestHandler):
 def running(one: Defect, port: int = 0) -> Iterator[str]:
     """The broken server live on loopback; its base URL."""
     system: System = build(Settings(variants={"crun": one.variants}), on_drift=lambda exchange: None)
-    courier: Any = system.engine.courier
+    dispatcher: Any = system.engine.dispatcher
     if one.send is not None:
-        courier._transport = SpoiledTransport(courier._transport, one)  # what goes out is spoiled here and nowhere else
+        dispatcher._transport = SpoiledTransport(
+            dispatcher._transport, one
+        )  # what goes out is spoiled here and nowhere else
     server = make_server("127.0.0.1", port, Spoiler(system.app, one), threaded=True, request_handler=Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    courier.start(system.engine)
+    dispatcher.start(system.engine)
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
-        courier.stop()
+        dispatcher.stop()
         server.shutdown()
         server.server_close()
         thread.join(5)

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from client_checks.cli import compat
-from client_checks.compat.change import Change
-from client_checks.compat.compare import compare
-from client_checks.compat.source import Unreadable, Version, read
-from contracts import folder
+from swapmock.client_checks.cli import compat
+from swapmock.client_checks.compat.change import Change
+from swapmock.client_checks.compat.compare import compare
+from swapmock.client_checks.compat.source import Unreadable, Version, read
+from swapmock.contracts import folder
 
 CRUN = str(folder("crun"))
 CREATE = "/api/v1/client/job/CreateTask"

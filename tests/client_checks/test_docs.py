@@ -10,14 +10,17 @@ from typing import Any
 import click
 import pytest
 
-from client_checks.cli import COMMANDS, PARTS
-from client_checks.conformance.flow import Rule
-from client_checks.conformance.generated import STOCK
-from client_checks.conformance.profile import known, profile
-from client_checks.conformance.seen import all_checks
+from swapmock.client_checks.cli import COMMANDS, PARTS
+from swapmock.client_checks.conformance.context import all_checks
+from swapmock.client_checks.conformance.flow import Rule
+from swapmock.client_checks.conformance.generated import STOCK
+from swapmock.client_checks.conformance.profile import known, profile
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "checks.md").read_text("utf-8")
-WITH_RULES = ("client_checks.receiver", *(f"client_checks.conformance.{name}" for name in ("flow", "run", "tally")))
+WITH_RULES = (
+    "swapmock.client_checks.receiver",
+    *(f"swapmock.client_checks.conformance.{name}" for name in ("flow", "run", "coverage")),
+)
 
 
 def test_the_table_of_findings_is_complete() -> None:

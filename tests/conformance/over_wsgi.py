@@ -10,13 +10,13 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 
-from client_checks.conformance.envelope import Envelope
-from client_checks.conformance.profile import profile
-from client_checks.conformance.taught import teach
-from contracts import Contract, load
-from mock_server.adapters.clock import ManualTime
-from mock_server.settings import Settings
-from mock_server.web.build import build
+from swapmock.client_checks.conformance.envelope import Envelope
+from swapmock.client_checks.conformance.hooks import install_hooks
+from swapmock.client_checks.conformance.profile import profile
+from swapmock.contracts import Contract, load
+from swapmock.mock_server.adapters.clock import ManualTime
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import build
 from tests.conftest import START
 
 FIXED = settings(
@@ -59,7 +59,7 @@ def schema_over(provider: str, http_status: str, app: Any = None, *, with_edges:
         }
     )
     schema = schemathesis.openapi.from_wsgi("/contract.json", Judged(app, contract), config=config)
-    teach(schema, contract, facts, contract.behaviour.choose(variants[provider]))
+    install_hooks(schema, contract, facts, contract.behaviour.choose(variants[provider]))
     return schema
 
 

@@ -9,10 +9,10 @@ from importlib import import_module
 import pytest
 import requests
 
-from client_checks.conformance.command import outcomes_of
-from client_checks.conformance.flow import Rule
-from client_checks.conformance.generated import STOCK
-from client_checks.conformance.seen import all_checks
+from swapmock.client_checks.conformance.command import outcomes_of
+from swapmock.client_checks.conformance.context import all_checks
+from swapmock.client_checks.conformance.flow import Rule
+from swapmock.client_checks.conformance.generated import STOCK
 from tests.broken_servers import Defect, catalogue, running
 
 pytestmark = pytest.mark.long
@@ -21,7 +21,10 @@ pytestmark = pytest.mark.long
 ELSEWHERE = {"paid.ambiguous", "run.empty", "generated.error"}
 
 #: The modules whose rules are no checks of single answers.
-WITH_RULES = ("client_checks.receiver", *(f"client_checks.conformance.{name}" for name in ("flow", "run", "tally")))
+WITH_RULES = (
+    "swapmock.client_checks.receiver",
+    *(f"swapmock.client_checks.conformance.{name}" for name in ("flow", "run", "coverage")),
+)
 
 
 @pytest.mark.parametrize("one", catalogue().values(), ids=lambda one: one.name)

@@ -11,12 +11,12 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner
 
-from client_checks.cli import check
-from client_checks.conformance.command import outcomes_of
-from client_checks.conformance.profile import applies, known, profile
-from client_checks.conformance.run import Outcome
-from contracts import load
-from mock_server.cli import cli
+from swapmock.client_checks.cli import check
+from swapmock.client_checks.conformance.command import outcomes_of
+from swapmock.client_checks.conformance.profile import applies, known, profile
+from swapmock.client_checks.conformance.run import Outcome
+from swapmock.contracts import load
+from swapmock.mock_server.cli import cli
 from tests.broken_servers import catalogue, running
 
 
@@ -60,7 +60,7 @@ def test_clean_under_generated_calls(provider: str) -> None:
     given = {"provider": provider, "parts": ("flows", "examples", "fuzzing", "stateful"), "max_examples": 3}
     (outcome,) = outcomes_of("emulator", given, {})
     clean(outcome)
-    assert all(row.succeeded for row in outcome.tally.operations)
+    assert all(row.succeeded for row in outcome.coverage.operations)
 
 
 def test_what_is_public_is_held_to_no_variant() -> None:
@@ -82,7 +82,7 @@ def test_every_flow_and_refusal_is_walked(provider: str) -> None:
     defaults = load(provider).behaviour.defaults
     names = {f"{kind} {row['name']}" for kind, row in rows if applies(row.get("when"), defaults)}
     assert set(outcome.walked) == names
-    unseen = {code for code, _, times in outcome.tally.codes if not times}
+    unseen = {code for code, _, times in outcome.coverage.codes if not times}
     # What only a variant or an unlucky body brings about.
     assert unseen <= {"409", "1002", "1003"}
 
@@ -180,7 +180,7 @@ def test_an_empty_run_is_not_green() -> None:
     ],
 )
 def test_what_cannot_run_is_one_line(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from mock_server.cli import main
+    from swapmock.mock_server.cli import main
 
     with pytest.raises(SystemExit) as stopped:
         main(["check", *arguments])
@@ -199,9 +199,9 @@ def test_without_the_extra_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setitem(sys.modules, "schemathesis", None)
     for name in (
-        "client_checks.conformance.command",
-        "client_checks.conformance.generated",
-        "client_checks.conformance.run",
+        "swapmock.client_checks.conformance.command",
+        "swapmock.client_checks.conformance.generated",
+        "swapmock.client_checks.conformance.run",
     ):
         monkeypatch.delitem(sys.modules, name, raising=False)
     result = run("emulator")

@@ -13,15 +13,15 @@ import pytest
 from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
 
-from client_checks.cli import check
-from client_checks.clock import ManualClock
-from client_checks.conformance.command import outcomes_of
-from client_checks.conformance.envelope import Envelope
-from client_checks.conformance.run import Outcome
-from client_checks.conformance.target import CannotRun
-from contracts import load
-from mock_server.settings import Settings
-from mock_server.web.build import build
+from swapmock.client_checks.cli import check
+from swapmock.client_checks.clock import ManualClock
+from swapmock.client_checks.conformance.command import outcomes_of
+from swapmock.client_checks.conformance.envelope import Envelope
+from swapmock.client_checks.conformance.run import Outcome
+from swapmock.client_checks.conformance.target import CannotRun
+from swapmock.contracts import load
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import build
 from tests.broken_servers import Ask, Handler, HangUp, Reply, Spoiler
 from tests.broken_servers import Defect as Layer
 from tests.conftest import KEY
@@ -65,12 +65,12 @@ def standing_in(answer: Callable[..., Reply] | None = None, **settings: Any) -> 
     server = make_server("127.0.0.1", 0, service, threaded=True, request_handler=Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    service.system.engine.courier.start(service.system.engine)
+    service.system.engine.dispatcher.start(service.system.engine)
     service.url = f"http://127.0.0.1:{server.server_port}"
     try:
         yield service
     finally:
-        service.system.engine.courier.stop()
+        service.system.engine.dispatcher.stop()
         server.shutdown()
         server.server_close()
         thread.join(5)

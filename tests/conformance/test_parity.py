@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from client_checks.cli import parity as parity_command
-from client_checks.cli import record as record_command
-from client_checks.clock import ManualClock
-from client_checks.conformance.target import CannotRun
-from client_checks.parity import command
-from client_checks.parity.command import parity, take
-from client_checks.parity.compare import Difference
-from client_checks.parity.normal import normal
-from client_checks.parity.recording import Recording
-from contracts import folder
-from mock_server import Emulator
+from swapmock import Emulator
+from swapmock.client_checks.cli import parity as parity_command
+from swapmock.client_checks.cli import record as record_command
+from swapmock.client_checks.clock import ManualClock
+from swapmock.client_checks.conformance.target import CannotRun
+from swapmock.client_checks.parity import command
+from swapmock.client_checks.parity.command import parity, take
+from swapmock.client_checks.parity.compare import Difference
+from swapmock.client_checks.parity.normal import normal
+from swapmock.client_checks.parity.recording import Recording
+from swapmock.contracts import folder
 from tests.broken_servers import CATALOGUE, Ask, Defect, Reply, catalogue, running
 from tests.conformance.test_live import ENVIRONMENT, standing_in
 from tests.conftest import KEY

@@ -13,10 +13,10 @@ from schemathesis.checks import CHECKS
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 
-from contracts import load
-from mock_server.adapters.clock import ManualTime
-from mock_server.settings import Settings
-from mock_server.web.build import build
+from swapmock.contracts import load
+from swapmock.mock_server.adapters.clock import ManualTime
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import build
 from tests.conftest import START
 
 CONTRACT = load("admin")

@@ -8,7 +8,7 @@ import pytest
 import schemathesis
 from hypothesis import settings
 
-from contracts import load
+from swapmock.contracts import load
 from tests.conformance.over_wsgi import FIXED, credentials, schema_over
 
 HEADERS = credentials("imgopen")

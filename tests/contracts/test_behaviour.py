@@ -2,8 +2,8 @@
 
 import pytest
 
-from contracts import load
-from contracts.behaviour import Behaviour, BehaviourError
+from swapmock.contracts import load
+from swapmock.contracts.behaviour import Behaviour, BehaviourError
 
 RULES = load("crun").behaviour
 

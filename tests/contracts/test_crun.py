@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from contracts import folder, load
-from contracts.behaviour import LEVELS
-from contracts.lint import check_example, examples
-from mock_server.providers import crun
+from swapmock.contracts import folder, load
+from swapmock.contracts.behaviour import LEVELS
+from swapmock.contracts.lint import check_example, examples
+from swapmock.mock_server.providers import crun
 
 CONTRACT = load("crun")
 RULES = CONTRACT.behaviour

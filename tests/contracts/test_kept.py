@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-import contracts
+from swapmock import contracts
 
 
 @pytest.fixture

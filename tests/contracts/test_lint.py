@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-import contracts.lint
-from contracts import load
-from contracts.lint import lint, lint_all, unserved
-from mock_server.web.build import PROVIDERS
+from swapmock.contracts import lint as lint_module
+from swapmock.contracts import load
+from swapmock.contracts.lint import lint, lint_all, unserved
+from swapmock.mock_server.web.build import PROVIDERS
 
 CRUN = load("crun")
 BALANCE = "/api/v1/client/account/balance"
@@ -119,7 +119,7 @@ FINE = ("POST", CREATE, "{}", "a", "200", "abc")
 def test_a_fault_in_an_example(tmp_path, monkeypatch, values, text):
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "one.yaml").write_text(EXCHANGE % values)
-    monkeypatch.setattr(contracts.lint, "folder", lambda name: tmp_path)
+    monkeypatch.setattr(lint_module, "folder", lambda name: tmp_path)
     found = list(lint(CRUN))
     assert found == ([] if text is None else [f"examples: one: wrong: {text}"])
 
@@ -133,10 +133,10 @@ def test_a_fault_in_an_example(tmp_path, monkeypatch, values, text):
 )
 def test_parameters_of_an_example_count(tmp_path, monkeypatch, method, path, query, text):
     (tmp_path / "examples").mkdir()
-    right = next(x for _, o, x in contracts.lint.examples(CRUN) if x["request"]["path"] == path)
+    right = next(x for _, o, x in lint_module.examples(CRUN) if x["request"]["path"] == path)
     exchange = {**right, "title": "wrong", "request": {"method": method, "path": path, "query": query}}
     (tmp_path / "examples" / "one.yaml").write_text(yaml.safe_dump([exchange]))
-    monkeypatch.setattr(contracts.lint, "folder", lambda name: tmp_path)
+    monkeypatch.setattr(lint_module, "folder", lambda name: tmp_path)
     assert list(lint(CRUN)) == [f"examples: one: wrong: {text}"]
 
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_read_is_a_finding(tmp_path, monkeypatch, files, text):
     for name, content in files.items():
         (tmp_path / "x").mkdir(exist_ok=True)
         (tmp_path / "x" / name).write_text(content)
-    monkeypatch.setattr("contracts.HERE", tmp_path)
+    monkeypatch.setattr("swapmock.contracts.HERE", tmp_path)
     found = lint_all({"x": lambda contract: ()})
     assert text in found[-1]
     assert "\n" not in "".join(found)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from contracts import folder, load
-from contracts.model import Contract, ContractError
+from swapmock.contracts import folder, load
+from swapmock.contracts.model import Contract, ContractError
 
 CONTRACT = load("crun")
 JOB = "/api/v1/client/job"
@@ -56,9 +56,9 @@ def test_only_the_upload_needs_no_key():
 
 def test_aliases_are_renamed_in_place():
     detect = CONTRACT.operations["detect_face_video"]
-    assert detect.spell_out({"a": 1, "gif_url": "x"}) == {"a": 1, "video_url": "x"}
-    assert detect.spell_out({"media_url": "x", "video_url": "y"}) == {"media_url": "x", "video_url": "y"}
-    assert detect.spell_out([1]) == [1]
+    assert detect.normalize({"a": 1, "gif_url": "x"}) == {"a": 1, "video_url": "x"}
+    assert detect.normalize({"media_url": "x", "video_url": "y"}) == {"media_url": "x", "video_url": "y"}
+    assert detect.normalize([1]) == [1]
 
 
 def test_parameters_become_numbers_where_the_contract_has_them():

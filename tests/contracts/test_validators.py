@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped]  # has no stubs
 
-from contracts import load
-from contracts.formats import LONGEST_JUDGED, PLAIN, is_date_time, is_uri
-from contracts.lint import examples
-from contracts.validators import MOST_VALUES, SchemaValidator, Violation
+from swapmock.contracts import load
+from swapmock.contracts.formats import LONGEST_JUDGED, PLAIN, is_date_time, is_uri
+from swapmock.contracts.lint import examples
+from swapmock.contracts.validators import MOST_VALUES, SchemaValidator, Violation
 
 
 def documents():
@@ -23,7 +23,7 @@ def documents():
             assert operation is not None
             body = exchange["request"].get("body")
             if operation.takes_json and body is not None:
-                yield f"{title}: request", contract.validator(operation.body_schema), operation.spell_out(body)
+                yield f"{title}: request", contract.validator(operation.body_schema), operation.normalize(body)
             answer = operation.spec["responses"].get(str(exchange["response"]["status"]))
             content = contract.resolve(answer or {}).get("content", {}).get("application/json")
             if content is not None:

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from mock_server.adapters.clock import ManualTime, SystemTime
-from mock_server.core.clock import FIXED_START, POLL_STEP, ClockMode, SandboxClock, after_poll
+from swapmock.mock_server.adapters.clock import ManualTime, SystemTime
+from swapmock.mock_server.core.clock import FIXED_START, POLL_STEP, ClockMode, SandboxClock, after_poll
 
 START = 1_000_000.0
 

@@ -4,19 +4,18 @@ from itertools import accumulate
 
 import pytest
 
-from contracts import load
-from contracts.behaviour import Acknowledgement, Ladder
-from mock_server.core.delivery import (
+from swapmock.contracts import load
+from swapmock.contracts.behaviour import Acknowledgement, Ladder
+from swapmock.mock_server.core.callback_faults import CALLBACK_FAULTS, wrongly_typed
+from swapmock.mock_server.core.delivery import (
     KEPT_ANSWER,
     NO_JSON,
-    PLANS,
     Delivery,
     DeliveryState,
     Outcome,
     host_of,
-    objection,
     waits,
-    wrongly_typed,
+    why_not_acknowledged,
 )
 
 FAILED = Outcome(500)
@@ -80,7 +79,7 @@ def test_every_ladder_can_be_chosen_and_every_adversity_has_a_plan(name):
     assert behaviour.callbacks is not None
     assert set(behaviour.variants["callback_ladder"].choices) == set(behaviour.callbacks.ladders)
     used = {scenario.delivery for scenario in behaviour.scenarios.values()}
-    assert used == set(PLANS)
+    assert used == set(CALLBACK_FAULTS)
     assert all(
         f"https://errors.invalid/{row.name}" in behaviour.magic for row in behaviour.scenarios.values() if row.delivery
     )
@@ -113,7 +112,7 @@ CODE_200 = Acknowledgement((200, 299), "documented", "this test", ("200", 200))
     ],
 )
 def test_what_acknowledges(demand, outcome, document, expected):
-    assert objection(demand, outcome, document) == expected
+    assert why_not_acknowledged(demand, outcome, document) == expected
 
 
 def test_a_delivery_climbs_its_ladder_and_dies():

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from contracts.patterns import BadPattern, check, search
-from mock_server.adapters.paths import BadPath, find
-from mock_server.adapters.paths import check as check_path
-from mock_server.core.faults import (
+from swapmock.contracts.patterns import BadPattern, check, search
+from swapmock.mock_server.adapters.jsonquery import BadPath, find
+from swapmock.mock_server.adapters.jsonquery import check as check_path
+from swapmock.mock_server.core.faults import (
     CODE_TYPES,
     Effect,
     FaultRule,
@@ -23,7 +23,7 @@ from mock_server.core.faults import (
     usual_moment,
     written_effect,
 )
-from mock_server.core.sandbox import RateLimit
+from swapmock.mock_server.core.sandbox import RateLimit
 
 
 class Subject:

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from mock_server.core.credits import from_credits, rounded_up, to_credits
-from mock_server.core.ledger import ROUTES, Account, Entry, Move, NotCovered, apply, prove
+from swapmock.mock_server.core.credits import from_credits, rounded_up, to_credits
+from swapmock.mock_server.core.ledger import ROUTES, Account, Entry, Move, NotCovered, apply, prove
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.core.queue import Lines, Queued
+from swapmock.mock_server.core.queue import OutcomeQueue, Queued
 
 TASK = ("crun", "task", "create_task", "m")
 
@@ -23,18 +23,18 @@ TASK = ("crun", "task", "create_task", "m")
     ],
 )
 def test_fits(wanted, fits):
-    assert (Lines([Queued("q", "fails", **wanted)]).first_fit(TASK) is not None) is fits
+    assert (OutcomeQueue([Queued("q", "fails", **wanted)]).first_fit(TASK) is not None) is fits
 
 
 def test_the_first_that_fits():
-    lines = Lines([Queued("1", "fails", kind="detection"), Queued("2", "slow", model="m"), Queued("3", "stuck")])
+    lines = OutcomeQueue([Queued("1", "fails", kind="detection"), Queued("2", "slow", model="m"), Queued("3", "stuck")])
     assert lines.first_fit(TASK) == Queued("2", "slow", model="m")
     assert [lines.remove("2"), lines.remove("2")] == [True, False]
     assert lines.first_fit(TASK) == Queued("3", "stuck")
     lines.remove("3")
     assert lines.first_fit(TASK) is None
     assert [item.id for item in lines] == ["1"]
-    assert Lines().first_fit(TASK) is None
+    assert OutcomeQueue().first_fit(TASK) is None
 
 
 KIND = st.sampled_from([None, "task", "detection"])
@@ -44,7 +44,7 @@ MODEL = st.sampled_from([None, "m", "n"])
 @given(items=st.lists(st.tuples(KIND, MODEL), max_size=12), taken=st.lists(st.integers(0, 11), max_size=12))
 def test_lines_do_what_looking_at_each_would(items, taken):
     plain = [Queued(str(number), "fails", kind=kind, model=model) for number, (kind, model) in enumerate(items)]
-    lines = Lines(plain)
+    lines = OutcomeQueue(plain)
     for number in taken:
         lines.remove(str(number))
     plain = [item for item in plain if int(item.id) not in taken]

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from mock_server.core import seeded
-from mock_server.core.faces import MOST_FACES, count_in, extension
+from swapmock.mock_server.core import seeded
+from swapmock.mock_server.core.faces import MOST_FACES, count_in, extension
 
 FORMS = {
     "lower_alphanumeric": (lambda *parts: seeded.lower_alphanumeric(17, *parts), r"[a-z0-9]{17}"),

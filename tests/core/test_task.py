@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from contracts import load
-from mock_server.core.course import plan
-from mock_server.core.task import Failure, Phase, Task
+from swapmock.contracts import load
+from swapmock.mock_server.core.task import Failure, Phase, Task, schedule
 
 RULES = load("crun").behaviour
 FINE = Task(
@@ -53,7 +52,7 @@ def test_the_state_at_a_time(task, at, phase, over, change, credits):
 @pytest.mark.parametrize("scenario", RULES.scenarios.values(), ids=lambda row: row.name)
 def test_a_course_is_the_timeline_stretched(timeline, scenario):
     failure = None if scenario.fails is None else Failure(**scenario.fails)
-    course = plan(1000.0, timeline, scenario, failure)
+    course = schedule(1000.0, timeline, scenario, failure)
     assert course.starts_at == 1000.0 + timeline.queued * scenario.stretch
     assert course.failure == failure
     if scenario.ends:
@@ -63,5 +62,5 @@ def test_a_course_is_the_timeline_stretched(timeline, scenario):
 
 
 def test_an_instant_task_is_over_at_once():
-    course = plan(1000.0, RULES.timelines["image"], RULES.scenarios["instant"], None)
+    course = schedule(1000.0, RULES.timelines["image"], RULES.scenarios["instant"], None)
     assert replace(FINE, starts_at=course.starts_at, ends_at=course.ends_at).phase(1000.0) is Phase.SUCCEEDED

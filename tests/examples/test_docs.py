@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import requests
 
-from contracts import load
-from mock_server import Emulator
-from mock_server.settings import Settings
-from mock_server.web.build import build
-from mock_server.web.server import LiveServer
+from swapmock import Emulator
+from swapmock.contracts import load
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import build
+from swapmock.mock_server.web.server import LiveServer
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "control-plane.md"
 ADDRESS = "http://127.0.0.1:4020"
@@ -90,12 +90,12 @@ def url(asked: set[str]) -> Iterator[str]:
     answer = system.pipeline.answer
 
     def noted(target: Any, request: Any) -> Any:
-        if target.operation is not None and target.surface.is_admin:
+        if target.operation is not None and target.api.is_admin:
             asked.add(target.operation.id)
         return answer(target, request)
 
     system.pipeline.answer = noted  # type: ignore[method-assign]  # to listen in
-    with LiveServer(system.door) as server:
+    with LiveServer(system.asgi_app) as server:
         yield server.url
 
 

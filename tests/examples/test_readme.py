@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from contracts import load
-from mock_server.settings import Settings, flag, variable
-from mock_server.web.build import build
-from mock_server.web.server import LiveServer
+from swapmock.contracts import load
+from swapmock.mock_server.settings import Settings, flag, variable
+from swapmock.mock_server.web.build import build
+from swapmock.mock_server.web.server import LiveServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -34,7 +34,7 @@ def test_the_walk_runs_line_by_line(tmp_path):
     for name in ("curl", "tee", "grep", "sleep"):
         (programs / name).symlink_to(shutil.which(name) or name)
     system = build(Settings(speed=100))
-    with LiveServer(system.door) as server:
+    with LiveServer(system.asgi_app) as server:
         lines = "".join(blocks(FIRST_SCREEN)).replace("http://127.0.0.1:4020", server.url)
         command = [shutil.which("bash") or "bash", "-euo", "pipefail", "-c", lines]
         only = {"PATH": str(programs)}
@@ -52,7 +52,7 @@ def test_the_walk_runs_line_by_line(tmp_path):
 def test_the_other_lines_run_too(tmp_path):
     """Those after the walk: each prints one JSON document, none of them a refusal."""
     system = build(Settings())
-    with LiveServer(system.door) as server:
+    with LiveServer(system.asgi_app) as server:
         lines = "".join(f"{block}echo\n" for block in blocks(REST)).replace("http://127.0.0.1:4020", server.url)
         lines = re.sub(r"^((?:open|admin) .*)$", r"\1; echo", lines, flags=re.MULTILINE)
         done = subprocess.run(["bash", "-euc", lines], cwd=tmp_path, capture_output=True, text=True, timeout=60)

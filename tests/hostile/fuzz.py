@@ -31,7 +31,7 @@ def main() -> None:
     with tempfile.TemporaryFile() as log:
         # So little may be kept that all of it is soon full, and what grows then should not.
         command = [
-            sys.executable, "-m", "mock_server", "serve", "--port", "0", "--read-timeout", "2",
+            sys.executable, "-m", "swapmock", "serve", "--port", "0", "--read-timeout", "2",
             "--journal-size", "200", "--max-sandboxes", "20", "--max-tasks", "1000",
         ]  # fmt: skip
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log) as server:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from contracts import load
+from swapmock.contracts import load
 
 KEY = "ak_swapmock000000000000000000000000"
 CREDENTIALS = {

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.settings import Settings
-from mock_server.web.build import System, build
-from mock_server.web.connection import DESCRIPTORS
-from mock_server.web.server import LiveServer, Options
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import System, build
+from swapmock.mock_server.web.server import LiveServer, Options
+from swapmock.mock_server.web.wsgi_sockets import DESCRIPTORS
 from tests.hostile.garbage import Attack, Attacker, Unfit, judged, send
 
 COUNT = 500
@@ -38,7 +38,7 @@ def used() -> tuple[int, int]:
 def server():
     """On the machine's clock, with a small journal, and bounds that time does not wait for."""
     system: System = build(Settings(journal_size=100))
-    with LiveServer(system.door, options=Options(read_timeout=1.0)) as live:
+    with LiveServer(system.asgi_app, options=Options(read_timeout=1.0)) as live:
         yield live
 
 

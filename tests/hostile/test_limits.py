@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mock_server.core.delivery import Outcome
-from mock_server.courier import Room
-from mock_server.settings import SettingError, Settings
-from mock_server.web.build import build
+from swapmock.mock_server.core.delivery import Outcome
+from swapmock.mock_server.engine.dispatcher import ConcurrencyLimit
+from swapmock.mock_server.settings import SettingError, Settings
+from swapmock.mock_server.web.build import build
 from tests.control import Admin
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -110,7 +110,7 @@ class TestControl:
     """What the control plane may pile up in a sandbox."""
 
     def test_faults(self, admin, box, monkeypatch):
-        monkeypatch.setattr("mock_server.admin.faults.MOST", 2)
+        monkeypatch.setattr("swapmock.mock_server.admin.faults.MOST", 2)
         rule = {"effect": {"code": 429}}
         for _ in range(2):
             box.ok("POST", "/faults", rule)
@@ -122,7 +122,7 @@ class TestControl:
         assert [fault["id"] for fault in box.ok("GET", "/faults")["faults"]] == [made["id"]]
 
     def test_queued_outcomes(self, box, monkeypatch):
-        monkeypatch.setattr("mock_server.admin.outcomes.MOST", 5)
+        monkeypatch.setattr("swapmock.mock_server.admin.scenario_queue.MOST", 5)
         box.ok("POST", "/scenarios", {"scenario": ["fails", "slow"], "times": 2})
         refused = box.refused(409, "POST", "/scenarios", {"scenario": ["fails", "slow"]})
         assert refused["detail"] == "4 outcomes wait, and these are 2: the queue holds 5"
@@ -131,7 +131,7 @@ class TestControl:
         box.ok("POST", "/scenarios", {"scenario": "slow"})
 
     def test_entries_by_hand(self, box, monkeypatch):
-        monkeypatch.setattr("mock_server.admin.ledger.MOST_BY_HAND", 2)
+        monkeypatch.setattr("swapmock.mock_server.admin.ledger.MOST_BY_HAND", 2)
         box.ok("POST", "/ledger/grant", {"amount": 1})
         box.ok("PATCH", "", {"balance": 5})
         for method, path, body in (
@@ -146,7 +146,7 @@ class TestControl:
         box.ok("POST", "/ledger/grant", {"amount": 1})
 
     def test_redeliveries(self, box, monkeypatch):
-        monkeypatch.setattr("mock_server.admin.tasks.MOST_ATTEMPTS", 3)
+        monkeypatch.setattr("swapmock.mock_server.admin.tasks.MOST_ATTEMPTS", 3)
         box.swapped(callback_url="http://127.0.0.1:9/")
         box.advance(by="60s")
         (delivery,) = box.ok("GET", "/deliveries")["deliveries"]
@@ -174,8 +174,8 @@ class TestControl:
         box.ok("POST", "/scenarios", {"scenario": "slow"})
         saved = box.ok("GET", "/snapshot")
         box.ok("POST", "/restore", saved)
-        for name in ("faults", "outcomes"):
-            monkeypatch.setattr(f"mock_server.admin.{name}.MOST", 0)
+        for name in ("faults", "scenario_queue"):
+            monkeypatch.setattr(f"swapmock.mock_server.admin.{name}.MOST", 0)
         found = {error["detail"] for error in box.refused(400, "POST", "/restore", saved)["errors"]}
         assert found == {
             "1 faults are more than the 0 that a sandbox holds",
@@ -190,7 +190,7 @@ class TestControl:
 def test_a_code_that_a_client_makes_up_is_no_label_for_ever(crun, server, monkeypatch):
     import requests
 
-    monkeypatch.setattr("mock_server.adapters.meter.MOST_LABELS", 5)
+    monkeypatch.setattr("swapmock.mock_server.adapters.meter.MOST_LABELS", 5)
     requests.patch(f"{server.url}/__admin/sandboxes/default", json={"prefer_header": True}, timeout=10)
     for code in range(1000, 1020):
         crun.call("GET", "account/balance", headers={"Prefer": f"code={code}, message=x"})
@@ -201,14 +201,14 @@ def test_a_code_that_a_client_makes_up_is_no_label_for_ever(crun, server, monkey
 
 
 def test_hosts_that_are_slow_are_forgotten_in_the_end(monkeypatch):
-    monkeypatch.setattr("mock_server.courier.SLOW_KEPT", 2)
-    room, slow = Room(per_host=2, in_all=4), Outcome(None, timed_out=True)
+    monkeypatch.setattr("swapmock.mock_server.engine.dispatcher.SLOW_HOSTS_KEPT", 2)
+    room, slow = ConcurrencyLimit(per_host=2, in_all=4), Outcome(None, timed_out=True)
     for host in ("a", "b"):
-        assert room.take(host)
-        room.give_back(host, slow)
-    assert [room.take(host) for host in ("a", "b", "a", "c")] == [True, True, False, True]
-    room.give_back("c", slow)  # now a is not slow any more
-    assert [room.take(host) for host in ("a", "c", "b")] == [True, True, False]
+        assert room.acquire(host)
+        room.release(host, slow)
+    assert [room.acquire(host) for host in ("a", "b", "a", "c")] == [True, True, False, True]
+    room.release("c", slow)  # now a is not slow any more
+    assert [room.acquire(host) for host in ("a", "c", "b")] == [True, True, False]
 
 
 def link(crun):

@@ -5,7 +5,7 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.stores.agenda import Agenda, Item
+from swapmock.mock_server.stores.agenda import Agenda, Item
 
 #: Work that is added (when and what), or the time up to which it is taken.
 MOVES = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["start", "end"])) | st.integers(0, 9), max_size=60)

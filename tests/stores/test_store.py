@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from mock_server.core.clock import ClockMode, SandboxClock
-from mock_server.core.delivery import Delivery, DeliveryState
-from mock_server.core.faults import Effect, FaultRule, Turns
-from mock_server.core.journal import File, Transition
-from mock_server.core.ledger import Account, Entry, Move, NotCovered
-from mock_server.core.ports import Store
-from mock_server.core.queue import Queued
-from mock_server.core.sandbox import Credential, RateLimit, Sandbox
-from mock_server.core.state import State
-from mock_server.core.task import Task
-from mock_server.stores.memory import MemoryStore
+from swapmock.mock_server.core.clock import ClockMode, SandboxClock
+from swapmock.mock_server.core.delivery import Delivery, DeliveryState
+from swapmock.mock_server.core.faults import Effect, FaultRule, Turns
+from swapmock.mock_server.core.journal import File, Transition
+from swapmock.mock_server.core.ledger import Account, Entry, Move, NotCovered
+from swapmock.mock_server.core.ports import Store
+from swapmock.mock_server.core.queue import Queued
+from swapmock.mock_server.core.sandbox import Credential, RateLimit, Sandbox
+from swapmock.mock_server.core.state import State
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.stores.memory import MemoryStore
 
 JOURNAL = 5
 

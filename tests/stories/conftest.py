@@ -9,25 +9,26 @@ import pytest
 import requests
 from werkzeug.test import EnvironBuilder
 
-from mock_server.adapters.clock import ManualTime
-from mock_server.core.call import Call
-from mock_server.core.task import Task
-from mock_server.engine import Engine
-from mock_server.web.doors import SEVER, request_from_environ, respond
-from mock_server.web.pipeline import Answer, Pipeline, Request, Target
-from mock_server.web.server import LiveServer
+from swapmock.mock_server.adapters.clock import ManualTime
+from swapmock.mock_server.core.call import Call
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.engine.engine import Engine
+from swapmock.mock_server.web.messages import Answer, Request
+from swapmock.mock_server.web.pipeline import Pipeline, RouteMatch
+from swapmock.mock_server.web.server import LiveServer
+from swapmock.mock_server.web.wsgi import SEVER, request_from_environ, respond
 from tests.conftest import CrunClient, ImgOpenClient
 from tests.receivers import Receiver
 
 
 @pytest.fixture(autouse=True)
 def both_doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever a story asks the live server, the WSGI door would have asked the pipeline the same, and have told the same
+    """Whatever a story asks the live server, the WSGI asgi_app would have asked the pipeline the same, and have told the same
     of its answer."""
     differences: list[object] = []
     answer_for = Pipeline.answer
 
-    def answered(self: Pipeline, target: Target, request: Request) -> Answer:
+    def answered(self: Pipeline, target: RouteMatch, request: Request) -> Answer:
         asked = request_from_environ(environ_of(request), target)
         if asked != request and not request.cut:  # of what is cut neither has read all
             differences.append((request, asked))

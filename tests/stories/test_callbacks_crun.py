@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from contracts import load
+from swapmock.contracts import load
 from tests.receivers import RawReceiver, Receiver, read_request, refuse_first
 
 IMAGE = "https://example.com/a.png"

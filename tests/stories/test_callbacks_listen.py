@@ -18,7 +18,7 @@ SWAP = {"model": "image-face-swap", "input": {"image_url": "https://e.com/a.png"
 @contextmanager
 def running(*arguments) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`(process, base URL)` of a command that says where it listens."""
-    command = [sys.executable, "-m", "mock_server", *map(str, arguments)]
+    command = [sys.executable, "-m", "swapmock", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             line = said(process)
@@ -86,7 +86,7 @@ def test_it_ends_when_it_is_told_to(number):
 def test_a_taken_port_is_one_line():
     with running("listen", "--port", 0) as (_, url):
         port = url.rpartition(":")[2]
-        command = [sys.executable, "-m", "mock_server", "listen", "--port", port]
+        command = [sys.executable, "-m", "swapmock", "listen", "--port", port]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == f"swapmock: cannot listen on 127.0.0.1:{port}: Address already in use\n"
@@ -94,7 +94,7 @@ def test_a_taken_port_is_one_line():
 
 @pytest.mark.parametrize("flags", [("--fail", "-1"), ("--slow", "-1"), ("--port", "70000"), ("--fail", "x")])
 def test_a_wrong_flag_is_one_line(flags):
-    command = [sys.executable, "-m", "mock_server", "listen", *flags]
+    command = [sys.executable, "-m", "swapmock", "listen", *flags]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
 
@@ -122,7 +122,7 @@ def test_the_emulator_calls_it_until_it_accepts():
     [("--callback-allow", "http://x"), ("--callback-timeout", "0"), ("--callback-timeout", "soon")],
 )
 def test_wrong_settings_of_callbacks_are_one_line(flags):
-    command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", *flags]
+    command = [sys.executable, "-m", "swapmock", "serve", "--port", "0", *flags]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert flags[0] in ended.stderr

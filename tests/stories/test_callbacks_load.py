@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from mock_server.adapters.clock import SystemTime
-from mock_server.adapters.transport import Guard, Transport
-from mock_server.courier import PER_HOST, Courier
-from mock_server.settings import Settings
-from mock_server.web.build import build
+from swapmock.mock_server.adapters.clock import SystemTime
+from swapmock.mock_server.adapters.transport import Guard, Transport
+from swapmock.mock_server.engine.dispatcher import PER_HOST, CallbackDispatcher
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import build
 from tests.receivers import PATIENCE, Receiver, accept
 from tests.stories.conftest import submit_ended
 
@@ -83,7 +83,7 @@ def states(engine):
 def test_a_thousand_tasks_to_a_mute_and_a_quick_receiver_while_the_clock_runs():
     """The quick one gets all of its own before the mute one has answered once."""
     system = build(Settings(callback_timeout=60), SystemTime())
-    with Mute() as mute, Receiver() as quick, system.engine.courier.running(system.engine):
+    with Mute() as mute, Receiver() as quick, system.engine.dispatcher.running(system.engine):
         submit_ended(
             system.engine, lambda n: quick.url(f"/{n}") if n % 2 else f"http://127.0.0.1:{mute.port}/{n}", 1000
         )
@@ -126,8 +126,8 @@ def test_two_thousand_mute_receivers_do_not_delay_one_that_answers(system):
         return ["127.0.0.1"]
 
     transport = Transport(Guard(resolve=all_here), timeout=60)
-    engine = replace(system.engine, courier=Courier(transport))
-    with Mute() as mute, Receiver() as quick, engine.courier.running(engine):
+    engine = replace(system.engine, dispatcher=CallbackDispatcher(transport))
+    with Mute() as mute, Receiver() as quick, engine.dispatcher.running(engine):
         submit_ended(engine, lambda n: f"http://h{n}.localhost:{mute.port}/" if n < 2000 else quick.url(f"/{n}"), 2010)
         assert {got.path for got in quick.wait_for(10)} == {f"/{n}" for n in range(2000, 2010)}
         mute.wait_for(2000)
@@ -152,7 +152,7 @@ def test_never_more_than_a_host_is_to_bear():
         return accept(got)
 
     system = build(Settings(), SystemTime())
-    with Receiver(plan) as receiver, system.engine.courier.running(system.engine):
+    with Receiver(plan) as receiver, system.engine.dispatcher.running(system.engine):
         submit_ended(system.engine, lambda n: receiver.url(), 50)
         receiver.wait_for(50)
     assert peak == PER_HOST

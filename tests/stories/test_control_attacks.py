@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contracts import load
+from swapmock.contracts import load
 from tests.control import Admin
 
 ODD: list[Any] = [

@@ -4,10 +4,10 @@ import re
 
 import requests
 
-from mock_server.adapters.clock import ManualTime
-from mock_server.settings import Settings
-from mock_server.web.build import build
-from mock_server.web.server import LiveServer
+from swapmock.mock_server.adapters.clock import ManualTime
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import build
+from swapmock.mock_server.web.server import LiveServer
 from tests.control import CRUN, IMGOPEN, PICTURE, Admin
 
 
@@ -54,7 +54,7 @@ def a_run(admin, **options):
 
 
 def on_a_server_of_its_own(moment):
-    with LiveServer(build(Settings(), ManualTime(moment)).door) as server:
+    with LiveServer(build(Settings(), ManualTime(moment)).asgi_app) as server:
         return a_run(Admin(server.url))
 
 

@@ -3,7 +3,7 @@
 import pytest
 from jsonschema import Draft202012Validator
 
-from contracts import load
+from swapmock.contracts import load
 
 CONTRACT = load("crun")
 ROWS = {row["name"]: row for row in CONTRACT.tables["models"]["models"]}

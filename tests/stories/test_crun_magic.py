@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from contracts import load
+from swapmock.contracts import load
 
 RULES = load("crun").behaviour
 REFUSALS = [row for row in RULES.magic.values() if row.refuse is not None]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from contracts import load
+from swapmock.contracts import load
 
 CODES = [200, 401, 402, 404, 422, 429, 455, 500, 501, 505]
 ENVELOPE = {"type": "object", "properties": {"code": {"type": "integer", "enum": CODES}, "message": {"type": "string"}}}

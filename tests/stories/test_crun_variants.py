@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from contracts import load
+from swapmock.contracts import load
 
 RULES = load("crun").behaviour
 SWAP = {"image_url": "https://example.com/a.png", "new_face": "https://example.com/b.png"}

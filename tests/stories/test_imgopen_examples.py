@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from contracts import load
-from contracts.lint import examples
+from swapmock.contracts import load
+from swapmock.contracts.lint import examples
 
 CONTRACT = load("imgopen")
 EXAMPLES = {title: exchange for title, _, exchange in examples(CONTRACT)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import load
+from swapmock.contracts import load
 from tests.stories.imgopen_jobs import job
 
 CONTRACT = load("imgopen")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from contracts import load
-from mock_server.core.ledger import Account
+from swapmock.contracts import load
+from swapmock.mock_server.core.ledger import Account
 from tests.stories.imgopen_jobs import job
 
 TOOLS = {row["operation"]: row for row in load("imgopen").tables["tools"]["tools"]}

@@ -7,8 +7,8 @@ import pytest
 import requests
 from PIL import Image
 
-from mock_server.web.build import build
-from mock_server.web.server import LiveServer
+from swapmock.mock_server.web.build import build
+from swapmock.mock_server.web.server import LiveServer
 from tests.conftest import ImgOpenClient
 
 GROUP = "https://faces.invalid/3.png"
@@ -179,7 +179,7 @@ def test_a_sandbox_that_moved_serves_what_it_made(imgopen, system, settings, tim
     there = build(settings, time)
     with system.engine.store.open("default") as box, there.engine.store.open("default") as new:
         new.load(box.state())
-    with LiveServer(there.door) as server:
+    with LiveServer(there.asgi_app) as server:
         moved = ImgOpenClient(server.url, time)
         done = moved.query("face/fusion", "moved")
         assert done["taskId"] == made["taskId"]

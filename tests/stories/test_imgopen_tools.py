@@ -6,7 +6,7 @@ import pytest
 import requests
 from PIL import Image
 
-from contracts import load
+from swapmock.contracts import load
 from tests.stories.imgopen_jobs import PICTURE, job
 
 CONTRACT = load("imgopen")

@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from contracts import load
+from swapmock.contracts import load
 from tests.stories.imgopen_jobs import PICTURE, job, tiles
 
 CONTRACT = load("imgopen")

@@ -3,8 +3,8 @@
 import pytest
 import requests
 
-from mock_server.web.build import System
-from mock_server.web.server import LiveServer
+from swapmock.mock_server.web.build import System
+from swapmock.mock_server.web.server import LiveServer
 from tests.conftest import KEY
 
 UPLOAD = "/api/v1/client/files/upload-url"

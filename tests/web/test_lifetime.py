@@ -22,13 +22,13 @@ from typing import Any
 import pytest
 import requests
 
-from mock_server.settings import SettingError, Settings
-from mock_server.web.build import System
-from mock_server.web.connection import DESCRIPTORS
-from mock_server.web.doors import AsgiDoor
-from mock_server.web.pipeline import Answer
-from mock_server.web.server import LiveServer, bind, listen, options_from
-from mock_server.web.threads import DaemonThreads
+from swapmock.mock_server.settings import SettingError, Settings
+from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.build import System
+from swapmock.mock_server.web.messages import Answer
+from swapmock.mock_server.web.server import LiveServer, bind, listen, options_from
+from swapmock.mock_server.web.threads import DaemonThreads
+from swapmock.mock_server.web.wsgi_sockets import DESCRIPTORS
 from tests.conftest import KEY
 
 WAITING = 1000
@@ -38,7 +38,7 @@ class Waiting:
     """A pipeline whose answer to /late comes after `seconds`, or when somebody asks for /hurry; `all_ask` is set when
     WAITING clients have asked for it."""
 
-    door: AsgiDoor
+    asgi_app: AsgiApp
 
     def __init__(self, seconds: float) -> None:
         self._late = Answer(200, [], b"late", seconds)
@@ -46,11 +46,11 @@ class Waiting:
         self.all_ask = threading.Event()
 
     def match(self, method: str, path: str) -> Any:
-        return SimpleNamespace(limit=1000, too_long="", path=path, surface=SimpleNamespace(is_admin=False))
+        return SimpleNamespace(limit=1000, too_long="", path=path, api=SimpleNamespace(is_admin=False))
 
     def answer(self, target: Any, request: Any) -> Answer:
         if target.path == "/hurry":
-            self.door.hurry()
+            self.asgi_app.begin_shutdown()
         if target.path != "/late":
             return Answer(200, [], b"prompt")
         if next(self._numbers) == WAITING:
@@ -58,10 +58,10 @@ class Waiting:
         return self._late
 
 
-def door(waiting: Waiting) -> AsgiDoor:
+def asgi_app(waiting: Waiting) -> AsgiApp:
     pipeline: Any = waiting
-    waiting.door = AsgiDoor(pipeline, lambda: pytest.fail("Flask is not asked"))
-    return waiting.door
+    waiting.asgi_app = AsgiApp(pipeline, lambda: pytest.fail("Flask is not asked"))
+    return waiting.asgi_app
 
 
 async def ask(address: tuple[str, int], path: str) -> bytes:
@@ -88,7 +88,7 @@ class TestManyAtOnce:
 
     def test_a_thousand_late_answers_hold_nobody_up(self):
         pipeline = Waiting(3600.0)
-        with LiveServer(door(pipeline)) as server:
+        with LiveServer(asgi_app(pipeline)) as server:
             took, late = asyncio.run(self.crowd(server.address, pipeline.all_ask))
             assert late == [b"late"] * WAITING
             assert sorted(took)[10] < 0.05
@@ -97,7 +97,7 @@ class TestManyAtOnce:
 class TestStop:
     def test_it_waits_for_nobody_and_loses_no_answer(self):
         """One is held back for an hour, one sends no more of its head, one no more of its body, one says nothing."""
-        server = LiveServer(door(Waiting(3600.0)))
+        server = LiveServer(asgi_app(Waiting(3600.0)))
         server.start()
         with ExitStack() as held:
             late, head, body, idle, silent = (
@@ -119,7 +119,7 @@ class TestStop:
 
     @pytest.mark.parametrize("behind", [b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"])
     def test_what_has_not_come_whole_costs_no_answer_before_it(self, behind):
-        server = LiveServer(door(Waiting(3600.0)))
+        server = LiveServer(asgi_app(Waiting(3600.0)))
         server.start()
         with socket.create_connection(server.address, 5) as client:
             client.sendall(b"GET / HTTP/1.1\r\n\r\nGET /late HTTP/1.1\r\n\r\n" + behind)
@@ -135,7 +135,7 @@ class TestStop:
                 return Answer(200, [], b"whole" * 100, 3600.0, "dribble")
 
         pipeline: Any = Dribbling(0.0)
-        server = LiveServer(AsgiDoor(pipeline, lambda: pytest.fail("Flask is not asked")))
+        server = LiveServer(AsgiApp(pipeline, lambda: pytest.fail("Flask is not asked")))
         server.start()
         with socket.create_connection(server.address, 5) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -146,7 +146,7 @@ class TestStop:
 
     def test_nothing_is_left_behind(self):
         def round_trip() -> tuple[int, int]:
-            with LiveServer(door(Waiting(0.0))) as server:
+            with LiveServer(asgi_app(Waiting(0.0))) as server:
                 requests.get(server.url, timeout=5)
             return len(os.listdir(DESCRIPTORS)), threading.active_count()
 
@@ -163,7 +163,7 @@ def served(tmp_path: Path) -> Iterator[Any]:
     with ExitStack() as running:
 
         def start(*arguments: str) -> tuple[str, subprocess.Popen[str]]:
-            command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", *arguments]
+            command = [sys.executable, "-m", "swapmock", "serve", "--port", "0", *arguments]
             process = running.enter_context(
                 subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             )
@@ -288,7 +288,7 @@ class TestProcess:
 class TestUnixSocket:
     def test_a_call_over_it(self, system: System, tmp_path: Path):
         path = tmp_path / "socket"
-        with LiveServer(system.door, uds=path) as server, socket.socket(socket.AF_UNIX) as client:
+        with LiveServer(system.asgi_app, uds=path) as server, socket.socket(socket.AF_UNIX) as client:
             assert server.url == f"unix:{path}"
             client.connect(server.address)
             client.sendall(
@@ -327,7 +327,7 @@ class TestUnixSocket:
                 return Answer(200, [], b"lost", wire="reset")
 
         pipeline: Any = Lost(0.0)
-        lost = AsgiDoor(pipeline, lambda: pytest.fail("Flask is not asked"))
+        lost = AsgiApp(pipeline, lambda: pytest.fail("Flask is not asked"))
         with LiveServer(lost, uds=tmp_path / "socket") as server, socket.socket(socket.AF_UNIX) as client:
             client.connect(server.address)
             client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
@@ -356,7 +356,7 @@ class TestTls:
     def secure(self, system: System, certificate: tuple[Path, Path]) -> Iterator[LiveServer]:
         chain, key = certificate
         options = options_from(Settings(tls_cert=chain, tls_key=key))
-        with LiveServer(system.door, options=options) as server:
+        with LiveServer(system.asgi_app, options=options) as server:
             yield server
 
     def test_a_call_over_it(self, secure: LiveServer, certificate: tuple[Path, Path]):
@@ -384,7 +384,7 @@ class TestTls:
                 return Answer(200, [], b"lost", wire="reset")
 
         pipeline: Any = Lost(0.0)
-        lost = AsgiDoor(pipeline, lambda: pytest.fail("Flask is not asked"))
+        lost = AsgiApp(pipeline, lambda: pytest.fail("Flask is not asked"))
         context = ssl.create_default_context(cafile=certificate[0])
         options = options_from(Settings(tls_cert=certificate[0], tls_key=certificate[1]))
         with (
@@ -403,7 +403,7 @@ class TestTls:
     def test_who_does_not_shake_hands_is_let_go(self, system: System, certificate: tuple[Path, Path], begun: bytes):
         options = options_from(Settings(tls_cert=certificate[0], tls_key=certificate[1], read_timeout=0.1))
         with (
-            LiveServer(system.door, options=options) as server,
+            LiveServer(system.asgi_app, options=options) as server,
             socket.create_connection(server.address, 10) as client,
             suppress(ConnectionError),
         ):

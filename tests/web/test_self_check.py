@@ -2,11 +2,11 @@
 
 import pytest
 
-from contracts import Operation, Violation
-from mock_server.core.journal import Exchange
-from mock_server.settings import Settings
-from mock_server.web import pipeline
-from mock_server.web.build import build
+from swapmock.contracts import Operation, Violation
+from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web import pipeline
+from swapmock.mock_server.web.build import build
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import requests
 
-from mock_server.settings import Settings
-from mock_server.web.bodies import DRAINED
-from mock_server.web.build import build
-from mock_server.web.doors import OTHER_LIMIT, AsgiDoor
-from mock_server.web.protocol import MOST_WAITING
-from mock_server.web.server import LiveServer, Options, options_from
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.asgi import OTHER_LIMIT, AsgiApp
+from swapmock.mock_server.web.bodies import DRAINED
+from swapmock.mock_server.web.build import build
+from swapmock.mock_server.web.protocol import MOST_WAITING
+from swapmock.mock_server.web.server import LiveServer, Options, options_from
 from tests.conftest import KEY
 
 DETECT = "/api/v1/client/job/detect-face-image"
@@ -230,7 +230,7 @@ class TestAnswers:
 
     def test_who_has_left_most_unread_for_longest_is_let_go(self, system, crun, poll):
         options = Options(max_unread_bytes=3_000_000)
-        with LiveServer(system.door, options=options) as server, ExitStack() as held:
+        with LiveServer(system.asgi_app, options=options) as server, ExitStack() as held:
             clients: list[socket.socket] = []
             while len(clients) < 50:
                 client = held.enter_context(socket.socket())
@@ -298,7 +298,7 @@ class TestBodies:
         assert exchange(server.address, whole).startswith(b"HTTP/1.1 200 ")
 
     def test_who_hangs_up_on_the_way_leaves_room(self, system):
-        with LiveServer(AsgiDoor(system.pipeline, lambda: system.app, 150_000)) as server:
+        with LiveServer(AsgiApp(system.pipeline, lambda: system.app, 150_000)) as server:
             for _ in range(3):
                 exchange(server.address, post(b"x" * 90_000, "Content-Length: 100000"), half_close=True)
             got = exchange(server.address, post(BODY.ljust(140_000), "Content-Length: 140000", "Connection: close"))
@@ -341,7 +341,7 @@ class TestPatience:
     @pytest.fixture
     def address(self) -> Iterator[Any]:
         system = build(Settings(read_timeout=0.3, max_headers=8192))
-        with LiveServer(system.door, options=options_from(system.settings)) as server:
+        with LiveServer(system.asgi_app, options=options_from(system.settings)) as server:
             yield server.address
 
     def test_who_asks_nothing_is_let_go(self, address):
@@ -381,7 +381,7 @@ class TestPatience:
         assert exchange(address, asked.encode()).startswith((b"HTTP/1.1 414 ", b"HTTP/1.1 431 "))
 
     def test_connections_beyond_the_bound_are_refused(self, system):
-        with LiveServer(system.door, options=Options(max_connections=2)) as server, ExitStack() as held:
+        with LiveServer(system.asgi_app, options=Options(max_connections=2)) as server, ExitStack() as held:
             for _ in range(2):
                 client = held.enter_context(socket.create_connection(server.address, 5))
                 client.sendall(f"{BALANCE}\r\n".encode())

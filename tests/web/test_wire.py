@@ -16,11 +16,12 @@ import pytest
 from werkzeug.serving import make_server
 from werkzeug.test import Client
 
-from mock_server.adapters.clock import pause
-from mock_server.web import connection
-from mock_server.web.doors import PIECES, AsgiDoor, WsgiDoor, pieces
-from mock_server.web.pipeline import Answer
-from mock_server.web.server import LiveServer, Options
+from swapmock.mock_server.adapters.clock import pause
+from swapmock.mock_server.web import wsgi_sockets
+from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.messages import PIECES, Answer, pieces
+from swapmock.mock_server.web.server import LiveServer, Options
+from swapmock.mock_server.web.wsgi import WsgiMiddleware
 
 BODY = bytes(range(65, 91)) * 40
 ANSWERS = {
@@ -39,8 +40,8 @@ class Canned:
     """A pipeline whose answers are known by their path."""
 
     def match(self, method: str, path: str) -> Any:
-        surface = SimpleNamespace(is_admin=False)
-        return SimpleNamespace(limit=1000, too_long="", path=path, surface=surface) if path in ANSWERS else None
+        api = SimpleNamespace(is_admin=False)
+        return SimpleNamespace(limit=1000, too_long="", path=path, api=api) if path in ANSWERS else None
 
     def answer(self, target: Any, request: Any) -> Answer:
         return ANSWERS[target.path]
@@ -55,20 +56,20 @@ PIPELINE: Any = Canned()
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[tuple[str, int]]:
-    with LiveServer(AsgiDoor(PIPELINE, no_flask)) as server:
+    with LiveServer(AsgiApp(PIPELINE, no_flask)) as server:
         yield server.address
 
 
 @pytest.fixture(scope="module")
 def live_v6() -> Iterator[tuple[str, int]]:
-    with LiveServer(AsgiDoor(PIPELINE, no_flask), "::1") as server:
+    with LiveServer(AsgiApp(PIPELINE, no_flask), "::1") as server:
         yield server.address
 
 
 @pytest.fixture(scope="module")
 def wsgi() -> Iterator[tuple[str, int]]:
-    """The WSGI door behind a server that is not ours."""
-    server = make_server("127.0.0.1", 0, WsgiDoor(PIPELINE, no_flask, pause), threaded=True)
+    """The WSGI asgi_app behind a server that is not ours."""
+    server = make_server("127.0.0.1", 0, WsgiMiddleware(PIPELINE, no_flask, pause), threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield "127.0.0.1", server.port
@@ -154,7 +155,7 @@ def test_what_is_broken_costs_no_answer_before_it(live, behind, before):
 def test_who_waits_for_an_answer_is_not_hurried(behind):
     """The time for the next request begins with the answer to the one before."""
     with (
-        LiveServer(AsgiDoor(PIPELINE, no_flask), options=Options(read_timeout=0.1)) as server,
+        LiveServer(AsgiApp(PIPELINE, no_flask), options=Options(read_timeout=0.1)) as server,
         socket.create_connection(server.address, 10) as client,
     ):
         client.sendall(LATE + behind)
@@ -165,8 +166,8 @@ def test_who_waits_for_an_answer_is_not_hurried(behind):
 @pytest.mark.parametrize("path", ["/late_reset", "/late_hang_up", "/endless"])
 @pytest.mark.parametrize("leaves", [False, True])
 def test_nothing_stays_of_a_lost_answer_with_others_behind_it(path, leaves):
-    door = AsgiDoor(PIPELINE, no_flask)
-    server = LiveServer(door)
+    asgi_app = AsgiApp(PIPELINE, no_flask)
+    server = LiveServer(asgi_app)
     server.start()
     started = monotonic()
     with socket.create_connection(server.address, 10) as client:
@@ -201,7 +202,7 @@ def test_no_descriptor_is_lost(live):
             assert everything(ask(live, "/hang_up")) == b""
         ask(live, "/endless").close()
         everything(ask(live, "/fine"))
-        return len(os.listdir(connection.DESCRIPTORS))
+        return len(os.listdir(wsgi_sockets.DESCRIPTORS))
 
     storm()
     before = storm()
@@ -210,7 +211,7 @@ def test_no_descriptor_is_lost(live):
 
 def test_without_a_connection_the_server_hears_of_it():
     """The test client has no socket: the failure is raised in its face."""
-    client = Client(WsgiDoor(PIPELINE, no_flask, lambda _: None))
+    client = Client(WsgiMiddleware(PIPELINE, no_flask, lambda _: None))
     with pytest.raises(ConnectionResetError):
         client.get("/reset")
     with pytest.raises(ConnectionAbortedError):
@@ -219,8 +220,8 @@ def test_without_a_connection_the_server_hears_of_it():
 
 
 def test_no_connection_is_not_found():
-    assert not connection.reset("127.0.0.1:1")
-    assert not connection.hang_up("")
+    assert not wsgi_sockets.reset("127.0.0.1:1")
+    assert not wsgi_sockets.hang_up("")
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECES - 1, PIECES, PIECES + 1, 1040])

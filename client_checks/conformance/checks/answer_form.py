@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from client_checks.conformance.findings import Breach
-from client_checks.conformance.seen import Seen, check
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach
 
 
 @check("answer.form", "an answer that is not the JSON it should be")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     exchange = seen.exchange
     if exchange.status is None or exchange.method == "HEAD" or not (seen.wants_envelope or exchange.status >= 400):
         return

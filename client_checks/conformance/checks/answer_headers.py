@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from client_checks.conformance.findings import Breach, Evidence
-from client_checks.conformance.seen import Seen, check
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach, Evidence
 
 
 @check("answer.headers", "a header that is missing or malformed")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     answers = {str(status): answer for status, answer in seen.operation.spec["responses"].items()}
     answer = seen.target.contract.resolve(answers.get(str(seen.exchange.status), {}))
     for name, header in answer.get("headers", {}).items():

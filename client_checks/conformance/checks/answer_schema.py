@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
-from client_checks.conformance.findings import Breach
-from client_checks.conformance.schema import Branch, branch_for, evidence_at
-from client_checks.conformance.seen import Seen, check
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach
+from swapmock.client_checks.conformance.schema import Branch, branch_for, evidence_at
 
 #: An answer is explained whole, however many values it holds.
 EVERY = 1 << 30
 
 
 @check("answer.schema", "an answer outside its schema")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     body = seen.body
     if not isinstance(body, Mapping):
         is_null = body is None and seen.exchange.answer.strip() == b"null"
@@ -37,7 +37,7 @@ def look(seen: Seen) -> Iterator[Breach]:
         yield Breach(f"{place}: {expected}", got, evidence, place=_general(violation.place[1:]))
 
 
-def _branch(seen: Seen, body: Mapping[str, Any]) -> Branch | None:
+def _branch(seen: ResponseContext, body: Mapping[str, Any]) -> Branch | None:
     refuses = seen.status >= 300 or seen.envelope.refuses(body)
     return branch_for(seen.operation, seen.status, refuses)
 

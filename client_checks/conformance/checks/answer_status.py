@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from client_checks.conformance.findings import Breach
-from client_checks.conformance.seen import Seen, check
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach
 
 
 @check("answer.status", "an HTTP status that the contract does not list")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     listed = [str(status) for status in seen.operation.spec["responses"]]
     status = seen.exchange.status
     if status is None or str(status) in listed or "default" in listed or status in seen.target.declared_statuses:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from client_checks.conformance.findings import Breach
-from client_checks.conformance.policy import evidence_of, is_hidden, statuses_for
-from client_checks.conformance.seen import Seen, check
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach
+from swapmock.client_checks.conformance.status_policy import evidence_of, is_hidden, statuses_for
 
 
 @check("code.http", "an HTTP status that does not go with the body code")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     row = seen.target.contract.behaviour.body_codes.get(seen.code) if isinstance(seen.code, str | int) else None
     if row is None or seen.exchange.status is None or is_hidden(seen):
         return

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from client_checks.conformance.findings import Breach, Evidence
-from client_checks.conformance.seen import Seen, check
-from contracts.behaviour import LEVELS
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach, Evidence
+from swapmock.contracts.behaviour import LEVELS
 
 
 @check("code.known", "a body code that the contract does not list")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     rows = seen.target.contract.behaviour.body_codes
     if not isinstance(seen.body, Mapping) or "code" not in seen.body:
         return

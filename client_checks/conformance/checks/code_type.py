@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from client_checks.conformance.findings import Breach, Evidence
-from client_checks.conformance.seen import Seen, check
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach, Evidence
 
 
 @check("code.type", "a body code of the wrong type, or none")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     rows = seen.target.contract.behaviour.body_codes
     if not isinstance(seen.body, Mapping) or not rows or not (seen.wants_envelope or "code" in seen.body):
         return

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
-from client_checks.conformance.findings import Breach, Evidence
-from client_checks.conformance.pointer import every
-from client_checks.conformance.seen import Seen, check
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach, Evidence
+from swapmock.client_checks.conformance.pointer import every
 
 #: Where links stand that are handed out, and the query fields that say their last second.
 PLACES = ("/data/presigned_url", "/data/file_url", "/data/result/media_urls/*", "/data/result/faces/*/link")
@@ -17,7 +17,7 @@ EPOCH = 1_000_000_000
 
 
 @check("link.expiry", "a link that was dead when it was handed out")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     for place in PLACES:
         for link in every(seen.body, place):
             if not isinstance(link, str):

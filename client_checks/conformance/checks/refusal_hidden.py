@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from client_checks.conformance.findings import Breach
-from client_checks.conformance.policy import evidence_of, is_hidden, statuses_for
-from client_checks.conformance.seen import Seen, check
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach
+from swapmock.client_checks.conformance.status_policy import evidence_of, is_hidden, statuses_for
 
 
 @check("refusal.hidden", "a refusal that looks like a success")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     if not isinstance(seen.body, Mapping) or seen.exchange.status is None:
         return
     code, ok = seen.code, seen.envelope.ok

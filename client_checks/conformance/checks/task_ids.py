@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from client_checks.conformance.findings import Breach, Evidence
-from client_checks.conformance.pointer import every
-from client_checks.conformance.profile import Kind, applies
-from client_checks.conformance.seen import Seen, check
-from client_checks.conformance.tasks import asked_id
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach, Evidence
+from swapmock.client_checks.conformance.pointer import every
+from swapmock.client_checks.conformance.profile import Kind, applies
+from swapmock.client_checks.conformance.tasks import asked_id
 
 
 @check("task.ids", "an id of the wrong form, or of another task")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     if seen.code != seen.envelope.ok:
         return
     for kind in seen.target.profile.kinds.values():
@@ -30,7 +30,7 @@ def look(seen: Seen) -> Iterator[Breach]:
                     )
 
 
-def _forms(seen: Seen, kind: Kind) -> Iterator[Breach]:
+def _forms(seen: ResponseContext, kind: Kind) -> Iterator[Breach]:
     for form in kind.forms:
         if seen.operation.id not in form["of"] or not applies(form.get("when"), seen.target.variants):
             continue

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from client_checks.conformance.envelope import parsed
-from client_checks.conformance.findings import Breach
-from client_checks.conformance.pointer import every
-from client_checks.conformance.seen import Seen, check
-from client_checks.conformance.tasks import asked_id
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.envelope import parsed
+from swapmock.client_checks.conformance.findings import Breach
+from swapmock.client_checks.conformance.pointer import every
+from swapmock.client_checks.conformance.tasks import asked_id
 
 #: How far along each phase is; the two ends are the same height and not to be changed for one another.
 HEIGHT = {"queued": 0, "running": 1, "succeeded": 2, "failed": 2}
 
 
 @check("task.order", "a task that went back to an earlier state")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     _forget_renewed(seen)
     for kind, word in seen.polls():
         phase = seen.phase(kind, word)
@@ -34,7 +34,7 @@ def look(seen: Seen) -> Iterator[Breach]:
         seen.history.phases[kind.name, name] = phase
 
 
-def _forget_renewed(seen: Seen) -> None:
+def _forget_renewed(seen: ResponseContext) -> None:
     """A submission under the caller's own id may make a new task of that name."""
     body = parsed(seen.exchange.body)
     for kind in seen.target.profile.kinds.values():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from client_checks.conformance.findings import Breach
-from client_checks.conformance.pointer import at
-from client_checks.conformance.seen import Seen, check
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach
+from swapmock.client_checks.conformance.pointer import at
 
 
 @check("task.result", "a result before success, or success without a result")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     for kind, word in seen.polls():
         if not kind.result:
             continue

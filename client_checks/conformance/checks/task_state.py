@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from client_checks.conformance.findings import Breach
-from client_checks.conformance.seen import Seen, check
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach
 
 
 @check("task.state", "a state word that the contract does not have")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     for kind, word in seen.polls():
         if seen.phase(kind, word) is None:
             known = ", ".join(str(word) for word in seen.words(kind).values())

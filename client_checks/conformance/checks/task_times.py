@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from client_checks.conformance.findings import Breach
-from client_checks.conformance.pointer import at
-from client_checks.conformance.seen import Seen, check
+from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.findings import Breach
+from swapmock.client_checks.conformance.pointer import at
 
 #: What seconds since the epoch are between: 2001, and a year that milliseconds have long left behind.
 SECONDS = (1_000_000_000, 100_000_000_000)
 
 
 @check("task.times", "a task with times that make no sense")
-def look(seen: Seen) -> Iterator[Breach]:
+def look(seen: ResponseContext) -> Iterator[Breach]:
     for kind, _ in seen.polls():
         if not kind.times:
             continue

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mock_server.core.provider import Provider
-from mock_server.providers.crun import account, catalogue, detection, tasks, wire
+from swapmock.mock_server.core.provider import Provider
+from swapmock.mock_server.providers.crun import account, catalogue, detection, tasks, wire
 
 if TYPE_CHECKING:
-    from contracts import Contract
+    from swapmock.contracts import Contract
 
 HANDLERS = {
     "detect_face_image": detection.detect_face_image,
@@ -34,10 +34,10 @@ def provider(contract: Contract) -> Provider:
     return Provider(
         name=wire.NAME,
         handlers=HANDLERS,
-        identify=wire.identify,
-        permit=wire.permit,
-        dress=clothes.dress,
-        refuse=clothes.refuse,
-        object_to=clothes.object_to,
+        authenticate=wire.authenticate,
+        authorize=wire.authorize,
+        render=clothes.render,
+        render_problem=clothes.render_problem,
+        explain_violations=clothes.explain_violations,
         callback_body=tasks.callback_body,
     )

@@ -6,13 +6,13 @@ import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.credits import rounded_up, to_credits
-from mock_server.core.journal import File
-from mock_server.core.seeded import hexadecimal, uuid4
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.credits import rounded_up, to_credits
+from swapmock.mock_server.core.journal import File
+from swapmock.mock_server.core.seeded import hexadecimal, uuid4
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 
 def get_account_balance(call: Call, engine: Engine) -> Reply:

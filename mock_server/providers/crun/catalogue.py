@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Call, Lasting, Problem, Reply
-from mock_server.core.credits import Millicredits, from_credits
+from swapmock.mock_server.core.call import Cacheable, Call, Problem, Reply
+from swapmock.mock_server.core.credits import Millicredits, from_credits
 
 if TYPE_CHECKING:
-    from contracts import Contract
-    from mock_server.engine import Engine
+    from swapmock.contracts import Contract
+    from swapmock.mock_server.engine.engine import Engine
 
 
 @lru_cache(maxsize=4)
@@ -43,7 +43,7 @@ def list_models(call: Call, engine: Engine) -> Reply:
         and (modality is None or row["modality"] == modality)
         and (operation is None or operation in row["operations"])
     ]
-    return Reply({"total": len(found), "models": found}, lasting=Lasting())
+    return Reply({"total": len(found), "models": found}, cacheable=Cacheable())
 
 
 def get_model(call: Call, engine: Engine) -> Reply:
@@ -52,7 +52,7 @@ def get_model(call: Call, engine: Engine) -> Reply:
     row = _rows(contract).get(name)
     if row is None:
         raise Problem("model_not_found")
-    return Reply({**_entry(row), "input_schema": input_schema(contract, name)}, lasting=Lasting())
+    return Reply({**_entry(row), "input_schema": input_schema(contract, name)}, cacheable=Cacheable())
 
 
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,4 +106,4 @@ def list_templates(call: Call, engine: Engine) -> Reply:
     wanted = call.params.get(parameter)
     found = [row for row in rows if wanted is None or row[field] == wanted]
     page, size = call.params.get("page", 1), call.params.get("page_size", 20)
-    return Reply({"total": len(found), "templates": found[(page - 1) * size : page * size]}, lasting=Lasting())
+    return Reply({"total": len(found), "templates": found[(page - 1) * size : page * size]}, cacheable=Cacheable())

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Call, Lasting, Problem, Reply
-from mock_server.core.credits import from_credits
-from mock_server.core.seeded import alphanumeric, lower_alphanumeric
-from mock_server.core.task import FAILED, SUCCEEDED, Task
-from mock_server.providers.outcome import course, faces_in, scenario_for
+from swapmock.mock_server.core.call import Cacheable, Call, Problem, Reply
+from swapmock.mock_server.core.credits import from_credits
+from swapmock.mock_server.core.seeded import alphanumeric, lower_alphanumeric
+from swapmock.mock_server.core.task import FAILED, SUCCEEDED, Task
+from swapmock.mock_server.providers.submission import course, faces_in, scenario_for
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 KIND = "detection"
 
@@ -73,7 +73,7 @@ def get_detect_face_result(call: Call, engine: Engine) -> Reply:
         data["error"] = task.failure.message or None
         if call.variants["failed_detection_code"] == 501:
             return Reply(data, code=501, message=task.failure.message or "Generation failed")
-    return Reply(data, lasting=Lasting(task, task.unchanged_until(call.now), token))
+    return Reply(data, cacheable=Cacheable(task, task.unchanged_until(call.now), token))
 
 
 def _result(call: Call, task: Task, token: str) -> dict[str, Any]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mock_server.core.call import Call
-from mock_server.core.faces import FaceRef
-from mock_server.core.task import Phase, Task
-from mock_server.providers.crun.detection import KIND as DETECTION
-from mock_server.providers.crun.detection import detect_id, expires_at
-from mock_server.providers.crun.wire import invalid_input
-from mock_server.providers.links import face_at
-from mock_server.providers.outcome import faces_in
+from swapmock.mock_server.core.call import Call
+from swapmock.mock_server.core.faces import FaceRef
+from swapmock.mock_server.core.task import Phase, Task
+from swapmock.mock_server.providers.crun.detection import KIND as DETECTION
+from swapmock.mock_server.providers.crun.detection import detect_id, expires_at
+from swapmock.mock_server.providers.crun.wire import invalid_input
+from swapmock.mock_server.providers.links import face_at
+from swapmock.mock_server.providers.submission import faces_in
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 
 class Swap(NamedTuple):

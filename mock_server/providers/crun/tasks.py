@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Call, Lasting, Problem, Reply
-from mock_server.core.credits import Millicredits, rounded_up, to_credits
-from mock_server.core.faces import FaceRef, extension
-from mock_server.core.seeded import hexadecimal, text, uuid4
-from mock_server.core.task import FAILED, SUCCEEDED, Phase, Task
-from mock_server.providers.crun.catalogue import model_row, price
-from mock_server.providers.crun.swap import SWAPS, Swap
-from mock_server.providers.outcome import course, scenario_for
+from swapmock.mock_server.core.call import Cacheable, Call, Problem, Reply
+from swapmock.mock_server.core.credits import Millicredits, rounded_up, to_credits
+from swapmock.mock_server.core.faces import FaceRef, extension
+from swapmock.mock_server.core.seeded import hexadecimal, text, uuid4
+from swapmock.mock_server.core.task import FAILED, SUCCEEDED, Phase, Task
+from swapmock.mock_server.providers.crun.catalogue import model_row, price
+from swapmock.mock_server.providers.crun.swap import SWAPS, Swap
+from swapmock.mock_server.providers.submission import course, scenario_for
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 KIND = "task"
 
@@ -80,7 +80,7 @@ def _task_id(call: Call) -> str:
 
 def _echo(engine: Engine, task: Task) -> dict[str, Any]:
     """The body as TaskInfo's `param` shows it: `callback_url` is null without one."""
-    body = engine.contracts["crun"].operations[task.operation].spell_out(engine.json.loads(task.request))
+    body = engine.contracts["crun"].operations[task.operation].normalize(engine.json.loads(task.request))
     return {**body, "callback_url": body.get("callback_url") or None}
 
 
@@ -115,7 +115,7 @@ def get_task_info(call: Call, engine: Engine) -> Reply:
     if task is None or task.id != name:
         raise Problem("task_not_found")
     data, token = _told(call, engine, task)
-    return Reply(data, lasting=Lasting(task, task.unchanged_until(call.now), token))
+    return Reply(data, cacheable=Cacheable(task, task.unchanged_until(call.now), token))
 
 
 def task_info(call: Call, engine: Engine, task: Task) -> dict[str, Any]:

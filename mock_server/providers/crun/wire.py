@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Problem, Reply
-from mock_server.core.ports import Store
-from mock_server.core.provider import Dressed, Identity
+from swapmock.mock_server.core.call import Problem, Reply
+from swapmock.mock_server.core.ports import Store
+from swapmock.mock_server.core.provider import Identity, VendorResponse
 
 if TYPE_CHECKING:
-    from contracts import Behaviour, Operation, Violation
+    from swapmock.contracts import Behaviour, Operation, Violation
 
 NAME = "crun"
 
@@ -26,7 +26,7 @@ def bearer_token(headers: Mapping[str, str]) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def identify(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
+def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
     if is_public:
         return Identity(store.owner(str(params.get("file_name", ""))) or "")
     key = shown_key(headers)
@@ -38,7 +38,7 @@ def identify(is_public: bool, headers: Mapping[str, str], params: Mapping[str, A
     return Identity(found[0], "key_disabled" if found[2] else None)
 
 
-def permit(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
+def authorize(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
     if variants["bearer"] == "refuse" and not headers.get("x-api-key", "").strip():
         return "key_missing"
     return None
@@ -51,21 +51,21 @@ class Wire:
         self._behaviour = behaviour
         self._waives = {name: variant.waives for name, variant in behaviour.variants.items() if variant.waives}
 
-    def dress(self, reply: Reply, variants: Mapping[str, Any]) -> Dressed:
+    def render(self, reply: Reply, variants: Mapping[str, Any]) -> VendorResponse:
         if reply.is_empty:
-            return Dressed(reply.status, None, None, reply.headers)
+            return VendorResponse(reply.status, None, None, reply.headers)
         code = reply.code
         body = {"code": code, "message": reply.message, "data": reply.data}
         if code == 200:
-            return Dressed(200, body, code, reply.headers)
+            return VendorResponse(200, body, code, reply.headers)
         status = self._status(code, variants)
-        return Dressed(status, body, code, reply.headers, self._usual(code, status, variants))
+        return VendorResponse(status, body, code, reply.headers, self._usual(code, status, variants))
 
-    def refuse(self, problem: Problem, variants: Mapping[str, Any]) -> Dressed:
+    def render_problem(self, problem: Problem, variants: Mapping[str, Any]) -> VendorResponse:
         row = self._behaviour.refusals[problem.name]
         code = row.code if problem.code is None else problem.code
         if problem.name == "key_disabled" and variants["disabled_key"] != code:
-            return self.refuse(Problem("key_unknown", headers=problem.headers), variants)
+            return self.render_problem(Problem("key_unknown", headers=problem.headers), variants)
         body: dict[str, Any] = {"code": code, "message": problem.message or row.message}
         if row.errors:
             body["errors"] = list(problem.errors)
@@ -77,14 +77,14 @@ class Wire:
         status = row.http or problem.http or self._status(code, variants)
         if problem.name == "task_not_found" and row.http is None and variants["task_not_found_http"] == 200:
             status = 200
-        return Dressed(status, body, code, problem.headers, self._usual(code, status, variants))
+        return VendorResponse(status, body, code, problem.headers, self._usual(code, status, variants))
 
     def _status(self, code: int | str, variants: Mapping[str, Any]) -> int:
         policy = variants["http_status"]
         if policy == "always200":
             return 200
-        usual = self._by_code(code)
-        return usual if policy == "code" else int(policy.get(code, usual))
+        contract_status = self._by_code(code)
+        return contract_status if policy == "code" else int(policy.get(code, contract_status))
 
     def _by_code(self, code: int | str) -> int:
         known = self._behaviour.body_codes.get(code)
@@ -95,7 +95,7 @@ class Wire:
         policy = variants["http_status"]
         return None if isinstance(policy, str) or policy.get(code) != status else self._by_code(code)
 
-    def object_to(
+    def explain_violations(
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
     ) -> Problem | None:
         """The violations in pydantic's sentences; None if a variant waives every one."""

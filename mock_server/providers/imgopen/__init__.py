@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mock_server.core.provider import Provider
-from mock_server.providers.imgopen import catalogue, queries, submission, wire
-from mock_server.providers.imgopen.answers import callback_body, forge
-from mock_server.providers.imgopen.tools import tools
+from swapmock.mock_server.core.provider import Provider
+from swapmock.mock_server.providers.imgopen import catalogue, queries, submission, wire
+from swapmock.mock_server.providers.imgopen.answers import callback_body, forge
+from swapmock.mock_server.providers.imgopen.tools import tools
 
 if TYPE_CHECKING:
-    from contracts import Contract
+    from swapmock.contracts import Contract
 
 __all__ = ["callback_body", "provider"]
 
@@ -29,11 +29,11 @@ def provider(contract: Contract) -> Provider:
     return Provider(
         name=wire.NAME,
         handlers={operation: wire.by_header(handler) for operation, handler in handlers.items()},
-        identify=wire.identify,
-        permit=wire.permit,
-        dress=clothes.dress,
-        refuse=clothes.refuse,
-        object_to=clothes.object_to,
+        authenticate=wire.authenticate,
+        authorize=wire.authorize,
+        render=clothes.render,
+        render_problem=clothes.render_problem,
+        explain_violations=clothes.explain_violations,
         callback_body=callback_body,
         forge=forge,
         reads_query=True,

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.provider import forged
-from mock_server.core.task import Phase, Task
-from mock_server.providers.imgopen.tools import Tool, tools
-from mock_server.providers.imgopen.wire import NAME, OK, envelope
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.provider import forged
+from swapmock.mock_server.core.task import Phase, Task
+from swapmock.mock_server.providers.imgopen.tools import Tool, tools
+from swapmock.mock_server.providers.imgopen.wire import NAME, OK, envelope
 
 if TYPE_CHECKING:
-    from contracts import Behaviour
-    from mock_server.engine import Engine
+    from swapmock.contracts import Behaviour
+    from swapmock.mock_server.engine.engine import Engine
 
 
 def submitted(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mock_server.core.call import Call, Reply
-from mock_server.providers.imgopen.wire import NAME
+from swapmock.mock_server.core.call import Call, Reply
+from swapmock.mock_server.providers.imgopen.wire import NAME
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 FILTERS = ("sdModelCheckpoint", "sdModelName")
 

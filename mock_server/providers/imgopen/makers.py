@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mock_server.core.call import Call, Problem
-from mock_server.core.faces import FaceRef
-from mock_server.core.seeded import hexadecimal, integer
-from mock_server.providers.imgopen.tools import Tool
-from mock_server.providers.imgopen.wire import NAME
-from mock_server.providers.links import face_at
-from mock_server.providers.outcome import faces_in
+from swapmock.mock_server.core.call import Call, Problem
+from swapmock.mock_server.core.faces import FaceRef
+from swapmock.mock_server.core.seeded import hexadecimal, integer
+from swapmock.mock_server.providers.imgopen.tools import Tool
+from swapmock.mock_server.providers.imgopen.wire import NAME
+from swapmock.mock_server.providers.links import face_at
+from swapmock.mock_server.providers.submission import faces_in
 
 if TYPE_CHECKING:
-    from contracts import Behaviour
-    from mock_server.engine import Engine
+    from swapmock.contracts import Behaviour
+    from swapmock.mock_server.engine.engine import Engine
 
 EXTENSION = ".png"
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.task import Task
-from mock_server.providers.imgopen.answers import coded, sd_data, told
-from mock_server.providers.imgopen.tools import TOOL_KINDS, find, tool_codes
-from mock_server.providers.imgopen.wire import NAME
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.providers.imgopen.answers import coded, sd_data, told
+from swapmock.mock_server.providers.imgopen.tools import TOOL_KINDS, find, tool_codes
+from swapmock.mock_server.providers.imgopen.wire import NAME
 
 if TYPE_CHECKING:
-    from mock_server.engine import Engine
+    from swapmock.mock_server.engine.engine import Engine
 
 CHINA = timezone(timedelta(hours=8))
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.credits import from_credits
-from mock_server.core.seeded import text
-from mock_server.core.task import Task
-from mock_server.providers.imgopen.answers import submitted
-from mock_server.providers.imgopen.makers import MAKERS
-from mock_server.providers.imgopen.tools import Tool, find_own, remember, tools
-from mock_server.providers.imgopen.wire import NAME
-from mock_server.providers.outcome import course, scenario_for
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.credits import from_credits
+from swapmock.mock_server.core.seeded import text
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.providers.imgopen.answers import submitted
+from swapmock.mock_server.providers.imgopen.makers import MAKERS
+from swapmock.mock_server.providers.imgopen.tools import Tool, find_own, remember, tools
+from swapmock.mock_server.providers.imgopen.wire import NAME
+from swapmock.mock_server.providers.submission import course, scenario_for
 
 if TYPE_CHECKING:
-    from contracts.behaviour import Scenario, Timeline
-    from mock_server.engine import Engine
+    from swapmock.contracts.behaviour import Scenario, Timeline
+    from swapmock.mock_server.engine.engine import Engine
 
 
 def submit(call: Call, engine: Engine) -> Reply:

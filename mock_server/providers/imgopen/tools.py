@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mock_server.core.ports import Box
-from mock_server.core.task import Task
-from mock_server.providers.imgopen.wire import NAME
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.providers.imgopen.wire import NAME
 
 if TYPE_CHECKING:
-    from contracts import Contract
+    from swapmock.contracts import Contract
 
 #: The kinds of tasks that queryImageToolTaskInfo finds.
 TOOL_KINDS = ("detection", "tool")

@@ -6,13 +6,13 @@ import hmac
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mock_server.core.call import Call, Problem, Reply
-from mock_server.core.ports import Store
-from mock_server.core.provider import Dressed, Identity
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.ports import Store
+from swapmock.mock_server.core.provider import Identity, VendorResponse
 
 if TYPE_CHECKING:
-    from contracts import Behaviour, Operation, Violation
-    from contracts.behaviour import Refusal
+    from swapmock.contracts import Behaviour, Operation, Violation
+    from swapmock.contracts.behaviour import Refusal
 
 NAME = "imgopen"
 OK = "200"
@@ -31,12 +31,12 @@ def _pair(place: Mapping[str, Any], names: tuple[str, str]) -> tuple[str, str]:
     return str(place.get(key, "")).strip(), str(place.get(secret, "")).strip()
 
 
-def identify(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
+def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
     key, secret = _pair(headers, HEADERS)
     if not key and not secret:
         key, secret = _pair(params, QUERY)
     if not key and not secret:
-        return Identity("")  # whether that will do is a variant, so `permit` decides
+        return Identity("")  # whether that will do is a variant, so `authorize` decides
     if not key or not secret:
         return Identity("", "key_missing")
     found = store.find(NAME, key)
@@ -48,7 +48,7 @@ def identify(is_public: bool, headers: Mapping[str, str], params: Mapping[str, A
     return Identity(sandbox, "key_disabled" if disabled else None)
 
 
-def permit(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
+def authorize(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
     if any(_pair(headers, HEADERS)) or variants["credentials"] == "optional":
         return None
     return None if variants["flux_credentials"] == "query" else "key_missing"
@@ -73,12 +73,12 @@ class Wire:
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
 
-    def dress(self, reply: Reply, variants: Mapping[str, Any]) -> Dressed:
+    def render(self, reply: Reply, variants: Mapping[str, Any]) -> VendorResponse:
         body = envelope(reply)
         status = 200 if body["code"] == OK else self._status(body["code"], variants)
-        return Dressed(status, body, body["code"], reply.headers)
+        return VendorResponse(status, body, body["code"], reply.headers)
 
-    def refuse(self, problem: Problem, variants: Mapping[str, Any]) -> Dressed:
+    def render_problem(self, problem: Problem, variants: Mapping[str, Any]) -> VendorResponse:
         row = self._behaviour.refusals[problem.name]
         code = str(row.code if problem.code is None else problem.code)
         text = problem.message or row.message
@@ -89,7 +89,7 @@ class Wire:
         if form != "absent":
             body["data"] = {"errorMessage": text} if form == "error_message" else None
         status = problem.http or self._refusal_status(row, code, variants)
-        return Dressed(status, body, code, problem.headers)
+        return VendorResponse(status, body, code, problem.headers)
 
     def _refusal_status(self, row: Refusal, code: str, variants: Mapping[str, Any]) -> int:
         if variants["http_status"] != "always200" and row.http is not None:
@@ -101,10 +101,14 @@ class Wire:
         if policy == "always200":
             return 200
         known = self._behaviour.body_codes.get(code)
-        usual = 200 if known is None else known.http
-        return usual if policy == "code" else int(policy.get(int(code) if code.isdigit() else code, usual))
+        contract_status = 200 if known is None else known.http
+        return (
+            contract_status
+            if policy == "code"
+            else int(policy.get(int(code) if code.isdigit() else code, contract_status))
+        )
 
-    def object_to(
+    def explain_violations(
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
     ) -> Problem | None:
         return Problem("invalid", errors=[sentence(violation) for violation in violations])

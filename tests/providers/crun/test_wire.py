@@ -2,9 +2,9 @@
 
 import pytest
 
-from contracts import Violation, load
-from mock_server.core.call import Problem, Reply
-from mock_server.providers.crun.wire import Wire, bearer_token, sentence, shown_key
+from swapmock.contracts import Violation, load
+from swapmock.mock_server.core.call import Problem, Reply
+from swapmock.mock_server.providers.crun.wire import Wire, bearer_token, sentence, shown_key
 
 RULES = load("crun").behaviour
 WIRE = Wire(RULES)
@@ -66,23 +66,23 @@ def test_only_the_bearer_scheme_shows_a_token():
 
 @pytest.mark.parametrize("row", RULES.refusals.values(), ids=lambda row: row.problem)
 def test_a_refusal_is_its_row(row):
-    dressed = WIRE.refuse(Problem(row.problem, errors=["e"], details={"balance": 1.5}), DEFAULTS)
+    dressed = WIRE.render_problem(Problem(row.problem, errors=["e"], details={"balance": 1.5}), DEFAULTS)
     assert (dressed.code, dressed.body["code"], dressed.body["message"]) == (row.code, row.code, row.message)
     assert dressed.status == (row.http or RULES.body_codes[row.code].http)
     assert dressed.body.get("errors") == (["e"] if row.errors else None)
     assert dressed.body.get("data") == ({"balance": 1.5} if row.data == "balance" else None)
     assert ("data" in dressed.body) is (row.data is not None)
-    assert dressed.usual is None
+    assert dressed.contract_status is None
 
 
 def test_a_success_is_wrapped():
-    dressed = WIRE.dress(Reply({"a": 1}), DEFAULTS)
+    dressed = WIRE.render(Reply({"a": 1}), DEFAULTS)
     assert (dressed.status, dressed.body) == (200, {"code": 200, "message": "success", "data": {"a": 1}})
-    assert WIRE.dress(Reply(is_empty=True, status=204), DEFAULTS).body is None
+    assert WIRE.render(Reply(is_empty=True, status=204), DEFAULTS).body is None
 
 
 def test_a_status_of_the_users_own_keeps_the_usual_one_beside_it():
     mapped = {**DEFAULTS, "http_status": {422: 400}}
-    dressed = WIRE.refuse(Problem("invalid"), mapped)
-    assert (dressed.status, dressed.usual) == (400, 422)
-    assert WIRE.refuse(Problem("key_missing"), mapped).usual is None
+    dressed = WIRE.render_problem(Problem("invalid"), mapped)
+    assert (dressed.status, dressed.contract_status) == (400, 422)
+    assert WIRE.render_problem(Problem("key_missing"), mapped).contract_status is None

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from contracts import load
-from mock_server.core.call import Call
-from mock_server.providers.imgopen import callback_body
-from mock_server.providers.imgopen.tools import tools
+from swapmock.contracts import load
+from swapmock.mock_server.core.call import Call
+from swapmock.mock_server.providers.imgopen import callback_body
+from swapmock.mock_server.providers.imgopen.tools import tools
 from tests.stories.imgopen_jobs import job
 
 CONTRACT = load("imgopen")

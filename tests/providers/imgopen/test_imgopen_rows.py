@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from contracts import folder, load
-from mock_server.providers import imgopen
-from mock_server.providers.imgopen.tools import tool_codes, tools
+from swapmock.contracts import folder, load
+from swapmock.mock_server.providers import imgopen
+from swapmock.mock_server.providers.imgopen.tools import tool_codes, tools
 
 CONTRACT = load("imgopen")
 RULES = CONTRACT.behaviour

@@ -1,0 +1,51 @@
+"""What Schemathesis cannot know from OpenAPI alone, told to it through its hooks instead of switching checks off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from swapmock.client_checks.conformance.envelope import Envelope, parsed
+from swapmock.client_checks.conformance.profile import Profile, applies
+from swapmock.contracts import Contract
+
+
+def install_hooks(schema: Any, contract: Contract, profile: Profile, variants: Mapping[str, Any] | None = None) -> None:
+    """Let `schema` drop failures that the provider's own rules explain. Its answers come with judged HTTP statuses.
+
+    `variants` are the choices that the server is held to, the contract's defaults unless given.
+    """
+    chosen = contract.behaviour.defaults if variants is None else variants
+    lets_anybody_in = profile.anonymous is not None and applies(profile.anonymous, chosen)
+    envelope = Envelope(contract)
+    excuses: Mapping[str, Callable[[Any, Any], bool]] = {
+        "IgnoredAuth": lambda *_: lets_anybody_in,
+        "MissingHeaderNotRejected": lambda *_: lets_anybody_in,
+        "RejectedPositiveData": lambda case, response: _is_domain_refusal(profile, envelope, chosen, case, response),
+        "UnsupportedMethodResponse": lambda _, response: (
+            response.status_code == profile.wrong_method and envelope.refuses(parsed(response.content))
+        ),
+    }
+
+    def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:  # noqa: ARG001 - a hook's signature
+        excuse = excuses.get(type(failure).__name__)
+        return excuse is None or not excuse(case, response)
+
+    schema.hook(filter_failure)
+
+
+def _is_domain_refusal(
+    profile: Profile, envelope: Envelope, variants: Mapping[str, Any], case: Any, response: Any
+) -> bool:
+    """Refused for what no schema can say: the refusal has the profile's code and names one of its fields."""
+    code = envelope.code(parsed(response.content))
+    text = response.content.decode("utf-8", "replace")
+    return any(
+        code == rule["code"] and applies(rule.get("when"), variants) and any(field in text for field in rule["fields"])
+        for rule in profile.domain_refusals.get(operation_id(case), ())
+    )
+
+
+def operation_id(case: Any) -> str:
+    """The operationId of a generated case."""
+    return str(case.operation.definition.raw.get("operationId", ""))

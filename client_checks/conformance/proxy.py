@@ -1,0 +1,87 @@
+"""A proxy on loopback that Schemathesis calls in place of the target: everything behind it goes through the sender.
+
+Answers come back with the status they amount to, so that Schemathesis sees a refusal on HTTP 200 as a refusal; the real
+one stands in a header beside it. A call that must not be sent is answered with LEFT_OUT in another.
+"""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from swapmock.client_checks.conformance.budget import LeftOut
+from swapmock.client_checks.conformance.envelope import Envelope
+from swapmock.client_checks.conformance.sender import Sender
+
+#: Headers that the proxy adds for the checks behind it.
+EXCHANGE = "x-check-exchange"
+LEFT_OUT = "x-check-left-out"
+
+#: What only concerns one hop, and what Schemathesis says of itself: none of it goes on to the target.
+ONE_HOP = ("host", "connection", "content-length", "transfer-encoding", "keep-alive", "accept-encoding")
+OF_THE_TOOL = ("x-schemathesis-testcaseid",)
+
+
+class Proxy:
+    """`with Proxy(sender) as proxy: proxy.url`."""
+
+    def __init__(self, sender: Sender) -> None:
+        self.origin = "generated"
+        self.left_out = ""
+        envelope = Envelope(sender.target.contract)
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one write for an answer: head and body in two would wait for each other
+
+            def __getattr__(self, name: str) -> Any:
+                if name.startswith("do_"):
+                    return self.pass_on
+                raise AttributeError(name)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Nothing: the sender keeps what happened."""
+
+            def pass_on(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                skipped = (*ONE_HOP, *OF_THE_TOOL)
+                headers = [(name, value) for name, value in self.headers.items() if name.lower() not in skipped]
+                try:
+                    exchange = sender.send(self.command, sender.url(self.path), headers, body, origin=proxy.origin)
+                except LeftOut as why:
+                    proxy.left_out = proxy.left_out or str(why)
+                    self.write(503, [(LEFT_OUT, str(why))], b"")
+                    return
+                if exchange.status is None:
+                    self.close_connection = True
+                    self.connection.close()
+                    return
+                kept = [(n, v) for n, v in exchange.answer_headers if n.lower() not in (*ONE_HOP, "content-encoding")]
+                status = envelope.judged(exchange.status, exchange.answer)
+                self.write(status, [*kept, (EXCHANGE, str(exchange.number))], exchange.answer)
+
+            def write(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+                self.send_response_only(status, "Judged")
+                for name, value in headers:
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+                self.wfile.flush()
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="proxy", daemon=True)
+
+    def __enter__(self) -> Proxy:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)

@@ -1,0 +1,64 @@
+"""Several flows at once, their steps in an order that Hypothesis draws: what single flows in a row cannot show.
+
+One task's answers must not depend on what else is going on, and an ended task must stay as it is, however often and
+whenever it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from swapmock.client_checks.conformance.budget import LeftOut
+from swapmock.client_checks.conformance.flow import FlowRunner
+
+#: How many moves a journey has.
+MOVES = 12
+
+
+def journeys(walker: FlowRunner, flows: Sequence[Mapping[str, Any]], examples: int, number: int) -> None:
+    """Walk `examples` journeys through `flows`; what is wrong ends in the walker's findings."""
+    machine = _machine(walker, list(flows))
+    run_state_machine_as_test(
+        seed(number)(machine),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=MOVES,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def _machine(walker: FlowRunner, flows: list[Mapping[str, Any]]) -> type[RuleBasedStateMachine]:
+    class Journey(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.under_way: list[Iterator[None]] = []
+            self.polled: list[Mapping[str, Any]] = []
+
+        @rule(flow=st.sampled_from(flows))
+        def start(self, flow: Mapping[str, Any]) -> None:
+            self.under_way.append(walker.walking(flow, f"stateful {flow['name']}", self.polled))
+
+        @precondition(lambda self: self.under_way)
+        @rule(which=st.integers(0, MOVES))
+        def go_on(self, which: int) -> None:
+            walking = self.under_way[which % len(self.under_way)]
+            if next(walking, walking) is walking:
+                self.under_way.remove(walking)
+
+        @precondition(lambda self: self.polled)
+        @rule(which=st.integers(0, MOVES))
+        def ask_again(self, which: int) -> None:
+            with suppress(LeftOut):
+                walker.ask_again(self.polled[which % len(self.polled)], "stateful ask again")
+
+    return Journey

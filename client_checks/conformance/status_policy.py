@@ -1,0 +1,47 @@
+"""Which HTTP statuses go with a body code, by the variants that a server is held to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from swapmock.client_checks.conformance.findings import Evidence
+from swapmock.client_checks.conformance.profile import applies
+from swapmock.client_checks.conformance.target import Target
+
+
+def statuses_for(target: Target, code: Any, variants: Mapping[str, Any]) -> set[int]:
+    """Every HTTP status that may carry `code` under these choices."""
+    behaviour = target.contract.behaviour
+    row = behaviour.body_codes[code]
+    policy = variants.get("http_status", "code")
+    overrides = {refusal.http for refusal in behaviour.refusals.values() if refusal.code == code and refusal.http}
+    if policy == "always200":
+        usual = 200
+    elif isinstance(policy, Mapping):
+        usual = int(policy.get(code, row.http))
+    else:
+        usual = row.http
+    extra = {
+        int(rule["status"])
+        for rule in target.profile.http_overrides
+        if rule["code"] == code and applies(rule.get("when"), variants)
+    }
+    return {usual} | overrides | extra
+
+
+def is_hidden(seen: Any) -> bool:
+    """Whether a refusal rides on an HTTP success that is not for it."""
+    code = seen.code
+    if seen.exchange.status is None or not 200 <= seen.status < 300 or not seen.envelope.refuses(seen.body):
+        return False
+    if not isinstance(code, str | int) or code not in seen.target.contract.behaviour.body_codes:
+        return False
+    return seen.status not in statuses_for(seen.target, code, seen.variants)
+
+
+def evidence_of(target: Target, code: Any) -> Evidence:
+    """How well the HTTP status of a code is known: one that rides on HTTP 200 was never seen elsewhere."""
+    row = target.contract.behaviour.body_codes[code]
+    is_unseen = row.name != "ok" and row.http == 200
+    return Evidence("inferred" if is_unseen else row.evidence, row.source)

@@ -1,5 +1,0 @@
-"""`python -m mock_server` is the command `swapmock`."""
-
-from mock_server.cli import main
-
-main()

@@ -1,0 +1,183 @@
+"""Sentences: why an exchange was answered as it was, why a task ended so, why a delivery failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from swapmock.mock_server.admin.clock import words_of
+from swapmock.mock_server.admin.masking import masked
+from swapmock.mock_server.admin.records import readable
+from swapmock.mock_server.core.delivery import Attempt, Delivery
+from swapmock.mock_server.core.journal import Breach, Exchange
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.suggest import nearest
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.core.timetext import format_timestamp
+
+if TYPE_CHECKING:
+    from swapmock.contracts import Contract
+    from swapmock.mock_server.engine.engine import Engine
+
+
+def of_exchange(exchange: Exchange, contract: Contract, engine: Engine) -> str:
+    """One sentence: what it was and what decided the answer."""
+    name = exchange.operation or f"{exchange.method} {exchange.target}"
+    reasons = [text for text in steps(exchange, contract, engine) if not text.startswith("matched ")]
+    decided = f": {reasons[-1]}" if reasons else ""
+    return f"{name} {answered(exchange)}{decided}"
+
+
+def answered(exchange: Exchange) -> str:
+    if exchange.status == 0:
+        return "was not answered: the connection was lost on purpose"
+    code = "" if exchange.code is None else f", code {exchange.code}"
+    delay = f", {exchange.delay:g} s late" if exchange.delay else ""
+    return f"answered HTTP {exchange.status}{code}{delay}"
+
+
+def steps(exchange: Exchange, contract: Contract, engine: Engine) -> Iterator[str]:
+    """What the pipeline found, in its order."""
+    if not exchange.operation:
+        near = nearest_operation(exchange, contract)
+        yield f"no operation at {exchange.method} {exchange.target}" + (f"; nearest: {near}" if near else "")
+        return
+    yield f"matched {exchange.operation}"
+    for violation in violations(exchange, contract, engine):
+        yield violation["detail"]
+    if exchange.fault:
+        yield f"the fault {exchange.fault} struck"
+    if exchange.problem and not exchange.violations:
+        row = contract.behaviour.refusals.get(exchange.problem)
+        told = "" if row is None else f" ({row.code} {row.message})"
+        yield f"refused as {exchange.problem}{told}"
+    if exchange.drift:
+        yield f"the answer breaks the contract in {len(exchange.drift)} place(s)"
+
+
+def nearest_operation(exchange: Exchange, contract: Contract) -> str | None:
+    """The operation that was most likely meant: the same path under another method, else the closest path."""
+    path = exchange.target.partition("?")[0]
+    here = [o for o in contract.operations.values() if o.pattern.fullmatch(path)]
+    if here:
+        return ", ".join(f"{o.method} {o.path}" for o in here)
+    by_path = {operation.path: operation for operation in contract.operations.values()}
+    near = nearest(path, by_path)
+    return None if near is None else f"{by_path[near].method} {near}"
+
+
+def credential(exchange: Exchange, box: Box, contract: Contract) -> dict[str, Any]:
+    """What was shown, masked, and whose it is."""
+    form: Mapping[str, Any] = contract.behaviour.rest.get("credential_form", {})
+    names = {name: field for name, field in form.get("headers", {}).items() if name.lower() in exchange.headers}
+    shown = {name: masked(exchange.headers[name.lower()]) for name in names}
+    keys = {c.key for c in box.sandbox.credentials if c.provider == exchange.provider}
+    if exchange.problem != "key_unknown":  # what came out of a snapshot is masked already
+        keys |= {masked(key) for key in keys}
+    right = any(exchange.headers[name.lower()] in keys for name, field in names.items() if field == "key")
+    return {
+        "shown": shown,
+        "expected": sorted(form.get("headers", {})),
+        "belongs_to": box.sandbox.id if right else None,
+        "problem": exchange.problem if exchange.problem.startswith(("key_", "secret_")) else None,
+    }
+
+
+def violations(exchange: Exchange, contract: Contract, engine: Engine) -> list[dict[str, Any]]:
+    """The contract's broken rules, each with the nearest alternative among what was sent or what is known."""
+    body = readable(exchange.body, engine)
+    return [_violation(breach, body, exchange, contract) for breach in exchange.violations]
+
+
+def _violation(breach: Breach, body: Any, exchange: Exchange, contract: Contract) -> dict[str, Any]:
+    pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in breach.place[1:])
+    field = str(breach.place[-1])
+    near = _nearest(breach, body, contract, exchange)
+    found: dict[str, Any] = {"in": breach.place[0], "pointer": pointer, "rule": breach.rule, "nearest": near}
+    if breach.rule == "required":
+        found["detail"] = f"`{field}` is missing" + (f"; you sent `{near}`" if near else "")
+    elif breach.rule == "additionalProperties":
+        found["detail"] = f"`{field}` is not known" + (f"; did you mean `{near}`?" if near else "")
+    elif breach.rule == "discriminator":
+        found["detail"] = f"`{field}` is {_shown(breach.got)}, which does not exist" + (
+            f"; nearest: `{near}`" if near else ""
+        )
+    else:
+        found |= {"expected": breach.expected, "got": breach.got}
+        found["detail"] = f"`{field}` breaks {breach.rule} {_shown(breach.expected)}: {_shown(breach.got)}" + (
+            f"; nearest: `{near}`" if near else ""
+        )
+    return found
+
+
+def _nearest(breach: Breach, body: Any, contract: Contract, exchange: Exchange) -> str | None:
+    field = str(breach.place[-1])
+    if breach.rule == "required":
+        parent = _at(body, breach.place[1:-1]) if breach.place[0] == "body" else _query_of(exchange)
+        known = _known_fields(exchange, contract)
+        sent = [name for name in parent if name not in known] if isinstance(parent, dict) else []
+        return nearest(field, sent)
+    if breach.rule == "additionalProperties":
+        return nearest(field, _known_fields(exchange, contract))
+    if breach.rule in ("enum", "discriminator") and isinstance(breach.got, str):
+        return nearest(breach.got, map(str, breach.expected))
+    return None
+
+
+def _query_of(exchange: Exchange) -> dict[str, str]:
+    pairs = exchange.target.partition("?")[2].split("&")
+    return dict.fromkeys((pair.partition("=")[0] for pair in pairs if pair), "")
+
+
+def _known_fields(exchange: Exchange, contract: Contract) -> set[str]:
+    """Every field name that the operation's request knows, at any depth."""
+    operation = contract.operations[exchange.operation]
+    found = {str(parameter["name"]) for parameter in operation.parameters}
+    if operation.takes_json:
+        _collect(operation.body_schema, contract, found, 0)
+    return found
+
+
+def _collect(schema: Any, contract: Contract, found: set[str], depth: int) -> None:
+    schema = contract.resolve(schema)
+    if depth > 4 or not isinstance(schema, Mapping):
+        return
+    found.update(schema.get("properties", ()))
+    for part in (*schema.get("properties", {}).values(), *schema.get("oneOf", ()), schema.get("items")):
+        _collect(part, contract, found, depth + 1)
+
+
+def _at(value: Any, place: tuple[str | int, ...]) -> Any:
+    for step in place:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def of_task(task: Task, now: float, engine: Engine) -> str:
+    word = words_of(task, engine).get(task.phase(now), task.phase(now))
+    end = "it never ends" if task.ends_at is None else f"it ends at {format_timestamp(task.ends_at)}"
+    why = "" if task.failure is None else f" with {task.failure.code} {task.failure.message!r}"
+    return f"task {task.id} is {word}: scenario {task.scenario}{why}; created at {format_timestamp(task.created_at)} by {task.cause}, {end}"
+
+
+def of_delivery(delivery: Delivery) -> str:
+    last = delivery.attempts[-1].failure if delivery.attempts else "no attempt was made"
+    then = "" if delivery.next_due is None else f"; next due at {format_timestamp(delivery.next_due)}"
+    why = f": {last}" if last else ""
+    if delivery.adversity:
+        why += f" (spoilt on purpose: {delivery.adversity})"
+    return f"delivery {delivery.id} of task {delivery.task} is {delivery.state} after {len(delivery.attempts)} attempt(s){why}{then}"
+
+
+def attempted(attempt: Attempt) -> str:
+    result = attempt.failure or "acknowledged"
+    then = "" if attempt.next_due is None else f"; next due at {format_timestamp(attempt.next_due)}"
+    return f"callback attempt {attempt.attempt} to {attempt.url}: {result}{then}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else text[:79] + "…"

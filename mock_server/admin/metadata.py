@@ -1,0 +1,91 @@
+"""The contracts' tables, served: evidence, magic values, variants, scenarios, body codes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from swapmock import __version__
+from swapmock.contracts.evidence import behaviours
+from swapmock.mock_server.admin.wire import not_found
+from swapmock.mock_server.core.call import Call, Reply
+from swapmock.mock_server.core.codec import encode
+
+#: The form of what `get_metrics` answers.
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+if TYPE_CHECKING:
+    from swapmock.contracts import Contract
+    from swapmock.mock_server.engine.engine import Engine
+
+
+def index(call: Call, engine: Engine) -> Reply:
+    operations = engine.admin_contract.operations.values()
+    return Reply(
+        {
+            "swapmock": __version__,
+            "providers": {name: contract.behaviour.prefix for name, contract in engine.contracts.items()},
+            "operations": {f"{o.method} {o.path}": o.spec["summary"] for o in operations},
+        }
+    )
+
+
+def get_metrics(call: Call, engine: Engine) -> Reply:
+    tasks: Counter[tuple[str, str, str]] = Counter()
+    names = engine.store.ids()
+    for name in names:
+        try:
+            with engine.store.open(name) as box:
+                engine.catch_up(box, engine.now(box))
+                tasks.update(box.tally())
+        except KeyError:
+            continue  # dropped since the list was made
+    return Reply(engine.meter.text(tasks, len(names)), headers=(("content-type", CONTENT_TYPE),))
+
+
+def list_evidence(call: Call, engine: Engine) -> Reply:
+    rows = [row for contract in _chosen(call, engine).values() for row in behaviours(contract)]
+    if "level" in call.params:
+        rows = [row for row in rows if row["level"] == call.params["level"]]
+    return Reply({"behaviours": rows, "counts": dict(Counter(row["level"] for row in rows))})
+
+
+def list_table(call: Call, engine: Engine) -> Reply:
+    return Reply({name: TABLES[call.operation](contract) for name, contract in _chosen(call, engine).items()})
+
+
+def _chosen(call: Call, engine: Engine) -> dict[str, Contract]:
+    wanted = call.params.get("provider")
+    if wanted is not None and wanted not in engine.contracts:
+        raise not_found("provider", wanted)
+    return {name: contract for name, contract in engine.contracts.items() if wanted in (None, name)}
+
+
+def _magic(contract: Contract) -> list[Any]:
+    return [_plain(row) for row in contract.behaviour.magic.values()]
+
+
+def _variants(contract: Contract) -> list[Any]:
+    rows = [_plain(row) for row in contract.behaviour.variants.values()]
+    for row in rows:
+        row.pop("waives", None)
+    return rows
+
+
+def _scenarios(contract: Contract) -> dict[str, Any]:
+    rules = contract.behaviour
+    return {
+        "scenarios": [_plain(row) for row in rules.scenarios.values()],
+        "series": [_plain(row) for row in rules.series.values()],
+    }
+
+
+def _codes(contract: Contract) -> list[Any]:
+    return [_plain(row) for row in contract.behaviour.body_codes.values()]
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    return {name: value for name, value in encode(row).items() if value is not None}
+
+
+TABLES = {"list_magic": _magic, "list_variants": _variants, "list_scenarios": _scenarios, "list_codes": _codes}

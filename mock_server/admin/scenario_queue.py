@@ -1,0 +1,136 @@
+"""The queue of outcomes: what the next tasks of a kind will come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from swapmock.mock_server.admin.faults import check_known
+from swapmock.mock_server.admin.wire import invalid
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.codec import encode
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.queue import Queued
+
+if TYPE_CHECKING:
+    from swapmock.contracts import Contract
+    from swapmock.mock_server.engine.engine import Engine
+
+
+#: The most outcomes that wait in a sandbox.
+MOST = 10_000
+
+
+def steps_of(name: str, providers: list[str], engine: Engine) -> tuple[str, ...]:
+    """The scenarios that a name stands for: itself, or the steps of a series; Problem `invalid` with the list."""
+    plain = "_".join(name.lower().replace("-", " ").split())
+    known: dict[str, tuple[str, ...]] = {}
+    for index, provider in enumerate(providers):
+        rules = engine.contracts[provider].behaviour
+        here: dict[str, tuple[str, ...]] = {scenario: (scenario,) for scenario in rules.scenarios}
+        here.update({series.name: series.steps for series in rules.series.values()})
+        known = here if index == 0 else {key: steps for key, steps in known.items() if key in here}
+    if plain not in known:
+        raise invalid(("scenario",), f"no scenario {name[:60]!r}; known: {', '.join(sorted(known))}", "enum")
+    return known[plain]
+
+
+def queue_scenario(call: Call, engine: Engine) -> Reply:
+    order: Mapping[str, Any] = call.body
+    if "provider" in order:
+        check_known(order["provider"], engine.contracts, ("provider",), "provider")
+    providers = _providers(order, engine)
+    names = [order["scenario"]] if isinstance(order["scenario"], str) else order["scenario"]
+    steps = [step for name in names for step in steps_of(name, providers, engine)]
+    if "model" in order:
+        check_known(order["model"], {m for p in providers for m in models_of(engine.contracts[p])}, ("model",), "model")
+    if "kind" in order:
+        order = {**order, "kind": None, **_kind(order["kind"], providers, engine)}
+    if "code" in order or "message" in order:
+        _check_words(order, steps, providers, engine)
+    chosen = {name: order.get(name) for name in ("provider", "kind", "operation", "model", "code", "message")}
+    times = order.get("times", 1)
+    with call.box as box:
+        waiting = box.counts()["queue"]
+        if waiting + times * len(steps) > MOST:
+            message = f"{waiting} outcomes wait, and these are {times * len(steps)}: the queue holds {MOST}"
+            raise Problem("conflict", message=message)
+        for _ in range(times):
+            for step in steps:
+                box.enqueue(Queued(id=f"q{box.next_number('queue')}", scenario=step, **chosen))
+        return Reply(_shown(box), status=201)
+
+
+def kinds_of(contract: Contract) -> set[str]:
+    """The kinds of tasks that a provider makes: those of its tools, else those that have status words."""
+    tools = contract.tables.get("tools", {}).get("tools")
+    return {row["kind"] for row in tools} if tools else set(contract.behaviour.status_words)
+
+
+def models_of(contract: Contract) -> set[str]:
+    """What tasks of a provider say for `model`: the names of its models, or the codes of its tools."""
+    tools = contract.tables.get("tools", {}).get("tools")
+    return {row["code"] for row in tools} if tools else {row["name"] for row in contract.tables["models"]["models"]}
+
+
+def _kind(name: str, providers: list[str], engine: Engine) -> dict[str, str]:
+    """The field of an order that a word for a kind of task means: a kind, or else an operation or a model."""
+    contracts = [engine.contracts[provider] for provider in providers]
+    kinds = {kind for contract in contracts for kind in kinds_of(contract)}
+    words = {
+        provider: engine.contracts[provider].behaviour.rest.get("kind_words", {}).get(name) for provider in providers
+    }
+    if name in kinds:
+        return {"kind": name}
+    if len(providers) == 1 and words[providers[0]] is not None:
+        return {"kind": words[providers[0]]}
+    if any(name in contract.operations for contract in contracts):
+        return {"operation": name}
+    if any(name in models_of(contract) for contract in contracts):
+        return {"model": name}
+    if any(words.values()):
+        meant = " and ".join(f"{word!r} of {provider}" for provider, word in words.items())
+        raise invalid(("kind",), f"{name!r} is {meant}: give the `provider`, too, or one of these", "enum")
+    check_known(name, kinds, ("kind",), "kind of task")
+    return {"kind": name}
+
+
+def _check_words(order: Mapping[str, Any], steps: Sequence[str], providers: list[str], engine: Engine) -> None:
+    """Problem `invalid` if nothing fails that could have a code or a text, or if the code is not the vendor's."""
+    field = "code" if "code" in order else "message"
+    scenarios = engine.contracts[providers[0]].behaviour.scenarios
+    if not any(scenarios[step].fails is not None for step in steps):
+        said = ", ".join(dict.fromkeys(steps))
+        raise invalid((field,), f"{said} does not fail: it has no code or text")
+    codes = {str(code) for provider in providers for code in engine.contracts[provider].behaviour.body_codes}
+    if "code" in order and str(order["code"]) not in codes:
+        raise invalid(("code",), f"no body code {order['code']!r}; known: {', '.join(sorted(codes))}", "enum")
+
+
+def _providers(order: Mapping[str, Any], engine: Engine) -> list[str]:
+    """The providers that an order can be for."""
+    wanted = [order["provider"]] if "provider" in order else list(engine.contracts)
+    if "operation" not in order:
+        return wanted
+    having = [name for name in wanted if order["operation"] in engine.contracts[name].operations]
+    if not having:
+        known = [operation for name in wanted for operation in engine.contracts[name].operations]
+        check_known(order["operation"], known, ("operation",), "operation")
+    return having
+
+
+def _shown(box: Box) -> dict[str, Any]:
+    return {"queue": [encode(item) for item in box.queue()]}
+
+
+def list_queue(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        return Reply(_shown(box))
+
+
+def clear_queue(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        waiting = box.queue()
+        for item in waiting:
+            box.dequeue(item.id)
+    return Reply({"cleared": {"queue": len(waiting)}})

@@ -1,0 +1,142 @@
+"""Callbacks: written when a task enters a phase, sent again when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from swapmock.mock_server.core.call import Call
+from swapmock.mock_server.core.callback_faults import CALLBACK_FAULTS, SILENT_BEFORE_THE_END, PlannedSend, wrongly_typed
+from swapmock.mock_server.core.delivery import Delivery, DeliveryState, host_of, waits
+from swapmock.mock_server.core.journal import Breach, Exchange
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.seeded import text
+from swapmock.mock_server.core.task import Failure, Phase, Task
+from swapmock.mock_server.engine.runtime import Runtime
+
+if TYPE_CHECKING:
+    from swapmock.contracts.behaviour import Callbacks
+
+
+class _PhaseChange(NamedTuple):
+    """A task that enters a phase, in its sandbox, and what the provider's callbacks are like."""
+
+    runtime: Runtime
+    box: Box
+    task: Task
+    phase: Phase
+    at: float
+    rules: Callbacks
+    adversity: str
+
+    @property
+    def variants(self) -> Mapping[str, Any]:
+        return self.box.sandbox.variants[self.task.provider]
+
+
+def schedule_callbacks(runtime: Runtime, box: Box, task: Task, phase: Phase, at: float) -> None:
+    """Write the callbacks that tell of `task` entering `phase`, if it has somewhere to send them."""
+    rules = runtime.contracts[task.provider].behaviour.callbacks
+    if task.callback_url is None or rules is None:
+        return
+    change = _PhaseChange(runtime, box, task, phase, at, rules, callback_fault_of(runtime, task))
+    if phase not in (Phase.SUCCEEDED, Phase.FAILED):
+        if change.variants.get("callback_events") == "all" and change.adversity not in SILENT_BEFORE_THE_END:
+            _schedule_one(change._replace(adversity=""), PlannedSend(body="started"))
+        return
+    for planned in CALLBACK_FAULTS[change.adversity]:
+        _schedule_one(change, planned)
+    if not CALLBACK_FAULTS[change.adversity]:
+        box.put_delivery(replace(_make_delivery(change, PlannedSend()), state=DeliveryState.WITHHELD, next_due=None))
+
+
+def callback_fault_of(runtime: Runtime, task: Task) -> str:
+    """What goes wrong with a task's callbacks on purpose: a row of CALLBACK_FAULTS, "" for nothing."""
+    scenario = runtime.contracts[task.provider].behaviour.scenarios.get(task.scenario)
+    return "" if scenario is None else scenario.delivery
+
+
+def _schedule_one(change: _PhaseChange, planned: PlannedSend) -> None:
+    change.box.put_delivery(_make_delivery(change, planned))
+    change.runtime.dispatcher.notice(change.runtime, change.box, change.at + planned.after)
+
+
+def _make_delivery(change: _PhaseChange, planned: PlannedSend) -> Delivery:
+    task, number = change.task, change.box.next_number("delivery")
+    told, when = _reported_task(change, planned.body)
+    body = _body(change, told, when, f"d{number}")
+    if planned.spoil == "code_type":
+        body = wrongly_typed(body)
+    url = task.callback_url or ""
+    return Delivery(
+        id=f"d{number}",
+        number=number,
+        task=task.id,
+        provider=task.provider,
+        operation=task.operation,
+        event=str(Phase.RUNNING if planned.body == "started" else change.phase),
+        url=url,
+        host=host_of(url),
+        body=change.runtime.json.dumps(body),
+        created_at=change.at,
+        waits=() if planned.extra else waits(change.rules.ladders[change.variants["callback_ladder"]]),
+        cause=task.cause,
+        adversity=change.adversity,
+        spoil=planned.spoil,
+        alone=planned.alone,
+        next_due=change.at + planned.after,
+    )
+
+
+def _reported_task(change: _PhaseChange, body: str) -> tuple[Task, float]:
+    """The task as a callback tells of it, and the moment that it tells of."""
+    task, runtime = change.task, change.runtime
+    if body == "forged":
+        digits = text("0123456789", 8, change.box.sandbox.seed, "forged", task.id)
+        return runtime.providers[task.provider].forge(task, digits), change.at
+    if body == "contradicting":
+        fails = runtime.contracts[task.provider].behaviour.scenarios["fails"].fails
+        return replace(task, failure=Failure(**(fails or {})) if task.failure is None else None), change.at
+    if body == "started":
+        return replace(task, ends_at=None), task.starts_at
+    return task, change.at
+
+
+def _body(change: _PhaseChange, task: Task, when: float, delivery_id: str) -> Any:
+    """What the provider says of a task at a moment, checked against the contract."""
+    runtime = change.runtime
+    call = Call(
+        operation=task.operation,
+        params={},
+        body=None,
+        raw=b"",
+        headers={},
+        box=change.box,
+        now=when,
+        variants=change.variants,
+        base_url=runtime.public_url or task.base_url,
+        exchange=task.cause,
+        provider=task.provider,
+    )
+    write = runtime.providers[task.provider].callback_body
+    if write is None:
+        raise LookupError(f"{task.provider} takes callback URLs but does not say what a callback holds")
+    body = write(call, runtime, task)
+    broken = runtime.contracts[task.provider].operations[task.operation].check_callback(body)
+    if broken:
+        runtime.on_drift(
+            Exchange(
+                id=delivery_id,
+                at=when,
+                provider=task.provider,
+                operation=task.operation,
+                method=change.rules.method,
+                target=task.callback_url or "",
+                headers=change.rules.headers,
+                body=runtime.json.dumps(body),
+                task=task.id,
+                drift=tuple(Breach(v.place, v.rule, v.expected, v.got) for v in broken),
+            )
+        )
+    return body

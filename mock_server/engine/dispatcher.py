@@ -1,0 +1,476 @@
+"""Takes deliveries out of the Store and sends them, while nobody holds the sandbox.
+
+A delivery is claimed under a lease. Whoever holds it sends it and notes how that went; if they die on the way, the lease
+runs out in real time and the delivery is due again. So every callback goes out at least once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import resource
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from threading import Event, Lock, Thread
+from typing import Any
+
+from swapmock.mock_server.core.clock import ClockMode
+from swapmock.mock_server.core.delivery import NO_JSON, Attempt, Delivery, Outcome, why_not_acknowledged
+from swapmock.mock_server.core.ports import Box, Transport
+from swapmock.mock_server.engine.runtime import Runtime, Sent
+from swapmock.mock_server.engine.tasks import run_due
+
+log = logging.getLogger("swapmock")
+
+#: The most callbacks that are under way: to one host, and to all. Each takes a descriptor. The simplest receivers queue
+#: five connections and answer one at a time: with more at once, some would time out there for no fault of theirs.
+PER_HOST = 8
+IN_ALL = 4000
+
+#: The most hosts that are remembered as slow; beyond that, the one that has been so for longest is forgiven.
+SLOW_HOSTS_KEPT = 10_000
+
+#: How often all sandboxes are looked through for work that nobody gave notice of, in real seconds.
+SWEEP_INTERVAL = 5.0
+
+#: How often work is done that fell due while nobody asked, in real seconds, and how much of it in one go.
+OVERDUE_INTERVAL, BATCH = 1.0, 200
+
+
+class UnderWay(Exception):
+    """The delivery is being sent at this moment."""
+
+
+class ConcurrencyLimit:
+    """How much may be under way at once.
+
+    A host that did not answer in time counts as slow until it answers: slow hosts together get half of the places.
+    """
+
+    def __init__(self, per_host: int = PER_HOST, in_all: int | None = None) -> None:
+        self._per_host = per_host
+        self._in_all = in_all or min(IN_ALL, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        self._to_slow_ones = self._in_all // 2
+        self._by_host: dict[str, int] = {}
+        self._slow: dict[str, None] = {}
+        self._taken = self._taken_by_slow_ones = 0
+
+    def acquire(self, host: str) -> bool:
+        """Take a place for one delivery to `host`; False if there is none."""
+        here, is_slow = self._by_host.get(host, 0), host in self._slow
+        if here >= self._per_host or self._taken >= self._in_all:
+            return False
+        if is_slow and self._taken_by_slow_ones >= self._to_slow_ones:
+            return False
+        self._by_host[host] = here + 1
+        self._taken += 1
+        self._taken_by_slow_ones += is_slow
+        return True
+
+    def release(self, host: str, outcome: Outcome | None) -> None:
+        """Return a place; `outcome` tells whether the host is slow."""
+        was_slow, left = host in self._slow, self._by_host.pop(host) - 1
+        if left:
+            self._by_host[host] = left
+        self._taken -= 1
+        self._taken_by_slow_ones -= was_slow
+        if outcome is not None and outcome.timed_out and not was_slow:
+            self._slow[host] = None
+            self._taken_by_slow_ones += left
+            if len(self._slow) > SLOW_HOSTS_KEPT:
+                self._unmark_slow(next(iter(self._slow)))
+        elif outcome is not None and outcome.status is not None and was_slow:
+            self._unmark_slow(host)
+
+    def _unmark_slow(self, host: str) -> None:
+        del self._slow[host]
+        self._taken_by_slow_ones -= self._by_host.get(host, 0)
+
+
+@dataclass
+class _Batch:
+    """What one caller has set off: `note` is told of every attempt."""
+
+    note: Callable[[str, Sent], None]
+    under_way: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+@dataclass
+class _SendLoop:
+    """What sends in one event loop. `changed` is set whenever something has come back or is new."""
+
+    loop: asyncio.AbstractEventLoop
+    limit: ConcurrencyLimit
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    is_stopping: bool = False
+    _wakes: list[tuple[float, str]] = field(default_factory=list)
+    _next: dict[str, float] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def wake(self) -> None:
+        """From any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has closed: the server has stopped
+            self.loop.call_soon_threadsafe(self.changed.set)
+
+    def wake_at(self, real: float, sandbox_id: str) -> bool:
+        """Look at a sandbox at a real time; False if it will be looked at before that anyway."""
+        with self._lock:
+            if self._next.get(sandbox_id, float("inf")) <= real:
+                return False
+            self._next[sandbox_id] = real
+            heappush(self._wakes, (real, sandbox_id))
+            return True
+
+    def due_sandboxes(self, real: float) -> set[str]:
+        """The sandboxes to be looked at by `real`; each is named once."""
+        found = set()
+        with self._lock:
+            while self._wakes and self._wakes[0][0] <= real:
+                at, sandbox_id = heappop(self._wakes)
+                if self._next.get(sandbox_id) == at:
+                    del self._next[sandbox_id]
+                    found.add(sandbox_id)
+        return found
+
+    def next_wake(self) -> float:
+        with self._lock:
+            return self._wakes[0][0] if self._wakes else float("inf")
+
+
+class CallbackDispatcher:
+    """The sender of this process; what is to be sent and how it went is in the Store.
+
+    `deliver_due` sends what is due in one sandbox and waits for it: so pumps a clock that is moved by hand. Between
+    `start` and `stop`, a thread does the same for every sandbox whose clock runs by itself.
+    """
+
+    def __init__(self, transport: Transport, make_limit: Callable[[], ConcurrencyLimit] = ConcurrencyLimit) -> None:
+        self._transport = transport
+        self._make_limit = make_limit
+        self._send_loop: _SendLoop | None = None
+        self._thread: Thread | None = None
+        #: Real seconds for which a delivery is claimed: a sender that is alive is done before, even where others of the
+        #: same task go first.
+        self.lease = 3 * transport.timeout + 5.0
+
+    # --- by hand
+
+    def claim(self, runtime: Runtime, box: Box, delivery_ids: Iterable[str]) -> list[Delivery]:
+        """Take deliveries of an open sandbox, due or not, those left out that are over or already under way."""
+        real = runtime.time.now()
+        claimed = [box.claim(delivery_id, real, real + self.lease) for delivery_id in delivery_ids]
+        return [delivery for delivery in claimed if delivery is not None]
+
+    def deliver(self, runtime: Runtime, sandbox_id: str, claimed: Sequence[Delivery]) -> list[Sent]:
+        """Send claimed deliveries and wait for it; those of one task go one after the other."""
+        return (
+            self._wait_for(lambda send_loop: self._send_claimed(runtime, sandbox_id, claimed, send_loop))
+            if claimed
+            else []
+        )
+
+    def deliver_due(self, runtime: Runtime, sandbox_id: str) -> list[Sent]:
+        """Send all that is due now in a sandbox; what came of it, in the order in which it was due."""
+        with runtime.store.open(sandbox_id) as box:
+            due = box.next_due()
+            if due is None or due > runtime.now(box):
+                return []
+        return self._wait_for(lambda send_loop: self._send_all_due(runtime, sandbox_id, send_loop))
+
+    def _wait_for(self, work: Callable[[_SendLoop], Coroutine[Any, Any, list[Sent]]]) -> list[Sent]:
+        send_loop = self._send_loop
+        if send_loop is not None and not send_loop.is_stopping:
+            future = asyncio.run_coroutine_threadsafe(work(send_loop), send_loop.loop)
+            while True:
+                try:
+                    return future.result(1.0)
+                except TimeoutError:
+                    if (
+                        future.done() or send_loop.loop.is_closed()
+                    ):  # the server has stopped: nobody will answer any more
+                        raise
+
+        async def alone() -> list[Sent]:
+            return await work(_SendLoop(asyncio.get_running_loop(), self._make_limit()))
+
+        # In a thread of its own: the caller's may be running an event loop already.
+        with ThreadPoolExecutor(1, "swapmock-callbacks") as thread:
+            return thread.submit(lambda: asyncio.run(alone())).result()
+
+    async def _send_claimed(
+        self, runtime: Runtime, sandbox_id: str, claimed: Sequence[Delivery], send_loop: _SendLoop
+    ) -> list[Sent]:
+        sent: list[Sent] = []
+        batch = _Batch(lambda _, item: sent.append(item))
+        self._start_sends(runtime, sandbox_id, claimed, send_loop, batch, counts=False)
+        while batch.under_way:
+            send_loop.changed.clear()
+            await send_loop.changed.wait()
+        return self._in_due_order(runtime, sandbox_id, sent)
+
+    async def _send_all_due(self, runtime: Runtime, sandbox_id: str, send_loop: _SendLoop) -> list[Sent]:
+        """Send until nothing is due any more at the sandbox's time."""
+        sent: list[Sent] = []
+        batch = _Batch(lambda _, item: sent.append(item))
+        while True:
+            send_loop.changed.clear()
+            is_left = False
+            with contextlib.suppress(KeyError):  # it has been dropped meanwhile
+                is_left = self._send_due(runtime, sandbox_id, send_loop, batch)
+            if not batch.under_way and not is_left:
+                return self._in_due_order(runtime, sandbox_id, sent)
+            await send_loop.changed.wait()
+
+    def _in_due_order(self, runtime: Runtime, sandbox_id: str, sent: list[Sent]) -> list[Sent]:
+        """`sent` in the order in which it was due, whichever answer came first; so the journal has it too."""
+        sent.sort(key=lambda item: (item.attempt.due, item.number))
+        with contextlib.suppress(KeyError), runtime.store.open(sandbox_id) as box:
+            for item in sent:
+                box.record(item.attempt)
+        return sent
+
+    # --- one look at one sandbox
+
+    def _send_due(self, runtime: Runtime, sandbox_id: str, send_loop: _SendLoop, batch: _Batch) -> bool:
+        """Start sending what is due and has a place; whether something due is left for want of one."""
+        real = runtime.time.now()
+        with runtime.store.open(sandbox_id) as box:
+            now = runtime.now(box)
+            claimed = box.claim_due(now, real, real + self.lease, send_loop.limit.acquire)
+            due = box.next_delivery()
+        self._start_sends(runtime, sandbox_id, claimed, send_loop, batch, counts=True)
+        return due is not None and due <= now
+
+    def _start_sends(
+        self,
+        runtime: Runtime,
+        sandbox_id: str,
+        claimed: Sequence[Delivery],
+        send_loop: _SendLoop,
+        batch: _Batch,
+        *,
+        counts: bool,
+    ) -> None:
+        for group in _in_turn(claimed):
+            batch.under_way += 1
+            task = send_loop.loop.create_task(self._send_in_order(runtime, sandbox_id, group, send_loop, batch, counts))
+            batch.tasks.add(task)
+            task.add_done_callback(batch.tasks.discard)
+
+    async def _send_in_order(
+        self,
+        runtime: Runtime,
+        sandbox_id: str,
+        group: Sequence[Delivery],
+        send_loop: _SendLoop,
+        batch: _Batch,
+        counts: bool,
+    ) -> None:
+        """Send claimed deliveries one after the other and note how each went."""
+        try:
+            for delivery in group:
+                outcome = None
+                try:
+                    outcome = await self._send(runtime, sandbox_id, delivery, batch)
+                except Exception:
+                    # It stays claimed until its lease runs out, and then goes out again.
+                    log.exception("delivery %s of sandbox %s failed on the way", delivery.id, sandbox_id)
+                finally:
+                    if counts:
+                        send_loop.limit.release(delivery.host, outcome)
+        finally:
+            batch.under_way -= 1
+            send_loop.changed.set()
+
+    async def _send(self, runtime: Runtime, sandbox_id: str, delivery: Delivery, batch: _Batch) -> Outcome:
+        rules = runtime.contracts[delivery.provider].behaviour.callbacks
+        if rules is None:
+            raise LookupError(f"{delivery.provider} has no callbacks")
+        with runtime.store.open(sandbox_id) as box:
+            sent = runtime.now(box)
+        outcome = await self._transport.send(rules.method, delivery.url, rules.headers, delivery.payload())
+        failure = why_not_acknowledged(rules.acknowledged, outcome, _document(runtime, outcome))
+        noted = None
+        with contextlib.suppress(KeyError), runtime.store.open(sandbox_id) as box:  # it may have been dropped meanwhile
+            after, attempt = delivery.attempted(sent, runtime.now(box), outcome, failure)
+            noted = self._keep_attempt(runtime, box, delivery, after, attempt)
+        if noted is not None:
+            runtime.meter.attempted(delivery.provider, noted.after)
+            batch.note(sandbox_id, noted)
+        return outcome
+
+    def _keep_attempt(
+        self, runtime: Runtime, box: Box, mine: Delivery, after: Delivery, attempt: Attempt
+    ) -> Sent | None:
+        """Keep what an attempt made of a delivery, unless its lease has run out and somebody else has it by now; None if
+        nobody knows the delivery any more."""
+        current = box.delivery(mine.id)
+        if current is None:
+            return None
+        if (current.claim, current.leased_until) != (mine.claim, mine.leased_until):
+            return Sent(mine.number, attempt, current.state, current.state)
+        box.put_delivery(after)
+        if after.next_due is not None:
+            self.notice(runtime, box, after.next_due)
+        return Sent(mine.number, attempt, mine.state, after.state)
+
+    # --- while the server runs
+
+    def notice(self, runtime: Runtime, box: Box, at: float) -> None:
+        """Tell the thread, if there is one, that something falls due in a sandbox at its time `at`."""
+        send_loop = self._send_loop
+        if send_loop is None:
+            return
+        now = runtime.time.now()
+        real = box.clock.real_at(at, now)
+        # What is further away is found in time by the look at all sandboxes: nothing is noted down for long.
+        if real is not None and real <= now + SWEEP_INTERVAL and send_loop.wake_at(real, box.sandbox.id):
+            send_loop.wake()
+
+    def start(self, runtime: Runtime) -> None:
+        """Send by itself from now on, in a thread."""
+        ready = Event()
+
+        def work() -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                asyncio.run(self._run(runtime, ready))
+
+        self._thread = Thread(target=work, name="swapmock-callbacks", daemon=True)
+        self._thread.start()
+        ready.wait()
+
+    def stop(self, patience: float = 0.5) -> None:
+        """Claim nothing more, wait up to `patience` real seconds for what is under way, end the thread."""
+        send_loop, thread = self._send_loop, self._thread
+        if send_loop is None or thread is None:
+            return
+        send_loop.is_stopping = True
+        send_loop.wake()
+        thread.join(patience)
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nothing was left to wait for
+            send_loop.loop.call_soon_threadsafe(_cancel_all, send_loop.loop)
+        thread.join()
+        self._send_loop = self._thread = None
+
+    @contextlib.contextmanager
+    def running(self, runtime: Runtime, patience: float = 0.5) -> Iterator[None]:
+        """Send by itself within the block; `patience` as for `stop`."""
+        self.start(runtime)
+        try:
+            yield
+        finally:
+            self.stop(patience)
+
+    async def _run(self, runtime: Runtime, ready: Event) -> None:
+        send_loop = self._send_loop = _SendLoop(asyncio.get_running_loop(), self._make_limit())
+        ready.set()
+        overdue_work = send_loop.loop.create_task(self._run_overdue_work(runtime))
+        batch = _Batch(lambda sandbox_id, sent: self._record(runtime, sandbox_id, sent))
+        waiting: set[str] = set()
+        swept = float("-inf")
+        while not send_loop.is_stopping:
+            send_loop.changed.clear()
+            real = runtime.time.now()
+            due = send_loop.due_sandboxes(real) | waiting
+            if real >= swept + SWEEP_INTERVAL:
+                due, swept = due.union(runtime.store.ids()), real
+            waiting = {sandbox_id for sandbox_id in due if self._look_at(runtime, sandbox_id, send_loop, batch)}
+            await _wait_for_change(send_loop, min(send_loop.next_wake(), swept + SWEEP_INTERVAL) - runtime.time.now())
+        overdue_work.cancel()
+        while batch.under_way:
+            send_loop.changed.clear()
+            await send_loop.changed.wait()
+
+    async def _run_overdue_work(self, runtime: Runtime) -> None:
+        """Do what fell due while nobody asked, in bites: the next one who asks would have to wait for all of it."""
+        while True:
+            await asyncio.sleep(OVERDUE_INTERVAL)
+            for sandbox_id in runtime.store.ids():
+                is_left = True
+                while is_left:
+                    try:
+                        with runtime.store.open(sandbox_id) as box:
+                            is_left = len(run_due(runtime, box, runtime.now(box), BATCH)) == BATCH
+                    except KeyError:
+                        break  # it has been dropped
+                    except Exception:
+                        log.exception("work that is due in sandbox %s", sandbox_id)
+                        break
+                    await asyncio.sleep(0)
+
+    def _look_at(self, runtime: Runtime, sandbox_id: str, send_loop: _SendLoop, batch: _Batch) -> bool:
+        try:
+            with runtime.store.open(sandbox_id) as box:
+                if box.clock.mode is ClockMode.FROZEN:
+                    return False
+                news, now = box.next_news(), runtime.now(box)
+                if news is not None and news <= now:
+                    run_due(runtime, box, now)
+            is_left = self._send_due(runtime, sandbox_id, send_loop, batch)
+            with runtime.store.open(sandbox_id) as box:
+                news = box.next_news()
+                if news is not None and not is_left:
+                    self.notice(runtime, box, news)
+            return is_left
+        except KeyError:
+            return False  # it has been dropped
+        except Exception:
+            log.exception("callbacks of sandbox %s", sandbox_id)
+            return False
+
+    def _record(self, runtime: Runtime, sandbox_id: str, sent: Sent) -> None:
+        with contextlib.suppress(KeyError), runtime.store.open(sandbox_id) as box:
+            box.record(sent.attempt)
+
+
+def _in_turn(claimed: Iterable[Delivery]) -> list[list[Delivery]]:
+    """Groups that may go out side by side: what tells of one task stays in its order."""
+    groups: dict[object, list[Delivery]] = {}
+    for delivery in claimed:
+        groups.setdefault(delivery.id if delivery.alone else (delivery.task,), []).append(delivery)
+    return list(groups.values())
+
+
+def _document(runtime: Runtime, outcome: Outcome) -> Any:
+    try:
+        return runtime.json.loads(outcome.body)
+    except ValueError:
+        return NO_JSON
+
+
+async def _wait_for_change(send_loop: _SendLoop, seconds: float) -> None:
+    """Wait until something is new, or for so long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, seconds)):
+            await send_loop.changed.wait()
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+
+
+def claim_before_reply(runtime: Runtime, box: Box, task_id: str) -> list[Delivery]:
+    """Claim the callbacks of a task that are sent before its submission is answered."""
+    run_due(runtime, box, runtime.now(box))
+    return runtime.dispatcher.claim(runtime, box, [d.id for d in box.deliveries() if d.task == task_id])
+
+
+def redeliver(runtime: Runtime, box: Box, delivery_id: str) -> None:
+    """Send a delivery again at once, outside its retry schedule, and wait for the result. The box must not be open.
+
+    KeyError if there is no such delivery, UnderWay while it is being sent.
+    """
+    with box:
+        known = box.delivery(delivery_id)
+        if known is None:
+            raise KeyError(delivery_id)
+        if known.leased_until is not None and known.leased_until > runtime.time.now():
+            raise UnderWay(delivery_id)
+        box.put_delivery(replace(known.asked_again(runtime.now(box)), leased_until=None))
+        claimed = runtime.dispatcher.claim(runtime, box, [delivery_id])
+    runtime.dispatcher.deliver(runtime, box.sandbox.id, claimed)

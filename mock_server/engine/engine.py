@@ -1,0 +1,31 @@
+"""Everything that a handler may ask of the engine, as one object."""
+
+from __future__ import annotations
+
+from swapmock.mock_server.engine import dispatcher as dispatching
+from swapmock.mock_server.engine import links, sandboxes, tasks
+from swapmock.mock_server.engine.runtime import Runtime
+
+
+class Engine(Runtime):
+    """The runtime with what the modules of this package do, as methods. It holds no state of its own."""
+
+    dispatcher: dispatching.CallbackDispatcher
+
+    submit = tasks.submit
+    polled = tasks.polled
+    run_due = tasks.run_due
+    catch_up = tasks.catch_up
+    advance = tasks.advance
+    clock_moved = tasks.clock_moved
+    available = tasks.available
+
+    publish = links.publish
+    published = links.published
+    forget_links = links.forget_links
+
+    claim_before_reply = dispatching.claim_before_reply
+    redeliver = dispatching.redeliver
+
+    sweep = sandboxes.sweep
+    drop = sandboxes.drop

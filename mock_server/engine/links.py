@@ -1,0 +1,43 @@
+"""Public links to media: a token leads to the sandbox and the task, without a credential."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.seeded import hexadecimal
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.engine.runtime import Runtime
+
+
+@lru_cache(64)  # each key may hold a whole request
+def _token(seed: int, task: str, request: bytes) -> str:
+    return hexadecimal(20, seed, task, request)
+
+
+def publish(runtime: Runtime, box: Box, task: Task) -> str:
+    """The token of the public links to a task's media. It follows from seed, task and request."""
+    token = _token(box.sandbox.seed, task.id, task.request)
+    if runtime.store.owner(token) != box.sandbox.id:
+        box.add_alias(token, task.id)
+        runtime.store.publish(token, box.sandbox.id)
+    return token
+
+
+def published(runtime: Runtime, token: str) -> tuple[Box, Task] | None:
+    """The sandbox and the task that a public link's token leads to, None if it leads nowhere."""
+    owner = runtime.store.owner(token)
+    if owner is None:
+        return None
+    try:
+        box = runtime.store.open(owner)
+    except KeyError:
+        return None
+    with box:
+        task = box.task(token)
+    return None if task is None else (box, task)
+
+
+def forget_links(runtime: Runtime, box: Box) -> None:
+    """Take back every public link that leads to a sandbox."""
+    runtime.store.withdraw(box.sandbox.id)

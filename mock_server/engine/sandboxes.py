@@ -1,0 +1,108 @@
+"""Sandboxes: their credentials, their variants, their first credits, their end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from swapmock.mock_server.core.clock import SandboxClock
+from swapmock.mock_server.core.ledger import Entry, Move
+from swapmock.mock_server.core.sandbox import Credential, Sandbox
+from swapmock.mock_server.core.seeded import alphanumeric, lower_alphanumeric
+from swapmock.mock_server.engine.runtime import Runtime
+
+if TYPE_CHECKING:
+    from swapmock.contracts import Contract
+
+
+log = logging.getLogger("swapmock")
+
+#: The sandbox that always exists. Requests without a known credential are recorded in it.
+DEFAULT_SANDBOX = "default"
+
+
+class UnknownVariant(ValueError):
+    """There is no such variant or choice; `place` names provider and variant."""
+
+    def __init__(self, place: tuple[str, ...], text: str) -> None:
+        super().__init__(text)
+        self.place = place
+
+
+def choose_variants(
+    contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]], over: Mapping[str, Any] | None = None
+) -> dict[str, Mapping[str, Any]]:
+    """Every provider's choices: `wanted` over those of `over`, those over the defaults. Raises UnknownVariant."""
+    for provider in wanted:
+        if provider not in contracts:
+            known = ", ".join(sorted(contracts))
+            raise UnknownVariant((provider,), f"no provider named {provider!r}; known: {known}")
+    chosen = {}
+    for name, contract in contracts.items():
+        choices = {**(over or {}).get(name, {})}
+        for variant, choice in wanted.get(name, {}).items():
+            try:
+                choices[variant] = contract.behaviour.choose({variant: choice})[variant]
+            except ValueError as error:
+                raise UnknownVariant((name, variant), str(error)) from None
+        chosen[name] = contract.behaviour.choose(choices)
+    return chosen
+
+
+def credentials_for(contracts: Mapping[str, Contract], *seed: object) -> tuple[Credential, ...]:
+    """One credential for each provider, in the vendor's form, that follows from `seed`."""
+    return tuple(
+        Credential(name, _made(form["key"], name, "key", *seed), _made(form.get("secret"), name, "secret", *seed))
+        for name, contract in contracts.items()
+        if (form := contract.behaviour.rest.get("credential_form")) is not None
+    )
+
+
+def _made(form: Mapping[str, Any] | None, *seed: object) -> str:
+    if form is None:
+        return ""
+    letters = lower_alphanumeric if form.get("case") == "lower" else alphanumeric
+    return str(form.get("prefix", "")) + letters(form["length"], *seed)
+
+
+def credential_headers(contract: Contract, credential: Credential) -> dict[str, str]:
+    """The headers that show a credential, as the vendor wants them."""
+    form = contract.behaviour.rest["credential_form"]
+    return {name: getattr(credential, field) for name, field in form["headers"].items()}
+
+
+def open_account(runtime: Runtime, sandbox: Sandbox, clock: SandboxClock) -> None:
+    """Add a sandbox and grant it its credits; ValueError if its id or a key is taken."""
+    runtime.store.add(sandbox, clock)
+    if sandbox.expires_at is not None:
+        runtime.store.expire(sandbox.id, sandbox.expires_at)
+    with runtime.store.open(sandbox.id) as box:
+        if sandbox.grant:
+            box.post(Entry(runtime.now(box), Move.GRANT, sandbox.grant))
+
+
+def sweep(runtime: Runtime, real: float) -> None:
+    """Drop the sandboxes whose time to live has ended by the real time `real`."""
+    for sandbox_id in runtime.store.expired(real):
+        try:
+            box = runtime.store.open(sandbox_id)
+        except KeyError:
+            continue
+        end = box.sandbox.expires_at
+        if end is not None and end <= real:
+            drop(runtime, sandbox_id)
+
+
+def drop(runtime: Runtime, sandbox_id: str) -> bool:
+    """Drop a sandbox and its files. Returns whether there was one."""
+    try:
+        box = runtime.store.open(sandbox_id)
+    except KeyError:
+        return False
+    with box:  # an upload that is under way ends first and is dropped too, or finds no sandbox
+        try:
+            runtime.blobs.drop(f"{sandbox_id}/")
+        except OSError as error:
+            log.error("files of sandbox %s stay behind: %s", sandbox_id, error)
+        return runtime.store.drop(sandbox_id)

@@ -1,0 +1,182 @@
+"""Tasks: accepting them, polling them, doing the work that falls due, moving a sandbox's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf
+from typing import NamedTuple
+
+from swapmock.mock_server.core.call import Call, Problem
+from swapmock.mock_server.core.clock import ClockMode, after_poll
+from swapmock.mock_server.core.credits import Millicredits, to_credits
+from swapmock.mock_server.core.journal import Transition
+from swapmock.mock_server.core.ledger import Account, Entry, Move, NotCovered
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Task
+from swapmock.mock_server.engine import callbacks
+from swapmock.mock_server.engine.runtime import Runtime, Sent
+
+
+class Fired(NamedTuple):
+    """Something that happened because time went on.
+
+    `at` is sandbox time in epoch seconds, `what` is `transition` or `delivery`, `before` and `after` are states, `cause`
+    is the id of the exchange that created the task. A delivery's attempt also has the delivery's id, the number of the
+    attempt, and why it failed ("" if it did not).
+    """
+
+    at: float
+    what: str
+    task: str
+    before: str
+    after: str
+    cause: str
+    delivery: str = ""
+    attempt: int | None = None
+    failure: str = ""
+
+
+def submit(runtime: Runtime, call: Call, task: Task) -> None:
+    """Accept a task: reserve its credits and schedule its start.
+
+    Raises Problem `insufficient_credits` if the balance does not cover it, `rate_limited` if the sandbox is full.
+    """
+    box = call.box
+    _check_room(runtime, box, task)
+    if task.reserved:
+        try:
+            box.post(Entry(call.now, Move.RESERVE, task.reserved, task.id, call.exchange))
+        except NotCovered as short:
+            raise Problem("insufficient_credits", details={"balance": to_credits(short.available)}) from None
+    if task.callback_url is not None:
+        task = replace(task, base_url=call.base_url)
+    box.add_task(task)
+    box.schedule(task.starts_at, "start", task.id)
+    if task.callback_url is not None:
+        call.callback_first = callbacks.callback_fault_of(runtime, task) == "before_answer"
+        runtime.dispatcher.notice(runtime, box, task.starts_at)
+        if task.ends_at is not None:
+            runtime.dispatcher.notice(runtime, box, task.ends_at)
+    call.task = task.id
+    if call.queued:
+        box.dequeue(call.queued)
+
+
+def _check_room(runtime: Runtime, box: Box, task: Task) -> None:
+    count, size = box.tasks_held()
+    if count >= runtime.max_tasks:
+        raise Problem("rate_limited", message=f"the sandbox holds {count} tasks; --max-tasks allows more")
+    if size + len(task.request) > runtime.max_tasks_bytes:
+        message = f"the sandbox holds {size} bytes of tasks; --max-tasks-bytes allows more"
+        raise Problem("rate_limited", message=message)
+
+
+def polled(runtime: Runtime, call: Call, name: str, kind: str) -> Task | None:
+    """The task that a poll asks for, None if there is none of this kind. A clock in mode `on_poll` moves first."""
+    box = call.box
+    task = box.task(name)
+    if task is None or task.kind != kind:
+        return None
+    if box.clock.mode is ClockMode.ON_POLL:
+        call.now = after_poll(call.now, task.next_change(call.now))
+        box.clock = box.clock.moved_to(runtime.time.now(), call.now)
+        run_due(runtime, box, call.now)
+        clock_moved(runtime, box)
+    call.task = task.id
+    return task
+
+
+def run_due(runtime: Runtime, box: Box, now: float, most: float = inf) -> Sequence[Transition]:
+    """Do the work of an open sandbox that is due by `now`, at most `most` pieces of it, each at its own time.
+
+    Returns the transitions in order. Every request asks for this, and for most of them nothing is due.
+    """
+    due = box.take_due(now)
+    if due is None:
+        return ()
+    entered = []
+    while due is not None:
+        work, subject, at = due
+        task = box.task(subject)
+        if task is not None:
+            entered.append(_enter_phase(runtime, box, task, work, at))
+        due = box.take_due(now) if len(entered) < most else None
+    return entered
+
+
+def catch_up(runtime: Runtime, box: Box, now: float) -> list[Fired]:
+    """`run_due` for a caller that reports what happened."""
+    return [Fired(t.at, "transition", t.task, t.before, t.after, t.cause) for t in run_due(runtime, box, now)]
+
+
+def advance(runtime: Runtime, box: Box, target: float) -> list[Fired]:
+    """Move a sandbox's clock forward to `target`, stopping at each moment at which something is due.
+
+    Returns what happened, in order. The box must not be open: callbacks are sent between the steps.
+    """
+    fired: list[Fired] = []
+    while True:
+        with box:
+            due = box.next_due()
+            step = target if due is None else min(due, target)
+            box.clock = box.clock.moved_to(runtime.time.now(), step)
+            fired += catch_up(runtime, box, max(step, runtime.now(box)) if step >= target else step)
+        fired += [_fired(sent) for sent in runtime.dispatcher.deliver_due(runtime, box.sandbox.id)]
+        with box:
+            due = box.next_due()
+            if step >= target and (due is None or due > target):
+                clock_moved(runtime, box)
+                return fired
+
+
+def clock_moved(runtime: Runtime, box: Box) -> None:
+    """Tell the dispatcher that the clock of an open sandbox was moved or set."""
+    news = box.next_news()
+    if news is not None:
+        runtime.dispatcher.notice(runtime, box, news)
+
+
+def available(_: Runtime, box: Box) -> Millicredits:
+    """Millicredits that can be spent."""
+    return box.balance(Account.AVAILABLE)
+
+
+def _enter_phase(runtime: Runtime, box: Box, task: Task, work: str, at: float) -> Transition:
+    if work == "start":
+        before, after = QUEUED, RUNNING
+        if task.ends_at is not None:
+            box.schedule(task.ends_at, "end", task.id)
+    else:
+        before, after = RUNNING, SUCCEEDED if task.failure is None else FAILED
+        _settle_credits(box, task, at)
+    entered = Transition(at, task.id, before, after, task.cause)
+    box.record(entered)
+    if task.callback_url is not None:
+        callbacks.schedule_callbacks(runtime, box, task, after, at)
+    return entered
+
+
+def _settle_credits(box: Box, task: Task, at: float) -> None:
+    """Settle what the task costs and release the rest of its reservation."""
+    if not task.reserved:
+        return
+    if task.charge:
+        box.post(Entry(at, Move.SETTLE, task.charge, task.id, task.cause))
+    if task.reserved > task.charge:
+        box.post(Entry(at, Move.RELEASE, task.reserved - task.charge, task.id, task.cause))
+
+
+def _fired(sent: Sent) -> Fired:
+    attempt = sent.attempt
+    return Fired(
+        attempt.sent,
+        "delivery",
+        attempt.task,
+        sent.before,
+        sent.after,
+        attempt.cause,
+        delivery=attempt.delivery,
+        attempt=attempt.attempt,
+        failure=attempt.failure,
+    )

@@ -1,0 +1,105 @@
+"""An MP4 file around one H.264 stream, ready to play while it loads: the index comes before the samples.
+
+Boxes are those of ISO/IEC 14496-12 (ftyp 4.3, mvhd 8.2.2, tkhd 8.3.2, mdhd 8.4.2, hdlr 8.4.3, stts 8.6.1.2, stss 8.6.2,
+dref 8.7.2, stsz 8.7.3, stsc 8.7.4, stco 8.7.5, vmhd 12.1.2, colr 12.1.5) and of ISO/IEC 14496-15 (avcC 5.3.3.1, avc1
+5.4.2.1). All times of creation are 0, so equal films are equal bytes.
+"""
+
+import struct
+from typing import Final
+
+from swapmock.mock_server.media.h264 import COLOURS, CONSTRAINTS, PROFILE, Stream
+
+TIMESCALE: Final = 1000
+"""Ticks in a second, for the film as a whole; the track counts in pictures."""
+UPRIGHT: Final = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+"""The unity matrix of mvhd and tkhd."""
+UNDETERMINED: Final = 0x55C4
+"""The language `und`, in three times five bits."""
+SELF_CONTAINED: Final = 1
+SHOWN: Final = 0b11
+"""track_enabled and track_in_movie."""
+
+
+def mux(stream: Stream) -> bytes:
+    """Return the stream as an MP4 file with one video track, in one chunk."""
+    samples = [struct.pack(">I", len(unit)) + unit for unit in stream.pictures]
+    head = box("ftyp", b"isom", struct.pack(">I", 0x200), b"isom", b"iso2", b"avc1", b"mp41")
+    sizes = [len(sample) for sample in samples]
+    # The index holds the place of the samples, which depends on its own length: measure it first.
+    start = len(head) + len(_moov(stream, sizes, 0)) + 8
+    return head + _moov(stream, sizes, start) + box("mdat", *samples)
+
+
+def box(kind: str, *parts: bytes) -> bytes:
+    """Return a box: its length and its type of four letters, then the parts."""
+    body = b"".join(parts)
+    return struct.pack(">I4s", 8 + len(body), kind.encode("ascii")) + body
+
+
+def full_box(kind: str, *parts: bytes, version: int = 0, flags: int = 0) -> bytes:
+    """Return a box that begins with a version and 24 bits of flags."""
+    return box(kind, struct.pack(">I", version << 24 | flags), *parts)
+
+
+def _moov(stream: Stream, sizes: list[int], start: int) -> bytes:
+    return box("moov", _mvhd(stream), _trak(stream, sizes, start))
+
+
+def _mvhd(stream: Stream) -> bytes:
+    times = struct.pack(">IIII", 0, 0, TIMESCALE, _milliseconds(stream))
+    rate_and_volume = struct.pack(">IH10x", 0x10000, 0x100)
+    return full_box("mvhd", times, rate_and_volume, UPRIGHT, bytes(24), struct.pack(">I", 2))
+
+
+def _trak(stream: Stream, sizes: list[int], start: int) -> bytes:
+    handler = full_box("hdlr", bytes(4), b"vide", bytes(12), b"VideoHandler\0")
+    return box("trak", _tkhd(stream), box("mdia", _mdhd(stream), handler, _minf(stream, sizes, start)))
+
+
+def _tkhd(stream: Stream) -> bytes:
+    times = struct.pack(">IIIII", 0, 0, 1, 0, _milliseconds(stream))
+    size = struct.pack(">II", stream.width << 16, stream.height << 16)
+    return full_box("tkhd", times, bytes(16), UPRIGHT, size, flags=SHOWN)
+
+
+def _mdhd(stream: Stream) -> bytes:
+    return full_box("mdhd", struct.pack(">IIIIHH", 0, 0, stream.fps, len(stream.pictures), UNDETERMINED, 0))
+
+
+def _minf(stream: Stream, sizes: list[int], start: int) -> bytes:
+    here = full_box("dref", struct.pack(">I", 1), full_box("url ", flags=SELF_CONTAINED))
+    return box("minf", full_box("vmhd", bytes(8), flags=1), box("dinf", here), _stbl(stream, sizes, start))
+
+
+def _stbl(stream: Stream, sizes: list[int], start: int) -> bytes:
+    count = len(sizes)
+    return box(
+        "stbl",
+        full_box("stsd", struct.pack(">I", 1), _avc1(stream)),
+        full_box("stts", struct.pack(">III", 1, count, 1)),
+        full_box("stss", struct.pack(">II", 1, 1)),
+        full_box("stsc", struct.pack(">IIII", 1, 1, count, 1)),
+        full_box("stsz", struct.pack(f">II{count}I", 0, count, *sizes)),
+        full_box("stco", struct.pack(">II", 1, start)),
+    )
+
+
+def _avc1(stream: Stream) -> bytes:
+    source = struct.pack(">6xH16x", 1)
+    size = struct.pack(">HHII4xH", stream.width, stream.height, 72 << 16, 72 << 16, 1)
+    rest = struct.pack(">32xHh", 24, -1)
+    colours = box("colr", b"nclx", struct.pack(">HHHB", *COLOURS, 0))
+    return box("avc1", source, size, rest, _avc_c(stream), colours, box("pasp", struct.pack(">II", 1, 1)))
+
+
+def _avc_c(stream: Stream) -> bytes:
+    level = stream.sps[3]
+    # Lengths of NAL units take four bytes; one set of each kind. The upper bits of both counts are reserved ones.
+    head = bytes([1, PROFILE, CONSTRAINTS, level, 0xFC | 3, 0xE0 | 1])
+    sets = (struct.pack(">H", len(stream.sps)), stream.sps, b"\x01", struct.pack(">H", len(stream.pps)), stream.pps)
+    return box("avcC", head, *sets)
+
+
+def _milliseconds(stream: Stream) -> int:
+    return len(stream.pictures) * TIMESCALE // stream.fps

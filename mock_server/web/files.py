@@ -1,0 +1,85 @@
+"""Files behind the links: faces, results, uploads. Drawn when they are fetched, from what the task remembers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from swapmock.mock_server.core.faces import FaceRef
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.engine.engine import Engine
+from swapmock.mock_server.providers import links
+
+
+class Media(NamedTuple):
+    content_type: str
+    content: bytes
+
+
+def fetch(engine: Engine, path: str) -> Media | None:
+    """The file that a path of a link leads to; None if there is none, or none any more."""
+    link = links.read(path)
+    found = None if link is None else engine.published(link.token)
+    if link is None or found is None:
+        return None
+    box, task = found
+    if link.folder != task.facts.get("folder", "") or not _is_available(engine, box, task):
+        return None
+    draw = _face if task.kind == links.DETECTION else _result
+    ending = link.extension
+    drawn = draw(task, link.number, ending)
+    if drawn is None:
+        return None
+    from swapmock.mock_server.media import content_type
+
+    return Media(content_type(f".{ending}") or "application/octet-stream", drawn)
+
+
+def _is_available(engine: Engine, box: Box, task: Task) -> bool:
+    with box:
+        now = engine.now(box)
+    if task.failure is not None or not task.is_over(now) or task.ends_at is None:
+        return False
+    lifetime = "face_links" if task.kind == "detection" else "media_urls"
+    return now < task.ends_at + engine.contracts[task.provider].behaviour.seconds(lifetime)
+
+
+def _face(task: Task, index: int, ending: str) -> bytes | None:
+    from swapmock.mock_server.media import Face, face_jpeg, face_png
+
+    if f".{ending}" != task.facts.get("extension", ".jpg") or index >= task.facts["faces"]:
+        return None
+    return (face_png if ending == "png" else face_jpeg)(Face(task.facts["url"], index))
+
+
+def _result(task: Task, index: int, ending: str) -> bytes | None:
+    from swapmock.mock_server.media import Face, audio_wav, group_gif, group_mp4, group_picture
+
+    files = ((task.facts["extension"], task.facts["faces"]), *task.facts.get("more", ()))
+    if index >= len(files) or f".{ending}" != files[index][0]:
+        return None
+    faces = tuple(Face(*FaceRef(*face)) for face in files[index][1])
+    if ending == "mp4":
+        return group_mp4(faces)
+    if ending == "gif":
+        return group_gif(faces)
+    if ending == "wav":
+        return audio_wav(faces[0].identity)
+    return group_picture(faces, "jpg" if ending == "jpeg" else ending)
+
+
+def fetch_upload(engine: Engine, name: str) -> Media | None:
+    """An uploaded file, byte for byte, while it lives."""
+    owner = engine.store.owner(name)
+    if owner is None:
+        return None
+    try:
+        box = engine.store.open(owner)
+    except KeyError:
+        return None
+    with box:
+        file, now = box.file(name), engine.now(box)
+    if file is None or file.size is None or now >= file.expires_at:
+        return None
+    content = engine.blobs.get(f"{owner}/{name}")
+    return None if content is None else Media(file.content_type, content)

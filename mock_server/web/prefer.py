@@ -1,0 +1,96 @@
+"""The header Prefer: faults that a single request asks for (RFC 7240)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from swapmock.contracts import load
+from swapmock.mock_server.core.call import Problem
+from swapmock.mock_server.core.faults import (
+    CODE_TYPES,
+    Moment,
+)
+from swapmock.mock_server.core.timetext import parse_duration
+
+#: One preference: a name, and its value in quotes or without.
+PREFERENCE = re.compile(r"""([A-Za-z][\w-]*)\s*(?:=\s*(?:"([^"]*)"|([^",;]*)))?""")
+
+
+def read_prefer(header: str) -> dict[str, Any]:
+    """The effect that `Prefer: code=429, delay=2` asks for (RFC 7240); preferences that are not ours are left alone.
+
+    Problem `invalid` if one of ours has a value that it cannot have.
+    """
+    found: dict[str, Any] = {}
+    for name, quoted, plain in PREFERENCE.findall(header):
+        name, value = name.lower().replace("-", "_"), quoted or plain.strip()
+        reader = PREFERENCES.get(name)
+        if reader is not None:
+            try:
+                found[name] = reader(value)
+            except ValueError as error:
+                raise Problem("invalid", errors=[f"header Prefer: {name}={value[:50]}: {error}"]) from None
+        elif name in EFFECT_WORDS and value in SET:
+            found.update(EFFECT_WORDS[name])
+    if "retry_after_form" in found:
+        found["retry_after"] = {"seconds": found.get("retry_after", 1), "form": found.pop("retry_after_form")}
+    return found
+
+
+def _number(low: float, high: float) -> Any:
+    def read(text: str) -> float:
+        number = float(text)
+        if not low <= number <= high:
+            raise ValueError(f"should be from {low:g} to {high:g}")
+        return number
+
+    return read
+
+
+def _delay(text: str) -> list[float]:
+    """`0.5` or `500ms`, or a range as `0.5-2`."""
+    low, dash, high = (part.strip() for part in text.partition("-"))
+    ends = [parse_duration(low), parse_duration(high if dash else low)]
+    if not ends[0] <= ends[1] <= 600:
+        raise ValueError("should go from the lower to the higher, up to 600")
+    return ends
+
+
+def _one_of(*words: str) -> Any:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"should be one of {', '.join(words)}")
+        return text
+
+    return read
+
+
+def _code(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text
+
+
+#: How a preference without more than its name is set.
+SET = ("", "true", "1")
+
+
+#: Words for whole effects: what a fault rule may say (`reset`), a preference may say, too.
+EFFECT_WORDS: Mapping[str, Mapping[str, Any]] = load("admin").at("#/components/schemas/Effect")["x-words"]
+
+
+#: What `Prefer` may ask for -> how its value is read.
+PREFERENCES: Mapping[str, Any] = {
+    "code": _code,
+    "message": str,
+    "status": lambda text: int(_number(200, 599)(text)),
+    "delay": _delay,
+    "retry_after": _number(0, 86400),
+    "retry_after_form": _one_of("seconds", "date"),
+    "maintenance": lambda text: text in SET,
+    "body": _one_of("malformed", "truncated", "empty"),
+    "code_type": _one_of(*CODE_TYPES),
+    "extra_fields": lambda text: text in SET,
+    "connection": _one_of("reset", "hang_up", "hang-up", "dribble"),
+    "moment": _one_of(*Moment),
+}

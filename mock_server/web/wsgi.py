@@ -1,0 +1,167 @@
+"""The emulator for WSGI servers (PEP 3333): in front of Flask's routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from io import BytesIO
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from swapmock.mock_server.web import wsgi_sockets
+from swapmock.mock_server.web.messages import Answer, Request, content_length, named_host, pieces
+from swapmock.mock_server.web.pipeline import Pipeline, RouteMatch
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+#: How an answer is lost on the wire: what is done to the connection in its place.
+SEVER = {"reset": wsgi_sockets.reset, "hang_up": wsgi_sockets.hang_up}
+
+
+def reason(status: int) -> str:
+    """`status` with its phrase, as WSGI wants it; the vendors use numbers that HTTP does not know."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} Unknown"
+
+
+def request_from_environ(environ: WSGIEnvironment, target: RouteMatch) -> Request:
+    # As in `headers_from`.
+    headers = {
+        key[5:].replace("_", "-").lower(): value
+        for key, value in environ.items()
+        if key.startswith("HTTP_") and value.isascii()
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    body, cut = _read(environ, target)
+    host = named_host(environ.get("HTTP_HOST", ""), f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        path=wsgi_path(environ),
+        query=_unicode(environ.get("QUERY_STRING", "")),
+        headers=headers,
+        body=body,
+        base_url=f"{environ['wsgi.url_scheme']}://{host}",
+        cut=cut,
+    )
+
+
+def wsgi_path(environ: WSGIEnvironment) -> str:
+    return _unicode(environ.get("PATH_INFO", ""))
+
+
+def _unicode(native: str) -> str:
+    """What WSGI gives as Latin-1 (PEP 3333), as the UTF-8 that it is."""
+    return native if native.isascii() else native.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _native(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
+#: A server that decodes chunks and does not say so by `wsgi.input_terminated`.
+DECODES = "Cheroot/"
+
+
+def _read(environ: WSGIEnvironment, target: RouteMatch) -> tuple[bytes, str]:
+    """The body, and why it is not kept, if it is not."""
+    length: str = environ.get("CONTENT_LENGTH") or ""
+    if length.isdigit():
+        if int(length) > target.limit:
+            return b"", target.too_long
+        return environ["wsgi.input"].read(int(length)), ""
+    if not environ.get("wsgi.input_terminated"):
+        if "HTTP_TRANSFER_ENCODING" not in environ:
+            return b"", ""
+        if not environ.get("SERVER_SOFTWARE", "").startswith(DECODES):
+            return b"", "sent in chunks, which this server hands on as they are; say how long it is"
+    body = environ["wsgi.input"].read(target.limit + 1)
+    return (b"", target.too_long) if len(body) > target.limit else (body, "")
+
+
+class WsgiMiddleware:
+    """In front of Flask's own `wsgi_app`: what a contract knows is answered here, all else is Flask's."""
+
+    def __init__(self, pipeline: Pipeline, behind: WSGIApplication, pause: Callable[[float], None]) -> None:
+        self._pipeline = pipeline
+        self._behind = behind
+        self._pause = pause
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        target = self._pipeline.match(environ["REQUEST_METHOD"], wsgi_path(environ))
+        if target is None:
+            return self._behind(environ, start_response)
+        answer = self._pipeline.answer(target, request_from_environ(environ, target))
+        return respond(answer, environ, start_response, self._pause)
+
+
+def respond(
+    answer: Answer, environ: WSGIEnvironment, start_response: StartResponse, pause: Callable[[float], None]
+) -> Iterable[bytes]:
+    """Give `answer` to a WSGI server, spoilt on its way if it says so.
+
+    WSGI hands out no connection. It is found by `REMOTE_PORT`, which Werkzeug, waitress and Gunicorn give; where there is
+    none to find (Granian, the test client, a unix socket, a proxy in between), ConnectionResetError or
+    ConnectionAbortedError is raised in its place, which a server answers as it answers any failure.
+    """
+    if answer.first is not None:
+        answer.first()
+    is_dribbling = answer.wire == "dribble" and environ["REQUEST_METHOD"] != "HEAD"
+    if answer.delay and not is_dribbling:
+        pause(answer.delay)
+    if answer.wire in SEVER and not SEVER[answer.wire](_peer(environ)):
+        raise ConnectionResetError if answer.wire == "reset" else ConnectionAbortedError
+    start_response(reason(answer.status), [*answer.headers, content_length(answer)])
+    if environ["REQUEST_METHOD"] == "HEAD":
+        return []
+    return _dribbled(answer, pause) if is_dribbling else [answer.body]
+
+
+def _dribbled(answer: Answer, pause: Callable[[float], None]) -> Iterator[bytes]:
+    parts = pieces(answer.body)
+    for part in parts:
+        yield part
+        pause(answer.delay / len(parts))
+
+
+def _peer(environ: WSGIEnvironment) -> str:
+    host = environ.get("REMOTE_ADDR", "")
+    return f"[{host}]:{environ.get('REMOTE_PORT')}" if ":" in host else f"{host}:{environ.get('REMOTE_PORT')}"
+
+
+def environ_from(request: Request, client: str) -> WSGIEnvironment:
+    """The WSGI environment of a request that another asgi_app read."""
+    scheme, _, authority = request.base_url.partition("://")
+    host, _, port = authority.rpartition(":")
+    environ: WSGIEnvironment = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": _native(request.path),
+        "RAW_URI": quote(request.path),
+        "QUERY_STRING": _native(request.query),
+        "SERVER_NAME": host or authority,
+        "SERVER_PORT": port if port.isdigit() else {"https": "443"}.get(scheme, "80"),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": client,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scheme,
+        "wsgi.input": BytesIO(request.body),
+        "wsgi.errors": None,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in request.headers.items():
+        environ["HTTP_" + name.upper().replace("-", "_")] = value
+    environ["CONTENT_LENGTH"] = str(len(request.body))
+    environ.pop("HTTP_CONTENT_LENGTH", None)
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    kind = environ.pop("HTTP_CONTENT_TYPE", None)
+    if kind is not None:
+        environ["CONTENT_TYPE"] = kind
+    return environ

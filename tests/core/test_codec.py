@@ -1,0 +1,133 @@
+"""Records to JSON and back: nothing is lost, and what does not fit is named with its place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swapmock.mock_server.core.codec import BadRecord, decode, encode
+from swapmock.mock_server.core.delivery import Attempt, Delivery, Standing
+from swapmock.mock_server.core.faults import Effect, FaultRule, Match, Turns
+from swapmock.mock_server.core.journal import Breach, Exchange, File, Transition
+from swapmock.mock_server.core.ledger import Entry
+from swapmock.mock_server.core.queue import Queued
+from swapmock.mock_server.core.sandbox import Credential, RateLimit, Sandbox
+from swapmock.mock_server.core.state import Due, State
+from swapmock.mock_server.core.task import Failure, Task
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str = "r"
+
+
+@dataclass(frozen=True)
+class Thing:
+    name: str
+    size: float = 0.0
+    blob: bytes = b""
+    colour: Colour = Colour.RED
+    pairs: tuple[Pair, ...] = ()
+    two: tuple[int, str] | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+    code: int | str | None = None
+    either: Pair | Colour | None = None
+
+
+WHOLE = Thing("n", 1.5, b"\x00\xff", Colour.RED, (Pair(1), Pair(2, "x")), (1, "a"), {"k": [1, None]}, "7", Pair(3))
+
+
+def test_there_and_back():
+    assert decode(Thing, encode(WHOLE)) == WHOLE
+    assert decode(Thing, {"name": "n"}) == Thing("n")
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"name": 5}, ("name",)),
+        ({"name": None}, ("name",)),
+        ({"size": "1"}, ("size",)),
+        ({"size": True}, ("size",)),
+        ({"size": 1e300}, ("size",)),
+        ({"size": float("nan")}, ("size",)),
+        ({"size": 10**400}, ("size",)),
+        ({"blob": "%"}, ("blob",)),
+        ({"blob": 5}, ("blob",)),
+        ({"colour": "blue"}, ("colour",)),
+        ({"colour": []}, ("colour",)),
+        ({"pairs": {}}, ("pairs",)),
+        ({"pairs": [{"left": 1}, {"left": "x"}]}, ("pairs", 1, "left")),
+        ({"pairs": [{}]}, ("pairs", 0)),
+        ({"pairs": [{"left": 1, "up": 2}]}, ("pairs", 0, "up")),
+        ({"two": [1]}, ("two",)),
+        ({"two": [1, 2]}, ("two",)),
+        ({"more": []}, ("more",)),
+        ({"code": 1.5}, ("code",)),
+        ({"code": 10**20}, ("code",)),
+        ({"either": {"left": "x"}}, ("either",)),
+        ({"extra": 1}, ("extra",)),
+    ],
+)
+def test_what_does_not_fit_is_named(change, place):
+    with pytest.raises(BadRecord) as bad:
+        decode(Thing, {"name": "n", **change}, ("top",))
+    assert bad.value.place[: 1 + len(place)] == ("top", *place) or bad.value.place == ("top", *place[:1])
+    assert bad.value.detail
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [], True])
+def test_a_record_is_an_object(value):
+    with pytest.raises(BadRecord):
+        decode(Thing, value)
+
+
+def test_what_has_no_place_in_a_record():
+    with pytest.raises(TypeError):
+        encode({"a": object()})
+
+
+RECORDS = (
+    Task,
+    Failure,
+    Entry,
+    Due,
+    Queued,
+    FaultRule,
+    Effect,
+    Match,
+    Turns,
+    File,
+    Transition,
+    Breach,
+    Exchange,
+    Attempt,
+)
+MORE = (Delivery, Standing, Sandbox, Credential, RateLimit, State)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(kind=st.sampled_from([*RECORDS, *MORE]), value=JSON)
+def test_nothing_else_is_ever_raised(kind, value):
+    try:
+        decode(kind, value)
+    except BadRecord:
+        return
+    assert isinstance(value, dict)
+
+
+def test_floats_that_json_made_whole():
+    assert repr(decode(Thing, {"name": "n", "size": 3}).size) == "3.0"
