@@ -15,9 +15,9 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from swapmock.client_checks.clock import Clock
-from swapmock.client_checks.conformance.context import found
+from swapmock.client_checks.conformance.context import to_finding
 from swapmock.client_checks.conformance.envelope import parsed
-from swapmock.client_checks.conformance.findings import Breach, Evidence, Finding
+from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
 from swapmock.client_checks.conformance.flow import Rule
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.profile import Kind
@@ -31,7 +31,7 @@ SCHEMA = Rule("callback.schema", "a callback outside its schema")
 STATE = Rule("callback.state", "a callback that tells another state than a poll")
 TASK = Rule("callback.task", "a callback for another task")
 REPEATED = Rule("callback.repeated", "a callback that came again after it was acknowledged")
-LADDER = Rule("callback.ladder", "a callback that was not tried again when it should be")
+RETRY_SCHEDULE = Rule("callback.ladder", "a callback that was not tried again when it should be")
 
 #: Real seconds in which a callback that is due arrives.
 ARRIVAL = 5.0
@@ -57,8 +57,8 @@ class Received:
         return parsed(self.body)
 
 
-class Receiver:
-    """`with Receiver() as receiver: receiver.url`. `refuse_first` names paths whose first callback is answered with 500;
+class CallbackReceiver:
+    """`with CallbackReceiver() as receiver: receiver.url`. `refuse_first` names paths whose first callback is answered with 500;
     everything else is acknowledged with HTTP 200 and `{"code": acknowledge}`."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, base: str | None = None) -> None:
@@ -74,7 +74,7 @@ class Receiver:
         """Where a sender reaches it."""
         return self._base.rstrip("/") if self._base else f"http://{self._server.host}:{self._server.port}"
 
-    def __enter__(self) -> Receiver:
+    def __enter__(self) -> CallbackReceiver:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would write a line for each request
         self._server.expect_request(re.compile(".*")).respond_with_handler(self._take)
         self._server.start()
@@ -109,19 +109,19 @@ class Receiver:
 class Callbacks:
     """Looks at the callbacks of one target's tasks."""
 
-    def __init__(self, target: Target, receiver: Receiver, clock: Clock) -> None:
+    def __init__(self, target: Target, receiver: CallbackReceiver, clock: Clock) -> None:
         self._target = target
         self._receiver = receiver
         self._clock = clock
         rules = target.contract.behaviour.callbacks
-        self._ladder = None if rules is None else rules.ladders.get(str(target.variants.get("callback_ladder")))
+        self._schedule = None if rules is None else rules.ladders.get(str(target.variants.get("callback_ladder")))
         if rules is not None and rules.acknowledged.code:
             receiver.acknowledge = rules.acknowledged.code[0]
 
     def url_for(self, flow: str) -> str:
         """The URL to give for a flow. An emulator's first callback is refused, to see that it comes again."""
         path = self._path(flow)
-        if not self._target.is_live and self._ladder is not None and self._ladder.retries:
+        if not self._target.is_live and self._schedule is not None and self._schedule.retries:
             self._receiver.refuse_first.add(path)
         return f"{self._receiver.url}{path}?secret=kept&flow={path.rsplit('/', 1)[1]}"
 
@@ -137,7 +137,7 @@ class Callbacks:
         if not received:
             yield self._found(MISSING, operation, "a POST to callback_url", "nothing came", self._evidence(operation))
             return
-        yield from self._ladder_findings(path, operation)
+        yield from self._retry_findings(path, operation)
         for one in self._receiver.at(path):
             yield from self._look(kind, operation, one, str(name), polled)
         yield from self._after_acknowledgement(path, operation)
@@ -149,32 +149,36 @@ class Callbacks:
             self._clock.pause(1.0)
             self._receiver.wait(path, 1, ARRIVAL)
 
-    def _ladder_findings(self, path: str, operation: Operation) -> Iterator[Finding]:
+    def _retry_findings(self, path: str, operation: Operation) -> Iterator[Finding]:
         """The one that was refused is tried again, and not before its time."""
-        if self._target.is_live or self._ladder is None or any(one.acknowledged for one in self._receiver.at(path)):
+        if self._target.is_live or self._schedule is None or any(one.acknowledged for one in self._receiver.at(path)):
             return
-        if not self._ladder.retries or not self._ladder.intervals:
+        if not self._schedule.retries or not self._schedule.intervals:
             return
-        interval, before = self._ladder.intervals[0], len(self._receiver.at(path))
-        evidence = Evidence.of_row(self._ladder)
+        interval, before = self._schedule.intervals[0], len(self._receiver.at(path))
+        evidence = Evidence.of_row(self._schedule)
         # So much has gone by since the first: the wait for it, and at most one poll's.
         gone = 1.0 + 0.5
         early = interval * (1 - SLACK) - gone
         self._clock.pause(early)
         if early > 0 and self._receiver.wait(path, before + 1, 0.2):
             expected = f"the next attempt after {interval:g} s"
-            yield self._found(LADDER, operation, expected, f"it came within {early + gone:g} s", evidence, "early")
+            yield self._found(
+                RETRY_SCHEDULE, operation, expected, f"it came within {early + gone:g} s", evidence, "early"
+            )
             return
         self._clock.pause(interval * 2 * SLACK + 1.0)
         if not self._receiver.wait(path, before + 1, ARRIVAL):
-            yield self._found(LADDER, operation, f"another attempt after {interval:g} s", "none came", evidence, "none")
+            yield self._found(
+                RETRY_SCHEDULE, operation, f"another attempt after {interval:g} s", "none came", evidence, "none"
+            )
 
     def _after_acknowledgement(self, path: str, operation: Operation) -> Iterator[Finding]:
         """Once acknowledged it does not come again."""
         received = self._receiver.at(path)
         if self._target.is_live or not any(one.acknowledged for one in received):
             return
-        longest = max(self._ladder.intervals, default=0.0) if self._ladder else 0.0
+        longest = max(self._schedule.intervals, default=0.0) if self._schedule else 0.0
         self._clock.pause(longest + 1.0)
         self._receiver.wait(path, len(received) + 1, 0.2)
         bodies = [one.body for one in self._receiver.at(path) if one.acknowledged]
@@ -242,4 +246,4 @@ class Callbacks:
     def _found(
         self, rule: Rule, operation: Operation, expected: str, got: str, evidence: Evidence, place: str = ""
     ) -> Finding:
-        return found(rule, operation.id, Breach(expected, got, evidence, place), None)
+        return to_finding(rule, operation.id, Deviation(expected, got, evidence, place), None)

@@ -232,10 +232,10 @@ def _callback_rules(old: Version, new: Version) -> Iterator[Change]:
             what = f"{field} {was.get(field)} became {now.get(field)}"
             wider = was.get(field) is not None and now.get(field) is None
             yield Change("callbacks", f"acknowledged {field}", what, None if wider else Party.RECEIVER)
-    yield from _ladders(before, after)
+    yield from _schedules(before, after)
 
 
-def _ladders(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+def _schedules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     was = {row["name"]: row for row in before.get("ladders", ())}
     now = {row["name"]: row for row in after.get("ladders", ())}
     for name in was.keys() - now.keys():

@@ -1,4 +1,4 @@
-"""`swapmock check`: from options to outcomes, reports and an exit code."""
+"""`swapmock check`: from options to results, reports and an exit code."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from swapmock.client_checks.clock import Clock, RealClock
 from swapmock.client_checks.conformance import emulators
 from swapmock.client_checks.conformance.budget import Budget
 from swapmock.client_checks.conformance.exchange import Secrets
-from swapmock.client_checks.conformance.flow import Patience
+from swapmock.client_checks.conformance.flow import PollTiming
 from swapmock.client_checks.conformance.profile import Profile, known, profile
-from swapmock.client_checks.conformance.run import PARTS, Options, Outcome, Run
+from swapmock.client_checks.conformance.run import PARTS, Options, Run, RunResult
 from swapmock.client_checks.conformance.target import CannotRun, Target, credentials_from
-from swapmock.client_checks.receiver import Callbacks, Receiver
+from swapmock.client_checks.receiver import CallbackReceiver, Callbacks
 from swapmock.client_checks.report.document import document, exit_code
 from swapmock.client_checks.report.har import write_har
 from swapmock.client_checks.report.junit import junit
@@ -35,7 +35,7 @@ from swapmock.contracts import Contract, load
 Confirm = Callable[[str], bool]
 
 #: Polls of a sandbox whose clock we move: seconds of its own time.
-SANDBOX_PATIENCE = Patience(0.5, 3600.0, growth=2.0)
+SANDBOX_TIMING = PollTiming(0.5, 3600.0, growth=2.0)
 
 
 #: What every option is unless given; the command line has the same.
@@ -51,38 +51,38 @@ def run_check(target: str, given: Mapping[str, Any], environment: Mapping[str, s
     checked."""
     console = Console() if Console().is_terminal else Console(soft_wrap=True)
 
-    def go(run: Run) -> Outcome:
+    def go(run: Run) -> RunResult:
         return _go(run, given, console, confirm)
 
     with TemporaryDirectory(prefix="swapmock-") as home:
         # Hypothesis would leave a folder of its own wherever the command is run.
         set_hypothesis_home_dir(home)
         try:
-            outcomes = outcomes_of(target, given, environment, go)
+            results = check_target(target, given, environment, go)
         finally:
             set_hypothesis_home_dir(None)
-    _write(outcomes, given)
-    return exit_code(outcomes)
+    _write(results, given)
+    return exit_code(results)
 
 
-def outcomes_of(
+def check_target(
     target: str,
     given: Mapping[str, Any],
     environment: Mapping[str, str],
-    go: Callable[[Run], Outcome] = Run.go,
+    go: Callable[[Run], RunResult] = Run.go,
     clock: Clock | None = None,
-) -> list[Outcome]:
+) -> list[RunResult]:
     """Check a target for each of its providers. `given` has options as DEFAULTS has them; `clock` is that of a live
     target, the machine's unless given."""
     given = {**DEFAULTS, **given}
     with ExitStack() as stack:
         providers = _providers(target, given)
         base_url, emulator = where(target, given, environment, stack)
-        outcomes = []
+        results = []
         for provider in providers:
             with set_up(provider, base_url, emulator, given, environment, clock or RealClock()) as run:
-                outcomes.append(go(run))
-    return outcomes
+                results.append(go(run))
+    return results
 
 
 def where(
@@ -182,7 +182,7 @@ def _options(given: Mapping[str, Any], is_live: bool) -> Options:
         strict=given["strict"],
         read_only=given["read_only"],
         rate=given["rate"] if is_live else None,
-        patience=Patience(given["poll_interval"], given["poll_timeout"]) if is_live else SANDBOX_PATIENCE,
+        poll_timing=PollTiming(given["poll_interval"], given["poll_timeout"]) if is_live else SANDBOX_TIMING,
         media=given["media"],
         operations=given["operations"],
     )
@@ -200,36 +200,36 @@ def _callbacks(target: Target, clock: Clock, given: Mapping[str, Any]) -> Iterat
         raise CannotRun(f"--callback-listen: {given['callback_listen']!r} is not of the form HOST:PORT")
     with ExitStack() as stack:
         try:
-            receiver = stack.enter_context(Receiver(host, int(port), given["callback_base"]))
+            receiver = stack.enter_context(CallbackReceiver(host, int(port), given["callback_base"]))
         except (OSError, SystemExit) as error:
             told = getattr(error, "strerror", None) or "it is taken"
             raise CannotRun(f"--callback-listen: cannot listen on {given['callback_listen']}: {told}") from None
         yield Callbacks(target, receiver, clock)
 
 
-def _go(run: Run, given: Mapping[str, Any], console: Console, confirm: Confirm) -> Outcome:
+def _go(run: Run, given: Mapping[str, Any], console: Console, confirm: Confirm) -> RunResult:
     if run.target.is_live:
         show_plan(console, run.target, run.plan)
         limits = f"{run.budget.max_calls} calls and {run.budget.max_credits:g} credits"
         if not given["yes"] and not confirm(f"Send this to {run.target.base_url}, at most {limits}?"):
             raise CannotRun("not confirmed: nothing was sent (--yes goes ahead without asking)")
     with progress(console, run.target) as report:
-        outcome = run.go(report)
-    show(console, outcome)
-    return outcome
+        result = run.go(report)
+    show(console, result)
+    return result
 
 
-def _write(outcomes: list[Outcome], given: Mapping[str, Any]) -> None:
-    told = document(outcomes)
+def _write(results: list[RunResult], given: Mapping[str, Any]) -> None:
+    told = document(results)
     try:
         if given["json_file"]:
             _file(given["json_file"]).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8")
         if given["junit_file"]:
-            _file(given["junit_file"]).write_text(junit(outcomes), "utf-8")
+            _file(given["junit_file"]).write_text(junit(results), "utf-8")
         if given["html_file"]:
             _file(given["html_file"]).write_text(page(told), "utf-8")
         if given["har_file"]:
-            write_har(_file(given["har_file"]), (e for outcome in outcomes for e in outcome.exchanges), __version__)
+            write_har(_file(given["har_file"]), (e for result in results for e in result.exchanges), __version__)
     except OSError as error:
         raise CannotRun(f"cannot write {error.filename}: {error.strerror}") from None
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from swapmock.client_checks.conformance.envelope import Envelope
 from swapmock.client_checks.conformance.exchange import Exchange
-from swapmock.client_checks.conformance.findings import Breach, Evidence, Finding
+from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.profile import Kind
 from swapmock.client_checks.conformance.target import Target
@@ -96,7 +96,7 @@ class ResponseContext:
         return next((phase for phase, known in self.words(kind).items() if str(known) == str(word)), None)
 
 
-Look = Callable[[ResponseContext], Iterator[Breach]]
+Look = Callable[[ResponseContext], Iterator[Deviation]]
 
 
 @dataclass(frozen=True)
@@ -107,22 +107,22 @@ class Check:
     title: str
     look: Look
 
-    def findings(self, seen: ResponseContext) -> Iterator[Finding]:
-        for breach in self.look(seen):
-            yield found(self, seen.operation.id, breach, seen.exchange)
+    def findings(self, context: ResponseContext) -> Iterator[Finding]:
+        for deviation in self.look(context):
+            yield to_finding(self, context.operation.id, deviation, context.exchange)
 
 
-def found(check: Check | Any, operation: str, breach: Breach, exchange: Exchange | None) -> Finding:
-    """A breach as a finding. `exchange` is None for what no single call shows."""
+def to_finding(check: Check | Any, operation: str, deviation: Deviation, exchange: Exchange | None) -> Finding:
+    """A deviation as a finding. `exchange` is None for what no single call shows."""
     return Finding(
         id=check.id,
         title=check.title,
         operation=operation,
-        place=breach.place,
-        expected=breach.expected,
-        source=breach.evidence.source,
-        level=breach.evidence.level,
-        got=breach.got,
+        place=deviation.place,
+        expected=deviation.expected,
+        source=deviation.evidence.source,
+        level=deviation.evidence.level,
+        got=deviation.got,
         curl="" if exchange is None else exchange.curl(),
         where="" if exchange is None else exchange.origin,
     )
@@ -151,7 +151,7 @@ def all_checks() -> Mapping[str, Check]:
     return CHECKS
 
 
-def look_at(seen: ResponseContext) -> Iterator[Finding]:
+def check_response(context: ResponseContext) -> Iterator[Finding]:
     """Everything that any check finds in one answer."""
     for one in all_checks().values():
-        yield from one.findings(seen)
+        yield from one.findings(context)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from swapmock.client_checks.conformance.context import History, ResponseContext, found
+from swapmock.client_checks.conformance.context import History, ResponseContext, to_finding
 from swapmock.client_checks.conformance.envelope import Envelope
 from swapmock.client_checks.conformance.exchange import Exchange
-from swapmock.client_checks.conformance.findings import Breach, Evidence, Finding
+from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
 from swapmock.client_checks.conformance.flow import Rule
 from swapmock.client_checks.conformance.target import Target
 
@@ -83,7 +83,7 @@ class Coverage:
             if reasons and not row.tried:
                 evidence = Evidence("inferred", evidence.source)
                 got = f"never asked to succeed; left out: {reasons}"[:300]
-            yield found(UNSEEN, row.operation, Breach("at least one success", got, evidence), None)
+            yield to_finding(UNSEEN, row.operation, Deviation("at least one success", got, evidence), None)
 
 
 def succeeded(target: Target, exchange: Exchange) -> bool:

@@ -36,8 +36,8 @@ FIRM = ("documented", "observed")
 
 
 @dataclass(frozen=True)
-class Breach:
-    """What one look at one answer found. `place` tells apart breaches of one check in one answer."""
+class Deviation:
+    """What one look at one answer found. `place` tells apart deviations of one check in one answer."""
 
     expected: str
     got: str
@@ -47,7 +47,7 @@ class Breach:
 
 @dataclass(frozen=True)
 class Finding:
-    """A breach as it is reported. `id` is the check's and never changes; `curl` repeats the request."""
+    """A deviation as it is reported. `id` is the check's and never changes; `curl` repeats the request."""
 
     id: str
     title: str

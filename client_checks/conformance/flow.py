@@ -11,9 +11,9 @@ from urllib.parse import quote, urlencode
 
 from swapmock.client_checks.clock import Clock
 from swapmock.client_checks.conformance.budget import LeftOut
-from swapmock.client_checks.conformance.context import History, ResponseContext, found, look_at
+from swapmock.client_checks.conformance.context import History, ResponseContext, check_response, to_finding
 from swapmock.client_checks.conformance.exchange import Exchange
-from swapmock.client_checks.conformance.findings import Breach, Evidence, Finding, Findings
+from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding, Findings
 from swapmock.client_checks.conformance.media import IMAGE, fits, kind_of
 from swapmock.client_checks.conformance.pointer import at, filled
 from swapmock.client_checks.conformance.profile import Kind, applies
@@ -43,7 +43,7 @@ AMBIGUOUS = Rule("paid.ambiguous", "a call that may have been charged, without a
 
 
 @dataclass(frozen=True)
-class Patience:
+class PollTiming:
     """How polls wait: seconds between the first two of a task, by how much each wait is longer than the one before, and
     seconds in all."""
 
@@ -52,7 +52,7 @@ class Patience:
     growth: float = 1.0
 
 
-class Broken(Exception):
+class FlowAborted(Exception):
     """The rest of a flow makes no sense; what is wrong is reported already."""
 
 
@@ -64,13 +64,13 @@ class FlowRunner:
     target: Target
     sender: Sender
     clock: Clock
-    patience: Patience
+    poll_timing: PollTiming
     values: Mapping[str, Any]
     findings: Findings
     history: History = field(default_factory=History)
     advance: Callable[[str | float], None] | None = None
     callbacks: Any = None
-    walked: list[str] = field(default_factory=list)
+    completed: list[str] = field(default_factory=list)
     rows: int = 0
 
     def can(self, row: Mapping[str, Any]) -> bool:
@@ -84,12 +84,12 @@ class FlowRunner:
             return False
         return applies(row.get("when"), self.target.variants)
 
-    def walk(self, flow: Mapping[str, Any]) -> None:
+    def run(self, flow: Mapping[str, Any]) -> None:
         """One flow to its end, or to the step that makes the rest senseless."""
-        for _ in self.walking(flow, f"flow {flow['name']}"):
+        for _ in self.steps_of(flow, f"flow {flow['name']}"):
             pass
 
-    def walking(
+    def steps_of(
         self, flow: Mapping[str, Any], name: str, polled: list[Mapping[str, Any]] | None = None
     ) -> Iterator[None]:
         """The same step by step. The polls that were answered are added to `polled`, to be asked again."""
@@ -106,10 +106,10 @@ class FlowRunner:
                 yield
         except LeftOut as why:
             self.sender.budget.note(name, str(why))
-        except Broken:
+        except FlowAborted:
             pass
         else:
-            self.walked.append(name)
+            self.completed.append(name)
 
     def unique(self) -> str:
         """A name that no other row of this run, or of another, has."""
@@ -180,43 +180,45 @@ class FlowRunner:
 
     def look(self, exchange: Exchange, operation: Operation) -> ResponseContext:
         """Let every check look at an answer."""
-        seen = ResponseContext(self.target, operation, exchange, self.history)
-        self.findings.extend(look_at(seen))
-        return seen
+        context = ResponseContext(self.target, operation, exchange, self.history)
+        self.findings.extend(check_response(context))
+        return context
 
     def _call(self, step: Mapping[str, Any], state: dict[str, Any], origin: str) -> None:
         known = state["known"]
         costs = self.target.profile.may_cost(step["call"])
         if costs and not self.target.is_live:
             state["before"] = self.sender.balance(origin)
-        seen = self._send(step, known, origin, expects_refusal=False)
-        if not self._succeeded(seen):
-            self._report(STEP, seen, Breach("a success", seen.exchange.shown_answer(), seen.evidence))
-            if costs and self.target.is_live and _is_ambiguous(seen):
-                why = Breach(
+        context = self._send(step, known, origin, expects_refusal=False)
+        if not self._succeeded(context):
+            self._report(STEP, context, Deviation("a success", context.exchange.shown_answer(), context.evidence))
+            if costs and self.target.is_live and _is_ambiguous(context):
+                why = Deviation(
                     "an answer that says whether it was charged; it is not sent again",
-                    seen.exchange.shown_answer(),
+                    context.exchange.shown_answer(),
                     Evidence("inferred", "the provider has no idempotency key"),
                 )
-                self._report(AMBIGUOUS, seen, why)
-            raise Broken
-        self._save(step, seen, known)
+                self._report(AMBIGUOUS, context, why)
+            raise FlowAborted
+        self._save(step, context, known)
 
-    def _succeeded(self, seen: ResponseContext) -> bool:
-        return 200 <= seen.status < 300 and (not seen.wants_envelope or seen.code == seen.envelope.ok)
+    def _succeeded(self, context: ResponseContext) -> bool:
+        return 200 <= context.status < 300 and (not context.wants_envelope or context.code == context.envelope.ok)
 
-    def _save(self, step: Mapping[str, Any], seen: ResponseContext, known: dict[str, Any]) -> None:
+    def _save(self, step: Mapping[str, Any], context: ResponseContext, known: dict[str, Any]) -> None:
         for name, pointer in step.get("save", {}).items():
-            value = at(seen.body, pointer)
+            value = at(context.body, pointer)
             if value is None or value == []:
                 self._report(
-                    STEP, seen, Breach(f"a value at {pointer}", seen.exchange.shown_answer(), seen.evidence, pointer)
+                    STEP,
+                    context,
+                    Deviation(f"a value at {pointer}", context.exchange.shown_answer(), context.evidence, pointer),
                 )
-                raise Broken
+                raise FlowAborted
             known[name] = value
 
-    def _report(self, rule: Rule, seen: ResponseContext, breach: Breach) -> None:
-        self.findings.add(found(rule, seen.operation.id, breach, seen.exchange))
+    def _report(self, rule: Rule, context: ResponseContext, deviation: Deviation) -> None:
+        self.findings.add(to_finding(rule, context.operation.id, deviation, context.exchange))
 
     # --- polls
 
@@ -225,48 +227,54 @@ class FlowRunner:
         known = state["known"]
         name = str(filled(step["id"], known))
         wanted = step.get("until", "succeeded")
-        give_up, wait = self.clock.now() + self.patience.timeout, self.patience.interval
-        growth = self.patience.growth
+        give_up, wait = self.clock.now() + self.poll_timing.timeout, self.poll_timing.interval
+        growth = self.poll_timing.growth
         if "every" in step and not self.target.is_live:
             wait, growth = step["every"], 1.0
         while True:
-            seen = self._send(self.poll_row(kind, name, step), known, origin, expects_refusal=False)
-            word = at(seen.body, kind.state)
-            phase = None if word is None else seen.phase(kind, word)
+            context = self._send(self.poll_row(kind, name, step), known, origin, expects_refusal=False)
+            word = at(context.body, kind.state)
+            phase = None if word is None else context.phase(kind, word)
             if phase in ("succeeded", "failed"):
                 break
             if word is None or phase is None:
-                self._report(STEP, seen, Breach("the state of the task", seen.exchange.shown_answer(), seen.evidence))
-                raise Broken
+                self._report(
+                    STEP, context, Deviation("the state of the task", context.exchange.shown_answer(), context.evidence)
+                )
+                raise FlowAborted
             if self.clock.now() >= give_up:
-                expected = f"an end within {self.patience.timeout:g} s"
-                self._report(STUCK, seen, Breach(expected, f"still {word!r}", seen.evidence, kind.name))
-                raise Broken
+                expected = f"an end within {self.poll_timing.timeout:g} s"
+                self._report(STUCK, context, Deviation(expected, f"still {word!r}", context.evidence, kind.name))
+                raise FlowAborted
             self.clock.pause(wait)
             wait *= growth
-        state["last"] = seen.body
+        state["last"] = context.body
         state["polled"].append(self.poll_row(kind, name, step))
         with suppress(LeftOut):
             # What has ended stays as it is.
             self.ask_again(state["polled"][-1], origin)
-        self._check_settled(kind, seen, phase, state, origin)
+        self._check_settled(kind, context, phase, state, origin)
         if phase != wanted:
             self._report(
-                OUTCOME, seen, Breach(wanted, seen.exchange.shown_answer(), seen.evidence, f"{kind.name} {origin}")
+                OUTCOME,
+                context,
+                Deviation(wanted, context.exchange.shown_answer(), context.evidence, f"{kind.name} {origin}"),
             )
-            raise Broken
-        self._save(step, seen, known)
+            raise FlowAborted
+        self._save(step, context, known)
 
     def poll_row(self, kind: Kind, name: str, step: Mapping[str, Any]) -> dict[str, Any]:
         place = "query" if kind.ask["in"] == "query" else "body"
         return {"call": kind.poll, place: {kind.ask["name"]: name}, "path": {**kind.path, **step.get("path", {})}}
 
-    def _check_settled(self, kind: Kind, seen: ResponseContext, phase: str, state: dict[str, Any], origin: str) -> None:
+    def _check_settled(
+        self, kind: Kind, context: ResponseContext, phase: str, state: dict[str, Any], origin: str
+    ) -> None:
         """The balance fell by what the task says it cost."""
         before = state.pop("before", None)
         if not kind.credits or before is None:
             return
-        told, after = at(seen.body, kind.credits), self.sender.balance(origin)
+        told, after = at(context.body, kind.credits), self.sender.balance(origin)
         if after is None or isinstance(told, bool) or not isinstance(told, int | float):
             return
         fallen = round(before - after, 6)
@@ -275,7 +283,9 @@ class FlowRunner:
             source = "spec: task-info" if phase == "succeeded" else "spec: task-info implies the refund"
             evidence = Evidence("documented" if phase == "succeeded" else "inferred", source)
             self._report(
-                SETTLED, seen, Breach(f"the balance to fall by {told:g}", f"it fell by {fallen:g}", evidence, phase)
+                SETTLED,
+                context,
+                Deviation(f"the balance to fall by {told:g}", f"it fell by {fallen:g}", evidence, phase),
             )
 
     # --- media
@@ -287,9 +297,9 @@ class FlowRunner:
         if operation is not None:
             self.look(exchange, operation)
         if exchange.status is None or not 200 <= exchange.status < 300:
-            breach = Breach("any 2xx", exchange.shown_answer(), Evidence("documented", "cli"))
-            self.findings.add(found(STEP, exchange.operation or "PUT of a file", breach, exchange))
-            raise Broken
+            deviation = Deviation("any 2xx", exchange.shown_answer(), Evidence("documented", "cli"))
+            self.findings.add(to_finding(STEP, exchange.operation or "PUT of a file", deviation, exchange))
+            raise FlowAborted
 
     def _download(self, step: Mapping[str, Any], known: Mapping[str, Any], origin: str) -> None:
         links = filled(step["download"], known)
@@ -300,16 +310,16 @@ class FlowRunner:
     def _medium(self, step: Mapping[str, Any], exchange: Exchange, origin: str) -> Iterator[Finding]:
         evidence = Evidence("documented", "the answer links to it")
         if exchange.status != 200:
-            yield found(DOWNLOAD, origin, Breach("HTTP 200", exchange.shown_answer(), evidence), exchange)
+            yield to_finding(DOWNLOAD, origin, Deviation("HTTP 200", exchange.shown_answer(), evidence), exchange)
             return
         declared = (exchange.header("Content-Type") or "").split(";")[0].strip().lower()
         kind = kind_of(exchange.answer)
         if not fits(step["kind"], declared, kind, exchange.path):
             got = f"{declared or 'no type'}, {kind or 'unknown'} bytes, at {exchange.path}"
-            yield found(MEDIUM, origin, Breach(f"a file that is {step['kind']}", got, evidence), exchange)
+            yield to_finding(MEDIUM, origin, Deviation(f"a file that is {step['kind']}", got, evidence), exchange)
         elif step.get("equals") and exchange.answer != IMAGE:
-            yield found(
-                MEDIUM, origin, Breach("the bytes that were put there", "other bytes", evidence, "bytes"), exchange
+            yield to_finding(
+                MEDIUM, origin, Deviation("the bytes that were put there", "other bytes", evidence, "bytes"), exchange
             )
 
     # --- refusals
@@ -324,7 +334,7 @@ class FlowRunner:
         except LeftOut as why:
             self.sender.budget.note(name, str(why))
         else:
-            self.walked.append(name)
+            self.completed.append(name)
 
     def _refused(self, row: Mapping[str, Any], known: Mapping[str, Any], origin: str) -> None:
         if "raw" in row:
@@ -333,14 +343,14 @@ class FlowRunner:
                 row["raw"]["method"], self.sender.url(row["raw"]["path"]), self._credentials(row), b"", origin=origin
             )
             operation = next(iter(self.target.contract.operations.values()))
-            seen = ResponseContext(self.target, operation, exchange, self.history)
+            context = ResponseContext(self.target, operation, exchange, self.history)
         else:
             before = self._balance_before(row, origin)
-            seen = self._send(row, known, origin, expects_refusal=True)
+            context = self._send(row, known, origin, expects_refusal=True)
             if self.target.is_live and self.target.profile.may_cost(row["call"]):
                 before = self.sender.balance_before
-        self.findings.extend(self._about_refusal(row, seen, origin))
-        self._check_not_charged(seen, before, origin)
+        self.findings.extend(self._about_refusal(row, context, origin))
+        self._check_not_charged(context, before, origin)
 
     def _balance_before(self, row: Mapping[str, Any], origin: str) -> float | None:
         """The balance before a call that may cost; the sender reads that of a live target itself."""
@@ -348,39 +358,43 @@ class FlowRunner:
             return None
         return self.sender.balance(origin)
 
-    def _check_not_charged(self, seen: ResponseContext, before: float | None, origin: str) -> None:
+    def _check_not_charged(self, context: ResponseContext, before: float | None, origin: str) -> None:
         """A refusal takes nothing, where the contract says so of its code."""
-        row = self.target.contract.behaviour.body_codes.get(seen.code) if isinstance(seen.code, str | int) else None
+        row = (
+            self.target.contract.behaviour.body_codes.get(context.code) if isinstance(context.code, str | int) else None
+        )
         if before is None or row is None or row.charged:
             return
         after = self.sender.balance(origin)
         if after is not None and before - after > 0.001:
-            got = f"it fell by {round(before - after, 6):g}: {seen.exchange.shown_answer(120)}"
-            expected = f"the balance to stay where it is with code {seen.code}"
-            self._report(SETTLED, seen, Breach(expected, got, Evidence.of_row(row), "refused"))
+            got = f"it fell by {round(before - after, 6):g}: {context.exchange.shown_answer(120)}"
+            expected = f"the balance to stay where it is with code {context.code}"
+            self._report(SETTLED, context, Deviation(expected, got, Evidence.of_row(row), "refused"))
 
-    def _about_refusal(self, row: Mapping[str, Any], seen: ResponseContext, origin: str) -> Iterator[Finding]:
+    def _about_refusal(self, row: Mapping[str, Any], context: ResponseContext, origin: str) -> Iterator[Finding]:
         refusal = self.target.contract.behaviour.refusals[row["refused"]]
-        code = expected_code(row, refusal.code, seen.variants)
+        code = expected_code(row, refusal.code, context.variants)
         evidence = Evidence.of(row.get("evidence")) or Evidence.of_row(self.target.contract.behaviour.body_codes[code])
         where = row.get("call", origin)
-        got = seen.exchange.shown_answer()
-        if self._succeeded(seen):
-            yield found(
+        got = context.exchange.shown_answer()
+        if self._succeeded(context):
+            yield to_finding(
                 ACCEPTED,
                 where,
-                Breach(f"a refusal with code {code}", got, evidence, row.get("name", origin)),
-                seen.exchange,
+                Deviation(f"a refusal with code {code}", got, evidence, row.get("name", origin)),
+                context.exchange,
             )
-        elif seen.code != code:
-            yield found(REFUSAL, where, Breach(f"code {code!r}", got, evidence, row.get("name", origin)), seen.exchange)
-        elif row.get("mentions") and row["mentions"] not in seen.exchange.answer.decode("utf-8", "replace"):
+        elif context.code != code:
+            yield to_finding(
+                REFUSAL, where, Deviation(f"code {code!r}", got, evidence, row.get("name", origin)), context.exchange
+            )
+        elif row.get("mentions") and row["mentions"] not in context.exchange.answer.decode("utf-8", "replace"):
             source = Evidence("inferred", "every 422 that was seen names the field")
-            yield found(
+            yield to_finding(
                 MENTION,
                 where,
-                Breach(f"a message that names {row['mentions']}", got, source, row.get("name", origin)),
-                seen.exchange,
+                Deviation(f"a message that names {row['mentions']}", got, source, row.get("name", origin)),
+                context.exchange,
             )
 
 
@@ -397,9 +411,9 @@ def least_calls(flow: Mapping[str, Any]) -> int:
     return sum(2 if "poll" in step else 0 if {"advance", "callback"} & step.keys() else 1 for step in flow["steps"])
 
 
-def _is_ambiguous(seen: ResponseContext) -> bool:
+def _is_ambiguous(context: ResponseContext) -> bool:
     return (
-        seen.exchange.status is None
-        or seen.status >= 500
-        or not (seen.status >= 400 or seen.envelope.refuses(seen.body))
+        context.exchange.status is None
+        or context.status >= 500
+        or not (context.status >= 400 or context.envelope.refuses(context.body))
     )

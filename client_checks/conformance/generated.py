@@ -12,9 +12,9 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import Failure, Severity
 from schemathesis.engine import events, from_schema
 
-from swapmock.client_checks.conformance.context import Check, History, ResponseContext, all_checks, found
+from swapmock.client_checks.conformance.context import Check, History, ResponseContext, all_checks, to_finding
 from swapmock.client_checks.conformance.exchange import Exchange
-from swapmock.client_checks.conformance.findings import Breach, Evidence, Finding, Findings
+from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding, Findings
 from swapmock.client_checks.conformance.flow import Rule
 from swapmock.client_checks.conformance.hooks import install_hooks, operation_id
 from swapmock.client_checks.conformance.proxy import EXCHANGE, LEFT_OUT, Proxy
@@ -42,7 +42,7 @@ REPLACED = (
 )
 
 
-class Broken(Failure):
+class CheckFailure(Failure):
     """A finding of one of our checks on its way through Schemathesis."""
 
     __slots__ = ("finding",)
@@ -82,17 +82,17 @@ def register() -> list[str]:
 
 def _as_schemathesis_check(one: Check, name: str) -> Callable[..., None]:
     def run(context: Any, response: Any, case: Any) -> None:  # noqa: ARG001 - Schemathesis' signature
-        seen = _seen(response, case)
-        if seen is None:
+        answer = _context_of(response, case)
+        if answer is None:
             return
-        for finding in one.findings(seen):
-            raise Broken(finding)
+        for finding in one.findings(answer):
+            raise CheckFailure(finding)
 
     run.__name__ = name
     return run
 
 
-def _seen(response: Any, case: Any) -> ResponseContext | None:
+def _context_of(response: Any, case: Any) -> ResponseContext | None:
     """The exchange behind a response, as our checks look at it; None outside a run of ours."""
     numbers = response.headers.get(EXCHANGE)
     if not _RUN or not numbers:
@@ -206,7 +206,7 @@ def _of_scenario(sender: Sender, event: Any) -> Iterator[Finding]:
             if node.failure_info is None:
                 continue
             failure = node.failure_info.failure
-            if isinstance(failure, Broken):
+            if isinstance(failure, CheckFailure):
                 yield failure.finding
                 continue
             interaction = event.recorder.interactions.get(case_id)
@@ -222,7 +222,7 @@ def _stock(sender: Sender, name: str, failure: Any, interaction: Any) -> Finding
     evidence = (Evidence.of(known.evidence) if known else None) or Evidence("documented", "the contract")
     got = failure.title if exchange is None else exchange.shown_answer()
     expected = " ".join(failure.message.split())[:300]
-    return found(rule, operation or str(failure.operation), Breach(expected, got, evidence), exchange)
+    return to_finding(rule, operation or str(failure.operation), Deviation(expected, got, evidence), exchange)
 
 
 def _exchange_of(sender: Sender, interaction: Any) -> Exchange | None:
@@ -236,9 +236,9 @@ def _of_error(event: Any) -> Iterator[Finding]:
     text = f"{type(event.value).__name__}: {event.value}"
     if "Connection" in text or "RemoteDisconnected" in text:
         return
-    yield found(
+    yield to_finding(
         Rule("generated.error", "an operation that could not be generated for"),
         event.label,
-        Breach("calls made from the contract", " ".join(text.split())[:300], Evidence("documented", "the contract")),
+        Deviation("calls made from the contract", " ".join(text.split())[:300], Evidence("documented", "the contract")),
         None,
     )

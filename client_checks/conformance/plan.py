@@ -21,14 +21,14 @@ class Item:
     credits: float
 
 
-def plan(walker: FlowRunner, parts: Sequence[str], read_only: bool) -> list[Item]:
+def plan(runner: FlowRunner, parts: Sequence[str], read_only: bool) -> list[Item]:
     """Every part in the order in which it is run."""
-    target, profile = walker.target, walker.target.profile
+    target, profile = runner.target, runner.target.profile
     items: list[Item] = []
     if "flows" in parts:
         for flow in profile.flows:
             cost = sum(prices(target, flow))
-            if walker.can(flow) and not (read_only and costs(target, flow)):
+            if runner.can(flow) and not (read_only and costs(target, flow)):
                 extra = (
                     2 * sum(profile.may_cost(step.get("call", "")) for step in flow["steps"]) if target.is_live else 0
                 )
@@ -36,7 +36,7 @@ def plan(walker: FlowRunner, parts: Sequence[str], read_only: bool) -> list[Item
         items += [
             Item(f"refusal {row['name']}", "must be refused", 1, 0.0)
             for row in profile.refusals
-            if walker.can(row) and not (read_only and profile.may_cost(row.get("call", "")))
+            if runner.can(row) and not (read_only and profile.may_cost(row.get("call", "")))
         ]
     items += [
         Item(f"generated: {part}", "made from the contract by Schemathesis", None, 0.0)

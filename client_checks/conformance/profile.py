@@ -1,7 +1,7 @@
 """What the checks know of a provider beyond its contract: one YAML file each in `profiles/`.
 
 It says how credentials are sent, which operations may cost, how a submission is polled, and the flows and refusals that
-are walked. What the vendor's facts are (codes, words, evidence) stays in the contract and is looked up there.
+are completed. What the vendor's facts are (codes, words, evidence) stays in the contract and is looked up there.
 """
 
 from __future__ import annotations

@@ -8,15 +8,15 @@ from typing import Any
 
 from swapmock.client_checks.clock import Clock
 from swapmock.client_checks.conformance.budget import Budget
-from swapmock.client_checks.conformance.context import History, ResponseContext, all_checks, found, look_at
+from swapmock.client_checks.conformance.context import History, ResponseContext, all_checks, check_response, to_finding
 from swapmock.client_checks.conformance.coverage import Coverage
 from swapmock.client_checks.conformance.exchange import Exchange
-from swapmock.client_checks.conformance.findings import Breach, Evidence, Finding, Findings
-from swapmock.client_checks.conformance.flow import FlowRunner, Patience, Rule
+from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding, Findings
+from swapmock.client_checks.conformance.flow import FlowRunner, PollTiming, Rule
 from swapmock.client_checks.conformance.generated import PHASES, generate
 from swapmock.client_checks.conformance.plan import Item, costs, plan
 from swapmock.client_checks.conformance.sender import Sender
-from swapmock.client_checks.conformance.stateful import journeys
+from swapmock.client_checks.conformance.stateful import run_interleaved
 from swapmock.client_checks.conformance.target import CannotRun, Target
 
 #: The parts of a run, in order: flows and refusals first, for they say most about few calls.
@@ -41,13 +41,13 @@ class Options:
     strict: bool = False
     read_only: bool = False
     rate: float | None = None
-    patience: Patience = field(default_factory=lambda: Patience(0.5, 120.0))
+    poll_timing: PollTiming = field(default_factory=lambda: PollTiming(0.5, 120.0))
     media: Mapping[str, str] = field(default_factory=dict)
     operations: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunResult:
     """All that a run has to say."""
 
     target: Target
@@ -59,7 +59,7 @@ class Outcome:
     left_out: Mapping[str, str]
     calls: int
     spent: float
-    walked: Sequence[str]
+    completed: Sequence[str]
 
     @property
     def failing(self) -> list[Finding]:
@@ -109,19 +109,19 @@ class Run:
         self.history = History()
         self.sender = Sender(target, budget, clock, options.rate, options.read_only)
         known = target.profile.values["emulator" if target.is_ours and not target.is_live else "live"]
-        self.walker = FlowRunner(
-            target=target, sender=self.sender, clock=clock, patience=options.patience,
+        self.runner = FlowRunner(
+            target=target, sender=self.sender, clock=clock, poll_timing=options.poll_timing,
             values={**known, **options.media}, findings=self.findings, history=self.history,
             advance=advance, callbacks=callbacks,
         )  # fmt: skip
-        self.plan = plan(self.walker, options.parts, options.read_only)
+        self.plan = plan(self.runner, options.parts, options.read_only)
         missing = [part for part in PARTS if part not in options.parts]
         if missing:
             budget.note(", ".join(missing), "--parts")
         if options.operations:
             budget.note("generated calls of other operations", "--operation")
 
-    def go(self, progress: Progress = lambda *_: None) -> Outcome:
+    def go(self, progress: Progress = lambda *_: None) -> RunResult:
         """Send what was planned, as far as the budget goes."""
         all_checks()
         try:
@@ -134,7 +134,7 @@ class Run:
                 self._stop_if_locked_out()
         finally:
             self.sender.close()
-        return self._outcome()
+        return self._result()
 
     def _stop_if_locked_out(self) -> None:
         """CannotRun if every call with our credentials was refused because of them: that judges nobody."""
@@ -145,23 +145,23 @@ class Run:
             raise CannotRun(f"the credentials in {names} are refused: {ours[0].shown_answer(120)}")
 
     def _walk(self, progress: Progress) -> None:
-        profile, walker = self.target.profile, self.walker
-        for flow in filter(walker.can, profile.flows):
+        profile, runner = self.target.profile, self.runner
+        for flow in filter(runner.can, profile.flows):
             progress("flows", flow["name"])
             if self.options.read_only and costs(self.target, flow):
                 self.budget.note(f"flow {flow['name']}", "--read-only: it may cost")
             else:
-                walker.walk(flow)
-        for row in filter(walker.can, profile.refusals):
+                runner.run(flow)
+        for row in filter(runner.can, profile.refusals):
             progress("refusals", row["name"])
-            walker.refuse(row)
+            runner.refuse(row)
 
     def _generate(self, phases: Sequence[str], progress: Progress) -> None:
         before = len(self.sender.exchanges)
         if "stateful" in phases and not self.target.is_live:
             progress("stateful", "journeys")
-            flows = [flow for flow in self.target.profile.flows if self.walker.can(flow) and not is_slow(flow)]
-            journeys(self.walker, flows, max(1, self.options.max_examples // 5), self.options.seed)
+            flows = [flow for flow in self.target.profile.flows if self.runner.can(flow) and not is_slow(flow)]
+            run_interleaved(self.runner, flows, max(1, self.options.max_examples // 5), self.options.seed)
         if self._let_polls_move_time is not None:
             self._let_polls_move_time()
         for _ in generate(
@@ -173,18 +173,18 @@ class Run:
         for exchange in self.sender.exchanges[before:]:
             operation = self.target.contract.operations.get(exchange.operation)
             if exchange.status is None and operation is not None:
-                self.findings.extend(look_at(ResponseContext(self.target, operation, exchange, self.history)))
+                self.findings.extend(check_response(ResponseContext(self.target, operation, exchange, self.history)))
 
-    def _outcome(self) -> Outcome:
+    def _result(self) -> RunResult:
         coverage = Coverage.of(self.target, self.sender.exchanges)
         self.findings.extend(coverage.unseen(self.target, self.budget.left_out))
         if not any(row.succeeded for row in coverage.operations) and not self.findings.failing(self.options.strict):
-            breach = Breach(
+            deviation = Deviation(
                 "at least one success", "none was seen", Evidence("inferred", "an empty run proves nothing")
             )
-            self.findings.add(found(EMPTY, "", breach, None))
-        return Outcome(
+            self.findings.add(to_finding(EMPTY, "", deviation, None))
+        return RunResult(
             target=self.target, options=self.options, plan=self.plan, findings=self.findings, coverage=coverage,
             exchanges=self.sender.exchanges, left_out=self.budget.left_out, calls=self.budget.calls,
-            spent=self.budget.spent, walked=self.walker.walked,
+            spent=self.budget.spent, completed=self.runner.completed,
         )  # fmt: skip

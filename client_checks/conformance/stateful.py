@@ -21,9 +21,9 @@ from swapmock.client_checks.conformance.flow import FlowRunner
 MOVES = 12
 
 
-def journeys(walker: FlowRunner, flows: Sequence[Mapping[str, Any]], examples: int, number: int) -> None:
-    """Walk `examples` journeys through `flows`; what is wrong ends in the walker's findings."""
-    machine = _machine(walker, list(flows))
+def run_interleaved(runner: FlowRunner, flows: Sequence[Mapping[str, Any]], examples: int, number: int) -> None:
+    """Walk `examples` journeys through `flows`; what is wrong ends in the runner's findings."""
+    machine = _machine(runner, list(flows))
     run_state_machine_as_test(
         seed(number)(machine),
         settings=settings(
@@ -37,8 +37,8 @@ def journeys(walker: FlowRunner, flows: Sequence[Mapping[str, Any]], examples: i
     )
 
 
-def _machine(walker: FlowRunner, flows: list[Mapping[str, Any]]) -> type[RuleBasedStateMachine]:
-    class Journey(RuleBasedStateMachine):
+def _machine(runner: FlowRunner, flows: list[Mapping[str, Any]]) -> type[RuleBasedStateMachine]:
+    class InterleavedFlows(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
             self.under_way: list[Iterator[None]] = []
@@ -46,7 +46,7 @@ def _machine(walker: FlowRunner, flows: list[Mapping[str, Any]]) -> type[RuleBas
 
         @rule(flow=st.sampled_from(flows))
         def start(self, flow: Mapping[str, Any]) -> None:
-            self.under_way.append(walker.walking(flow, f"stateful {flow['name']}", self.polled))
+            self.under_way.append(runner.steps_of(flow, f"stateful {flow['name']}", self.polled))
 
         @precondition(lambda self: self.under_way)
         @rule(which=st.integers(0, MOVES))
@@ -59,6 +59,6 @@ def _machine(walker: FlowRunner, flows: list[Mapping[str, Any]]) -> type[RuleBas
         @rule(which=st.integers(0, MOVES))
         def ask_again(self, which: int) -> None:
             with suppress(LeftOut):
-                walker.ask_again(self.polled[which % len(self.polled)], "stateful ask again")
+                runner.ask_again(self.polled[which % len(self.polled)], "stateful ask again")
 
-    return Journey
+    return InterleavedFlows

@@ -30,14 +30,14 @@ def statuses_for(target: Target, code: Any, variants: Mapping[str, Any]) -> set[
     return {usual} | overrides | extra
 
 
-def is_hidden(seen: Any) -> bool:
+def is_hidden(context: Any) -> bool:
     """Whether a refusal rides on an HTTP success that is not for it."""
-    code = seen.code
-    if seen.exchange.status is None or not 200 <= seen.status < 300 or not seen.envelope.refuses(seen.body):
+    code = context.code
+    if context.exchange.status is None or not 200 <= context.status < 300 or not context.envelope.refuses(context.body):
         return False
-    if not isinstance(code, str | int) or code not in seen.target.contract.behaviour.body_codes:
+    if not isinstance(code, str | int) or code not in context.target.contract.behaviour.body_codes:
         return False
-    return seen.status not in statuses_for(seen.target, code, seen.variants)
+    return context.status not in statuses_for(context.target, code, context.variants)
 
 
 def evidence_of(target: Target, code: Any) -> Evidence:

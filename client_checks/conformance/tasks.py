@@ -9,9 +9,9 @@ from swapmock.client_checks.conformance.envelope import parsed
 from swapmock.client_checks.conformance.profile import Kind
 
 
-def asked_id(seen: Any, kind: Kind) -> str | None:
+def asked_id(context: Any, kind: Kind) -> str | None:
     """The id that a poll asked for; None if it named none."""
-    exchange = seen.exchange
+    exchange = context.exchange
     name = kind.ask["name"]
     if kind.ask["in"] == "query":
         return next(iter(parse_qs(urlsplit(exchange.url).query).get(name, ())), None)

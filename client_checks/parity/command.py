@@ -14,7 +14,7 @@ from rich.console import Console
 
 from swapmock.client_checks.clock import Clock, RealClock
 from swapmock.client_checks.conformance.command import DEFAULTS, set_up, where
-from swapmock.client_checks.conformance.flow import Patience
+from swapmock.client_checks.conformance.flow import PollTiming
 from swapmock.client_checks.conformance.profile import known, profile
 from swapmock.client_checks.conformance.run import Run
 from swapmock.client_checks.conformance.target import CannotRun
@@ -26,7 +26,7 @@ from swapmock.contracts import load
 Confirm = Callable[[str], bool]
 
 #: Polls of a sandbox at even distances, so that two timings can be compared.
-EVEN = Patience(0.5, 3600.0)
+EVEN = PollTiming(0.5, 3600.0)
 
 
 def parity(
@@ -144,9 +144,9 @@ def _recorded(
         base_url, emulator = where(side, given, environment, stack)
         run = stack.enter_context(set_up(provider, base_url, emulator, given, environment, clock))
         stack.callback(run.sender.close)
-        mine = [flow for flow in flows if run.walker.can(flow)]
+        mine = [flow for flow in flows if run.runner.can(flow)]
         if emulator is not None:
-            run.walker.patience = EVEN
+            run.runner.poll_timing = EVEN
         elif not confirm(_question(run, mine)):
             raise CannotRun("not confirmed: nothing was sent (--yes goes ahead without asking)")
         return record(run, mine)

@@ -69,17 +69,17 @@ def record(run: Run, flows: Sequence[Mapping[str, Any]]) -> Recording:
     kept: dict[str, list[Answer]] = {}
     for flow in flows:
         first = len(run.sender.exchanges)
-        run.walker.walk(flow)
+        run.runner.run(flow)
         origin = f"flow {flow['name']}"
         mine = [exchange for exchange in run.sender.exchanges[first:] if exchange.origin == origin]
         kept[flow["name"]] = [_answer(exchange, mine[0].at) for exchange in mine]
-    walked = {name.removeprefix("flow ") for name in run.walker.walked}
+    completed = {name.removeprefix("flow ") for name in run.runner.completed}
     left_out = {
         flow["name"]: run.budget.left_out.get(f"flow {flow['name']}", "it could not be walked to its end")
         for flow in flows
-        if flow["name"] not in walked
+        if flow["name"] not in completed
     }
-    return Recording(run.target.provider, run.target.base_url, dict(run.walker.values), kept, left_out)
+    return Recording(run.target.provider, run.target.base_url, dict(run.runner.values), kept, left_out)
 
 
 def _answer(exchange: Exchange, start: float) -> Answer:

@@ -8,18 +8,18 @@ from xml.etree import ElementTree as ET
 
 from swapmock.client_checks.conformance.context import all_checks
 from swapmock.client_checks.conformance.findings import Finding, Grade
-from swapmock.client_checks.conformance.run import Outcome
+from swapmock.client_checks.conformance.run import RunResult
 from swapmock.client_checks.report.document import ordered
 
 #: What XML 1.0 cannot hold.
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(outcomes: Sequence[Outcome]) -> str:
+def junit(results: Sequence[RunResult]) -> str:
     root = ET.Element("testsuites", name="swapmock check")
-    for outcome in outcomes:
-        suite = ET.SubElement(root, "testsuite", name=outcome.target.name)
-        cases = list(_cases(outcome))
+    for result in results:
+        suite = ET.SubElement(root, "testsuite", name=result.target.name)
+        cases = list(_cases(result))
         suite.extend(cases)
         failures = sum(case.find("failure") is not None for case in cases)
         skipped = sum(case.find("skipped") is not None for case in cases)
@@ -29,22 +29,22 @@ def junit(outcomes: Sequence[Outcome]) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True)
 
 
-def _cases(outcome: Outcome) -> Iterator[ET.Element]:
-    provider = outcome.target.provider
+def _cases(result: RunResult) -> Iterator[ET.Element]:
+    provider = result.target.provider
     by_place: dict[tuple[str, str], list[Finding]] = {}
-    for finding in ordered(outcome):
+    for finding in ordered(result):
         by_place.setdefault((finding.operation, finding.id), []).append(finding)
-    for row in outcome.coverage.operations:
+    for row in result.coverage.operations:
         for check_id in [*all_checks(), "operation.success"]:
             if row.calls:
                 by_place.setdefault((row.operation, check_id), [])
     for (operation, check_id), findings in sorted(by_place.items()):
         case = ET.Element("testcase", classname=f"{provider}.{operation or 'run'}", name=check_id)
-        _judge(case, findings, outcome.options.strict)
+        _judge(case, findings, result.options.strict)
         yield case
-    for what in outcome.walked:
+    for what in result.completed:
         yield ET.Element("testcase", classname=f"{provider}.walked", name=what)
-    for what, why in outcome.left_out.items():
+    for what, why in result.left_out.items():
         case = ET.Element("testcase", classname=f"{provider}.left_out", name=_clean(what))
         ET.SubElement(case, "skipped", message=_clean(why))
         yield case

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from swapmock.client_checks.conformance.findings import Finding, Grade
 from swapmock.client_checks.conformance.plan import Item
-from swapmock.client_checks.conformance.run import Outcome
 from swapmock.client_checks.conformance.run import Progress as Report
+from swapmock.client_checks.conformance.run import RunResult
 from swapmock.client_checks.conformance.target import Target
 from swapmock.client_checks.report.document import ordered
 
@@ -45,19 +45,19 @@ def progress(console: Console, target: Target) -> Iterator[Report]:
         yield report
 
 
-def show(console: Console, outcome: Outcome) -> None:
-    strict = outcome.options.strict
-    for finding in ordered(outcome):
+def show(console: Console, result: RunResult) -> None:
+    strict = result.options.strict
+    for finding in ordered(result):
         _show_finding(console, finding, finding.grade(strict))
-    console.print(_operations(outcome))
-    console.print(_codes(outcome))
-    for what, why in outcome.left_out.items():
+    console.print(_operations(result))
+    console.print(_codes(result))
+    for what, why in result.left_out.items():
         console.print(f"left out: {escape(what)}: {escape(why)}")
-    spent = f", {outcome.spent:g} credits spent" if outcome.target.is_live else ""
-    verdict = {0: "clean", 1: "findings", 2: "could not be judged"}[outcome.exit_code]
+    spent = f", {result.spent:g} credits spent" if result.target.is_live else ""
+    verdict = {0: "clean", 1: "findings", 2: "could not be judged"}[result.exit_code]
     console.print(
-        f"[bold]{escape(outcome.target.name)}: {verdict}[/]: {len(outcome.failing)} failing, "
-        f"{len(outcome.warnings)} warnings; {outcome.calls} calls{spent}, seed {outcome.options.seed}"
+        f"[bold]{escape(result.target.name)}: {verdict}[/]: {len(result.failing)} failing, "
+        f"{len(result.warnings)} warnings; {result.calls} calls{spent}, seed {result.options.seed}"
     )
 
 
@@ -76,21 +76,21 @@ def _show_finding(console: Console, finding: Finding, grade: Grade) -> None:
             console.print(f"  {name:<9}{escape(text)}", highlight=False, soft_wrap=True)
 
 
-def _operations(outcome: Outcome) -> Table:
+def _operations(result: RunResult) -> Table:
     table = Table(title="operations", title_justify="left", box=None)
     for name in ("operation", "calls", "succeeded", "HTTP statuses", "body codes"):
         table.add_column(name)
-    for row in outcome.coverage.operations:
+    for row in result.coverage.operations:
         statuses = ", ".join(f"{status}: {count}" for status, count in sorted(row.statuses.items()))
         codes = ", ".join(f"{code}: {count}" for code, count in sorted(row.codes.items()))
         table.add_row(row.operation, str(row.calls), str(row.succeeded), escape(statuses), escape(codes))
     return table
 
 
-def _codes(outcome: Outcome) -> Table:
+def _codes(result: RunResult) -> Table:
     table = Table(title="body codes", title_justify="left", box=None)
     for name in ("code", "name", "seen"):
         table.add_column(name)
-    for code, name, seen in outcome.coverage.codes:
+    for code, name, seen in result.coverage.codes:
         table.add_row(escape(code), name, str(seen) if seen else "not seen")
     return table

@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 import requests
 
-from swapmock.client_checks.conformance.command import outcomes_of
+from swapmock.client_checks.conformance.command import check_target
 from swapmock.client_checks.conformance.context import all_checks
 from swapmock.client_checks.conformance.flow import Rule
 from swapmock.client_checks.conformance.generated import STOCK
@@ -31,11 +31,11 @@ WITH_RULES = (
 def test_defect_is_found(one: Defect) -> None:
     given = {"provider": "crun", "parts": one.parts, "operations": one.operations, "max_examples": 3}
     with running(one) as url:
-        (outcome,) = outcomes_of(url, given, {})
+        (result,) = check_target(url, given, {})
     # What was left out on purpose here says nothing about the defect.
-    found = {finding.id for finding in outcome.findings if "left out" not in finding.got}
-    assert found == one.finds, [(f.id, f.operation, f.place, f.expected, f.got) for f in outcome.findings]
-    assert all(finding.curl for finding in outcome.findings if finding.id in all_checks())
+    found = {finding.id for finding in result.findings if "left out" not in finding.got}
+    assert found == one.finds, [(f.id, f.operation, f.place, f.expected, f.got) for f in result.findings]
+    assert all(finding.curl for finding in result.findings if finding.id in all_checks())
 
 
 def test_every_check_can_fail() -> None:

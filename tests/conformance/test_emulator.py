@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from swapmock.client_checks.cli import check
-from swapmock.client_checks.conformance.command import outcomes_of
+from swapmock.client_checks.conformance.command import check_target
 from swapmock.client_checks.conformance.profile import applies, known, profile
-from swapmock.client_checks.conformance.run import Outcome
+from swapmock.client_checks.conformance.run import RunResult
 from swapmock.contracts import load
 from swapmock.mock_server.cli import cli
 from tests.broken_servers import catalogue, running
@@ -34,10 +34,10 @@ def rounds(provider: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield provider, chosen
 
 
-def clean(outcome: Outcome) -> None:
-    told = [(f.id, f.operation, f.place, f.expected, f.got) for f in outcome.findings if "left out" not in f.got]
+def clean(result: RunResult) -> None:
+    told = [(f.id, f.operation, f.place, f.expected, f.got) for f in result.findings if "left out" not in f.got]
     assert told == []
-    assert outcome.exit_code == 0
+    assert result.exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -45,22 +45,22 @@ def clean(outcome: Outcome) -> None:
 )
 def test_clean_in_every_variant(provider: str, chosen: Mapping[str, Any]) -> None:
     given = {"provider": provider, "parts": ("flows",), "variants": {provider: chosen}}
-    (outcome,) = outcomes_of("emulator", given, {})
-    clean(outcome)
+    (result,) = check_target("emulator", given, {})
+    clean(result)
 
 
 def test_clean_with_statuses_by_a_map() -> None:
     chosen = {"http_status": {404: 410, 422: 400, 401: 200}}
-    (outcome,) = outcomes_of("emulator", {"provider": "crun", "parts": ("flows",), "variants": {"crun": chosen}}, {})
-    clean(outcome)
+    (result,) = check_target("emulator", {"provider": "crun", "parts": ("flows",), "variants": {"crun": chosen}}, {})
+    clean(result)
 
 
 @pytest.mark.parametrize("provider", known())
 def test_clean_under_generated_calls(provider: str) -> None:
     given = {"provider": provider, "parts": ("flows", "examples", "fuzzing", "stateful"), "max_examples": 3}
-    (outcome,) = outcomes_of("emulator", given, {})
-    clean(outcome)
-    assert all(row.succeeded for row in outcome.coverage.operations)
+    (result,) = check_target("emulator", given, {})
+    clean(result)
+    assert all(row.succeeded for row in result.coverage.operations)
 
 
 def test_what_is_public_is_held_to_no_variant() -> None:
@@ -69,20 +69,20 @@ def test_what_is_public_is_held_to_no_variant() -> None:
         "provider": "crun", "parts": ("flows", "coverage"), "operations": ("put_upload",),
         "variants": {"crun": {"http_status": "always200"}},
     }  # fmt: skip
-    (outcome,) = outcomes_of("emulator", given, {})
-    clean(outcome)
+    (result,) = check_target("emulator", given, {})
+    clean(result)
 
 
 @pytest.mark.parametrize("provider", known())
 def test_every_flow_and_refusal_is_walked(provider: str) -> None:
     facts = profile(provider)
-    (outcome,) = outcomes_of("emulator", {"provider": provider, "parts": ("flows",)}, {})
-    # Rows that are for another choice than a default are walked in the rounds above.
+    (result,) = check_target("emulator", {"provider": provider, "parts": ("flows",)}, {})
+    # Rows that are for another choice than a default are completed in the rounds above.
     rows = [("flow", row) for row in facts.flows] + [("refusal", row) for row in facts.refusals]
     defaults = load(provider).behaviour.defaults
     names = {f"{kind} {row['name']}" for kind, row in rows if applies(row.get("when"), defaults)}
-    assert set(outcome.walked) == names
-    unseen = {code for code, _, times in outcome.coverage.codes if not times}
+    assert set(result.completed) == names
+    unseen = {code for code, _, times in result.coverage.codes if not times}
     # What only a variant or an unlucky body brings about.
     assert unseen <= {"409", "1002", "1003"}
 
@@ -149,10 +149,10 @@ def test_a_guess_that_is_broken_warns_unless_strict() -> None:
 
 def test_limits_hold_on_an_emulator_too() -> None:
     given = {"provider": "crun", "parts": ("flows", "stateful"), "max_calls": 90, "max_credits": 10.0}
-    (outcome,) = outcomes_of("emulator", given, {})
-    assert outcome.calls <= 90
-    assert 0 < outcome.spent <= 10.0
-    assert any("--max-credits" in why for why in outcome.left_out.values())
+    (result,) = check_target("emulator", given, {})
+    assert result.calls <= 90
+    assert 0 < result.spent <= 10.0
+    assert any("--max-credits" in why for why in result.left_out.values())
 
 
 def test_nothing_is_left_where_it_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ from werkzeug.serving import make_server
 
 from swapmock.client_checks.cli import check
 from swapmock.client_checks.clock import ManualClock
-from swapmock.client_checks.conformance.command import outcomes_of
+from swapmock.client_checks.conformance.command import check_target
 from swapmock.client_checks.conformance.envelope import Envelope
-from swapmock.client_checks.conformance.run import Outcome
+from swapmock.client_checks.conformance.run import RunResult
 from swapmock.client_checks.conformance.target import CannotRun
 from swapmock.contracts import load
 from swapmock.mock_server.settings import Settings
@@ -76,20 +76,20 @@ def standing_in(answer: Callable[..., Reply] | None = None, **settings: Any) -> 
         thread.join(5)
 
 
-def checked(service: StandIn, clock: ManualClock | None = None, **given: Any) -> Outcome:
+def checked(service: StandIn, clock: ManualClock | None = None, **given: Any) -> RunResult:
     limits = {"max_credits": 1000.0, "max_calls": 10_000, "parts": ("flows",)}
     wanted = {"provider": "crun", **limits, **given}
-    (outcome,) = outcomes_of(service.url, wanted, ENVIRONMENT, clock=clock or ManualClock())
-    return outcome
+    (result,) = check_target(service.url, wanted, ENVIRONMENT, clock=clock or ManualClock())
+    return result
 
 
 def test_a_whole_run_is_clean() -> None:
     with standing_in() as service:
-        outcome = checked(service)
-    assert outcome.exit_code == 0, [(f.id, f.operation, f.got) for f in outcome.findings]
-    assert "flow image multi" in outcome.walked
-    assert "flow gif" in outcome.walked
-    assert "flow callback" in outcome.walked
+        result = checked(service)
+    assert result.exit_code == 0, [(f.id, f.operation, f.got) for f in result.findings]
+    assert "flow image multi" in result.completed
+    assert "flow gif" in result.completed
+    assert "flow callback" in result.completed
 
 
 @pytest.mark.parametrize("limits", [{"max_credits": None}, {"max_calls": None}])
@@ -101,19 +101,19 @@ def test_limits_are_required(limits: dict[str, Any]) -> None:
 @pytest.mark.parametrize("calls", [0, 1, 2, 7, 13, 30, 55, 80])
 def test_calls_never_cross_their_limit(calls: int) -> None:
     with standing_in() as service:
-        outcome = checked(service, max_calls=calls, parts=("flows", "coverage"), max_examples=2)
-    assert len(service.asked) == outcome.calls <= calls
-    assert any("--max-calls" in why for why in outcome.left_out.values())
-    assert outcome.exit_code != 0 or calls > 0
+        result = checked(service, max_calls=calls, parts=("flows", "coverage"), max_examples=2)
+    assert len(service.asked) == result.calls <= calls
+    assert any("--max-calls" in why for why in result.left_out.values())
+    assert result.exit_code != 0 or calls > 0
 
 
 @pytest.mark.parametrize("credits", [0.0, 2.9, 3.0, 7.0, 26.0, 50.0])
 def test_credits_never_cross_their_limit(credits: float) -> None:
     with standing_in() as service:
-        outcome = checked(service, max_credits=credits)
+        result = checked(service, max_credits=credits)
         assert service.spent <= credits
-    assert outcome.spent <= credits
-    assert any("--max-credits" in why for why in outcome.left_out.values())
+    assert result.spent <= credits
+    assert any("--max-credits" in why for why in result.left_out.values())
 
 
 def test_credits_that_nobody_announced_count() -> None:
@@ -123,11 +123,11 @@ def test_credits_that_nobody_announced_count() -> None:
         return reply.with_data(credits=0) if ask.operation == "estimate_credits" and reply.is_success else reply
 
     with standing_in(cheap) as service:
-        outcome = checked(service, max_credits=10.0)
-        assert service.spent == outcome.spent
+        result = checked(service, max_credits=10.0)
+        assert service.spent == result.spent
         # What the first ones took is what the next is reckoned at: 3 and 4 are spent, another 4 would cross.
         assert service.spent == 7.0
-        bought = [exchange for exchange in outcome.exchanges if exchange.url.endswith(CREATE)]
+        bought = [exchange for exchange in result.exchanges if exchange.url.endswith(CREATE)]
         assert sum(not Envelope(load("crun")).refuses(exchange.json) for exchange in bought) == 2
 
 
@@ -143,8 +143,8 @@ def test_what_detections_cost_is_learned() -> None:
         return reply
 
     with standing_in(dear) as service:
-        outcome = checked(service, max_credits=14.0)
-        assert service.spent + taken[0] == outcome.spent <= 14.0
+        result = checked(service, max_credits=14.0)
+        assert service.spent + taken[0] == result.spent <= 14.0
 
 
 def test_the_price_is_asked_before_each_paid_call() -> None:
@@ -162,10 +162,10 @@ def test_without_a_price_nothing_is_bought() -> None:
         return reply.with_json({"code": 500, "message": "no", "data": None}, 500) if "stimate" in ask.path else reply
 
     with standing_in(silent) as service:
-        outcome = checked(service)
+        result = checked(service)
         assert CREATE not in service.paths()
         assert service.spent == 0
-    assert "no price to be had" in outcome.left_out["flow image single"]
+    assert "no price to be had" in result.left_out["flow image single"]
 
 
 @pytest.mark.parametrize("how", ["500", "hang up", "page"])
@@ -180,11 +180,11 @@ def test_a_paid_call_is_never_sent_twice(how: str) -> None:
         return reply.with_json({"code": 500, "message": "Server error", "data": None}, 500)
 
     with standing_in(unclear) as service:
-        outcome = checked(service)
+        result = checked(service)
         bodies = [ask.body for ask in service.asked if ask.path == CREATE]
-        assert outcome.spent >= service.spent > 0
+        assert result.spent >= service.spent > 0
     assert len(bodies) == len(set(bodies))
-    assert "paid.ambiguous" in {finding.id for finding in outcome.findings}
+    assert "paid.ambiguous" in {finding.id for finding in result.findings}
 
 
 def test_retry_after_is_obeyed() -> None:
@@ -198,11 +198,11 @@ def test_retry_after_is_obeyed() -> None:
 
     clock = ManualClock()
     with standing_in(once) as service:
-        outcome = checked(service, clock)
-    limited = next(index for index, exchange in enumerate(outcome.exchanges) if exchange.status == 429)
-    assert outcome.exchanges[limited + 1].at - outcome.exchanges[limited].at >= 17
-    assert outcome.exchanges[limited + 1].url == outcome.exchanges[limited].url
-    assert outcome.exit_code == 0
+        result = checked(service, clock)
+    limited = next(index for index, exchange in enumerate(result.exchanges) if exchange.status == 429)
+    assert result.exchanges[limited + 1].at - result.exchanges[limited].at >= 17
+    assert result.exchanges[limited + 1].url == result.exchanges[limited].url
+    assert result.exit_code == 0
 
 
 def test_a_wait_beyond_reason_ends_the_run() -> None:
@@ -213,33 +213,33 @@ def test_a_wait_beyond_reason_ends_the_run() -> None:
         return Reply(429, {**limited.headers, "Retry-After": "86400"}, limited.body)
 
     with standing_in(for_ever) as service:
-        outcome = checked(service)
+        result = checked(service)
         assert len(service.asked) == 1
-    assert any("asked to wait" in why for why in outcome.left_out.values())
+    assert any("asked to wait" in why for why in result.left_out.values())
 
 
 def test_calls_are_paced() -> None:
     with standing_in() as service:
-        outcome = checked(service, rate=4.0)
-    times = [exchange.at for exchange in outcome.exchanges]
+        result = checked(service, rate=4.0)
+    times = [exchange.at for exchange in result.exchanges]
     assert min(later - earlier for earlier, later in pairwise(times)) >= 0.25 - 1e-6
 
 
 def test_read_only_sends_nothing_that_may_cost() -> None:
     with standing_in() as service:
-        outcome = checked(service, read_only=True, parts=("flows", "examples"), max_examples=1)
+        result = checked(service, read_only=True, parts=("flows", "examples"), max_examples=1)
         assert service.spent == 0
     assert CREATE not in service.paths()
     assert not [path for path in service.paths() if path.endswith(("detect-face-image", "detect-face-video"))]
-    assert outcome.left_out["flow image single"] == "--read-only: it may cost"
+    assert result.left_out["flow image single"] == "--read-only: it may cost"
 
 
 def test_no_magic_value_is_sent() -> None:
     with standing_in() as service:
         checked(service, parts=("flows", "fuzzing"), max_examples=3, operations=("estimate_credits", "create_task"))
-        outcome = checked(service, media={"single_image": "https://faces.invalid/1.png"})
+        result = checked(service, media={"single_image": "https://faces.invalid/1.png"})
     assert not [ask for ask in service.asked if b".invalid" in ask.body]
-    assert outcome.left_out["flow image single"] == "magic values are only for emulators"
+    assert result.left_out["flow image single"] == "magic values are only for emulators"
 
 
 def command(service: StandIn, *more: str, given: str = "") -> Result:
@@ -280,7 +280,7 @@ def test_a_wrong_key_judges_nobody() -> None:
     with standing_in() as service:
         limits = {"max_credits": 10.0, "max_calls": 100, "provider": "crun"}
         with pytest.raises(CannotRun, match=r"the credentials in CRUN_API_KEY are refused: HTTP 401"):
-            outcomes_of(service.url, limits, {"CRUN_API_KEY": "ak_" + "0" * 32}, clock=ManualClock())
+            check_target(service.url, limits, {"CRUN_API_KEY": "ak_" + "0" * 32}, clock=ManualClock())
     assert service.spent == 0
 
 
@@ -294,13 +294,13 @@ def test_a_refusal_that_is_charged_is_found() -> None:
         return reply.with_data(balance=document["data"]["balance"] - memory.get("taken", 0))
 
     with standing_in(charged) as service:
-        outcome = checked(service)
-    assert {finding.id for finding in outcome.failing} == {"credits.settled"}
+        result = checked(service)
+    assert {finding.id for finding in result.failing} == {"credits.settled"}
 
 
 def test_nobody_listening_is_said_without_limits_too() -> None:
     with pytest.raises(CannotRun, match="no server at"):
-        outcomes_of("http://127.0.0.1:1", {"provider": "crun"}, ENVIRONMENT)
+        check_target("http://127.0.0.1:1", {"provider": "crun"}, ENVIRONMENT)
 
 
 def test_a_missing_key_is_one_line() -> None:

@@ -41,7 +41,7 @@ def test_links_from_operation_to_operation() -> None:
     machine = by_code.as_state_machine()
     reached: set[str] = set()
 
-    class Journey(machine):  # type: ignore[misc, valid-type]  # the class is made at run time
+    class InterleavedFlows(machine):  # type: ignore[misc, valid-type]  # the class is made at run time
         def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, Any]:
             return {"headers": HEADERS}
 
@@ -49,7 +49,7 @@ def test_links_from_operation_to_operation() -> None:
             if response.status_code == 200:
                 reached.add(case.operation.label.rsplit("/", 1)[-1])
 
-    Journey.run(settings=settings(FIXED, max_examples=15, stateful_step_count=6))
+    InterleavedFlows.run(settings=settings(FIXED, max_examples=15, stateful_step_count=6))
     assert {"detect-face-result", "TaskInfo"} <= reached
 
 

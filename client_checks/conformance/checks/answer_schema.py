@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from swapmock.client_checks.conformance.context import ResponseContext, check
-from swapmock.client_checks.conformance.findings import Breach
+from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.schema import Branch, branch_for, evidence_at
 
 #: An answer is explained whole, however many values it holds.
@@ -15,14 +15,14 @@ EVERY = 1 << 30
 
 
 @check("answer.schema", "an answer outside its schema")
-def look(seen: ResponseContext) -> Iterator[Breach]:
-    body = seen.body
+def look(context: ResponseContext) -> Iterator[Deviation]:
+    body = context.body
     if not isinstance(body, Mapping):
-        is_null = body is None and seen.exchange.answer.strip() == b"null"
-        if (body is not None or is_null) and seen.wants_envelope:
-            yield Breach("an object", seen.exchange.shown_answer(), seen.evidence)
+        is_null = body is None and context.exchange.answer.strip() == b"null"
+        if (body is not None or is_null) and context.wants_envelope:
+            yield Deviation("an object", context.exchange.shown_answer(), context.evidence)
         return
-    branch = _branch(seen, body)
+    branch = _branch(context, body)
     if branch is None:
         return
     for violation in branch.validator.violations(body, "response", most=EVERY):
@@ -31,15 +31,15 @@ def look(seen: ResponseContext) -> Iterator[Breach]:
             continue  # the code has checks of its own
         if isinstance(violation.got, float) and not isfinite(violation.got):
             continue  # `answer.form` tells of it: JSON has no such number
-        evidence = evidence_at(seen.target.contract, branch.schema, violation.place[1:]) or seen.evidence
+        evidence = evidence_at(context.target.contract, branch.schema, violation.place[1:]) or context.evidence
         expected = violation.rule if violation.expected is None else f"{violation.rule} {_short(violation.expected)}"
         got = "nothing" if violation.rule == "required" else _short(violation.got)
-        yield Breach(f"{place}: {expected}", got, evidence, place=_general(violation.place[1:]))
+        yield Deviation(f"{place}: {expected}", got, evidence, place=_general(violation.place[1:]))
 
 
-def _branch(seen: ResponseContext, body: Mapping[str, Any]) -> Branch | None:
-    refuses = seen.status >= 300 or seen.envelope.refuses(body)
-    return branch_for(seen.operation, seen.status, refuses)
+def _branch(context: ResponseContext, body: Mapping[str, Any]) -> Branch | None:
+    refuses = context.status >= 300 or context.envelope.refuses(body)
+    return branch_for(context.operation, context.status, refuses)
 
 
 def _general(place: tuple[str | int, ...]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swapmock.client_checks.conformance.context import ResponseContext, check
-from swapmock.client_checks.conformance.findings import Breach
+from swapmock.client_checks.conformance.findings import Deviation
 
 
 @check("answer.status", "an HTTP status that the contract does not list")
-def look(seen: ResponseContext) -> Iterator[Breach]:
-    listed = [str(status) for status in seen.operation.spec["responses"]]
-    status = seen.exchange.status
-    if status is None or str(status) in listed or "default" in listed or status in seen.target.declared_statuses:
+def look(context: ResponseContext) -> Iterator[Deviation]:
+    listed = [str(status) for status in context.operation.spec["responses"]]
+    status = context.exchange.status
+    if status is None or str(status) in listed or "default" in listed or status in context.target.declared_statuses:
         return
-    yield Breach(f"one of {', '.join(listed)}", seen.exchange.shown_answer(), seen.evidence, place=str(status))
+    yield Deviation(f"one of {', '.join(listed)}", context.exchange.shown_answer(), context.evidence, place=str(status))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 from swapmock.client_checks.conformance.context import ResponseContext, check
-from swapmock.client_checks.conformance.findings import Breach, Evidence
+from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.client_checks.conformance.pointer import every
 
 #: Where links stand that are handed out, and the query fields that say their last second.
@@ -17,16 +17,16 @@ EPOCH = 1_000_000_000
 
 
 @check("link.expiry", "a link that was dead when it was handed out")
-def look(seen: ResponseContext) -> Iterator[Breach]:
+def look(context: ResponseContext) -> Iterator[Deviation]:
     for place in PLACES:
-        for link in every(seen.body, place):
+        for link in every(context.body, place):
             if not isinstance(link, str):
                 continue
             query = parse_qs(urlsplit(link).query)
             for name in FIELDS:
                 last = next(iter(query.get(name, ())), "")
-                if last.isdigit() and EPOCH < int(last) <= seen.exchange.at - 1:
-                    now = int(seen.exchange.at)
-                    yield Breach(
+                if last.isdigit() and EPOCH < int(last) <= context.exchange.at - 1:
+                    now = int(context.exchange.at)
+                    yield Deviation(
                         f"{name} after {now}", last, Evidence("inferred", "a link is made to be used"), place=place
                     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from swapmock.client_checks.conformance.context import ResponseContext, check
 from swapmock.client_checks.conformance.envelope import parsed
-from swapmock.client_checks.conformance.findings import Breach
+from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.pointer import every
 from swapmock.client_checks.conformance.tasks import asked_id
 
@@ -15,30 +15,30 @@ HEIGHT = {"queued": 0, "running": 1, "succeeded": 2, "failed": 2}
 
 
 @check("task.order", "a task that went back to an earlier state")
-def look(seen: ResponseContext) -> Iterator[Breach]:
-    _forget_renewed(seen)
-    for kind, word in seen.polls():
-        phase = seen.phase(kind, word)
-        name = asked_id(seen, kind)
+def look(context: ResponseContext) -> Iterator[Deviation]:
+    _forget_renewed(context)
+    for kind, word in context.polls():
+        phase = context.phase(kind, word)
+        name = asked_id(context, kind)
         if phase is None or name is None:
             continue
-        before = seen.history.phases.get((kind.name, name))
+        before = context.history.phases.get((kind.name, name))
         if before is not None and before != phase and HEIGHT[phase] <= HEIGHT[before]:
-            yield Breach(
+            yield Deviation(
                 f"{before} or what follows it",
                 f"{phase} ({word!r}) after {before}",
-                seen.evidence,
+                context.evidence,
                 place=f"{kind.name} {before}-{phase}",
             )
             continue
-        seen.history.phases[kind.name, name] = phase
+        context.history.phases[kind.name, name] = phase
 
 
-def _forget_renewed(seen: ResponseContext) -> None:
+def _forget_renewed(context: ResponseContext) -> None:
     """A submission under the caller's own id may make a new task of that name."""
-    body = parsed(seen.exchange.body)
-    for kind in seen.target.profile.kinds.values():
-        if seen.operation.id in kind.submit:
+    body = parsed(context.exchange.body)
+    for kind in context.target.profile.kinds.values():
+        if context.operation.id in kind.submit:
             for pointer in kind.callers:
                 for name in every(body, pointer):
-                    seen.history.phases.pop((kind.name, str(name)), None)
+                    context.history.phases.pop((kind.name, str(name)), None)

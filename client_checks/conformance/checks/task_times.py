@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swapmock.client_checks.conformance.context import ResponseContext, check
-from swapmock.client_checks.conformance.findings import Breach
+from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.pointer import at
 
 #: What seconds since the epoch are between: 2001, and a year that milliseconds have long left behind.
@@ -13,15 +13,15 @@ SECONDS = (1_000_000_000, 100_000_000_000)
 
 
 @check("task.times", "a task with times that make no sense")
-def look(seen: ResponseContext) -> Iterator[Breach]:
-    for kind, _ in seen.polls():
+def look(context: ResponseContext) -> Iterator[Deviation]:
+    for kind, _ in context.polls():
         if not kind.times:
             continue
-        begun, ended = (at(seen.body, pointer) for pointer in kind.times)
+        begun, ended = (at(context.body, pointer) for pointer in kind.times)
         for pointer, time in zip(kind.times, (begun, ended), strict=True):
             if isinstance(time, int | float) and not SECONDS[0] <= time < SECONDS[1]:
-                yield Breach("seconds since the epoch", repr(time), seen.evidence, place=f"{kind.name} {pointer}")
+                yield Deviation("seconds since the epoch", repr(time), context.evidence, place=f"{kind.name} {pointer}")
         if begun is None or ended is None or type(begun) is not type(ended):
             continue
         if ended < begun:
-            yield Breach(f"an end at or after {begun}", repr(ended), seen.evidence, place=kind.name)
+            yield Deviation(f"an end at or after {begun}", repr(ended), context.evidence, place=kind.name)
