@@ -1,4 +1,4 @@
-"""Sends callbacks over real sockets: one short connection each, to an address that was checked and is then held on to.
+"""Sends callbacks over real sockets: one short connection each, to an address that was checked first.
 
 A name is looked up once an attempt, and the connection goes to the very address that passed the check: an answer of the
 name service that changes in between (DNS rebinding) cannot lead elsewhere. Redirects are not followed at all, and no
@@ -19,7 +19,7 @@ from threading import Thread
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from swapmock.mock_server.core.delivery import Outcome
+from swapmock.mock_server.core.delivery import SendResult
 
 #: The most that is read of a receiver's answer: its head, and its body.
 HEAD_LIMIT = 1 << 16
@@ -37,8 +37,7 @@ class BadAnswer(Exception):
 
 
 class Route(NamedTuple):
-    """Where a URL leads: what to connect to, and how the request names it. `name` is the bare host, `host` the
-    header's value, `target` path and query as they were given."""
+    """Where a URL leads. `name` is the bare host, `host` the value of the header `Host`, `target` path and query as given."""
 
     secure: bool
     name: str
@@ -70,7 +69,7 @@ def read_url(url: str) -> Route:
     )
 
 
-#: `(name, port)` -> the addresses that the name stands for; OSError if it stands for none.
+#: `(name, port)` -> the addresses of the name; OSError if it has none.
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
@@ -134,7 +133,7 @@ class Guard:
         addresses = tuple(address for text in found if (address := _address(text)) is not None)
         strays = [] if listed else [a for a in addresses if not (a.is_loopback or self._lists(a))]
         if strays:
-            raise Blocked(f"{route.name} stands for {strays[0]}, which is not loopback; "
+            raise Blocked(f"{route.name} has the address {strays[0]}, which is not loopback; "
                           f"--callback-allow {route.name} would allow it")  # fmt: skip
         return addresses
 
@@ -182,28 +181,28 @@ class Transport:
     guard: Guard
     timeout: float = 10.0
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
         """Send and take the answer. Never raises for what a receiver does."""
         try:
             route = read_url(url)
             async with asyncio.timeout(self.timeout):
                 return await self._exchange(route, _request(route, method, headers, body))
         except Blocked as reason:
-            return Outcome(None, error=str(reason), blocked=True)
+            return SendResult(None, error=str(reason), blocked=True)
         except TimeoutError:
-            return Outcome(None, error=f"no answer within {self.timeout:g} s", timed_out=True)
+            return SendResult(None, error=f"no answer within {self.timeout:g} s", timed_out=True)
         except asyncio.IncompleteReadError:
-            return Outcome(None, error="the connection was closed before the answer was whole")
+            return SendResult(None, error="the connection was closed before the answer was whole")
         except asyncio.LimitOverrunError:
-            return Outcome(None, error=f"the head of the answer is longer than {HEAD_LIMIT} bytes")
+            return SendResult(None, error=f"the head of the answer is longer than {HEAD_LIMIT} bytes")
         except BadAnswer as error:
-            return Outcome(None, error=f"not an HTTP answer: {error}")
+            return SendResult(None, error=f"not an HTTP answer: {error}")
         except ssl.SSLError as error:
-            return Outcome(None, error=f"TLS failed: {error.reason or error}")
+            return SendResult(None, error=f"TLS failed: {error.reason or error}")
         except OSError as error:
-            return Outcome(None, error=_sentence(error))
+            return SendResult(None, error=_sentence(error))
 
-    async def _exchange(self, route: Route, request: bytes) -> Outcome:
+    async def _exchange(self, route: Route, request: bytes) -> SendResult:
         reader, writer = await self._connect(route)
         try:
             writer.write(request)
@@ -212,7 +211,7 @@ class Transport:
             writer.transport.abort()
 
     async def _connect(self, route: Route) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        problem: OSError = OSError(f"the name {route.name} stands for no address")
+        problem: OSError = OSError(f"the name {route.name} has no address")
         for address in await self.guard.addresses(route):
             try:
                 return await asyncio.open_connection(
@@ -248,14 +247,14 @@ def _sentence(error: OSError) -> str:
     return str(error.strerror or error)
 
 
-async def _answer(reader: asyncio.StreamReader) -> Outcome:
+async def _answer(reader: asyncio.StreamReader) -> SendResult:
     """The final answer (those of class 1xx come before it) and the beginning of its body."""
     while True:
         status, headers = await _head(reader)
         if status >= 200:
             body = await _body(reader, status, headers)
             is_whole = len(body) < BODY_LIMIT
-            return Outcome(status, body, "" if is_whole else f"only its first {BODY_LIMIT} bytes are read")
+            return SendResult(status, body, "" if is_whole else f"only its first {BODY_LIMIT} bytes are read")
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[int, Mapping[str, str]]:

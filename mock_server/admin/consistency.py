@@ -302,5 +302,5 @@ def _delivery(delivery: Delivery, state: State, engine: Engine) -> Iterator[Obje
     moments = (delivery.created_at, delivery.next_due, *(a.at for a in delivery.attempts))
     if not all(map(_is_moment, moments)) or any(text for a in delivery.attempts for text in _attempt(a)):
         yield (), "should be made, due and sent from 1970 to 9998"
-    if not 0 <= delivery.rung <= len(delivery.waits) or not all(0 <= wait <= 1e9 for wait in delivery.waits):
+    if not 0 <= delivery.retries <= len(delivery.waits) or not all(0 <= wait <= 1e9 for wait in delivery.waits):
         yield ("waits",), "should be seconds, and `rung` one of their numbers"

@@ -167,8 +167,8 @@ def of_delivery(delivery: Delivery) -> str:
     last = delivery.attempts[-1].failure if delivery.attempts else "no attempt was made"
     then = "" if delivery.next_due is None else f"; next due at {format_timestamp(delivery.next_due)}"
     why = f": {last}" if last else ""
-    if delivery.adversity:
-        why += f" (spoilt on purpose: {delivery.adversity})"
+    if delivery.callback_fault:
+        why += f" (spoilt on purpose: {delivery.callback_fault})"
     return f"delivery {delivery.id} of task {delivery.task} is {delivery.state} after {len(delivery.attempts)} attempt(s){why}{then}"
 
 

@@ -37,7 +37,7 @@ def get_metrics(call: Call, engine: Engine) -> Reply:
         try:
             with engine.store.open(name) as box:
                 engine.catch_up(box, engine.now(box))
-                tasks.update(box.tally())
+                tasks.update(box.tasks_by_phase())
         except KeyError:
             continue  # dropped since the list was made
     return Reply(engine.meter.text(tasks, len(names)), headers=(("content-type", CONTENT_TYPE),))

@@ -1,4 +1,4 @@
-"""Callback faults: what goes wrong with callbacks on purpose."""
+"""Callback faults: callbacks that are corrupted, repeated, delayed or withheld on purpose."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from typing import Any, NamedTuple
 
 
 class PlannedSend(NamedTuple):
-    """One callback that an event brings forth, `after` seconds from it.
+    """One callback that is sent `after` seconds after a task has entered a phase.
 
-    `body`: true, contradicting (the opposite end), forged (a task that does not exist), started (news of the start).
-    `spoil`: truncated, code_type. An `extra` one has no ladder; one `alone` shares no queue with the others.
+    `body` says what the callback reports: `true` (the task as it is), `contradicting` (the opposite outcome), `forged`
+    (a task that does not exist) or `started` (the start of the task). `corruption` says how the body is corrupted:
+    `truncated`, `code_type`, or "" for not at all. An `extra` callback is never retried. A callback that is `alone` does
+    not wait for the other callbacks of its task.
     """
 
     after: float = 0.0
     body: str = "true"
-    spoil: str = ""
+    corruption: str = ""
     extra: bool = False
     alone: bool = False
 
 
-#: What goes wrong with the callback of a task's end, by the `delivery` of its scenario.
+#: The callbacks that are sent when a task ends, by the `delivery` of its scenario.
 CALLBACK_FAULTS: Mapping[str, tuple[PlannedSend, ...]] = {
     "": (PlannedSend(),),
     "duplicate": (PlannedSend(), PlannedSend(after=1.0, extra=True)),
@@ -29,14 +31,14 @@ CALLBACK_FAULTS: Mapping[str, tuple[PlannedSend, ...]] = {
     "late": (PlannedSend(after=600.0),),
     "out_of_order": (PlannedSend(), PlannedSend(after=1.0, body="started")),
     "contradicting": (PlannedSend(body="contradicting"),),
-    "truncated": (PlannedSend(spoil="truncated"),),
-    "wrong_code_type": (PlannedSend(spoil="code_type"),),
+    "truncated": (PlannedSend(corruption="truncated"),),
+    "wrong_code_type": (PlannedSend(corruption="code_type"),),
     "forged": (PlannedSend(), PlannedSend(body="forged", extra=True)),
     "never": (),
 }
 
 
-#: The ways of going wrong that leave out the news of earlier phases.
+#: The callback faults under which no callback reports an earlier phase.
 SILENT_BEFORE_THE_END = frozenset({"out_of_order", "never"})
 
 

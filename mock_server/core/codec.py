@@ -1,4 +1,8 @@
-"""Dataclasses and named tuples to plain JSON values and back, by their type hints."""
+"""Dataclasses and named tuples to plain JSON values and back, by their type hints.
+
+A field is stored under its own name, unless its type hint says otherwise: `retries: Annotated[int, StoredAs("rung")]`.
+So a field can get a better name, and snapshots keep their bytes.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 #: Steps from the whole document to a value in it.
 Place = tuple[str | int, ...]
 
 #: The largest integer that every reader of JSON keeps exactly.
 LARGEST = 2**53
+
+
+class StoredAs(NamedTuple):
+    """In the type hint of a field: the `name` under which JSON has that field."""
+
+    name: str
 
 
 class BadRecord(ValueError):
@@ -35,10 +45,8 @@ def encode(value: Any) -> Any:
         return value
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: encode(item) for name, item in value._asdict().items()}
+    if (is_dataclass(value) or hasattr(value, "_fields")) and not isinstance(value, type):
+        return {stored: encode(getattr(value, name)) for name, stored in _stored_names(type(value))}
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, Sequence):
@@ -131,8 +139,25 @@ def _bytes(value: Any, place: Place) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _hints(kind: type) -> Mapping[str, Any]:
-    return get_type_hints(kind) if is_dataclass(kind) or hasattr(kind, "_fields") else {}
+def _stored_names(kind: type) -> tuple[tuple[str, str], ...]:
+    """The fields of a record type: name, and name in JSON."""
+    names = [field.name for field in fields(kind)] if is_dataclass(kind) else kind._fields  # type: ignore[attr-defined]
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple((name, _stored_name(name, hints[name])) for name in names)
+
+
+def _stored_name(name: str, hint: Any) -> str:
+    extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((extra.name for extra in extras if isinstance(extra, StoredAs)), name)
+
+
+@lru_cache(maxsize=256)
+def _hints(kind: type) -> Mapping[str, tuple[str, Any]]:
+    """Name in JSON -> name and type of the field; empty if `kind` is no record type."""
+    if not (is_dataclass(kind) or hasattr(kind, "_fields")):
+        return {}
+    hints = get_type_hints(kind)
+    return {stored: (name, hints[name]) for name, stored in _stored_names(kind)}
 
 
 def _record(kind: type, value: Any, place: Place) -> Any:
@@ -141,10 +166,10 @@ def _record(kind: type, value: Any, place: Place) -> Any:
     unknown = sorted(given.keys() - hints.keys())
     if unknown:
         raise BadRecord((*place, unknown[0]), f"no such field of {kind.__name__}")
-    made = {name: decode(hints[name], item, (*place, name)) for name, item in given.items()}
+    made = {hints[stored][0]: decode(hints[stored][1], item, (*place, stored)) for stored, item in given.items()}
     try:
         return kind(**made)
     except TypeError:
         wanted = inspect.signature(kind).parameters.values()
         missing = next(p.name for p in wanted if p.default is p.empty and p.name not in made)
-        raise BadRecord((*place, missing), "is missing") from None
+        raise BadRecord((*place, dict(_stored_names(kind))[missing]), "is missing") from None

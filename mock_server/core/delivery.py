@@ -1,19 +1,21 @@
-"""Callbacks as facts: what is to be sent, when it is due, which answer acknowledges it, what can go wrong on purpose."""
+"""Deliveries: a callback, its attempts, its retry schedule, and the answers that acknowledge it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import cycle, islice
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-#: The most of a receiver's answer that is remembered, in bytes.
+from swapmock.mock_server.core.codec import StoredAs
+
+#: How many bytes of a receiver's answer an attempt keeps.
 KEPT_ANSWER = 2048
 
 
 class DeliveryState(StrEnum):
-    """`dead`: no retry is left. `blocked`: the receiver may not be called. `withheld`: never sent, on purpose."""
+    """`dead`: no retry is left. `blocked`: the receiver may not be called. `withheld`: never sent, by a callback fault."""
 
     PENDING = "pending"
     ACKNOWLEDGED = "acknowledged"
@@ -22,9 +24,13 @@ class DeliveryState(StrEnum):
     WITHHELD = "withheld"
 
 
-class Outcome(NamedTuple):
-    """What sending came to: the answer's HTTP status and body (its beginning), and the `error` in place of an answer, or
-    of the rest of its body. `blocked` says that nothing was sent."""
+class SendResult(NamedTuple):
+    """The result of one attempt to send.
+
+    `status` and `body` are the answer's HTTP status (None without an answer) and the beginning of its body. `error` says
+    why there is no answer, or why the rest of its body is missing. `blocked` says that nothing was sent, because the
+    receiver may not be called. `timed_out` says that the receiver did not answer in time.
+    """
 
     status: int | None
     body: bytes = b""
@@ -34,9 +40,12 @@ class Outcome(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """The `attempt`-th sending of a delivery. Times are sandbox time, `latency` too: 0 on a clock that stands still. `failure` is
-    why it did not count as acknowledged ("" if it did); `answer` is the beginning of the receiver's body;
-    `cause` is the exchange that created the task."""
+    """One attempt to send a delivery; `attempt` counts from 1.
+
+    `due`, `sent` and `next_due` are sandbox time. `latency` is in seconds of sandbox time, so it is 0 on a frozen clock.
+    `failure` says why the attempt does not count as acknowledged ("" if it does). `answer` is the beginning of the
+    receiver's body. `cause` is the id of the exchange that created the task.
+    """
 
     delivery: str
     attempt: int
@@ -59,7 +68,7 @@ class Attempt(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How a delivery stood before it was sent again by hand."""
+    """The state and the due time that a delivery had before a redelivery was asked for."""
 
     state: DeliveryState
     next_due: float | None
@@ -69,9 +78,11 @@ class Standing(NamedTuple):
 class Delivery:
     """A callback and its attempts.
 
-    `event` is the phase that it tells of, `host` where it goes (name and port), `waits` the seconds from each attempt
-    to the next. `next_due` is sandbox time (None: nothing is due any more). A worker that sends it holds it until
-    the real time `leased_until`, under the number `claim`.
+    `event` is the phase that the callback reports. `host` is the receiver's name and port. `waits` is the retry schedule:
+    the seconds from each attempt to the next. `callback_fault` is a key of `CALLBACK_FAULTS`, `corruption` the
+    `PlannedSend.corruption` of this callback. A delivery that is `alone` does not wait for the others of its task.
+    `next_due` is sandbox time (None: nothing is due). `retries` counts the retries that were scheduled. Who sends the
+    delivery holds it until the real time `leased_until`, under the number `claim`.
     """
 
     id: str
@@ -86,12 +97,12 @@ class Delivery:
     created_at: float
     waits: tuple[float, ...]
     cause: str
-    adversity: str = ""
-    spoil: str = ""
+    callback_fault: Annotated[str, StoredAs("adversity")] = ""
+    corruption: Annotated[str, StoredAs("spoil")] = ""
     alone: bool = False
     state: DeliveryState = DeliveryState.PENDING
     next_due: float | None = None
-    rung: int = 0
+    retries: Annotated[int, StoredAs("rung")] = 0
     attempts: tuple[Attempt, ...] = ()
     claim: int = 0
     leased_until: float | None = None
@@ -103,22 +114,25 @@ class Delivery:
 
     def payload(self) -> bytes:
         """The bytes of the next attempt."""
-        cut = self.spoil == "truncated" and not self.attempts
+        cut = self.corruption == "truncated" and not self.attempts
         return self.body[: len(self.body) // 2] if cut else self.body
 
     def claimed(self, until: float) -> Delivery:
         return replace(self, claim=self.claim + 1, leased_until=until)
 
-    def asked_again(self, now: float) -> Delivery:
-        """Due now, beside its ladder; if that attempt fails too, it stands as it stood."""
+    def for_redelivery(self, now: float) -> Delivery:
+        """The delivery, due now, outside its retry schedule. If that attempt fails, the state before it returns."""
         before = self.before_redelivery or Standing(self.state, self.next_due)
         return replace(self, state=DeliveryState.PENDING, next_due=now, before_redelivery=before)
 
-    def attempted(self, sent: float, answered: float, outcome: Outcome, failure: str) -> tuple[Delivery, Attempt]:
-        """The delivery after an attempt, and the attempt. A retry is due a rung after its predecessor was due, however
-        late that was sent, so that due times follow the ladder exactly."""
+    def attempted(self, sent: float, answered: float, outcome: SendResult, failure: str) -> tuple[Delivery, Attempt]:
+        """The delivery after an attempt, and the attempt.
+
+        `sent` and `answered` are sandbox time; `failure` is what `why_not_acknowledged` says. A retry is due one wait
+        after the attempt before it was *due*, not after it was sent, so that due times follow the retry schedule exactly.
+        """
         due = sent if self.next_due is None else self.next_due
-        state, next_due, rung = self._after(due, outcome, failure)
+        state, next_due, retries = self._after(due, outcome, failure)
         attempt = Attempt(
             delivery=self.id,
             attempt=len(self.attempts) + 1,
@@ -139,28 +153,28 @@ class Delivery:
             self,
             state=state,
             next_due=next_due,
-            rung=rung,
+            retries=retries,
             attempts=(*self.attempts, attempt),
             leased_until=None,
             before_redelivery=None,
         )
         return after, attempt
 
-    def _after(self, due: float, outcome: Outcome, failure: str) -> tuple[DeliveryState, float | None, int]:
+    def _after(self, due: float, outcome: SendResult, failure: str) -> tuple[DeliveryState, float | None, int]:
         if not failure:
-            return DeliveryState.ACKNOWLEDGED, None, self.rung
+            return DeliveryState.ACKNOWLEDGED, None, self.retries
         before = self.before_redelivery
         if before is not None:
-            return before.state, before.next_due, self.rung
+            return before.state, before.next_due, self.retries
         if outcome.blocked:
-            return DeliveryState.BLOCKED, None, self.rung
-        if self.rung < len(self.waits):
-            return DeliveryState.PENDING, due + self.waits[self.rung], self.rung + 1
-        return DeliveryState.DEAD, None, self.rung
+            return DeliveryState.BLOCKED, None, self.retries
+        if self.retries < len(self.waits):
+            return DeliveryState.PENDING, due + self.waits[self.retries], self.retries + 1
+        return DeliveryState.DEAD, None, self.retries
 
 
 def host_of(url: str) -> str:
-    """Name and port of a receiver; deliveries to one host wait for each other, those to different ones do not."""
+    """Name and port of a receiver. At most a few deliveries to one host are sent at the same time."""
     try:
         parts = urlsplit(url)
         return f"{parts.hostname}:{parts.port or parts.scheme}"
@@ -168,7 +182,9 @@ def host_of(url: str) -> str:
         return url[:200]
 
 
-class LadderRow(Protocol):
+class RetrySchedule(Protocol):
+    """`retries` retries after the waits `intervals`; `then` says what follows the last interval: stop, repeat, restart."""
+
     @property
     def intervals(self) -> tuple[float, ...]: ...
     @property
@@ -177,18 +193,19 @@ class LadderRow(Protocol):
     def then(self) -> str: ...
 
 
-def waits(ladder: LadderRow) -> tuple[float, ...]:
-    """Seconds from each attempt to the next, one for every retry."""
-    given, retries = tuple(map(float, ladder.intervals)), ladder.retries
-    if not given or retries <= len(given) or ladder.then == "stop":
+def waits(schedule: RetrySchedule) -> tuple[float, ...]:
+    """The seconds from each attempt to the next, one number for each retry of `schedule`."""
+    given, retries = tuple(map(float, schedule.intervals)), schedule.retries
+    if not given or retries <= len(given) or schedule.then == "stop":
         return given[:retries]
-    if ladder.then == "restart":
+    if schedule.then == "restart":
         return tuple(islice(cycle(given), retries))
     return given + given[-1:] * (retries - len(given))
 
 
 class Acknowledgement(Protocol):
-    """What acknowledges: a status within `statuses`; where `code` has values, a JSON object whose `code` is one."""
+    """Which answers acknowledge: a status from the first to the last of `statuses`; where `code` has values, also a JSON
+    object whose `code` is one of them."""
 
     @property
     def statuses(self) -> tuple[int, int]: ...
@@ -196,12 +213,12 @@ class Acknowledgement(Protocol):
     def code(self) -> tuple[Any, ...]: ...
 
 
-#: In place of a document where an answer's body is no JSON.
+#: Stands for the document of an answer whose body is not JSON.
 NO_JSON = object()
 
 
-def why_not_acknowledged(demand: Acknowledgement, outcome: Outcome, document: Any) -> str:
-    """Why an answer does not acknowledge, "" if it does. `document` is its body as JSON, or NO_JSON."""
+def why_not_acknowledged(demand: Acknowledgement, outcome: SendResult, document: Any) -> str:
+    """Why an answer does not acknowledge a callback, "" if it does. `document` is its body as JSON, or NO_JSON."""
     if outcome.blocked:
         return f"blocked: {outcome.error}"
     if outcome.status is None:

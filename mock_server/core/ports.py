@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 from swapmock.mock_server.core.clock import SandboxClock
 from swapmock.mock_server.core.credits import Millicredits
-from swapmock.mock_server.core.delivery import Delivery, Outcome
+from swapmock.mock_server.core.delivery import Delivery, SendResult
 from swapmock.mock_server.core.faults import FaultRule, Turns
 from swapmock.mock_server.core.journal import File, Record
 from swapmock.mock_server.core.ledger import Account, Entry
@@ -63,8 +63,8 @@ class Box(Protocol):
     def tasks_held(self) -> tuple[int, int]:
         """How many tasks there are, and the bytes of their requests in total."""
 
-    def tally(self) -> Mapping[tuple[str, str, str], int]:
-        """How many tasks there are, by (provider, kind, phase)."""
+    def tasks_by_phase(self) -> Mapping[tuple[str, str, str], int]:
+        """The number of tasks by (provider, kind, phase)."""
 
     def counts(self) -> Mapping[str, int]:
         """How much is held, by kind: tasks, journal, ledger, faults, queue, files, due, deliveries. Copies nothing."""
@@ -77,11 +77,11 @@ class Box(Protocol):
     def next_due(self) -> float | None:
         """When the next work or delivery falls due."""
 
-    def next_news(self) -> float | None:
-        """When there may be something to be sent next: the next delivery falls due, or work on a task with a callback."""
+    def next_callback_work(self) -> float | None:
+        """When the next delivery, or the next work on a task with a callback, falls due; None if neither."""
 
     def put_delivery(self, delivery: Delivery) -> None:
-        """Keep it in place of how it stood before. Those that are over are kept in a bounded number."""
+        """Store a delivery, new or changed. Of those that are over, a bounded number is kept."""
 
     def delivery(self, delivery_id: str) -> Delivery | None: ...
 
@@ -89,17 +89,17 @@ class Box(Protocol):
         """In the order of their creation."""
 
     def next_delivery(self) -> float | None:
-        """When the next delivery that nobody holds falls due."""
+        """When the next unclaimed delivery falls due."""
 
     def claim_due(self, now: float, real: float, until: float, take: Callable[[str], bool]) -> Sequence[Delivery]:
-        """Take the deliveries due by `now` for whoever asks: until the real time `until` nobody else gets them.
+        """Claim the deliveries that are due by the sandbox time `now`: until the real time `until` nobody else gets them.
 
-        `take(host)` is asked before each one; a host for which it says no is left alone. Those whose holder has let
-        the real time `real` come without a word are due again.
+        `take(host)` is called before each claim; if it returns False, the rest of that host is not claimed. `real` is the
+        real time: claims that have expired by then are due again first.
         """
 
     def claim(self, delivery_id: str, real: float, until: float) -> Delivery | None:
-        """Take one delivery, due or not yet; None if it is over, or somebody holds it at the real time `real`."""
+        """Claim one delivery, due or not, until the real time `until`. None if it is over, or claimed at the real time `real`."""
 
     def post(self, entry: Entry) -> None:
         """Add to the ledger, or raise `ledger.NotCovered` and change nothing."""
@@ -109,7 +109,7 @@ class Box(Protocol):
     def entries(self) -> Sequence[Entry]: ...
 
     def take_rate(self, name: str, now: float, limit: RateLimit) -> float:
-        """Count a call against the limit of this name: 0.0 if it is let through, else the seconds until one would be."""
+        """Count a call against the limit `name`. Returns 0.0 if it is allowed, else the seconds until the next one would be."""
 
     def record(self, record: Record) -> None:
         """Into the journal, which drops its oldest record when full."""
@@ -134,7 +134,7 @@ class Box(Protocol):
     def drop_fault(self, rule_id: str) -> bool: ...
 
     def turns(self, rule_id: str) -> Turns:
-        """How often a fault rule matched and struck."""
+        """How often a fault rule matched and was applied."""
 
     def set_turns(self, rule_id: str, turns: Turns) -> None: ...
 
@@ -167,14 +167,14 @@ class Box(Protocol):
 
 
 class Transport(Protocol):
-    """The way to receivers of callbacks."""
+    """Sends HTTP requests to receivers of callbacks."""
 
     @property
     def timeout(self) -> float:
-        """Real seconds that a sending may take."""
+        """The most real seconds that one send takes."""
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """Send once; whatever a receiver does is an Outcome, within `timeout` real seconds."""
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
+        """Send once. Whatever the receiver does becomes a SendResult, within `timeout` real seconds."""
 
 
 class JsonQuery(Protocol):

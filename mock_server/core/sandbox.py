@@ -1,4 +1,4 @@
-"""A sandbox: an isolated account with its own credentials, clock, seed, money, tasks and journal."""
+"""A sandbox: an isolated account with its own credentials, clock, seed, balance, tasks and journal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from swapmock.mock_server.core.timetext import parse_duration
 
 
 class Credential(NamedTuple):
-    """What a request shows to be let in. `key` is found by lookup; `secret`, where a provider has one, must agree."""
+    """What authenticates a request. The sandbox is found by `key`; where a provider has a `secret`, it must be equal."""
 
     provider: str
     key: str
@@ -30,12 +30,12 @@ class RateLimit(NamedTuple):
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> RateLimit:
-        """Of JSON: `seconds` may be a span such as `10s`, and is a minute unless given."""
+        """Read a limit from JSON. `seconds` is a number or text such as `10s`; the default is 60."""
         return cls(raw["calls"], parse_duration(raw.get("seconds", 60.0)), raw.get("retry_after", "none"))
 
 
 def retry_after(form: str, seconds: float, now: float) -> tuple[tuple[str, str], ...]:
-    """The header `Retry-After` (RFC 9110 10.2.3) in a form: `seconds` rounded up, `date` on the sandbox's clock."""
+    """The header `Retry-After` (RFC 9110 10.2.3). `form`: `seconds` (rounded up), `date` (on the sandbox's clock) or `none`."""
     whole = math.ceil(seconds)
     if form == "seconds":
         return (("retry-after", str(whole)),)
@@ -43,7 +43,7 @@ def retry_after(form: str, seconds: float, now: float) -> tuple[tuple[str, str],
 
 
 def http_date(at: float) -> str:
-    """`at` as RFC 9110 5.6.7 writes it, whatever the locale."""
+    """Epoch seconds `at` as a date of RFC 9110 5.6.7, in every locale."""
     moment = datetime.fromtimestamp(at, UTC)
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
     months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

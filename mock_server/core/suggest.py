@@ -1,4 +1,4 @@
-"""The known name that a misspelt one most likely stands for."""
+"""Suggest the known name that is nearest to a misspelt one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The closest of `known`, case and separators aside; None if nothing is close."""
+    """The closest of `known`, ignoring case and separators. None if nothing is close."""
     from difflib import get_close_matches
 
     plain = {_plain(candidate): candidate for candidate in known}

@@ -1,4 +1,4 @@
-"""A task: a frozen immutable with a timeline. Its state is a pure function of the task and the time."""
+"""A task: an immutable record with a timeline. Its state is a pure function of the task and the time."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
-#: The same by plain names, which are found in a tenth of the time: every poll asks for some of them.
+#: The same as plain names. Reading them takes a tenth of the time, and every poll reads some.
 QUEUED, RUNNING, SUCCEEDED, FAILED = Phase
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a task ends badly: `code` and `message` for the result, `reason` beside it; `result: False` means that the
-    vendor says nothing at all."""
+    """Why a task fails: `code` and `message` go into the result, `reason` beside it. `result: False` means that the
+    vendor gives no result at all."""
 
     code: int | str
     message: str
@@ -40,8 +40,8 @@ class Task:
 
     Times are epoch seconds on the sandbox's clock: it is queued from `created_at`, runs from `starts_at` and ends at
     `ends_at` (None: never). `charge` is what it costs in the end, of the `reserved` amount. `request` is the accepted
-    body as JSON text; `facts` is what the provider wants to remember. `base_url` is the one that the submission of a task
-    with a callback came by.
+    body as JSON text; `facts` is what the provider keeps about the task. `base_url` is the one by which a task with a
+    callback was submitted.
     """
 
     id: str

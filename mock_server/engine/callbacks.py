@@ -1,4 +1,4 @@
-"""Callbacks: written when a task enters a phase, sent again when they are asked for."""
+"""Callbacks: a task that enters a phase gets the deliveries that report it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 class _PhaseChange(NamedTuple):
-    """A task that enters a phase, in its sandbox, and what the provider's callbacks are like."""
+    """`task` enters `phase` at the sandbox time `at`. `rules` are its provider's callback rules, `callback_fault` is a key
+    of `CALLBACK_FAULTS`."""
 
     runtime: Runtime
     box: Box
@@ -28,7 +29,7 @@ class _PhaseChange(NamedTuple):
     phase: Phase
     at: float
     rules: Callbacks
-    adversity: str
+    callback_fault: str
 
     @property
     def variants(self) -> Mapping[str, Any]:
@@ -36,23 +37,23 @@ class _PhaseChange(NamedTuple):
 
 
 def schedule_callbacks(runtime: Runtime, box: Box, task: Task, phase: Phase, at: float) -> None:
-    """Write the callbacks that tell of `task` entering `phase`, if it has somewhere to send them."""
+    """Schedule the callbacks that report that `task` entered `phase` at the sandbox time `at`, if it has a callback URL."""
     rules = runtime.contracts[task.provider].behaviour.callbacks
     if task.callback_url is None or rules is None:
         return
     change = _PhaseChange(runtime, box, task, phase, at, rules, callback_fault_of(runtime, task))
     if phase not in (Phase.SUCCEEDED, Phase.FAILED):
-        if change.variants.get("callback_events") == "all" and change.adversity not in SILENT_BEFORE_THE_END:
-            _schedule_one(change._replace(adversity=""), PlannedSend(body="started"))
+        if change.variants.get("callback_events") == "all" and change.callback_fault not in SILENT_BEFORE_THE_END:
+            _schedule_one(change._replace(callback_fault=""), PlannedSend(body="started"))
         return
-    for planned in CALLBACK_FAULTS[change.adversity]:
+    for planned in CALLBACK_FAULTS[change.callback_fault]:
         _schedule_one(change, planned)
-    if not CALLBACK_FAULTS[change.adversity]:
+    if not CALLBACK_FAULTS[change.callback_fault]:
         box.put_delivery(replace(_make_delivery(change, PlannedSend()), state=DeliveryState.WITHHELD, next_due=None))
 
 
 def callback_fault_of(runtime: Runtime, task: Task) -> str:
-    """What goes wrong with a task's callbacks on purpose: a row of CALLBACK_FAULTS, "" for nothing."""
+    """The callback fault of a task: a key of CALLBACK_FAULTS, "" for none."""
     scenario = runtime.contracts[task.provider].behaviour.scenarios.get(task.scenario)
     return "" if scenario is None else scenario.delivery
 
@@ -64,9 +65,9 @@ def _schedule_one(change: _PhaseChange, planned: PlannedSend) -> None:
 
 def _make_delivery(change: _PhaseChange, planned: PlannedSend) -> Delivery:
     task, number = change.task, change.box.next_number("delivery")
-    told, when = _reported_task(change, planned.body)
-    body = _body(change, told, when, f"d{number}")
-    if planned.spoil == "code_type":
+    reported, when = _reported_task(change, planned.body)
+    body = _body(change, reported, when, f"d{number}")
+    if planned.corruption == "code_type":
         body = wrongly_typed(body)
     url = task.callback_url or ""
     return Delivery(
@@ -82,15 +83,15 @@ def _make_delivery(change: _PhaseChange, planned: PlannedSend) -> Delivery:
         created_at=change.at,
         waits=() if planned.extra else waits(change.rules.ladders[change.variants["callback_ladder"]]),
         cause=task.cause,
-        adversity=change.adversity,
-        spoil=planned.spoil,
+        callback_fault=change.callback_fault,
+        corruption=planned.corruption,
         alone=planned.alone,
         next_due=change.at + planned.after,
     )
 
 
 def _reported_task(change: _PhaseChange, body: str) -> tuple[Task, float]:
-    """The task as a callback tells of it, and the moment that it tells of."""
+    """The task as a callback reports it, and the sandbox time of the report. `body` is that of a `PlannedSend`."""
     task, runtime = change.task, change.runtime
     if body == "forged":
         digits = text("0123456789", 8, change.box.sandbox.seed, "forged", task.id)
@@ -104,7 +105,7 @@ def _reported_task(change: _PhaseChange, body: str) -> tuple[Task, float]:
 
 
 def _body(change: _PhaseChange, task: Task, when: float, delivery_id: str) -> Any:
-    """What the provider says of a task at a moment, checked against the contract."""
+    """The callback body that the provider writes for `task` at the sandbox time `when`, checked against the contract."""
     runtime = change.runtime
     call = Call(
         operation=task.operation,
@@ -121,7 +122,7 @@ def _body(change: _PhaseChange, task: Task, when: float, delivery_id: str) -> An
     )
     write = runtime.providers[task.provider].callback_body
     if write is None:
-        raise LookupError(f"{task.provider} takes callback URLs but does not say what a callback holds")
+        raise LookupError(f"{task.provider} takes callback URLs but has no callback_body")
     body = write(call, runtime, task)
     broken = runtime.contracts[task.provider].operations[task.operation].check_callback(body)
     if broken:

@@ -1,7 +1,7 @@
-"""Takes deliveries out of the Store and sends them, while nobody holds the sandbox.
+"""The callback dispatcher: claims deliveries in the Store and sends them while no sandbox is open.
 
-A delivery is claimed under a lease. Whoever holds it sends it and notes how that went; if they die on the way, the lease
-runs out in real time and the delivery is due again. So every callback goes out at least once.
+A delivery is claimed under a lease. Its holder sends it and keeps the attempt. If the holder dies before that, the lease
+expires in real time and the delivery is due again. So every callback is sent at least once.
 """
 
 from __future__ import annotations
@@ -18,81 +18,82 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from swapmock.mock_server.core.clock import ClockMode
-from swapmock.mock_server.core.delivery import NO_JSON, Attempt, Delivery, Outcome, why_not_acknowledged
+from swapmock.mock_server.core.delivery import NO_JSON, Attempt, Delivery, SendResult, why_not_acknowledged
 from swapmock.mock_server.core.ports import Box, Transport
 from swapmock.mock_server.engine.runtime import Runtime, Sent
 from swapmock.mock_server.engine.tasks import run_due
 
 log = logging.getLogger("swapmock")
 
-#: The most callbacks that are under way: to one host, and to all. Each takes a descriptor. The simplest receivers queue
-#: five connections and answer one at a time: with more at once, some would time out there for no fault of theirs.
+#: How many callbacks are sent at the same time: to one host, and in all. Each takes a file descriptor. The simplest
+#: receivers queue five connections and answer one at a time: more at once would time out, and not by the receiver's fault.
 PER_HOST = 8
 IN_ALL = 4000
 
-#: The most hosts that are remembered as slow; beyond that, the one that has been so for longest is forgiven.
+#: How many hosts are remembered as slow. One more, and the host that was marked first is no longer slow.
 SLOW_HOSTS_KEPT = 10_000
 
-#: How often all sandboxes are looked through for work that nobody gave notice of, in real seconds.
+#: How often all sandboxes are searched for due work that was not announced by `notice`, in real seconds.
 SWEEP_INTERVAL = 5.0
 
-#: How often work is done that fell due while nobody asked, in real seconds, and how much of it in one go.
+#: How often the work is done that fell due in sandboxes without requests, in real seconds, and how many pieces of it
+#: are done before others get the sandbox.
 OVERDUE_INTERVAL, BATCH = 1.0, 200
 
 
 class UnderWay(Exception):
-    """The delivery is being sent at this moment."""
+    """The delivery cannot be sent again now, because it is being sent."""
 
 
 class ConcurrencyLimit:
-    """How much may be under way at once.
+    """How many callbacks may be sent at the same time: `per_host` to one host, `in_all` together.
 
-    A host that did not answer in time counts as slow until it answers: slow hosts together get half of the places.
+    A host that did not answer in time is slow until it answers. All slow hosts together get half of the places.
     """
 
     def __init__(self, per_host: int = PER_HOST, in_all: int | None = None) -> None:
         self._per_host = per_host
         self._in_all = in_all or min(IN_ALL, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        self._to_slow_ones = self._in_all // 2
+        self._slow_places = self._in_all // 2
         self._by_host: dict[str, int] = {}
         self._slow: dict[str, None] = {}
-        self._taken = self._taken_by_slow_ones = 0
+        self._taken = self._taken_by_slow = 0
 
     def acquire(self, host: str) -> bool:
-        """Take a place for one delivery to `host`; False if there is none."""
+        """Take a place for one delivery to `host`. Returns False if no place is free."""
         here, is_slow = self._by_host.get(host, 0), host in self._slow
         if here >= self._per_host or self._taken >= self._in_all:
             return False
-        if is_slow and self._taken_by_slow_ones >= self._to_slow_ones:
+        if is_slow and self._taken_by_slow >= self._slow_places:
             return False
         self._by_host[host] = here + 1
         self._taken += 1
-        self._taken_by_slow_ones += is_slow
+        self._taken_by_slow += is_slow
         return True
 
-    def release(self, host: str, outcome: Outcome | None) -> None:
-        """Return a place; `outcome` tells whether the host is slow."""
+    def release(self, host: str, result: SendResult | None) -> None:
+        """Give a place back. `result` says whether the host is slow; None says nothing about it."""
         was_slow, left = host in self._slow, self._by_host.pop(host) - 1
         if left:
             self._by_host[host] = left
         self._taken -= 1
-        self._taken_by_slow_ones -= was_slow
-        if outcome is not None and outcome.timed_out and not was_slow:
+        self._taken_by_slow -= was_slow
+        if result is not None and result.timed_out and not was_slow:
             self._slow[host] = None
-            self._taken_by_slow_ones += left
+            self._taken_by_slow += left
             if len(self._slow) > SLOW_HOSTS_KEPT:
                 self._unmark_slow(next(iter(self._slow)))
-        elif outcome is not None and outcome.status is not None and was_slow:
+        elif result is not None and result.status is not None and was_slow:
             self._unmark_slow(host)
 
     def _unmark_slow(self, host: str) -> None:
         del self._slow[host]
-        self._taken_by_slow_ones -= self._by_host.get(host, 0)
+        self._taken_by_slow -= self._by_host.get(host, 0)
 
 
 @dataclass
 class _Batch:
-    """What one caller has set off: `note` is told of every attempt."""
+    """The sends that one caller has started. `note(sandbox_id, sent)` is called after each attempt."""
 
     note: Callable[[str, Sent], None]
     under_way: int = 0
@@ -101,7 +102,7 @@ class _Batch:
 
 @dataclass
 class _SendLoop:
-    """What sends in one event loop. `changed` is set whenever something has come back or is new."""
+    """The state of sending in one event loop. `changed` is set when a send has ended or new work is known."""
 
     loop: asyncio.AbstractEventLoop
     limit: ConcurrencyLimit
@@ -112,12 +113,12 @@ class _SendLoop:
     _lock: Lock = field(default_factory=Lock)
 
     def wake(self) -> None:
-        """From any thread."""
-        with contextlib.suppress(RuntimeError):  # the loop has closed: the server has stopped
+        """Set `changed`. May be called from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the server has stopped
             self.loop.call_soon_threadsafe(self.changed.set)
 
     def wake_at(self, real: float, sandbox_id: str) -> bool:
-        """Look at a sandbox at a real time; False if it will be looked at before that anyway."""
+        """Plan a look at a sandbox at a real time. Returns False if an earlier look is planned."""
         with self._lock:
             if self._next.get(sandbox_id, float("inf")) <= real:
                 return False
@@ -126,7 +127,7 @@ class _SendLoop:
             return True
 
     def due_sandboxes(self, real: float) -> set[str]:
-        """The sandboxes to be looked at by `real`; each is named once."""
+        """The sandboxes whose planned look has come by the real time `real`, each once."""
         found = set()
         with self._lock:
             while self._wakes and self._wakes[0][0] <= real:
@@ -142,10 +143,10 @@ class _SendLoop:
 
 
 class CallbackDispatcher:
-    """The sender of this process; what is to be sent and how it went is in the Store.
+    """Sends callbacks. It keeps no deliveries: they are in the Store.
 
-    `deliver_due` sends what is due in one sandbox and waits for it: so pumps a clock that is moved by hand. Between
-    `start` and `stop`, a thread does the same for every sandbox whose clock runs by itself.
+    `deliver_due` sends what is due in one sandbox and waits for the results; the admin API's `advance` uses it. Between
+    `start` and `stop`, a thread sends what falls due in every sandbox whose clock is not frozen.
     """
 
     def __init__(self, transport: Transport, make_limit: Callable[[], ConcurrencyLimit] = ConcurrencyLimit) -> None:
@@ -153,20 +154,20 @@ class CallbackDispatcher:
         self._make_limit = make_limit
         self._send_loop: _SendLoop | None = None
         self._thread: Thread | None = None
-        #: Real seconds for which a delivery is claimed: a sender that is alive is done before, even where others of the
-        #: same task go first.
+        #: Real seconds for which a delivery is claimed. A living sender is done before that, even if it sends two other
+        #: deliveries of the same task first.
         self.lease = 3 * transport.timeout + 5.0
 
-    # --- by hand
+    # --- on request
 
     def claim(self, runtime: Runtime, box: Box, delivery_ids: Iterable[str]) -> list[Delivery]:
-        """Take deliveries of an open sandbox, due or not, those left out that are over or already under way."""
+        """Claim deliveries of an open sandbox, due or not. Those that are over or claimed already are left out."""
         real = runtime.time.now()
         claimed = [box.claim(delivery_id, real, real + self.lease) for delivery_id in delivery_ids]
         return [delivery for delivery in claimed if delivery is not None]
 
     def deliver(self, runtime: Runtime, sandbox_id: str, claimed: Sequence[Delivery]) -> list[Sent]:
-        """Send claimed deliveries and wait for it; those of one task go one after the other."""
+        """Send claimed deliveries and wait for the results. Those of one task are sent one after the other."""
         return (
             self._wait_for(lambda send_loop: self._send_claimed(runtime, sandbox_id, claimed, send_loop))
             if claimed
@@ -174,7 +175,7 @@ class CallbackDispatcher:
         )
 
     def deliver_due(self, runtime: Runtime, sandbox_id: str) -> list[Sent]:
-        """Send all that is due now in a sandbox; what came of it, in the order in which it was due."""
+        """Send everything that is due now in a sandbox. Returns the attempts in the order in which they were due."""
         with runtime.store.open(sandbox_id) as box:
             due = box.next_due()
             if due is None or due > runtime.now(box):
@@ -189,15 +190,13 @@ class CallbackDispatcher:
                 try:
                     return future.result(1.0)
                 except TimeoutError:
-                    if (
-                        future.done() or send_loop.loop.is_closed()
-                    ):  # the server has stopped: nobody will answer any more
+                    if future.done() or send_loop.loop.is_closed():  # the server has stopped: no result will come
                         raise
 
         async def alone() -> list[Sent]:
             return await work(_SendLoop(asyncio.get_running_loop(), self._make_limit()))
 
-        # In a thread of its own: the caller's may be running an event loop already.
+        # In a thread of its own, because the caller's thread may be running an event loop already.
         with ThreadPoolExecutor(1, "swapmock-callbacks") as thread:
             return thread.submit(lambda: asyncio.run(alone())).result()
 
@@ -213,20 +212,20 @@ class CallbackDispatcher:
         return self._in_due_order(runtime, sandbox_id, sent)
 
     async def _send_all_due(self, runtime: Runtime, sandbox_id: str, send_loop: _SendLoop) -> list[Sent]:
-        """Send until nothing is due any more at the sandbox's time."""
+        """Send until nothing is due at the sandbox's time."""
         sent: list[Sent] = []
         batch = _Batch(lambda _, item: sent.append(item))
         while True:
             send_loop.changed.clear()
             is_left = False
-            with contextlib.suppress(KeyError):  # it has been dropped meanwhile
+            with contextlib.suppress(KeyError):  # the sandbox was dropped meanwhile
                 is_left = self._send_due(runtime, sandbox_id, send_loop, batch)
             if not batch.under_way and not is_left:
                 return self._in_due_order(runtime, sandbox_id, sent)
             await send_loop.changed.wait()
 
     def _in_due_order(self, runtime: Runtime, sandbox_id: str, sent: list[Sent]) -> list[Sent]:
-        """`sent` in the order in which it was due, whichever answer came first; so the journal has it too."""
+        """`sent` in the order in which the attempts were due; the journal gets them in the same order."""
         sent.sort(key=lambda item: (item.attempt.due, item.number))
         with contextlib.suppress(KeyError), runtime.store.open(sandbox_id) as box:
             for item in sent:
@@ -236,7 +235,7 @@ class CallbackDispatcher:
     # --- one look at one sandbox
 
     def _send_due(self, runtime: Runtime, sandbox_id: str, send_loop: _SendLoop, batch: _Batch) -> bool:
-        """Start sending what is due and has a place; whether something due is left for want of one."""
+        """Start to send what is due. Returns whether something due is left because no place was free."""
         real = runtime.time.now()
         with runtime.store.open(sandbox_id) as box:
             now = runtime.now(box)
@@ -255,7 +254,7 @@ class CallbackDispatcher:
         *,
         counts: bool,
     ) -> None:
-        for group in _in_turn(claimed):
+        for group in _by_task(claimed):
             batch.under_way += 1
             task = send_loop.loop.create_task(self._send_in_order(runtime, sandbox_id, group, send_loop, batch, counts))
             batch.tasks.add(task)
@@ -270,7 +269,7 @@ class CallbackDispatcher:
         batch: _Batch,
         counts: bool,
     ) -> None:
-        """Send claimed deliveries one after the other and note how each went."""
+        """Send claimed deliveries one after the other and keep each attempt."""
         try:
             for delivery in group:
                 outcome = None
@@ -286,7 +285,7 @@ class CallbackDispatcher:
             batch.under_way -= 1
             send_loop.changed.set()
 
-    async def _send(self, runtime: Runtime, sandbox_id: str, delivery: Delivery, batch: _Batch) -> Outcome:
+    async def _send(self, runtime: Runtime, sandbox_id: str, delivery: Delivery, batch: _Batch) -> SendResult:
         rules = runtime.contracts[delivery.provider].behaviour.callbacks
         if rules is None:
             raise LookupError(f"{delivery.provider} has no callbacks")
@@ -306,8 +305,11 @@ class CallbackDispatcher:
     def _keep_attempt(
         self, runtime: Runtime, box: Box, mine: Delivery, after: Delivery, attempt: Attempt
     ) -> Sent | None:
-        """Keep what an attempt made of a delivery, unless its lease has run out and somebody else has it by now; None if
-        nobody knows the delivery any more."""
+        """Put `after`, the delivery after `attempt`, in place of the claimed delivery `mine`.
+
+        If the lease of `mine` has expired and another sender has claimed it, the delivery stays as it is. Returns None if
+        the delivery no longer exists.
+        """
         current = box.delivery(mine.id)
         if current is None:
             return None
@@ -321,18 +323,18 @@ class CallbackDispatcher:
     # --- while the server runs
 
     def notice(self, runtime: Runtime, box: Box, at: float) -> None:
-        """Tell the thread, if there is one, that something falls due in a sandbox at its time `at`."""
+        """Tell the sending thread, if it runs, that something falls due in the open sandbox `box` at its time `at`."""
         send_loop = self._send_loop
         if send_loop is None:
             return
         now = runtime.time.now()
         real = box.clock.real_at(at, now)
-        # What is further away is found in time by the look at all sandboxes: nothing is noted down for long.
+        # The sweep over all sandboxes finds what is further away, so that few wakes are kept.
         if real is not None and real <= now + SWEEP_INTERVAL and send_loop.wake_at(real, box.sandbox.id):
             send_loop.wake()
 
     def start(self, runtime: Runtime) -> None:
-        """Send by itself from now on, in a thread."""
+        """Start the thread that sends what falls due."""
         ready = Event()
 
         def work() -> None:
@@ -344,21 +346,21 @@ class CallbackDispatcher:
         ready.wait()
 
     def stop(self, patience: float = 0.5) -> None:
-        """Claim nothing more, wait up to `patience` real seconds for what is under way, end the thread."""
+        """Claim nothing more, wait up to `patience` real seconds for the current sends, then end the thread."""
         send_loop, thread = self._send_loop, self._thread
         if send_loop is None or thread is None:
             return
         send_loop.is_stopping = True
         send_loop.wake()
         thread.join(patience)
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nothing was left to wait for
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing was left to wait for
             send_loop.loop.call_soon_threadsafe(_cancel_all, send_loop.loop)
         thread.join()
         self._send_loop = self._thread = None
 
     @contextlib.contextmanager
     def running(self, runtime: Runtime, patience: float = 0.5) -> Iterator[None]:
-        """Send by itself within the block; `patience` as for `stop`."""
+        """`start` before the block, `stop(patience)` after it."""
         self.start(runtime)
         try:
             yield
@@ -386,7 +388,7 @@ class CallbackDispatcher:
             await send_loop.changed.wait()
 
     async def _run_overdue_work(self, runtime: Runtime) -> None:
-        """Do what fell due while nobody asked, in bites: the next one who asks would have to wait for all of it."""
+        """Do the work that fell due in sandboxes without requests, so that the next request need not wait for all of it."""
         while True:
             await asyncio.sleep(OVERDUE_INTERVAL)
             for sandbox_id in runtime.store.ids():
@@ -396,9 +398,9 @@ class CallbackDispatcher:
                         with runtime.store.open(sandbox_id) as box:
                             is_left = len(run_due(runtime, box, runtime.now(box), BATCH)) == BATCH
                     except KeyError:
-                        break  # it has been dropped
+                        break  # the sandbox was dropped
                     except Exception:
-                        log.exception("work that is due in sandbox %s", sandbox_id)
+                        log.exception("due work of sandbox %s failed", sandbox_id)
                         break
                     await asyncio.sleep(0)
 
@@ -407,19 +409,19 @@ class CallbackDispatcher:
             with runtime.store.open(sandbox_id) as box:
                 if box.clock.mode is ClockMode.FROZEN:
                     return False
-                news, now = box.next_news(), runtime.now(box)
-                if news is not None and news <= now:
+                due, now = box.next_callback_work(), runtime.now(box)
+                if due is not None and due <= now:
                     run_due(runtime, box, now)
             is_left = self._send_due(runtime, sandbox_id, send_loop, batch)
             with runtime.store.open(sandbox_id) as box:
-                news = box.next_news()
-                if news is not None and not is_left:
-                    self.notice(runtime, box, news)
+                due = box.next_callback_work()
+                if due is not None and not is_left:
+                    self.notice(runtime, box, due)
             return is_left
         except KeyError:
-            return False  # it has been dropped
+            return False  # the sandbox was dropped
         except Exception:
-            log.exception("callbacks of sandbox %s", sandbox_id)
+            log.exception("callbacks of sandbox %s could not be sent", sandbox_id)
             return False
 
     def _record(self, runtime: Runtime, sandbox_id: str, sent: Sent) -> None:
@@ -427,15 +429,15 @@ class CallbackDispatcher:
             box.record(sent.attempt)
 
 
-def _in_turn(claimed: Iterable[Delivery]) -> list[list[Delivery]]:
-    """Groups that may go out side by side: what tells of one task stays in its order."""
+def _by_task(claimed: Iterable[Delivery]) -> list[list[Delivery]]:
+    """Groups of deliveries that may be sent at the same time. The deliveries of one task stay together, in their order."""
     groups: dict[object, list[Delivery]] = {}
     for delivery in claimed:
         groups.setdefault(delivery.id if delivery.alone else (delivery.task,), []).append(delivery)
     return list(groups.values())
 
 
-def _document(runtime: Runtime, outcome: Outcome) -> Any:
+def _document(runtime: Runtime, outcome: SendResult) -> Any:
     try:
         return runtime.json.loads(outcome.body)
     except ValueError:
@@ -443,7 +445,7 @@ def _document(runtime: Runtime, outcome: Outcome) -> Any:
 
 
 async def _wait_for_change(send_loop: _SendLoop, seconds: float) -> None:
-    """Wait until something is new, or for so long."""
+    """Wait until `changed` is set, at most `seconds` real seconds."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(max(0.0, seconds)):
             await send_loop.changed.wait()
@@ -455,7 +457,7 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def claim_before_reply(runtime: Runtime, box: Box, task_id: str) -> list[Delivery]:
-    """Claim the callbacks of a task that are sent before its submission is answered."""
+    """Claim the callbacks of a task that are sent before the reply to its submission."""
     run_due(runtime, box, runtime.now(box))
     return runtime.dispatcher.claim(runtime, box, [d.id for d in box.deliveries() if d.task == task_id])
 
@@ -471,6 +473,6 @@ def redeliver(runtime: Runtime, box: Box, delivery_id: str) -> None:
             raise KeyError(delivery_id)
         if known.leased_until is not None and known.leased_until > runtime.time.now():
             raise UnderWay(delivery_id)
-        box.put_delivery(replace(known.asked_again(runtime.now(box)), leased_until=None))
+        box.put_delivery(replace(known.for_redelivery(runtime.now(box)), leased_until=None))
         claimed = runtime.dispatcher.claim(runtime, box, [delivery_id])
     runtime.dispatcher.deliver(runtime, box.sandbox.id, claimed)

@@ -25,7 +25,7 @@ def publish(runtime: Runtime, box: Box, task: Task) -> str:
 
 
 def published(runtime: Runtime, token: str) -> tuple[Box, Task] | None:
-    """The sandbox and the task that a public link's token leads to, None if it leads nowhere."""
+    """The sandbox and the task of a public link's `token`, None if there is no such link."""
     owner = runtime.store.owner(token)
     if owner is None:
         return None
@@ -39,5 +39,5 @@ def published(runtime: Runtime, token: str) -> tuple[Box, Task] | None:
 
 
 def forget_links(runtime: Runtime, box: Box) -> None:
-    """Take back every public link that leads to a sandbox."""
+    """Revoke every public link to a sandbox."""
     runtime.store.withdraw(box.sandbox.id)

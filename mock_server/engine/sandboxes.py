@@ -1,4 +1,4 @@
-"""Sandboxes: their credentials, their variants, their first credits, their end."""
+"""Sandboxes: make them, choose their variants, drop them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class UnknownVariant(ValueError):
 def choose_variants(
     contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]], over: Mapping[str, Any] | None = None
 ) -> dict[str, Mapping[str, Any]]:
-    """Every provider's choices: `wanted` over those of `over`, those over the defaults. Raises UnknownVariant."""
+    """The variants of every provider: `wanted`, else those of `over`, else the defaults. Raises UnknownVariant."""
     for provider in wanted:
         if provider not in contracts:
             known = ", ".join(sorted(contracts))
@@ -51,15 +51,17 @@ def choose_variants(
 
 
 def credentials_for(contracts: Mapping[str, Contract], *seed: object) -> tuple[Credential, ...]:
-    """One credential for each provider, in the vendor's form, that follows from `seed`."""
+    """One credential for each provider, in the vendor's form. It depends on `seed` alone."""
     return tuple(
-        Credential(name, _made(form["key"], name, "key", *seed), _made(form.get("secret"), name, "secret", *seed))
+        Credential(
+            name, _generate(form["key"], name, "key", *seed), _generate(form.get("secret"), name, "secret", *seed)
+        )
         for name, contract in contracts.items()
         if (form := contract.behaviour.rest.get("credential_form")) is not None
     )
 
 
-def _made(form: Mapping[str, Any] | None, *seed: object) -> str:
+def _generate(form: Mapping[str, Any] | None, *seed: object) -> str:
     if form is None:
         return ""
     letters = lower_alphanumeric if form.get("case") == "lower" else alphanumeric
@@ -67,7 +69,7 @@ def _made(form: Mapping[str, Any] | None, *seed: object) -> str:
 
 
 def credential_headers(contract: Contract, credential: Credential) -> dict[str, str]:
-    """The headers that show a credential, as the vendor wants them."""
+    """The request headers that carry a credential, as the vendor expects them."""
     form = contract.behaviour.rest["credential_form"]
     return {name: getattr(credential, field) for name, field in form["headers"].items()}
 
@@ -83,7 +85,7 @@ def open_account(runtime: Runtime, sandbox: Sandbox, clock: SandboxClock) -> Non
 
 
 def sweep(runtime: Runtime, real: float) -> None:
-    """Drop the sandboxes whose time to live has ended by the real time `real`."""
+    """Drop the sandboxes whose time to live is over at the real time `real`."""
     for sandbox_id in runtime.store.expired(real):
         try:
             box = runtime.store.open(sandbox_id)
@@ -100,9 +102,9 @@ def drop(runtime: Runtime, sandbox_id: str) -> bool:
         box = runtime.store.open(sandbox_id)
     except KeyError:
         return False
-    with box:  # an upload that is under way ends first and is dropped too, or finds no sandbox
+    with box:  # an upload in progress ends first and is dropped too, or finds no sandbox
         try:
             runtime.blobs.drop(f"{sandbox_id}/")
         except OSError as error:
-            log.error("files of sandbox %s stay behind: %s", sandbox_id, error)
+            log.error("files of sandbox %s could not be removed: %s", sandbox_id, error)
         return runtime.store.drop(sandbox_id)

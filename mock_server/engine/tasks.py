@@ -1,4 +1,4 @@
-"""Tasks: accepting them, polling them, doing the work that falls due, moving a sandbox's clock."""
+"""Tasks: accept, poll, do the work that falls due, move a sandbox's clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from swapmock.mock_server.engine.runtime import Runtime, Sent
 
 
 class Fired(NamedTuple):
-    """Something that happened because time went on.
+    """Something that happened because sandbox time passed.
 
     `at` is sandbox time in epoch seconds, `what` is `transition` or `delivery`, `before` and `after` are states, `cause`
     is the id of the exchange that created the task. A delivery's attempt also has the delivery's id, the number of the
@@ -43,7 +43,7 @@ def submit(runtime: Runtime, call: Call, task: Task) -> None:
     Raises Problem `insufficient_credits` if the balance does not cover it, `rate_limited` if the sandbox is full.
     """
     box = call.box
-    _check_room(runtime, box, task)
+    _check_limits(runtime, box, task)
     if task.reserved:
         try:
             box.post(Entry(call.now, Move.RESERVE, task.reserved, task.id, call.exchange))
@@ -63,7 +63,7 @@ def submit(runtime: Runtime, call: Call, task: Task) -> None:
         box.dequeue(call.queued)
 
 
-def _check_room(runtime: Runtime, box: Box, task: Task) -> None:
+def _check_limits(runtime: Runtime, box: Box, task: Task) -> None:
     count, size = box.tasks_held()
     if count >= runtime.max_tasks:
         raise Problem("rate_limited", message=f"the sandbox holds {count} tasks; --max-tasks allows more")
@@ -132,9 +132,9 @@ def advance(runtime: Runtime, box: Box, target: float) -> list[Fired]:
 
 def clock_moved(runtime: Runtime, box: Box) -> None:
     """Tell the dispatcher that the clock of an open sandbox was moved or set."""
-    news = box.next_news()
-    if news is not None:
-        runtime.dispatcher.notice(runtime, box, news)
+    due = box.next_callback_work()
+    if due is not None:
+        runtime.dispatcher.notice(runtime, box, due)
 
 
 def available(_: Runtime, box: Box) -> Millicredits:

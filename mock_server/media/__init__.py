@@ -1,7 +1,7 @@
 """Real bytes behind the URLs: drawn portraits, group pictures, GIF, MP4 and WAV.
 
 A face is a pure function of ``(identity, index)``: the same pair is the same drawing in a crop, in a group picture
-and in a film, in every process. Nothing here reads a file, a clock or a random source. Pillow is imported when the
+and in a video, in every process. Nothing here reads a file, a clock or a random source. Pillow is imported when the
 first picture is drawn, so a server that serves no picture does not pay for it.
 """
 

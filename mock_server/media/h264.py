@@ -42,7 +42,7 @@ class Planes:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An encoded film: parameter sets and one NAL unit for each picture, without start codes; the first one is IDR."""
+    """An encoded video: parameter sets and one NAL unit for each picture, without start codes; the first one is IDR."""
 
     width: int
     height: int
@@ -82,14 +82,14 @@ LEVELS: Final = (
 def encode(pictures: Iterable[Planes], width: int, height: int, fps: int) -> Stream:
     """Encode pictures of ``width`` by ``height`` pixels, both multiples of 16, at ``fps`` pictures a second.
 
-    Raises ValueError for another size, for planes of the wrong length, for no pictures, and for a film beyond level
+    Raises ValueError for another size, for planes of the wrong length, for no pictures, and for a video beyond level
     4.1.
     """
     if width % SIDE or height % SIDE or not (width and height):
         raise ValueError(f"{width}x{height} is not a size in whole macroblocks")
     units = tuple(_slices(pictures, width, height))
     if not units:
-        raise ValueError("a film needs at least one picture")
+        raise ValueError("a video needs at least one picture")
     level = level_for(width, height, fps, [len(unit) for unit in units])
     return Stream(width, height, fps, sps=_sps(width, height, fps, level), pps=_pps(), pictures=units)
 

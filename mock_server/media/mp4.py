@@ -2,7 +2,7 @@
 
 Boxes are those of ISO/IEC 14496-12 (ftyp 4.3, mvhd 8.2.2, tkhd 8.3.2, mdhd 8.4.2, hdlr 8.4.3, stts 8.6.1.2, stss 8.6.2,
 dref 8.7.2, stsz 8.7.3, stsc 8.7.4, stco 8.7.5, vmhd 12.1.2, colr 12.1.5) and of ISO/IEC 14496-15 (avcC 5.3.3.1, avc1
-5.4.2.1). All times of creation are 0, so equal films are equal bytes.
+5.4.2.1). All times of creation are 0, so equal videos are equal bytes.
 """
 
 import struct
@@ -11,7 +11,7 @@ from typing import Final
 from swapmock.mock_server.media.h264 import COLOURS, CONSTRAINTS, PROFILE, Stream
 
 TIMESCALE: Final = 1000
-"""Ticks in a second, for the film as a whole; the track counts in pictures."""
+"""Ticks in a second, for the video as a whole; the track counts in pictures."""
 UPRIGHT: Final = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 """The unity matrix of mvhd and tkhd."""
 UNDETERMINED: Final = 0x55C4

@@ -1,4 +1,4 @@
-"""Films as bytes: the round of movement, encoded as H.264 in an MP4 file."""
+"""Videos as bytes: one loop of movement, encoded as H.264 in an MP4 file."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -15,7 +15,7 @@ FPS: Final = 10
 HOLD: Final = 2
 """Pictures for which each beat is held: a repeat costs a dozen bytes."""
 SIDES: Final = ((2, 128), (4, 96), (9, 64), (12, 48))
-"""Up to so many faces, so many pixels for each: samples are not compressed, so a crowd is drawn smaller."""
+"""(number of faces, pixels for each), largest first by pixels: samples are not compressed, so many faces are drawn smaller."""
 SMALLEST: Final = 32
 LIMITED_LUMA: Final = [round(16 + value * 219 / 255) for value in range(256)]
 LIMITED_CHROMA: Final = [round(128 + (value - 128) * 224 / 255) for value in range(256)]

@@ -1,4 +1,4 @@
-"""What waits for its time, in the memory of one process."""
+"""A priority queue of due work, in the memory of one process."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from math import inf
 
-#: When, a number that rises from one to the next, what is to be done, and with what.
+#: Due time, a number that rises from item to item, the work, its subject.
 Item = tuple[float, int, str, str]
 
 
 class Agenda:
-    """Earliest first, what falls due at the same time in the order of its numbers.
+    """Earliest first; items that are due at the same time come in the order of their numbers.
 
-    Tasks of one kind take the same time, so that most of what is added comes after all that is there for the same work:
-    that waits in a line, of which only the two ends are touched. What comes out of order waits in a heap, which reaches
-    far through memory at every step.
+    Tasks of one kind take the same time, so most new items are later than all the items of the same work. Those are kept
+    in a deque for each work, where only the two ends are touched. The others are kept in a heap, which is slower.
     """
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._lines: dict[str, deque[Item]] = {}
         self._rest: list[Item] = []
-        #: All that is looked at: the heap and the lines.
+        #: The heap and the deques.
         self._all: list[list[Item] | deque[Item]] = [self._rest]
         self.earliest = inf
         for item in sorted(items):
@@ -50,7 +49,7 @@ class Agenda:
             self.earliest = at
 
     def take(self, now: float) -> Item | None:
-        """Remove and return what is first, if it is due by `now`."""
+        """Remove and return the first item, if it is due by `now`."""
         if self.earliest > now:
             return None
         first: Item | None = None

@@ -1,4 +1,4 @@
-"""The Store port over plain dictionaries, for one process. A lock a sandbox makes each opening atomic."""
+"""The Store port in dictionaries, for one process. A lock for each sandbox makes each opening atomic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from swapmock.mock_server.core.state import Due, State
 from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
 from swapmock.mock_server.stores.agenda import Agenda
 
-#: Deliveries that are over and still remembered by a sandbox.
+#: How many deliveries that are over a sandbox keeps.
 DELIVERIES_KEPT = 10_000
 
 
@@ -40,8 +40,8 @@ class MemoryBox:
         self._numbers = dict(state.numbers)
         self._tasks = dict(state.tasks)
         self._task_bytes = sum(len(task.request) for task in self._tasks.values())
-        #: The tasks with callbacks.
-        self._telling = {task.id for task in self._tasks.values() if task.callback_url is not None}
+        #: The ids of the tasks that have a callback URL.
+        self._with_callback = {task.id for task in self._tasks.values() if task.callback_url is not None}
         self._tally: dict[tuple[str, str], dict[str, int]] = {}
         waiting = {due.subject: due.work for due in state.due}
         for task in self._tasks.values():
@@ -50,8 +50,8 @@ class MemoryBox:
         # Plain tuples, for every task passes through here twice; `Due` names their fields.
         self._due = Agenda((due.at, due.number, due.work, due.subject) for due in state.due)
         self._scheduled = state.scheduled
-        #: When work on tasks with callbacks falls due, as a heap; what is done already is dropped when it comes up.
-        self._news = sorted(due.at for due in state.due if due.subject in self._telling)
+        #: When work on tasks with callbacks falls due, as a heap. Times of finished work are dropped when they come first.
+        self._callback_work = sorted(due.at for due in state.due if due.subject in self._with_callback)
         self._entries = list(state.entries)
         self._balances: dict[Account, Millicredits] = {}
         for entry in self._entries:
@@ -111,7 +111,7 @@ class MemoryBox:
         self._tasks[task.id] = task
         self._task_bytes += len(task.request)
         if task.callback_url is not None:
-            self._telling.add(task.id)
+            self._with_callback.add(task.id)
         self._phases(task)[QUEUED] += 1
 
     def _phases(self, task: Task) -> dict[str, int]:
@@ -122,7 +122,7 @@ class MemoryBox:
             row = self._tally[kind] = dict.fromkeys((QUEUED, RUNNING, SUCCEEDED, FAILED), 0)
         return row
 
-    def tally(self) -> Mapping[tuple[str, str, str], int]:
+    def tasks_by_phase(self) -> Mapping[tuple[str, str, str], int]:
         return {(*kind, phase): count for kind, row in self._tally.items() for phase, count in row.items()}
 
     def counts(self) -> Mapping[str, int]:
@@ -152,8 +152,8 @@ class MemoryBox:
     def schedule(self, at: float, work: str, subject: str) -> None:
         self._scheduled += 1
         self._due.add((at, self._scheduled, work, subject))
-        if subject in self._telling:
-            heappush(self._news, at)
+        if subject in self._with_callback:
+            heappush(self._callback_work, at)
 
     def take_due(self, now: float) -> tuple[str, str, float] | None:
         due = self._due.take(now)
@@ -170,13 +170,13 @@ class MemoryBox:
             return None
         return min((heap[0][0] for host in tuple(self._outbox) if (heap := self._pending(host))), default=None)
 
-    def next_news(self) -> float | None:
-        while self._news and self._news[0] < self._due.earliest:
-            heappop(self._news)
+    def next_callback_work(self) -> float | None:
+        while self._callback_work and self._callback_work[0] < self._due.earliest:
+            heappop(self._callback_work)
         due = self.next_delivery()
-        if not self._news:
+        if not self._callback_work:
             return due
-        return self._news[0] if due is None else min(due, self._news[0])
+        return self._callback_work[0] if due is None else min(due, self._callback_work[0])
 
     def put_delivery(self, delivery: Delivery) -> None:
         self._deliveries[delivery.id] = delivery
@@ -197,28 +197,28 @@ class MemoryBox:
         return tuple(self._deliveries.values())
 
     def claim_due(self, now: float, real: float, until: float, take: Callable[[str], bool]) -> Sequence[Delivery]:
-        self._give_back(real)
+        self._expire_leases(real)
         taken: list[Delivery] = []
         for host in tuple(self._outbox):
             while (heap := self._pending(host)) and heap[0][0] <= now and take(host):
-                taken.append(self._hold(heappop(heap)[2], until))
+                taken.append(self._lease(heappop(heap)[2], until))
         return sorted(taken, key=lambda delivery: (delivery.next_due, delivery.number))
 
     def claim(self, delivery_id: str, real: float, until: float) -> Delivery | None:
-        self._give_back(real)
+        self._expire_leases(real)
         known = self._deliveries.get(delivery_id)
         if known is None or known.next_due is None or known.leased_until is not None:
             return None
-        return self._hold(delivery_id, until)
+        return self._lease(delivery_id, until)
 
-    def _hold(self, delivery_id: str, until: float) -> Delivery:
+    def _lease(self, delivery_id: str, until: float) -> Delivery:
         held = self._deliveries[delivery_id].claimed(until)
         self._deliveries[delivery_id] = held
         heappush(self._leases, (until, held.claim, delivery_id))
         return held
 
-    def _give_back(self, real: float) -> None:
-        """Make due again what somebody has held for too long."""
+    def _expire_leases(self, real: float) -> None:
+        """Make the deliveries due again whose lease has expired by the real time `real`."""
         while self._leases and self._leases[0][0] <= real:
             until, claim, delivery_id = heappop(self._leases)
             held = self._deliveries.get(delivery_id)
@@ -226,7 +226,7 @@ class MemoryBox:
                 self.put_delivery(replace(held, leased_until=None))
 
     def _pending(self, host: str) -> list[tuple[float, int, str]]:
-        """A host's deliveries that nobody holds, earliest first; entries that are out of date are dropped."""
+        """The heap of a host's unclaimed deliveries, earliest first, without outdated entries at its head."""
         heap = self._outbox.get(host, [])
         while heap:
             at, _, delivery_id = heap[0]
@@ -324,19 +324,19 @@ class MemoryBox:
         return len(self._files), self._file_bytes
 
     def forget_files(self, now: float) -> Sequence[str]:
-        gone = []
+        forgotten = []
         while self._file_ends and self._file_ends[0][0] <= now:
             at, name = heappop(self._file_ends)
             file = self._files.get(name)
             if file is not None and _end_of(file) == at:
                 del self._files[name]
                 self._file_bytes -= file.size or 0
-                gone.append(name)
-        return gone
+                forgotten.append(name)
+        return forgotten
 
 
 def _end_of(file: File) -> float:
-    """From when a file is of no use: one that was never filled, from the end of its link."""
+    """When a file is forgotten: if it was never filled, when its link expires."""
     return file.link_expires_at if file.size is None else file.expires_at
 
 

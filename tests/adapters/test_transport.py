@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from swapmock.mock_server.adapters.transport import BODY_LIMIT, Blocked, Guard, Transport, check_allowed, read_url
-from swapmock.mock_server.core.delivery import Outcome
+from swapmock.mock_server.core.delivery import SendResult
 from tests.receivers import RawReceiver, Receiver, read_request
 
 JSON = {"content-type": "application/json"}
@@ -36,7 +36,7 @@ def answering(raw):
 def test_the_request_is_plain_and_whole():
     with Receiver() as receiver:
         outcome = send(receiver.url("/a/b%20c?secret=x%26y&empty=&z"), b'{"task_id":"t"}')
-    assert outcome == Outcome(200, b'{"code": "200"}')
+    assert outcome == SendResult(200, b'{"code": "200"}')
     (got,) = receiver.got
     assert (got.method, got.path, got.body) == ("POST", "/a/b%20c?secret=x%26y&empty=&z", b'{"task_id":"t"}')
     assert got.headers == {
@@ -69,14 +69,14 @@ def test_a_large_body_arrives_whole():
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokXX", Outcome(200, b"ok")),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", Outcome(204, b"")),
-        (b"HTTP/1.0 200 OK\r\n\r\nuntil it closes", Outcome(200, b"until it closes")),
-        (b"HTTP/1.1 418\r\nContent-Length: 0\r\n\r\n", Outcome(418, b"")),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", Outcome(200, b"a")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokXX", SendResult(200, b"ok")),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", SendResult(204, b"")),
+        (b"HTTP/1.0 200 OK\r\n\r\nuntil it closes", SendResult(200, b"until it closes")),
+        (b"HTTP/1.1 418\r\nContent-Length: 0\r\n\r\n", SendResult(418, b"")),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", SendResult(200, b"a")),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
-            Outcome(200, b"abcde"),
+            SendResult(200, b"abcde"),
         ),
     ],
 )
@@ -149,7 +149,7 @@ def test_the_time_out_bounds_the_whole_attempt(dribble):
     with RawReceiver(serve) as receiver:
         outcome = send(receiver.url(), timeout=0.2)
         over.set()
-    assert outcome == Outcome(None, error="no answer within 0.2 s", timed_out=True)
+    assert outcome == SendResult(None, error="no answer within 0.2 s", timed_out=True)
 
 
 def test_a_redirect_is_an_answer_and_not_followed():
@@ -161,7 +161,7 @@ def test_a_redirect_is_an_answer_and_not_followed():
 def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert send(f"http://127.0.0.1:{port}/") == Outcome(None, error="the connection was refused")
+    assert send(f"http://127.0.0.1:{port}/") == SendResult(None, error="the connection was refused")
 
 
 def test_a_reset():
@@ -170,7 +170,7 @@ def test_a_reset():
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     with RawReceiver(serve) as receiver:
-        assert send(receiver.url()) == Outcome(None, error="the connection was reset")
+        assert send(receiver.url()) == SendResult(None, error="the connection was reset")
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,7 @@ def test_https_to_a_receiver_that_is_vouched_for(monkeypatch, certificate):
             secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     with RawReceiver(serve) as receiver:
-        assert send(f"https://localhost:{receiver.port}/") == Outcome(200, b"ok")
+        assert send(f"https://localhost:{receiver.port}/") == SendResult(200, b"ok")
 
 
 # --- whom it may call
@@ -279,15 +279,15 @@ def test_loopback_in_all_its_spellings(host):
 
 def test_a_local_name_that_stands_for_another_host_is_blocked():
     outcome = send("http://localhost/", guard=Guard(resolve=Names(["127.0.0.1", "192.0.2.7"])))
-    assert outcome == Outcome(
+    assert outcome == SendResult(
         None,
-        error="localhost stands for 192.0.2.7, which is not loopback; --callback-allow localhost would allow it",
+        error="localhost has the address 192.0.2.7, which is not loopback; --callback-allow localhost would allow it",
         blocked=True,
     )
 
 
 def test_rebinding_leads_nowhere_else():
-    """The name is looked up once; what it stands for a moment later does not matter."""
+    """The name is looked up once; the address that it has a moment later does not matter."""
     names = Names(["127.0.0.1"], ["192.0.2.7"])
     guard = Guard(resolve=names)
     with Receiver() as receiver:
@@ -357,7 +357,7 @@ def test_what_callback_allow_allows(allow, url, is_allowed):
 
 def test_a_name_that_nobody_knows():
     guard = Guard(("hooks.example",), Names(OSError("no such name")))
-    assert send("http://hooks.example/", guard=guard) == Outcome(
+    assert send("http://hooks.example/", guard=guard) == SendResult(
         None, error="the name hooks.example cannot be resolved"
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from swapmock.contracts import load
-from swapmock.mock_server.core.delivery import Outcome
+from swapmock.mock_server.core.delivery import SendResult
 from swapmock.mock_server.settings import Settings
 from swapmock.mock_server.web.build import System, build
 
@@ -184,9 +184,9 @@ class SpoiledTransport:
     def timeout(self) -> float:
         return float(self._inner.timeout)
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
         assert self._send is not None  # only such a defect has this transport
-        outcome = Outcome(status=200)
+        outcome = SendResult(status=200)
         for sent in self._send(method, url, dict(headers), body, self._memory):
             outcome = await self._inner.send(*sent)
         return outcome

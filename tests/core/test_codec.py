@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swapmock.mock_server.core.codec import BadRecord, decode, encode
+from swapmock.mock_server.core.codec import BadRecord, StoredAs, decode, encode
 from swapmock.mock_server.core.delivery import Attempt, Delivery, Standing
 from swapmock.mock_server.core.faults import Effect, FaultRule, Match, Turns
 from swapmock.mock_server.core.journal import Breach, Exchange, File, Transition
@@ -131,3 +131,45 @@ def test_nothing_else_is_ever_raised(kind, value):
 
 def test_floats_that_json_made_whole():
     assert repr(decode(Thing, {"name": "n", "size": 3}).size) == "3.0"
+
+
+class Renamed(NamedTuple):
+    better: Annotated[int, StoredAs("old")]
+    other: Annotated[str, "no name"] = ""
+
+
+@dataclass
+class Outer:
+    inner: Annotated[Renamed | None, StoredAs("held")] = None
+
+
+def test_a_field_can_be_stored_under_another_name():
+    whole = Outer(Renamed(1, "x"))
+    assert encode(whole) == {"held": {"old": 1, "other": "x"}}
+    assert decode(Outer, encode(whole)) == whole
+    assert decode(Outer | None, {"held": None}) == Outer()
+    for wrong, place in (({"better": 1}, "better"), ({"other": "x"}, "old"), ({"old": "x"}, "old")):
+        with pytest.raises(BadRecord) as bad:
+            decode(Renamed, wrong)
+        assert bad.value.place == (place,)
+
+
+def test_the_names_that_snapshots_of_deliveries_have():
+    hints = ("adversity", "spoil", "rung")
+    assert set(hints) <= set(encode(decode(Delivery, DELIVERY | dict.fromkeys(hints[:2], "x") | {"rung": 2})))
+
+
+DELIVERY = {
+    "id": "d1",
+    "number": 1,
+    "task": "t1",
+    "provider": "crun",
+    "operation": "create_task",
+    "event": "succeeded",
+    "url": "http://127.0.0.1:9/",
+    "host": "127.0.0.1:9",
+    "body": "",
+    "created_at": 0.0,
+    "waits": [],
+    "cause": "x1",
+}

@@ -1,4 +1,4 @@
-"""Callbacks as facts: ladders, what acknowledges, how a delivery goes on."""
+"""Deliveries: retry schedules, what acknowledges, what an attempt changes."""
 
 from itertools import accumulate
 
@@ -12,17 +12,17 @@ from swapmock.mock_server.core.delivery import (
     NO_JSON,
     Delivery,
     DeliveryState,
-    Outcome,
+    SendResult,
     host_of,
     waits,
     why_not_acknowledged,
 )
 
-FAILED = Outcome(500)
-BLOCKED = Outcome(None, error="not here", blocked=True)
+FAILED = SendResult(500)
+BLOCKED = SendResult(None, error="not here", blocked=True)
 
 
-def ladder(intervals, retries, then):
+def schedule(intervals, retries, then):
     return Ladder("l", tuple(intervals), retries, then, "invented", "this test")
 
 
@@ -49,7 +49,7 @@ def delivery(**more):
     ("reading", "count", "last"),
     [("A", 10, 15113), ("B", 7, 4313), ("C", 10, 4336), ("D", 9, 11513)],
 )
-def test_the_four_readings_of_img_opens_ladder(reading, count, last):
+def test_the_four_retry_schedules_of_img_open(reading, count, last):
     callbacks = load("imgopen").behaviour.callbacks
     assert callbacks is not None
     times = list(accumulate(waits(callbacks.ladders[reading])))
@@ -60,13 +60,13 @@ def test_the_four_readings_of_img_opens_ladder(reading, count, last):
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        (ladder([1, 2], 5, "repeat"), (1, 2, 2, 2, 2)),
-        (ladder([1, 2], 5, "restart"), (1, 2, 1, 2, 1)),
-        (ladder([1, 2], 5, "stop"), (1, 2)),
-        (ladder([1, 2, 3], 2, "repeat"), (1, 2)),
-        (ladder([1, 2, 3], 2, "stop"), (1, 2)),
-        (ladder([], 0, "stop"), ()),
-        (ladder([], 3, "repeat"), ()),
+        (schedule([1, 2], 5, "repeat"), (1, 2, 2, 2, 2)),
+        (schedule([1, 2], 5, "restart"), (1, 2, 1, 2, 1)),
+        (schedule([1, 2], 5, "stop"), (1, 2)),
+        (schedule([1, 2, 3], 2, "repeat"), (1, 2)),
+        (schedule([1, 2, 3], 2, "stop"), (1, 2)),
+        (schedule([], 0, "stop"), ()),
+        (schedule([], 3, "repeat"), ()),
     ],
 )
 def test_waits(row, expected):
@@ -74,7 +74,7 @@ def test_waits(row, expected):
 
 
 @pytest.mark.parametrize("name", ["crun", "imgopen"])
-def test_every_ladder_can_be_chosen_and_every_adversity_has_a_plan(name):
+def test_every_retry_schedule_can_be_chosen_and_every_callback_fault_has_a_row(name):
     behaviour = load(name).behaviour
     assert behaviour.callbacks is not None
     assert set(behaviour.variants["callback_ladder"].choices) == set(behaviour.callbacks.ladders)
@@ -92,23 +92,23 @@ CODE_200 = Acknowledgement((200, 299), "documented", "this test", ("200", 200))
 @pytest.mark.parametrize(
     ("demand", "outcome", "document", "expected"),
     [
-        (ANY_2XX, Outcome(200), NO_JSON, ""),
-        (ANY_2XX, Outcome(204), NO_JSON, ""),
-        (ANY_2XX, Outcome(299), {"code": 500}, ""),
-        (ANY_2XX, Outcome(500), NO_JSON, "answered HTTP 500"),
-        (ANY_2XX, Outcome(302), NO_JSON, "answered HTTP 302, and redirects are not followed"),
-        (ANY_2XX, Outcome(None, error="no answer within 1 s"), NO_JSON, "no answer within 1 s"),
+        (ANY_2XX, SendResult(200), NO_JSON, ""),
+        (ANY_2XX, SendResult(204), NO_JSON, ""),
+        (ANY_2XX, SendResult(299), {"code": 500}, ""),
+        (ANY_2XX, SendResult(500), NO_JSON, "answered HTTP 500"),
+        (ANY_2XX, SendResult(302), NO_JSON, "answered HTTP 302, and redirects are not followed"),
+        (ANY_2XX, SendResult(None, error="no answer within 1 s"), NO_JSON, "no answer within 1 s"),
         (ANY_2XX, BLOCKED, NO_JSON, "blocked: not here"),
-        (CODE_200, Outcome(200), {"code": "200"}, ""),
-        (CODE_200, Outcome(200), {"code": 200, "msg": "ok"}, ""),
-        (CODE_200, Outcome(200), {"code": 200.0}, "the answer's `code` is 200.0, not '200'"),
-        (CODE_200, Outcome(200), {"code": True}, "the answer's `code` is True, not '200'"),
-        (CODE_200, Outcome(200), {"code": "500"}, "the answer's `code` is '500', not '200'"),
-        (CODE_200, Outcome(200), {}, "the answer has no `code`"),
-        (CODE_200, Outcome(200), ["200"], "the answer has no `code`"),
-        (CODE_200, Outcome(200), "200", "the answer has no `code`"),
-        (CODE_200, Outcome(200), NO_JSON, "the answer is not JSON"),
-        (CODE_200, Outcome(500), {"code": "200"}, "answered HTTP 500"),
+        (CODE_200, SendResult(200), {"code": "200"}, ""),
+        (CODE_200, SendResult(200), {"code": 200, "msg": "ok"}, ""),
+        (CODE_200, SendResult(200), {"code": 200.0}, "the answer's `code` is 200.0, not '200'"),
+        (CODE_200, SendResult(200), {"code": True}, "the answer's `code` is True, not '200'"),
+        (CODE_200, SendResult(200), {"code": "500"}, "the answer's `code` is '500', not '200'"),
+        (CODE_200, SendResult(200), {}, "the answer has no `code`"),
+        (CODE_200, SendResult(200), ["200"], "the answer has no `code`"),
+        (CODE_200, SendResult(200), "200", "the answer has no `code`"),
+        (CODE_200, SendResult(200), NO_JSON, "the answer is not JSON"),
+        (CODE_200, SendResult(500), {"code": "200"}, "answered HTTP 500"),
     ],
 )
 def test_what_acknowledges(demand, outcome, document, expected):
@@ -132,7 +132,7 @@ def test_an_attempt_that_comes_late_does_not_shift_the_ladder():
 
 
 def test_an_acknowledged_delivery_is_over():
-    after, attempt = delivery().attempted(100.0, 100.0, Outcome(200, b"x" * 5000), "")
+    after, attempt = delivery().attempted(100.0, 100.0, SendResult(200, b"x" * 5000), "")
     assert (after.state, after.next_due, attempt.failure) == (DeliveryState.ACKNOWLEDGED, None, "")
     assert attempt.answer == b"x" * KEPT_ANSWER
 
@@ -144,25 +144,30 @@ def test_a_blocked_one_is_not_tried_again():
 
 def test_redelivery_by_hand_stands_beside_the_ladder():
     failing, _ = delivery().attempted(100.0, 100.0, FAILED, "answered HTTP 500")
-    asked = failing.asked_again(101.0)
+    asked = failing.for_redelivery(101.0)
     assert asked.next_due == 101.0
     again, attempt = asked.attempted(101.0, 101.0, FAILED, "answered HTTP 500")
-    assert (attempt.due, again.state, again.next_due, again.rung) == (101.0, DeliveryState.PENDING, 103.0, failing.rung)
-    done, _ = again.asked_again(102.0).asked_again(102.5).attempted(102.5, 102.5, Outcome(200), "")
+    assert (attempt.due, again.state, again.next_due, again.retries) == (
+        101.0,
+        DeliveryState.PENDING,
+        103.0,
+        failing.retries,
+    )
+    done, _ = again.for_redelivery(102.0).for_redelivery(102.5).attempted(102.5, 102.5, SendResult(200), "")
     assert (done.state, done.next_due) == (DeliveryState.ACKNOWLEDGED, None)
     # Refused after all: it was acknowledged once, and that stands.
-    refused, _ = done.asked_again(200.0).attempted(200.0, 200.0, FAILED, "answered HTTP 500")
+    refused, _ = done.for_redelivery(200.0).attempted(200.0, 200.0, FAILED, "answered HTTP 500")
     assert (refused.state, refused.next_due, len(refused.attempts)) == (DeliveryState.ACKNOWLEDGED, None, 4)
 
 
 def test_a_dead_one_that_is_refused_again_stays_dead():
     dead, _ = delivery(waits=()).attempted(100.0, 100.0, FAILED, "answered HTTP 500")
-    again, _ = dead.asked_again(500.0).attempted(500.0, 500.0, FAILED, "answered HTTP 500")
+    again, _ = dead.for_redelivery(500.0).attempted(500.0, 500.0, FAILED, "answered HTTP 500")
     assert (dead.state, again.state, again.next_due) == (DeliveryState.DEAD, DeliveryState.DEAD, None)
 
 
 def test_only_the_first_attempt_is_truncated():
-    whole = delivery(spoil="truncated")
+    whole = delivery(corruption="truncated")
     assert whole.payload() == b'{"task_i'
     after, _ = whole.attempted(100.0, 100.0, FAILED, "answered HTTP 400")
     assert after.payload() == b'{"task_id":"t1"}'

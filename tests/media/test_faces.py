@@ -10,8 +10,9 @@ import pytest
 from PIL import Image, ImageChops
 
 from swapmock.mock_server.media import Face, face_jpeg, face_png
+from swapmock.mock_server.media.backdrops import BACKDROP
 from swapmock.mock_server.media.features import Look, colour, mix
-from swapmock.mock_server.media.portrait import BACKDROP, STILL, Pose, portrait
+from swapmock.mock_server.media.portrait import STILL, Pose, portrait
 
 CROWD = [Face(f"https://example.com/{number // 4}.png", number % 4) for number in range(200)]
 FINGERPRINT = """

@@ -62,7 +62,7 @@ class Film:
 
 
 def read(data: bytes) -> Film:
-    """Read one of our films; every length is checked."""
+    """Read one of our videos; every length is checked."""
     assert list(boxes(data)) == ["ftyp", "moov", "mdat"], "the index comes before the samples"
     found = flat(data)
     (version_and_flags, same, count), sizes = struct.unpack_from(">III", found["stsz"]), found["stsz"][12:]
@@ -174,24 +174,24 @@ def all_macroblocks(planes: Planes, width: int, height: int) -> list[bytes]:
     return [macroblock(planes, width, across, down) for down, across in places]
 
 
-# -- films -------------------------------------------------------------------------------------------------------------
+# -- videos -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_a_film_is_small_and_adds_up(count):
+def test_a_video_is_small_and_adds_up(count):
     data = group_mp4(PEOPLE[:count])
-    film = read(data)
+    video = read(data)
     assert len(data) < 400_000
-    assert len(film.units) == 16
-    assert film.size[0] % 16 == film.size[1] % 16 == 0
+    assert len(video.units) == 16
+    assert video.size[0] % 16 == video.size[1] % 16 == 0
 
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_what_is_decoded_is_what_was_drawn(count):
-    film = read(group_mp4(PEOPLE[:count]))
-    width, height = film.size
+    video = read(group_mp4(PEOPLE[:count]))
+    width, height = video.size
     side = height // max(1, -(-count // 6))
-    decoded = decode(film.units, width * height // 256)
+    decoded = decode(video.units, width * height // 256)
     drawn = [all_macroblocks(planes_of(picture), width, height) for picture in moving(PEOPLE[:count], side)]
     assert decoded == [blocks for blocks in drawn for _ in range(2)]
 
@@ -207,10 +207,10 @@ def test_durations_agree():
     assert count * delta == duration
 
 
-def test_everybody_in_a_film_moves():
-    film = read(group_mp4(PEOPLE[:3]))
-    across = film.size[0] // 16
-    pictures = decode(film.units, across * film.size[1] // 16)
+def test_everybody_in_a_video_moves():
+    video = read(group_mp4(PEOPLE[:3]))
+    across = video.size[0] // 16
+    pictures = decode(video.units, across * video.size[1] // 16)
     for person in range(3):
         columns = range(person * across // 3, (person + 1) * across // 3)
         seen = {b"".join(block for at, block in enumerate(p) if at % across in columns) for p in pictures}
@@ -286,11 +286,11 @@ def test_numbers_as_bits():
         ((1280, 720), 30, [700], 31),
     ],
 )
-def test_the_level_is_the_lowest_that_allows_the_film(size, fps, sizes, level):
+def test_the_level_is_the_lowest_that_allows_the_video(size, fps, sizes, level):
     assert level_for(size[0], size[1], fps, sizes) == level
 
 
-def test_impossible_films_are_refused():
+def test_impossible_videos_are_refused():
     one = noise(random.Random(1), 16, 16)
     for pictures, size, message in [
         ([one], (17, 16), "whole macroblocks"),
@@ -315,7 +315,7 @@ def test_equal_streams_are_equal_files():
 @pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize("count", COUNTS)
 def test_ffmpeg_decodes_every_sample_as_drawn(count, tmp_path):
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     path.write_bytes(group_mp4(PEOPLE[:count]))
     _, height = read(path.read_bytes()).size
     command = ["ffmpeg", "-v", "warning", "-i", path, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"]
@@ -328,7 +328,7 @@ def test_ffmpeg_decodes_every_sample_as_drawn(count, tmp_path):
 
 @pytest.mark.needs("ffmpeg")
 def test_ffmpeg_shows_the_right_colours(tmp_path):
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     path.write_bytes(group_mp4(PEOPLE[:2]))
     command = ["ffmpeg", "-v", "error", "-i", path, "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     raw = subprocess.run(command, capture_output=True, check=True, stdin=subprocess.DEVNULL).stdout

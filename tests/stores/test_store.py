@@ -206,21 +206,21 @@ class TestBox:
             box.add_task(task("quiet"))
             box.add_task(replace(task("telling"), callback_url="http://127.0.0.1:9/cb"))
             box.schedule(1.0, "start", "quiet")
-            assert (box.next_due(), box.next_news()) == (1.0, None)
+            assert (box.next_due(), box.next_callback_work()) == (1.0, None)
             work(2.0)
             work(4.0)
-            assert (box.next_due(), box.next_news()) == (1.0, 2.5)
+            assert (box.next_due(), box.next_callback_work()) == (1.0, 2.5)
             box.load(box.state())
-            assert box.next_news() == 2.5
+            assert box.next_callback_work() == 2.5
             while box.take_due(2.5):
                 pass
-            assert box.next_news() == 4.5
+            assert box.next_callback_work() == 4.5
             box.put_delivery(delivery(1, 3.0))
-            assert box.next_news() == 3.0
+            assert box.next_callback_work() == 3.0
             assert box.claim_due(3.0, 0.0, 100.0, lambda _: True)
             while box.take_due(9.0):
                 pass
-            assert box.next_news() is None
+            assert box.next_callback_work() is None
 
     def test_the_ledger(self, box):
         with box:

@@ -1,4 +1,4 @@
-"""What can go wrong with callbacks, on purpose: one scenario each, for both providers, and what a receiver then sees."""
+"""Callback faults: one scenario each, for both providers, and what a receiver then sees."""
 
 import json
 import threading
@@ -162,7 +162,7 @@ def test_contradicting_the_poll(vendor, account, receiver):
 
 
 def test_truncated(vendor, account, receiver):
-    """The first attempt breaks off half-way; a receiver that refuses it gets the whole one at the next rung."""
+    """The first attempt breaks off half-way; a receiver that refuses it gets the whole body at the first retry."""
 
     def plan(got):
         try:

@@ -70,10 +70,10 @@ def test_every_change_in_order_even_when_all_come_at_once(make_account, receiver
     assert [body["status"] for body in receiver.bodies()] == ["running", "success"]
 
 
-@pytest.mark.parametrize(("ladder", "offsets"), [("usual", [0, 10, 70, 370]), ("short", [0, 1, 3, 7]), ("none", [0])])
-def test_the_ladders(make_account, receiver, ladder, offsets):
+@pytest.mark.parametrize(("schedule", "offsets"), [("usual", [0, 10, 70, 370]), ("short", [0, 1, 3, 7]), ("none", [0])])
+def test_the_retry_schedules(make_account, receiver, schedule, offsets):
     receiver.plan = lambda got: 503
-    account = make_account(variants={"crun": {"callback_ladder": ladder}})
+    account = make_account(variants={"crun": {"callback_ladder": schedule}})
     account.swap(receiver.url())
     fired = account.advance(until="idle")
     row = account.delivery()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from swapmock.mock_server.adapters.clock import SystemTime
-from swapmock.mock_server.core.delivery import DeliveryState, Outcome
+from swapmock.mock_server.core.delivery import DeliveryState, SendResult
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.task import Task
 from swapmock.mock_server.engine.dispatcher import BATCH, CallbackDispatcher, ConcurrencyLimit, UnderWay
@@ -52,9 +52,9 @@ def engine(system):
     return system.engine
 
 
-def with_courier(engine, transport, **room):
+def with_dispatcher(engine, transport, **limits):
     """The same engine with another sender: as another process on the same Store would be."""
-    return replace(engine, dispatcher=CallbackDispatcher(transport, lambda: ConcurrencyLimit(**room)))
+    return replace(engine, dispatcher=CallbackDispatcher(transport, lambda: ConcurrencyLimit(**limits)))
 
 
 def standing(engine):
@@ -81,10 +81,10 @@ def test_a_delivery_is_held_by_one_at_a_time(engine):
 
 def test_room_is_asked_before_each(engine):
     submit_ended(engine, lambda number: f"http://127.0.0.{number % 2 + 1}:9/", count=10)
-    room = ConcurrencyLimit(per_host=2, in_all=3)
+    limit = ConcurrencyLimit(per_host=2, in_all=3)
     real = engine.time.now()
     with engine.store.open("default") as box:
-        taken = box.claim_due(engine.now(box), real, real + 25, room.acquire)
+        taken = box.claim_due(engine.now(box), real, real + 25, limit.acquire)
     assert len(taken) == 3
     assert len({d.host for d in taken}) == 2
 
@@ -97,19 +97,19 @@ def test_a_sender_that_dies_on_the_way_loses_nothing(engine, time, caplog, way):
         raise RuntimeError("this thread is dead")
 
     submit_ended(engine, NOWHERE)
-    dying = with_courier(engine, Hands(die))
+    dying = with_dispatcher(engine, Hands(die))
     if way == "due":
         assert dying.dispatcher.deliver_due(dying, "default") == []
     else:
         dying.redeliver(engine.store.open("default"), "d1")
     assert "failed on the way" in caplog.text
-    heir = with_courier(engine, Hands(lambda url: Outcome(200)))
+    heir = with_dispatcher(engine, Hands(lambda url: SendResult(200)))
     assert heir.dispatcher.deliver_due(heir, "default") == []
     assert standing(engine) == [("pending", 0)]
     with pytest.raises(UnderWay):
         heir.redeliver(engine.store.open("default"), "d1")
     time.advance(heir.dispatcher.lease)
-    # Whoever looks next finds it, even without a wake-up: the lease is looked at with every claim.
+    # The next look finds it, even without a wake-up: the lease is looked at with every claim.
     with engine.store.open("default") as box:
         (delivery,) = box.claim_due(engine.now(box), engine.time.now(), engine.time.now() + 1, lambda host: True)
     sent = heir.dispatcher.deliver(heir, "default", [delivery])
@@ -120,16 +120,16 @@ def test_a_sender_that_dies_on_the_way_loses_nothing(engine, time, caplog, way):
 def test_a_sender_that_was_only_slow_does_not_undo_what_the_next_one_did(engine, time):
     """Both attempts are in the journal; the one whose lease had run out changes nothing."""
     submit_ended(engine, NOWHERE)
-    heir = with_courier(engine, Hands(lambda url: Outcome(200)))
+    heir = with_dispatcher(engine, Hands(lambda url: SendResult(200)))
 
     async def dawdle():
         time.advance(slow.dispatcher.lease)
         with engine.store.open("default") as box:
             claimed = box.claim_due(engine.now(box), engine.time.now(), engine.time.now() + 25, lambda host: True)
         await asyncio.to_thread(heir.dispatcher.deliver, heir, "default", claimed)
-        return Outcome(503)
+        return SendResult(503)
 
-    slow = with_courier(engine, Hands(lambda url: dawdle()))
+    slow = with_dispatcher(engine, Hands(lambda url: dawdle()))
     slow.dispatcher.deliver_due(slow, "default")
     assert standing(engine) == [("acknowledged", 1)]
     with engine.store.open("default") as box:
@@ -149,7 +149,7 @@ def test_what_is_held_when_a_sandbox_is_saved_is_due_again_in_the_copy(engine):
 
 def test_deliveries_that_are_over_are_kept_in_a_bounded_number(engine, monkeypatch):
     monkeypatch.setattr("swapmock.mock_server.stores.memory.DELIVERIES_KEPT", 3)
-    done = with_courier(engine, Hands(lambda url: Outcome(200)))
+    done = with_dispatcher(engine, Hands(lambda url: SendResult(200)))
     submit_ended(done, NOWHERE, count=5)
     done.dispatcher.deliver_due(done, "default")
     submit_ended(done, NOWHERE, start=6)
@@ -161,7 +161,7 @@ def test_a_body_that_breaks_the_contract_is_reported_and_sent(engine):
     drifted: list[Exchange] = []
     crun = replace(engine.providers["crun"], callback_body=lambda call, engine, task: {"task_id": task.id})
     broken = replace(
-        with_courier(engine, Hands(lambda url: Outcome(200))), providers={"crun": crun}, on_drift=drifted.append
+        with_dispatcher(engine, Hands(lambda url: SendResult(200))), providers={"crun": crun}, on_drift=drifted.append
     )
     submit_ended(broken, NOWHERE)
     broken.dispatcher.deliver_due(broken, "default")
@@ -170,25 +170,25 @@ def test_a_body_that_breaks_the_contract_is_reported_and_sent(engine):
     assert standing(engine) == [("acknowledged", 1)]
 
 
-# --- room
+# --- the concurrency limit
 
 
 def test_a_host_that_times_out_gets_half_of_the_room_until_it_answers():
-    room = ConcurrencyLimit(per_host=10, in_all=4)
-    assert room.acquire("a")
-    assert room.acquire("a")
-    room.release("a", Outcome(None, error="no answer", timed_out=True))
-    assert room.acquire("a")
-    assert not room.acquire("a")  # two of the slow ones' two
-    assert room.acquire("b")
-    assert room.acquire("b")
-    assert not room.acquire("b")  # four of four
-    room.release("a", Outcome(200))
-    assert room.acquire("a")  # it has answered: slow no more
+    limit = ConcurrencyLimit(per_host=10, in_all=4)
+    assert limit.acquire("a")
+    assert limit.acquire("a")
+    limit.release("a", SendResult(None, error="no answer", timed_out=True))
+    assert limit.acquire("a")
+    assert not limit.acquire("a")  # two of the slow ones' two
+    assert limit.acquire("b")
+    assert limit.acquire("b")
+    assert not limit.acquire("b")  # four of four
+    limit.release("a", SendResult(200))
+    assert limit.acquire("a")  # it has answered: slow no more
     for host in ("a", "a", "b", "b"):
-        room.release(host, None)
-    assert all(room.acquire(host) for host in "abcd")
-    assert not room.acquire("e")
+        limit.release(host, None)
+    assert all(limit.acquire(host) for host in "abcd")
+    assert not limit.acquire("e")
 
 
 # --- receivers that come and go
@@ -220,7 +220,7 @@ def test_a_receiver_killed_and_restarted_in_mid_ladder_gets_everything(make_acco
 
 @contextlib.contextmanager
 def live(**settings):
-    """An emulator on the machine's clock, a hundred times as fast, that sends by itself."""
+    """An emulator on the machine's clock, a hundred times as fast, whose dispatcher thread runs."""
     drifted: list[Exchange] = []
     system = build(Settings(speed=100.0, **settings), SystemTime(), drifted.append)
     with system.engine.dispatcher.running(system.engine):
@@ -229,7 +229,7 @@ def live(**settings):
 
 
 def wait_until_over(engine, receiver, count):
-    """Every delivery has come to its end once the receiver has got so many and the sandbox says so."""
+    """Every delivery has come to its end once the receiver has got `count` callbacks and the sandbox says so."""
     receiver.wait_for(count)
     asked = threading.Event()
     for _ in range(2000):
@@ -306,7 +306,7 @@ def test_what_fell_due_while_nobody_asked_is_done_in_batches(engine, time, monke
 
     time.advance(1.0)
     asyncio.run(tidied())
-    assert [len(bite) for bite in batches if bite] == [BATCH, BATCH, 10]
+    assert [len(batch) for batch in batches if batch] == [BATCH, BATCH, 10]
 
 
 def test_what_was_due_before_the_start_is_sent_at_the_start():

@@ -1,4 +1,4 @@
-"""Img Open calls back: only a JSON answer whose `code` is 200 will do, and the ladder climbs as each reading has it."""
+"""Img Open calls back: only JSON whose `code` is 200 acknowledges, and retries follow the schedule of each variant."""
 
 from itertools import accumulate
 
