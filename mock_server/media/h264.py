@@ -91,7 +91,7 @@ def encode(pictures: Iterable[Planes], width: int, height: int, fps: int) -> Str
     if not units:
         raise ValueError("a video needs at least one picture")
     level = level_for(width, height, fps, [len(unit) for unit in units])
-    return Stream(width, height, fps, sps=_sps(width, height, fps, level), pps=_pps(), pictures=units)
+    return Stream(width, height, fps, sps=_sps(width, height, fps, level), pps=pps(), pictures=units)
 
 
 def level_for(width: int, height: int, fps: int, sizes: Sequence[int]) -> int:
@@ -178,11 +178,11 @@ def _sps(width: int, height: int, fps: int, level: int) -> bytes:
     bits.u(1, 1)  # direct_8x8_inference_flag
     bits.u(1, 0)  # frame_cropping_flag
     bits.u(1, 1)  # vui_parameters_present_flag
-    _vui(bits, fps)
+    vui(bits, fps)
     return nal(3, 7, bits.finish())
 
 
-def _vui(bits: Bits, fps: int) -> None:
+def vui(bits: Bits, fps: int) -> None:
     bits.u(1, 1)  # aspect_ratio_info_present_flag
     bits.u(8, 1)  # square pixels
     bits.u(1, 0)  # overscan_info_present_flag
@@ -205,7 +205,7 @@ def _vui(bits: Bits, fps: int) -> None:
     bits.ue(0, 1)  # max_num_reorder_frames, max_dec_frame_buffering
 
 
-def _pps() -> bytes:
+def pps() -> bytes:
     bits = Bits()
     bits.ue(0, 0)  # pic_parameter_set_id, seq_parameter_set_id
     bits.u(2, 0)  # entropy_coding_mode_flag: CAVLC; no order of fields
@@ -224,7 +224,7 @@ def _pps() -> bytes:
 def _slices(pictures: Iterable[Planes], width: int, height: int) -> Iterator[bytes]:
     before: list[bytes] = []
     for number, picture in enumerate(pictures):
-        blocks = list(_macroblocks(picture, width, height))
+        blocks = list(macroblocks(picture, width, height))
         yield _p_slice(number, before, blocks) if before else _idr_slice(blocks)
         before = blocks
 
@@ -235,7 +235,7 @@ def _idr_slice(blocks: Sequence[bytes]) -> bytes:
     bits.u(FRAME_NUM_BITS, 0)
     bits.ue(0)  # idr_pic_id
     bits.u(2, 0)  # no_output_of_prior_pics_flag, long_term_reference_flag
-    _end_of_header(bits)
+    slice_header_end(bits)
     for block in blocks:
         bits.ue(25)  # mb_type I_PCM in an I slice
         bits.align()
@@ -248,7 +248,7 @@ def _p_slice(number: int, before: Sequence[bytes], blocks: Sequence[bytes]) -> b
     bits.ue(0, 5, 0)  # first_mb_in_slice; slice_type: P, as all slices of the picture; pic_parameter_set_id
     bits.u(FRAME_NUM_BITS, number % (1 << FRAME_NUM_BITS))
     bits.u(3, 0)  # num_ref_idx_active_override_flag, ref_pic_list_modification_flag_l0, adaptive marking flag
-    _end_of_header(bits)
+    slice_header_end(bits)
     # A P_Skip macroblock takes the median of the vectors around it; all are zero here, so it stays where it was.
     run = 0
     for old, new in zip(before, blocks, strict=True):
@@ -264,12 +264,12 @@ def _p_slice(number: int, before: Sequence[bytes], blocks: Sequence[bytes]) -> b
     return nal(2, 1, bits.finish())
 
 
-def _end_of_header(bits: Bits) -> None:
+def slice_header_end(bits: Bits) -> None:
     bits.ue(0)  # slice_qp_delta
     bits.ue(1)  # disable_deblocking_filter_idc: nothing may touch the samples
 
 
-def _macroblocks(picture: Planes, width: int, height: int) -> Iterator[bytes]:
+def macroblocks(picture: Planes, width: int, height: int) -> Iterator[bytes]:
     if (len(picture.luma), len(picture.cb), len(picture.cr)) != (width * height, *[width * height // 4] * 2):
         raise ValueError(f"the planes of a picture do not make {width}x{height}")
     planes = ((picture.luma, width, SIDE), (picture.cb, width // 2, SIDE // 2), (picture.cr, width // 2, SIDE // 2))

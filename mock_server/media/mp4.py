@@ -6,6 +6,8 @@ dref 8.7.2, stsz 8.7.3, stsc 8.7.4, stco 8.7.5, vmhd 12.1.2, colr 12.1.5) and of
 """
 
 import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from swapmock.mock_server.media.h264 import COLOURS, CONSTRAINTS, PROFILE, Stream
@@ -21,14 +23,34 @@ SHOWN: Final = 0b11
 """track_enabled and track_in_movie."""
 
 
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A video track: size in pixels, frames a second, parameter sets, the bytes of each sample (its length of four bytes
+    included), and the numbers of the key frames, counted from 1."""
+
+    width: int
+    height: int
+    fps: int
+    sps: bytes
+    pps: bytes
+    sizes: Sequence[int]
+    key_frames: Sequence[int]
+
+
 def mux(stream: Stream) -> bytes:
     """Return the stream as an MP4 file with one video track, in one chunk."""
     samples = [struct.pack(">I", len(unit)) + unit for unit in stream.pictures]
-    head = box("ftyp", b"isom", struct.pack(">I", 0x200), b"isom", b"iso2", b"avc1", b"mp41")
     sizes = [len(sample) for sample in samples]
+    track = Track(stream.width, stream.height, stream.fps, stream.sps, stream.pps, sizes, [1])
+    return head(track) + b"".join(samples)
+
+
+def head(track: Track) -> bytes:
+    """Return everything of the file that comes before the bytes of the first sample."""
+    kind = box("ftyp", b"isom", struct.pack(">I", 0x200), b"isom", b"iso2", b"avc1", b"mp41")
     # The index holds the place of the samples, which depends on its own length: measure it first.
-    start = len(head) + len(_moov(stream, sizes, 0)) + 8
-    return head + _moov(stream, sizes, start) + box("mdat", *samples)
+    start = len(kind) + len(_moov(track, 0)) + 8
+    return kind + _moov(track, start) + struct.pack(">I4s", 8 + sum(track.sizes), b"mdat")
 
 
 def box(kind: str, *parts: bytes) -> bytes:
@@ -42,64 +64,64 @@ def full_box(kind: str, *parts: bytes, version: int = 0, flags: int = 0) -> byte
     return box(kind, struct.pack(">I", version << 24 | flags), *parts)
 
 
-def _moov(stream: Stream, sizes: list[int], start: int) -> bytes:
-    return box("moov", _mvhd(stream), _trak(stream, sizes, start))
+def _moov(track: Track, start: int) -> bytes:
+    return box("moov", _mvhd(track), _trak(track, start))
 
 
-def _mvhd(stream: Stream) -> bytes:
-    times = struct.pack(">IIII", 0, 0, TIMESCALE, _milliseconds(stream))
+def _mvhd(track: Track) -> bytes:
+    times = struct.pack(">IIII", 0, 0, TIMESCALE, _milliseconds(track))
     rate_and_volume = struct.pack(">IH10x", 0x10000, 0x100)
     return full_box("mvhd", times, rate_and_volume, UPRIGHT, bytes(24), struct.pack(">I", 2))
 
 
-def _trak(stream: Stream, sizes: list[int], start: int) -> bytes:
+def _trak(track: Track, start: int) -> bytes:
     handler = full_box("hdlr", bytes(4), b"vide", bytes(12), b"VideoHandler\0")
-    return box("trak", _tkhd(stream), box("mdia", _mdhd(stream), handler, _minf(stream, sizes, start)))
+    return box("trak", _tkhd(track), box("mdia", _mdhd(track), handler, _minf(track, start)))
 
 
-def _tkhd(stream: Stream) -> bytes:
-    times = struct.pack(">IIIII", 0, 0, 1, 0, _milliseconds(stream))
-    size = struct.pack(">II", stream.width << 16, stream.height << 16)
+def _tkhd(track: Track) -> bytes:
+    times = struct.pack(">IIIII", 0, 0, 1, 0, _milliseconds(track))
+    size = struct.pack(">II", track.width << 16, track.height << 16)
     return full_box("tkhd", times, bytes(16), UPRIGHT, size, flags=SHOWN)
 
 
-def _mdhd(stream: Stream) -> bytes:
-    return full_box("mdhd", struct.pack(">IIIIHH", 0, 0, stream.fps, len(stream.pictures), UNDETERMINED, 0))
+def _mdhd(track: Track) -> bytes:
+    return full_box("mdhd", struct.pack(">IIIIHH", 0, 0, track.fps, len(track.sizes), UNDETERMINED, 0))
 
 
-def _minf(stream: Stream, sizes: list[int], start: int) -> bytes:
+def _minf(track: Track, start: int) -> bytes:
     here = full_box("dref", struct.pack(">I", 1), full_box("url ", flags=SELF_CONTAINED))
-    return box("minf", full_box("vmhd", bytes(8), flags=1), box("dinf", here), _stbl(stream, sizes, start))
+    return box("minf", full_box("vmhd", bytes(8), flags=1), box("dinf", here), _stbl(track, start))
 
 
-def _stbl(stream: Stream, sizes: list[int], start: int) -> bytes:
-    count = len(sizes)
+def _stbl(track: Track, start: int) -> bytes:
+    count, keys = len(track.sizes), track.key_frames
     return box(
         "stbl",
-        full_box("stsd", struct.pack(">I", 1), _avc1(stream)),
+        full_box("stsd", struct.pack(">I", 1), _avc1(track)),
         full_box("stts", struct.pack(">III", 1, count, 1)),
-        full_box("stss", struct.pack(">II", 1, 1)),
+        full_box("stss", struct.pack(f">I{len(keys)}I", len(keys), *keys)),
         full_box("stsc", struct.pack(">IIII", 1, 1, count, 1)),
-        full_box("stsz", struct.pack(f">II{count}I", 0, count, *sizes)),
+        full_box("stsz", struct.pack(f">II{count}I", 0, count, *track.sizes)),
         full_box("stco", struct.pack(">II", 1, start)),
     )
 
 
-def _avc1(stream: Stream) -> bytes:
+def _avc1(track: Track) -> bytes:
     source = struct.pack(">6xH16x", 1)
-    size = struct.pack(">HHII4xH", stream.width, stream.height, 72 << 16, 72 << 16, 1)
+    size = struct.pack(">HHII4xH", track.width, track.height, 72 << 16, 72 << 16, 1)
     rest = struct.pack(">32xHh", 24, -1)
     colours = box("colr", b"nclx", struct.pack(">HHHB", *COLOURS, 0))
-    return box("avc1", source, size, rest, _avc_c(stream), colours, box("pasp", struct.pack(">II", 1, 1)))
+    return box("avc1", source, size, rest, _avc_c(track), colours, box("pasp", struct.pack(">II", 1, 1)))
 
 
-def _avc_c(stream: Stream) -> bytes:
-    level = stream.sps[3]
+def _avc_c(track: Track) -> bytes:
+    level = track.sps[3]
     # Lengths of NAL units take four bytes; one set of each kind. The upper bits of both counts are reserved ones.
     head = bytes([1, PROFILE, CONSTRAINTS, level, 0xFC | 3, 0xE0 | 1])
-    sets = (struct.pack(">H", len(stream.sps)), stream.sps, b"\x01", struct.pack(">H", len(stream.pps)), stream.pps)
+    sets = (struct.pack(">H", len(track.sps)), track.sps, b"\x01", struct.pack(">H", len(track.pps)), track.pps)
     return box("avcC", head, *sets)
 
 
-def _milliseconds(stream: Stream) -> int:
-    return len(stream.pictures) * TIMESCALE // stream.fps
+def _milliseconds(track: Track) -> int:
+    return len(track.sizes) * TIMESCALE // track.fps

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SIDE: Final = 256
 """Pixels of a portrait, alone or in a group: so a crop is exactly a piece of the group picture."""
+GROUND: Final = (236, 232, 226)
 GIF_SIDE: Final = 128
 GIF_SIDE_IN_A_CROWD: Final = 64
 CROWD: Final = 9
@@ -50,6 +51,16 @@ def group_picture(faces: Sequence[Face], fmt: str) -> bytes:
     return _group_picture(tuple(faces), fmt)
 
 
+def sized_picture(faces: Sequence[Face], fmt: str, width: int, height: int) -> bytes:
+    """Return the picture of `group_picture`, as large as fits into `width` by `height` pixels, on a plain ground.
+
+    Raises ValueError for another format, a side below 1 pixel, and for more than 24 faces.
+    """
+    if fmt not in FORMATS or min(width, height) < 1:
+        raise ValueError(f"cannot draw {fmt!r} of {width}x{height}")
+    return _sized_picture(tuple(faces), fmt, width, height)
+
+
 def group_gif(faces: Sequence[Face]) -> bytes:
     """Return a GIF of 8 frames, about one second, that loops: heads sway, eyes blink, mouths talk.
 
@@ -62,6 +73,18 @@ def group_gif(faces: Sequence[Face]) -> bytes:
 @lru_cache(maxsize=32)
 def _group_picture(faces: tuple[Face, ...], fmt: str) -> bytes:
     return _saved(group(faces, SIDE), FORMATS[fmt])
+
+
+@lru_cache(maxsize=8)
+def _sized_picture(faces: tuple[Face, ...], fmt: str, width: int, height: int) -> bytes:
+    from PIL import Image
+
+    drawn = group(faces, SIDE)
+    scale = min(width / drawn.width, height / drawn.height)
+    inner = max(1, round(drawn.width * scale)), max(1, round(drawn.height * scale))
+    canvas = Image.new("RGB", (width, height), GROUND)
+    canvas.paste(drawn.resize(inner), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    return _saved(canvas, FORMATS[fmt])
 
 
 @lru_cache(maxsize=16)

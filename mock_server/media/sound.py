@@ -2,6 +2,7 @@
 
 import io
 import math
+import sys
 import wave
 from array import array
 from functools import lru_cache
@@ -23,11 +24,24 @@ SCALE: Final = (0, 2, 4, 7, 9, 12, 14, 16, 19, 21)
 @lru_cache(maxsize=32)
 def audio_wav(identity: str) -> bytes:
     """Return one second of a tone with the pitch and timbre of ``identity``: 16 kHz, mono, 16 bit, about 32 kB."""
+    return _wav(_samples(identity))
+
+
+@lru_cache(maxsize=32)
+def one_second(identity: str) -> bytes:
+    """Return the samples of `audio_wav` alone: little-endian, 32,000 bytes."""
+    samples = array("h", _samples(identity))
+    if sys.byteorder == "big":
+        samples.byteswap()
+    return samples.tobytes()
+
+
+def _samples(identity: str) -> "array[int]":
     digest = sha256(identity.encode("utf-8", "surrogatepass")).digest()
     detune = digest[0] / 255 - 0.5
     pitch = 220 * 2 ** ((SCALE[digest[1] % len(SCALE)] + detune) / 12)
     overtones = [(digest[2 + n] / 255) / (n + 2) for n in range(3)]
-    return _wav(_tone(pitch, overtones))
+    return _tone(pitch, overtones)
 
 
 def silence_wav() -> bytes:

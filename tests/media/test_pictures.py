@@ -18,6 +18,7 @@ from swapmock.mock_server.media import (
     silence_wav,
 )
 from swapmock.mock_server.media.group import MAX_FACES
+from swapmock.mock_server.media.pictures import sized_picture
 
 PEOPLE = [Face("https://example.com/group.png", index) for index in range(MAX_FACES)]
 
@@ -125,3 +126,17 @@ def test_silence_is_silent():
 )
 def test_content_types(ext, expected):
     assert content_type(ext) == expected
+
+
+@pytest.mark.parametrize(
+    ("fmt", "width", "height"), [("png", 640, 960), ("jpg", 1024, 576), ("webp", 300, 300), ("png", 3, 2)]
+)
+def test_a_picture_has_the_size_that_was_asked_for(fmt, width, height):
+    with Image.open(io.BytesIO(sized_picture((Face("a", 0),), fmt, width, height))) as picture:
+        assert picture.size == (width, height)
+
+
+@pytest.mark.parametrize(("fmt", "width"), [("bmp", 10), ("png", 0)])
+def test_a_size_that_cannot_be_drawn_is_told(fmt, width):
+    with pytest.raises(ValueError, match="cannot draw"):
+        sized_picture((), fmt, width, 10)
