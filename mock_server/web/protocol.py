@@ -3,8 +3,8 @@
 uvicorn parses (by httptools), keeps the order of a connection's requests, and takes care of flow and TLS. Its way to an
 application costs two thirds of a request: a task, a dictionary and four messages. A vendor's operation whose short body
 has come needs none of them. What waits, streams, is spoilt on the wire or belongs to the admin API goes uvicorn's way,
-to the same asgi_app. Such a class is what uvicorn's `http` takes (github.com/Kludex/uvicorn/issues/1228); the attributes of
-its parent that are used here are held by tests/web/test_server.py, and the version is pinned to its minor one.
+to the same asgi_app. Such a class is what uvicorn's `http` takes (github.com/Kludex/uvicorn/issues/1228). The attributes of
+its parent that are used here exist since uvicorn 0.30. `web/protocol_check.py` tries them at the start of a server.
 
 Bounds are here, too: uvicorn has none on heads, nor on the time that a client takes.
 """
@@ -280,7 +280,10 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._since = self._bounds.now
+        queued, following = len(self.pipeline), self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
+        if len(self.pipeline) < queued:
+            self._running = following  # uvicorn has taken it from the pipeline and started it
         self._unset_keepalive_if_required()  # `overdue` sees to it
 
     # Answering
@@ -308,11 +311,10 @@ class Connection(HttpToolsProtocol):
         self.expect_100_continue = any(n == b"expect" and v.lower() == b"100-continue" for n, v in headers)
         extensions: dict[str, Any] = {"swapmock.client": self, "swapmock.answer": answer}
         self.scope["extensions"] = extensions
+        queued = len(self.pipeline)
         super().on_headers_complete()
-
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        if len(self.pipeline) == queued:
+            self._running = self.cycle  # uvicorn has started it; else it waits in the pipeline
 
     def _write(self, answer: Answer, method: str) -> None:
         """As uvicorn does, in one piece."""

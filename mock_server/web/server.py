@@ -25,7 +25,7 @@ from uvicorn import Config, Server
 
 from swapmock.mock_server.settings import SettingError, Settings, flag
 from swapmock.mock_server.web.asgi import AsgiApp
-from swapmock.mock_server.web.protocol import Bounds, Connection, Unread
+from swapmock.mock_server.web.protocol_check import Bounds, Connection, Unread, check_protocol
 
 BACKLOG = 1024
 
@@ -243,6 +243,7 @@ async def _run(
             loop.call_soon_threadsafe(server.stop)
 
     loop = asyncio.get_running_loop()
+    await check_protocol()
     server = _Uvicorn(asgi_app, options, lambda: ready(stop))
     # uvicorn closes the socket that it is given: it gets one of its own.
     await server.serve([listener.dup()])
@@ -308,11 +309,18 @@ class LiveServer:
         self.url = url_of(self._listener, is_secure=self._options.tls is not None)
         self._started = threading.Event()
         self._stop: Callable[[], None] = lambda: None
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._serve, name="swapmock-server", daemon=True)
 
     def _serve(self) -> None:
-        with _runner() as runner:
-            runner.run(_run(self._door, self._listener, self._options, self._ready))
+        try:
+            with _runner() as runner:
+                runner.run(_run(self._door, self._listener, self._options, self._ready))
+        except Exception as failure:
+            if self._started.is_set():
+                raise
+            self._failure = failure  # `start` raises it in the thread that waits
+            self._started.set()
 
     def _ready(self, stop: Callable[[], None]) -> None:
         self._stop = stop
@@ -322,6 +330,9 @@ class LiveServer:
         self._thread.start()
         if not self._started.wait(10):
             raise RuntimeError("the server did not start within 10 s")
+        if self._failure is not None:
+            _forget(self._listener)
+            raise self._failure
 
     def stop(self) -> None:
         self._stop()
