@@ -1,4 +1,4 @@
-"""The admin API's verbs in Python: one interface, whatever asgi_app its questions go through."""
+"""The operations of the admin API as Python methods, for an emulator in this process or on another machine."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ Document = dict[str, Any]
 
 
 class AdminError(Exception):
-    """A refusal of the admin API: `status` is the HTTP status, `problem` the RFC 9457 document, `errors` its list of
-    `{pointer, rule, detail}`."""
+    """An error response of the admin API.
+
+    `status` is the HTTP status, `problem` the RFC 9457 document, `errors` its list of objects with `pointer`, `rule` and
+    `detail` (empty if the error has no place in the request)."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         super().__init__(f"{status}: {problem.get('detail', problem)}")
@@ -24,7 +26,7 @@ class AdminError(Exception):
 
 
 class Control(ABC):
-    """An emulator as the admin API shows it.
+    """One emulator, controlled over the admin API. Every method raises AdminError if the admin API refuses the call.
 
     >>> from swapmock import AdminError, Emulator
     >>> with Emulator() as emu:
@@ -40,42 +42,46 @@ class Control(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Base URL of the vendors' surfaces, without a slash at the end."""
+        """Base URL of the vendors' APIs, without a slash at the end."""
 
     @abstractmethod
     def ask(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
-        """The answer to one call of the admin API, `path` below `/__admin`; parsed JSON, or text. Raises AdminError."""
+        """Call the admin API and return the answer: the JSON value, or text if the answer is not JSON.
+
+        `path` is the path below `/__admin`, `body` a JSON value, `params` the query. Raises AdminError."""
 
     @property
     def default(self) -> Sandbox:
-        """The sandbox that always exists."""
+        """The sandbox `default`, which always exists."""
         return self.get("default")
 
     def sandbox(self, **options: Any) -> Sandbox:
-        """Make a sandbox. Options: `id`, `seed`, `balance`, `clock` ("frozen", "scaled(10)", ...), `variants`, `scenario`,
-        `rate_limit`, `ttl`, `evidence_header`, `prefer_header`, `labels`. As a context manager it deletes itself."""
+        """Create a sandbox. Options: `id`, `seed`, `balance`, `clock` ("frozen", "scaled(10)", ...), `variants`, `scenario`,
+        `rate_limit`, `ttl`, `evidence_header`, `prefer_header`, `labels`. Use the sandbox in a `with` block to delete it at the end."""
         return Sandbox(self, self.ask("POST", "/sandboxes", options))
 
     def get(self, sandbox_id: str) -> Sandbox:
+        """The sandbox with this id."""
         return Sandbox(self, self.ask("GET", f"/sandboxes/{quote(sandbox_id, safe='')}"))
 
     def sandboxes(self) -> list[Sandbox]:
+        """Every sandbox."""
         return [Sandbox(self, document) for document in self.ask("GET", "/sandboxes")["sandboxes"]]
 
     def reset(self) -> dict[str, int]:
-        """Reset the default sandbox; how much of each kind was cleared."""
+        """Reset the default sandbox. Returns how many records of each kind were removed."""
         return _counts(self.ask("POST", "/reset"))
 
     def requests(self, **filters: Any) -> list[Document]:
-        """Exchanges of the default sandbox, oldest first."""
+        """The requests to the default sandbox with their answers, oldest first. Filters as for `Sandbox.journal`."""
         return _rows(self.ask("GET", "/requests", params=filters), "requests")
 
     def evidence(self, **filters: str) -> list[Document]:
-        """Every behaviour with level and source; filters: `provider`, `level`."""
+        """Every behaviour of the emulator with its level of evidence and its source. Filters: `provider`, `level`."""
         return _rows(self.ask("GET", "/evidence", params=filters), "behaviours")
 
     def metrics(self) -> str:
-        """Counts of the emulator's process in the text form of Prometheus."""
+        """The counters of the emulator's process in the text format of Prometheus."""
         return str(self.ask("GET", "/metrics"))
 
     def magic(self) -> Document:
@@ -83,17 +89,20 @@ class Control(ABC):
         return _document(self.ask("GET", "/magic"))
 
     def variants(self) -> Document:
+        """The variants of each provider, with their choices and defaults."""
         return _document(self.ask("GET", "/variants"))
 
     def scenarios(self) -> Document:
+        """The scenarios and series of each provider."""
         return _document(self.ask("GET", "/scenarios"))
 
     def codes(self) -> Document:
+        """The body codes of each provider."""
         return _document(self.ask("GET", "/codes"))
 
 
 class Sandbox:
-    """One sandbox, and what can be done with it. `document` is how it was described last.
+    """One sandbox of an emulator. `document` is the last description of the sandbox that the admin API gave.
 
     >>> from swapmock import Emulator
     >>> with Emulator() as emu, emu.sandbox(clock="frozen", balance=10) as sandbox:
@@ -132,41 +141,45 @@ class Sandbox:
         return str(self.document["credentials"][provider]["key"])
 
     def headers(self, provider: str = "crun") -> dict[str, str]:
-        """The headers that a request of this sandbox shows to a provider."""
+        """The credential headers for a request to a provider."""
         return dict(self.document["credentials"][provider]["headers"])
 
     def refresh(self) -> Document:
-        """Describe it again."""
+        """Read the description of the sandbox again, store it in `document` and return it."""
         self.document = self._ask("GET")
         return self.document
 
     def change(self, **options: Any) -> Document:
-        """Change options: those of `Control.sandbox` but `id` and `seed`. All or nothing."""
+        """Change options of the sandbox: those of `Control.sandbox` except `id` and `seed`. One wrong value, and none is changed."""
         self.document = self._ask("PATCH", body=options)
         return self.document
 
     def delete(self) -> None:
+        """Delete the sandbox with everything in it."""
         self._ask("DELETE")
 
     def reset(self) -> dict[str, int]:
-        """Forget what happened; how much of each kind was cleared."""
+        """Remove everything that happened. Options stay. Returns how many records of each kind were removed."""
         return _counts(self._ask("POST", "/reset"))
 
     def snapshot(self) -> Document:
+        """The whole sandbox as one JSON document, without its credentials."""
         return _document(self._ask("GET", "/snapshot"))
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Make the sandbox what `snapshot` says. Id, credentials and time to live stay. A wrong snapshot changes nothing."""
         self.document = self._ask("POST", "/restore", snapshot)
 
     def fork(self, sandbox_id: str | None = None) -> Sandbox:
-        """A copy with its own id and credentials."""
+        """A copy of the sandbox with its own credentials. The emulator chooses the id unless `sandbox_id` is given."""
         return Sandbox(self._control, self._ask("POST", "/fork", {} if sandbox_id is None else {"id": sandbox_id}))
 
     def clock(self) -> Document:
+        """Mode, rate and time of the sandbox's clock, and when something is due next."""
         return _document(self._ask("GET", "/clock"))
 
     def set_clock(self, mode: str, rate: float | None = None) -> Document:
-        """Go on in mode `real`, `scaled` (with `rate`), `frozen` or `on_poll`."""
+        """Change the clock's mode to `real`, `scaled` (with `rate`), `frozen` or `on_poll`. The time stays."""
         return _document(self._ask("PATCH", "/clock", {"mode": mode} if rate is None else {"mode": mode, "rate": rate}))
 
     def advance(
@@ -176,106 +189,126 @@ class Sandbox:
         to: float | str | None = None,
         until: str | Mapping[str, str] | None = None,
     ) -> list[Document]:
-        """Move the clock: by seconds or text ("65s", "1h"), to a moment, or until "idle" or `{task, status}`.
+        """Move the clock forward: `by` seconds or text ("65s", "1h"), `to` a time (epoch seconds or RFC 3339), or `until`
+        nothing is due ("idle") or a task has a status (an object with `task` and `status`).
 
-        Returns what fired, in order.
+        Returns what happened, in order.
         """
         given = {"by": by, "to": to, "until": until}
         body = {name: value for name, value in given.items() if value is not None}
         return _rows(self._ask("POST", "/clock/advance", body), "fired")
 
     def ledger(self, *, proof: bool = False) -> Document:
+        """Balance, entries and cost. With `proof` also the cause of each entry and the invariants of the ledger."""
         return _document(self._ask("GET", "/ledger", params={"proof": int(proof)}))
 
     def balance(self) -> float:
-        """Credits that can be spent."""
+        """The available credits."""
         return float(self.ledger()["balance"]["available"])
 
     def grant(self, amount: float) -> Document:
+        """Add `amount` credits. Returns the balance."""
         return _document(self._ask("POST", "/ledger/grant", {"amount": amount}))
 
     def refund(self, task: str, amount: float | None = None) -> Document:
-        """Give back a task's charge, or part of it."""
+        """Give back the charge of a task, or `amount` credits of the charge. Returns the balance."""
         body = {"task": task} if amount is None else {"task": task, "amount": amount}
         return _document(self._ask("POST", "/ledger/refund", body))
 
     def add_fault(self, effect: Mapping[str, Any], **rule: Any) -> Document:
-        """Add a fault rule; `rule` may have `match`, `moment`, `times`, `id`."""
+        """Add a fault rule and return it. `rule` may have `match`, `moment`, `times` and `id`."""
         return _document(self._ask("POST", "/faults", {"effect": effect, **rule}))
 
     def faults(self) -> list[Document]:
+        """The fault rules in the order in which they are tried."""
         return _rows(self._ask("GET", "/faults"), "faults")
 
     def fault(self, fault: str) -> Document:
-        """One fault rule, and how often it `matched` and `struck`."""
+        """One fault rule. `matched` counts the calls that it matched, `struck` the calls that it was applied to."""
         return _document(self._ask("GET", f"/faults/{quote(fault, safe='')}"))
 
     def delete_fault(self, fault: str) -> None:
+        """Delete one fault rule."""
         self._ask("DELETE", f"/faults/{quote(fault, safe='')}")
 
     def clear_faults(self) -> None:
+        """Delete every fault rule."""
         self._ask("DELETE", "/faults")
 
     def queue(self, scenario: str, **order: Any) -> list[Document]:
-        """Queue an outcome for the next tasks; `order` may have `provider`, `kind`, `operation`, `model`, `times`, `code`,
-        `message`. Returns the whole queue."""
+        """Queue a scenario or series for the next tasks. `order` may have `provider`, `kind`, `operation`, `model`, `times`,
+        `code` and `message`. Returns the whole queue."""
         return _rows(self._ask("POST", "/scenarios", {"scenario": scenario, **order}), "queue")
 
     def queued(self) -> list[Document]:
+        """The scenarios that wait for tasks."""
         return _rows(self._ask("GET", "/scenarios"), "queue")
 
     def clear_queue(self) -> None:
+        """Remove every queued scenario."""
         self._ask("DELETE", "/scenarios")
 
     def tasks(self, **filters: Any) -> list[Document]:
+        """Tasks, oldest first. Filters: `provider`, `kind`, `status`, `after`, `limit`."""
         return _rows(self._ask("GET", "/tasks", params=filters), "tasks")
 
     def task(self, task: str) -> Document:
+        """One task, by any of its ids."""
         return _document(self._ask("GET", f"/tasks/{quote(task, safe='')}"))
 
     def journal(self, **filters: Any) -> list[Document]:
-        """Exchanges, transitions and deliveries, oldest first; filters as in the admin API."""
+        """Exchanges, transitions and deliveries, oldest first. Filters: the query parameters of the admin API's journal."""
         return _rows(self._ask("GET", "/journal", params=filters), "records")
 
     def requests(self, **filters: Any) -> list[Document]:
+        """The exchanges of the journal, oldest first. Filters as for `journal`."""
         return _rows(self._ask("GET", "/requests", params=filters), "requests")
 
     def clear_journal(self) -> None:
+        """Remove every record of the journal. Tasks and balance stay."""
         self._ask("DELETE", "/journal")
 
     def why(self, subject: str) -> Document:
-        """Why a request, task or delivery went as it did, by its id."""
+        """Explain a request, task or delivery, by its id."""
         return _document(self._ask("GET", f"/why/{quote(subject, safe='/')}"))
 
     def mermaid(self, subject: str) -> str:
-        """The same as a Mermaid sequence diagram."""
+        """The explanation of a request, task or delivery as a Mermaid sequence diagram."""
         return str(self._ask("GET", f"/why/{quote(subject, safe='/')}", params={"format": "mermaid"}))
 
     def har(self, **filters: Any) -> Document:
+        """The exchanges as HAR 1.2. Filters as for `journal`."""
         return _document(self._ask("GET", "/har", params=filters))
 
     def wait_for_requests(self, count: int = 1, timeout: float = 10.0, **filters: Any) -> list[str]:
-        """Block until `count` requests came that fit (`operation`, `provider`, `status`, `code`, `task`); their ids."""
+        """Wait until the journal has `count` requests that pass `filters` (`operation`, `provider`, `status`, `code`, `task`).
+
+        Returns their ids. Raises AdminError with status 408 after `timeout` real seconds."""
         return list(self._wait({"requests": {"count": count, **filters}, "timeout": timeout}))
 
     def wait_for_task(self, task: str, status: str, timeout: float = 10.0) -> Document:
+        """Wait until a task has a status. Raises AdminError with status 408 after `timeout` real seconds."""
         return _document(self._wait({"task": {"id": task, "status": status}, "timeout": timeout}))
 
     def wait_for_delivery(self, timeout: float = 10.0, **wanted: str) -> list[Document]:
-        """Block until a delivery is over, or has the wanted `status`; `wanted` may name its `id` or its `task`."""
+        """Wait until a delivery is over or has a `status`. `wanted` may have `id`, `task` and `status`.
+
+        Returns the deliveries. Raises AdminError with status 408 after `timeout` real seconds."""
         return list(self._wait({"delivery": wanted, "timeout": timeout}))
 
     def _wait(self, condition: Document) -> Any:
         return self._ask("POST", "/wait", condition)["detail"]
 
     def deliveries(self, **filters: Any) -> list[Document]:
+        """Deliveries of callbacks with their attempts. Filters: `status`, `task`, `limit`."""
         return _rows(self._ask("GET", "/deliveries", params=filters), "deliveries")
 
     def delivery(self, delivery: str) -> Document:
+        """One delivery by its id."""
         return _document(self._ask("GET", f"/deliveries/{quote(delivery, safe='')}"))
 
     def redeliver(self, delivery: str) -> Document:
-        """Send a callback again, and how it went."""
+        """Send a callback again and wait for the result. Returns the delivery."""
         return _document(self._ask("POST", f"/deliveries/{quote(delivery, safe='')}/redeliver"))
 
 

@@ -1,4 +1,4 @@
-"""The emulator's own admin API, built like a provider: handlers by operation, and its clothes (problem+json)."""
+"""The emulator's own admin API, built like a provider: handlers by operation, and its wire format (problem+json)."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ HANDLERS = {
 
 
 def provider(token: str = "") -> Provider:
-    """The admin API; with a `token`, only for who shows it."""
+    """The admin API as a provider. With a `token`, each request must show that token as a bearer token."""
     return Provider(
         name=wire.NAME,
         handlers=HANDLERS,
-        authenticate=wire.gate(token),
+        authenticate=wire.bearer_authentication(token),
         authorize=wire.authorize,
         render=wire.render,
         render_problem=wire.render_problem,

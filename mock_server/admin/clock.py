@@ -1,4 +1,4 @@
-"""A sandbox's clock: read it, switch it, move it."""
+"""A sandbox's clock: read it, change its mode, move it forward."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
     from swapmock.mock_server.engine.tasks import Fired
 
-#: No sandbox can be moved past this moment (the end of the year 9998): time stamps end there.
+#: The latest time that a sandbox's clock may show, in epoch seconds: the end of the year 9998. `datetime` ends a year later.
 END_OF_TIME = 253_370_764_800.0
 
-#: The most times that a clock runs as fast as real time.
+#: The highest rate of a scaled clock.
 FASTEST = 1e6
 
 
 def read_clock(given: str | Mapping[str, Any], real: float) -> SandboxClock:
-    """A new clock, as `frozen`, `scaled(10)` or `{mode, rate, start}` describe it."""
+    """A new clock at the real time `real`. `given` is `frozen`, `scaled(10)` and the like, or an object with `mode`, `rate`
+    and `start`. Raises Problem `invalid` for a wrong rate or start."""
     if isinstance(given, str):
         given = {"mode": given}
-    mode, rate = _mode(given, ("clock",))
+    mode, rate = _read_mode(given, ("clock",))
     try:
         start = parse_timestamp(given["start"]) if "start" in given else None
     except ValueError as error:
@@ -37,16 +38,17 @@ def read_clock(given: str | Mapping[str, Any], real: float) -> SandboxClock:
     return SandboxClock.make(mode, real, rate, start)
 
 
-def _mode(given: Mapping[str, Any], place: tuple[str, ...]) -> tuple[ClockMode, float]:
-    """Mode and rate; the mode may bring its rate along: `scaled(10)`."""
-    name, _, brought = given["mode"].removesuffix(")").partition("(")
-    rate = float(brought or given.get("rate", 1.0))
+def _read_mode(given: Mapping[str, Any], place: tuple[str, ...]) -> tuple[ClockMode, float]:
+    """Mode and rate of a clock. The mode may contain the rate: `scaled(10)`."""
+    name, _, rate_text = given["mode"].removesuffix(")").partition("(")
+    rate = float(rate_text or given.get("rate", 1.0))
     if not 0.0 < rate <= FASTEST:
         raise invalid(place, f"the rate should be above 0 and at most {FASTEST:g}", "maximum")
     return ClockMode(name), rate
 
 
-def shown(clock: SandboxClock, now: float, next_due: float | None = None) -> dict[str, Any]:
+def clock_row(clock: SandboxClock, now: float, next_due: float | None = None) -> dict[str, Any]:
+    """A clock as answers show it: at the sandbox time `now`, with the next time at which something is due."""
     return {
         "mode": clock.mode.value,
         "rate": clock.rate,
@@ -60,19 +62,19 @@ def get_clock(call: Call, engine: Engine) -> Reply:
     with call.box as box:
         now = engine.now(box)
         engine.catch_up(box, now)
-        return Reply(shown(box.clock, now, box.next_due()))
+        return Reply(clock_row(box.clock, now, box.next_due()))
 
 
 def change_clock(call: Call, engine: Engine) -> Reply:
     if "start" in call.body:
-        raise invalid(("start",), "only a new sandbox's clock can be set; use clock/advance to move this one")
-    mode, rate = _mode(call.body, ())
+        raise invalid(("start",), "only the clock of a new sandbox has a start; POST clock/advance moves this clock")
+    mode, rate = _read_mode(call.body, ())
     with call.box as box:
         now = engine.now(box)
         engine.catch_up(box, now)
         box.clock = box.clock.switched(engine.time.now(), mode, rate)
         engine.clock_moved(box)
-        return Reply(shown(box.clock, engine.now(box), box.next_due()))
+        return Reply(clock_row(box.clock, engine.now(box), box.next_due()))
 
 
 def advance_clock(call: Call, engine: Engine) -> Reply:
@@ -86,21 +88,21 @@ def advance_clock(call: Call, engine: Engine) -> Reply:
     except KeyError:
         if box.sandbox.id in engine.store.ids():
             raise
-        raise not_found("sandbox", box.sandbox.id) from None  # deleted on the way
+        raise not_found("sandbox", box.sandbox.id) from None  # another request deleted it
     with box:
         now = engine.now(box)
         engine.clock_moved(box)
-    rows = [_row(item) for item in fired]
+    rows = [_fired_row(item) for item in fired]
     return Reply({"before": before, "now": now, "now_iso": format_timestamp(now), "fired": rows})
 
 
-def _row(fired: Fired) -> dict[str, Any]:
+def _fired_row(fired: Fired) -> dict[str, Any]:
     row = {name: value for name, value in fired._asdict().items() if value not in ("", None)}
     return {"at": fired.at, "at_iso": format_timestamp(fired.at), **row}
 
 
 def advance_until_idle(box: Box, engine: Engine) -> list[Fired]:
-    """Move on from one due moment to the next until nothing is due any more."""
+    """Move the clock to each due time in turn until nothing is due. Returns what happened."""
     fired: list[Fired] = []
     while True:
         with box:
@@ -111,30 +113,30 @@ def advance_until_idle(box: Box, engine: Engine) -> list[Fired]:
 
 
 def _target(body: Mapping[str, Any], box: Box, now: float, engine: Engine) -> float | None:
-    """The sandbox time to move to; None for `until: idle`."""
+    """The sandbox time that the request asks for; None for `until: idle`. Raises Problem `invalid`."""
     try:
         if "by" in body:
-            return _possible(now + parse_duration(body["by"]), "by")
+            return _checked(now + parse_duration(body["by"]), "by")
         if "to" in body:
-            target = _possible(parse_timestamp(body["to"]), "to")
+            target = _checked(parse_timestamp(body["to"]), "to")
             if target < now:
-                raise invalid(("to",), f"the clock is past that: it shows {format_timestamp(now)}")
+                raise invalid(("to",), f"is in the past: the clock shows {format_timestamp(now)}")
             return target
     except ValueError as error:
         raise invalid(tuple(body), str(error)) from None
     if body["until"] == "idle":
         return None
-    return _when(body["until"], box, now, engine)
+    return _time_of_status(body["until"], box, now, engine)
 
 
-def _possible(target: float, field: str) -> float:
+def _checked(target: float, field: str) -> float:
     if target > END_OF_TIME:
-        raise invalid((field,), "past the year 9998")
+        raise invalid((field,), "should not be after the year 9998")
     return target
 
 
-def _when(until: Mapping[str, str], box: Box, now: float, engine: Engine) -> float:
-    """When a task enters a status; Problem `conflict` if it never will."""
+def _time_of_status(until: Mapping[str, str], box: Box, now: float, engine: Engine) -> float:
+    """The sandbox time at which a task enters a status. Raises Problem `conflict` if the task never enters it."""
     task = box.task(until["task"])
     if task is None:
         raise invalid(("until", "task"), f"no task {until['task'][:100]!r} in this sandbox")
@@ -160,12 +162,13 @@ def _when(until: Mapping[str, str], box: Box, now: float, engine: Engine) -> flo
 
 
 def words_of(task: Task, engine: Engine) -> Mapping[str, Any]:
-    """The vendor's words for the phases of a task; none where it has numbers that differ from tool to tool."""
+    """The vendor's status words by phase, for tasks of this kind. Empty where the vendor uses numbers that depend on the tool."""
     return engine.contracts[task.provider].behaviour.status_words.get(task.kind, {})
 
 
 def read_status(word: str, task: Task, engine: Engine) -> Phase | None:
-    """The phase that a status names: in the words for tasks of this kind, in ours, or in those of any vendor."""
+    """The phase that a status word means, None for an unknown word. The words of the task's kind come first, then the names
+    of phases, then the words of every vendor."""
     tables = [contract.behaviour.status_words for contract in engine.contracts.values()]
     known: dict[str, str] = {}
     for words in (

@@ -66,15 +66,20 @@ def _amounts(state: State, sizes: Mapping[str, int], engine: Engine) -> Iterator
     rows = (
         ("tasks", len(state.tasks), "tasks", engine.max_tasks),
         ("tasks", sum(len(task.request) for task in state.tasks.values()), "bytes of tasks", engine.max_tasks_bytes),
-        ("entries", len(state.entries), "entries", ledger.OF_A_TASK * engine.max_tasks + ledger.MOST_BY_HAND),
+        (
+            "entries",
+            len(state.entries),
+            "entries",
+            ledger.ENTRIES_PER_TASK * engine.max_tasks + ledger.MAX_MANUAL_ENTRIES,
+        ),
         ("files", len(state.files), "files", engine.max_files),
         ("files", sum(sizes.values()), "bytes of files", engine.max_files_bytes),
-        ("faults", len(state.faults), "faults", faults.MOST),
-        ("queue", len(state.queue), "outcomes", scenario_queue.MOST),
+        ("faults", len(state.faults), "faults", faults.MAX_RULES),
+        ("queue", len(state.queue), "queued scenarios", scenario_queue.MAX_QUEUED),
     )
     for name, held, what, most in rows:
         if held > most:
-            yield (name,), f"{held} {what} are more than the {most} that a sandbox holds"
+            yield (name,), f"has {held} {what}; a sandbox may hold {most}"
 
 
 def _is_moment(at: float | None) -> bool:

@@ -1,4 +1,4 @@
-"""Sentences: why an exchange was answered as it was, why a task ended so, why a delivery failed."""
+"""Sentences that explain an answer, the state of a task, and the result of a delivery."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
 
-def of_exchange(exchange: Exchange, contract: Contract, engine: Engine) -> str:
-    """One sentence: what it was and what decided the answer."""
+def exchange_summary(exchange: Exchange, contract: Contract, engine: Engine) -> str:
+    """One sentence: the operation, the answer, and the last thing that decided the answer."""
     name = exchange.operation or f"{exchange.method} {exchange.target}"
     reasons = [text for text in steps(exchange, contract, engine) if not text.startswith("matched ")]
     decided = f": {reasons[-1]}" if reasons else ""
-    return f"{name} {answered(exchange)}{decided}"
+    return f"{name} {answer_text(exchange)}{decided}"
 
 
-def answered(exchange: Exchange) -> str:
+def answer_text(exchange: Exchange) -> str:
+    """The answer in words: status, code and delay."""
     if exchange.status == 0:
-        return "was not answered: the connection was lost on purpose"
+        return "got no answer: a fault cut the connection on purpose"
     code = "" if exchange.code is None else f", code {exchange.code}"
-    delay = f", {exchange.delay:g} s late" if exchange.delay else ""
+    delay = f", delayed by {exchange.delay:g} s" if exchange.delay else ""
     return f"answered HTTP {exchange.status}{code}{delay}"
 
 
 def steps(exchange: Exchange, contract: Contract, engine: Engine) -> Iterator[str]:
-    """What the pipeline found, in its order."""
+    """What the pipeline decided, in its order."""
     if not exchange.operation:
         near = nearest_operation(exchange, contract)
         yield f"no operation at {exchange.method} {exchange.target}" + (f"; nearest: {near}" if near else "")
@@ -46,17 +47,17 @@ def steps(exchange: Exchange, contract: Contract, engine: Engine) -> Iterator[st
     for violation in violations(exchange, contract, engine):
         yield violation["detail"]
     if exchange.fault:
-        yield f"the fault {exchange.fault} struck"
+        yield f"fault {exchange.fault} was applied"
     if exchange.problem and not exchange.violations:
         row = contract.behaviour.refusals.get(exchange.problem)
         told = "" if row is None else f" ({row.code} {row.message})"
         yield f"refused as {exchange.problem}{told}"
     if exchange.drift:
-        yield f"the answer breaks the contract in {len(exchange.drift)} place(s)"
+        yield f"the answer of swapmock breaks the contract in {len(exchange.drift)} place(s)"
 
 
 def nearest_operation(exchange: Exchange, contract: Contract) -> str | None:
-    """The operation that was most likely meant: the same path under another method, else the closest path."""
+    """The operation that the client probably meant: the same path with another method, else the most similar path."""
     path = exchange.target.partition("?")[0]
     here = [o for o in contract.operations.values() if o.pattern.fullmatch(path)]
     if here:
@@ -67,12 +68,12 @@ def nearest_operation(exchange: Exchange, contract: Contract) -> str | None:
 
 
 def credential(exchange: Exchange, box: Box, contract: Contract) -> dict[str, Any]:
-    """What was shown, masked, and whose it is."""
+    """The credential of the request, masked, and the sandbox that it belongs to."""
     form: Mapping[str, Any] = contract.behaviour.rest.get("credential_form", {})
     names = {name: field for name, field in form.get("headers", {}).items() if name.lower() in exchange.headers}
     shown = {name: masked(exchange.headers[name.lower()]) for name in names}
     keys = {c.key for c in box.sandbox.credentials if c.provider == exchange.provider}
-    if exchange.problem != "key_unknown":  # what came out of a snapshot is masked already
+    if exchange.problem != "key_unknown":  # an exchange from a snapshot holds the masked key
         keys |= {masked(key) for key in keys}
     right = any(exchange.headers[name.lower()] in keys for name, field in names.items() if field == "key")
     return {
@@ -84,7 +85,7 @@ def credential(exchange: Exchange, box: Box, contract: Contract) -> dict[str, An
 
 
 def violations(exchange: Exchange, contract: Contract, engine: Engine) -> list[dict[str, Any]]:
-    """The contract's broken rules, each with the nearest alternative among what was sent or what is known."""
+    """The violations of the contract, each with the nearest alternative among the sent or the known names."""
     body = readable(exchange.body, engine)
     return [_violation(breach, body, exchange, contract) for breach in exchange.violations]
 
@@ -97,7 +98,7 @@ def _violation(breach: Breach, body: Any, exchange: Exchange, contract: Contract
     if breach.rule == "required":
         found["detail"] = f"`{field}` is missing" + (f"; you sent `{near}`" if near else "")
     elif breach.rule == "additionalProperties":
-        found["detail"] = f"`{field}` is not known" + (f"; did you mean `{near}`?" if near else "")
+        found["detail"] = f"`{field}` is not a known field" + (f"; did you mean `{near}`?" if near else "")
     elif breach.rule == "discriminator":
         found["detail"] = f"`{field}` is {_shown(breach.got)}, which does not exist" + (
             f"; nearest: `{near}`" if near else ""
@@ -130,7 +131,7 @@ def _query_of(exchange: Exchange) -> dict[str, str]:
 
 
 def _known_fields(exchange: Exchange, contract: Contract) -> set[str]:
-    """Every field name that the operation's request knows, at any depth."""
+    """The names of all fields and parameters of the operation's request, at any depth."""
     operation = contract.operations[exchange.operation]
     found = {str(parameter["name"]) for parameter in operation.parameters}
     if operation.takes_json:
@@ -156,23 +157,26 @@ def _at(value: Any, place: tuple[str | int, ...]) -> Any:
     return value
 
 
-def of_task(task: Task, now: float, engine: Engine) -> str:
+def task_summary(task: Task, now: float, engine: Engine) -> str:
+    """One sentence: state, scenario, failure and times of a task."""
     word = words_of(task, engine).get(task.phase(now), task.phase(now))
     end = "it never ends" if task.ends_at is None else f"it ends at {format_timestamp(task.ends_at)}"
     why = "" if task.failure is None else f" with {task.failure.code} {task.failure.message!r}"
     return f"task {task.id} is {word}: scenario {task.scenario}{why}; created at {format_timestamp(task.created_at)} by {task.cause}, {end}"
 
 
-def of_delivery(delivery: Delivery) -> str:
+def delivery_summary(delivery: Delivery) -> str:
+    """One sentence: state, attempts and last failure of a delivery."""
     last = delivery.attempts[-1].failure if delivery.attempts else "no attempt was made"
     then = "" if delivery.next_due is None else f"; next due at {format_timestamp(delivery.next_due)}"
     why = f": {last}" if last else ""
     if delivery.callback_fault:
-        why += f" (spoilt on purpose: {delivery.callback_fault})"
+        why += f" (callback fault: {delivery.callback_fault})"
     return f"delivery {delivery.id} of task {delivery.task} is {delivery.state} after {len(delivery.attempts)} attempt(s){why}{then}"
 
 
-def attempted(attempt: Attempt) -> str:
+def attempt_text(attempt: Attempt) -> str:
+    """One attempt in words."""
     result = attempt.failure or "acknowledged"
     then = "" if attempt.next_due is None else f"; next due at {format_timestamp(attempt.next_due)}"
     return f"callback attempt {attempt.attempt} to {attempt.url}: {result}{then}"

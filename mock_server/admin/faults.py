@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
 
-#: The most rules of a sandbox: each is tried on each call. And the most bytes of the order for one.
-MOST, LARGEST = 1000, 65_536
+#: The most fault rules of a sandbox (every call is compared with every rule), and the most bytes of a request for one.
+MAX_RULES, MAX_RULE_BYTES = 1000, 65_536
 
 
 def add_fault(call: Call, engine: Engine) -> Reply:
     given = call.body
-    if len(call.raw) > LARGEST:
-        raise Problem("too_large", message=f"a fault rule has at most {LARGEST} bytes")
+    if len(call.raw) > MAX_RULE_BYTES:
+        raise Problem("too_large", message=f"a fault rule may have at most {MAX_RULE_BYTES} bytes")
     match = read_match(given.get("match", {}), engine)
     check_effect(given["effect"], match.provider, engine)
     effect = read_effect(given["effect"])
     moment = Moment(given["moment"]) if "moment" in given else usual_moment(effect)
     with call.box as box:
-        if box.counts()["faults"] >= MOST:
-            raise Problem("conflict", message=f"there are {MOST} faults already; delete some first")
+        if box.counts()["faults"] >= MAX_RULES:
+            raise Problem("conflict", message=f"there are {MAX_RULES} faults already; delete some first")
         rule_id = given.get("id") or _free_id(box)
         if any(rule.id == rule_id for rule in box.faults()):
             raise Problem("conflict", message=f"there is a fault {rule_id!r} already; delete it first")
@@ -51,7 +51,7 @@ def _free_id(box: Box) -> str:
 
 
 def read_match(given: Mapping[str, Any], engine: Engine) -> Match:
-    """The match of a rule; Problem `invalid` if it names what does not exist: it could never strike."""
+    """The match of a rule. Raises Problem `invalid` if it names something that does not exist, for it could never match."""
     contracts = engine.contracts
     if "provider" in given:
         check_known(given["provider"], contracts, ("match", "provider"), "provider")
@@ -77,32 +77,33 @@ def read_match(given: Mapping[str, Any], engine: Engine) -> Match:
 
 
 def check_known(name: str, known: Any, place: tuple[str, ...], what: str) -> None:
+    """Raise Problem `invalid` at `place` unless `name` is one of `known`; `what` says what kind of name it is."""
     if name not in known:
         near = nearest(name, known)
         hint = f"did you mean {near!r}?" if near is not None else f"known: {', '.join(sorted(known))}"
         raise invalid(place, f"no {what} {name[:60]!r}; {hint}", "enum")
 
 
-#: The longest delay, in seconds.
-LONGEST = 600.0
+#: The longest delay, in real seconds.
+MAX_DELAY = 600.0
 
 
 def check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine) -> None:
-    """Problem `invalid` if an effect names what does not exist, or does nothing."""
+    """Raise Problem `invalid` if an effect names something that does not exist, or has no effect."""
     contracts = [engine.contracts[provider]] if provider is not None else list(engine.contracts.values())
     if "code" in effect and "message" not in effect:
         codes = sorted({str(code) for contract in contracts for code in contract.behaviour.body_codes})
         if str(effect["code"]) not in codes:
-            listed = f"known: {', '.join(codes)}; give a `message` to answer with a code that is not"
+            listed = f"known: {', '.join(codes)}; an unknown code needs a `message`"
             raise invalid(("effect", "code"), f"no body code {effect['code']!r}; {listed}", "enum")
     refuse = "maintenance" if effect.get("maintenance") else effect.get("refuse")
     if refuse is not None and not any(refuse in contract.behaviour.refusals for contract in contracts):
         check_known(refuse, {name for c in contracts for name in c.behaviour.refusals}, ("effect", "refuse"), "refusal")
     read = read_effect(effect)
     if read.delay[0] > read.delay[1]:
-        raise invalid(("effect", "delay"), "the range should go from the lower to the higher")
-    if read.delay[1] > LONGEST:
-        raise invalid(("effect", "delay"), f"should be at most {LONGEST:g} seconds", "maximum")
+        raise invalid(("effect", "delay"), "the first number of the range should not be above the second")
+    if read.delay[1] > MAX_DELAY:
+        raise invalid(("effect", "delay"), f"should be at most {MAX_DELAY:g} seconds", "maximum")
     if read._replace(message=None) == Effect():
         raise invalid(("effect",), "does nothing")
 

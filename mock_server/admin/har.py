@@ -1,4 +1,4 @@
-"""Exchanges as HAR 1.2, written by harfile (which Schemathesis uses, too)."""
+"""Exchanges as HAR 1.2. The library harfile, which Schemathesis also uses, writes the format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def har(exchanges: Iterable[Exchange], engine: Engine, comment: str, mask: Mask) -> Any:
-    """The HAR document. Times are the sandbox's; an exchange whose connection was lost has the status 0."""
+    """The HAR document as a JSON value. Times are sandbox times. The status is 0 where the connection was cut on purpose."""
     import harfile
 
     text = StringIO()

@@ -1,4 +1,4 @@
-"""The journal: pages of it, and all of it as HAR."""
+"""The journal as pages and as HAR."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from swapmock.mock_server.core.ports import Box
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-PAGE = 100
+#: The records of a page when the request has no `limit`.
+DEFAULT_LIMIT = 100
 
 
 def _page(call: Call, engine: Engine, name: str, only_exchanges: bool) -> Reply:
@@ -24,12 +25,12 @@ def _page(call: Call, engine: Engine, name: str, only_exchanges: bool) -> Reply:
         dropped = box.dropped()
     if only_exchanges:
         found = [(number, record) for number, record in found if isinstance(record, Exchange)]
-    limit, mask = call.params.get("limit", PAGE), Mask(engine, box.sandbox)
+    limit, mask = call.params.get("limit", DEFAULT_LIMIT), Mask(engine, box.sandbox)
     left = [(number, record) for number, record in found if number > call.params.get("after", 0)]
     page = left[:limit]
     return Reply(
         {
-            name: [records.row(number, record, engine, mask) for number, record in page],
+            name: [records.record_row(number, record, engine, mask) for number, record in page],
             "total": len(found),
             "dropped": dropped,
             "next": page[-1][0] if len(left) > limit else None,
@@ -57,7 +58,7 @@ def get_har(call: Call, engine: Engine) -> Reply:
 
 def _comment(box: Box) -> str:
     dropped = box.dropped()
-    return f"sandbox {box.sandbox.id}" + (f"; {dropped} older records were dropped" if dropped else "")
+    return f"sandbox {box.sandbox.id}" + (f"; the journal dropped {dropped} older records" if dropped else "")
 
 
 def clear_journal(call: Call, engine: Engine) -> Reply:

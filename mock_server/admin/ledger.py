@@ -1,4 +1,4 @@
-"""The ledger: what moved, why, and whether it balances."""
+"""The ledger: entries, balances, proof, grants and refunds."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from swapmock.mock_server.core.timetext import format_timestamp
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
+#: The values of a query flag that mean yes.
 TRUE = ("1", "true", "")
 
-#: The most entries of a ledger that come by hand; of those of tasks, `--max-tasks` is the bound.
-MOST_BY_HAND = 100_000
+#: The most entries of a ledger that grants, withdrawals and refunds make. `--max-tasks` bounds the entries of tasks.
+MAX_MANUAL_ENTRIES = 100_000
 
-#: The most entries that a task makes by itself: reserve, settle, release.
-OF_A_TASK = 3
+#: The most entries of one task without refunds: reserve, settle, release.
+ENTRIES_PER_TASK = 3
 
 
 def balance(box: Box) -> dict[str, Any]:
@@ -32,6 +33,7 @@ def balance(box: Box) -> dict[str, Any]:
 
 
 def entry_row(number: int, entry: Entry) -> dict[str, Any]:
+    """A ledger entry as answers show it; `number` counts from 1."""
     source, target = ROUTES[entry.move]
     return {
         "number": number,
@@ -65,7 +67,7 @@ def get_ledger(call: Call, engine: Engine) -> Reply:
 
 
 def _add_causes(rows: list[dict[str, Any]], box: Box, mask: Mask) -> None:
-    """Beside each entry, the request and the task that caused it."""
+    """Add to each row the request and the task that caused the entry."""
     exchanges = {record.id: record for record in box.records() if isinstance(record, Exchange)}
     for row in rows:
         exchange, task = exchanges.get(row["request"]), box.task(row["task"] or "")
@@ -83,7 +85,7 @@ def _add_causes(rows: list[dict[str, Any]], box: Box, mask: Mask) -> None:
 
 
 def _cost(box: Box, engine: Engine) -> dict[str, Any]:
-    """What the tasks so far would have cost live, by the price list."""
+    """What the tasks would have cost at the live services, by the price list."""
     by_model: dict[tuple[str, str], int] = {}
     for task in box.tasks():
         if task.reserved:
@@ -99,34 +101,40 @@ def _cost(box: Box, engine: Engine) -> dict[str, Any]:
     return {"credits": to_credits(sum(by_model.values())), "money": money, "by_model": rows}
 
 
-def count_by_hand(box: Box) -> None:
-    """Problem `conflict` if the ledger holds all the entries by hand that it may."""
-    if box.next_number("entry by hand") > MOST_BY_HAND:
-        raise Problem("conflict", message=f"the ledger holds {MOST_BY_HAND} entries by hand; reset the sandbox")
+def count_manual_entry(box: Box) -> None:
+    """Count one manual entry. Raises Problem `conflict` if the ledger has MAX_MANUAL_ENTRIES."""
+    if box.next_number("entry by hand") > MAX_MANUAL_ENTRIES:
+        raise Problem(
+            "conflict",
+            message=f"the ledger has {MAX_MANUAL_ENTRIES} manual entries, which is the limit; reset the sandbox",
+        )
 
 
 def grant_credits(call: Call, engine: Engine) -> Reply:
     with call.box as box:
-        count_by_hand(box)
+        count_manual_entry(box)
         box.post(Entry(engine.now(box), Move.GRANT, from_credits(call.body["amount"])))
         return Reply(balance(box))
 
 
 def refund_task(call: Call, engine: Engine) -> Reply:
-    """Give back what a task was charged, or part of it; never more than is left of its charge."""
+    """Give back the charge of a task or a part of it, at most the part that was not given back before."""
     with call.box as box:
         now = engine.now(box)
         engine.catch_up(box, now)
         task = box.task(call.body["task"])
         if task is None:
             raise not_found("task", call.body["task"])
-        spent = _left_of(task.id, box)
+        spent = _charge_left(task.id, box)
         wanted = from_credits(call.body["amount"]) if "amount" in call.body else spent
         if spent == 0:
-            raise Problem("conflict", message=f"task {task.id} was not charged, or all of it was refunded")
+            raise Problem(
+                "conflict",
+                message=f"task {task.id} has no charge left: it was not charged, or the whole charge was refunded",
+            )
         if wanted > spent:
             raise invalid(("amount",), f"only {to_credits(spent)} credits of the charge are left")
-        count_by_hand(box)
+        count_manual_entry(box)
         try:
             box.post(Entry(now, Move.REFUND, wanted, task.id))
         except NotCovered as short:
@@ -134,13 +142,13 @@ def refund_task(call: Call, engine: Engine) -> Reply:
         return Reply(balance(box))
 
 
-def _left_of(task_id: str, box: Box) -> int:
+def _charge_left(task_id: str, box: Box) -> int:
     signs = {Move.SETTLE: 1, Move.REFUND: -1}
     return sum(signs.get(entry.move, 0) * entry.amount for entry in box.entries() if entry.task == task_id)
 
 
 def set_available(box: Box, now: float, wanted: int) -> None:
-    """Grant or withdraw until `wanted` millicredits are available."""
+    """Grant or withdraw credits so that `wanted` millicredits are available."""
     difference = wanted - box.balance(Account.AVAILABLE)
     if difference > 0:
         box.post(Entry(now, Move.GRANT, difference))

@@ -1,4 +1,4 @@
-"""The contracts' tables, served: evidence, magic values, variants, scenarios, body codes."""
+"""Serves the tables of the contracts: evidence, magic values, variants, scenarios, body codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swapmock.mock_server.admin.wire import not_found
 from swapmock.mock_server.core.call import Call, Reply
 from swapmock.mock_server.core.codec import encode
 
-#: The form of what `get_metrics` answers.
+#: The media type of the answer of `get_metrics`: the text format of Prometheus.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def get_metrics(call: Call, engine: Engine) -> Reply:
                 engine.catch_up(box, engine.now(box))
                 tasks.update(box.tasks_by_phase())
         except KeyError:
-            continue  # dropped since the list was made
+            continue  # another request deleted it
     return Reply(engine.meter.text(tasks, len(names)), headers=(("content-type", CONTENT_TYPE),))
 
 

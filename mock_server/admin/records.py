@@ -1,4 +1,4 @@
-"""The journal's records as answers show them: secrets masked, bodies readable, filters applied."""
+"""Records of the journal as answers show them: filtered, with readable bodies, without secrets."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 
 def type_of(record: Record) -> str:
+    """`exchange`, `transition` or `delivery` (an attempt to send a callback)."""
     if isinstance(record, Exchange):
         return "exchange"
     return "delivery" if isinstance(record, Attempt) else "transition"
 
 
 def readable(body: bytes, engine: Engine) -> Any:
-    """A body as its JSON value, else as text; None for an empty one."""
+    """The JSON value of `body`, else its text. None for an empty body."""
     if not body:
         return None
     try:
@@ -33,8 +34,8 @@ def readable(body: bytes, engine: Engine) -> Any:
         return body.decode("utf-8", "replace")
 
 
-def row(number: int, record: Record, engine: Engine, mask: Mask) -> dict[str, Any]:
-    """A record under its number in the journal, without its secrets."""
+def record_row(number: int, record: Record, engine: Engine, mask: Mask) -> dict[str, Any]:
+    """A record as answers show it, with its number in the journal and without secrets."""
     head = {"type": type_of(record), "number": number, "at": record.at, "at_iso": format_timestamp(record.at)}
     if not isinstance(record, Exchange):
         rest = {**encode(record)}
@@ -69,10 +70,11 @@ def row(number: int, record: Record, engine: Engine, mask: Mask) -> dict[str, An
 
 
 def numbered(box: Box) -> Iterator[tuple[int, Record]]:
+    """The records that the journal still holds, each with its number. Numbers start with 1 for the first record ever."""
     return enumerate(box.records(), box.dropped() + 1)
 
 
-#: Query parameter -> what it must be equal to.
+#: Query parameter -> the value of a record that must be equal to it.
 FILTERS: Mapping[str, Callable[[Record], Any]] = {
     "type": type_of,
     "provider": lambda record: getattr(record, "provider", None),
@@ -87,7 +89,7 @@ FILTERS: Mapping[str, Callable[[Record], Any]] = {
 
 
 def selected(params: Mapping[str, Any], box: Box) -> list[tuple[int, Record]]:
-    """All records that the filters let through, whatever the page; the box must be entered."""
+    """All records that pass the filters in `params`; `after` and `limit` are ignored. The box must be open."""
     since, until = _moment(params, "since"), _moment(params, "until")
     only_unmatched = params.get("unmatched", "0") in ("1", "true", "")
     wanted = [(FILTERS[name], value) for name, value in params.items() if name in FILTERS]

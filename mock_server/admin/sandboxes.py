@@ -1,4 +1,4 @@
-"""Sandboxes: make, change, reset, save, restore, copy, forget."""
+"""Sandboxes: create, change, reset, snapshot, restore, fork, delete."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.admin import snapshots
-from swapmock.mock_server.admin.clock import read_clock, shown
-from swapmock.mock_server.admin.ledger import balance, count_by_hand, set_available
+from swapmock.mock_server.admin.clock import clock_row, read_clock
+from swapmock.mock_server.admin.ledger import balance, count_manual_entry, set_available
 from swapmock.mock_server.admin.wire import invalid, not_found
 from swapmock.mock_server.core.call import Call, Problem, Reply
 from swapmock.mock_server.core.clock import SandboxClock
@@ -33,12 +33,12 @@ from swapmock.mock_server.engine.sandboxes import (
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: The sequence in which the default sandbox counts those that it has made. It is never set back, so that no key that
-#: was given out comes back as somebody else's.
-MADE = "sandbox"
+#: The sequence in which the default sandbox counts the created sandboxes. It never goes back, so that no key is given to
+#: two sandboxes.
+SANDBOX_SEQUENCE = "sandbox"
 
-#: The longest time to live, in seconds.
-LONGEST = 1e9
+#: The longest time to live, in real seconds.
+MAX_TTL = 1e9
 
 
 def describe(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def describe(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
             "admin_url": f"{call.own_url}/__admin/sandboxes/{sandbox.id}",
             "seed": sandbox.seed,
             "credentials": _credentials(sandbox, engine),
-            "clock": shown(box.clock, now, box.next_due()),
+            "clock": clock_row(box.clock, now, box.next_due()),
             "balance": balance(box),
             "variants": encode(sandbox.variants),
             "scenario": sandbox.scenario,
@@ -66,7 +66,7 @@ def describe(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
 
 
 def counts(box: Box) -> dict[str, int]:
-    """How much it holds, by kind."""
+    """How many records of each kind an open box holds."""
     exchanges = sum(isinstance(record, Exchange) for record in box.records())
     return {"exchanges": exchanges, **box.counts()}
 
@@ -90,7 +90,7 @@ def list_sandboxes(call: Call, engine: Engine) -> Reply:
         try:
             found.append(describe(engine.store.open(sandbox_id), engine, call))
         except KeyError:
-            continue  # dropped since the list was made
+            continue  # another request deleted it
     return Reply({"sandboxes": found})
 
 
@@ -123,7 +123,7 @@ def create_sandbox(call: Call, engine: Engine) -> Reply:
 def _free_id(engine: Engine) -> str:
     with engine.store.open(DEFAULT_SANDBOX) as box:
         while True:
-            made = "sb-" + hexadecimal(12, engine.seed, "sandbox", box.next_number(MADE))
+            made = "sb-" + hexadecimal(12, engine.seed, "sandbox", box.next_number(SANDBOX_SEQUENCE))
             try:
                 engine.store.open(made)
             except KeyError:
@@ -134,7 +134,7 @@ def _open(engine: Engine, sandbox: Sandbox, clock: SandboxClock) -> Box:
     if len(engine.store.ids()) >= engine.max_sandboxes:
         raise Problem(
             "conflict",
-            message=f"there are {engine.max_sandboxes} sandboxes; delete some, or allow more by --max-sandboxes",
+            message=f"there are {engine.max_sandboxes} sandboxes already; delete some, or allow more with --max-sandboxes",
         )
     try:
         open_account(engine, sandbox, clock)
@@ -146,7 +146,8 @@ def _open(engine: Engine, sandbox: Sandbox, clock: SandboxClock) -> Box:
 
 
 def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, real: float) -> Sandbox:
-    """`sandbox` with the options that can be changed at any time; Problem `invalid` names the one that cannot be."""
+    """`sandbox` with those of `options` that can be changed at any time. `real` is the present real time. Raises Problem
+    `invalid` for a wrong value."""
     changes: dict[str, Any] = {
         name: options[name] for name in ("evidence_header", "prefer_header", "labels") if name in options
     }
@@ -167,7 +168,7 @@ def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, r
 
 
 def _nested(given: Mapping[str, Any], engine: Engine) -> dict[str, dict[str, Any]]:
-    """Choices by provider and variant, whether they were given so or as `crun.http_status`."""
+    """Choices by provider and variant. `given` has them so, or under names such as `PROVIDER.VARIANT`."""
     made: dict[str, dict[str, Any]] = {}
     for name, choice in given.items():
         provider, dot, variant = name.partition(".")
@@ -179,7 +180,7 @@ def _nested(given: Mapping[str, Any], engine: Engine) -> dict[str, dict[str, Any
             having = [at for at, contract in engine.contracts.items() if name in contract.behaviour.variants]
             ways = " or ".join(f"'{at}.{name}'" for at in having)
             known = f"known providers: {', '.join(sorted(engine.contracts))}"
-            raise invalid(("variants", name), f"should be below its provider: {ways or known}", "type")
+            raise invalid(("variants", name), f"should be given under its provider: {ways or known}", "type")
     return made
 
 
@@ -188,13 +189,13 @@ def _span(given: Any) -> float:
         span = parse_duration(given)
     except ValueError as error:
         raise invalid(("ttl",), str(error)) from None
-    if span > LONGEST:
-        raise invalid(("ttl",), f"should be at most {LONGEST:g} seconds", "maximum")
+    if span > MAX_TTL:
+        raise invalid(("ttl",), f"should be at most {MAX_TTL:g} seconds", "maximum")
     return span
 
 
 def check_scenario(name: str | None, engine: Engine, place: tuple[str, ...]) -> str | None:
-    """`name` if every provider knows it, None for none; Problem `invalid` with the list otherwise."""
+    """`name` if every provider has that scenario, None for None. Raises Problem `invalid` with the list otherwise."""
     if name is None:
         return None
     known = set.intersection(*(set(contract.behaviour.scenarios) for contract in engine.contracts.values()))
@@ -206,16 +207,16 @@ def check_scenario(name: str | None, engine: Engine, place: tuple[str, ...]) -> 
 def change_sandbox(call: Call, engine: Engine) -> Reply:
     options, real = call.body, engine.time.now()
     if call.box.sandbox.id == DEFAULT_SANDBOX and options.get("ttl") is not None:
-        raise invalid(("ttl",), "the default sandbox does not end")
+        raise invalid(("ttl",), "the default sandbox has no time to live")
     with call.box as box:
         changed = with_options(box.sandbox, options, engine, real)
         clock = read_clock(options["clock"], real) if "clock" in options else None
         if isinstance(options.get("clock"), Mapping) and "start" in options["clock"]:
             raise invalid(
-                ("clock", "start"), "only a new sandbox's clock can be set; use clock/advance to move this one"
+                ("clock", "start"), "only the clock of a new sandbox has a start; POST clock/advance moves this clock"
             )
         if "balance" in options:
-            count_by_hand(box)
+            count_manual_entry(box)
         now = engine.now(box)
         engine.catch_up(box, now)
         box.sandbox = changed
@@ -239,13 +240,13 @@ def delete_sandbox(call: Call, engine: Engine) -> Reply:
 
 
 def reset_sandbox(call: Call, engine: Engine) -> Reply:
-    """Back to the first moment: no tasks, files, faults, queue or journal, the first grant, a still clock at its start."""
+    """Remove tasks, files, faults, queue and journal, grant the first credits again, and set a frozen clock to its start."""
     with call.box as box:
         cleared, sandbox = counts(box), box.sandbox
         engine.blobs.drop(f"{sandbox.id}/")
         engine.forget_links(box)
-        made = box.state().numbers.get(MADE)
-        box.load(State(numbers={} if made is None else {MADE: made}))
+        made = box.state().numbers.get(SANDBOX_SEQUENCE)
+        box.load(State(numbers={} if made is None else {SANDBOX_SEQUENCE: made}))
         start = sandbox.start if box.clock.rate == 0.0 else None
         box.clock = SandboxClock.make(box.clock.mode, engine.time.now(), box.clock.rate, start)
         if sandbox.grant:
@@ -261,9 +262,9 @@ def take_snapshot(call: Call, engine: Engine) -> Reply:
 def restore_snapshot(call: Call, engine: Engine) -> Reply:
     saved = snapshots.read(call.body, engine)
     with call.box as box:
-        made = box.state().numbers.get(MADE)
+        made = box.state().numbers.get(SANDBOX_SEQUENCE)
         if made is not None:
-            saved.state.numbers[MADE] = made
+            saved.state.numbers[SANDBOX_SEQUENCE] = made
         snapshots.load(box, engine, saved)
         engine.clock_moved(box)
     return get_sandbox(call, engine)
@@ -281,7 +282,7 @@ def fork_sandbox(call: Call, engine: Engine) -> Reply:
         created_at=saved.clock.shown,
         expires_at=None,
     )
-    saved.state.numbers.pop(MADE, None)
+    saved.state.numbers.pop(SANDBOX_SEQUENCE, None)
     with _open(engine, copy, SandboxClock.make(saved.clock.mode, real)) as made:
         snapshots.load(made, engine, saved)
         engine.clock_moved(made)

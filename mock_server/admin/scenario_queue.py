@@ -1,4 +1,4 @@
-"""The queue of outcomes: what the next tasks of a kind will come to."""
+"""The queue of scenarios for the next tasks."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
 
-#: The most outcomes that wait in a sandbox.
-MOST = 10_000
+#: The most scenarios that wait in the queue of a sandbox.
+MAX_QUEUED = 10_000
 
 
 def steps_of(name: str, providers: list[str], engine: Engine) -> tuple[str, ...]:
-    """The scenarios that a name stands for: itself, or the steps of a series; Problem `invalid` with the list."""
+    """The scenarios that a name means: a scenario, or the steps of a series. Raises Problem `invalid` with the known names."""
     plain = "_".join(name.lower().replace("-", " ").split())
     known: dict[str, tuple[str, ...]] = {}
     for index, provider in enumerate(providers):
@@ -52,8 +52,8 @@ def queue_scenario(call: Call, engine: Engine) -> Reply:
     times = order.get("times", 1)
     with call.box as box:
         waiting = box.counts()["queue"]
-        if waiting + times * len(steps) > MOST:
-            message = f"{waiting} outcomes wait, and these are {times * len(steps)}: the queue holds {MOST}"
+        if waiting + times * len(steps) > MAX_QUEUED:
+            message = f"the queue may hold {MAX_QUEUED} scenarios; {waiting} wait already, and this request adds {times * len(steps)}"
             raise Problem("conflict", message=message)
         for _ in range(times):
             for step in steps:
@@ -68,13 +68,13 @@ def kinds_of(contract: Contract) -> set[str]:
 
 
 def models_of(contract: Contract) -> set[str]:
-    """What tasks of a provider say for `model`: the names of its models, or the codes of its tools."""
+    """The values of `Task.model` for a provider: the names of its models, or the codes of its tools."""
     tools = contract.tables.get("tools", {}).get("tools")
     return {row["code"] for row in tools} if tools else {row["name"] for row in contract.tables["models"]["models"]}
 
 
 def _kind(name: str, providers: list[str], engine: Engine) -> dict[str, str]:
-    """The field of an order that a word for a kind of task means: a kind, or else an operation or a model."""
+    """The field of the queue entry that a word for a kind of task means: `kind`, `operation` or `model`."""
     contracts = [engine.contracts[provider] for provider in providers]
     kinds = {kind for contract in contracts for kind in kinds_of(contract)}
     words = {
@@ -90,25 +90,25 @@ def _kind(name: str, providers: list[str], engine: Engine) -> dict[str, str]:
         return {"model": name}
     if any(words.values()):
         meant = " and ".join(f"{word!r} of {provider}" for provider, word in words.items())
-        raise invalid(("kind",), f"{name!r} is {meant}: give the `provider`, too, or one of these", "enum")
+        raise invalid(("kind",), f"{name!r} means {meant}: also give the `provider`, or use one of these kinds", "enum")
     check_known(name, kinds, ("kind",), "kind of task")
     return {"kind": name}
 
 
 def _check_words(order: Mapping[str, Any], steps: Sequence[str], providers: list[str], engine: Engine) -> None:
-    """Problem `invalid` if nothing fails that could have a code or a text, or if the code is not the vendor's."""
+    """Raise Problem `invalid` if no scenario fails (only a failure has code and message), or if no vendor has the code."""
     field = "code" if "code" in order else "message"
     scenarios = engine.contracts[providers[0]].behaviour.scenarios
     if not any(scenarios[step].fails is not None for step in steps):
         said = ", ".join(dict.fromkeys(steps))
-        raise invalid((field,), f"{said} does not fail: it has no code or text")
+        raise invalid((field,), f"{said} does not fail: only a failure has a code and a message")
     codes = {str(code) for provider in providers for code in engine.contracts[provider].behaviour.body_codes}
     if "code" in order and str(order["code"]) not in codes:
         raise invalid(("code",), f"no body code {order['code']!r}; known: {', '.join(sorted(codes))}", "enum")
 
 
 def _providers(order: Mapping[str, Any], engine: Engine) -> list[str]:
-    """The providers that an order can be for."""
+    """The providers that a queue entry can be for."""
     wanted = [order["provider"]] if "provider" in order else list(engine.contracts)
     if "operation" not in order:
         return wanted

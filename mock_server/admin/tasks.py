@@ -1,4 +1,4 @@
-"""Tasks and deliveries as the emulator sees them."""
+"""Lists, shows and sends again: tasks and deliveries."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ from swapmock.mock_server.engine.dispatcher import UnderWay
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-PAGE = 100
+#: The rows of a page when the request has no `limit`.
+DEFAULT_LIMIT = 100
 
 
 def status_of(task: Task, now: float, engine: Engine) -> str:
-    """The vendor's word for where a task is; ours where the vendor has none."""
+    """The vendor's word for the task's phase; the phase's own name where the vendor has no word."""
     phase = task.phase(now)
     return str(words_of(task, engine).get(phase, phase.value))
 
 
 def task_row(task: Task, now: float, engine: Engine, mask: Mask) -> dict[str, Any]:
+    """A task as answers show it at the sandbox time `now`."""
     phase = task.phase(now)
     row = encode(task)
     row.update(
@@ -60,7 +62,7 @@ def list_tasks(call: Call, engine: Engine) -> Reply:
     if "after" in params:
         ids = [task.id for task in found]
         found = found[ids.index(params["after"]) + 1 :] if params["after"] in ids else []
-    limit = params.get("limit", PAGE)
+    limit = params.get("limit", DEFAULT_LIMIT)
     page = [task_row(task, now, engine, mask) for task in found[:limit]]
     return Reply({"tasks": page, "total": total, "next": page[-1]["id"] if len(found) > limit else None})
 
@@ -76,6 +78,7 @@ def get_task(call: Call, engine: Engine) -> Reply:
 
 
 def delivery_row(delivery: Delivery, engine: Engine, mask: Mask) -> dict[str, Any]:
+    """A delivery as answers show it, with a readable body and readable answers."""
     row: dict[str, Any] = encode(delivery)
     row["body"] = readable(delivery.body, engine)
     for shown, attempt in zip(row["attempts"], delivery.attempts, strict=True):
@@ -95,7 +98,7 @@ def list_deliveries(call: Call, engine: Engine) -> Reply:
             and params.get("task", delivery.task) == delivery.task
         ]
     mask = Mask(engine, box.sandbox)
-    rows = [delivery_row(delivery, engine, mask) for delivery in found[: params.get("limit", PAGE)]]
+    rows = [delivery_row(delivery, engine, mask) for delivery in found[: params.get("limit", DEFAULT_LIMIT)]]
     return Reply({"deliveries": rows, "total": len(found)})
 
 
@@ -111,21 +114,21 @@ def get_delivery(call: Call, engine: Engine) -> Reply:
         return Reply(delivery_row(_delivery(call), engine, Mask(engine, call.box.sandbox)))
 
 
-#: How often a delivery may have been sent, for it to be sent again by hand: it remembers each time.
-MOST_ATTEMPTS = 1000
+#: The attempts after which `redeliver` refuses a delivery, because the delivery keeps every attempt.
+MAX_ATTEMPTS = 1000
 
 
 def redeliver(call: Call, engine: Engine) -> Reply:
-    """Send a delivery again now, whatever became of it."""
+    """Send a delivery again now, in whatever state it is."""
     with call.box:
         delivery = _delivery(call)
         delivery_id = delivery.id
-    if len(delivery.attempts) >= MOST_ATTEMPTS:
-        raise Problem("conflict", message=f"delivery {delivery_id} was sent {MOST_ATTEMPTS} times; that is enough")
+    if len(delivery.attempts) >= MAX_ATTEMPTS:
+        raise Problem("conflict", message=f"delivery {delivery_id} has {MAX_ATTEMPTS} attempts; that is the limit")
     try:
         engine.redeliver(call.box, delivery_id)
     except UnderWay:
-        raise Problem("conflict", message=f"delivery {delivery_id} is being sent at this moment") from None
+        raise Problem("conflict", message=f"delivery {delivery_id} is being sent now") from None
     except KeyError:
         raise not_found("delivery", delivery_id) from None
     return get_delivery(call, engine)

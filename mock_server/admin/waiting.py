@@ -1,4 +1,4 @@
-"""Block until something has happened in a sandbox."""
+"""Wait until a condition holds in a sandbox."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from swapmock.mock_server.core.timetext import parse_duration
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-USUAL_TIMEOUT = 10.0
+#: Real seconds to wait when the request has no `timeout`, and the longest `timeout`.
+DEFAULT_TIMEOUT, MAX_TIMEOUT = 10.0, 300.0
 
-#: The longest time-out.
-LONGEST = 300.0
-
-#: The fields of a condition that may stand beside it.
-BESIDE: Mapping[str, tuple[str, ...]] = {
+#: Condition -> those of its fields that a request may also give at the top level.
+TOP_LEVEL_FIELDS: Mapping[str, tuple[str, ...]] = {
     "requests": ("operation", "count"),
     "task": ("status",),
     "delivery": ("status",),
 }
 
-#: Real seconds between two looks: the least, the most, and how much of what has been waited. Many may wait.
-STEP, LONGEST_STEP, SHARE = 0.01, 0.1, 0.05
+#: Real seconds between two checks: the shortest, the longest, and the share of the time waited so far. The pause grows
+#: because many requests may wait at once.
+MIN_PAUSE, MAX_PAUSE, PAUSE_SHARE = 0.01, 0.1, 0.05
 
-#: Looks at an entered box at a sandbox time: what there is (None: the condition does not hold), and a word on it.
-Look = Callable[[Box, float], tuple[Any, str]]
+#: Checks an open box at a sandbox time. Returns the answer's `detail` (None: the condition does not hold) and a sentence
+#: about the present state.
+Condition = Callable[[Box, float], tuple[Any, str]]
 
 
 def wait(call: Call, engine: Engine) -> Reply:
     name, wanted = _condition(call.body)
-    look = LOOKS[name](wanted, engine)
-    start, timeout = engine.time.now(), parse_duration(call.body.get("timeout", USUAL_TIMEOUT))
-    if timeout > LONGEST:
-        raise invalid(("timeout",), f"should be at most {LONGEST:g} seconds", "maximum")
+    check = CONDITIONS[name](wanted, engine)
+    start, timeout = engine.time.now(), parse_duration(call.body.get("timeout", DEFAULT_TIMEOUT))
+    if timeout > MAX_TIMEOUT:
+        raise invalid(("timeout",), f"should be at most {MAX_TIMEOUT:g} seconds", "maximum")
     sandbox_id = call.box.sandbox.id
     found: Any = None
     seen, state = None, ""
@@ -53,10 +53,10 @@ def wait(call: Call, engine: Engine) -> Reply:
             raise not_found("sandbox", sandbox_id) from None
         with here as box:
             now, due = engine.now(box), box.next_due()
-            # Whatever changes leaves a record.
+            # Every change adds a record to the journal.
             if seen is None or box.latest() is not seen or (due is not None and due <= now):
                 engine.catch_up(box, now)
-                found, state = look(box, now)
+                found, state = check(box, now)
                 seen = box.latest()
         waited = engine.time.now() - start
         if found is not None:
@@ -64,30 +64,30 @@ def wait(call: Call, engine: Engine) -> Reply:
         if waited >= timeout:
             raise Problem("timed_out", message=f"after {timeout:g} s: {state}")
         if call.has_left is not None and call.has_left():
-            raise Problem("timed_out", message=f"after {waited:.3f} s, for the client has left: {state}")
-        step = min(max(STEP, SHARE * waited), LONGEST_STEP)
-        engine.time.pause(min(step, max(0.001, timeout - waited)))
+            raise Problem("timed_out", message=f"the client closed the connection after {waited:.3f} s: {state}")
+        pause = min(max(MIN_PAUSE, PAUSE_SHARE * waited), MAX_PAUSE)
+        engine.time.pause(min(pause, max(0.001, timeout - waited)))
 
 
 def _condition(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """The one condition of a body; what of it stands beside it is put into it."""
-    beside = {name: body[name] for name in ("operation", "count", "status") if name in body}
-    names = [name for name in LOOKS if name in body]
-    if not names and "operation" in beside:
+    """Name and fields of the condition in `body`. Fields from the top level are put into the condition."""
+    top_level = {name: body[name] for name in ("operation", "count", "status") if name in body}
+    names = [name for name in CONDITIONS if name in body]
+    if not names and "operation" in top_level:
         names = ["requests"]
     if len(names) != 1:
-        raise invalid((), "should hold one of requests, task, delivery", "oneOf")
+        raise invalid((), "should have exactly one of requests, task, delivery", "oneOf")
     name = names[0]
-    misplaced = [field for field in beside if field not in BESIDE[name]]
+    misplaced = [field for field in top_level if field not in TOP_LEVEL_FIELDS[name]]
     if misplaced:
-        raise invalid((misplaced[0],), f"does not go with {name!r}")
-    wanted = {**beside, **body.get(name, {})}
+        raise invalid((misplaced[0],), f"is not a field of {name!r}")
+    wanted = {**top_level, **body.get(name, {})}
     if name == "task" and "status" not in wanted:
         raise invalid(("task", "status"), "is missing", "required")
     return name, wanted
 
 
-def _requests(wanted: Mapping[str, Any], engine: Engine) -> Look:
+def _requests(wanted: Mapping[str, Any], engine: Engine) -> Condition:
     contracts = engine.contracts
     if "provider" in wanted:
         check_known(wanted["provider"], contracts, ("requests", "provider"), "provider")
@@ -100,16 +100,16 @@ def _requests(wanted: Mapping[str, Any], engine: Engine) -> Look:
         (FILTERS[name], str(value) if name == "code" else value) for name, value in wanted.items() if name in FILTERS
     ]
 
-    def look(box: Box, now: float) -> tuple[Any, str]:
+    def check(box: Box, now: float) -> tuple[Any, str]:
         exchanges = [record for record in box.records() if isinstance(record, Exchange)]
         found = [record.id for record in exchanges if all(read(record) == value for read, value in tests)]
-        return (found if len(found) >= count else None), f"{len(found)} of {count} requests came"
+        return (found if len(found) >= count else None), f"{len(found)} of {count} requests arrived"
 
-    return look
+    return check
 
 
-def _task(wanted: Mapping[str, Any], engine: Engine) -> Look:
-    def look(box: Box, now: float) -> tuple[Any, str]:
+def _task(wanted: Mapping[str, Any], engine: Engine) -> Condition:
+    def check(box: Box, now: float) -> tuple[Any, str]:
         task = box.task(wanted["id"])
         if task is None:
             return None, f"there is no task {wanted['id'][:100]!r}"
@@ -120,11 +120,11 @@ def _task(wanted: Mapping[str, Any], engine: Engine) -> Look:
         phase = task.phase(now)
         return ({"task": task.id, "status": phase.value} if phase is status else None), f"task {task.id} is {phase}"
 
-    return look
+    return check
 
 
-def _delivery(wanted: Mapping[str, Any], engine: Engine) -> Look:
-    def look(box: Box, now: float) -> tuple[Any, str]:
+def _delivery(wanted: Mapping[str, Any], engine: Engine) -> Condition:
+    def check(box: Box, now: float) -> tuple[Any, str]:
         named = [
             delivery
             for delivery in box.deliveries()
@@ -134,10 +134,10 @@ def _delivery(wanted: Mapping[str, Any], engine: Engine) -> Look:
         states = ", ".join(f"{item.id} is {item.state}" for item in named) or "there is no such delivery"
         return ([{"delivery": item.id, "status": item.state.value} for item in over] or None), states
 
-    return look
+    return check
 
 
-LOOKS: Mapping[str, Callable[[Mapping[str, Any], Engine], Look]] = {
+CONDITIONS: Mapping[str, Callable[[Mapping[str, Any], Engine], Condition]] = {
     "requests": _requests,
     "task": _task,
     "delivery": _delivery,

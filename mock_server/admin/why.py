@@ -1,4 +1,4 @@
-"""Why a request, a task or a delivery went as it did: everything that bears on it, as one causal chain."""
+"""Explains a request, a task or a delivery: everything that led to its result, as one causal chain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from swapmock.mock_server.admin import explanations
 from swapmock.mock_server.admin.ledger import entry_row
 from swapmock.mock_server.admin.masking import Mask
-from swapmock.mock_server.admin.records import row
+from swapmock.mock_server.admin.records import record_row
 from swapmock.mock_server.admin.tasks import delivery_row, task_row
 from swapmock.mock_server.admin.wire import not_found
 from swapmock.mock_server.core.call import Call, Reply
@@ -38,15 +38,15 @@ def explain(call: Call, engine: Engine) -> Reply:
         if exchange is None and task is None and delivery is None:
             gone = f"; the journal has dropped {box.dropped()} records" if box.dropped() else ""
             raise not_found(f"request, task or delivery (see journal and tasks{gone})", name)
-        story = Story(box, engine, now, exchange, task, delivery)
-        answer = story.told()
+        explanation = Explanation(box, engine, now, exchange, task, delivery)
+        answer = explanation.document()
     if call.params.get("format") == "mermaid":
         return Reply(answer["mermaid"], headers=(("content-type", "text/plain; charset=utf-8"),))
     return Reply(answer)
 
 
-class Story:
-    """All that bears on one subject, gathered in an entered box."""
+class Explanation:
+    """Everything in an open box that belongs to one request, task or delivery."""
 
     def __init__(
         self,
@@ -67,11 +67,12 @@ class Story:
         )
         self.contract = engine.contracts[(exchange or self.cause or self.task or delivery).provider]  # type: ignore[union-attr]
 
-    def told(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
+        """The answer of `explain` as a JSON object."""
         about = self.exchange or self.cause
         answer: dict[str, Any] = {"subject": self._subject(), "summary": self._summary()}
         if about is not None:
-            answer.update(self._of_exchange(about))
+            answer.update(self._exchange_part(about))
         if self.task is not None:
             answer["task"] = task_row(self.task, self.now, self.engine, self.mask)
             deliveries = [d for d in self.box.deliveries() if d.task == self.task.id]
@@ -92,16 +93,16 @@ class Story:
 
     def _summary(self) -> str:
         if self.exchange is not None:
-            return explanations.of_exchange(self.exchange, self.contract, self.engine)
+            return explanations.exchange_summary(self.exchange, self.contract, self.engine)
         if self.delivery is not None:
-            return explanations.of_delivery(self.delivery)
-        return explanations.of_task(self.task, self.now, self.engine) if self.task is not None else ""
+            return explanations.delivery_summary(self.delivery)
+        return explanations.task_summary(self.task, self.now, self.engine) if self.task is not None else ""
 
-    def _of_exchange(self, exchange: Exchange) -> dict[str, Any]:
+    def _exchange_part(self, exchange: Exchange) -> dict[str, Any]:
         number = self._records.index(exchange) + self.box.dropped() + 1
         operation = self.contract.operations.get(exchange.operation)
         return {
-            "request": row(number, exchange, self.engine, self.mask),
+            "request": record_row(number, exchange, self.engine, self.mask),
             "operation": None
             if operation is None
             else {
@@ -130,7 +131,7 @@ class Story:
         ]
 
     def _state(self, *, before: bool) -> dict[str, Any]:
-        """Balance and task as they stood just before, or just after, the subject's request."""
+        """Balance and task immediately before or after the request."""
         about = self.exchange or self.cause
         if about is None:
             return {}
@@ -149,10 +150,11 @@ class Story:
         return state
 
     def _is_later(self, entry: Entry, about: Exchange) -> bool:
-        """Whether an entry of the same moment belongs to a request that came after."""
+        """Whether `entry`, posted at the same sandbox time, belongs to a later request."""
         return entry.cause.startswith("x") and entry.cause != about.id and int(entry.cause[1:]) > int(about.id[1:])
 
-    def _bears(self, record: Record) -> bool:
+    def _is_relevant(self, record: Record) -> bool:
+        """Whether a record belongs to the explained request or task."""
         if record is self.exchange or record is self.cause:
             return True
         if self.task is None:
@@ -162,20 +164,20 @@ class Story:
         return record.task == self.task.id
 
     def _chain(self) -> list[dict[str, Any]]:
-        """What happened, in order: the request, what broke or struck, the money, the transitions, the deliveries."""
+        """The events in order: the request, violations and faults, ledger entries, transitions, attempts of callbacks."""
         events: list[tuple[float, int, dict[str, Any]]] = []
 
         def add(at: float, rank: int, what: str, text: str, **more: Any) -> None:
             events.append((at, rank, {"at": at, "at_iso": format_timestamp(at), "what": what, "text": text, **more}))
 
         for record in self._records:
-            if not self._bears(record):
+            if not self._is_relevant(record):
                 continue
             if isinstance(record, Exchange):
                 add(record.at, 0, "request", f"{record.method} {record.target}", request=record.id)
                 for text in explanations.steps(record, self.contract, self.engine):
                     add(record.at, 1, "step", text, request=record.id)
-                add(record.at, 3, "answer", explanations.answered(record), request=record.id)
+                add(record.at, 3, "answer", explanations.answer_text(record), request=record.id)
             elif isinstance(record, Transition):
                 text = f"task {record.task}: {record.before} -> {record.after}"
                 add(record.at, 4, "transition", text, task=record.task, cause=record.cause)
@@ -184,7 +186,7 @@ class Story:
                     record.at,
                     6,
                     "delivery",
-                    explanations.attempted(record),
+                    explanations.attempt_text(record),
                     delivery=record.delivery,
                     cause=record.cause,
                 )
@@ -211,5 +213,5 @@ class Story:
 
 
 def _plain(text: str) -> str:
-    """Text that Mermaid takes for nothing else: `;` and `#` have a meaning there."""
+    """Text for a Mermaid diagram: `;` and `#` have a meaning there and are escaped."""
     return " ".join(text.split())[:200].replace("#", "\0").replace(";", "#59;").replace("\0", "#35;")

@@ -1,4 +1,4 @@
-"""The admin API's clothes: a bearer token where one is demanded, plain JSON, RFC 9457 problems."""
+"""The admin API's wire format: a bearer token if one is set, plain JSON, RFC 9457 problems."""
 
 from __future__ import annotations
 
@@ -18,21 +18,26 @@ if TYPE_CHECKING:
 NAME = "admin"
 PROBLEM_HEADER = ("content-type", "application/problem+json")
 
-#: Problem -> HTTP status, and what is said when the one who raises it says nothing.
+#: Problem -> HTTP status, and the `detail` of a Problem without a message.
 PROBLEMS: Mapping[str, tuple[int, str]] = {
     "invalid": (400, "the request breaks the contract of the admin API"),
-    "unauthorized": (401, "this admin API wants its token: Authorization: Bearer TOKEN (printed at the start)"),
-    "not_found": (404, "there is no such thing"),
-    "endpoint_not_found": (404, "no operation of the admin API; GET /__admin lists them"),
-    "method_not_allowed": (405, "this path has no such method; GET /__admin lists what there is"),
+    "unauthorized": (
+        401,
+        "the admin API needs its token: Authorization: Bearer TOKEN (the server prints the token at its start)",
+    ),
+    "not_found": (404, "not found"),
+    "endpoint_not_found": (404, "the admin API has no such path; GET /__admin lists its operations"),
+    "method_not_allowed": (405, "this path does not allow that method; GET /__admin lists the operations"),
     "timed_out": (408, "the condition did not hold in time"),
-    "conflict": (409, "that does not go with the present state"),
+    "conflict": (409, "the present state does not allow this"),
     "too_large": (413, "the body is too large"),
-    "server_error": (500, "this is a bug of swapmock; the log says more"),
+    "server_error": (500, "this is a bug in swapmock; see the server's log"),
 }
 
 
-def gate(token: str) -> Callable[[bool, Mapping[str, str], Mapping[str, Any], Store], Identity]:
+def bearer_authentication(token: str) -> Callable[[bool, Mapping[str, str], Mapping[str, Any], Store], Identity]:
+    """An `authenticate` function for Provider: it demands `token` as a bearer token, or nothing if `token` is empty."""
+
     def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
         scheme, _, shown = headers.get("authorization", "").partition(" ")
         right = scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode())
@@ -42,7 +47,7 @@ def gate(token: str) -> Callable[[bool, Mapping[str, str], Mapping[str, Any], St
 
 
 def authorize(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
-    """No variant bears on the token."""
+    """None: no variant changes who may use the admin API."""
     return None
 
 
@@ -69,23 +74,25 @@ def render_problem(problem: Problem, variants: Mapping[str, Any]) -> VendorRespo
 
 
 def error(place: Sequence[str | int], detail: str, rule: str = "value") -> dict[str, str]:
-    """One entry of a problem's `errors`; `place` is names and indexes below the body."""
+    """One entry of a problem's `errors`. `place` is the path of names and indexes from the body to the value."""
     pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in place)
     return {"pointer": pointer, "rule": rule, "detail": detail}
 
 
 def invalid(place: Sequence[str | int], detail: str, rule: str = "value") -> Problem:
-    """A value of the body that the schema cannot judge."""
+    """A Problem for a value that the schema allows but that is wrong; `place` as for `error`."""
     return Problem("invalid", details={"errors": [error(place, detail, rule)]})
 
 
 def not_found(what: str, name: object) -> Problem:
+    """A Problem that names the missing thing: `what` is its kind, `name` what the request called it."""
     return Problem("not_found", message=f"no {what} {str(name)[:100]!r} here")
 
 
 def explain_violations(
     operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
 ) -> Problem | None:
+    """A Problem `invalid` with one entry in `errors` for each violation of the contract."""
     errors = []
     for violation in violations:
         part, *place = violation.place
@@ -95,6 +102,7 @@ def explain_violations(
 
 
 def sentence(violation: Violation, operation: Operation) -> str:
+    """What is wrong with one value, in words that the caller can act on."""
     rule, expected, got = violation.rule, violation.expected, violation.got
     if rule == "required":
         return "is missing"
@@ -111,7 +119,7 @@ def sentence(violation: Violation, operation: Operation) -> str:
     if rule in ("minProperties", "maxProperties"):
         known = ", ".join(_fields(_at(violation, operation, len(violation.place)), operation))
         count = {"minProperties": f"at least {expected}", "maxProperties": f"at most {expected}"}[rule]
-        return f"should hold {count} of {known or 'these'}"
+        return f"should have {count} of {known or 'these'}"
     return f"breaks {rule} {_shown(expected)}: {_shown(got)}"
 
 
@@ -130,7 +138,7 @@ def _choice(name: str, known: list[str]) -> str:
 
 
 def _at(violation: Violation, operation: Operation, depth: int) -> list[Any]:
-    """The schemas that hold for the first `depth` steps of a place in the body: several below a `oneOf`."""
+    """The schemas of the value at the first `depth` steps of a violation's place: several below a `oneOf`."""
     here = _alternatives(operation.body_schema, operation)
     for step in violation.place[1:depth]:
         inner = [
@@ -147,13 +155,13 @@ def _alternatives(schema: Any, operation: Operation) -> list[Any]:
 
 
 def _fields(schemas: Sequence[Any], operation: Operation) -> dict[str, Any]:
-    """The fields of the objects that `schemas` allow, with the schemas of each."""
+    """Fields of the objects that `schemas` allow -> the schema of each."""
     choices = [choice for schema in schemas for choice in _alternatives(schema, operation)]
     return {name: part for choice in choices for name, part in choice.get("properties", {}).items()}
 
 
 def _description(violation: Violation, operation: Operation) -> str | None:
-    """What the schema at a place says of itself."""
+    """The description of the schema at a violation's place."""
     here = _at(violation, operation, len(violation.place))
     return next((str(schema["description"]) for schema in here if "description" in schema), None)
 

@@ -97,7 +97,7 @@ def test_time_runs_out(live):
     problem = box.refused(408, "POST", "/wait", {"task": {"id": task, "status": "success"}, "timeout": 0.1})
     assert f"task {task} is queued" in problem["detail"]
     problem = box.refused(408, "POST", "/wait", {"requests": {"count": 5}, "timeout": 0})
-    assert "1 of 5 requests came" in problem["detail"]
+    assert "1 of 5 requests arrived" in problem["detail"]
     problem = box.refused(408, "POST", "/wait", {"task": {"id": "nobody", "status": "success"}, "timeout": 0})
     assert "no task 'nobody'" in problem["detail"]
 

@@ -80,12 +80,12 @@ def test_a_wrong_secret(box):
     assert "accessKeySecret is wrong" in why["summary"]
 
 
-def test_a_fault_that_struck(box):
+def test_a_fault_that_was_applied(box):
     box.ok("POST", "/faults", {"id": "flaky", "effect": {"code": 455}})
     box.swap()
     why = last(box)
     assert why["fault"] == "flaky"
-    assert "the fault flaky struck" in [event["text"] for event in why["chain"]]
+    assert "fault flaky was applied" in [event["text"] for event in why["chain"]]
     assert why["ledger"] == []
 
 
@@ -134,11 +134,11 @@ def test_a_delivery(box, told, prefix):
 @pytest.mark.parametrize(
     ("scenario", "summary"),
     [
-        ("callback_never", "is withheld after 0 attempt(s): no attempt was made (spoilt on purpose: never)"),
-        ("callback_late", "is pending after 0 attempt(s): no attempt was made (spoilt on purpose: late); next due at"),
+        ("callback_never", "is withheld after 0 attempt(s): no attempt was made (callback fault: never)"),
+        ("callback_late", "is pending after 0 attempt(s): no attempt was made (callback fault: late); next due at"),
     ],
 )
-def test_a_delivery_that_was_spoilt_on_purpose(box, scenario, summary):
+def test_a_delivery_with_a_callback_fault(box, scenario, summary):
     box.ok("POST", "/scenarios", {"scenario": scenario})
     box.swapped(callback_url="http://127.0.0.1:9/")
     box.advance(by="60s")

@@ -107,10 +107,10 @@ def test_uploads(crun):
 
 
 class TestControl:
-    """What the control plane may pile up in a sandbox."""
+    """How much the admin API may add to a sandbox."""
 
     def test_faults(self, admin, box, monkeypatch):
-        monkeypatch.setattr("swapmock.mock_server.admin.faults.MOST", 2)
+        monkeypatch.setattr("swapmock.mock_server.admin.faults.MAX_RULES", 2)
         rule = {"effect": {"code": 429}}
         for _ in range(2):
             box.ok("POST", "/faults", rule)
@@ -122,23 +122,23 @@ class TestControl:
         assert [fault["id"] for fault in box.ok("GET", "/faults")["faults"]] == [made["id"]]
 
     def test_queued_outcomes(self, box, monkeypatch):
-        monkeypatch.setattr("swapmock.mock_server.admin.scenario_queue.MOST", 5)
+        monkeypatch.setattr("swapmock.mock_server.admin.scenario_queue.MAX_QUEUED", 5)
         box.ok("POST", "/scenarios", {"scenario": ["fails", "slow"], "times": 2})
         refused = box.refused(409, "POST", "/scenarios", {"scenario": ["fails", "slow"]})
-        assert refused["detail"] == "4 outcomes wait, and these are 2: the queue holds 5"
+        assert refused["detail"] == "the queue may hold 5 scenarios; 4 wait already, and this request adds 2"
         assert len(box.ok("POST", "/scenarios", {"scenario": "slow"})["queue"]) == 5
         box.ok("DELETE", "/scenarios")
         box.ok("POST", "/scenarios", {"scenario": "slow"})
 
     def test_entries_by_hand(self, box, monkeypatch):
-        monkeypatch.setattr("swapmock.mock_server.admin.ledger.MOST_BY_HAND", 2)
+        monkeypatch.setattr("swapmock.mock_server.admin.ledger.MAX_MANUAL_ENTRIES", 2)
         box.ok("POST", "/ledger/grant", {"amount": 1})
         box.ok("PATCH", "", {"balance": 5})
         for method, path, body in (
             ("POST", "/ledger/grant", {"amount": 1}),
             ("PATCH", "", {"balance": 7, "labels": {"a": "b"}}),
         ):
-            assert "2 entries by hand" in box.refused(409, method, path, body)["detail"]
+            assert "2 manual entries" in box.refused(409, method, path, body)["detail"]
         here = box.ok("GET", "")
         assert (here["balance"]["available"], here["labels"]) == (5, {})
         box.swapped()
@@ -146,14 +146,14 @@ class TestControl:
         box.ok("POST", "/ledger/grant", {"amount": 1})
 
     def test_redeliveries(self, box, monkeypatch):
-        monkeypatch.setattr("swapmock.mock_server.admin.tasks.MOST_ATTEMPTS", 3)
+        monkeypatch.setattr("swapmock.mock_server.admin.tasks.MAX_ATTEMPTS", 3)
         box.swapped(callback_url="http://127.0.0.1:9/")
         box.advance(by="60s")
         (delivery,) = box.ok("GET", "/deliveries")["deliveries"]
         path = f"/deliveries/{delivery['id']}"
         for _ in range(3 - len(delivery["attempts"])):
             box.ok("POST", f"{path}/redeliver")
-        assert "was sent 3 times" in box.refused(409, "POST", f"{path}/redeliver")["detail"]
+        assert "has 3 attempts" in box.refused(409, "POST", f"{path}/redeliver")["detail"]
         assert len(box.ok("GET", path)["attempts"]) == 3
 
     @pytest.mark.parametrize(
@@ -174,12 +174,12 @@ class TestControl:
         box.ok("POST", "/scenarios", {"scenario": "slow"})
         saved = box.ok("GET", "/snapshot")
         box.ok("POST", "/restore", saved)
-        for name in ("faults", "scenario_queue"):
-            monkeypatch.setattr(f"swapmock.mock_server.admin.{name}.MOST", 0)
+        monkeypatch.setattr("swapmock.mock_server.admin.faults.MAX_RULES", 0)
+        monkeypatch.setattr("swapmock.mock_server.admin.scenario_queue.MAX_QUEUED", 0)
         found = {error["detail"] for error in box.refused(400, "POST", "/restore", saved)["errors"]}
         assert found == {
-            "1 faults are more than the 0 that a sandbox holds",
-            "1 outcomes are more than the 0 that a sandbox holds",
+            "has 1 faults; a sandbox may hold 0",
+            "has 1 queued scenarios; a sandbox may hold 0",
         }
 
     @pytest.mark.parametrize("settings", [{"max_sandboxes": 3}], indirect=True)
