@@ -46,7 +46,8 @@ def encode(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if (is_dataclass(value) or hasattr(value, "_fields")) and not isinstance(value, type):
-        return {stored: encode(getattr(value, name)) for name, stored in _stored_names(type(value))}
+        kind: Any = type(value)  # mypy does not take a narrowed type for hashable
+        return {stored: encode(getattr(value, name)) for name, stored in _stored_names(kind)}
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, Sequence):
