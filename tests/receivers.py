@@ -8,11 +8,16 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+
+from swapmock.mock_server.adapters import receiver as adapter
+from swapmock.mock_server.adapters.receiver import ReceivedRequest, ReceiverAnswer, ReceiverLimits
 
 #: Real seconds that a test waits for something before it gives up.
 PATIENCE = 20.0
+
+#: Tests send larger bodies, and more at once, than a person at a terminal would want to read.
+LIMITS = ReceiverLimits(body=1 << 24, connections=4096)
 
 
 @dataclass
@@ -43,77 +48,40 @@ def refuse_first(count: int) -> Plan:
     return lambda got: (500, {"code": "500"}) if got.number <= count else accept(got)
 
 
-class Receiver:
+class Receiver(adapter.Receiver):
     """`with Receiver(plan) as receiver: receiver.url("/cb")`; what came is in `got`."""
 
     def __init__(self, plan: Plan = accept, port: int = 0) -> None:
         self.plan = plan
         self.got: list[Got] = []
         self._changed = threading.Condition()
-        receiver = self
+        super().__init__(self._take, port=port, limits=LIMITS)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status, answer = receiver._take(self.command, self.path, dict(self.headers), body)
-                self.send_response(status)
-                if 300 <= status < 400:
-                    self.send_header("Location", answer.decode())
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 256
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                pass  # senders may hang up on us: that is what some tests are about
-
-        self._server = Server(("127.0.0.1", port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    def _take(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+    def _take(self, request: ReceivedRequest) -> ReceiverAnswer:
         with self._changed:
-            got = Got(len(self.got) + 1, method, path, headers, body)
+            number = len(self.got) + 1
+            got = Got(number, request.method, request.target, dict(request.headers), request.body)
             self.got.append(got)
             self._changed.notify_all()
         planned = self.plan(got)
         status, answer = planned if isinstance(planned, tuple) else (planned, b"")
-        return status, answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        return ReceiverAnswer(status, body, (("Location", body.decode()),) if 300 <= status < 400 else ())
 
     def url(self, path: str = "/cb") -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.base_url}{path}"
 
     def bodies(self) -> list[Any]:
         return [got.json for got in self.got]
 
     def wait_for(self, count: int) -> list[Got]:
-        """What came, as soon as there are so many."""
+        """What came, as soon as `count` requests have come."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.got) >= count, PATIENCE), f"{len(self.got)} of {count} came"
             return list(self.got)
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self.stop()
 
 
 class RawReceiver:

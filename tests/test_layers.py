@@ -22,7 +22,7 @@ LAYER_2 = ("mock_server.stores", "mock_server.adapters", "mock_server.media", *E
 LAYER_3 = ("mock_server.providers", "mock_server.admin")
 WEB_FRAMEWORK = ("flask", "werkzeug", "uvicorn", "httptools")
 CHECKS_PACKAGES = ("schemathesis", "hypothesis", "pytest", "pytest_httpserver", "openapi_spec_validator", "rich")
-CLIENTS = ("PIL", "jsonpath", "prometheus_client", "requests", "urllib3", "redis", "orjson")
+CLIENTS = ("PIL", "h11", "jsonpath", "prometheus_client", "requests", "urllib3", "redis", "orjson")
 IMPURE = (
     *("asyncio", "concurrent", "http.client", "http.server", "multiprocessing", "os", "random", "secrets", "select"),
     *("selectors", "shutil", "signal", "socket", "socketserver", "sqlite3", "ssl", "subprocess", "tempfile"),
@@ -287,9 +287,9 @@ BREACHES = {
         ("contracts/__init__.py", "from openapi_spec_validator import validate"),
     ],
     "the command line and the lint import the checks only when one is asked for": [
-        ("mock_server/cli.py", "import rich"),
+        ("mock_server/cli/serve.py", "import rich"),
         ("contracts/lint.py", "import openapi_spec_validator"),
-        ("mock_server/cli.py", "if True:\n    from swapmock.client_checks import conformance"),
+        ("mock_server/cli/serve.py", "if True:\n    from swapmock.client_checks import conformance"),
     ],
     "only the clock reads the clock": [
         ("mock_server/web/app.py", "from datetime import datetime as dt\nnow = dt.now()"),
@@ -327,7 +327,7 @@ CLEAN = [
         "mock_server/web/app.py",
         "import flask, swapmock.contracts\nfrom swapmock.mock_server.providers import crun, imgopen",
     ),
-    ("mock_server/cli.py", "def check():\n    import rich\n    from swapmock.client_checks import conformance"),
+    ("mock_server/cli/serve.py", "def check():\n    import rich\n    from swapmock.client_checks import conformance"),
     ("contracts/lint.py", "def lint():\n    import openapi_spec_validator"),
     ("client_checks/receiver.py", "import swapmock.contracts\nfrom swapmock import Emulator"),
     ("tests/test_x.py", "import time\ntime.monotonic()"),

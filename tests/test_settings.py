@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from swapmock.mock_server.cli import serve
+from swapmock.mock_server.cli.serve import serve
 from swapmock.mock_server.settings import SettingError, Settings, flag, parse_pairs, read_config, variable
 
 ROWS = {row.name: row for row in fields(Settings)}

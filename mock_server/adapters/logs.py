@@ -14,8 +14,11 @@ SECRETS = re.compile(r"(ak_|openapi-|Bearer )[A-Za-z0-9_~+/.-]{6,}|(?<=signature
 FACTS = ("request", "task", "delivery", "sandbox", "operation", "status", "code", "seconds")
 
 
-#: What breaks a line or steers a terminal -> how it is shown.
-CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
+#: Characters that break a line, steer a terminal or reverse the direction of writing.
+_UNSAFE = (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF)
+
+#: Each of them -> the escape sequence that is shown in its place.
+CONTROLS = {code: repr(chr(code))[1:-1] for code in _UNSAFE}
 
 
 def masked(text: str) -> str:

@@ -16,7 +16,7 @@ from swapmock.client_checks.conformance.command import check_target
 from swapmock.client_checks.conformance.profile import applies, known, profile
 from swapmock.client_checks.conformance.run import RunResult
 from swapmock.contracts import load
-from swapmock.mock_server.cli import cli
+from swapmock.mock_server.cli.command import cli
 from tests.broken_servers import catalogue, running
 
 

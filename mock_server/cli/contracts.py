@@ -1,0 +1,65 @@
+"""The commands that read the contracts: `routes`, `evidence`, `lint`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import click
+
+from swapmock.mock_server.cli.output import UsageError
+
+
+@click.command()
+def routes() -> None:
+    """List every operation: method, path, id, evidence."""
+    from swapmock.mock_server.web.build import build
+
+    for api in build().pipeline.apis:
+        for operation in api.contract.operations.values():
+            level = operation.evidence.get("level", "-")
+            click.echo(f"{operation.method:<6} {operation.path:<46} {operation.id:<26} {level}")
+
+
+@click.command()
+@click.option("--provider", help="Only this provider's.")
+@click.option("--level", type=click.Choice(["documented", "observed", "inferred", "invented"]), help="Only this level.")
+def evidence(provider: str | None, level: str | None) -> None:
+    """List every behaviour with its source and how far it can be trusted."""
+    from swapmock.contracts import load
+    from swapmock.contracts.evidence import behaviours
+    from swapmock.mock_server.web.build import PROVIDERS
+
+    if provider is not None and provider not in PROVIDERS:
+        raise UsageError(f"no provider named {provider!r}; known: {', '.join(sorted(PROVIDERS))}")
+    for name in PROVIDERS if provider is None else [provider]:
+        for row in behaviours(load(name)):
+            if level in (None, row["level"]):
+                click.echo(f"{name:<8} {row['level']:<10} {row['kind']:<10} {row['name']:<44} {row['source']}")
+
+
+def _handled(make: Callable[[Any], Any], contract: Any) -> Any:
+    """The operations for which a provider has handlers."""
+    return make(contract).handlers.keys()
+
+
+@click.command()
+def lint() -> None:
+    """Check the contracts: valid OpenAPI 3.1, examples fit, every operation has a handler."""
+    try:
+        import openapi_spec_validator  # noqa: F401 - only to say clearly what is missing
+    except ImportError:
+        raise UsageError("lint needs the extra `checks`: pip install 'swapmock[checks]'") from None
+    from swapmock.contracts.lint import lint_all
+    from swapmock.mock_server import admin
+    from swapmock.mock_server.web.build import PROVIDERS
+
+    handled: dict[str, Callable[[Any], Any]] = {name: partial(_handled, make) for name, make in PROVIDERS.items()}
+    handled["admin"] = lambda _: admin.HANDLERS.keys()
+    findings = lint_all(handled)
+    for finding in findings:
+        click.echo(finding)
+    click.echo(f"{len(handled)} contract(s), {len(findings)} finding(s)")
+    if findings:
+        raise SystemExit(1)

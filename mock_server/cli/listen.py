@@ -1,0 +1,115 @@
+"""`swapmock listen`: a receiver of callbacks for the terminal."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import click
+
+from swapmock.mock_server.adapters.clock import pause
+from swapmock.mock_server.adapters.receiver import (
+    ReceivedRequest,
+    Receiver,
+    ReceiverAnswer,
+    ReceiverLimits,
+    RequestRefused,
+    decoded_body,
+    json_answer,
+)
+from swapmock.mock_server.cli.output import UsageError, printable, say
+
+#: Every vendor takes this for an acknowledgement: HTTP 200 and JSON whose `code` is 200.
+ACKNOWLEDGEMENT = (200, {"code": "200", "msg": "success"})
+REFUSAL = (500, {"code": "500", "msg": "refused by swapmock listen"})
+
+#: JSON that is nested deeper is shown as it came.
+MAX_DEPTH = 100
+
+LIMITS = ReceiverLimits()
+
+
+@dataclass
+class Printer:
+    """Prints each request by `show`, refuses the first `fail` of them, and waits `slow` seconds before each answer."""
+
+    show: Callable[[str], None]
+    fail: int = 0
+    slow: float = 0.0
+    _lock: Lock = field(default_factory=Lock)
+
+    def answer(self, request: ReceivedRequest) -> ReceiverAnswer:
+        """Print `request`; what to answer."""
+        kind = request.header("content-type") or "no content type"
+        try:
+            text, (status, value) = pretty(decoded_body(request, LIMITS.body)), self._planned(request.number)
+        except RequestRefused as refused:
+            text, status, value = f"refused: {refused}", refused.status, {"code": str(refused.status)}
+        with self._lock:
+            line = f"#{request.number} {request.method} {request.target}  {kind}, {len(request.body)} bytes -> HTTP {status}"
+            self.show(printable(line.replace("\n", "\\n")))
+            self.show(printable(text))
+        if self.slow:
+            pause(self.slow)
+        return json_answer(status, value)
+
+    def _planned(self, number: int) -> tuple[int, Any]:
+        return REFUSAL if number <= self.fail else ACKNOWLEDGEMENT
+
+    def refused(self, reason: str) -> None:
+        """Print that a request was refused before it was whole."""
+        with self._lock:
+            self.show(printable(f"refused a request: {reason}"))
+
+
+def pretty(body: bytes) -> str:
+    """JSON with indentation; anything else as it is."""
+    try:
+        value = json.loads(body)
+        if _depth(value) > MAX_DEPTH:
+            return f"(JSON nested deeper than {MAX_DEPTH} levels, shown as it came)\n{_as_text(body)}"
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return _as_text(body)
+
+
+def _as_text(body: bytes) -> str:
+    return body.decode("utf-8", "backslashreplace")
+
+
+def _depth(value: Any) -> int:
+    """How many arrays and objects of `value` lie inside each other."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, list | dict)]:
+        depth += 1
+        level = [item for holder in level for item in (holder.values() if isinstance(holder, dict) else holder)]
+    return depth
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "-p", "--port", default=4021, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port."
+)
+@click.option("--fail", default=0, type=click.IntRange(0), metavar="N", help="Refuse the first N deliveries.")
+@click.option(
+    "--slow", default=0.0, type=click.FloatRange(0, 3600), metavar="S", help="Wait S seconds before each answer."
+)
+def listen(host: str, port: int, fail: int, slow: float) -> None:
+    """Receive callbacks, print each one, and acknowledge it."""
+    printer = Printer(say, fail, slow)
+    try:
+        receiver = Receiver(printer.answer, host, port, LIMITS, printer.refused)
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        say(f"Listening on {receiver.base_url}")
+        receiver.serve_forever(poll_interval=0.1)
+    receiver.server_close()

@@ -1,0 +1,111 @@
+"""`swapmock serve`: run the emulator until it is interrupted."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import click
+
+from swapmock import __version__
+from swapmock.mock_server.adapters import logs
+from swapmock.mock_server.cli.options import setting_options, settings_from
+from swapmock.mock_server.cli.output import UsageError, say
+from swapmock.mock_server.settings import Settings, with_token
+
+
+@click.command()
+@setting_options
+def serve(**values: Any) -> None:
+    """Run the emulator until it is interrupted."""
+    with _no_collections():
+        from swapmock.mock_server.web.build import build
+        from swapmock.mock_server.web.server import listen, options_from, run, url_of
+
+    given = settings_from(values)
+    settings = with_token(given)
+    logs.set_up(settings.log_level, settings.log_format)
+    options = options_from(settings)
+    try:
+        system = build(settings)
+        listener = listen(settings)
+        control = _control(settings, system, options)
+    except OSError as error:
+        raise UsageError(_cannot_start(settings, error)) from None
+    url = url_of(listener, is_secure=options.tls is not None)
+    system.admin_pipeline.vendor_url = "" if control is None else settings.public_url or url
+
+    unsaid: list[OSError] = []
+
+    def on_ready() -> None:
+        admin_url = url if control is None else control.url
+        # A token that the user has chosen is theirs to keep out of logs.
+        token = f"  token {settings.admin_token}" if settings.admin_token != given.admin_token else ""
+        lines = [_welcome(url, settings, system), f"  admin      {admin_url}/__admin{token}", f"Listening on {url}"]
+        try:
+            say("\n".join(lines))
+        except OSError as error:
+            unsaid.append(error)
+            signal.raise_signal(signal.SIGTERM)
+
+    # Callbacks that are under way are waited for; who does not want to wait interrupts once more.
+    with system.engine.dispatcher.running(system.engine, settings.callback_timeout), control or nullcontext():
+        run(system.asgi_app, listener, options, on_ready)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: sys.exit(0))
+    if unsaid:
+        raise unsaid[0]
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """What an import makes stays: to look for garbage in it again and again takes a twentieth of a start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _control(settings: Settings, system: Any, options: Any) -> Any:
+    """A second server for the admin API, if it is to have its own port."""
+    from swapmock.mock_server.web.server import LiveServer
+
+    if settings.admin_port is None:
+        return None
+    return LiveServer(system.admin_asgi_app, settings.host, settings.admin_port, options=options)
+
+
+def _cannot_start(settings: Settings, error: OSError) -> str:
+    if error.filename is not None:
+        return f"--data-dir: {error.filename}: {error.strerror}"
+    return f"cannot listen on {settings.uds or f'{settings.host}:{settings.port}'}: {error.strerror or error}"
+
+
+def _welcome(url: str, settings: Settings, system: Any) -> str:
+    """Base URL, credentials, and a line to paste."""
+    reachable = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    lines = [f"swapmock {__version__}", f"  base URL   {settings.public_url or reachable}"]
+    for name, contract in system.engine.contracts.items():
+        rows = contract.behaviour.credentials.values()
+        lines += [f"  {name:<10} {' '.join(_credential(row))}  {row['about']}" for row in rows]
+    key = system.engine.contracts["crun"].behaviour.credentials["default"]["key"]
+    lines.append("  try it     " + _curl(reachable, key))
+    return "\n".join(lines)
+
+
+def _credential(row: Any) -> list[str]:
+    return [row["key"], row["secret"]] if row.get("secret") else [row["key"]]
+
+
+def _curl(url: str, key: str) -> str:
+    base = {"unix": f"--unix-socket {url[5:]} http://localhost", "https": f"-k {url}"}.get(url.partition(":")[0], url)
+    return (
+        f"curl -s {base}/api/v1/client/job/detect-face-image -H 'x-api-key: {key}' "
+        """-H 'Content-Type: application/json' -d '{"image_url": "https://example.com/source.png"}'"""
+    )
