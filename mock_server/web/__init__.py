@@ -1,1 +1,1 @@
-"""The only floor that knows a web framework or a server: doors, pipeline, media, live server."""
+"""The only layer that knows a web framework or a server: applications, pipeline, files, live server."""

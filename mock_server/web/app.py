@@ -1,4 +1,4 @@
-"""The Flask application: the complete api for any WSGI server and for the test client."""
+"""The Flask application: everything that the emulator serves, for any WSGI server and for the test client."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 
 def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) -> Flask:
-    """The application over `pipeline`. `pause(seconds)` holds a delayed answer back; `with_middleware` puts the short way
-    for contract operations in front of Flask's routing."""
+    """A Flask application over `pipeline`.
+
+    `pause(seconds)` waits before a delayed answer. `with_middleware` answers contract operations before Flask's routing,
+    which is faster.
+    """
     app = Flask("swapmock", static_folder=None)
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
@@ -49,7 +52,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
-        # Wrong methods and unknown paths of a vendor's api are the vendor's to refuse.
+        # A wrong method or an unknown path of a vendor's API gets the vendor's own error response.
         if isinstance(error, NotFound | MethodNotAllowed) and pipeline.match(request.method, request.path) is not None:
             return vendor()
         return _problem(error.code or 500, error.description or "")
@@ -60,7 +63,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
 
 
 class _Written(Response):
-    """An answer of the pipeline, which writes it as the short way does."""
+    """An answer of the pipeline, written exactly as `WsgiMiddleware` writes it."""
 
     def __init__(self, answer: Answer, pause: Callable[[float], None]) -> None:
         super().__init__(answer.body, answer.status, answer.headers)
@@ -85,7 +88,7 @@ def _health() -> Response:
 
 
 def _index(pipeline: Pipeline) -> Response:
-    """What is here, for whoever opens the base URL."""
+    """What this server offers, for a client that opens the base URL."""
     apis = {s.contract.name: f"{len(s.contract.operations)} operations under {s.prefix}" for s in pipeline.apis}
     return Response(json.dumps({"swapmock": apis, "health": "/health"}), content_type="application/json")
 
@@ -97,7 +100,7 @@ def _file(found: files.Media | None) -> Response:
 
 
 def _problem(status: int, detail: str) -> Response:
-    """RFC 9457 problem details, for paths that are no vendor's."""
+    """Problem details (RFC 9457), for paths outside of every vendor's API."""
     document = {
         "type": "about:blank",
         "title": Response(status=status).status.split(" ", 1)[-1],

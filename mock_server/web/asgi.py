@@ -1,4 +1,4 @@
-"""The doors: WSGI's environment and ASGI's messages in, the pipeline's answer out."""
+"""The ASGI application of a live server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from swapmock.mock_server.web.messages import (
     pieces,
     request_from,
 )
-from swapmock.mock_server.web.pipeline import Pipeline, RouteMatch
+from swapmock.mock_server.web.mounting import RouteMatch
+from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.threads import DaemonThreads
 from swapmock.mock_server.web.wsgi import SEVER, environ_from
 
@@ -35,7 +36,7 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 class Client(Protocol):
-    """A connection of the live server, beyond what ASGI says of one. `own` is the host and port that it came to."""
+    """A connection of the live server, with what ASGI does not offer. `own` is the host and port that the client reached."""
 
     own: str
 
@@ -44,35 +45,35 @@ class Client(Protocol):
 
     @property
     def has_left(self) -> bool:
-        """It sends no more. It may still read, but nobody who waits for something to happen ends it so."""
+        """The client sends no more. It may still read; but a client that waits for an event does not close its side."""
 
     async def drained(self) -> None:
-        """Until it has read what was written to it, but for a little."""
+        """Wait until the client has read almost all that was written."""
 
     def holds(self, size: int) -> None:
-        """So many bytes of an answer to it are held from now on."""
+        """Note that `size` bytes of an answer to this client are held in memory from now on."""
 
     def reset(self) -> None:
-        """A true RST in place of everything that was still to come; over a unix socket, an end."""
+        """Send a TCP RST and nothing more; on a unix socket, close."""
 
     def hang_up(self) -> None:
-        """A plain FIN and not another byte."""
+        """Send a FIN and nothing more."""
 
 
-#: The most that is kept of a body which no contract speaks of, in bytes.
+#: The largest body on a path outside of every contract, in bytes.
 OTHER_LIMIT = 1 << 20
 OTHERS_TOO_LONG = f"larger than {OTHER_LIMIT} bytes"
 
 STOPS = Answer(503, PLAIN, b"the server stops\n")
 
 
-#: Calls to the admin API that are worked on at once, and those that may wait for something to happen, on places of their
-#: own: else they would keep others from making it happen.
+#: How many calls to the admin API run at once, and how many `wait` calls. These have threads of their own: otherwise they
+#: could block the very calls that they wait for.
 MOST_CALLS, MOST_WAITERS = 16, 256
 
 
 class AsgiApp:
-    """The asgi_app of one live server, as an ASGI application: what it answers in a thread it can also be asked at once."""
+    """The ASGI application of one live server. `match_inline` and `answer` are for requests that need no thread."""
 
     def __init__(
         self, pipeline: Pipeline, make_flask: Callable[[], WSGIApplication], max_bodies_bytes: int = 1 << 30
@@ -81,9 +82,9 @@ class AsgiApp:
         self._make_flask = make_flask
         self.body_budget = ByteBudget(max_bodies_bytes)
         self._stopping = asyncio.Event()
-        #: Flask's answers may be files: no more of them are made than are taken, and counted as held.
+        #: Flask's answers may be large files: only a few are made at a time.
         self._turns = asyncio.Semaphore(MOST_CALLS)
-        self._elsewhere: set[asyncio.Future[Any]] = set()
+        self._in_threads: set[asyncio.Future[Any]] = set()
         self._is_aborting = False
 
     @cached_property
@@ -96,20 +97,21 @@ class AsgiApp:
 
     @cached_property
     def _callback_pool(self) -> DaemonThreads:
-        """They bring callbacks that are to come before the answer."""
+        """Threads that send the callbacks which come before an answer."""
         return DaemonThreads(MOST_WAITERS, "swapmock-first")
 
     @cached_property
     def _flask(self) -> WSGIApplication:
-        """Made on the first request that needs it: importing Flask is most of what a start would cost."""
+        """Made on the first request that needs it: importing Flask would take most of the start time."""
         return self._make_flask()
 
     def match_inline(self, method: str, path: str) -> RouteMatch | None:
-        """Where a request goes that is answered at once; None if it has to wait for a thread."""
+        """Where a request goes that can be answered on the event loop; None if it needs a thread."""
         target = self._pipeline.match(method, path)
         return None if target is None or target.api.is_admin else target
 
     def answer(self, target: RouteMatch, request: Request) -> Answer:
+        """The answer of the pipeline; 500 if that fails."""
         try:
             return self._pipeline.answer(target, request)
         except Exception:
@@ -117,7 +119,7 @@ class AsgiApp:
             return Answer(500, PLAIN, b"internal error\n")
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        """`scope["extensions"]` holds the connection, and the answer where only its writing is left."""
+        """ASGI. `scope["extensions"]` has the connection, and the answer if that is known already."""
         client: Client = scope["extensions"]["swapmock.client"]
         with contextlib.suppress(GoneError):
             await client.drained()
@@ -129,25 +131,25 @@ class AsgiApp:
         headers = headers_from(scope["headers"])
         target = self._pipeline.match(method, path)
         limit, too_long = (OTHER_LIMIT, OTHERS_TOO_LONG) if target is None else (target.limit, target.too_long)
-        body, cut, is_whole = await read_body(receive, headers, limit, too_long, self.body_budget)
+        body, body_error, is_whole = await read_body(receive, headers, limit, too_long, self.body_budget)
         query = scope["query_string"].decode("utf-8", "replace")
-        request = request_from(method, path, query, headers, body, scope["scheme"], client.own, cut=cut)
+        request = request_from(method, path, query, headers, body, scope["scheme"], client.own, body_error=body_error)
         if target is None:
             async with self._turns:
-                answer = await self._aside(None, self._through_flask, request, scope["client"])
+                answer = await self._in_thread(None, self._through_flask, request, scope["client"])
         elif target.api.is_admin:
             request.has_left = lambda: client.has_left
             waits = target.operation is not None and target.operation.waits
-            answer = await self._aside(self._waiters if waits else self._callers, self.answer, target, request)
+            answer = await self._in_thread(self._waiters if waits else self._callers, self.answer, target, request)
         else:
             answer = self.answer(target, request)
         return answer if is_whole else answer._replace(headers=[*answer.headers, ("connection", "close")])
 
-    async def _aside(self, threads: Executor | None, work: Callable[..., Answer], *args: Any) -> Answer:
+    async def _in_thread(self, threads: Executor | None, work: Callable[..., Answer], *args: Any) -> Answer:
         if self._is_aborting:
             return STOPS
         future = asyncio.get_running_loop().run_in_executor(threads, work, *args)
-        self._elsewhere.add(future)
+        self._in_threads.add(future)
         try:
             return await future
         except asyncio.CancelledError:
@@ -155,19 +157,19 @@ class AsgiApp:
                 raise
             return STOPS
         finally:
-            self._elsewhere.discard(future)
+            self._in_threads.discard(future)
 
     async def _write(self, scope: Any, receive: Receive, send: Send, answer: Answer, client: Client) -> None:
-        if answer.first is not None:
-            await asyncio.get_running_loop().run_in_executor(self._callback_pool, answer.first)
-        is_dribbling = answer.wire == "dribble" and scope["method"] != "HEAD"
+        if answer.before_send is not None:
+            await asyncio.get_running_loop().run_in_executor(self._callback_pool, answer.before_send)
+        is_dribbling = answer.connection_fault == "dribble" and scope["method"] != "HEAD"
         if answer.delay and not is_dribbling:
             await self._hold(answer.delay)
-        if answer.wire in SEVER:
-            {"reset": client.reset, "hang_up": client.hang_up}[answer.wire]()
+        if answer.connection_fault in SEVER:
+            {"reset": client.reset, "hang_up": client.hang_up}[answer.connection_fault]()
             while True:
                 await next_message(receive)
-        # Flask's answer to a HEAD says how long the one to a GET is.
+        # Flask's answer to a HEAD has the length of the answer to a GET.
         is_measured = any(name == "content-length" for name, _ in answer.headers)
         headers = answer.headers if is_measured else [*answer.headers, content_length(answer)]
         lines = [(header_octets(name), header_octets(value)) for name, value in headers]
@@ -184,12 +186,12 @@ class AsgiApp:
         for part in parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
             if client.is_gone:
-                return  # it has had enough
+                return
             await self._hold(answer.delay / len(parts))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _write_long(self, send: Send, body: bytes, client: Client) -> None:
-        """As fast as the client reads."""
+        """Write `body` in pieces, as fast as the client reads."""
         client.holds(len(body))
         try:
             for start in range(0, len(body), LONG):
@@ -204,23 +206,23 @@ class AsgiApp:
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
     def begin_shutdown(self) -> None:
-        """Hold nothing back any longer, for the server stops; to be called on its event loop."""
+        """End all delays because the server stops. Call it on the event loop."""
         self._stopping.set()
 
     def abort_pending(self) -> None:
-        """Answer that the server stops, in place of what is still being worked on in threads, and of all that follows."""
+        """Answer 503 to requests that still run in threads, and to all that follow."""
         self._is_aborting = True
-        for future in tuple(self._elsewhere):
+        for future in tuple(self._in_threads):
             future.cancel()
 
     def close(self) -> None:
-        """To be called when no request is left."""
+        """End the threads. Call it when no request is left."""
         for threads in (self._callers, self._waiters, self._callback_pool):
             threads.shutdown()
 
     def _through_flask(self, request: Request, client: tuple[str, int] | None) -> Answer:
-        if request.cut:
-            return Answer(413, PLAIN, f"the body is not taken: {request.cut}\n".encode())
+        if request.body_error:
+            return Answer(413, PLAIN, f"the body is not taken: {request.body_error}\n".encode())
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> Any:

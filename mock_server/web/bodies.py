@@ -1,14 +1,14 @@
-"""Bodies on their way to the live server: read piece by piece, within bounds for each and for all."""
+"""Request bodies of the live server: read piece by piece, with a limit for each and for all together."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
-#: ASGI's way to the next message of a request.
+#: ASGI's `receive`: awaits the next message of a request.
 Receive = Callable[[], Awaitable[Any]]
 
-#: The most that is read beyond a limit, in bytes.
+#: How much is read and dropped beyond a limit, in bytes.
 DRAINED = 1 << 24
 
 
@@ -17,6 +17,7 @@ class GoneError(Exception):
 
 
 async def next_message(receive: Receive) -> Any:
+    """The next message of a request; GoneError if the client has disconnected."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise GoneError
@@ -24,7 +25,7 @@ async def next_message(receive: Receive) -> Any:
 
 
 class ByteBudget:
-    """Bytes for bodies that are still on their way; any number of clients may send, but not everything at once."""
+    """Bytes that all bodies being received may take together. `most` is the limit."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -32,34 +33,38 @@ class ByteBudget:
         self.is_full = f"with it more than {most} bytes are on their way; --max-bodies-bytes allows more"
 
     def acquire(self, size: int) -> bool:
+        """Take `size` bytes; False if too few are left."""
         if self._held + size > self._most:
             return False
         self._held += size
         return True
 
     def release(self, size: int) -> None:
+        """Give `size` bytes back."""
         self._held -= size
 
 
 class Read(NamedTuple):
-    """A body; why it is not kept, if it is not; whether its end was read."""
+    """What was read: the `body`, why it was not kept ("" if it was), and whether its end was read."""
 
     body: bytes = b""
-    cut: str = ""
+    body_error: str = ""
     is_whole: bool = True
 
 
 async def read_body(
     receive: Receive, headers: Mapping[str, str], limit: int, too_long: str, budget: ByteBudget
 ) -> Read:
-    """The body. One that is not kept is read while that is bearable, for a client that is still sending would not see the
-    answer."""
-    declared, cut = headers.get("content-length", ""), ""
+    """Read the body of a request, up to `limit` bytes; `too_long` is the error text for more.
+
+    A body that is not kept is still read, up to DRAINED bytes more: a client that is sending would not see the answer.
+    """
+    declared, body_error = headers.get("content-length", ""), ""
     if declared.isdigit() and int(declared) > limit:
-        cut = too_long
-        # Who asks whether to go on sends nothing before the answer.
+        body_error = too_long
+        # A client that expects 100-continue sends nothing before the answer.
         if int(declared) > limit + DRAINED or headers.get("expect", "").lower() == "100-continue":
-            return Read(cut=cut, is_whole=False)
+            return Read(body_error=body_error, is_whole=False)
     elif not declared and "transfer-encoding" not in headers:
         return Read()
     chunks: list[bytes] = []
@@ -70,19 +75,19 @@ async def read_body(
             chunk = message["body"]
             size += len(chunk)
             if size > limit:
-                cut = too_long
-            elif not cut and budget.acquire(len(chunk)):
+                body_error = too_long
+            elif not body_error and budget.acquire(len(chunk)):
                 held += len(chunk)
                 chunks.append(chunk)
             else:
-                cut = cut or budget.is_full
-            if cut:
+                body_error = body_error or budget.is_full
+            if body_error:
                 budget.release(held)
                 held = 0
                 chunks.clear()
             if size > limit + DRAINED:
-                return Read(cut=cut, is_whole=False)
+                return Read(body_error=body_error, is_whole=False)
             if not message["more_body"]:
-                return Read(b"".join(chunks), cut)
+                return Read(b"".join(chunks), body_error)
     finally:
         budget.release(held)

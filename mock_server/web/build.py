@@ -1,4 +1,4 @@
-"""Puts an emulator together from settings and ports."""
+"""Builds an emulator from settings and ports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from swapmock.mock_server.providers import crun, imgopen
 from swapmock.mock_server.settings import SettingError, Settings
 from swapmock.mock_server.stores.memory import MemoryStore
 from swapmock.mock_server.web.asgi import AsgiApp
-from swapmock.mock_server.web.pipeline import MountedApi, Pipeline
+from swapmock.mock_server.web.mounting import MountedApi
+from swapmock.mock_server.web.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -57,12 +58,12 @@ class System:
 
     @property
     def asgi_app(self) -> AsgiApp:
-        """A asgi_app for one live server."""
+        """An ASGI application for one live server."""
         return AsgiApp(self.pipeline, lambda: self.app, self.settings.max_bodies_bytes)
 
     @property
     def admin_asgi_app(self) -> AsgiApp:
-        """A asgi_app for the server of an admin API that has its own port."""
+        """An ASGI application for the server of an admin API that has its own port."""
         from swapmock.mock_server.web.app import create_app
 
         make_flask = partial(create_app, self.admin_pipeline, pause)
@@ -72,7 +73,7 @@ class System:
 def build(settings: Settings | None = None, time: RealTime | None = None, on_drift: Any = None) -> System:
     """An emulator by `settings`, on `time` (the machine's unless given).
 
-    `on_drift(exchange)` is told of answers that break the contract; unless given they are logged. Raises
+    `on_drift(exchange)` is called for every answer that breaks the contract; by default that is logged. Raises
     SettingError for a variant that does not exist.
     """
     settings = settings or Settings()
@@ -123,7 +124,7 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
 
 
 def _prices(contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:
-    """The prices of the settings in thousandths; SettingError names what has no price or is none."""
+    """The prices of the settings, in thousandths of a credit; SettingError for an unknown name or a bad amount."""
     found = {}
     for provider, rows in wanted.items():
         if provider not in contracts:
@@ -155,7 +156,7 @@ def log_drift(exchange: Exchange) -> None:
 
 
 def _make_standing_sandboxes(engine: Engine, settings: Settings) -> None:
-    """The standing sandboxes: those that the contracts' `credentials` name."""
+    """Make the standing sandboxes: those that the `credentials` of the contracts name."""
     try:
         chosen = choose_variants(engine.contracts, settings.variants)
     except UnknownVariant as error:

@@ -1,4 +1,4 @@
-"""Answers to polls that are bound to be given again, so that they are made, checked and written as bytes once."""
+"""A cache of answers to polls: an answer that would be the same again is made, checked and encoded once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from swapmock.mock_server.core.provider import VendorResponse
     from swapmock.mock_server.web.messages import Answer, Request
 
-#: How many are kept, up to which length of an answer, and how many bytes of answers, of the requests for them, and of the
-#: tasks that they tell of.
+#: How many answers are kept, the largest in bytes, and the bytes of all of them with their requests and tasks.
 MOST_KEPT, LONGEST_KEPT, MOST_BYTES = 1024, 1 << 21, 1 << 24
 
 ON_POLL = ClockMode.ON_POLL
@@ -24,8 +23,8 @@ Key = tuple["Operation", str, str, str, str]
 
 
 class CachedResponse(NamedTuple):
-    """An answer, and what it follows from beside the request: the sandbox's settings, a task, and a span of time. The
-    body of `response` is in `answer`."""
+    """An answer and what it depends on beside the request: the settings of the sandbox, a task, and a span of sandbox time
+    from `since`. `response` has no body: `answer` has its bytes."""
 
     sandbox: Sandbox
     cacheable: Cacheable
@@ -35,9 +34,9 @@ class CachedResponse(NamedTuple):
 
 
 class ResponseCache:
-    """Nothing depends on what is kept, and any of it may be forgotten: what is found is what the handler would say.
+    """Finds the answer that the handler would give again. Any entry may be forgotten at any time.
 
-    Settings and tasks are never changed but replaced, so that those which are still the same say the same.
+    Settings and tasks are immutable: a change replaces the object. So an entry holds while its objects are the same.
     """
 
     def __init__(self, store: Store) -> None:
@@ -46,16 +45,16 @@ class ResponseCache:
         self._bytes = 0
 
     def find(self, operation: Operation, request: Request, call: Call) -> CachedResponse | None:
-        """The answer to a poll, if nothing has changed since it was given."""
+        """The cached answer for a poll; None if there is none, or something has changed since."""
         box = call.box
         kept = self._kept.get((operation, request.path, request.query, call.base_url, box.sandbox.id))
-        if kept is None or kept.sandbox is not box.sandbox or box.clock.mode is ON_POLL or request.cut:
+        if kept is None or kept.sandbox is not box.sandbox or box.clock.mode is ON_POLL or request.body_error:
             return None
         task, until, token = kept.cacheable
         if not kept.since <= call.now < until or (task is not None and box.task(task.id) is not task):
             return None
         if token and self._store.owner(token) != kept.sandbox.id:
-            return None  # its links lead elsewhere by now: the handler opens them again
+            return None  # the links now lead to another sandbox: the handler publishes them again
         return kept
 
     def keep(
@@ -67,9 +66,9 @@ class ResponseCache:
         response: VendorResponse,
         answer: Answer,
     ) -> None:
-        """Keep an answer that the same request will get until something changes."""
+        """Keep an answer that the same request gets until something changes."""
         if response.headers:
-            return  # they may be its own, as those of the evidence are
+            return  # headers may belong to this one answer, such as its id in the journal
         size = len(answer.body) + len(request.path) + len(request.query) + len(call.base_url)
         if cacheable.task is not None:
             size += len(cacheable.task.request)

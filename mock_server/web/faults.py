@@ -1,4 +1,4 @@
-"""Faults on their way through the pipeline: which one strikes a call, and what it makes of the answer."""
+"""Faults in the pipeline: which one applies to a call, and how it changes the answer."""
 
 from __future__ import annotations
 
@@ -30,16 +30,19 @@ from swapmock.mock_server.core.sandbox import retry_after
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.web.prefer import read_prefer
 
-#: Answers of a dribbled connection take this many seconds unless the rule gives a delay.
+#: Seconds that a dribbled answer takes, unless its rule has a delay.
 DRIBBLE_SECONDS = 1.0
 
-#: JsonQuery that search (`$..seed`) look at bodies of up to so many bytes: there may be a thousand rules.
+#: Paths that search (`$..seed`) look at bodies up to this size in bytes only: there may be a thousand rules.
 MOST_SEARCHED = 65_536
 
 
 class FaultHit(NamedTuple):
-    """A fault that strikes a call: by which rule, when, how, the refusal that it answers with, if any, and headers for
-    an answer that is none."""
+    """A fault that applies to a call.
+
+    `name` is the rule's. `refusal` is the error response that replaces the answer, if any; `headers` go onto an answer
+    that is not replaced. `delay` is in real seconds.
+    """
 
     name: str
     moment: Moment
@@ -50,12 +53,12 @@ class FaultHit(NamedTuple):
 
 
 class ConnectionLost(Exception):
-    """The connection is to be lost before the handler is reached."""
+    """A fault ends the connection before the handler is reached."""
 
 
 @dataclass
 class Subject:
-    """The call as fault rules look at it."""
+    """The call as fault rules see it."""
 
     call: Call
     params: Mapping[str, Any]
@@ -85,7 +88,7 @@ class Subject:
 
     @property
     def model(self) -> str | None:
-        """The model that the body names; without one, the code of the operation's tool."""
+        """The model that the body names; otherwise the code of the operation's tool."""
         named = self._parsed.get("model") if isinstance(self._parsed, dict) else None
         if isinstance(named, str):
             return named
@@ -94,7 +97,7 @@ class Subject:
 
 
 def match_fault(call: Call, engine: Engine, query: str) -> FaultHit | None:
-    """The fault that strikes this call: a `Prefer` header's, a magic value's, else the first rule's whose turn it is."""
+    """The fault that applies to `call`: from its `Prefer` header, a magic value, or the first rule that takes its turn."""
     rules = call.box.faults()
     asks = call.box.sandbox.prefer_header and "prefer" in call.headers
     if not (rules or asks or b".invalid" in call.raw):
@@ -106,17 +109,17 @@ def match_fault(call: Call, engine: Engine, query: str) -> FaultHit | None:
         is_too_long = len(call.raw) > MOST_SEARCHED and document is subject.body() and engine.jsonquery.searches(path)
         return () if is_too_long else engine.jsonquery.find(path, document)
 
-    for name, moment, effect in _asked(call, engine, subject, asks):
-        return _struck(name, moment, effect, call, engine)
+    for name, moment, effect in _requested(call, engine, subject, asks):
+        return _hit(name, moment, effect, call, engine)
     for rule in rules:
         if matches(rule.match, subject, find, search):
-            found = _turn(rule, call, engine)
+            found = _take_turn(rule, call, engine)
             if found is not None:
                 return found
     return None
 
 
-def _asked(call: Call, engine: Engine, subject: Subject, asks: bool) -> Iterator[tuple[str, Moment, Effect]]:
+def _requested(call: Call, engine: Engine, subject: Subject, asks: bool) -> Iterator[tuple[str, Moment, Effect]]:
     if asks:
         raw = read_prefer(call.headers["prefer"])
         if raw:
@@ -128,7 +131,7 @@ def _asked(call: Call, engine: Engine, subject: Subject, asks: bool) -> Iterator
             try:
                 row = behaviour.magic_for(text)
             except ValueError:
-                continue  # a misspelt one is the handler's to refuse
+                continue  # the handler refuses a misspelt one
             if row is not None and row.fault is not None:
                 effect = read_effect(row.fault)
                 yield f"magic {text}", _moment(row.fault, effect), effect
@@ -138,18 +141,18 @@ def _moment(raw: Mapping[str, Any], effect: Effect) -> Moment:
     return Moment(raw["moment"]) if "moment" in raw else usual_moment(effect)
 
 
-def _turn(rule: FaultRule, call: Call, engine: Engine) -> FaultHit | None:
-    """Give a matching rule its turn; the count goes on whether it strikes or not."""
+def _take_turn(rule: FaultRule, call: Call, engine: Engine) -> FaultHit | None:
+    """Give a matching rule its turn. It counts whether the fault applies or not."""
     box = call.box
     turns = box.turns(rule.id)
     found = None
     if takes_turn(rule, turns, box.sandbox.seed):
-        found = _struck(rule.id, rule.moment, rule.effect, call, engine, turns.matched)
+        found = _hit(rule.id, rule.moment, rule.effect, call, engine, turns.matched)
     box.set_turns(rule.id, Turns(turns.matched + 1, turns.struck + (found is not None)))
     return found
 
 
-def _struck(name: str, moment: Moment, effect: Effect, call: Call, engine: Engine, number: int = 0) -> FaultHit | None:
+def _hit(name: str, moment: Moment, effect: Effect, call: Call, engine: Engine, number: int = 0) -> FaultHit | None:
     headers: tuple[tuple[str, str], ...] = ()
     if effect.rate_limit is not None:
         wait = call.box.take_rate(f"fault {name}", call.now, effect.rate_limit)
@@ -166,7 +169,7 @@ def _struck(name: str, moment: Moment, effect: Effect, call: Call, engine: Engin
 def _refusal(
     name: str, effect: Effect, call: Call, engine: Engine, headers: tuple[tuple[str, str], ...]
 ) -> Problem | None:
-    """What a fault refuses with. A code that the contract does not know is said all the same, by what it was told."""
+    """The error response that a fault asks for, if it does. A code that the contract does not know is sent as it is."""
     behaviour = engine.contracts[call.provider].behaviour
     if not effect.refuses or is_success(effect, behaviour):
         return None
@@ -184,12 +187,12 @@ def _refusal(
 
 
 def is_success(effect: Effect, behaviour: Any) -> bool:
-    """Whether a code asks for what happens anyway: the success code of the envelope."""
+    """Whether `effect` asks for the success code of the envelope, which changes nothing."""
     return effect.code is not None and str(effect.code) == str(behaviour.rest.get("success_code", 200))
 
 
 def apply_to_response(hit: FaultHit, response: VendorResponse) -> VendorResponse:
-    """The answer before it becomes bytes: another status, another type of `code`, fields that nobody documented."""
+    """`response` with another status, another type of `code`, or undocumented fields, as the fault says."""
     effect, body = hit.effect, response.body
     if isinstance(body, dict):
         if effect.code_type is not None and "code" in body:
@@ -203,7 +206,7 @@ def apply_to_response(hit: FaultHit, response: VendorResponse) -> VendorResponse
 
 
 def apply_to_bytes(effect: Effect, body: bytes) -> bytes:
-    """The body's bytes: empty, broken off in the middle, or no JSON any more."""
+    """`body` made empty, truncated in the middle, or invalid JSON, as the fault says."""
     if effect.body == "empty" or not body:
         return b""
     if effect.body == "truncated":

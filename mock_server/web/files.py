@@ -1,4 +1,4 @@
-"""Files behind the links: faces, results, uploads. Drawn when they are fetched, from what the task remembers."""
+"""Files behind links: faces, results, uploads. Faces and results are drawn when they are fetched, from the task's facts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from swapmock.mock_server.providers import links
 
 
 class Media(NamedTuple):
+    """A file with its content type."""
+
     content_type: str
     content: bytes
 
 
 def fetch(engine: Engine, path: str) -> Media | None:
-    """The file that a path of a link leads to; None if there is none, or none any more."""
+    """The file that the path of a link leads to; None if there is none, or it has expired."""
     link = links.read(path)
     found = None if link is None else engine.published(link.token)
     if link is None or found is None:
@@ -69,7 +71,7 @@ def _result(task: Task, index: int, ending: str) -> bytes | None:
 
 
 def fetch_upload(engine: Engine, name: str) -> Media | None:
-    """An uploaded file, byte for byte, while it lives."""
+    """An uploaded file by its name, byte for byte; None if there is none, or it has expired."""
     owner = engine.store.owner(name)
     if owner is None:
         return None

@@ -11,8 +11,12 @@ from typing import NamedTuple
 
 @dataclass(slots=True)
 class Request:
-    """A request as a asgi_app read it. Header names are in lower case; `path` is decoded, `query` is not; `cut` says why
-    the body is not here, if it is not; `has_left`, where known, tells whether the client is still there."""
+    """A request as an application (ASGI or WSGI) read it.
+
+    Header names are in lower case. `path` is decoded, `query` is not. `base_url` is how the client reached the server.
+    `body_error` says why the body was not kept ("" if it was). `has_left`, where known, tells whether the client has
+    gone.
+    """
 
     method: str
     path: str
@@ -20,21 +24,25 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     base_url: str
-    cut: str = ""
+    body_error: str = ""
     has_left: Callable[[], bool] | None = field(default=None, compare=False)
 
 
 class Answer(NamedTuple):
-    """What a asgi_app writes. `delay` holds it back, in real seconds; `wire` is how it is spoilt on its way: "" not at all,
-    "reset" (TCP RST in its place), "hang_up" (FIN in its place), "dribble" (the body in pieces, spread over `delay`).
-    `first` is work to be done before anything is written; it may take its time, and needs the server to go on."""
+    """What an application (ASGI or WSGI) writes.
+
+    `delay` is how long to wait before writing, in real seconds. `connection_fault` replaces or changes the writing: ""
+    for none, "reset" (a TCP RST and no answer), "hang_up" (a FIN and no answer), "dribble" (the body in pieces, spread
+    over `delay`). `before_send` is called before anything is written; it may take long, and it needs the server to keep
+    running.
+    """
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
     delay: float = 0.0
-    wire: str = ""
-    first: Callable[[], object] | None = None
+    connection_fault: str = ""
+    before_send: Callable[[], object] | None = None
 
 
 #: A host and a port, as RFC 9110 7.2 has them: a name, an IPv4 or a bracketed IPv6 address.
@@ -44,7 +52,7 @@ HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 PLAIN = [("content-type", "text/plain; charset=utf-8")]
 
 
-#: Into how many pieces the body of an answer that dribbles is cut, and into pieces of what size one that is long.
+#: The number of pieces of a dribbled body; the size in bytes of the pieces of a long one.
 PIECES, LONG = 20, 1 << 18
 
 
@@ -53,14 +61,14 @@ def content_length(answer: Answer) -> tuple[str, str]:
 
 
 def pieces(body: bytes) -> list[bytes]:
-    """`body` in at most PIECES pieces of about one size."""
+    """`body` in at most PIECES pieces of about the same size."""
     size = max(1, -(-len(body) // PIECES))
     return [body[start : start + size] for start in range(0, len(body), size)]
 
 
 @lru_cache(256)
 def named_host(shown: str, own: str) -> str:
-    """The host and port that a client says it asked, for the links in answers; `own` where it says nothing fit for one."""
+    """The host and port for links in answers: `shown`, the client's Host header, or `own` if that is not valid."""
     return shown if HOST.fullmatch(shown) else own
 
 
@@ -73,10 +81,10 @@ def request_from(
     scheme: str,
     own: str,
     *,
-    cut: str = "",
+    body_error: str = "",
 ) -> Request:
     base_url = _base_url(scheme, headers.get("host", ""), own)
-    return Request(method, path, query, headers, body, base_url, cut)
+    return Request(method, path, query, headers, body, base_url, body_error)
 
 
 @lru_cache(256)
@@ -85,12 +93,12 @@ def _base_url(scheme: str, shown: str, own: str) -> str:
 
 
 def headers_from(pairs: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    """By name in lower case; the values of a repeated one joined by commas, as RFC 9110 5.3 allows. A value that is not
-    ASCII is no text (RFC 9110 5.5), and is left out."""
+    """The headers by name in lower case. The values of a repeated name are joined by commas (RFC 9110 5.3). A value that
+    is not ASCII is left out (RFC 9110 5.5)."""
     return _headers(tuple(pairs))
 
 
-@lru_cache(128)  # a client repeats its head, and the journal keeps it: so it is read and kept once
+@lru_cache(128)  # clients repeat their headers and the journal keeps them: parse and keep them once
 def _headers(pairs: tuple[tuple[bytes, bytes], ...]) -> Mapping[str, str]:
     headers: dict[str, str] = {}
     for name, value in pairs:
@@ -98,14 +106,14 @@ def _headers(pairs: tuple[tuple[bytes, bytes], ...]) -> Mapping[str, str]:
             key, text = name.decode(), value.decode()
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
         elif name == b"transfer-encoding":
-            headers["transfer-encoding"] = ""  # the parser goes by its last word
+            headers["transfer-encoding"] = ""  # the parser uses the last coding
     if headers.get("content-type") == "":
-        del headers["content-type"]  # for WSGI an empty one is none (PEP 3333)
+        del headers["content-type"]  # WSGI cannot tell an empty one from none (PEP 3333)
     return headers
 
 
 def header_octets(text: str) -> bytes:
-    """A header's name or value on one line."""
+    """The name or value of a header as bytes, without line breaks."""
     return text.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")
 
 

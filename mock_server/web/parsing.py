@@ -1,4 +1,4 @@
-"""Reading queries and content types."""
+"""Parsing of query strings and content types."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from swapmock.mock_server.web.messages import Request
 
 
 def parsed_query(request: Request) -> dict[str, str]:
+    """The parameters of the query, decoded; the last value of a repeated one."""
     query = request.query
-    if "%" not in query and "+" not in query:  # the usual case, in a fifth of the time
+    if "%" not in query and "+" not in query:  # the usual case, five times faster
         return {name: value for part in query.split("&") if part for name, _, value in [part.partition("=")]}
     return dict(parse_qsl(query, keep_blank_values=True, errors="replace"))
 
 
-def is_json(kind: str) -> bool:
-    if kind == "application/json":
+def is_json(content_type: str) -> bool:
+    """Whether a Content-Type means JSON: `application/json`, or `application/` with `+json`."""
+    if content_type == "application/json":
         return True
-    essence = kind.split(";", 1)[0].strip().lower()
+    essence = content_type.split(";", 1)[0].strip().lower()
     return essence == "application/json" or (essence.startswith("application/") and essence.endswith("+json"))

@@ -1,4 +1,4 @@
-"""The header Prefer: faults that a single request asks for (RFC 7240)."""
+"""The header `Prefer` (RFC 7240): a request asks for a fault on itself."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Any
 
 from swapmock.contracts import load
 from swapmock.mock_server.core.call import Problem
-from swapmock.mock_server.core.faults import (
-    CODE_TYPES,
-    Moment,
-)
+from swapmock.mock_server.core.faults import CODE_TYPES, Moment
 from swapmock.mock_server.core.timetext import parse_duration
 
 #: One preference: a name, and its value in quotes or without.
@@ -19,9 +16,9 @@ PREFERENCE = re.compile(r"""([A-Za-z][\w-]*)\s*(?:=\s*(?:"([^"]*)"|([^",;]*)))?"
 
 
 def read_prefer(header: str) -> dict[str, Any]:
-    """The effect that `Prefer: code=429, delay=2` asks for (RFC 7240); preferences that are not ours are left alone.
+    """The effect that a header such as `code=429, delay=2` asks for. Unknown preferences are ignored.
 
-    Problem `invalid` if one of ours has a value that it cannot have.
+    Raises Problem `invalid` if a known preference has a bad value.
     """
     found: dict[str, Any] = {}
     for name, quoted, plain in PREFERENCE.findall(header):
@@ -71,15 +68,15 @@ def _code(text: str) -> int | str:
     return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text
 
 
-#: How a preference without more than its name is set.
+#: Values that switch a preference on; "" is for one without a value.
 SET = ("", "true", "1")
 
 
-#: Words for whole effects: what a fault rule may say (`reset`), a preference may say, too.
+#: Words for whole effects, such as `reset`. Fault rules have the same.
 EFFECT_WORDS: Mapping[str, Mapping[str, Any]] = load("admin").at("#/components/schemas/Effect")["x-words"]
 
 
-#: What `Prefer` may ask for -> how its value is read.
+#: Names of preferences -> how their values are read.
 PREFERENCES: Mapping[str, Any] = {
     "code": _code,
     "message": str,

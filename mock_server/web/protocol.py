@@ -1,12 +1,13 @@
-"""HTTP/1.1 as the live server speaks it: uvicorn's protocol, with what can be answered at once answered at once.
+"""HTTP/1.1 of the live server: uvicorn's protocol class, with a fast path for requests that need no waiting.
 
-uvicorn parses (by httptools), keeps the order of a connection's requests, and takes care of flow and TLS. Its way to an
-application costs two thirds of a request: a task, a dictionary and four messages. A vendor's operation whose short body
-has come needs none of them. What waits, streams, is spoilt on the wire or belongs to the admin API goes uvicorn's way,
-to the same asgi_app. Such a class is what uvicorn's `http` takes (github.com/Kludex/uvicorn/issues/1228). The attributes of
-its parent that are used here exist since uvicorn 0.30. `web/protocol_check.py` tries them at the start of a server.
+uvicorn parses (with httptools), keeps the requests of a connection in order, and handles flow control and TLS. Its path
+to an application takes two thirds of the time of a request: a task, a dictionary and four messages. A vendor's operation
+with a short body needs none of them. Everything that waits, streams, has a connection fault or belongs to the admin API
+takes uvicorn's path to the same application. uvicorn's option `http` accepts such a class
+(github.com/Kludex/uvicorn/issues/1228). The attributes of the parent class that are used here exist since uvicorn 0.30;
+`web/protocol_check.py` tries them when a server starts.
 
-Bounds are here, too: uvicorn has none on heads, nor on the time that a client takes.
+The limits are here, too: uvicorn has none for the size of headers or for the time that a client takes.
 """
 
 from __future__ import annotations
@@ -24,39 +25,39 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from swapmock.mock_server.web.asgi import AsgiApp
 from swapmock.mock_server.web.messages import PLAIN, Answer, header_lines, headers_from, request_from
-from swapmock.mock_server.web.pipeline import RouteMatch
+from swapmock.mock_server.web.mounting import RouteMatch
 
 #: Header lines of one request.
 MOST_LINES = 100
 
-#: The longest body that is waited for here; longer ones are read piece by piece by the asgi_app.
+#: The longest body that takes the fast path, in bytes; the application reads longer ones piece by piece.
 SHORT = 65_536
 
-#: Requests of one connection that wait for the answer to one before them.
+#: Requests of one connection that may wait for the answer to an earlier one.
 MOST_WAITING = 1000
 
-#: Answers of one connection that wait to be written, and their bytes: a client may ask for many at once, and read none. Who
-#: has asked for more than so many bytes at once lets others go first.
+#: How many answers of one connection may wait to be written, and how many bytes: a client may send many requests and read
+#: no answer. After more than HEAVY bytes at once other connections come first.
 MOST_UNWRITTEN, HEAVY = 16, 65_536
 
-#: Seconds that a client who was refused may go on sending.
+#: Seconds that a refused client may continue to send.
 LINGER = 1.0
 
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 class Outbox:
-    """The answers that came about in one turn of the event loop, to be written at its end.
+    """Answers of one turn of the event loop, which are written together at its end.
 
-    Then a client that is woken by the first finds the others, too. Written one by one, each would wake a client of many
-    connections, which sleeps again before the next: that took a third of a creation's time.
+    A client with many connections then wakes once and finds all of them. Written one by one, each answer would wake the
+    client anew: that took a third of the time of a create.
     """
 
     def __init__(self) -> None:
         self._full: list[Connection] = []
 
     def note(self, connection: Connection) -> None:
-        """There is something to be written on `connection`."""
+        """Note that `connection` has something to write."""
         if not self._full:
             connection.loop.call_soon(self._empty)
         self._full.append(connection)
@@ -68,8 +69,8 @@ class Outbox:
 
 
 class Unread:
-    """What clients leave unread, in bytes, over all connections. Beyond `most`, who has left something for longest is let
-    go."""
+    """Bytes that clients leave unread, over all connections. Beyond `most`, the connections that have had unread bytes
+    for longest are closed."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -77,7 +78,7 @@ class Unread:
         self._total = 0
 
     def note(self, connection: Connection, size: int) -> None:
-        """How much `connection` leaves unread now."""
+        """Note that `connection` has `size` unread bytes now."""
         self._total += size - self._left.pop(connection, 0)
         if size:
             self._left[connection] = size
@@ -89,8 +90,8 @@ class Unread:
 
 @dataclass
 class Bounds:
-    """What one server bears, and how it is with it: `now` (seconds) is its loop's time, coarsely; `default_headers` are the header
-    lines of every answer."""
+    """The limits and the shared state of one server. `now` is the time of its event loop in seconds, updated ten times a
+    second; `default_headers` are the header lines of every answer."""
 
     asgi_app: AsgiApp
     max_connections: int
@@ -103,11 +104,11 @@ class Bounds:
 
 
 class _OverError(Exception):
-    """Nothing more is read from this connection; raised through the parser to stop it."""
+    """Raised through the parser to stop it: nothing more is read from this connection."""
 
 
 class _Flow(FlowControl):
-    """Reads on only when no request waits: what would come would have to wait, too."""
+    """Flow control that resumes reading only when no request waits."""
 
     def __init__(self, transport: Any, waiting: Sized) -> None:
         super().__init__(transport)
@@ -119,34 +120,33 @@ class _Flow(FlowControl):
 
 
 class Connection(HttpToolsProtocol):
-    """One client."""
+    """A connection of one client."""
 
-    # uvicorn's types say that there always is a cycle, and that there may be no scheme: before the first request the one
-    # is None, and once connected the other is not.
+    # uvicorn's types are wrong here: `cycle` is None before the first request, and `scheme` is set once connected.
     cycle: Any
     scheme: Any
 
     def __init__(self, bounds: Bounds, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._bounds = bounds
-        self._door = bounds.asgi_app
+        self._asgi_app = bounds.asgi_app
         self._head: tuple[RouteMatch, str, str, str, Mapping[str, str]] | None = None
         self._body = b""
-        #: How much of it the asgi_app's body_budget has been told of.
+        #: How many bytes of it are taken from the body budget.
         self._held = 0
         self._unwritten: list[bytes] = []
-        #: Bytes of answers since something came, and of a long one that is being written.
+        #: Bytes of answers since the last bytes from the client, and of a long answer that is being written.
         self._weight = self._long = 0
-        #: Bytes that came since the last that was of use.
+        #: Bytes since the last useful one: a client may send an endless trailer.
         self._useless = 0
         self._is_in_head = self._is_upgrading = self._is_over = self.has_left = False
         self._head_size = self._chunk_size = 0
-        #: The request being answered; uvicorn's `cycle` is the one that came last.
+        #: The request that is being answered; uvicorn's `cycle` is the last one that came.
         self._running: Any = None
-        #: Since when the client has been waited for: to ask, to ask on, or to read.
+        #: Since when the server has waited for the client to send or to read.
         self._since = bounds.now
 
-    # What the transport tells
+    # Events of the transport
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -158,9 +158,9 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.has_left = True
-        self._let_go()
+        self._release_body()
         self._bounds.unread.note(self, 0)
-        if self._running is not None:  # uvicorn tells the last one only
+        if self._running is not None:  # uvicorn informs only the last one
             self._running.disconnected = not self._running.response_complete
             self._running.message_event.set()
 
@@ -175,13 +175,13 @@ class Connection(HttpToolsProtocol):
                 data = self._without_upgrade(data[upgrade.args[0] :])
             except HttpParserError as error:
                 if not self._is_over:
-                    # What was raised within says nothing to a client.
+                    # An error of our own code means nothing to a client.
                     reason = "" if isinstance(error, HttpParserCallbackError) else f": {error}"
                     self._refuse(400, f"not a request as HTTP has them{reason}")
                 return
             else:
                 if self._is_in_head:
-                    # How much of the chunk that it began in is its own cannot be told.
+                    # The size of its part in the first chunk is unknown.
                     self._head_size += self._chunk_size if self._head_size else 1
                     if self._head_size > self._bounds.max_headers:
                         self._refuse(431, "the head is too large; --max-headers allows more")
@@ -192,23 +192,23 @@ class Connection(HttpToolsProtocol):
                 return
 
     def _hold(self) -> None:
-        """What has come of a body takes body_budget until the rest comes; without any, the asgi_app refuses it."""
+        """Take from the body budget what has come of a body. Without budget, the application refuses the request."""
         more = len(self._body) - self._held
-        if self._door.body_budget.acquire(more):
+        if self._asgi_app.body_budget.acquire(more):
             self._held += more
             return
         body = self._body
         self._head, self._body = None, b""
-        self._let_go()
+        self._release_body()
         self._hand_over()
         super().on_body(body)
 
-    def _let_go(self) -> None:
-        self._door.body_budget.release(self._held)
+    def _release_body(self) -> None:
+        self._asgi_app.body_budget.release(self._held)
         self._held = 0
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # its parent's never stays open
-        """The client sends no more: what it has asked is answered first."""
+    def eof_received(self) -> bool:  # type: ignore[override]  # the parent's never stays open
+        """The client sends no more. Complete requests are answered first."""
         self.has_left = True
         if self._is_asking and not self._is_over:
             self._refuse(400, "the request ended too soon")
@@ -225,7 +225,7 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         self._bounds.unread.note(self, self._long)
 
-    # What the parser tells
+    # Events of the parser
 
     def on_message_begin(self) -> None:
         if self._is_over or self.transport.is_closing():
@@ -238,7 +238,7 @@ class Connection(HttpToolsProtocol):
         self._is_in_head = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_in_head:  # else a trailer
+        if self._is_in_head:  # otherwise it is a trailer
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -247,14 +247,14 @@ class Connection(HttpToolsProtocol):
             self._check_head()
         self._head_size = 0
         if self.parser.should_upgrade():
-            self._is_upgrading = True  # decided on when the parser stops for it
+            self._is_upgrading = True  # handled when the parser stops for it
             return
         cycle, url = self.cycle, self.url
         if (cycle is None or cycle.response_complete) and url[:1] == b"/" and url.isascii() and b"#" not in url:
             headers = headers_from(self.headers)
             path, query = _split(url)
             method = self.parser.get_method().decode()
-            target = self._door.match_inline(method, path)
+            target = self._asgi_app.match_inline(method, path)
             is_light = self._weight < HEAVY and not self.flow.write_paused
             if target is not None and is_light and _is_short(headers, target.limit):
                 self._head = (target, method, path, query, headers)
@@ -273,7 +273,7 @@ class Connection(HttpToolsProtocol):
             head, body = self._head, self._body
             self._head, self._body = None, b""
             if self._held:
-                self._let_go()
+                self._release_body()
             self._answer(*head, body)
         elif not self._is_upgrading:
             super().on_message_complete()
@@ -284,7 +284,7 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if len(self.pipeline) < queued:
             self._running = following  # uvicorn has taken it from the pipeline and started it
-        self._unset_keepalive_if_required()  # `overdue` sees to it
+        self._unset_keepalive_if_required()  # `overdue` handles idle connections
 
     # Answering
 
@@ -292,15 +292,15 @@ class Connection(HttpToolsProtocol):
         self, target: RouteMatch, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> None:
         request = request_from(method, path, query, headers, body, self.scheme, self.own)
-        answer = self._door.answer(target, request)
-        if answer.delay or answer.wire or answer.first is not None:
+        answer = self._asgi_app.answer(target, request)
+        if answer.delay or answer.connection_fault or answer.before_send is not None:
             self._hand_over(answer)
             super().on_message_complete()
         else:
             self._write(answer, method)
 
     def _hand_over(self, answer: Answer | None = None) -> None:
-        """To the asgi_app as an application; with the answer, where it is known and only its writing is left."""
+        """Pass the request to the ASGI application; with the answer, if that is known already."""
         if len(self.pipeline) == MOST_WAITING:
             self._refuse(503, f"more than {MOST_WAITING} requests wait")
             raise _OverError
@@ -317,7 +317,7 @@ class Connection(HttpToolsProtocol):
             self._running = self.cycle  # uvicorn has started it; else it waits in the pipeline
 
     def _write(self, answer: Answer, method: str) -> None:
-        """As uvicorn does, in one piece."""
+        """Write an answer as uvicorn does, in one piece."""
         keeps_alive = self.parser.should_keep_alive() and not self._bounds.is_stopping
         connection = b""
         if not keeps_alive:
@@ -337,7 +337,7 @@ class Connection(HttpToolsProtocol):
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits for it."""
+        """Write all waiting answers."""
         if self._unwritten and not self.transport.is_closing():
             self.transport.write(b"".join(self._unwritten))
         self._unwritten.clear()
@@ -346,13 +346,13 @@ class Connection(HttpToolsProtocol):
 
     @property
     def _is_busy(self) -> bool:
-        """A request that has come whole is being answered."""
+        """Whether a complete request is being answered."""
         running = self._running
         return running is not None and not running.response_complete and not running.more_body
 
     @property
     def _is_asking(self) -> bool:
-        """A request has begun and has not come whole."""
+        """Whether a request has begun and is not complete."""
         cycle = self.cycle
         is_reading = cycle is not None and not cycle.response_complete and cycle.more_body
         return self._is_in_head or self._head is not None or is_reading
@@ -366,8 +366,8 @@ class Connection(HttpToolsProtocol):
             raise _OverError
 
     def _without_upgrade(self, rest: bytes) -> bytes:
-        """The request as if it had asked for no other protocol (RFC 9110 7.8), and what came behind its head. The parser
-        stops before its body, which Java's client, for one, sends along with its wish for HTTP/2."""
+        """The request without its `Upgrade` header (RFC 9110 7.8), followed by `rest`, the bytes after its headers. The
+        parser stops before the body, which clients such as Java's send although they ask for HTTP/2."""
         self._is_upgrading = False
         method, url = self.parser.get_method(), self.url
         if method == b"CONNECT":
@@ -379,7 +379,7 @@ class Connection(HttpToolsProtocol):
         return b"%s %s HTTP/%s\r\n%s\r\n%s" % (method, url, version, lines, rest)
 
     def _refuse(self, status: int, text: str) -> None:
-        """The last answer on this connection; none at all where another one is still being worked on."""
+        """Write an error as the last answer on this connection, unless another answer is not complete."""
         cycle = self.cycle
         is_begun = cycle is not None and cycle.response_started and not cycle.response_complete
         if not self._is_busy and not is_begun:
@@ -394,8 +394,8 @@ class Connection(HttpToolsProtocol):
         self._finish()
 
     def _linger(self) -> None:
-        """Let the client finish, for a while: closed while it is still sending, the connection would be reset, and what
-        was written be lost on the way (RFC 9112 9.6)."""
+        """Let the client finish sending for a while. A connection that is closed before is reset, and the answer may be
+        lost (RFC 9112 9.6)."""
         self._is_over = True
         self.transport.write_eof()
         self.flow.resume_reading()
@@ -405,12 +405,12 @@ class Connection(HttpToolsProtocol):
         self.loop.call_later(LINGER, self.transport.abort)
 
     def _finish(self) -> None:
-        """Close, once every request that has come whole is answered."""
+        """Close once every complete request is answered."""
         if not self._is_busy:
             self._end()
             return
         self._is_over = True
-        if self.cycle.more_body:  # it is the last one that waits
+        if self.cycle.more_body:  # an incomplete request is the last one that waits
             self.pipeline.popleft()
             self.cycle = self.pipeline[0][0] if self.pipeline else self._running
         self.cycle.keep_alive = False
@@ -422,7 +422,7 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def overdue(self, latest: float) -> None:
-        """Let go of a client that has been waited for since before `latest`."""
+        """Close the connection if the server has waited for its client since before `latest`."""
         if self._since > latest:
             return
         if self.flow.write_paused or self.transport.is_closing():
@@ -440,7 +440,7 @@ class Connection(HttpToolsProtocol):
         """Called by uvicorn when the server stops."""
         self._finish()
 
-    # What the asgi_app asks
+    # Called by the application
 
     async def drained(self) -> None:
         await self.flow.drain()
@@ -450,7 +450,7 @@ class Connection(HttpToolsProtocol):
         left = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
         self._bounds.unread.note(self, left + size)
 
-    # Faults on the wire
+    # Connection faults
 
     def reset(self) -> None:
         if self.is_gone:
@@ -469,7 +469,7 @@ class Connection(HttpToolsProtocol):
 
 
 def _authority(server: tuple[str, int | None] | None) -> str:
-    """The host and port that a client came to; a unix socket has none."""
+    """The host and port that a client reached; "localhost" for a unix socket."""
     if server is None or server[1] is None:
         return "localhost"
     host, port = server
@@ -477,13 +477,13 @@ def _authority(server: tuple[str, int | None] | None) -> str:
 
 
 def _split(url: bytes) -> tuple[str, str]:
-    """Path, decoded, and query."""
+    """The path, decoded, and the query."""
     path, _, query = url.decode().partition("?")
     return (unquote(path) if "%" in path else path), query
 
 
 def _is_short(headers: Mapping[str, str], limit: int) -> bool:
-    """The body, if there is one, is short and simply sent."""
+    """Whether the request has no body, or a short one of known length."""
     if "transfer-encoding" in headers or "expect" in headers:
         return False
     return int(headers.get("content-length", 0)) <= min(limit, SHORT)

@@ -1,7 +1,7 @@
-"""The live server: uvicorn inside this process, on a socket of ours, in a thread or in the main one.
+"""The live server: uvicorn in this process, on our own socket, in the main thread or in another one.
 
-State, pipeline and server share one process and one event loop, so a server can be started from a test, and an answer
-crosses no thread. Which server, and what the others cost: bench/README.md.
+State, pipeline and server share one process and one event loop: a test can start a server, and answers cross no thread.
+bench/README.md says why it is uvicorn, and what other servers cost.
 """
 
 from __future__ import annotations
@@ -29,21 +29,24 @@ from swapmock.mock_server.web.protocol_check import Bounds, Connection, Unread, 
 
 BACKLOG = 1024
 
-#: Descriptors that are kept from connections, for everything else.
+#: Descriptors that connections may not use.
 SPARE_DESCRIPTORS = 128
 
-#: Seconds between two looks at who has been waited for too long.
+#: Seconds between two searches for overdue connections.
 TICK = 0.1
 
-#: Seconds after which a stopping server gives up what is still worked on, and a little later lets go of everyone.
+#: Seconds after which a stopping server aborts running requests, and then the time before it closes all connections.
 PATIENCE, GRACE = 0.5, 0.3
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a server bears. `read_timeout` (seconds) is how long a client may take for a request, how long it may stay
-    connected without one, and how long it may leave an answer unread; `max_headers` is in bytes, and so is what all clients
-    together may leave unread; `tls` is a certificate chain and its key."""
+    """The limits of a server.
+
+    `read_timeout` (seconds) is how long a client may take to send a request, to send the next one, or to read an answer.
+    `max_headers` and `max_unread_bytes` are in bytes; the second is for all clients together. `tls` is a certificate chain
+    and its key.
+    """
 
     max_connections: int = 10_000
     max_headers: int = 65_536
@@ -53,7 +56,7 @@ class Options:
 
 
 def options_from(settings: Settings) -> Options:
-    """SettingError where certificate and key are not what they should be."""
+    """The options in `settings`. SettingError if the certificate or its key cannot be used."""
     tls = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         tls = (settings.tls_cert, settings.tls_key)
@@ -64,7 +67,7 @@ def options_from(settings: Settings) -> Options:
 
 
 def _check_tls(certificate: Path, key: Path) -> None:
-    """The standard library would ask for a password on the terminal, and name no file."""
+    """Check both files here: the standard library would ask for a password, and its errors name no file."""
     for name, path in (("tls_cert", certificate), ("tls_key", key)):
         if not path.is_file():
             raise SettingError(f"{flag(name)}: there is no file {path}")
@@ -76,7 +79,7 @@ def _check_tls(certificate: Path, key: Path) -> None:
 
 
 class _Uvicorn(Server):
-    """uvicorn, with our own signals and bounds. `is_ready` is called once it serves."""
+    """uvicorn with our own limits and no signal handlers. `is_ready` is called once it serves."""
 
     def __init__(self, asgi_app: AsgiApp, options: Options, is_ready: Callable[[], None]) -> None:
         unread = Unread(options.max_unread_bytes)
@@ -89,12 +92,12 @@ class _Uvicorn(Server):
         super().__init__(
             Config(
                 asgi_app,
-                http=self._connection,  # type: ignore[arg-type]  # it is only called; a class could not carry the bounds
+                http=self._connection,  # type: ignore[arg-type]  # uvicorn only calls it; a class could not have the bounds
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
                 log_config=None,
-                log_level="critical",  # what a client does wrong is its own affair
+                log_level="critical",  # errors of clients are not logged
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
@@ -111,28 +114,28 @@ class _Uvicorn(Server):
         return nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's for sockets that are there, with a bound to TLS handshakes; theirs is a minute."""
+        """As uvicorn's for open sockets, with our limit for TLS handshakes; the default is a minute."""
         loop, config = asyncio.get_running_loop(), self.config
 
         def connect() -> Connection:
             return self._connection(config=config, server_state=self.server_state, app_state={})
 
-        patience = None if config.ssl is None else self._read_timeout
+        handshake_timeout = None if config.ssl is None else self._read_timeout
         for listening in sockets or ():
             server = await loop.create_server(
-                connect, sock=listening, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=patience
+                connect, sock=listening, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=handshake_timeout
             )
             self.servers.append(server)
         self.started = True
         loop.call_soon(self._is_ready)
 
     def stop(self) -> None:
-        """In the server's own thread."""
+        """Stop serving. Call it on the event loop."""
         self.should_exit = True
         self._is_stopped.set()
 
     async def main_loop(self) -> None:
-        """As uvicorn's, and no tick has to pass before it ends: a suite starts and stops a server for every test."""
+        """As uvicorn's, but it ends at once: test suites start and stop a server for every test."""
         ticks = 0
         while not await self.on_tick(ticks):
             ticks += 1
@@ -153,8 +156,8 @@ class _Uvicorn(Server):
         return self.server_state.connections
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, answer what has been asked, and do not wait for those who are still asking. uvicorn's
-        looks every tenth of a second, and at least once, whether all have gone."""
+        """Accept no more connections, answer complete requests, and do not wait for incomplete ones. uvicorn's own method
+        would take at least a tenth of a second."""
         self._bounds.is_stopping = True
         self._bounds.asgi_app.begin_shutdown()
         for listening in (*self.servers, *(sockets or ())):
@@ -170,7 +173,7 @@ class _Uvicorn(Server):
         self._bounds.asgi_app.close()
 
     async def _all_gone(self, patience: float) -> bool:
-        """Within so many seconds."""
+        """Whether all connections end within `patience` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while self._connections or self.server_state.tasks:
@@ -180,23 +183,23 @@ class _Uvicorn(Server):
 
 
 def _affordable(connections: int) -> int:
-    """As many connections as there are descriptors for, once their soft limit is as high as it may be."""
+    """`connections`, or fewer if there are not enough descriptors after the soft limit is raised."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + SPARE_DESCRIPTORS
     if soft < wanted:
-        with contextlib.suppress(OSError, ValueError):  # some systems name a limit that they do not grant
+        with contextlib.suppress(OSError, ValueError):  # some systems report a limit that they do not grant
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(1, min(connections, soft - SPARE_DESCRIPTORS))
 
 
 def listen(settings: Settings) -> socket.socket:
-    """The socket that the settings name; OSError if it cannot be had."""
+    """A listening socket as `settings` say; OSError if that fails."""
     return bind(settings.host, settings.port) if settings.uds is None else bind_unix(settings.uds)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; OSError if the address is taken or not ours."""
+    """A listening socket; OSError if the address is in use or does not belong to this machine."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -204,7 +207,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def bind_unix(path: Path) -> socket.socket:
-    """A listening socket at `path`, in place of one that nobody listens on; OSError if the path is taken."""
+    """A listening socket at `path`, which may replace a socket file without a listener; OSError if the path is in use."""
     if path.is_socket():
         with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(ConnectionRefusedError):
             probe.connect(str(path))
@@ -225,7 +228,7 @@ def _listening(listener: socket.socket, address: Any) -> socket.socket:
 
 
 def url_of(listener: socket.socket, *, is_secure: bool = False) -> str:
-    """Where clients find it: a base URL, or "unix:/path"."""
+    """The base URL of `listener`, or "unix:/path"."""
     if listener.family == socket.AF_UNIX:
         return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
@@ -245,12 +248,12 @@ async def _run(
     loop = asyncio.get_running_loop()
     await check_protocol()
     server = _Uvicorn(asgi_app, options, lambda: ready(stop))
-    # uvicorn closes the socket that it is given: it gets one of its own.
+    # uvicorn closes the socket that it gets, so it gets a duplicate.
     await server.serve([listener.dup()])
 
 
 def run(asgi_app: AsgiApp, listener: socket.socket, options: Options, on_ready: Callable[[], None]) -> None:
-    """Serve in this thread until SIGINT or SIGTERM."""
+    """Serve in this thread until SIGINT or SIGTERM. `on_ready` is called once it serves."""
 
     def ready(stop: Callable[[], None]) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -264,7 +267,7 @@ def run(asgi_app: AsgiApp, listener: socket.socket, options: Options, on_ready: 
 
 
 def _runner() -> asyncio.Runner:
-    """On uvloop where it is installed: a request costs less there."""
+    """A runner on uvloop if that is installed: requests are faster there."""
     try:
         from uvloop import new_event_loop
     except ImportError:  # the extra `fast` is not installed
@@ -273,16 +276,16 @@ def _runner() -> asyncio.Runner:
 
 
 def _spare_the_collector() -> None:
-    """What is there at the start stays, and what requests leave behind is kept on purpose: look at all of it rarely. The
-    young are looked at often, for then they are few and still in the processor's caches: that keeps others waiting for
-    1 ms, where 10,000 of them took 10."""
+    """Make garbage collections short. Objects from the start stay, and what requests leave is kept on purpose: old objects
+    are collected rarely. Young ones are collected often, while they are few and in the processor's caches: a pause takes
+    1 ms instead of 10."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(500, 10, 1000)
 
 
 def _forget(listener: socket.socket) -> None:
-    """Close it, and leave no path behind."""
+    """Close `listener`, and remove its path if it has one."""
     path = listener.getsockname() if listener.family == socket.AF_UNIX else None
     listener.close()
     if path is not None:
@@ -302,9 +305,9 @@ class LiveServer:
         options: Options | None = None,
     ) -> None:
         self._listener = bind(host, port) if uds is None else bind_unix(uds)
-        self._door = asgi_app
+        self._asgi_app = asgi_app
         self._options = options or Options()
-        #: As a client's socket connects to it.
+        #: The address that a client's socket connects to.
         self.address: Any = self._listener.getsockname()[:2] if uds is None else self._listener.getsockname()
         self.url = url_of(self._listener, is_secure=self._options.tls is not None)
         self._started = threading.Event()
@@ -315,7 +318,7 @@ class LiveServer:
     def _serve(self) -> None:
         try:
             with _runner() as runner:
-                runner.run(_run(self._door, self._listener, self._options, self._ready))
+                runner.run(_run(self._asgi_app, self._listener, self._options, self._ready))
         except Exception as failure:
             if self._started.is_set():
                 raise

@@ -1,4 +1,4 @@
-"""Threads for work that may take long, which nobody waits for when the process ends."""
+"""Threads for work that may take long. The process does not wait for them when it ends."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class DaemonThreads(Executor):
-    """At most `most` of them; further work waits. The standard library's pool would hold up the end of the process
-    until its last call has returned."""
+    """An executor with at most `most` threads; further work waits. The standard library's executor would delay the end of
+    the process until its last call has returned."""
 
     def __init__(self, most: int, name: str) -> None:
         self._most = most
@@ -41,11 +41,11 @@ class DaemonThreads(Executor):
                     future.set_result(function(*args, **kwargs))
                 except BaseException as error:
                     future.set_exception(error)
-            del job, future, function, args, kwargs  # else an idle thread would keep them alive
+            del job, future, function, args, kwargs  # otherwise an idle thread keeps them alive
             with self._lock:
                 self._idle += 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the base class's
-        """Ends each thread after its call; waits for none."""
+        """End each thread after its call, without waiting."""
         for _ in range(self._threads):
             self._jobs.put(None)

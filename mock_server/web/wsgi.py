@@ -1,4 +1,4 @@
-"""The emulator for WSGI servers (PEP 3333): in front of Flask's routes."""
+"""The emulator for WSGI servers (PEP 3333), in front of Flask's routes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from urllib.parse import quote
 
 from swapmock.mock_server.web import wsgi_sockets
 from swapmock.mock_server.web.messages import Answer, Request, content_length, named_host, pieces
-from swapmock.mock_server.web.pipeline import Pipeline, RouteMatch
+from swapmock.mock_server.web.mounting import RouteMatch
+from swapmock.mock_server.web.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-#: How an answer is lost on the wire: what is done to the connection in its place.
+#: Connection faults that leave no answer -> what is done to the connection.
 SEVER = {"reset": wsgi_sockets.reset, "hang_up": wsgi_sockets.hang_up}
 
 
 def reason(status: int) -> str:
-    """`status` with its phrase, as WSGI wants it; the vendors use numbers that HTTP does not know."""
+    """`status` with its phrase, as WSGI wants it. The vendors also use numbers that HTTP does not define."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -29,6 +30,7 @@ def reason(status: int) -> str:
 
 
 def request_from_environ(environ: WSGIEnvironment, target: RouteMatch) -> Request:
+    """The request of a WSGI environment. `target` tells how large its body may be."""
     # As in `headers_from`.
     headers = {
         key[5:].replace("_", "-").lower(): value
@@ -38,7 +40,7 @@ def request_from_environ(environ: WSGIEnvironment, target: RouteMatch) -> Reques
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
-    body, cut = _read(environ, target)
+    body, body_error = _read(environ, target)
     host = named_host(environ.get("HTTP_HOST", ""), f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
     return Request(
         method=environ["REQUEST_METHOD"],
@@ -47,16 +49,17 @@ def request_from_environ(environ: WSGIEnvironment, target: RouteMatch) -> Reques
         headers=headers,
         body=body,
         base_url=f"{environ['wsgi.url_scheme']}://{host}",
-        cut=cut,
+        body_error=body_error,
     )
 
 
 def wsgi_path(environ: WSGIEnvironment) -> str:
+    """The path of the request, decoded."""
     return _unicode(environ.get("PATH_INFO", ""))
 
 
 def _unicode(native: str) -> str:
-    """What WSGI gives as Latin-1 (PEP 3333), as the UTF-8 that it is."""
+    """The text that WSGI passes as Latin-1 (PEP 3333) but that is UTF-8."""
     return native if native.isascii() else native.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
@@ -64,12 +67,12 @@ def _native(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
-#: A server that decodes chunks and does not say so by `wsgi.input_terminated`.
+#: A server that decodes chunked bodies without setting `wsgi.input_terminated`.
 DECODES = "Cheroot/"
 
 
 def _read(environ: WSGIEnvironment, target: RouteMatch) -> tuple[bytes, str]:
-    """The body, and why it is not kept, if it is not."""
+    """The body, and why it was not kept ("" if it was)."""
     length: str = environ.get("CONTENT_LENGTH") or ""
     if length.isdigit():
         if int(length) > target.limit:
@@ -85,7 +88,7 @@ def _read(environ: WSGIEnvironment, target: RouteMatch) -> tuple[bytes, str]:
 
 
 class WsgiMiddleware:
-    """In front of Flask's own `wsgi_app`: what a contract knows is answered here, all else is Flask's."""
+    """Answers contract operations by `pipeline`, and passes everything else to `behind`, Flask's own `wsgi_app`."""
 
     def __init__(self, pipeline: Pipeline, behind: WSGIApplication, pause: Callable[[float], None]) -> None:
         self._pipeline = pipeline
@@ -103,19 +106,19 @@ class WsgiMiddleware:
 def respond(
     answer: Answer, environ: WSGIEnvironment, start_response: StartResponse, pause: Callable[[float], None]
 ) -> Iterable[bytes]:
-    """Give `answer` to a WSGI server, spoilt on its way if it says so.
+    """Give `answer` to a WSGI server, with its connection fault if it has one.
 
-    WSGI hands out no connection. It is found by `REMOTE_PORT`, which Werkzeug, waitress and Gunicorn give; where there is
-    none to find (Granian, the test client, a unix socket, a proxy in between), ConnectionResetError or
-    ConnectionAbortedError is raised in its place, which a server answers as it answers any failure.
+    WSGI does not hand out the connection. It is found by `REMOTE_PORT`, which Werkzeug, waitress and Gunicorn set. If it
+    cannot be found (Granian, the test client, a unix socket, a proxy in between), ConnectionResetError or
+    ConnectionAbortedError is raised instead, and the server answers that as any failure.
     """
-    if answer.first is not None:
-        answer.first()
-    is_dribbling = answer.wire == "dribble" and environ["REQUEST_METHOD"] != "HEAD"
+    if answer.before_send is not None:
+        answer.before_send()
+    is_dribbling = answer.connection_fault == "dribble" and environ["REQUEST_METHOD"] != "HEAD"
     if answer.delay and not is_dribbling:
         pause(answer.delay)
-    if answer.wire in SEVER and not SEVER[answer.wire](_peer(environ)):
-        raise ConnectionResetError if answer.wire == "reset" else ConnectionAbortedError
+    if answer.connection_fault in SEVER and not SEVER[answer.connection_fault](_peer(environ)):
+        raise ConnectionResetError if answer.connection_fault == "reset" else ConnectionAbortedError
     start_response(reason(answer.status), [*answer.headers, content_length(answer)])
     if environ["REQUEST_METHOD"] == "HEAD":
         return []
@@ -135,7 +138,7 @@ def _peer(environ: WSGIEnvironment) -> str:
 
 
 def environ_from(request: Request, client: str) -> WSGIEnvironment:
-    """The WSGI environment of a request that another asgi_app read."""
+    """The WSGI environment for a request that the ASGI application read. `client` is the address of its client."""
     scheme, _, authority = request.base_url.partition("://")
     host, _, port = authority.rpartition(":")
     environ: WSGIEnvironment = {

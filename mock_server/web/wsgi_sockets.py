@@ -1,7 +1,7 @@
-"""A client's connection, found among this process's own descriptors, so that an answer can be lost on the wire.
+"""Finds a client's connection among the descriptors of this process, for connection faults under WSGI.
 
-WSGI hands out no socket, only the two addresses. Each pair of them is one connection, and the descriptors of a process
-are few enough to look through. (The live server knows its connections: `web/protocol.py`.)
+WSGI hands out no socket, only the two addresses. A pair of addresses is one connection, and a process has few enough
+descriptors to search them. (The live server knows its connections: `web/protocol.py`.)
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-#: Every system with descriptors lists a process's own here; on Linux it leads to /proc/self/fd.
+#: The descriptors of this process; on Linux a link to /proc/self/fd.
 DESCRIPTORS = "/dev/fd"
 
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 def reset(client: str, server: str = "") -> bool:
-    """Tear the connection from `client` ("127.0.0.1:50000") down with a TCP RST; False if there is none.
+    """End the connection from `client` ("127.0.0.1:50000") with a TCP RST; False if there is none.
 
-    `server` is its address at our side, where known. Whoever owns the descriptor keeps one that is open, and finds
-    its peer gone at the next read or write.
+    `server` is the address on our side, if known. The owner of the descriptor keeps an open one, and finds the peer gone
+    at the next read or write.
     """
     found = _find(client, server)
     ours, theirs = socket.socketpair()
-    with ours, theirs, contextlib.suppress(OSError):  # its owner may close it at any moment
+    with ours, theirs, contextlib.suppress(OSError):  # the owner may close it at any moment
         if found is not None:
             with socket.socket(fileno=os.dup(found)) as connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
@@ -38,7 +38,7 @@ def reset(client: str, server: str = "") -> bool:
 
 
 def hang_up(client: str, server: str = "") -> bool:
-    """Close the connection from `client` with a plain FIN and not another byte; False if there is none."""
+    """End the connection from `client` with a FIN and nothing more; False if there is none."""
     found = _find(client, server)
     with contextlib.suppress(OSError):
         if found is not None:
@@ -59,12 +59,12 @@ def _is_between(descriptor: int, client: str, server: str) -> bool:
             and _spelled(connection.getpeername()) == client
             and server in ("", _spelled(connection.getsockname()))
         )
-    return False  # it listens, or its peer has gone
+    return False  # a listening socket, or the peer has gone
 
 
 @contextlib.contextmanager
 def _borrowed(descriptor: int) -> Iterator[socket.socket | None]:
-    """The socket behind a descriptor that is another's to close; None if that one has closed it since it was listed."""
+    """The socket of a descriptor that belongs to somebody else; None if it was closed since it was listed."""
     try:
         connection = socket.socket(fileno=descriptor)
     except OSError:
@@ -86,7 +86,7 @@ def _sockets() -> Iterator[int]:
 
 
 def _spelled(address: Any) -> str | None:
-    """An internet address as servers spell it: "127.0.0.1:80", "[::1]:80"; None for any other kind."""
+    """An IP address and port as "127.0.0.1:80" or "[::1]:80"; None for another kind of address."""
     if not isinstance(address, tuple):
         return None
     host, port = address[:2]

@@ -263,7 +263,7 @@ def send(address: tuple[str, int], attack: Attack, timeout: float = 10.0) -> lis
                 if not attack.half_close and attack.kind in ("chunks",) and b"\r\n\r\n" in received:
                     break
         except ConnectionError:
-            """The server may hang up on whoever breaks the rules."""
+            """The server may close the connection of a client that breaks the rules."""
     return judged(attack, bytes(received))
 
 

@@ -202,13 +202,13 @@ def test_a_code_that_a_client_makes_up_is_no_label_for_ever(crun, server, monkey
 
 def test_hosts_that_are_slow_are_forgotten_in_the_end(monkeypatch):
     monkeypatch.setattr("swapmock.mock_server.engine.dispatcher.SLOW_HOSTS_KEPT", 2)
-    room, slow = ConcurrencyLimit(per_host=2, in_all=4), SendResult(None, timed_out=True)
+    limit, slow = ConcurrencyLimit(per_host=2, in_all=4), SendResult(None, timed_out=True)
     for host in ("a", "b"):
-        assert room.acquire(host)
-        room.release(host, slow)
-    assert [room.acquire(host) for host in ("a", "b", "a", "c")] == [True, True, False, True]
-    room.release("c", slow)  # now a is not slow any more
-    assert [room.acquire(host) for host in ("a", "c", "b")] == [True, True, False]
+        assert limit.acquire(host)
+        limit.release(host, slow)
+    assert [limit.acquire(host) for host in ("a", "b", "a", "c")] == [True, True, False, True]
+    limit.release("c", slow)  # now a is not slow any more
+    assert [limit.acquire(host) for host in ("a", "c", "b")] == [True, True, False]
 
 
 def link(crun):

@@ -14,7 +14,8 @@ from swapmock.mock_server.core.call import Call
 from swapmock.mock_server.core.task import Task
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.web.messages import Answer, Request
-from swapmock.mock_server.web.pipeline import Pipeline, RouteMatch
+from swapmock.mock_server.web.mounting import RouteMatch
+from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.server import LiveServer
 from swapmock.mock_server.web.wsgi import SEVER, request_from_environ, respond
 from tests.conftest import CrunClient, ImgOpenClient
@@ -23,17 +24,17 @@ from tests.receivers import Receiver
 
 @pytest.fixture(autouse=True)
 def both_doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever a story asks the live server, the WSGI asgi_app would have asked the pipeline the same, and have told the same
-    of its answer."""
+    """For every request to the live server, the WSGI application would have made the same request to the pipeline, and
+    have written the same answer."""
     differences: list[object] = []
     answer_for = Pipeline.answer
 
     def answered(self: Pipeline, target: RouteMatch, request: Request) -> Answer:
         asked = request_from_environ(environ_of(request), target)
-        if asked != request and not request.cut:  # of what is cut neither has read all
+        if asked != request and not request.body_error:  # neither has read all of such a body
             differences.append((request, asked))
         answer = answer_for(self, target, request)
-        if answer.first is None and answer.wire not in SEVER:
+        if answer.before_send is None and answer.connection_fault not in SEVER:
             told = written(answer)
             if told != (answer.status, [*answer.headers, ("content-length", str(len(answer.body)))], answer.body):
                 differences.append((answer, told))

@@ -1,4 +1,4 @@
-"""One conversation, held through every asgi_app: the answers are the same, byte for byte."""
+"""The same conversation with every application (live server, WSGI, Flask): the answers are equal, byte for byte."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def got(status: int, headers: Any, body: bytes) -> Got:
     return Got(status, sorted(kept), body)
 
 
-# The doors ------------------------------------------------------------------------------------------------------------
+# The applications -----------------------------------------------------------------------------------------------------
 
 
 def through_the_live_server(system: System) -> Iterator[Callable[[Ask], Got]]:
@@ -122,20 +122,20 @@ def through_wsgi(app: Any) -> Callable[[Ask], Got]:
     return ask
 
 
-DOORS: dict[str, Callable[[System], Iterator[Callable[[Ask], Got]]]] = {
+APPLICATIONS: dict[str, Callable[[System], Iterator[Callable[[Ask], Got]]]] = {
     "live": through_the_live_server,
     "wsgi": lambda system: iter([through_wsgi(system.app)]),
     "flask": lambda system: iter([through_wsgi(create_app(system.pipeline, lambda _: None, with_middleware=False))]),
 }
 
 
-def held(talk: Callable[[], Talk], asgi_app: str, **settings: Any) -> list[tuple[Ask, Got]]:
-    """The conversation through a asgi_app of a fresh emulator."""
+def held(talk: Callable[[], Talk], application: str, **settings: Any) -> list[tuple[Ask, Got]]:
+    """The conversation with one application of a new emulator."""
     time = ManualTime(START)
     drifted: list[Any] = []
     system = build(Settings(**settings), time, drifted.append)
     said = []
-    for ask in DOORS[asgi_app](system):
+    for ask in APPLICATIONS[application](system):
         speaker = talk()
         question = next(speaker, None)
         while question is not None:
@@ -181,7 +181,7 @@ def examples() -> Talk:
 
 
 def a_swap() -> Talk:
-    """A whole story: upload, detect, swap, poll, download, pay."""
+    """A whole job: upload, detect, swap, poll, download, pay."""
     made = data((yield crun("GET", "files/upload-url?content_type=image%2Fpng&ext=.png")))
     put, file = (made[name].removeprefix("http://api.test") for name in ("presigned_url", "file_url"))
     content = b"\x89PNG" * 100
@@ -204,7 +204,7 @@ def a_swap() -> Talk:
         "model": "image-face-swap",
         "input": {"image_url": made["file_url"], "new_face": "https://example.com/a.jpg"},
     })))  # fmt: skip
-    film = data((yield crun("POST", "job/CreateTask", {
+    video = data((yield crun("POST", "job/CreateTask", {
         "model": "video-face-swap",
         "input": {"video_url": "https://example.com/a.gif", "new_face": made["file_url"]},
     })))  # fmt: skip
@@ -212,7 +212,7 @@ def a_swap() -> Talk:
         info = yield crun("GET", f"job/TaskInfo?task_id={task['task_id']}")
         yield 2.0
     yield 600.0
-    shown = yield crun("GET", f"job/TaskInfo?task_id={film['task_id']}")
+    shown = yield crun("GET", f"job/TaskInfo?task_id={video['task_id']}")
     yield Ask("GET", data(shown)["result"]["media_urls"][0].removeprefix("http://api.test"), {})
     for link in [url for url in json.dumps(data(info)).split('"') if url.startswith("http://api.test")]:
         yield Ask("GET", link.removeprefix("http://api.test"), {})
@@ -283,7 +283,7 @@ held_once = cache(held)
 
 @pytest.mark.parametrize("other", ["wsgi", "flask"])
 @pytest.mark.parametrize("talk", [examples, a_swap, refusals], ids=lambda talk: talk.__name__)
-def test_every_door_gives_the_same_bytes(talk, other):
+def test_every_application_gives_the_same_bytes(talk, other):
     live, through_other = held_once(talk, "live"), held_once(talk, other)
     assert len(live) == len(through_other)
     for (question, answer), (same_question, other_answer) in zip(live, through_other, strict=True):

@@ -81,7 +81,7 @@ def changed(**options):
     return lambda life: life.admin("PATCH", "/sandboxes/one", options)
 
 
-def spoilt(**rule):
+def faulty(**rule):
     return lambda life: life.admin("POST", "/sandboxes/one/faults", rule)
 
 
@@ -97,9 +97,9 @@ BETWEEN = {
     "a variant": changed(variants={"crun": {"credits_number": "integer", "detection_inner_status": "succeeded"}}),
     "an evidence header": changed(evidence_header=True),
     "a rate limit": changed(rate_limit={"calls": 2, "seconds": 60}),
-    "a refusal": spoilt(effect={"code": 429}, times=1),
-    "a lost answer": spoilt(effect={"code": 500}, moment="after", times=1),
-    "a spoilt answer": spoilt(effect={"body": "truncated", "extra_fields": True}, moment="wire", times=1),
+    "a refusal": faulty(effect={"code": 429}, times=1),
+    "a lost answer": faulty(effect={"code": 500}, moment="after", times=1),
+    "a changed answer": faulty(effect={"body": "truncated", "extra_fields": True}, moment="wire", times=1),
     "another base URL": lambda life: life.poll(base_url="https://other.test"),
     "a body that was cut": lambda life: life.poll(cut="too long"),
 }

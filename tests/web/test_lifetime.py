@@ -324,7 +324,7 @@ class TestUnixSocket:
 
         class Lost(Waiting):
             def answer(self, target: Any, request: Any) -> Answer:
-                return Answer(200, [], b"lost", wire="reset")
+                return Answer(200, [], b"lost", connection_fault="reset")
 
         pipeline: Any = Lost(0.0)
         lost = AsgiApp(pipeline, lambda: pytest.fail("Flask is not asked"))
@@ -381,7 +381,7 @@ class TestTls:
     def test_a_reset_under_it_is_a_true_one(self, certificate: tuple[Path, Path]):
         class Lost(Waiting):
             def answer(self, target: Any, request: Any) -> Answer:
-                return Answer(200, [], b"lost", wire="reset")
+                return Answer(200, [], b"lost", connection_fault="reset")
 
         pipeline: Any = Lost(0.0)
         lost = AsgiApp(pipeline, lambda: pytest.fail("Flask is not asked"))
@@ -393,7 +393,7 @@ class TestTls:
             context.wrap_socket(plain, server_hostname="localhost") as client,
         ):
             client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
-            # Below TLS, which takes a reset for an end; what it has sent by itself comes first.
+            # Below TLS, which reports a reset as an end; bytes that TLS has sent come first.
             with socket.socket(fileno=os.dup(client.fileno())) as below:
                 below.settimeout(5)
                 with pytest.raises(ConnectionResetError):

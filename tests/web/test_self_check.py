@@ -1,11 +1,11 @@
-"""Every answer is held to the contract; the same bytes once."""
+"""Every answer is checked against the contract; the same bytes once."""
 
 import pytest
 
 from swapmock.contracts import Operation, Violation
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.settings import Settings
-from swapmock.mock_server.web import pipeline
+from swapmock.mock_server.web import finalize
 from swapmock.mock_server.web.build import build
 
 
@@ -48,7 +48,7 @@ def test_what_breaks_the_contract_is_reported_each_time(time, monkeypatch):
 
 
 def test_what_is_remembered_is_bounded(system, crun, monkeypatch):
-    monkeypatch.setattr(pipeline, "MOST_PROVEN", 5)
+    monkeypatch.setattr(finalize, "MOST_PROVEN", 5)
     for _ in range(20):
         crun.detection(crun.detect("https://faces.invalid/1.png"))
-        assert len(system.pipeline._proven) <= 5
+        assert len(system.pipeline.finalizer._proven) <= 5

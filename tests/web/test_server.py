@@ -267,7 +267,7 @@ class TestBodies:
         whole = post(BODY.ljust(100_000), "Content-Length: 100000", "Connection: close")
         with socket.create_connection(server.address, 5) as first:
             first.sendall(whole[:90_000])
-            while True:  # until so much of it has been read that there is no room for another
+            while True:  # until so much has been read that no other body fits
                 got = exchange(server.address, whole)
                 if got.startswith(b"HTTP/1.1 413 "):
                     break

@@ -1,4 +1,4 @@
-"""Answers that are spoilt on the wire, seen by a client with a bare socket."""
+"""Answers with a connection fault, seen by a client with a bare socket."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ BODY = bytes(range(65, 91)) * 40
 ANSWERS = {
     "/fine": Answer(200, [("x-kept", "yes")], BODY),
     "/late": Answer(200, [], BODY, 0.2),
-    "/reset": Answer(200, [], BODY, wire="reset"),
+    "/reset": Answer(200, [], BODY, connection_fault="reset"),
     "/late_reset": Answer(200, [], BODY, 0.2, "reset"),
-    "/hang_up": Answer(200, [], BODY, wire="hang_up"),
+    "/hang_up": Answer(200, [], BODY, connection_fault="hang_up"),
     "/late_hang_up": Answer(200, [], BODY, 0.2, "hang_up"),
     "/dribble": Answer(201, [("x-kept", "yes")], BODY, 0.2, "dribble"),
     "/endless": Answer(200, [], BODY, 3600.0, "dribble"),
@@ -68,7 +68,7 @@ def live_v6() -> Iterator[tuple[str, int]]:
 
 @pytest.fixture(scope="module")
 def wsgi() -> Iterator[tuple[str, int]]:
-    """The WSGI asgi_app behind a server that is not ours."""
+    """The WSGI application behind a server that is not ours."""
     server = make_server("127.0.0.1", 0, WsgiMiddleware(PIPELINE, no_flask, pause), threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -183,7 +183,7 @@ def test_nothing_stays_of_a_lost_answer_with_others_behind_it(path, leaves):
 
 
 def test_others_do_not_notice(live):
-    """A spoilt answer strikes its own connection only, though others are open beside it."""
+    """A connection fault affects its own connection only, while others are open."""
     with ask(live, "/endless") as beside:
         beside.recv(1)
         with ask(live, "/reset") as client, pytest.raises(ConnectionResetError):

@@ -1,0 +1,91 @@
+"""Calls to the admin API: no sandbox is held while they run, no fault applies, and the journal does not keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from swapmock.mock_server.core.call import Call, Problem
+from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.provider import Identity
+from swapmock.mock_server.engine.engine import Engine
+from swapmock.mock_server.web.context import RequestContext
+from swapmock.mock_server.web.finalize import to_bytes
+from swapmock.mock_server.web.messages import Answer, Request
+from swapmock.mock_server.web.mounting import MountedApi, RouteMatch
+from swapmock.mock_server.web.recording import breaches
+from swapmock.mock_server.web.stages import Stage, run_stages
+
+
+class AdminCalls:
+    """Answers calls to the admin API. The handlers open the sandbox, because some of them must not hold it all the time.
+
+    `on_drift` gets the exchange of every answer that breaks the contract of the admin API.
+    """
+
+    def __init__(self, engine: Engine, default_sandbox: str, on_drift: Callable[[Exchange], None]) -> None:
+        self._engine = engine
+        self._default = default_sandbox
+        self._on_drift = on_drift
+        #: Base URL of the vendors' APIs, if it is not the one where the admin API is asked.
+        self.vendor_url = ""
+
+    def answer(self, target: RouteMatch, request: Request, stages: tuple[Stage, ...]) -> Answer:
+        """The answer to `request`, by the stages of the admin API."""
+        api, operation, params = target
+        engine, provider = self._engine, api.provider
+        engine.sweep(engine.time.now())
+        identity = provider.authenticate(operation is None, request.headers, params, engine.store)
+        refusal = _refusal(target, request, identity)
+        try:
+            box = engine.store.open(params.get("sandbox", self._default))
+        except KeyError:
+            box = engine.store.open(self._default)
+            refusal = refusal or Problem("not_found", message=f"no sandbox {params['sandbox'][:100]!r} here")
+        if operation is None or refusal is not None:
+            return to_bytes(provider.render_problem(refusal or Problem("endpoint_not_found"), {}))
+        exchange = Exchange("", 0.0, provider.name, operation.id, request.method, request.path, request.headers, b"")
+        call = self._call(api, operation.id, params, request, box)
+        response = run_stages(stages, RequestContext(api, request, operation, call, identity, exchange))
+        if not isinstance(response.body, str):
+            exchange.drift = breaches(operation.check_answer(response.status, response.body))
+        exchange.status = response.status
+        if exchange.drift:
+            self._on_drift(exchange)
+        return to_bytes(response)
+
+    def _call(self, api: MountedApi, operation: str, params: dict[str, str], request: Request, box: Box) -> Call:
+        return Call(
+            operation=operation,
+            params=params,
+            body=None,
+            raw=request.body,
+            headers=request.headers,
+            box=box,
+            now=0.0,
+            variants={},
+            base_url=self._engine.public_url or self._vendor_url_for(request),
+            exchange="",
+            provider=api.provider.name,
+            own_url=request.base_url,
+            has_left=request.has_left,
+        )
+
+    def _vendor_url_for(self, request: Request) -> str:
+        """The base URL of the vendors' APIs for this client: a server on all addresses is named by the address that the
+        client used."""
+        for wildcard in ("//0.0.0.0:", "//[::]:"):
+            if wildcard in self.vendor_url:
+                host = urlsplit(request.base_url).hostname or "127.0.0.1"
+                return self.vendor_url.replace(wildcard, f"//[{host}]:" if ":" in host else f"//{host}:")
+        return self.vendor_url or request.base_url
+
+
+def _refusal(target: RouteMatch, request: Request, identity: Identity) -> Problem | None:
+    if identity.problem is not None:
+        return Problem(identity.problem)
+    if target.operation is None:
+        is_here = target.api.contract.knows_path(request.path)
+        return Problem("method_not_allowed" if is_here else "endpoint_not_found")
+    return None

@@ -1,0 +1,105 @@
+"""From a response to the bytes of an answer: evidence header, self-check against the contract, cache, fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from swapmock.contracts import Operation
+from swapmock.mock_server.adapters import jsontext
+from swapmock.mock_server.core.faults import Moment
+from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.provider import VendorResponse
+from swapmock.mock_server.web.context import RequestContext
+from swapmock.mock_server.web.faults import DRIBBLE_SECONDS, FaultHit, apply_to_bytes, apply_to_response
+from swapmock.mock_server.web.messages import Answer
+from swapmock.mock_server.web.mounting import MountedApi
+from swapmock.mock_server.web.recording import breaches
+
+JSON_HEADER = ("content-type", "application/json")
+
+#: Statuses without a body: clients would take one for the next answer (RFC 9112 6.3).
+BODILESS = (204, 304)
+
+#: The headers of almost every answer. This list is shared: never add to it.
+JSON_HEADERS = [JSON_HEADER]
+
+#: How many checked answers are remembered, and their largest size in bytes.
+MOST_PROVEN, LONGEST_PROVEN = 1024, 4096
+
+
+class Finalizer:
+    """Makes answers out of responses, and remembers which bytes are known to keep the contract."""
+
+    def __init__(self) -> None:
+        #: Whether an answer keeps the contract depends on its bytes alone, so any entry may be forgotten.
+        self._proven: set[tuple[Operation, int, bytes]] = set()
+
+    def finalize(self, context: RequestContext, response: VendorResponse) -> Answer:
+        """The answer for `response`, checked against the contract. A fault that hit this request is applied."""
+        exchange, hit = context.exchange, context.hit
+        if hit is not None and hit.refusal is not None and hit.moment is not Moment.BEFORE:
+            response = context.api.provider.render_problem(hit.refusal, context.call.variants)
+            exchange.problem = hit.refusal.name
+        exchange.code = response.code
+        if context.call.box.sandbox.evidence_header:
+            response = with_evidence(context.api, exchange, context.operation.answer_evidence, response)
+        if hit is not None:
+            return _with_fault(hit, response)
+        if context.cached is not None:
+            return context.cached.answer
+        answer = to_bytes(response)
+        self._check(context, response, answer.body)
+        if context.cacheable is not None and not (exchange.drift or exchange.violations):
+            keep = context.api.cache.keep
+            keep(context.operation, context.request, context.call, context.cacheable, response, answer)
+        return answer
+
+    def _check(self, context: RequestContext, response: VendorResponse, body: bytes) -> None:
+        """Check an answer against the contract. Polls of a settled task get the same bytes again and again: the same
+        bytes are checked once."""
+        status = response.contract_status or response.status
+        key = (context.operation, status, body)
+        is_repeatable = context.request.method == "GET" and len(body) <= LONGEST_PROVEN and not response.headers
+        if is_repeatable and key in self._proven:
+            return
+        broken = context.operation.check_answer(status, response.body)
+        if broken:
+            context.exchange.drift = breaches(broken)
+        elif is_repeatable:
+            if len(self._proven) >= MOST_PROVEN:
+                self._proven.clear()
+            self._proven.add(key)
+
+
+def _with_fault(hit: FaultHit, response: VendorResponse) -> Answer:
+    answer = to_bytes(apply_to_response(hit, response))
+    connection_fault = hit.effect.connection or ""
+    delay = hit.delay or (DRIBBLE_SECONDS if connection_fault == "dribble" else 0.0)
+    body = apply_to_bytes(hit.effect, answer.body)
+    return Answer(answer.status, answer.headers, body, delay, connection_fault)
+
+
+def with_evidence(
+    api: MountedApi, exchange: Exchange, success_evidence: Mapping[str, str], response: VendorResponse
+) -> VendorResponse:
+    """`response` with two more headers: how far its behaviour can be trusted, and its id in the journal.
+
+    `success_evidence` holds for every response but a refusal, which has evidence of its own.
+    """
+    refusal = api.contract.behaviour.refusals.get(exchange.problem)
+    trust = success_evidence if refusal is None else {"level": refusal.evidence, "source": refusal.source}
+    text = "".join(c for c in f'{trust["level"]}; source="{trust["source"]}"' if " " <= c <= "~")
+    own = (("x-swapmock-evidence", text), ("x-swapmock-request", exchange.id))
+    return response._replace(headers=(*response.headers, *own))
+
+
+def to_bytes(response: VendorResponse) -> Answer:
+    """The answer for `response`: its body as JSON, unless its headers name another content type."""
+    if response.body is None or response.status in BODILESS:
+        return Answer(response.status, list(response.headers), b"")
+    if not response.headers:
+        return Answer(response.status, JSON_HEADERS, jsontext.dumps(response.body))
+    if any(name == "content-type" for name, _ in response.headers):
+        text = response.body.encode() if isinstance(response.body, str) else jsontext.dumps(response.body)
+        return Answer(response.status, list(response.headers), text)
+    return Answer(response.status, [JSON_HEADER, *response.headers], jsontext.dumps(response.body))

@@ -1,0 +1,83 @@
+"""A mounted API: a contract and the handlers of its provider, and where a request goes in it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from swapmock.contracts import Contract, Operation
+from swapmock.mock_server.core.provider import Provider
+from swapmock.mock_server.engine.engine import Engine
+from swapmock.mock_server.web.cache import ResponseCache
+
+
+class RouteMatch(NamedTuple):
+    """Where a request goes: to `operation` of `api` with its path parameters, or (None) to a path that `api` refuses."""
+
+    api: MountedApi
+    operation: Operation | None
+    params: dict[str, str]
+
+    @property
+    def limit(self) -> int:
+        """The largest body that is read, in bytes."""
+        return self.api.limit_of(self.operation)
+
+    @property
+    def too_long(self) -> str:
+        """The error text for a larger body."""
+        return f"larger than {self.limit} bytes{self.api.allows_more(self.operation)}"
+
+
+class MountedApi:
+    """A contract with the handlers of its provider.
+
+    `max_body` and `max_upload` (bytes) replace the limits of the contract. Raises LookupError if the contract has an
+    operation without a handler, or the provider has a handler without an operation.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        provider: Provider,
+        engine: Engine,
+        *,
+        is_admin: bool = False,
+        max_body: int | None = None,
+        max_upload: int | None = None,
+    ) -> None:
+        missing = contract.operations.keys() - provider.handlers.keys()
+        surplus = provider.handlers.keys() - contract.operations.keys()
+        if missing or surplus:
+            raise LookupError(f"{contract.name}: operations without a handler {sorted(missing)}, "
+                              f"handlers without an operation {sorted(surplus)}")  # fmt: skip
+        self.contract = contract
+        self.provider = provider
+        self.prefix = contract.behaviour.prefix
+        self.cache = ResponseCache(engine.store)
+        self.engine = engine
+        self.is_admin = is_admin
+        self._json_limit = max_body or contract.behaviour.limit("body_bytes")
+        self._upload_limit = max_upload or contract.behaviour.limit("upload_bytes")
+
+    def match(self, method: str, path: str) -> RouteMatch | None:
+        """The operation for `method` and `path`; None if the path is outside of this API."""
+        found = self.contract.find(method, path)
+        if found is not None:
+            return RouteMatch(self, *found)
+        if path.startswith(self.prefix) or self.contract.knows_path(path):
+            return RouteMatch(self, None, {})
+        return None
+
+    def limit_of(self, operation: Operation | None) -> int:
+        """The largest body of `operation`, in bytes."""
+        return self._upload_limit if _is_upload(operation) else self._json_limit
+
+    def allows_more(self, operation: Operation | None) -> str:
+        """The end of an error text that names the setting for the limit of `operation`; "" if there is none."""
+        if self.is_admin:
+            return ""
+        return f"; {'--max-upload' if _is_upload(operation) else '--max-body'} allows more"
+
+
+def _is_upload(operation: Operation | None) -> bool:
+    return operation is not None and operation.body_spec is not None and not operation.takes_json

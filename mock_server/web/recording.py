@@ -1,0 +1,70 @@
+"""The record of a request: its exchange for the journal, its metrics and its log line."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from swapmock.contracts import Operation, Violation
+from swapmock.mock_server.adapters import jsontext
+from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.core.call import Call
+from swapmock.mock_server.core.journal import Breach, Exchange
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.engine.engine import Engine
+from swapmock.mock_server.web.messages import Answer, Request
+
+log = logging.getLogger("swapmock")
+
+#: The journal keeps the first bytes of a body, up to this many.
+KEPT_BYTES = 65_536
+
+#: The journal keeps the first bytes of a value that breaks the contract, up to this many.
+KEPT_VALUE = 1000
+
+
+def begin_exchange(box: Box, now: float, provider: str, operation: Operation | None, request: Request) -> Exchange:
+    """A record of `request`, not yet in the journal. `now` is sandbox time."""
+    target = f"{request.path}?{request.query}" if request.query else request.path
+    return Exchange(
+        f"x{box.next_number('exchange')}", now, provider, "" if operation is None else operation.id,
+        request.method, target, request.headers, request.body[:KEPT_BYTES],
+    )  # fmt: skip
+
+
+def end_exchange(box: Box, exchange: Exchange, call: Call, answer: Answer) -> None:
+    """Complete `exchange` with the answer, and write it into the journal."""
+    exchange.answer, exchange.delay = answer.body[:KEPT_BYTES], answer.delay
+    exchange.status = 0 if answer.connection_fault in ("reset", "hang_up") else answer.status
+    exchange.answer_headers, exchange.task = tuple(answer.headers), call.task
+    box.record(exchange)
+
+
+def count_and_log(engine: Engine, exchange: Exchange, box: Box, seconds: float) -> None:
+    """Add the request to the metrics, and write its log line. `seconds` is the real time that it took."""
+    code = exchange.status if exchange.code is None else exchange.code
+    engine.meter.answered(exchange.provider, exchange.operation or "unmatched", str(code), seconds)
+    if log.isEnabledFor(logging.INFO):
+        facts = {
+            "request": exchange.id,
+            "task": exchange.task,
+            "sandbox": box.sandbox.id,
+            "operation": exchange.operation,
+            "status": exchange.status,
+            "code": exchange.code,
+            "seconds": round(seconds, 6),
+        }
+        path = Mask(engine, box.sandbox).text(exchange.target.partition("?")[0])
+        log.info("%s %s", exchange.method, path, extra=facts)
+
+
+def breaches(violations: tuple[Violation, ...]) -> tuple[Breach, ...]:
+    """The violations as the journal keeps them."""
+    return tuple(Breach(v.place, v.rule, v.expected, _shortened(v.got)) for v in violations)
+
+
+def _shortened(got: Any) -> Any:
+    """`got`, or the beginning of its JSON text if that is long."""
+    if isinstance(got, str | list | dict) and len(text := jsontext.dumps(got)) > KEPT_VALUE:
+        return text[:KEPT_VALUE].decode("utf-8", "ignore") + "…"
+    return got
