@@ -1,8 +1,29 @@
-"""Real time. The only place of the server that asks the machine for it."""
+"""Real time. The only place of the server that asks the machine for it.
+
+A test that uses the emulator may freeze or move the time of its own process. The emulator stays on real time: it reads
+the POSIX clocks, which freezegun does not replace, and the original function where time-machine has replaced it.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import time
+from contextlib import suppress
+
+
+def monotonic() -> float:
+    """Seconds since some moment in the past, whatever was done to `time.monotonic`."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+def wall() -> float:
+    """Seconds since the epoch, whatever was done to `time.time`."""
+    patched = sys.modules.get("_time_machine")  # it replaces the function in C, and keeps the original
+    if patched is not None:
+        with suppress(AttributeError, ValueError):  # ValueError: time is not moved just now
+            return float(patched.original_clock_gettime(time.CLOCK_REALTIME))
+    return time.clock_gettime(time.CLOCK_REALTIME)
 
 
 def pause(seconds: float) -> None:
@@ -10,14 +31,21 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
+class RealTimeLoop(asyncio.SelectorEventLoop):
+    """asyncio's event loop on the real monotonic clock: time-outs pass also where `time.monotonic` stands still."""
+
+    def time(self) -> float:
+        return monotonic()
+
+
 class SystemTime:
     """Epoch seconds that never run backwards: the wall clock at the start, carried on by the monotonic one."""
 
     def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
+        self._offset = wall() - monotonic()
 
     def now(self) -> float:
-        return self._offset + time.monotonic()
+        return self._offset + monotonic()
 
     def pause(self, seconds: float) -> None:
         pause(seconds)

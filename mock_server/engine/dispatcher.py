@@ -15,13 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from swapmock.mock_server.core.clock import ClockMode
 from swapmock.mock_server.core.delivery import NO_JSON, Attempt, Delivery, SendResult, why_not_acknowledged
 from swapmock.mock_server.core.ports import Box, Transport
 from swapmock.mock_server.engine.runtime import Runtime, Sent
 from swapmock.mock_server.engine.tasks import run_due
+
+Result = TypeVar("Result")
 
 log = logging.getLogger("swapmock")
 
@@ -149,9 +151,15 @@ class CallbackDispatcher:
     `start` and `stop`, a thread sends what falls due in every sandbox whose clock is not frozen.
     """
 
-    def __init__(self, transport: Transport, make_limit: Callable[[], ConcurrencyLimit] = ConcurrencyLimit) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        make_limit: Callable[[], ConcurrencyLimit] = ConcurrencyLimit,
+        new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    ) -> None:
         self._transport = transport
         self._make_limit = make_limit
+        self._new_event_loop = new_event_loop
         self._send_loop: _SendLoop | None = None
         self._thread: Thread | None = None
         #: Real seconds for which a delivery is claimed. A living sender is done before that, even if it sends two other
@@ -198,7 +206,11 @@ class CallbackDispatcher:
 
         # In a thread of its own, because the caller's thread may be running an event loop already.
         with ThreadPoolExecutor(1, "swapmock-callbacks") as thread:
-            return thread.submit(lambda: asyncio.run(alone())).result()
+            return thread.submit(lambda: self._run_in_loop(alone())).result()
+
+    def _run_in_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
+        with asyncio.Runner(loop_factory=self._new_event_loop) as runner:
+            return runner.run(work)
 
     async def _send_claimed(
         self, runtime: Runtime, sandbox_id: str, claimed: Sequence[Delivery], send_loop: _SendLoop
@@ -339,7 +351,7 @@ class CallbackDispatcher:
 
         def work() -> None:
             with contextlib.suppress(asyncio.CancelledError):
-                asyncio.run(self._run(runtime, ready))
+                self._run_in_loop(self._run(runtime, ready))
 
         self._thread = Thread(target=work, name="swapmock-callbacks", daemon=True)
         self._thread.start()

@@ -13,7 +13,7 @@ from swapmock.contracts import Contract, load
 from swapmock.mock_server import admin
 from swapmock.mock_server.adapters import jsonquery, jsontext
 from swapmock.mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
-from swapmock.mock_server.adapters.clock import SystemTime, pause
+from swapmock.mock_server.adapters.clock import RealTimeLoop, SystemTime, pause
 from swapmock.mock_server.adapters.meter import Meter
 from swapmock.mock_server.adapters.transport import Guard, Transport, check_allowed
 from swapmock.mock_server.core.clock import ClockMode, SandboxClock
@@ -99,7 +99,7 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         settings.public_url.rstrip("/"),
         settings.seed,
         providers=providers,
-        dispatcher=CallbackDispatcher(_transport(settings)),
+        dispatcher=CallbackDispatcher(_transport(settings), new_event_loop=RealTimeLoop),
         prices=_prices(contracts, settings.prices),
         meter=meter,
         max_tasks=settings.max_tasks,

@@ -18,11 +18,13 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 from uvicorn import Config, Server
 
+from swapmock.mock_server.adapters.clock import RealTimeLoop, wall
 from swapmock.mock_server.settings import SettingError, Settings, flag
 from swapmock.mock_server.web.asgi import AsgiApp
 from swapmock.mock_server.web.protocol_check import Bounds, Connection, Unread, check_protocol
@@ -148,6 +150,12 @@ class _Uvicorn(Server):
         for connection in tuple(self._connections):
             connection.overdue(now - self._read_timeout)
         should_exit = await super().on_tick(counter)
+        if (
+            counter % 10 == 0
+        ):  # uvicorn has written the date anew, by the time of the process, which a test may have frozen
+            date = formatdate(wall(), usegmt=True).encode()
+            headers = self.server_state.default_headers
+            self.server_state.default_headers = [(name, date if name == b"date" else value) for name, value in headers]
         self._bounds.default_headers = b"".join(b"%s: %s\r\n" % header for header in self.server_state.default_headers)
         return should_exit
 
@@ -271,7 +279,7 @@ def _runner() -> asyncio.Runner:
     try:
         from uvloop import new_event_loop
     except ImportError:  # the extra `fast` is not installed
-        return asyncio.Runner()
+        return asyncio.Runner(loop_factory=RealTimeLoop)
     return asyncio.Runner(loop_factory=new_event_loop)
 
 
