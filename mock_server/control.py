@@ -133,6 +133,31 @@ class Sandbox:
     ) -> None:
         self.delete()
 
+    @property
+    def control(self) -> Control:
+        """The emulator of the sandbox."""
+        return self._control
+
+    def expect(self, operation: str | None = None, *, times: int | None = None, **filters: Any) -> list[Document]:
+        """Assert that requests came: exactly `times` of them, or at least one without `times`.
+
+        `operation` and `filters` (as for `journal`) say which requests count. Returns them. Raises AssertionError with a list
+        of the requests that did come.
+        """
+        wanted = {name: value for name, value in {"operation": operation, **filters}.items() if value is not None}
+        found = self.requests(**wanted)
+        if len(found) == times or (times is None and found):
+            return found
+        count = "at least one request" if times is None else f"{times} request{'' if times == 1 else 's'}"
+        what = ", ".join(f"{name}={value!r}" for name, value in wanted.items()) or "any kind"
+        came = [
+            f"  {row['operation'] or row['target']}: HTTP {row['status']}, code {row['code']}"
+            for row in self.requests()
+        ]
+        raise AssertionError(
+            "\n".join([f"expected {count} ({what}), got {len(found)}; all requests:", *(came or ["  none"])])
+        )
+
     def _ask(self, method: str, path: str = "", body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
         return self._control.ask(method, f"/sandboxes/{quote(self.id, safe='')}{path}", body, params)
 

@@ -1,0 +1,93 @@
+"""What the pytest plugin asks of a sandbox: does it hold, what happened in it, which variables lead to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from swapmock import Control, Sandbox
+    from swapmock.client_checks.testing.inbox import Inbox
+
+DRIFT = re.compile(r"^swapmock_drift_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE)
+
+#: How many requests a failing test's report tells of, the last ones.
+MOST_TOLD = 20
+
+
+def drift_of(control: Control) -> dict[str, float]:
+    """How often the emulator broke its contract, by provider and operation, over its whole life."""
+    return {match["labels"]: float(match["count"]) for match in DRIFT.finditer(control.metrics())}
+
+
+def broken_invariants(sandbox: Sandbox, drift_before: Mapping[str, float]) -> list[str]:
+    """What does not hold: invariants of the ledger, and answers of the emulator that broke its contract meanwhile."""
+    found = []
+    proof = sandbox.ledger(proof=True)["proof"]
+    if not proof["holds"]:
+        found += [f"ledger: {text}" for text in _failures(proof)]
+    for labels, count in drift_of(sandbox.control).items():
+        if count > drift_before.get(labels, 0.0):
+            found.append(f"drift: the emulator broke its own contract ({labels}); please report it")
+    return found
+
+
+def _failures(proof: Mapping[str, Any]) -> list[str]:
+    broken = [row for row in proof.get("invariants", ()) if not row.get("holds", True)]
+    return [f"{row.get('name', 'invariant')}: {row.get('detail', row)}" for row in broken] or [str(proof)]
+
+
+def told(sandbox: Sandbox) -> str:
+    """What happened in a sandbox, for the report of a failing test."""
+    requests = sandbox.requests()
+    lines = [f"sandbox {sandbox.id} at {sandbox.base_url}, see {sandbox.base_url}/__admin/sandboxes/{sandbox.id}"]
+    if len(requests) > MOST_TOLD:
+        lines.append(f"({len(requests) - MOST_TOLD} earlier requests are left out)")
+    for row in requests[-MOST_TOLD:]:
+        lines += _request(sandbox, row)
+    for task in sandbox.tasks():
+        lines.append(f"task {task['id']}: {sandbox.why(task['id'])['summary']}")
+    for record in sandbox.journal(type="delivery"):
+        how = f"failed: {record['failure']}" if record["failure"] else "acknowledged"
+        lines.append(f"callback {record['delivery']} attempt {record['attempt']} to {record['url']}: {how}")
+    lines.append(f"credits available: {sandbox.balance():g}")
+    return (
+        "\n".join(lines)
+        if requests or len(lines) > 2
+        else "\n".join([*lines, "no request came: does the client use the base URL and the key of this sandbox?"])
+    )
+
+
+def _request(sandbox: Sandbox, row: Mapping[str, Any]) -> Iterable[str]:
+    yield f"{row['id']} {row['method']} {row['target']} -> HTTP {row['status']}, code {row['code']}"
+    if row["problem"] or row["fault"] or row["violations"] or row["unmatched"]:
+        yield f"    {sandbox.why(row['id'])['summary']}"
+
+
+def environment(sandbox: Sandbox, inbox: Inbox | None, mapped: Iterable[str]) -> dict[str, str]:
+    """The variables that a client reads: those of `swapmock run`, and those that `mapped` derives from them.
+
+    Each entry of `mapped` is NAME=VALUE; VALUE may use {url}, {callback_url}, and {PROVIDER_key} and {PROVIDER_secret} for each
+    provider. Raises ValueError for an entry that does not fit.
+    """
+    places = {"url": sandbox.base_url, "callback_url": "" if inbox is None else inbox.url}
+    found = {"SWAPMOCK_URL": sandbox.base_url}
+    for provider, credential in sandbox.document["credentials"].items():
+        prefix, secret = provider.upper(), credential.get("secret", "")
+        places |= {f"{provider}_key": credential["key"], f"{provider}_secret": secret}
+        if secret:
+            found |= {f"{prefix}_ACCESS_KEY_ID": credential["key"], f"{prefix}_ACCESS_KEY_SECRET": secret}
+        else:
+            found[f"{prefix}_API_KEY"] = credential["key"]
+    if inbox is not None:
+        found |= {"SWAPMOCK_CALLBACK_URL": inbox.url, "SWAPMOCK_CALLBACK_PORT": str(inbox.port)}
+    for entry in mapped:
+        name, equals, value = entry.partition("=")
+        try:
+            found[name.strip()] = value.strip().format_map(places)
+        except (KeyError, ValueError, IndexError) as error:
+            raise ValueError(f"swapmock_env: {entry!r}: {error} is none of {', '.join(sorted(places))}") from None
+        if not equals or not name.strip():
+            raise ValueError(f"swapmock_env: {entry!r} should be NAME=VALUE")
+    return found
