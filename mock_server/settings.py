@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -11,7 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 #: Settings that may be given several times.
-MANY = ("variants", "prices", "callback_allow")
+MANY = ("variants", "prices", "callback_allow", "allow_host", "cors", "admin_origin", "credential")
+
+#: Those of them that are lists of texts; in a text, commas separate the entries.
+LISTS = ("callback_allow", "allow_host", "cors", "admin_origin", "credential")
 
 #: Those of them that are pairs; a file holds them as a mapping for each provider.
 PAIRS = {"variants": "PROVIDER.NAME=CHOICE", "prices": "PROVIDER.NAME=CREDITS"}
@@ -42,6 +46,18 @@ class Settings:
     read_timeout: float = _row(30.0, "Seconds that a client may take to send a request.", low=0.1, high=3600)
     admin_port: int | None = _row(None, "Port of the admin API, if it is to have its own.", low=0, high=65535)
     admin_token: str = _row("", "Bearer token that the admin API demands; made up unless --host is loopback.")
+    admin_origin: tuple[str, ...] = _row(
+        (), "Origin of a page that may use the admin API, such as http://localhost:3000; repeatable."
+    )
+    allow_host: tuple[str, ...] = _row(
+        (), "Host name by which clients may ask beside loopback: name, *.domain or *; repeatable."
+    )
+    cors: tuple[str, ...] = _row(
+        (), "Origin of pages that may call the vendors' APIs, or * for every origin; repeatable."
+    )
+    credential: tuple[str, ...] = _row(
+        (), "Credential of the default sandbox, as PROVIDER=KEY[:SECRET] or @FILE with one a line; repeatable."
+    )
     seed: int = _row(0, "Seed of all ids and random choices.")
     speed: float = _row(1.0, "How many times faster than real time tasks run.", low=1e-6, high=1e6)
     balance: float = _row(1000.0, "Credits on each account at the start.", low=0, high=1e12)
@@ -86,7 +102,12 @@ class Settings:
     def __post_init__(self) -> None:
         for row in fields(self):
             _check(row.name, getattr(self, row.name), row.metadata)
-        object.__setattr__(self, "callback_allow", tuple(_split(self.callback_allow)))
+        for name in LISTS:
+            object.__setattr__(self, name, tuple(_split(getattr(self, name))))
+        object.__setattr__(self, "cors", tuple(_origin("cors", text) for text in self.cors))
+        object.__setattr__(self, "admin_origin", tuple(_origin("admin_origin", text) for text in self.admin_origin))
+        for entry in self.allow_host:
+            _check_host(entry)
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingError("--tls-cert and --tls-key go together")
         if self.public_url and not _is_web_url(self.public_url):
@@ -99,6 +120,27 @@ def _is_web_url(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _origin(name: str, text: str) -> str:
+    """An origin as browsers send it; `*` and `null` (files, sandboxed frames) for `cors` only. Raises SettingError."""
+    if name == "cors" and text in ("*", "null"):
+        return text
+    try:
+        parts = urlsplit(text.lower().rstrip("/"))
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    if not host or parts.scheme not in ("http", "https") or parts.path or parts.query or "@" in text:
+        raise SettingError(f"{flag(name)}: {text!r} is no origin such as http://localhost:3000")
+    shown = f"[{host}]" if ":" in host else host
+    is_usual = port is None or (parts.scheme, port) in (("http", 80), ("https", 443))
+    return f"{parts.scheme}://{shown}" + ("" if is_usual else f":{port}")
+
+
+def _check_host(text: str) -> None:
+    if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|[0-9A-Fa-f:.]+", text):
+        raise SettingError(f"--allow-host: {text!r} is no host name (a name goes without scheme and port)")
 
 
 def _check(name: str, value: Any, rules: Mapping[str, Any]) -> None:

@@ -103,7 +103,7 @@ def seconds_to_end(number, sent=b""):
         return took
 
 
-HALF = b"POST /api/v1/client/job/CreateTask HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
+HALF = b"POST /api/v1/client/job/CreateTask HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -15,7 +15,7 @@ from swapmock.mock_server.core.call import Call, Problem
 from swapmock.mock_server.core.codec import BadRecord, decode, encode
 from swapmock.mock_server.core.delivery import Attempt, Delivery, DeliveryState, host_of
 from swapmock.mock_server.core.faults import Effect, FaultRule, read_effect, written_effect
-from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.journal import PREFLIGHT, Exchange
 from swapmock.mock_server.core.ledger import prove
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Task
@@ -216,7 +216,8 @@ def _journal(state: State, engine: Engine) -> Iterator[Objection]:
             yield (*place, "at"), "should be from 1970 to 9998"
         if isinstance(record, Exchange):
             contract = engine.contracts.get(record.provider)
-            if contract is None or (record.operation and record.operation not in contract.operations):
+            is_known = record.operation in ("", PREFLIGHT)
+            if contract is None or not (is_known or record.operation in contract.operations):
                 yield (*place, "operation"), f"{record.provider[:60]!r} has no operation {record.operation[:60]!r}"
             if not _is_exchange(record.id):
                 yield (*place, "id"), "should be the id of an exchange"

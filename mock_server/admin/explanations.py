@@ -9,7 +9,7 @@ from swapmock.mock_server.admin.clock import words_of
 from swapmock.mock_server.admin.masking import masked
 from swapmock.mock_server.admin.records import readable
 from swapmock.mock_server.core.delivery import Attempt, Delivery
-from swapmock.mock_server.core.journal import Breach, Exchange
+from swapmock.mock_server.core.journal import PREFLIGHT, Breach, Exchange
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.suggest import nearest
 from swapmock.mock_server.core.task import Task
@@ -42,6 +42,11 @@ def steps(exchange: Exchange, contract: Contract, engine: Engine) -> Iterator[st
     if not exchange.operation:
         near = nearest_operation(exchange, contract)
         yield f"no operation at {exchange.method} {exchange.target}" + (f"; nearest: {near}" if near else "")
+        return
+    if exchange.operation == PREFLIGHT:
+        method = exchange.headers.get("access-control-request-method", "")
+        origin = exchange.headers.get("origin", "")
+        yield f"a browser asked, for a page of {origin}, whether it may send {method[:20]} (CORS); it may"
         return
     yield f"matched {exchange.operation}"
     for violation in violations(exchange, contract, engine):

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from swapmock.mock_server.core.delivery import Attempt
 
+#: The `operation` of a preflight of CORS, which belongs to no operation of a contract.
+PREFLIGHT = "preflight"
+
 
 @dataclass(slots=True)
 class Exchange:

@@ -9,9 +9,12 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from swapmock.mock_server.web import files
+from swapmock.mock_server.web.cors import ANY, allow_origin, is_preflight, preflight_answer
+from swapmock.mock_server.web.file_headers import headers_for
 from swapmock.mock_server.web.messages import Answer
 from swapmock.mock_server.web.pipeline import Pipeline
-from swapmock.mock_server.web.wsgi import WsgiMiddleware, request_from_environ, respond
+from swapmock.mock_server.web.request_filter import ADMIN_HEADERS, Zone, refused
+from swapmock.mock_server.web.wsgi import WsgiMiddleware, plain_request, request_from_environ, respond, wsgi_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from swapmock.contracts import Operation
+
+
+#: Where paths of files begin, and the paths that ask whether the server is well.
+FILE_PATHS, PROBES = ("/media/", "/Output-Img2/", "/u/"), ("/health", "/ready")
 
 
 def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) -> Flask:
@@ -35,7 +42,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
         target = pipeline.match(request.method, request.path)
         if target is None:
             return _problem(404, f"nothing at {request.path}")
-        return _Written(pipeline.answer(target, request_from_environ(request.environ, target)), pause)
+        return _Written(pipeline.serve(target, request_from_environ(request.environ, target)), pause)
 
     for api in pipeline.apis:
         for operation in api.contract.operations.values():
@@ -49,6 +56,30 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
         for rule in ("/media/<path:_>", "/Output-Img2/<path:_>"):
             app.add_url_rule(rule, rule, lambda _: _file(files.fetch(pipeline.engine, request.path)))
         app.add_url_rule("/u/<name>", "upload", lambda name: _file(files.fetch_upload(pipeline.engine, name)))
+
+    @app.before_request
+    def check() -> Response | None:
+        """Apply the request filter to the paths outside of every contract; the pipeline applies it to the others."""
+        path = wsgi_path(request.environ)
+        if path.startswith("//"):
+            return _problem(404, "a path starts with one slash")  # Flask would drop the others
+        if pipeline.match(request.method, request.path) is not None:
+            return None
+        asked = plain_request(request.environ)
+        is_file = path.startswith(FILE_PATHS)
+        refusal = pipeline.request_filter.refusal(Zone.VENDOR if is_file or path in PROBES else Zone.ADMIN, asked)
+        if refusal is not None:
+            return _Written(refused(refusal), pause)
+        if is_file and is_preflight(asked):
+            return _Written(preflight_answer(allow_origin(ANY, ""), asked), pause)
+        return None
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        """Add the headers of pages to everything but files and answers of the pipeline."""
+        if not isinstance(response, _Written) and not wsgi_path(request.environ).startswith(FILE_PATHS):
+            response.headers.extend(dict(ADMIN_HEADERS))
+        return response
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
@@ -96,7 +127,7 @@ def _index(pipeline: Pipeline) -> Response:
 def _file(found: files.Media | None) -> Response:
     if found is None:
         return _problem(404, "no such file, or no longer")
-    return Response(found.content, content_type=found.content_type)
+    return Response(found.content, content_type=found.content_type, headers=headers_for(found.content_type))
 
 
 def _problem(status: int, detail: str) -> Response:

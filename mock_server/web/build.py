@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,10 @@ from swapmock.mock_server.providers import crun, imgopen
 from swapmock.mock_server.settings import SettingError, Settings
 from swapmock.mock_server.stores.memory import MemoryStore
 from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.cors import Cors
 from swapmock.mock_server.web.mounting import MountedApi
 from swapmock.mock_server.web.pipeline import Pipeline
+from swapmock.mock_server.web.request_filter import RequestFilter, policy_from
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -116,11 +118,17 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
     ]
     _make_standing_sandboxes(engine, settings)
     control = MountedApi(admin_contract, admin.provider(settings.admin_token), engine, is_admin=True)
+    vendor_urls = frozenset(server["url"] for contract in contracts.values() for server in contract.document["servers"])
+    policy, cors = policy_from(settings, vendor_urls), Cors.from_settings(settings)
+
+    def pipeline_of(mounted: Sequence[MountedApi]) -> Pipeline:
+        request_filter = RequestFilter(policy)
+        return Pipeline(engine, mounted, DEFAULT_SANDBOX, report, request_filter=request_filter, cors=cors)
+
     if settings.admin_port is None:
-        whole = Pipeline(engine, [*apis, control], DEFAULT_SANDBOX, report)
+        whole = pipeline_of([*apis, control])
         return System(settings, engine, whole, whole)
-    vendors = Pipeline(engine, apis, DEFAULT_SANDBOX, report)
-    return System(settings, engine, vendors, Pipeline(engine, [control], DEFAULT_SANDBOX, report))
+    return System(settings, engine, pipeline_of(apis), pipeline_of([control]))
 
 
 def _prices(contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:

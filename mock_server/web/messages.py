@@ -32,9 +32,8 @@ class Answer(NamedTuple):
     """What an application (ASGI or WSGI) writes.
 
     `delay` is how long to wait before writing, in real seconds. `connection_fault` replaces or changes the writing: ""
-    for none, "reset" (a TCP RST and no answer), "hang_up" (a FIN and no answer), "garbage" (bytes that are no HTTP, and a FIN),
-    "dribble" (the body in pieces, spread over `delay`), "break_off" (a FIN after `body`, which is shorter than the
-    Content-Length in `headers`). `before_send` is called before anything is written; it may take long, and it needs the server to keep
+    for none, "reset" (a TCP RST and no answer), "hang_up" (a FIN and no answer), "dribble" (the body in pieces, spread
+    over `delay`). `before_send` is called before anything is written; it may take long, and it needs the server to keep
     running.
     """
 
@@ -55,10 +54,6 @@ PLAIN = [("content-type", "text/plain; charset=utf-8")]
 
 #: The number of pieces of a dribbled body; the size in bytes of the pieces of a long one.
 PIECES, LONG = 20, 1 << 18
-
-
-#: What is sent in place of an answer by the fault `garbage`: no status line, and nothing that ends one.
-GARBAGE = bytes(range(128, 256)) * 2
 
 
 def content_length(answer: Answer) -> tuple[str, str]:
@@ -97,15 +92,22 @@ def _base_url(scheme: str, shown: str, own: str) -> str:
     return f"{scheme}://{named_host(shown, own)}"
 
 
-def headers_from(pairs: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+class Headers(dict[str, str]):
+    """The headers of one request. `fault` is the status and the error text for headers that HTTP does not allow in a
+    request of version 1.1, whatever it is for; None for others."""
+
+    fault: tuple[int, str] | None = None
+
+
+def headers_from(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     """The headers by name in lower case. The values of a repeated name are joined by commas (RFC 9110 5.3). A value that
     is not ASCII is left out (RFC 9110 5.5)."""
     return _headers(tuple(pairs))
 
 
 @lru_cache(128)  # clients repeat their headers and the journal keeps them: parse and keep them once
-def _headers(pairs: tuple[tuple[bytes, bytes], ...]) -> Mapping[str, str]:
-    headers: dict[str, str] = {}
+def _headers(pairs: tuple[tuple[bytes, bytes], ...]) -> Headers:
+    headers = Headers()
     for name, value in pairs:
         if value.isascii():
             key, text = name.decode(), value.decode()
@@ -114,7 +116,21 @@ def _headers(pairs: tuple[tuple[bytes, bytes], ...]) -> Mapping[str, str]:
             headers["transfer-encoding"] = ""  # the parser uses the last coding
     if headers.get("content-type") == "":
         del headers["content-type"]  # WSGI cannot tell an empty one from none (PEP 3333)
+    hosts = sum(name == b"host" for name, _ in pairs)
+    if hosts != 1:
+        headers.fault = 400, f"a request has one Host header, not {hosts or 'none'} (RFC 9112 3.2)"
+    elif not HOST.fullmatch(headers.get("host", "")):
+        headers.fault = 400, "the Host header is not a host name or address, with a port or without (RFC 9112 3.2)"
+    elif "transfer-encoding" in headers:
+        headers.fault = _coding_fault(headers["transfer-encoding"])
     return headers
+
+
+def _coding_fault(value: str) -> tuple[int, str] | None:
+    *others, last = (coding.strip().lower() for coding in value.split(","))
+    if last != "chunked":
+        return 400, "the last transfer coding of a request is chunked (RFC 9112 6.3)"
+    return (501, "the only transfer coding that is implemented is chunked (RFC 9112 6.1)") if others else None
 
 
 def header_octets(text: str) -> bytes:

@@ -1,6 +1,7 @@
 """The lifecycle of a request.
 
 1. `match`: path and method to an operation of a mounted API.
+   `serve` refuses what the request filter refuses, and answers preflights of CORS.
 2. Authenticate, and open the sandbox of the credential.
 3. `begin_exchange`: the record for the journal, and the Call that the handler gets.
 4. `run_stages`: authenticate, fault, rate, parse, validate, handle, in the order of the provider.
@@ -8,7 +9,8 @@
 6. `end_exchange`: the record goes into the journal.
 7. Report: drift, metrics, log line. Callbacks that must come before the answer are claimed for it.
 
-Every application (ASGI, WSGI, Flask's views) makes a `Request`, asks `match` for a `RouteMatch`, and writes the `Answer`.
+Every application (ASGI, WSGI, Flask's views) makes a `Request`, asks `match` for a `RouteMatch`, and writes the `Answer` of
+`serve`. A caller in this process is trusted and calls `answer`.
 """
 
 from __future__ import annotations
@@ -17,17 +19,19 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 from swapmock.mock_server.core.call import Call, Problem
-from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.journal import PREFLIGHT, Exchange
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.provider import Identity
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.web.admin_calls import AdminCalls
 from swapmock.mock_server.web.context import RequestContext
+from swapmock.mock_server.web.cors import Cors
 from swapmock.mock_server.web.finalize import Finalizer, to_bytes, with_evidence
 from swapmock.mock_server.web.messages import Answer, Request
 from swapmock.mock_server.web.mounting import MountedApi, RouteMatch
 from swapmock.mock_server.web.parsing import parsed_query
 from swapmock.mock_server.web.recording import begin_exchange, count_and_log, end_exchange
+from swapmock.mock_server.web.request_filter import ADMIN_HEADERS, Policy, RequestFilter, Zone, refused
 from swapmock.mock_server.web.stages import run_stages, stages_in_order
 
 #: How many paths have their match remembered, and the longest of them in characters.
@@ -35,11 +39,24 @@ MOST_PATHS, LONGEST_PATH = 1024, 200
 
 
 class Pipeline:
-    """Answers requests to the mounted `apis`. `on_drift` gets the exchange of every answer that breaks its contract."""
+    """Answers requests to the mounted `apis`.
+
+    `on_drift` gets the exchange of every answer that breaks its contract. `request_filter` and `cors` say which requests
+    `serve` lets in, and which pages may read the answers.
+    """
 
     def __init__(
-        self, engine: Engine, apis: Sequence[MountedApi], default_sandbox: str, on_drift: Callable[[Exchange], None]
+        self,
+        engine: Engine,
+        apis: Sequence[MountedApi],
+        default_sandbox: str,
+        on_drift: Callable[[Exchange], None],
+        *,
+        request_filter: RequestFilter | None = None,
+        cors: Cors | None = None,
     ) -> None:
+        self.request_filter = request_filter or RequestFilter(Policy())
+        self.cors = cors or Cors()
         self.engine = engine
         self.apis = tuple(apis)
         self.stages = {api: stages_in_order(api.contract.behaviour.order) for api in apis}
@@ -68,6 +85,34 @@ class Pipeline:
             if target is not None:
                 return target
         return None
+
+    def serve(self, target: RouteMatch, request: Request) -> Answer:
+        """The answer to a request from outside: filtered, and readable for the pages that may read it."""
+        headers = request.headers
+        if headers.get("host") in self.request_filter.passed and "origin" not in headers and not target.api.is_admin:
+            return self.answer(target, request)
+        zone = Zone.ADMIN if target.api.is_admin else Zone.VENDOR
+        refusal = self.request_filter.refusal(zone, request)
+        if refusal is not None:
+            return refused(refusal)
+        preflight = self.cors.preflight(target, request)
+        if preflight is not None:
+            return preflight if target.api.is_admin else self._record_preflight(target, request, preflight)
+        answer = self.answer(target, request)
+        more = self.cors.headers(target, request)
+        if target.api.is_admin:
+            more = (*more, *ADMIN_HEADERS)
+        return answer._replace(headers=[*answer.headers, *more]) if more else answer
+
+    def _record_preflight(self, target: RouteMatch, request: Request, answer: Answer) -> Answer:
+        """Write a preflight into the journal of the default sandbox. It has no credential that leads to another one."""
+        with self._open("") as box:
+            exchange = begin_exchange(box, self.engine.now(box), target.api.provider.name, None, request)
+            exchange.operation = PREFLIGHT
+            call = self._call(target, request, box, exchange)
+            end_exchange(box, exchange, call, answer)
+        count_and_log(self.engine, exchange, box, 0.0)
+        return answer
 
     def answer(self, target: RouteMatch, request: Request) -> Answer:
         """The answer to `request`, which `match` sent to `target`."""

@@ -12,6 +12,7 @@ The limits are here, too: uvicorn has none for the size of headers or for the ti
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from collections.abc import Mapping, Sized
@@ -24,7 +25,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from swapmock.mock_server.web.asgi import AsgiApp
-from swapmock.mock_server.web.messages import GARBAGE, PLAIN, Answer, header_lines, headers_from, request_from
+from swapmock.mock_server.web.messages import PLAIN, Answer, Headers, header_lines, headers_from, request_from
 from swapmock.mock_server.web.mounting import RouteMatch
 
 #: Header lines of one request.
@@ -42,6 +43,9 @@ MOST_UNWRITTEN, HEAVY = 16, 65_536
 
 #: Seconds that a refused client may continue to send.
 LINGER = 1.0
+
+#: A request target with scheme and host: the host with its port, then path and query.
+ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE | re.DOTALL)
 
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
@@ -177,7 +181,8 @@ class Connection(HttpToolsProtocol):
                 if not self._is_over:
                     # An error of our own code means nothing to a client.
                     reason = "" if isinstance(error, HttpParserCallbackError) else f": {error}"
-                    self._refuse(400, f"not a request as HTTP has them{reason}")
+                    status = 505 if "HTTP version" in reason else 400
+                    self._refuse(status, f"not a request as HTTP has them{reason}")
                 return
             else:
                 if self._is_in_head:
@@ -249,9 +254,15 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._is_upgrading = True  # handled when the parser stops for it
             return
+        headers = headers_from(self.headers)
+        version = self.parser.get_http_version()
+        if headers.fault is not None or version != "1.1":
+            self._check_framing(headers, version)
+        if self.url[:1] != b"/":
+            self._use_absolute_form()
+            headers = headers_from(self.headers)
         cycle, url = self.cycle, self.url
         if (cycle is None or cycle.response_complete) and url[:1] == b"/" and url.isascii() and b"#" not in url:
-            headers = headers_from(self.headers)
             path, query = _split(url)
             method = self.parser.get_method().decode()
             target = self._asgi_app.match_inline(method, path)
@@ -356,6 +367,25 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         is_reading = cycle is not None and not cycle.response_complete and cycle.more_body
         return self._is_in_head or self._head is not None or is_reading
+
+    def _check_framing(self, headers: Headers, version: str) -> None:
+        """Refuse what no recipient may accept (RFC 9112 2.3, 3.2, 6.1)."""
+        if version not in ("1.0", "1.1"):
+            self._refuse(505, f"HTTP/{version} is not spoken here; HTTP/1.1 is")
+        elif version == "1.0" and "transfer-encoding" in headers:
+            self._refuse(400, "HTTP/1.0 has no transfer codings (RFC 9112 6.1)")
+        elif headers.fault is not None and (version == "1.1" or "host" in headers):
+            self._refuse(*headers.fault)
+        else:
+            return
+        raise _OverError
+
+    def _use_absolute_form(self) -> None:
+        """Take the host from a target such as `http://host/path`: it replaces the Host header (RFC 9112 3.2.2)."""
+        target = ABSOLUTE_FORM.fullmatch(self.url)
+        if target is not None:
+            self.url = _origin_form(target[2] or b"")
+            self.headers = [pair for pair in self.headers if pair[0] != b"host"] + [(b"host", target[1])]
 
     def _check_head(self) -> None:
         if len(self.headers) > MOST_LINES:
@@ -463,12 +493,6 @@ class Connection(HttpToolsProtocol):
     def hang_up(self) -> None:
         self._end()
 
-    def send_garbage(self) -> None:
-        self.flush()
-        if not self.is_gone:
-            self.transport.write(GARBAGE)
-        self._end()
-
     @property
     def is_gone(self) -> bool:
         return self.transport.is_closing()
@@ -480,6 +504,10 @@ def _authority(server: tuple[str, int | None] | None) -> str:
         return "localhost"
     host, port = server
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _origin_form(rest: bytes) -> bytes:
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def _split(url: bytes) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 #: Connection faults that leave no answer -> what is done to the connection.
-SEVER = {"reset": wsgi_sockets.reset, "hang_up": wsgi_sockets.hang_up, "garbage": wsgi_sockets.send_garbage}
+SEVER = {"reset": wsgi_sockets.reset, "hang_up": wsgi_sockets.hang_up}
 
 
 def reason(status: int) -> str:
@@ -31,6 +32,12 @@ def reason(status: int) -> str:
 
 def request_from_environ(environ: WSGIEnvironment, target: RouteMatch) -> Request:
     """The request of a WSGI environment. `target` tells how large its body may be."""
+    body, body_error = _read(environ, target)
+    return replace(plain_request(environ), body=body, body_error=body_error)
+
+
+def plain_request(environ: WSGIEnvironment) -> Request:
+    """The request of a WSGI environment, its body not read."""
     # As in `headers_from`.
     headers = {
         key[5:].replace("_", "-").lower(): value
@@ -40,16 +47,14 @@ def request_from_environ(environ: WSGIEnvironment, target: RouteMatch) -> Reques
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
-    body, body_error = _read(environ, target)
     host = named_host(environ.get("HTTP_HOST", ""), f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
     return Request(
         method=environ["REQUEST_METHOD"],
         path=wsgi_path(environ),
         query=_unicode(environ.get("QUERY_STRING", "")),
         headers=headers,
-        body=body,
+        body=b"",
         base_url=f"{environ['wsgi.url_scheme']}://{host}",
-        body_error=body_error,
     )
 
 
@@ -99,7 +104,7 @@ class WsgiMiddleware:
         target = self._pipeline.match(environ["REQUEST_METHOD"], wsgi_path(environ))
         if target is None:
             return self._behind(environ, start_response)
-        answer = self._pipeline.answer(target, request_from_environ(environ, target))
+        answer = self._pipeline.serve(target, request_from_environ(environ, target))
         return respond(answer, environ, start_response, self._pause)
 
 
@@ -119,19 +124,10 @@ def respond(
         pause(answer.delay)
     if answer.connection_fault in SEVER and not SEVER[answer.connection_fault](_peer(environ)):
         raise ConnectionResetError if answer.connection_fault == "reset" else ConnectionAbortedError
-    is_measured = any(name == "content-length" for name, _ in answer.headers)
-    start_response(reason(answer.status), answer.headers if is_measured else [*answer.headers, content_length(answer)])
+    start_response(reason(answer.status), [*answer.headers, content_length(answer)])
     if environ["REQUEST_METHOD"] == "HEAD":
         return []
-    if answer.connection_fault == "break_off":
-        return _broken_off(answer.body, _peer(environ))
     return _dribbled(answer, pause) if is_dribbling else [answer.body]
-
-
-def _broken_off(body: bytes, peer: str) -> Iterator[bytes]:
-    yield body
-    if not wsgi_sockets.hang_up(peer):
-        raise ConnectionAbortedError
 
 
 def _dribbled(answer: Answer, pause: Callable[[float], None]) -> Iterator[bytes]:

@@ -77,7 +77,7 @@ def test_for_a_deliverys_end(live):
 def test_those_who_wait_keep_nobody_else_waiting_and_leave_their_places(monkeypatch):
     monkeypatch.setattr("swapmock.mock_server.web.asgi.MOST_WAITERS", 2)
     body = b'{"requests": {"count": 99}, "timeout": 300}'
-    head = "POST /__admin/sandboxes/default/wait HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = "POST /__admin/sandboxes/default/wait HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     asked = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
     with Emulator() as emulator, ExitStack() as held:
         admin = Admin(emulator.url)

@@ -35,7 +35,7 @@ class Attack:
 
 def head(method: str, target: str, headers: dict[str, str], *lines: str) -> bytes:
     own = [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: x", *own, *lines, "", ""]).encode(
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", *own, *lines, "", ""]).encode(
         "utf-8", "surrogateescape"
     )
 

@@ -64,7 +64,7 @@ def test_garbage_is_refused_and_uses_nothing_up(server, caplog):
     assert after[1] <= before[1] + 5
     assert resident() - memory < 30_000_000
     assert [record.getMessage() for record in caplog.records if record.name.startswith("swapmock")] == []
-    fine = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    fine = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     assert send(server.address, Attack("fine", fine)) == [(200, b'{"status":"ok"}')]
 
 
@@ -72,8 +72,8 @@ def test_slow_ones_are_let_go_while_others_are_served(server):
     with ExitStack() as held:
         slow = [held.enter_context(socket.create_connection(server.address, 10)) for _ in range(200)]
         for number, client in enumerate(slow):
-            client.sendall(b"POST /api/v1/client/job/CreateTask HTTP/1.1\r\nHost: x\r\nX: "[: 20 + number % 40])
-        fine = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            client.sendall(b"POST /api/v1/client/job/CreateTask HTTP/1.1\r\nHost: localhost\r\nX: "[: 20 + number % 40])
+        fine = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         assert send(server.address, Attack("fine", fine)) == [(200, b'{"status":"ok"}')]
         assert {client.recv(12) for client in slow} == {b"HTTP/1.1 408"}
 
@@ -104,7 +104,10 @@ def test_a_wall_clock_that_jumps_back_takes_no_state_back(server, monkeypatch):
         lines = (
             "x-api-key: ak_swapmock000000000000000000000000\r\nContent-Type: application/json\r\nConnection: close\r\n"
         )
-        sent = f"{method} {target} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        sent = (
+            f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
         return json.loads(send(server.address, Attack("ask", sent))[0][1])["data"]
 
     made = ask("POST", "/api/v1/client/job/detect-face-image", b'{"image_url":"https://errors.invalid/instant"}')

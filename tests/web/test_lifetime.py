@@ -48,7 +48,7 @@ class Waiting:
     def match(self, method: str, path: str) -> Any:
         return SimpleNamespace(limit=1000, too_long="", path=path, api=SimpleNamespace(is_admin=False))
 
-    def answer(self, target: Any, request: Any) -> Answer:
+    def serve(self, target: Any, request: Any) -> Answer:
         if target.path == "/hurry":
             self.asgi_app.begin_shutdown()
         if target.path != "/late":
@@ -66,7 +66,7 @@ def asgi_app(waiting: Waiting) -> AsgiApp:
 
 async def ask(address: tuple[str, int], path: str) -> bytes:
     reader, writer = await asyncio.open_connection(*address)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     answer = await reader.read()
     writer.close()
     return answer.rpartition(b"\r\n\r\n")[2]
@@ -103,10 +103,10 @@ class TestStop:
             late, head, body, idle, silent = (
                 held.enter_context(socket.create_connection(server.address, 5)) for _ in range(5)
             )
-            late.sendall(b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n")
+            late.sendall(b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
             head.sendall(b"GET / HTTP/1.1\r\nHo")
-            body.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
-            idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            body.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1")
+            idle.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert idle.recv(65536).endswith(b"prompt")
             started = monotonic()
             server.stop()
@@ -117,12 +117,14 @@ class TestStop:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(server.address, 5)
 
-    @pytest.mark.parametrize("behind", [b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"])
+    @pytest.mark.parametrize(
+        "behind", [b"GET / HT", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1"]
+    )
     def test_what_has_not_come_whole_costs_no_answer_before_it(self, behind):
         server = LiveServer(asgi_app(Waiting(3600.0)))
         server.start()
         with socket.create_connection(server.address, 5) as client:
-            client.sendall(b"GET / HTTP/1.1\r\n\r\nGET /late HTTP/1.1\r\n\r\n" + behind)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /late HTTP/1.1\r\nHost: a\r\n\r\n" + behind)
             got = client.recv(65536)
             server.stop()
             got += b"".join(iter(lambda: client.recv(65536), b""))
@@ -131,14 +133,14 @@ class TestStop:
 
     def test_a_dribbling_answer_is_finished(self):
         class Dribbling(Waiting):
-            def answer(self, target: Any, request: Any) -> Answer:
+            def serve(self, target: Any, request: Any) -> Answer:
                 return Answer(200, [], b"whole" * 100, 3600.0, "dribble")
 
         pipeline: Any = Dribbling(0.0)
         server = LiveServer(AsgiApp(pipeline, lambda: pytest.fail("Flask is not asked")))
         server.start()
         with socket.create_connection(server.address, 5) as client:
-            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             got = client.recv(65536)
             server.stop()
             got += b"".join(iter(lambda: client.recv(65536), b""))
@@ -222,7 +224,7 @@ class TestProcess:
         with socket.create_connection((host, int(port)), 5) as client:
             condition = b'{"requests": {"count": 5}, "timeout": 60}'
             client.sendall(
-                b"POST /__admin/sandboxes/default/wait HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"POST /__admin/sandboxes/default/wait HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 b"Content-Length: %d\r\n\r\n%s" % (len(condition), condition) * times
             )
             client.settimeout(0.2)
@@ -292,7 +294,7 @@ class TestUnixSocket:
             assert server.url == f"unix:{path}"
             client.connect(server.address)
             client.sendall(
-                f"GET /api/v1/client/account/balance HTTP/1.1\r\nHost: here\r\nx-api-key: {KEY}\r\n\r\n".encode()
+                f"GET /api/v1/client/account/balance HTTP/1.1\r\nHost: localhost\r\nx-api-key: {KEY}\r\n\r\n".encode()
             )
             assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
         assert not path.exists()
@@ -323,14 +325,14 @@ class TestUnixSocket:
         """There is no RST below a unix socket: the connection ends."""
 
         class Lost(Waiting):
-            def answer(self, target: Any, request: Any) -> Answer:
+            def serve(self, target: Any, request: Any) -> Answer:
                 return Answer(200, [], b"lost", connection_fault="reset")
 
         pipeline: Any = Lost(0.0)
         lost = AsgiApp(pipeline, lambda: pytest.fail("Flask is not asked"))
         with LiveServer(lost, uds=tmp_path / "socket") as server, socket.socket(socket.AF_UNIX) as client:
             client.connect(server.address)
-            client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert client.recv(65536) == b""
 
 
@@ -380,7 +382,7 @@ class TestTls:
 
     def test_a_reset_under_it_is_a_true_one(self, certificate: tuple[Path, Path]):
         class Lost(Waiting):
-            def answer(self, target: Any, request: Any) -> Answer:
+            def serve(self, target: Any, request: Any) -> Answer:
                 return Answer(200, [], b"lost", connection_fault="reset")
 
         pipeline: Any = Lost(0.0)
@@ -392,7 +394,7 @@ class TestTls:
             socket.create_connection(server.address, 5) as plain,
             context.wrap_socket(plain, server_hostname="localhost") as client,
         ):
-            client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             # Below TLS, which reports a reset as an end; bytes that TLS has sent come first.
             with socket.socket(fileno=os.dup(client.fileno())) as below:
                 below.settimeout(5)

@@ -19,14 +19,20 @@ from swapmock.mock_server.web.server import LiveServer, Options, options_from
 from tests.conftest import KEY
 
 DETECT = "/api/v1/client/job/detect-face-image"
-BALANCE = f"GET /api/v1/client/account/balance HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n"
+BALANCE = f"GET /api/v1/client/account/balance HTTP/1.1\r\nHost: localhost\r\nx-api-key: {KEY}\r\n"
 BODY = b'{"image_url":"https://example.com/a.png"}'
 
 
 def post(body: bytes = BODY, *lines: str) -> bytes:
     """A detection as it goes over the wire; `lines` in place of its Content-Length."""
     framing = lines or (f"Content-Length: {len(body)}",)
-    head = [f"POST {DETECT} HTTP/1.1", "Host: x", f"x-api-key: {KEY}", "Content-Type: application/json", *framing]
+    head = [
+        f"POST {DETECT} HTTP/1.1",
+        "Host: localhost",
+        f"x-api-key: {KEY}",
+        "Content-Type: application/json",
+        *framing,
+    ]
     return "\r\n".join([*head, "", ""]).encode() + body
 
 
@@ -59,7 +65,7 @@ class TestHttp:
                 assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
 
     def test_a_pipeline_is_answered_in_order(self, server):
-        asked = b"".join([post(), f"{BALANCE}\r\n".encode(), b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"] * 5)
+        asked = b"".join([post(), f"{BALANCE}\r\n".encode(), b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"] * 5)
         got = exchange(server.address, asked + f"{BALANCE}{CLOSE}\r\n".encode())
         parts = got.split(b"HTTP/1.1 ")[1:]
         assert [part[:3] for part in parts] == [b"200", b"200", b"404"] * 5 + [b"200"]
@@ -85,8 +91,8 @@ class TestHttp:
         [
             (f"{BALANCE}\r\n".encode(), [200]),
             (post() * 3, [200, 200, 200]),
-            (b"GET /__admin/sandboxes HTTP/1.1\r\nHost: x\r\n\r\n" * 2, [200, 200]),
-            (b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
+            (b"GET /__admin/sandboxes HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2, [200, 200]),
+            (b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n", [404]),
             (BALANCE.encode(), [400]),
             (post(b"{", "Content-Length: 9"), [400]),
             (post(b"{", "Content-Length: 900000"), [400]),
@@ -104,12 +110,12 @@ class TestHttp:
         [("HEAD", "/health", 200), ("OPTIONS", "*", 404), ("CONNECT", "a:80", 405), ("TRACE", "/health", 405)],
     )
     def test_odd_methods(self, server, method, path, status):
-        got = exchange(server.address, f"{method} {path} HTTP/1.1\r\nHost: x\r\n{CLOSE}\r\n".encode())
+        got = exchange(server.address, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{CLOSE}\r\n".encode())
         assert got.startswith(f"HTTP/1.1 {status} ".encode())
 
     @pytest.mark.parametrize("path", ["/", "/health", "/nowhere", "/api/v1/client/models"])
     def test_a_head_is_told_the_length(self, server, path):
-        asked = f" {path} HTTP/1.1\r\nHost: x\r\n{CLOSE}\r\n".encode()
+        asked = f" {path} HTTP/1.1\r\nHost: localhost\r\n{CLOSE}\r\n".encode()
         _, _, body = exchange(server.address, b"GET" + asked).partition(b"\r\n\r\n")
         lines, _, nothing = exchange(server.address, b"HEAD" + asked).partition(b"\r\n\r\n")
         assert nothing == b""
@@ -152,7 +158,7 @@ class TestHttp:
 
     def test_no_more_than_so_many_requests_wait(self, server):
         """Each costs memory; and no more is read while some wait."""
-        asked = b"GET /nowhere HTTP/1.1\r\n\r\n" * (MOST_WAITING + 500)
+        asked = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n" * (MOST_WAITING + 500)
         got = exchange(server.address, asked, half_close=True)
         assert MOST_WAITING <= got.count(b"HTTP/1.1 404 ") <= MOST_WAITING + 1
 
@@ -161,14 +167,14 @@ class TestHttp:
         """Else a client that keeps the connection takes it for the next answer (RFC 9112 6.3)."""
         rule = {"effect": {"status": status}}
         assert requests.post(f"{server.url}/__admin/sandboxes/default/faults", json=rule, timeout=5).ok
-        got = exchange(server.address, f"{BALANCE}\r\nGET /health HTTP/1.1\r\nHost: x\r\n{CLOSE}\r\n".encode())
+        got = exchange(server.address, f"{BALANCE}\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n{CLOSE}\r\n".encode())
         assert got.startswith(b"HTTP/1.1 %d " % status)
         assert got.partition(b"\r\n\r\n")[2].startswith(b"HTTP/1.1 200 ")
 
     @pytest.mark.parametrize("settings", [{"variants": {"crun": {"http_status": {404: 204}}}}], indirect=True)
     def test_nor_has_one_that_a_variant_puts_in_its_place(self, server):
         unknown = BALANCE.replace("/account/balance", "/nothing")
-        got = exchange(server.address, f"{unknown}\r\nGET /health HTTP/1.1\r\nHost: x\r\n{CLOSE}\r\n".encode())
+        got = exchange(server.address, f"{unknown}\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n{CLOSE}\r\n".encode())
         assert got.startswith(b"HTTP/1.1 204 ")
         assert got.partition(b"\r\n\r\n")[2].startswith(b"HTTP/1.1 200 ")
 
@@ -206,12 +212,14 @@ class TestHttp:
 
     @pytest.mark.parametrize("target", ["/é", "/api/v1/client/account/balance?é", "http://"])
     def test_what_is_no_address_is_refused(self, server, target):
-        got = exchange(server.address, f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        got = exchange(server.address, f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert got.startswith(b"HTTP/1.1 400 ")
 
     def test_a_whole_address(self, server):
-        asked = BALANCE.replace("/api", "http://somewhere/api")
-        assert exchange(server.address, f"{asked}{CLOSE}\r\n".encode()).startswith(b"HTTP/1.1 200 ")
+        """Its host replaces that of the header (RFC 9112 3.2.2)."""
+        for host, status in ("localhost", 200), ("127.0.0.1:80", 200), ("somewhere", 403), ("user@localhost", 400):
+            asked = BALANCE.replace("/api", f"http://{host}/api")
+            assert exchange(server.address, f"{asked}{CLOSE}\r\n".encode()).startswith(b"HTTP/1.1 %d " % status)
 
 
 class TestAnswers:
@@ -221,7 +229,7 @@ class TestAnswers:
     def poll(self, crun):
         """Its answer is a megabyte long."""
         task = crun.create("z-image", {"prompt": "a", "x": "x" * 1_000_000})
-        return f"GET /api/v1/client/job/TaskInfo?task_id={task} HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n"
+        return f"GET /api/v1/client/job/TaskInfo?task_id={task} HTTP/1.1\r\nHost: localhost\r\nx-api-key: {KEY}\r\n"
 
     def test_many_long_ones_come_whole_and_in_order(self, server, poll):
         asked = f"{poll}\r\n" * 12 + BALANCE + "\r\n" + f"{poll}{CLOSE}\r\n"
@@ -332,7 +340,7 @@ class TestBodies:
 
     def test_no_smuggling(self, server):
         """With two framings the chunked one counts, and the connection ends with it (RFC 9112 6.1)."""
-        body = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+        body = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
         got = exchange(server.address, post(body, "Content-Length: 5", "Transfer-Encoding: chunked"))
         assert got.count(b"HTTP/1.1 ") == 1
 
@@ -377,7 +385,7 @@ class TestPatience:
             send_on(client, b"X" * 1000)
 
     def test_too_long_an_address(self, address):
-        asked = f"GET /{'a' * 70000} HTTP/1.1\r\nHost: x\r\n\r\n"
+        asked = f"GET /{'a' * 70000} HTTP/1.1\r\nHost: localhost\r\n\r\n"
         assert exchange(address, asked.encode()).startswith((b"HTTP/1.1 414 ", b"HTTP/1.1 431 "))
 
     def test_connections_beyond_the_bound_are_refused(self, system):
@@ -397,4 +405,4 @@ class TestPatience:
         with socket.create_connection(address, 20) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             with pytest.raises(ConnectionError):
-                send_on(client, b"GET /api/v1/client/models HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+                send_on(client, b"GET /api/v1/client/models HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)

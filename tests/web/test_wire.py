@@ -43,7 +43,7 @@ class Canned:
         api = SimpleNamespace(is_admin=False)
         return SimpleNamespace(limit=1000, too_long="", path=path, api=api) if path in ANSWERS else None
 
-    def answer(self, target: Any, request: Any) -> Answer:
+    def serve(self, target: Any, request: Any) -> Answer:
         return ANSWERS[target.path]
 
 
@@ -85,7 +85,7 @@ def address(request: Any) -> Any:
 
 def ask(address: tuple[str, int], path: str) -> socket.socket:
     client = socket.create_connection(address, 10)
-    client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     return client
 
 
@@ -133,11 +133,11 @@ def test_a_late_answer_is_whole(address):
 
 BEHIND = {
     "head": b"GET /fine HTT",
-    "body": b"POST /fine HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1",
-    "chunk": b"POST /fine HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    "body": b"POST /fine HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1",
+    "chunk": b"POST /fine HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
     "noise": b"\0\0\0\0\r\n\r\n",
 }
-LATE = b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n"
+LATE = b"GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND)
@@ -171,7 +171,7 @@ def test_nothing_stays_of_a_lost_answer_with_others_behind_it(path, leaves):
     server.start()
     started = monotonic()
     with socket.create_connection(server.address, 10) as client:
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + LATE)
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() + LATE)
         if leaves:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
