@@ -66,6 +66,12 @@ class Settings:
     log_format: str = _row("text", "Form of the log lines.", choices=("text", "json"))
     public_url: str = _row("", "Base URL of the links in answers; without it, the one the client used.")
     journal_size: int = _row(1000, "Exchanges and transitions that each sandbox remembers.", low=0, high=10_000_000)
+    max_journal_bytes: int = _row(
+        1 << 26,
+        "Most bytes of requests and answers that the journal of a sandbox remembers; it drops the oldest first.",
+        low=0,
+        high=1 << 40,
+    )
     max_body: int | None = _row(
         None,
         "Largest JSON body that a vendor takes, in bytes; without it, the contract's limit.",

@@ -7,7 +7,10 @@ text that is no JSON is each engine's own, and so is how a very small number is 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
+
+from swapmock.mock_server.core.jsontext import JsonText
 
 orjson: Any
 try:
@@ -104,3 +107,31 @@ _parse = _parse_with_stdlib if orjson is None else _parse_with_orjson
 
 #: Compact UTF-8 JSON text of a value.
 dumps = _render_with_stdlib if orjson is None else _render_with_orjson
+
+
+def write_large(value: Any, depth: int, encode: Callable[[Any], Any]) -> JsonText:
+    """The JSON text of a large value, written in pieces: between two pieces, other threads can run.
+
+    The first `depth` levels of `value` are mappings, lists and iterators (written as arrays); what lies below is written in
+    one piece, after `encode`. No more than one piece exists as a value at a time.
+    """
+    return JsonText(b"".join(_pieces(value, depth, encode)))
+
+
+def _pieces(value: Any, depth: int, encode: Callable[[Any], Any]) -> Iterator[bytes]:
+    if depth > 0 and isinstance(value, Mapping):
+        start = b"{"
+        for name, item in value.items():
+            yield start + dumps(str(name)) + b":"
+            yield from _pieces(item, depth - 1, encode)
+            start = b","
+        yield b"}" if start == b"," else b"{}"
+    elif depth > 0 and isinstance(value, list | Iterator):
+        start = b"["
+        for item in value:
+            yield start
+            yield from _pieces(item, depth - 1, encode)
+            start = b","
+        yield b"]" if start == b"," else b"[]"
+    else:
+        yield dumps(encode(value))

@@ -12,28 +12,34 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from swapmock import __version__
 from swapmock.mock_server.admin.masking import Mask
 from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.jsontext import JsonText
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
 
-def har(exchanges: Iterable[Exchange], engine: Engine, comment: str, mask: Mask) -> Any:
-    """The HAR document as a JSON value. Times are sandbox times. The status is 0 where the connection was cut on purpose."""
+def har(exchanges: Iterable[Exchange], engine: Engine, comment: str, mask: Mask) -> JsonText:
+    """The HAR document. Times are sandbox times. The status is 0 where the connection was cut on purpose."""
     import harfile
 
-    text = StringIO()
-    with harfile.HarFile(text, creator=harfile.Creator("swapmock", __version__), comment=comment) as file:
-        for exchange in exchanges:
-            waited = exchange.delay * 1000
-            file.add_entry(
-                startedDateTime=datetime.fromtimestamp(exchange.at, UTC),
-                time=waited,
-                request=_request(exchange, mask),
-                response=_response(exchange, mask),
-                timings=harfile.Timings(send=0, wait=waited, receive=0),
-                comment=_remark(exchange),
-            )
-    return engine.json.loads(text.getvalue().encode())
+    def file_of(some: Iterable[Exchange]) -> Any:
+        text = StringIO()
+        with harfile.HarFile(text, creator=harfile.Creator("swapmock", __version__), comment=comment) as file:
+            for exchange in some:
+                waited = exchange.delay * 1000
+                file.add_entry(
+                    startedDateTime=datetime.fromtimestamp(exchange.at, UTC),
+                    time=waited,
+                    request=_request(exchange, mask),
+                    response=_response(exchange, mask),
+                    timings=harfile.Timings(send=0, wait=waited, receive=0),
+                    comment=_remark(exchange),
+                )
+        return engine.json.loads(text.getvalue().encode())
+
+    document = file_of(())
+    document["log"]["entries"] = (file_of([exchange])["log"]["entries"][0] for exchange in exchanges)
+    return engine.json.write_large(document, 3, lambda value: value)
 
 
 def _remark(exchange: Exchange) -> str:

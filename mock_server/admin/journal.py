@@ -21,8 +21,8 @@ DEFAULT_LIMIT = 100
 def _page(call: Call, engine: Engine, name: str, only_exchanges: bool) -> Reply:
     with call.box as box:
         engine.catch_up(box, engine.now(box))
-        found = records.selected(call.params, box)
-        dropped = box.dropped()
+        held, dropped = records.numbered(box), box.dropped()
+    found = records.selected(call.params, held)
     if only_exchanges:
         found = [(number, record) for number, record in found if isinstance(record, Exchange)]
     limit, mask = call.params.get("limit", DEFAULT_LIMIT), Mask(engine, box.sandbox)
@@ -49,8 +49,8 @@ def get_requests(call: Call, engine: Engine) -> Reply:
 def get_har(call: Call, engine: Engine) -> Reply:
     with call.box as box:
         engine.catch_up(box, engine.now(box))
-        found = records.selected(call.params, box)
-        comment = _comment(box)
+        held, comment = records.numbered(box), _comment(box)
+    found = records.selected(call.params, held)
     after, limit = call.params.get("after", 0), call.params.get("limit", len(found))
     exchanges = [record for number, record in found if isinstance(record, Exchange) and number > after]
     return Reply(har(exchanges[:limit], engine, comment, Mask(engine, box.sandbox)))

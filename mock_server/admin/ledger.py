@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.admin.masking import Mask
@@ -11,6 +12,7 @@ from swapmock.mock_server.core.credits import from_credits, to_credits
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.ledger import ROUTES, Account, Entry, Move, NotCovered, prove
 from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.task import Task
 from swapmock.mock_server.core.timetext import format_timestamp
 
 if TYPE_CHECKING:
@@ -49,45 +51,48 @@ def entry_row(number: int, entry: Entry) -> dict[str, Any]:
 
 
 def get_ledger(call: Call, engine: Engine) -> Reply:
+    """The sandbox is open only while its records are copied. What is copied does not change any more."""
+    engine.run_due_in_batches(call.box.sandbox.id)
     with call.box as box:
         now = engine.now(box)
         engine.catch_up(box, now)
-        entries = box.entries()
-        rows = [entry_row(number, entry) for number, entry in enumerate(entries, 1)]
-        answer = {"balance": balance(box), "entries": rows, "cost": _cost(box, engine)}
-        if call.params.get("proof", "0") in TRUE:
-            _add_causes(rows, box, Mask(engine, box.sandbox))
-            finished = [task.id for task in box.tasks() if task.reserved and task.is_over(now)]
-            invariants = prove(entries, finished)
-            answer["proof"] = {
-                "holds": all(invariant.holds for invariant in invariants),
-                "invariants": [{"name": i.name, "holds": i.holds, "detail": i.detail} for i in invariants],
-            }
-    return Reply(answer)
-
-
-def _add_causes(rows: list[dict[str, Any]], box: Box, mask: Mask) -> None:
-    """Add to each row the request and the task that caused the entry."""
-    exchanges = {record.id: record for record in box.records() if isinstance(record, Exchange)}
-    for row in rows:
-        exchange, task = exchanges.get(row["request"]), box.task(row["task"] or "")
-        row["cause"] = {
-            "request": None
-            if exchange is None
-            else {
-                "id": exchange.id,
-                "operation": exchange.operation,
-                "method": exchange.method,
-                "target": mask.text(exchange.target),
-            },
-            "task": None if task is None else {"id": task.id, "model": task.model, "scenario": task.scenario},
+        entries, records, held, mask = box.entries(), box.records(), balance(box), Mask(engine, box.sandbox)
+        tasks = {task.id: task for task in box.tasks()}
+    rows: Iterator[dict[str, Any]] = (entry_row(number, entry) for number, entry in enumerate(entries, 1))
+    answer = {"balance": held, "entries": rows, "cost": _cost(tasks.values(), engine)}
+    if call.params.get("proof", "0") in TRUE:
+        exchanges = {record.id: record for record in records if isinstance(record, Exchange)}
+        answer["entries"] = ({**row, "cause": _cause(row, exchanges, tasks, mask)} for row in rows)
+        invariants = prove(entries, [task.id for task in tasks.values() if task.reserved and task.is_over(now)])
+        answer["proof"] = {
+            "holds": all(invariant.holds for invariant in invariants),
+            "invariants": [{"name": i.name, "holds": i.holds, "detail": i.detail} for i in invariants],
         }
+    return Reply(engine.json.write_large(answer, 2, lambda value: value))
 
 
-def _cost(box: Box, engine: Engine) -> dict[str, Any]:
+def _cause(
+    row: Mapping[str, Any], exchanges: Mapping[str, Exchange], tasks: Mapping[str, Task], mask: Mask
+) -> dict[str, Any]:
+    """The request and the task that caused an entry."""
+    exchange, task = exchanges.get(row["request"]), tasks.get(row["task"])
+    return {
+        "request": None
+        if exchange is None
+        else {
+            "id": exchange.id,
+            "operation": exchange.operation,
+            "method": exchange.method,
+            "target": mask.text(exchange.target),
+        },
+        "task": None if task is None else {"id": task.id, "model": task.model, "scenario": task.scenario},
+    }
+
+
+def _cost(tasks: Iterable[Task], engine: Engine) -> dict[str, Any]:
     """What the tasks would have cost at the live services, by the price list."""
     by_model: dict[tuple[str, str], int] = {}
-    for task in box.tasks():
+    for task in tasks:
         if task.reserved:
             key = (task.provider, task.model or task.operation)
             by_model[key] = by_model.get(key, 0) + task.charge
@@ -122,10 +127,12 @@ def refund_task(call: Call, engine: Engine) -> Reply:
     with call.box as box:
         now = engine.now(box)
         engine.catch_up(box, now)
-        task = box.task(call.body["task"])
-        if task is None:
-            raise not_found("task", call.body["task"])
-        spent = _charge_left(task.id, box)
+        task, entries = box.task(call.body["task"]), box.entries()
+    if task is None:
+        raise not_found("task", call.body["task"])
+    spent_before = _charge_left(task.id, entries)
+    with call.box as box:
+        spent = spent_before + _charge_left(task.id, box.entries()[len(entries) :])
         wanted = from_credits(call.body["amount"]) if "amount" in call.body else spent
         if spent == 0:
             raise Problem(
@@ -142,9 +149,9 @@ def refund_task(call: Call, engine: Engine) -> Reply:
         return Reply(balance(box))
 
 
-def _charge_left(task_id: str, box: Box) -> int:
+def _charge_left(task_id: str, entries: Iterable[Entry]) -> int:
     signs = {Move.SETTLE: 1, Move.REFUND: -1}
-    return sum(signs.get(entry.move, 0) * entry.amount for entry in box.entries() if entry.task == task_id)
+    return sum(signs.get(entry.move, 0) * entry.amount for entry in entries if entry.task == task_id)
 
 
 def set_available(box: Box, now: float, wanted: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.admin.masking import Mask
@@ -88,14 +88,14 @@ FILTERS: Mapping[str, Callable[[Record], Any]] = {
 }
 
 
-def selected(params: Mapping[str, Any], box: Box) -> list[tuple[int, Record]]:
-    """All records that pass the filters in `params`; `after` and `limit` are ignored. The box must be open."""
+def selected(params: Mapping[str, Any], held: Iterable[tuple[int, Record]]) -> list[tuple[int, Record]]:
+    """The records of `held` that pass the filters in `params`; `after` and `limit` are ignored."""
     since, until = _moment(params, "since"), _moment(params, "until")
     only_unmatched = params.get("unmatched", "0") in ("1", "true", "")
     wanted = [(FILTERS[name], value) for name, value in params.items() if name in FILTERS]
     return [
         (number, record)
-        for number, record in numbered(box)
+        for number, record in held
         if (since is None or record.at >= since)
         and (until is None or record.at < until)
         and (not only_unmatched or (isinstance(record, Exchange) and not record.operation))

@@ -14,7 +14,6 @@ from swapmock.mock_server.core.call import Call, Problem, Reply
 from swapmock.mock_server.core.clock import SandboxClock
 from swapmock.mock_server.core.codec import encode
 from swapmock.mock_server.core.credits import from_credits
-from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.ledger import Entry, Move
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
@@ -67,8 +66,7 @@ def describe(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
 
 def counts(box: Box) -> dict[str, int]:
     """How many records of each kind an open box holds."""
-    exchanges = sum(isinstance(record, Exchange) for record in box.records())
-    return {"exchanges": exchanges, **box.counts()}
+    return dict(box.counts())
 
 
 def _credentials(sandbox: Sandbox, engine: Engine) -> dict[str, Any]:
@@ -245,7 +243,7 @@ def reset_sandbox(call: Call, engine: Engine) -> Reply:
         cleared, sandbox = counts(box), box.sandbox
         engine.blobs.drop(f"{sandbox.id}/")
         engine.forget_links(box)
-        made = box.state().numbers.get(SANDBOX_SEQUENCE)
+        made = box.copy()().numbers.get(SANDBOX_SEQUENCE)
         box.load(State(numbers={} if made is None else {SANDBOX_SEQUENCE: made}))
         start = sandbox.start if box.clock.rate == 0.0 else None
         box.clock = SandboxClock.make(box.clock.mode, engine.time.now(), box.clock.rate, start)
@@ -255,24 +253,22 @@ def reset_sandbox(call: Call, engine: Engine) -> Reply:
 
 
 def take_snapshot(call: Call, engine: Engine) -> Reply:
-    with call.box as box:
-        return Reply(snapshots.written(snapshots.taken(box, engine), engine))
+    return Reply(snapshots.written(snapshots.taken(call.box, engine), engine))
 
 
 def restore_snapshot(call: Call, engine: Engine) -> Reply:
     saved = snapshots.read(call.body, engine)
     with call.box as box:
-        made = box.state().numbers.get(SANDBOX_SEQUENCE)
-        if made is not None:
-            saved.state.numbers[SANDBOX_SEQUENCE] = made
-        snapshots.load(box, engine, saved)
-        engine.clock_moved(box)
+        copied = box.copy()
+    made = copied().numbers.get(SANDBOX_SEQUENCE)
+    if made is not None:
+        saved.state.numbers[SANDBOX_SEQUENCE] = made
+    snapshots.load(call.box, engine, saved)
     return get_sandbox(call, engine)
 
 
 def fork_sandbox(call: Call, engine: Engine) -> Reply:
-    with call.box as box:
-        saved = snapshots.taken(box, engine)
+    saved = snapshots.taken(call.box, engine)
     sandbox_id, real = call.body.get("id") or _free_id(engine), engine.time.now()
     copy = replace(
         saved.sandbox,
@@ -283,7 +279,6 @@ def fork_sandbox(call: Call, engine: Engine) -> Reply:
         expires_at=None,
     )
     saved.state.numbers.pop(SANDBOX_SEQUENCE, None)
-    with _open(engine, copy, SandboxClock.make(saved.clock.mode, real)) as made:
-        snapshots.load(made, engine, saved)
-        engine.clock_moved(made)
+    made = _open(engine, copy, SandboxClock.make(saved.clock.mode, real))
+    snapshots.load(made, engine, saved)
     return Reply(describe(made, engine, call), status=201)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +15,7 @@ from swapmock.mock_server.core.call import Problem
 from swapmock.mock_server.core.clock import ClockMode, SandboxClock
 from swapmock.mock_server.core.codec import BadRecord, decode, encode
 from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.sandbox import Sandbox
 from swapmock.mock_server.core.state import State
@@ -43,28 +43,55 @@ class Saved(NamedTuple):
 
 
 def taken(box: Box, engine: Engine) -> Saved:
-    """All of an entered box; files by their names."""
-    now = engine.now(box)
-    engine.catch_up(box, now)
-    state = box.state()
-    names = [name for name, file in state.files.items() if file.size is not None]
-    blobs = {name: engine.blobs.get(f"{box.sandbox.id}/{name}") for name in names}
-    files = {name: content for name, content in blobs.items() if content is not None}
-    return Saved(box.sandbox, SavedClock(box.clock.mode, box.clock.rate, now), state, files)
+    """The whole content of a box that is not open. The box is open only while its records are copied."""
+    engine.run_due_in_batches(box.sandbox.id)
+    while True:
+        with box:
+            now = engine.now(box)
+            engine.catch_up(box, now)
+            sandbox, clock, finish = box.sandbox, box.clock, box.copy()
+        state = finish()
+        files = _files_of(sandbox.id, state, engine)
+        if files is not None:
+            return Saved(sandbox, SavedClock(clock.mode, clock.rate, now), state, files)
 
 
-def written(saved: Saved, engine: Engine) -> dict[str, Any]:
-    """The JSON document. It has no credentials: where it is restored there are others."""
+def _files_of(sandbox_id: str, state: State, engine: Engine) -> dict[str, bytes] | None:
+    """The bytes of the files in `state`; None if one was replaced or removed since `state` was copied."""
+    files = {}
+    for name, file in state.files.items():
+        if file.size is None:
+            continue
+        content = engine.blobs.get(f"{sandbox_id}/{name}")
+        if content is None or len(content) != file.size:
+            with engine.store.open(sandbox_id) as box:
+                if box.file(name) == file:  # it is not being replaced: its bytes were lost
+                    continue
+            return None
+        files[name] = content
+    return files
+
+
+#: The levels of a snapshot that are written in pieces: the document, its state, a field of the state.
+DEPTH = 3
+
+
+def written(saved: Saved, engine: Engine) -> JsonText:
+    """The JSON document. It has no credentials: the sandbox that it is restored in has its own."""
     mask = Mask(engine, saved.sandbox)
-    journal = [_masked(record, mask) if isinstance(record, Exchange) else record for record in saved.state.journal]
-    return {
+
+    def encoded(item: Any) -> Any:
+        return encode(_masked(item, mask) if isinstance(item, Exchange) else item)
+
+    document = {
         "swapmock_snapshot": FORMAT,
         "version": __version__,
         "sandbox": encode(replace(saved.sandbox, credentials=())),
         "clock": encode(saved.clock),
-        "state": encode(replace(saved.state, journal=journal)),
-        "files": {name: base64.b64encode(content).decode() for name, content in saved.files.items()},
+        "state": {name: getattr(saved.state, name) for name in saved.state.__slots__},
+        "files": saved.files,
     }
+    return engine.json.write_large(document, DEPTH, encoded)
 
 
 def _masked(exchange: Exchange, mask: Mask) -> Exchange:
@@ -118,21 +145,23 @@ def _of_sandbox(sandbox: Sandbox, engine: Engine) -> Iterator[Objection]:
 
 
 def load(box: Box, engine: Engine, saved: Saved) -> None:
-    """Make an entered box what a snapshot says; its id, credentials and life time stay."""
-    own = box.sandbox
-    _replace_files(engine, own.id, box.state().files, saved.files)
-    engine.forget_links(box)
-    box.sandbox = replace(
-        saved.sandbox, id=own.id, credentials=own.credentials, created_at=own.created_at, expires_at=own.expires_at
-    )
-    box.load(saved.state)
+    """Make a box, which is not open, what a snapshot says. Its id, credentials and time to live stay."""
+    own, change = box.sandbox, box.loader(saved.state)
+    with box:
+        _replace_files(engine, own.id, box.copy()().files, saved.files)
+        engine.forget_links(box)
+        box.sandbox = replace(
+            saved.sandbox, id=own.id, credentials=own.credentials, created_at=own.created_at, expires_at=own.expires_at
+        )
+        change()
+        mode, rate, shown = saved.clock
+        box.clock = SandboxClock.make(mode, engine.time.now(), rate, shown)
+        engine.clock_moved(box)
     for token in saved.state.tokens:
         before = engine.store.owner(token)
         engine.store.publish(token, own.id)
-        if before is not None:  # whoever gave the link out first stays the one that it leads to
+        if before is not None:  # the sandbox that published the link first stays the one that it leads to
             engine.store.publish(token, before)
-    mode, rate, shown = saved.clock
-    box.clock = SandboxClock.make(mode, engine.time.now(), rate, shown)
 
 
 def _replace_files(engine: Engine, sandbox_id: str, before: Mapping[str, Any], after: Mapping[str, bytes]) -> None:

@@ -74,3 +74,14 @@ class File:
 
 #: What the journal holds. Its kind is told by its type.
 Record = Exchange | Transition | Attempt
+
+#: What a record takes beside its texts, in bytes.
+RECORD_BYTES = 500
+
+
+def size_of(record: Record) -> int:
+    """About how many bytes of memory a record takes. Headers are shared between records, so they do not count."""
+    if isinstance(record, Exchange):
+        breaches = len(record.violations) + len(record.drift)
+        return RECORD_BYTES * (1 + breaches) + len(record.body) + len(record.answer) + len(record.target)
+    return RECORD_BYTES + len(record.answer) + len(record.url) if isinstance(record, Attempt) else RECORD_BYTES

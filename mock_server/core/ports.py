@@ -11,6 +11,7 @@ from swapmock.mock_server.core.credits import Millicredits
 from swapmock.mock_server.core.delivery import Delivery, SendResult
 from swapmock.mock_server.core.faults import FaultRule, Turns
 from swapmock.mock_server.core.journal import File, Record
+from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.ledger import Account, Entry
 from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
@@ -67,7 +68,7 @@ class Box(Protocol):
         """The number of tasks by (provider, kind, phase)."""
 
     def counts(self) -> Mapping[str, int]:
-        """How much is held, by kind: tasks, journal, ledger, faults, queue, files, due, deliveries. Copies nothing."""
+        """How much is held, by kind: exchanges, tasks, journal, ledger, faults, queue, files, due, deliveries. Copies nothing."""
 
     def schedule(self, at: float, work: str, subject: str) -> None: ...
 
@@ -112,7 +113,7 @@ class Box(Protocol):
         """Count a call against the limit `name`. Returns 0.0 if it is allowed, else the seconds until the next one would be."""
 
     def record(self, record: Record) -> None:
-        """Into the journal, which drops its oldest record when full."""
+        """Add to the journal. It drops its oldest records when it holds more records or bytes than it may."""
 
     def records(self) -> Sequence[Record]:
         """Oldest first."""
@@ -159,11 +160,19 @@ class Box(Protocol):
         """Forget the files that are of no use any more by `now`: expired, or never filled while their link lived. Their
         names."""
 
+    def copy(self) -> Callable[[], State]:
+        """Copy everything that is held, quickly. The returned function makes the State of that moment; it takes longer,
+        and may be called when the box is no longer open."""
+
+    def loader(self, state: State) -> Callable[[], None]:
+        """Prepare to hold `state` in place of everything that is held; the box need not be open for that. The returned
+        function makes the change, quickly, and may be called once, while the box is open."""
+
     def state(self) -> State:
-        """A copy of all that is held."""
+        """`copy` and its result in one step."""
 
     def load(self, state: State) -> None:
-        """Hold `state` instead of all that was held."""
+        """`loader` and its result in one step."""
 
 
 class Transport(Protocol):
@@ -210,6 +219,10 @@ class Json(Protocol):
         """The value, or ValueError with a sentence fit for a client."""
 
     def dumps(self, value: Any) -> bytes: ...
+
+    def write_large(self, value: Any, depth: int, encode: Callable[[Any], Any]) -> JsonText:
+        """The JSON text of a large value, written in pieces: its first `depth` levels are mappings, lists and iterators,
+        what lies below is written by `encode`."""
 
 
 class Blobs(Protocol):

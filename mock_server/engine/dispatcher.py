@@ -21,7 +21,7 @@ from swapmock.mock_server.core.clock import ClockMode
 from swapmock.mock_server.core.delivery import NO_JSON, Attempt, Delivery, SendResult, why_not_acknowledged
 from swapmock.mock_server.core.ports import Box, Transport
 from swapmock.mock_server.engine.runtime import Runtime, Sent
-from swapmock.mock_server.engine.tasks import run_due
+from swapmock.mock_server.engine.tasks import BATCH, run_due
 
 Result = TypeVar("Result")
 
@@ -38,9 +38,8 @@ SLOW_HOSTS_KEPT = 10_000
 #: How often all sandboxes are searched for due work that was not announced by `notice`, in real seconds.
 SWEEP_INTERVAL = 5.0
 
-#: How often the work is done that fell due in sandboxes without requests, in real seconds, and how many pieces of it
-#: are done before others get the sandbox.
-OVERDUE_INTERVAL, BATCH = 1.0, 200
+#: How often the work is done that fell due in sandboxes without requests, in real seconds.
+OVERDUE_INTERVAL = 1.0
 
 
 class UnderWay(Exception):

@@ -15,6 +15,7 @@ class Engine(Runtime):
     submit = tasks.submit
     polled = tasks.polled
     run_due = tasks.run_due
+    run_due_in_batches = tasks.run_due_in_batches
     catch_up = tasks.catch_up
     advance = tasks.advance
     clock_moved = tasks.clock_moved

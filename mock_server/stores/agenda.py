@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from math import inf
 
@@ -30,10 +30,9 @@ class Agenda:
     def __len__(self) -> int:
         return sum(map(len, self._all))
 
-    def __iter__(self) -> Iterator[Item]:
-        """In no order."""
-        for line in self._all:
-            yield from line
+    def items(self) -> list[Item]:
+        """All items, in no order."""
+        return [item for line in self._all for item in line]
 
     def add(self, item: Item) -> None:
         at, _, work, _ = item

@@ -15,7 +15,7 @@ from swapmock.mock_server.core.clock import SandboxClock
 from swapmock.mock_server.core.credits import Millicredits
 from swapmock.mock_server.core.delivery import Delivery
 from swapmock.mock_server.core.faults import FaultRule, Turns
-from swapmock.mock_server.core.journal import File, Record, Transition
+from swapmock.mock_server.core.journal import Exchange, File, Record, Transition, size_of
 from swapmock.mock_server.core.ledger import Account, Entry
 from swapmock.mock_server.core.queue import OutcomeQueue, Queued
 from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
@@ -28,15 +28,27 @@ DELIVERIES_KEPT = 10_000
 
 
 class MemoryBox:
-    def __init__(self, sandbox: Sandbox, clock: SandboxClock, journal_size: int) -> None:
+    """A sandbox in memory. `journal` is the most records of its journal, and the most bytes that they hold."""
+
+    def __init__(self, sandbox: Sandbox, clock: SandboxClock, journal: tuple[int, int]) -> None:
         self.sandbox = sandbox
         self.clock = clock
         self._lock = RLock()
-        self._journal_size = journal_size
+        self._journal_size, self._journal_bytes = journal
         self.tokens: set[str] = set()
-        self.load(State())
+        self._hold(State())
 
     def load(self, state: State) -> None:
+        self.loader(state)()
+
+    def loader(self, state: State) -> Callable[[], None]:
+        prepared = MemoryBox(self.sandbox, self.clock, (self._journal_size, self._journal_bytes))
+        prepared._hold(state)
+        own = ("sandbox", "clock", "tokens", "_lock")
+        changes = {name: value for name, value in vars(prepared).items() if name not in own}
+        return lambda: vars(self).update(changes)
+
+    def _hold(self, state: State) -> None:
         self._numbers = dict(state.numbers)
         self._tasks = dict(state.tasks)
         self._task_bytes = sum(len(task.request) for task in self._tasks.values())
@@ -57,7 +69,12 @@ class MemoryBox:
         for entry in self._entries:
             ledger.apply(self._balances, entry)
         self._rates = {name: deque(calls) for name, calls in state.rates.items()}
-        self._journal: deque[Record] = deque(state.journal, maxlen=self._journal_size)
+        self._journal: deque[Record] = deque()
+        #: The size of each record in the journal, and the sums.
+        self._sizes: deque[int] = deque()
+        self._journal_held = self._exchanges = 0
+        for record in state.journal:
+            self._append(record)
         self._recorded = state.recorded
         self._files: dict[str, File] = {}
         self._file_bytes = 0
@@ -75,11 +92,13 @@ class MemoryBox:
             self.put_delivery(replace(delivery, leased_until=None))
 
     def state(self) -> State:
-        return State(
+        return self.copy()()
+
+    def copy(self) -> Callable[[], State]:
+        copied = State(
             numbers=dict(self._numbers),
             tasks=dict(self._tasks),
             aliases=dict(self._aliases),
-            due=[Due(*due) for due in sorted(self._due)],
             scheduled=self._scheduled,
             entries=list(self._entries),
             rates={name: list(calls) for name, calls in self._rates.items()},
@@ -89,9 +108,17 @@ class MemoryBox:
             faults=dict(self._faults),
             turns=dict(self._turns),
             queue=list(self._queue),
-            tokens=sorted(self.tokens),
+            tokens=list(self.tokens),
             deliveries=list(self._deliveries.values()),
         )
+        due = self._due.items()
+
+        def finish() -> State:
+            copied.due = [Due(*item) for item in sorted(due)]
+            copied.tokens.sort()
+            return copied
+
+        return finish
 
     def __enter__(self) -> MemoryBox:
         self._lock.acquire()
@@ -127,6 +154,7 @@ class MemoryBox:
 
     def counts(self) -> Mapping[str, int]:
         return {
+            "exchanges": self._exchanges,
             "tasks": len(self._tasks),
             "journal": len(self._journal),
             "ledger": len(self._entries),
@@ -264,7 +292,18 @@ class MemoryBox:
                 phases = self._phases(task)
                 phases[record.before] -= 1
                 phases[record.after] += 1
+        self._append(record)
+
+    def _append(self, record: Record) -> None:
+        """Add a record at the end of the journal and drop the oldest ones, as far as its bounds demand."""
+        size = size_of(record)
         self._journal.append(record)
+        self._sizes.append(size)
+        self._journal_held += size
+        self._exchanges += isinstance(record, Exchange)
+        while len(self._sizes) > self._journal_size or self._journal_held > self._journal_bytes:
+            self._journal_held -= self._sizes.popleft()
+            self._exchanges -= isinstance(self._journal.popleft(), Exchange)
 
     def records(self) -> Sequence[Record]:
         return tuple(self._journal)
@@ -275,7 +314,8 @@ class MemoryBox:
     def forget_records(self) -> int:
         count = len(self._journal)
         self._journal.clear()
-        self._recorded = 0
+        self._sizes.clear()
+        self._journal_held = self._exchanges = self._recorded = 0
         return count
 
     def dropped(self) -> int:
@@ -350,10 +390,10 @@ def _phase_before(task: Task, work: str | None) -> Phase:
 
 
 class MemoryStore:
-    """`journal_size` bounds the journal of each sandbox."""
+    """`journal_size` bounds the records in the journal of each sandbox, `journal_bytes` their bytes."""
 
-    def __init__(self, journal_size: int = 1000) -> None:
-        self._journal_size = journal_size
+    def __init__(self, journal_size: int = 1000, journal_bytes: int = 1 << 26) -> None:
+        self._journal = (journal_size, journal_bytes)
         self._lock = Lock()
         self._boxes: dict[str, MemoryBox] = {}
         self._credentials: dict[tuple[str, str], tuple[str, str, bool]] = {}
@@ -370,7 +410,7 @@ class MemoryStore:
             taken = [key for _, key in keys.keys() & self._credentials.keys()]
             if sandbox.id in self._boxes or taken:
                 raise ValueError(f"sandbox {sandbox.id} or its credentials exist already")
-            self._boxes[sandbox.id] = MemoryBox(sandbox, clock, self._journal_size)
+            self._boxes[sandbox.id] = MemoryBox(sandbox, clock, self._journal)
             self._credentials.update(keys)
 
     def open(self, sandbox_id: str) -> MemoryBox:

@@ -80,7 +80,7 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
     """
     settings = settings or Settings()
     contracts = {name: load(name) for name in PROVIDERS}
-    store = MemoryStore(settings.journal_size)
+    store = MemoryStore(settings.journal_size, settings.max_journal_bytes)
     blobs = MemoryBlobs() if settings.data_dir is None else FolderBlobs(settings.data_dir / "uploads")
     admin_contract = load("admin")
     providers = {name: PROVIDERS[name](contract) for name, contract in contracts.items()}

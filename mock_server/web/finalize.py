@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from swapmock.contracts import Operation
 from swapmock.mock_server.adapters import jsontext
 from swapmock.mock_server.core.faults import Moment
 from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.provider import VendorResponse
 from swapmock.mock_server.web.context import RequestContext
 from swapmock.mock_server.web.faults import DRIBBLE_SECONDS, FaultHit, apply_to_bytes, apply_to_response
@@ -98,8 +100,12 @@ def to_bytes(response: VendorResponse) -> Answer:
     if response.body is None or response.status in BODILESS:
         return Answer(response.status, list(response.headers), b"")
     if not response.headers:
-        return Answer(response.status, JSON_HEADERS, jsontext.dumps(response.body))
+        return Answer(response.status, JSON_HEADERS, _json(response.body))
     if any(name == "content-type" for name, _ in response.headers):
         text = response.body.encode() if isinstance(response.body, str) else jsontext.dumps(response.body)
         return Answer(response.status, list(response.headers), text)
-    return Answer(response.status, [JSON_HEADER, *response.headers], jsontext.dumps(response.body))
+    return Answer(response.status, [JSON_HEADER, *response.headers], _json(response.body))
+
+
+def _json(body: Any) -> bytes:
+    return body.text if isinstance(body, JsonText) else jsontext.dumps(body)

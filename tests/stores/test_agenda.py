@@ -26,8 +26,8 @@ def test_it_is_as_a_sorted_list(moves):
                 assert agenda.take(move) == waiting.pop(0)
             assert agenda.take(move) is None
         assert agenda.earliest == (waiting[0][0] if waiting else inf)
-        assert (len(agenda), sorted(agenda)) == (len(waiting), waiting)
-    assert sorted(Agenda(agenda)) == waiting
+        assert (len(agenda), sorted(agenda.items())) == (len(waiting), waiting)
+    assert sorted(Agenda(agenda.items()).items()) == waiting
 
 
 def test_a_time_without_end():

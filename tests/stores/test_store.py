@@ -10,7 +10,7 @@ import pytest
 from swapmock.mock_server.core.clock import ClockMode, SandboxClock
 from swapmock.mock_server.core.delivery import Delivery, DeliveryState
 from swapmock.mock_server.core.faults import Effect, FaultRule, Turns
-from swapmock.mock_server.core.journal import File, Transition
+from swapmock.mock_server.core.journal import Exchange, File, Transition, size_of
 from swapmock.mock_server.core.ledger import Account, Entry, Move, NotCovered
 from swapmock.mock_server.core.ports import Store
 from swapmock.mock_server.core.queue import Queued
@@ -19,9 +19,9 @@ from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Task
 from swapmock.mock_server.stores.memory import MemoryStore
 
-JOURNAL = 5
+JOURNAL, JOURNAL_BYTES = 5, 10_000
 
-BODIES: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(JOURNAL)}
+BODIES: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(JOURNAL, JOURNAL_BYTES)}
 
 
 @pytest.fixture(params=BODIES)
@@ -32,6 +32,10 @@ def store(request) -> Store:
 def sandbox(name, *keys):
     credentials = tuple(Credential("crun", key, f"secret of {key}") for key in keys or (f"key of {name}",))
     return Sandbox(id=name, seed=1, credentials=credentials, variants={}, grant=0, created_at=0.0)
+
+
+def exchange(number, **more):
+    return Exchange(f"x{number}", 0.0, "crun", "o", "GET", "/", {}, **{"body": b"", **more})
 
 
 CLOCK = SandboxClock.make(ClockMode.FROZEN, 0.0)
@@ -354,6 +358,7 @@ class TestBox:
             box.put_delivery(delivery(2, None, state=DeliveryState.DEAD))
             saved = box.state()
             held = {
+                "exchanges": 0,
                 "tasks": 1,
                 "journal": 1,
                 "ledger": 1,
@@ -375,6 +380,51 @@ class TestBox:
             assert box.next_due() == 1.0
             assert box.take_rate("r", 0.0, RateLimit(2, 10.0)) == 0.0
             assert box.take_rate("r", 0.0, RateLimit(2, 10.0)) == 10.0
+
+    def test_what_was_copied_is_no_longer_changed_before_its_state_is_made(self, box):
+        with box:
+            for name, at in (("t1", 3.0), ("t2", 2.0)):
+                box.add_task(task(name))
+                box.schedule(at, "start", name)
+            finish = box.copy()
+            before = box.state()
+            box.add_task(task("t3"))
+            box.take_due(5.0)
+            box.record(exchange(1))
+        state = finish()
+        assert state == before
+        assert [due.subject for due in state.due] == ["t2", "t1"]
+
+    def test_what_was_prepared_is_held_from_the_change_on(self, box):
+        with box:
+            box.add_task(task("t1"))
+            saved = box.state()
+            box.add_task(task("t2"))
+        change = box.loader(saved)
+        with box:
+            assert [each.id for each in box.tasks()] == ["t1", "t2"]
+            change()
+            assert box.state() == saved
+            box.add_task(task("t3"))
+            assert saved.tasks.keys() == {"t1"}
+
+    def test_the_journal_is_bounded_in_bytes(self, box):
+        least = size_of(exchange(0))
+        room = JOURNAL_BYTES - 3 * least
+        with box:
+            for number, size in enumerate((room - 1, 0, 0, 1)):
+                box.record(exchange(number, body=b"x" * size))
+            assert [record.id for record in box.records()] == ["x1", "x2", "x3"]  # one byte would be too much
+            for number, size in enumerate((room, 0, 0)):
+                box.record(exchange(number, body=b"x" * size))
+            assert [record.id for record in box.records()] == ["x0", "x1", "x2"]  # exactly what fits
+            assert (box.dropped(), box.counts()["exchanges"]) == (4, 3)
+            box.record(exchange(9, answer=b"x" * JOURNAL_BYTES))
+            assert (list(box.records()), box.dropped(), box.counts()["exchanges"]) == ([], 8, 0)
+            box.record(Transition(0.0, "t", "queued", "running", "x1"))
+            assert (box.counts()["journal"], box.counts()["exchanges"]) == (1, 0)
+            assert box.forget_records() == 1
+            assert (box.dropped(), box.counts()["journal"]) == (0, 0)
 
     def test_a_state_that_was_put_aside_is_no_longer_changed(self, box):
         with box:

@@ -11,8 +11,8 @@ from swapmock.mock_server.adapters.clock import SystemTime
 from swapmock.mock_server.core.delivery import DeliveryState, SendResult
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.task import Task
-from swapmock.mock_server.engine.dispatcher import BATCH, CallbackDispatcher, ConcurrencyLimit, UnderWay
-from swapmock.mock_server.engine.tasks import run_due
+from swapmock.mock_server.engine.dispatcher import CallbackDispatcher, ConcurrencyLimit, UnderWay
+from swapmock.mock_server.engine.tasks import BATCH, run_due
 from swapmock.mock_server.settings import Settings
 from swapmock.mock_server.web.build import build
 from tests.receivers import PATIENCE, Receiver, accept, refuse_first

@@ -1,0 +1,11 @@
+"""JSON text in place of the value that it stands for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class JsonText(NamedTuple):
+    """UTF-8 JSON text that is already written. A handler returns it as `Reply.data` when the value would be large."""
+
+    text: bytes
