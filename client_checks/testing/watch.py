@@ -21,7 +21,7 @@ def drift_of(control: Control) -> dict[str, float]:
     return {match["labels"]: float(match["count"]) for match in DRIFT.finditer(control.metrics())}
 
 
-def broken_invariants(sandbox: Sandbox, drift_before: Mapping[str, float]) -> list[str]:
+def broken_invariants(sandbox: Sandbox, drift_before: dict[str, float]) -> list[str]:
     """What does not hold: invariants of the ledger, and answers of the emulator that broke its contract meanwhile."""
     found = []
     proof = sandbox.ledger(proof=True)["proof"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -64,16 +65,25 @@ def read_match(given: Mapping[str, Any], engine: Engine) -> Match:
             try:
                 if path[:1] in ("$", "/"):
                     engine.jsonquery.check(path)
-                if isinstance(condition, Mapping) and condition.keys() == {"matches"}:
-                    patterns.check(str(condition["matches"]))
+                _check_condition(condition)
             except ValueError as error:
                 raise invalid(("match", part, path), str(error)) from None
+    try:
+        _check_condition(given.get("path"))
+    except ValueError as error:
+        raise invalid(("match", "path"), str(error)) from None
     values = {name: value for name, value in given.items() if name != "times"}
     if "headers" in values:
         values["headers"] = {
             name if name[:1] in ("$", "/") else name.lower(): value for name, value in values["headers"].items()
         }
     return Match(**values)
+
+
+def _check_condition(condition: Any) -> None:
+    """Raise ValueError for a pattern that is not a regular expression of a bounded cost."""
+    if isinstance(condition, Mapping) and condition.keys() == {"matches"}:
+        patterns.check(str(condition["matches"]))
 
 
 def check_known(name: str, known: Any, place: tuple[str, ...], what: str) -> None:
@@ -99,7 +109,10 @@ def check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine
     refuse = "maintenance" if effect.get("maintenance") else effect.get("refuse")
     if refuse is not None and not any(refuse in contract.behaviour.refusals for contract in contracts):
         check_known(refuse, {name for c in contracts for name in c.behaviour.refusals}, ("effect", "refuse"), "refusal")
-    read = read_effect(effect)
+    try:
+        read = read_effect(effect)
+    except binascii.Error as error:
+        raise invalid(("effect", "raw", "base64"), f"is not base64: {error}") from None
     if read.delay[0] > read.delay[1]:
         raise invalid(("effect", "delay"), "the first number of the range should not be above the second")
     if read.delay[1] > MAX_DELAY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
@@ -24,13 +25,23 @@ class Moment(StrEnum):
     WIRE = "wire"
 
 
+class RawBody(NamedTuple):
+    """A body as it is sent: its bytes and its media type."""
+
+    content: bytes
+    content_type: str
+
+
 class Effect(NamedTuple):
     """What a fault does. `code` refuses with a body code, `refuse` with a refusal by name, `message` in other words;
     `status` is the HTTP status: an error without a `code` refuses, too. `delay` holds the answer back: real seconds, drawn evenly from a range.
     `rate_limit` refuses only above its window. `retry_after`: `(seconds, form)`.
 
-    `body`: malformed, truncated, empty. `code_type`: what the envelope's code is turned into (string, number, null,
-    object, list, boolean). `extra_fields` are added to the answer. `connection`: reset, hang_up, dribble.
+    `body`: malformed, truncated (the body breaks off under the Content-Length of the whole), cut (shorter, with a
+    Content-Length that fits), empty. `code_type`: the type that the envelope's code gets (string, number, null, object, list,
+    boolean). `extra_fields` are merged into the answer and replace nothing. `set` puts values at JSON Pointers of the answer.
+    `raw` is a body of any content type, `redirect` a URL to go to, `gateway` the status of an error page of the gateway in
+    front: each of these three replaces the answer. `connection`: reset, hang_up, dribble, garbage (bytes that are no HTTP).
     """
 
     code: int | str | None = None
@@ -44,6 +55,10 @@ class Effect(NamedTuple):
     code_type: str | None = None
     extra_fields: Mapping[str, Any] | None = None
     connection: str | None = None
+    set: Mapping[str, Any] | None = None
+    raw: RawBody | None = None
+    redirect: str | None = None
+    gateway: int | None = None
 
     @property
     def refuses(self) -> bool:
@@ -53,12 +68,18 @@ class Effect(NamedTuple):
     @property
     def replaces_the_answer(self) -> bool:
         """Whether nothing is left of what a handler says."""
-        return self.connection in ("reset", "hang_up") or self.body is not None
+        lost = self.connection in ("reset", "hang_up", "garbage") or self.body is not None
+        return lost or self.replacement
+
+    @property
+    def replacement(self) -> bool:
+        """Whether another answer is sent in place of the provider's."""
+        return self.raw is not None or self.redirect is not None or self.gateway is not None
 
 
 class Match(NamedTuple):
     """Which calls a fault is for; what is left out matches all. `body` and `headers` take a JSONPath (`$...`) or a
-    JSON Pointer (`/...`), or a plain name, to what must be found there; `nth` counts matching calls from 1;
+    JSON Pointer (`/...`), or a plain name, to what must be found there; `path` is a condition on the path; `nth` counts matching calls from 1;
     `probability` is seeded; `model` is a task's model or its tool's code."""
 
     provider: str | None = None
@@ -67,6 +88,7 @@ class Match(NamedTuple):
     body: Mapping[str, Any] = NOTHING
     headers: Mapping[str, Any] = NOTHING
     params: Mapping[str, Any] = NOTHING
+    path: Any = None
     nth: int | None = None
     probability: float | None = None
 
@@ -101,6 +123,8 @@ class Subject(Protocol):
     def params(self) -> Mapping[str, Any]: ...
     @property
     def model(self) -> str | None: ...
+    @property
+    def path(self) -> str: ...
     def body(self) -> Any: ...
 
 
@@ -118,6 +142,8 @@ def matches(match: Match, subject: Subject, find: Find, search: Search) -> bool:
     if match.operation is not None and match.operation != subject.operation:
         return False
     if match.model is not None and subject.model != match.model:
+        return False
+    if match.path is not None and not any_fits(match.path, [subject.path], search):
         return False
 
     def fit(conditions: Mapping[str, Any], read: Callable[[], Any]) -> bool:
@@ -206,7 +232,21 @@ def read_effect(raw: Mapping[str, Any]) -> Effect:
         code_type=raw.get("code_type"),
         extra_fields={"unexpected": True} if extra is True else (extra or None),
         connection=None if connection is None else connection.replace("-", "_"),
+        set=raw.get("set") or None,
+        raw=_read_raw(raw.get("raw")),
+        redirect=raw.get("redirect"),
+        gateway=raw.get("gateway"),
     )
+
+
+def _read_raw(raw: Any) -> RawBody | None:
+    if raw is None:
+        return None
+    given = {"text": raw} if isinstance(raw, str) else raw
+    content = (
+        base64.b64decode(given["base64"], validate=True) if "base64" in given else str(given.get("text", "")).encode()
+    )
+    return RawBody(content, given.get("content_type", "text/html; charset=utf-8"))
 
 
 def _read_delay(raw: Any) -> tuple[float, float]:
@@ -219,7 +259,9 @@ def _read_delay(raw: Any) -> tuple[float, float]:
 def written_effect(effect: Effect) -> dict[str, Any]:
     """The JSON that `read_effect` makes `effect` of."""
     raw = {name: getattr(effect, name) for name in ("code", "refuse", "message", "status", "body", "code_type")}
-    raw |= {"extra_fields": effect.extra_fields, "connection": effect.connection}
+    raw |= {name: getattr(effect, name) for name in ("extra_fields", "connection", "set", "redirect", "gateway")}
+    if effect.raw is not None:
+        raw["raw"] = {"base64": base64.b64encode(effect.raw.content).decode(), "content_type": effect.raw.content_type}
     low, high = effect.delay
     if high > 0.0:
         raw["delay"] = low if low == high else [low, high]
@@ -240,5 +282,46 @@ def _read_retry_after(raw: Any) -> tuple[float, str] | None:
 
 
 def usual_moment(effect: Effect) -> Moment:
-    """When an effect strikes unless it is said: refusals before the handler, the rest on the way out."""
-    return Moment.BEFORE if effect.refuses else Moment.WIRE
+    """The moment of an effect that names none: error responses, gateway pages and redirects come before the handler, the rest
+    changes the answer on its way."""
+    is_before = effect.refuses or effect.gateway is not None or effect.redirect is not None
+    return Moment.BEFORE if is_before else Moment.WIRE
+
+
+def merged(value: Any, extra: Mapping[str, Any]) -> Any:
+    """The JSON object `value` with the members of `extra` that it lacks, at every depth. Nothing in `value` is replaced."""
+    if not isinstance(value, Mapping):
+        return value
+    found = dict(value)
+    for name, item in extra.items():
+        if name not in found:
+            found[name] = item
+        elif isinstance(item, Mapping):
+            found[name] = merged(found[name], item)
+    return found
+
+
+def with_value(document: Any, pointer: str, value: Any) -> Any:
+    """A copy of `document` with `value` at a JSON Pointer (RFC 6901). Members that are missing on the way are made; "-" adds
+    to a list. A place that cannot be reached (inside a text, beyond the end of a list) changes nothing."""
+    if pointer in ("", "#"):
+        return value
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.removeprefix("#").split("/")[1:]]
+    return _with_value(document, steps, value)
+
+
+def _with_value(document: Any, steps: Sequence[str], value: Any) -> Any:
+    if not steps:
+        return value
+    step, *rest = steps
+    if isinstance(document, Mapping):
+        below = document.get(step, {} if rest else None)
+        return {**document, step: _with_value(below, rest, value)}
+    if isinstance(document, list):
+        if step == "-":
+            return [*document, _with_value({}, rest, value)]
+        if step.isascii() and step.isdigit() and len(step) < 7 and int(step) < len(document):
+            at = int(step)
+            return [*document[:at], _with_value(document[at], rest, value), *document[at + 1 :]]
+        return document
+    return _with_value({}, steps, value) if document is None else document

@@ -56,6 +56,9 @@ class Client(Protocol):
     def reset(self) -> None:
         """Send a TCP RST and nothing more; on a unix socket, close."""
 
+    def send_garbage(self) -> None:
+        """Send bytes that are no HTTP, then a FIN."""
+
     def hang_up(self) -> None:
         """Send a FIN and nothing more."""
 
@@ -166,7 +169,9 @@ class AsgiApp:
         if answer.delay and not is_dribbling:
             await self._hold(answer.delay)
         if answer.connection_fault in SEVER:
-            {"reset": client.reset, "hang_up": client.hang_up}[answer.connection_fault]()
+            {"reset": client.reset, "hang_up": client.hang_up, "garbage": client.send_garbage}[
+                answer.connection_fault
+            ]()
             while True:
                 await next_message(receive)
         # Flask's answer to a HEAD has the length of the answer to a GET.
@@ -174,6 +179,11 @@ class AsgiApp:
         headers = answer.headers if is_measured else [*answer.headers, content_length(answer)]
         lines = [(header_octets(name), header_octets(value)) for name, value in headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": lines})
+        if answer.connection_fault == "break_off" and scope["method"] != "HEAD":
+            await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+            client.hang_up()
+            while True:
+                await next_message(receive)
         if is_dribbling:
             await self._dribble(send, answer, client)
         elif len(answer.body) > LONG:

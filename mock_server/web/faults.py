@@ -21,9 +21,11 @@ from swapmock.mock_server.core.faults import (
     Turns,
     drawn_delay,
     matches,
+    merged,
     read_effect,
     takes_turn,
     usual_moment,
+    with_value,
 )
 from swapmock.mock_server.core.provider import VendorResponse
 from swapmock.mock_server.core.sandbox import retry_after
@@ -63,6 +65,7 @@ class Subject:
     call: Call
     params: Mapping[str, Any]
     contract: Contract
+    request_path: str
 
     @property
     def provider(self) -> str:
@@ -87,6 +90,10 @@ class Subject:
         return self._parsed
 
     @property
+    def path(self) -> str:
+        return self.request_path
+
+    @property
     def model(self) -> str | None:
         """The model that the body names; otherwise the code of the operation's tool."""
         named = self._parsed.get("model") if isinstance(self._parsed, dict) else None
@@ -96,14 +103,14 @@ class Subject:
         return next((str(row["code"]) for row in tools if row["operation"] == self.operation), None)
 
 
-def match_fault(call: Call, engine: Engine, query: str) -> FaultHit | None:
-    """The fault that applies to `call`: from its `Prefer` header, a magic value, or the first rule that takes its turn."""
+def match_fault(call: Call, engine: Engine, path: str, query: str) -> FaultHit | None:
+    """The fault that applies to `call`, which came to `path` with `query`: from its `Prefer` header, a magic value, or the first rule that takes its turn."""
     rules = call.box.faults()
     asks = call.box.sandbox.prefer_header and "prefer" in call.headers
     if not (rules or asks or b".invalid" in call.raw):
         return None
     params = {**dict(parse_qsl(query, keep_blank_values=True, errors="replace")), **call.params}
-    subject = Subject(call, params, engine.contracts[call.provider])
+    subject = Subject(call, params, engine.contracts[call.provider], path)
 
     def find(path: str, document: Any) -> Sequence[Any]:
         is_too_long = len(call.raw) > MOST_SEARCHED and document is subject.body() and engine.jsonquery.searches(path)
@@ -198,18 +205,26 @@ def apply_to_response(hit: FaultHit, response: VendorResponse) -> VendorResponse
         if effect.code_type is not None and "code" in body:
             body = {**body, "code": CODE_TYPES[effect.code_type](body["code"])}
         if effect.extra_fields is not None:
-            body = {**body, **effect.extra_fields}
-            if isinstance(body.get("data"), dict):
-                body["data"] = {**body["data"], **effect.extra_fields}
+            body = _with_extra_fields(body, effect.extra_fields)
+    for pointer, value in (effect.set or {}).items():
+        body = with_value(body, pointer, value)
     headers = (*response.headers, *hit.headers) if hit.refusal is None else response.headers
     return VendorResponse(effect.status or response.status, body, response.code, headers)
 
 
+def _with_extra_fields(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`body` with undocumented fields at its top, and in `data` unless `extra` says itself what comes there."""
+    found: dict[str, Any] = merged(body, extra)
+    if isinstance(found.get("data"), dict) and "data" not in extra:
+        found["data"] = merged(found["data"], extra)
+    return found
+
+
 def apply_to_bytes(effect: Effect, body: bytes) -> bytes:
-    """`body` made empty, truncated in the middle, or invalid JSON, as the fault says."""
+    """`body` made empty, shorter, or invalid JSON, as the fault says."""
     if effect.body == "empty" or not body:
         return b""
-    if effect.body == "truncated":
+    if effect.body in ("truncated", "cut"):
         return body[: len(body) // 2]
     if effect.body == "malformed":
         return b"<" + body + b"}"

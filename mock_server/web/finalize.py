@@ -13,9 +13,10 @@ from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.provider import VendorResponse
 from swapmock.mock_server.web.context import RequestContext
 from swapmock.mock_server.web.faults import DRIBBLE_SECONDS, FaultHit, apply_to_bytes, apply_to_response
-from swapmock.mock_server.web.messages import Answer
+from swapmock.mock_server.web.messages import Answer, content_length
 from swapmock.mock_server.web.mounting import MountedApi
 from swapmock.mock_server.web.recording import breaches
+from swapmock.mock_server.web.replacements import replacement
 
 JSON_HEADER = ("content-type", "application/json")
 
@@ -42,7 +43,7 @@ class Finalizer:
         if hit is not None and hit.refusal is not None and hit.moment is not Moment.BEFORE:
             response = context.api.provider.render_problem(hit.refusal, context.call.variants)
             exchange.problem = hit.refusal.name
-        exchange.code = response.code
+        exchange.code = None if hit is not None and hit.effect.replacement else response.code
         if context.call.box.sandbox.evidence_header:
             response = with_evidence(context.api, exchange, context.operation.answer_evidence, response)
         if hit is not None:
@@ -74,11 +75,12 @@ class Finalizer:
 
 
 def _with_fault(hit: FaultHit, response: VendorResponse) -> Answer:
-    answer = to_bytes(apply_to_response(hit, response))
-    connection_fault = hit.effect.connection or ""
+    effect = hit.effect
+    answer = replacement(effect, hit.headers) or to_bytes(apply_to_response(hit, response))
+    connection_fault = effect.connection or ("break_off" if effect.body == "truncated" else "")
     delay = hit.delay or (DRIBBLE_SECONDS if connection_fault == "dribble" else 0.0)
-    body = apply_to_bytes(hit.effect, answer.body)
-    return Answer(answer.status, answer.headers, body, delay, connection_fault)
+    headers = [*answer.headers, content_length(answer)] if connection_fault == "break_off" else answer.headers
+    return Answer(answer.status, headers, apply_to_bytes(effect, answer.body), delay, connection_fault)
 
 
 def with_evidence(

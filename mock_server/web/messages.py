@@ -32,8 +32,9 @@ class Answer(NamedTuple):
     """What an application (ASGI or WSGI) writes.
 
     `delay` is how long to wait before writing, in real seconds. `connection_fault` replaces or changes the writing: ""
-    for none, "reset" (a TCP RST and no answer), "hang_up" (a FIN and no answer), "dribble" (the body in pieces, spread
-    over `delay`). `before_send` is called before anything is written; it may take long, and it needs the server to keep
+    for none, "reset" (a TCP RST and no answer), "hang_up" (a FIN and no answer), "garbage" (bytes that are no HTTP, and a FIN),
+    "dribble" (the body in pieces, spread over `delay`), "break_off" (a FIN after `body`, which is shorter than the
+    Content-Length in `headers`). `before_send` is called before anything is written; it may take long, and it needs the server to keep
     running.
     """
 
@@ -54,6 +55,10 @@ PLAIN = [("content-type", "text/plain; charset=utf-8")]
 
 #: The number of pieces of a dribbled body; the size in bytes of the pieces of a long one.
 PIECES, LONG = 20, 1 << 18
+
+
+#: What is sent in place of an answer by the fault `garbage`: no status line, and nothing that ends one.
+GARBAGE = bytes(range(128, 256)) * 2
 
 
 def content_length(answer: Answer) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from swapmock.contracts import load
 from swapmock.mock_server.core.call import Problem
 from swapmock.mock_server.core.faults import CODE_TYPES, Moment
 from swapmock.mock_server.core.timetext import parse_duration
+from swapmock.mock_server.web.replacements import GATEWAY_ERRORS
 
 #: One preference: a name, and its value in quotes or without.
 PREFERENCE = re.compile(r"""([A-Za-z][\w-]*)\s*(?:=\s*(?:"([^"]*)"|([^",;]*)))?""")
@@ -55,6 +56,12 @@ def _delay(text: str) -> list[float]:
     return ends
 
 
+def _known_gateway(status: int) -> int:
+    if status not in GATEWAY_ERRORS:
+        raise ValueError(f"should be one of {', '.join(map(str, GATEWAY_ERRORS))}")
+    return status
+
+
 def _one_of(*words: str) -> Any:
     def read(text: str) -> str:
         if text not in words:
@@ -85,9 +92,11 @@ PREFERENCES: Mapping[str, Any] = {
     "retry_after": _number(0, 86400),
     "retry_after_form": _one_of("seconds", "date"),
     "maintenance": lambda text: text in SET,
-    "body": _one_of("malformed", "truncated", "empty"),
+    "body": _one_of("malformed", "truncated", "cut", "empty"),
+    "gateway": lambda text: _known_gateway(int(_number(500, 599)(text))),
+    "redirect": str,
     "code_type": _one_of(*CODE_TYPES),
     "extra_fields": lambda text: text in SET,
-    "connection": _one_of("reset", "hang_up", "hang-up", "dribble"),
+    "connection": _one_of("reset", "hang_up", "hang-up", "dribble", "garbage"),
     "moment": _one_of(*Moment),
 }

@@ -25,7 +25,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from swapmock.mock_server.web.asgi import AsgiApp
-from swapmock.mock_server.web.messages import PLAIN, Answer, Headers, header_lines, headers_from, request_from
+from swapmock.mock_server.web.messages import GARBAGE, PLAIN, Answer, Headers, header_lines, headers_from, request_from
 from swapmock.mock_server.web.mounting import RouteMatch
 
 #: Header lines of one request.
@@ -491,6 +491,12 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def hang_up(self) -> None:
+        self._end()
+
+    def send_garbage(self) -> None:
+        self.flush()
+        if not self.is_gone:
+            self.transport.write(GARBAGE)
         self._end()
 
     @property

@@ -35,7 +35,7 @@ def begin_exchange(box: Box, now: float, provider: str, operation: Operation | N
 def end_exchange(box: Box, exchange: Exchange, call: Call, answer: Answer) -> None:
     """Complete `exchange` with the answer, and write it into the journal."""
     exchange.answer, exchange.delay = answer.body[:KEPT_BYTES], answer.delay
-    exchange.status = 0 if answer.connection_fault in ("reset", "hang_up") else answer.status
+    exchange.status = 0 if answer.connection_fault in ("reset", "hang_up", "garbage") else answer.status
     exchange.answer_headers, exchange.task = tuple(answer.headers), call.task
     box.record(exchange)
 

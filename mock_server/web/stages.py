@@ -64,7 +64,7 @@ def _authenticate(context: RequestContext) -> None:
 
 
 def _fault(context: RequestContext) -> None:
-    hit = match_fault(context.call, context.api.engine, context.request.query)
+    hit = match_fault(context.call, context.api.engine, context.request.path, context.request.query)
     if hit is None:
         return
     context.hit, context.exchange.fault = hit, hit.name

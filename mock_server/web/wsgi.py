@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 #: Connection faults that leave no answer -> what is done to the connection.
-SEVER = {"reset": wsgi_sockets.reset, "hang_up": wsgi_sockets.hang_up}
+SEVER = {"reset": wsgi_sockets.reset, "hang_up": wsgi_sockets.hang_up, "garbage": wsgi_sockets.send_garbage}
 
 
 def reason(status: int) -> str:
@@ -124,10 +124,19 @@ def respond(
         pause(answer.delay)
     if answer.connection_fault in SEVER and not SEVER[answer.connection_fault](_peer(environ)):
         raise ConnectionResetError if answer.connection_fault == "reset" else ConnectionAbortedError
-    start_response(reason(answer.status), [*answer.headers, content_length(answer)])
+    is_measured = any(name == "content-length" for name, _ in answer.headers)
+    start_response(reason(answer.status), answer.headers if is_measured else [*answer.headers, content_length(answer)])
     if environ["REQUEST_METHOD"] == "HEAD":
         return []
+    if answer.connection_fault == "break_off":
+        return _broken_off(answer.body, _peer(environ))
     return _dribbled(answer, pause) if is_dribbling else [answer.body]
+
+
+def _broken_off(body: bytes, peer: str) -> Iterator[bytes]:
+    yield body
+    if not wsgi_sockets.hang_up(peer):
+        raise ConnectionAbortedError
 
 
 def _dribbled(answer: Answer, pause: Callable[[float], None]) -> Iterator[bytes]:

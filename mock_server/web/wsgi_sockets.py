@@ -14,6 +14,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from swapmock.mock_server.web.messages import GARBAGE
+
 #: The descriptors of this process; on Linux a link to /proc/self/fd.
 DESCRIPTORS = "/dev/fd"
 
@@ -43,6 +45,18 @@ def hang_up(client: str, server: str = "") -> bool:
     with contextlib.suppress(OSError):
         if found is not None:
             with socket.socket(fileno=os.dup(found)) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
+            return True
+    return False
+
+
+def send_garbage(client: str, server: str = "") -> bool:
+    """Send bytes that are no HTTP and a FIN to `client`; False if there is no such connection."""
+    found = _find(client, server)
+    with contextlib.suppress(OSError):
+        if found is not None:
+            with socket.socket(fileno=os.dup(found)) as connection:
+                connection.sendall(GARBAGE)
                 connection.shutdown(socket.SHUT_RDWR)
             return True
     return False

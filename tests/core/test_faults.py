@@ -28,6 +28,7 @@ from swapmock.mock_server.core.sandbox import RateLimit
 
 class Subject:
     provider, operation, model = "crun", "create_task", "m"
+    path = "/api/CreateTask"
     headers = property(lambda self: {"x-a": "1"})
     params = property(lambda self: {"page": "2"})
 
@@ -59,6 +60,10 @@ class Subject:
         ({"headers": {"x-a": 1}}, True),
         ({"params": {"page": {"matches": "^[0-9]$"}}}, True),
         ({"params": {"page": {"contains": "3"}}}, False),
+        ({"path": "/api/CreateTask"}, True),
+        ({"path": {"contains": "CreateTask"}}, True),
+        ({"path": {"matches": "Task$"}, "model": "m"}, True),
+        ({"path": "/api"}, False),
     ],
 )
 def test_matches(match, fits):

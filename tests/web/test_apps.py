@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import cache
-from http.client import HTTPResponse, RemoteDisconnected
+from http.client import HTTPResponse, IncompleteRead, RemoteDisconnected
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,7 +84,11 @@ def through_the_live_server(system: System) -> Iterator[Callable[[Ask], Got]]:
                     return HUNG_UP
                 except ConnectionResetError:
                     return RESET
-                return got(answer.status, answer.getheaders(), answer.read())
+                try:
+                    body = answer.read()
+                except IncompleteRead as broken_off:
+                    body = broken_off.partial
+                return got(answer.status, answer.getheaders(), body)
 
         yield ask
 
@@ -117,7 +122,11 @@ def through_wsgi(app: Any) -> Callable[[Ask], Got]:
             return RESET
         except ConnectionAbortedError:
             return HUNG_UP
-        return got(int(status[:3]), headers, b"".join(body))
+        parts = []
+        with contextlib.suppress(ConnectionAbortedError):  # the body breaks off
+            for part in body:
+                parts.append(part)  # noqa: PERF402 - extend would lose what came before the end
+        return got(int(status[:3]), headers, b"".join(parts))
 
     return ask
 
