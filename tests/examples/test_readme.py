@@ -1,5 +1,6 @@
-"""The README is true: its walk runs line by line, its table of settings is the settings, its links lead somewhere."""
+"""The README is true: its example runs line by line, its table of settings is the settings, its links lead somewhere."""
 
+import importlib.metadata
 import json
 import re
 import shutil
@@ -26,8 +27,8 @@ def blocks(text, language="bash"):
 
 
 @pytest.mark.needs("curl")
-def test_the_walk_runs_line_by_line(tmp_path):
-    """In a shell that finds nothing but what the walk may ask of a user."""
+def test_the_example_runs_line_by_line(tmp_path):
+    """In a shell that finds nothing but what the example may ask of a user."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "python3").symlink_to(Path(sys.executable).resolve())
@@ -50,7 +51,7 @@ def test_the_walk_runs_line_by_line(tmp_path):
 
 @pytest.mark.needs("curl")
 def test_the_other_lines_run_too(tmp_path):
-    """Those after the walk: each prints one JSON document, none of them a refusal."""
+    """Those after the example: each prints one JSON document, none of them a refusal."""
     system = build(Settings())
     with LiveServer(system.asgi_app) as server:
         lines = "".join(f"{block}echo\n" for block in blocks(REST)).replace("http://127.0.0.1:4020", server.url)
@@ -70,6 +71,22 @@ def test_the_python_runs(capsys):
     for block in blocks(REST, "python"):
         exec(compile(block, "README.md", "exec"), {})
     assert capsys.readouterr().out.endswith("True\n")
+
+
+def test_the_first_test_is_one(tmp_path):
+    """The block on the first screen, as a file of a foreign project."""
+    (block,) = blocks(FIRST_SCREEN, "python")
+    (tmp_path / "test_it.py").write_text(block)
+    is_installed = importlib.metadata.entry_points(group="pytest11", name="swapmock")
+    load_plugin = () if is_installed else ("-p", "swapmock.client_checks.testing.plugin")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *load_plugin, "test_it.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_every_host_that_it_replaces_is_the_contracts():
+    rows = re.findall(r"^\| `(https://[^`]+)`.*\| `http://127.0.0.1:4020` \|$", FIRST_SCREEN, flags=re.MULTILINE)
+    assert rows == [load(name).document["servers"][0]["url"] for name in ("crun", "imgopen")]
 
 
 def test_the_two_commands_exist():
