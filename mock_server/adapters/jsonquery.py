@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from swapmock.mock_server.adapters.bounded_query import BoundedQuery
 
 
 class BadPath(ValueError):
@@ -36,7 +39,7 @@ def searches(path: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(path: str) -> Any:
+def compiled(path: str) -> Any:
     import jsonpath
 
     _bound(path)
@@ -48,20 +51,27 @@ def _compiled(path: str) -> Any:
         raise BadPath(f"{path}: {error}") from None
 
 
+def bounded() -> BoundedQuery:
+    """The evaluation of one call's conditions, with a bound to its work."""
+    from swapmock.mock_server.adapters.bounded_query import BoundedQuery
+
+    return BoundedQuery()
+
+
 def check(path: str) -> None:
     """BadPath if `path` is neither `$...` as JSONPath nor `/...` as JSON Pointer."""
-    _compiled(path)
+    compiled(path)
 
 
 def find(path: str, document: Any) -> Sequence[Any]:
     """The values at `path`; empty where there is nothing."""
     import jsonpath
 
-    compiled = _compiled(path)
+    query = compiled(path)
     if not isinstance(document, dict | list):
         return []
     try:
-        found: list[Any] = compiled.findall(document) if path.startswith("$") else [compiled.resolve(document)]
+        found: list[Any] = query.findall(document) if path.startswith("$") else [query.resolve(document)]
     except (jsonpath.JSONPathError, jsonpath.JSONPointerError):
         return []
     return found
