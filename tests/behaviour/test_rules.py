@@ -30,7 +30,7 @@ def test_every_rule_of_a_set_exists_and_tells_its_sources():
 
 
 def test_a_set_that_does_not_exist_is_told():
-    with pytest.raises(NoSuchSet, match="known: 2026.12"):
+    with pytest.raises(NoSuchSet, match=r"known: 2026\.12"):
         rules_of("1999.1")
 
 
