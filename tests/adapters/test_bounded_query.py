@@ -3,11 +3,11 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swapmock.mock_server.adapters import jsonquery
-from swapmock.mock_server.adapters.bounded_query import (
+from swapmock.mock_server.adapters.jsonquery import (
     COMPARED,
     FOUND,
     INDEXED,
@@ -50,6 +50,7 @@ DOCUMENTS = st.recursive(
 )
 
 
+@settings(deadline=None)  # the first example imports the library
 @given(path=st.sampled_from(PATHS), document=DOCUMENTS)
 def test_it_finds_what_the_library_finds(path, document):
     query = BoundedQuery()
