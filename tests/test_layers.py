@@ -217,6 +217,12 @@ RULES = [
         any_of(*WEB_FRAMEWORK),
         besides=("mock_server.web", "mock_server.cli"),
     ),
+    Rule("web knows nothing of interception", ("mock_server.web",), any_of("mock_server.interception")),
+    Rule(
+        "interception knows no provider and no framework",
+        ("mock_server.interception",),
+        any_of("flask", "werkzeug", "uvicorn", "mock_server.providers", "mock_server.cli"),
+    ),
     Rule("checks see only the emulator's public names", ("client_checks",), any_of("mock_server")),
     Rule(
         "the server runs without the checks",
@@ -278,6 +284,11 @@ BREACHES = {
     ],
     "web knows nothing above it": [("mock_server/web/app.py", "from swapmock.mock_server.cli import main")],
     "only web and above know the web framework": [("mock_server/settings.py", "import uvicorn.config")],
+    "web knows nothing of interception": [("mock_server/web/app.py", "import swapmock.mock_server.interception")],
+    "interception knows no provider and no framework": [
+        ("mock_server/interception/proxy.py", "from swapmock.mock_server.providers import crun"),
+        ("mock_server/interception/proxy.py", "import flask"),
+    ],
     "checks see only the emulator's public names": [
         ("client_checks/receiver.py", "from swapmock.mock_server.core.model import Task"),
         ("client_checks/receiver.py", "from swapmock.mock_server import engine"),

@@ -113,8 +113,7 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
     if sandbox is not None and _mark(item).get("proof", True):
         from swapmock.client_checks.testing.watch import broken_invariants
 
-        drift = item.stash.get(_DRIFT, NO_DRIFT)
-        found = broken_invariants(sandbox, drift)
+        found = broken_invariants(sandbox, item.stash.get(_DRIFT, NO_DRIFT))
         if found:
             pytest.fail("\n".join(["the sandbox of this test does not hold:", *found]), pytrace=False)
     return result

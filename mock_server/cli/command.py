@@ -17,6 +17,7 @@ COMMANDS = {
     "lint": "contracts",
     "listen": "listen",
     "routes": "contracts",
+    "run": "run",
     "serve": "serve",
 }
 

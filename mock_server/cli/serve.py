@@ -19,7 +19,7 @@ from swapmock.mock_server.settings import Settings, with_token
 
 
 @click.command()
-@setting_options
+@setting_options()
 def serve(**values: Any) -> None:
     """Run the emulator until it is interrupted."""
     with _no_collections():

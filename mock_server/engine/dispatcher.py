@@ -165,6 +165,10 @@ class CallbackDispatcher:
         #: deliveries of the same task first.
         self.lease = 3 * transport.timeout + 5.0
 
+    def wrap_transport(self, wrap: Callable[[Transport], Transport]) -> None:
+        """Send through `wrap(transport)` from now on, for example to send what is meant for one receiver to another."""
+        self._transport = wrap(self._transport)
+
     # --- on request
 
     def claim(self, runtime: Runtime, box: Box, delivery_ids: Iterable[str]) -> list[Delivery]:

@@ -25,7 +25,6 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from swapmock.mock_server.web.asgi import AsgiApp
-from swapmock.mock_server.web.forwarded import forwarded_base_url
 from swapmock.mock_server.web.messages import GARBAGE, PLAIN, Answer, Headers, header_lines, headers_from, request_from
 from swapmock.mock_server.web.mounting import RouteMatch
 
@@ -95,13 +94,15 @@ class Unread:
 
 @dataclass
 class Bounds:
-    """The limits and the shared state of one server. `now` is the time of its event loop in seconds, updated ten times a
-    second; `default_headers` are the header lines of every answer."""
+    """The limits and the shared state of one server. `scheme` stands in links in place of the connection's own, if it is not
+    empty. `now` is the time of its event loop in seconds, updated ten times a second; `default_headers` are the header lines
+    of every answer."""
 
     asgi_app: AsgiApp
     max_connections: int
     max_headers: int
     unread: Unread
+    scheme: str = ""
     now: float = 0.0
     default_headers: bytes = b""
     is_stopping: bool = False
@@ -157,7 +158,8 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
         self.own = _authority(self.server)
-        self.is_trusted_proxy = self._bounds.asgi_app.proxies.trusts(self.client[0] if self.client else None)
+        self._is_secure = self.scheme == "https"
+        self.scheme = self._bounds.scheme or self.scheme
         if len(self.connections) > self._bounds.max_connections:
             self._refuse(503, "too many connections; --max-connections allows more")
 
@@ -221,7 +223,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(400, "the request ended too soon")
         else:
             self._finish()
-        return self._is_busy and self.scheme == "http"  # TLS has no half-closed connections
+        return self._is_busy and not self._is_secure  # TLS has no half-closed connections
 
     def pause_writing(self) -> None:
         self._since = self._bounds.now
@@ -305,8 +307,6 @@ class Connection(HttpToolsProtocol):
         self, target: RouteMatch, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> None:
         request = request_from(method, path, query, headers, body, self.scheme, self.own)
-        if self.is_trusted_proxy:
-            request.base_url = forwarded_base_url(request)
         answer = self._asgi_app.answer(target, request)
         if answer.delay or answer.connection_fault or answer.before_send is not None:
             self._hand_over(answer)

@@ -47,7 +47,7 @@ class Options:
 
     `read_timeout` (seconds) is how long a client may take to send a request, to send the next one, or to read an answer.
     `max_headers` and `max_unread_bytes` are in bytes; the second is for all clients together. `tls` is a certificate chain
-    and its key.
+    and its key. `scheme` is the scheme of the links in answers, if something in front of the server ends TLS.
     """
 
     max_connections: int = 10_000
@@ -55,6 +55,7 @@ class Options:
     read_timeout: float = 30.0
     max_unread_bytes: int = 1 << 30
     tls: tuple[Path, Path] | None = None
+    scheme: str = ""
 
 
 def options_from(settings: Settings) -> Options:
@@ -85,7 +86,9 @@ class _Uvicorn(Server):
 
     def __init__(self, asgi_app: AsgiApp, options: Options, is_ready: Callable[[], None]) -> None:
         unread = Unread(options.max_unread_bytes)
-        self._bounds = Bounds(asgi_app, _affordable(options.max_connections), options.max_headers, unread)
+        self._bounds = Bounds(
+            asgi_app, _affordable(options.max_connections), options.max_headers, unread, options.scheme
+        )
         self._read_timeout = options.read_timeout
         self._is_ready = is_ready
         self._is_stopped = asyncio.Event()

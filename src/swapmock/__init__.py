@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from swapmock.mock_server.control import AdminError, Control, Sandbox
     from swapmock.mock_server.emulator import Emulator, RemoteEmulator
+    from swapmock.mock_server.interception.session import intercept
     from swapmock.mock_server.settings import SettingError, Settings
 
 __version__ = "0.2.0"
@@ -25,6 +26,7 @@ __all__ = [
     "SettingError",
     "Settings",
     "__version__",
+    "intercept",
 ]
 
 #: Public name -> the module that defines it. Imported when first used, so that the command starts without the rest.
@@ -36,6 +38,7 @@ _HOMES = {
     "RemoteEmulator": "swapmock.mock_server.emulator",
     "SettingError": "swapmock.mock_server.settings",
     "Settings": "swapmock.mock_server.settings",
+    "intercept": "swapmock.mock_server.interception.session",
 }
 
 

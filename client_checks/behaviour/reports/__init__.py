@@ -1,1 +1,0 @@
-"""What a verdict looks like: terminal, JSON, JUnit, HTML, SARIF, GitHub summary."""
