@@ -302,5 +302,80 @@ def record(target: str, out: Path, **given: Any) -> None:
     click.echo(f"{len(recording.flows) - len(recording.left_out)} flows written to {out}")
 
 
+#: What says how `conform` judges, and what it is told of the client.
+CONFORM = (
+    click.argument("command", nargs=-1, type=click.UNPROCESSED),
+    click.option("--provider", multiple=True, type=click.Choice(["crun", "imgopen"]), help="Whose API the client calls; those that it is seen to call unless given. Repeatable."),
+    click.option("--declaration", "declaration_file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="What the client is; ./conform.toml unless given."),
+    click.option("--env", multiple=True, callback=pairs, metavar="NAME=TEMPLATE", help="A variable of the client's own, like MY_BASE={url}; repeatable."),
+    click.option("--claim", type=click.Choice(["claim", "exit"]), help="How the client tells its outcome: a claim, or its exit status."),
+    click.option("--jobs", type=click.IntRange(1), help="Paid tasks that one run makes when all goes well."),
+    click.option("--deadline", type=click.FloatRange(0, min_open=True), help="Seconds after which the client gives up a job."),
+    click.option("--resume", metavar="again|COMMAND", help="How an interrupted run is taken up."),
+    click.option("--smallest-timeout", type=click.FloatRange(0, min_open=True), help="The client's smallest time-out of a request, in seconds."),
+    click.option("--downloads/--no-downloads", default=None, help="Whether the client fetches and keeps results."),
+    click.option("--callbacks/--no-callbacks", default=None, help="Whether the client receives callbacks."),
+    click.option("--uploads/--no-uploads", default=None, help="Whether the client uploads local files."),
+    click.option("--effects/--no-effects", default=None, help="Whether the client tells its effects."),
+    click.option("--faces", type=click.IntRange(1), help="Faces that the client expects in a picture."),
+    click.option("--time", type=click.Choice(["auto", "real", "scaled", "on_poll"]), default="auto", show_default=True, help="How the client's time and the case's are coupled."),
+    click.option("--cwd", type=click.Choice(["copy", "shared"]), help="A copy of the project for each case, or the project itself."),
+    click.option("--link", multiple=True, help="A folder that copies link to; repeatable."),
+    click.option("--case", multiple=True, help="A case to run; repeatable, all unless given."),
+    click.option("--case-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A YAML file of cases to run instead."),
+    click.option("--case-timeout", type=click.FloatRange(0, min_open=True), help="Real seconds after which a run is ended by us."),
+    click.option("--at-once", type=click.IntRange(1, 64), default=6, show_default=True, help="Cases at a time."),
+    click.option("--rules", default="2026.12", show_default=True, help="The frozen set of rules that is scored."),
+    click.option("--require", multiple=True, help="A rule, or a level (must, should), that has to be exercised; repeatable."),
+    click.option("--known", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A YAML file of known failures; a stale entry fails."),
+    click.option("--fail-on", type=click.Choice(["must", "should"]), default="must", show_default=True, help="The lowest level whose breach is a finding."),
+    click.option("--seed", type=int, default=1, show_default=True, help="Seed of the emulator and of what is drawn."),
+    click.option("--vary", type=int, metavar="SEED", help="Change what the contract leaves open."),
+    click.option("--explore", is_flag=True, help="Try random conditions, and shrink one that fails."),
+    click.option("--budget", default="60s", show_default=True, help="How long --explore tries."),
+    click.option("--prove", metavar="REV", help="Run the failing cases on a worktree of REV and on the tree."),
+    click.option("--setup", metavar="CMD", help="Run in each worktree before --prove judges it."),
+    click.option("--attach", is_flag=True, help="Judge a client that runs by itself: print its variables and watch."),
+    click.option("--idle", type=click.FloatRange(0, min_open=True), default=15.0, show_default=True, help="Seconds without a request that end --attach."),
+    click.option("--draft", is_flag=True, help="Write a first conform.toml from a plain run."),
+    click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON."),
+    click.option("--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JUnit XML."),
+    click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one HTML page."),
+    click.option("--sarif", "sarif_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as SARIF 2.1.0."),
+    click.option("--github-summary", type=click.Path(path_type=Path, dir_okay=False), help="Append a Markdown summary; $GITHUB_STEP_SUMMARY unless given."),
+)  # fmt: skip
+
+
+def conform_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(CONFORM):
+        command = option(command)
+    return command
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@conform_options
+@needs_the_extra
+def conform(command: tuple[str, ...], **options: Any) -> None:
+    """Does a client behave well? COMMAND is run under chosen conditions and judged by what it costs.
+
+    Put the command after `--`: swapmock conform --provider crun -- python my_flow.py. Exit code 0 clean, 1 findings,
+    2 could not run, 3 what --require names was not exercised.
+    """
+    from swapmock.client_checks.behaviour.command import CannotRun as Refused
+    from swapmock.client_checks.behaviour.command import conform as judge
+
+    try:
+        code = judge(command, options, click.echo)
+    except Refused as why:
+        raise CannotRun(str(why)) from None
+    raise SystemExit(code)
+
+
 #: Every command of the checks by its name.
-COMMANDS: Mapping[str, click.Command] = {"check": check, "compat": compat, "parity": parity, "record": record}
+COMMANDS: Mapping[str, click.Command] = {
+    "check": check,
+    "compat": compat,
+    "conform": conform,
+    "parity": parity,
+    "record": record,
+}

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self
 from urllib.parse import unquote, urlencode
 
+from swapmock.mock_server.adapters.http_client import HttpClient, UnreachableError
 from swapmock.mock_server.control import AdminError, Control
 from swapmock.mock_server.settings import Settings, with_token
 from swapmock.mock_server.web.build import System, build
+from swapmock.mock_server.web.host_process import check_process, explain_blocked_socket
 from swapmock.mock_server.web.messages import Request
 from swapmock.mock_server.web.server import LiveServer, options_from
+
+Options = ParamSpec("Options")
+
+
+def _typed_as(
+    source: Callable[Options, object],  # noqa: ARG001 - a type checker reads its parameters
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Emulator, Options], None]]:
+    """For a type checker, the decorated method takes the keyword arguments of `source`. At run time nothing changes."""
+
+    def unchanged(method: Callable[..., None]) -> Callable[Concatenate[Emulator, Options], None]:
+        return method
+
+    return unchanged
 
 
 class Emulator(Control):
@@ -22,16 +39,21 @@ class Emulator(Control):
     ...     sandbox.balance()
     1000.0
 
-    `settings` are those of `swapmock serve` (`swapmock.mock_server.settings.Settings`); `port` is 0 unless given. Its admin verbs
-    do not travel over HTTP, but through the same pipeline; over HTTP they are at `admin_url`, which demands `token`
-    unless `host` is loopback. Raises SettingError for a setting that does not exist or
-    has no such value, OSError for a port that is taken.
+    The options are the settings of `swapmock serve` (`swapmock.Settings`), but `port` is 0 unless given. Its admin verbs
+    do not travel over HTTP, but through the same pipeline. Over HTTP they are at `admin_url`, which demands `token`
+    unless `host` is loopback. In a child process that was forked while the emulator ran, the verbs go over HTTP to the
+    emulator of the parent. Raises SettingError for an option that does not exist or has no such value, OSError for a
+    port that is taken, RuntimeError in a process where it cannot run (gevent or eventlet has replaced the threads).
     """
 
-    def __init__(self, **settings: Any) -> None:
-        self.system: System = build(with_token(Settings(**{"port": 0, **settings})))
+    @_typed_as(Settings)
+    def __init__(self, **options: Any) -> None:
+        check_process()
+        self.system: System = build(with_token(Settings.of(**{"port": 0, **options})))
         self._server: LiveServer | None = None
         self._admin_server: LiveServer | None = None
+        self._pid = os.getpid()
+        self._parent: RemoteEmulator | None = None
 
     @property
     def url(self) -> str:
@@ -50,6 +72,19 @@ class Emulator(Control):
         return self.system.settings.admin_token
 
     def start(self) -> Self:
+        """Listen, and send callbacks, until `stop`."""
+        check_process()
+        self._pid = os.getpid()
+        try:
+            with explain_blocked_socket():
+                self._listen()
+        except BaseException:
+            self.stop()
+            raise
+        self.system.engine.dispatcher.start(self.system.engine)
+        return self
+
+    def _listen(self) -> None:
         settings = self.system.settings
         options = options_from(settings)
         if settings.admin_port is not None:
@@ -57,26 +92,29 @@ class Emulator(Control):
                 self.system.admin_asgi_app, settings.host, settings.admin_port, options=options
             )
             self._admin_server.start()
-        try:
-            self._server = LiveServer(
-                self.system.asgi_app, settings.host, settings.port, uds=settings.uds, options=options
-            )
-        except OSError:
-            self.stop()
-            raise
-        self._server.start()
+        server = LiveServer(self.system.asgi_app, settings.host, settings.port, uds=settings.uds, options=options)
+        server.start()
+        self._server = server
         if self._admin_server is not None:
-            self.system.admin_pipeline.vendor_url = settings.public_url or self._server.url
-        self.system.engine.dispatcher.start(self.system.engine)
-        return self
+            self.system.admin_pipeline.vendor_url = settings.public_url or server.url
 
     def stop(self) -> None:
+        """Stop listening. In a forked child process this changes nothing: the emulator of the parent runs on."""
+        if self._is_copy:
+            if self._parent is not None:
+                self._parent.close()
+            return
         if self._server is not None:
             self.system.engine.dispatcher.stop()
             self._server.stop()
         if self._admin_server is not None:
             self._admin_server.stop()
         self._server = self._admin_server = None
+
+    @property
+    def _is_copy(self) -> bool:
+        """This process was forked from the one in which the emulator runs."""
+        return self._server is not None and self._pid != os.getpid()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -87,6 +125,11 @@ class Emulator(Control):
         self.stop()
 
     def ask(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        if self._is_copy:
+            # The threads of the emulator, and what they change, are in the parent process.
+            if self._parent is None:
+                self._parent = RemoteEmulator(self.url, self.token, self.admin_url, verify=False)
+            return self._parent.ask(method, path, body, params)
         pipeline = self.system.admin_pipeline
         headers = {"content-type": "application/json"} if body is not None else {}
         if self.system.settings.admin_token:
@@ -109,27 +152,31 @@ class Emulator(Control):
 class RemoteEmulator(Control):
     """An emulator that runs elsewhere (`swapmock serve`, a container), by its base URL.
 
-    `token` is the admin API's, where it demands one; `admin_url` where that has a port of its own; `timeout` in
-    seconds, on top of what a `wait` asks for.
+    `url` is http, https or `unix:/path`. `token` is the admin API's, where it demands one; `admin_url` where that has a
+    port of its own; `timeout` in seconds, on top of what a `wait` asks for. `verify` is False for a certificate that
+    nobody has signed, or a file of certificates in PEM that are trusted. Proxy variables do not matter here, nor does
+    what a test does to `requests`.
 
     >>> with Emulator() as emu, RemoteEmulator(emu.url) as remote:
     ...     remote.default.balance()
     1000.0
 
-    Raises AdminError for refusals, requests.RequestException for a network
-    that fails.
+    Raises AdminError for refusals, requests.RequestException for a network that fails.
     """
 
-    def __init__(self, url: str, token: str = "", admin_url: str = "", timeout: float = 30.0) -> None:
-        import requests
-
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        admin_url: str = "",
+        timeout: float = 30.0,
+        *,
+        verify: bool | str | Path = True,
+    ) -> None:
         self._url = url.rstrip("/")
-        self._admin_url = (admin_url or url).rstrip("/")
+        self._client = HttpClient((admin_url or url).rstrip("/"), verify)
         self._timeout = timeout
-        self._session = requests.Session()
-        self._session.trust_env = False
-        if token:
-            self._session.headers["authorization"] = f"Bearer {token}"
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
 
     @property
     def url(self) -> str:
@@ -137,19 +184,23 @@ class RemoteEmulator(Control):
 
     def ask(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
         wait = float(body.get("timeout", 0.0)) if isinstance(body, Mapping) else 0.0
-        answer = self._session.request(
-            method,
-            f"{self._admin_url}/__admin{path}",
-            params=_texts(params),
-            data=_json(body),
-            headers={"content-type": "application/json"} if body is not None else {},
-            timeout=self._timeout + wait,
-            allow_redirects=False,
-        )
-        return _read(answer.status_code, answer.headers.get("content-type", ""), answer.content)
+        query = urlencode(_texts(params))
+        headers = self._headers if body is None else {**self._headers, "content-type": "application/json"}
+        try:
+            answer = self._client.call(
+                method,
+                f"/__admin{path}" + (f"?{query}" if query else ""),
+                headers,
+                None if body is None else _json(body),
+                self._timeout + wait,
+            )
+        except UnreachableError as error:
+            raise _as_requests(error) from error
+        return _read(answer.status, answer.headers.get("content-type", ""), answer.body)
 
     def close(self) -> None:
-        self._session.close()
+        """Close the connections that are kept."""
+        self._client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -158,6 +209,18 @@ class RemoteEmulator(Control):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _as_requests(error: UnreachableError) -> Exception:
+    """The exception of `requests` for a failed call, which callers already catch."""
+    import requests
+
+    kinds: dict[str, type[requests.RequestException]] = {
+        "connect timeout": requests.ConnectTimeout,
+        "read timeout": requests.ReadTimeout,
+        "certificate": requests.exceptions.SSLError,
+    }
+    return kinds.get(error.kind, requests.ConnectionError)(str(error))
 
 
 def _texts(params: Mapping[str, Any] | None) -> dict[str, str]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-#: Settings that may be given several times.
-MANY = ("variants", "prices", "callback_allow", "allow_host", "cors", "admin_origin", "credential")
+from swapmock.mock_server.core.suggest import nearest
 
-#: Those of them that are lists of texts; in a text, commas separate the entries.
-LISTS = ("callback_allow", "allow_host", "cors", "admin_origin", "credential")
+#: Settings that may be given several times. Each may also hold several values, separated by commas.
+MANY = ("variants", "prices", "callback_allow", "allow_host", "cors", "admin_origin", "credential", "trusted_proxies")
 
 #: Those of them that are pairs; a file holds them as a mapping for each provider.
 PAIRS = {"variants": "PROVIDER.NAME=CHOICE", "prices": "PROVIDER.NAME=CREDITS"}
@@ -30,7 +30,7 @@ def _row(default: Any, help_text: str, **more: Any) -> Any:
     return field(**make, metadata={"help": help_text, **more})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How an emulator is set up. Each field is the flag `--name`, the variable `SWAPMOCK_NAME` and a key of the
     config file."""
@@ -46,16 +46,16 @@ class Settings:
     read_timeout: float = _row(30.0, "Seconds that a client may take to send a request.", low=0.1, high=3600)
     admin_port: int | None = _row(None, "Port of the admin API, if it is to have its own.", low=0, high=65535)
     admin_token: str = _row("", "Bearer token that the admin API demands; made up unless --host is loopback.")
-    admin_origin: tuple[str, ...] = _row(
+    admin_origin: Sequence[str] = _row(
         (), "Origin of a page that may use the admin API, such as http://localhost:3000; repeatable."
     )
-    allow_host: tuple[str, ...] = _row(
+    allow_host: Sequence[str] = _row(
         (), "Host name by which clients may ask beside loopback: name, *.domain or *; repeatable."
     )
-    cors: tuple[str, ...] = _row(
+    cors: Sequence[str] = _row(
         (), "Origin of pages that may call the vendors' APIs, or * for every origin; repeatable."
     )
-    credential: tuple[str, ...] = _row(
+    credential: Sequence[str] = _row(
         (), "Credential of the default sandbox, as PROVIDER=KEY[:SECRET] or @FILE with one a line; repeatable."
     )
     seed: int = _row(0, "Seed of all ids and random choices.")
@@ -65,6 +65,11 @@ class Settings:
     log_level: str = _row("warning", "What is logged to stderr.", choices=("debug", "info", "warning", "error"))
     log_format: str = _row("text", "Form of the log lines.", choices=("text", "json"))
     public_url: str = _row("", "Base URL of the links in answers; without it, the one the client used.")
+    trusted_proxies: Sequence[str] = _row(
+        (),
+        "Reverse proxy whose X-Forwarded-Proto, -Host, -Port and -Prefix are believed: address, network, or `unix`; "
+        "repeatable.",
+    )
     journal_size: int = _row(1000, "Exchanges and transitions that each sandbox remembers.", low=0, high=10_000_000)
     max_journal_bytes: int = _row(
         1 << 26,
@@ -96,7 +101,7 @@ class Settings:
         1 << 30, "Bytes of uploaded files that each sandbox holds, all together.", low=1, high=1 << 50
     )
     max_sandboxes: int = _row(10_000, "Sandboxes at a time.", low=2, high=10_000_000)
-    callback_allow: tuple[str, ...] = _row(
+    callback_allow: Sequence[str] = _row(
         (), "Host that callbacks may go to beside loopback: name, *.domain, address or network; repeatable."
     )
     callback_timeout: float = _row(10.0, "Seconds that a callback's receiver may take to answer.", low=0.01, high=600)
@@ -107,25 +112,123 @@ class Settings:
 
     def __post_init__(self) -> None:
         for row in fields(self):
-            _check(row.name, getattr(self, row.name), row.metadata)
-        for name in LISTS:
-            object.__setattr__(self, name, tuple(_split(getattr(self, name))))
+            value = _converted(row.name, str(row.type), getattr(self, row.name))
+            _check(row.name, value, row.metadata)
+            object.__setattr__(self, row.name, value)
         object.__setattr__(self, "cors", tuple(_origin("cors", text) for text in self.cors))
         object.__setattr__(self, "admin_origin", tuple(_origin("admin_origin", text) for text in self.admin_origin))
         for entry in self.allow_host:
             _check_host(entry)
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingError("--tls-cert and --tls-key go together")
-        if self.public_url and not _is_web_url(self.public_url):
-            raise SettingError(f"--public-url: {self.public_url!r} is no http or https URL")
+        if self.public_url and not _is_base_url(self.public_url):
+            raise SettingError(
+                f"--public-url: {self.public_url!r} is no http or https URL of a host, perhaps with a port and a path"
+            )
+        for proxy in self.trusted_proxies:
+            if proxy != "unix" and not _is_network(proxy):
+                raise SettingError(f"--trusted-proxies: {proxy!r} is no address, no network and not `unix`")
+
+    @classmethod
+    def of(cls, **options: Any) -> Settings:
+        """The settings with these values. Raises SettingError for a name that does not exist, with the nearest one."""
+        known = [row.name for row in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise SettingError(no_such_setting(name, known))
+        return cls(**options)
 
 
-def _is_web_url(text: str) -> bool:
+def no_such_setting(name: str, known: Iterable[str]) -> str:
+    """One sentence on a setting that does not exist, with the nearest of the `known` names."""
+    names = sorted(known)
+    guess = nearest(name, names)
+    return f"no setting named {name!r}; " + (f"did you mean {guess!r}?" if guess else f"known: {', '.join(names)}")
+
+
+#: A base URL: RFC 3986 without user, query and fragment.
+_BASE_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?"
+)
+
+
+def _is_base_url(text: str) -> bool:
     try:
-        parts = urlsplit(text)
+        return _BASE_URL.fullmatch(text) is not None and urlsplit(text).port != 0
+    except ValueError:  # a port beyond 65535, or brackets without an address
+        return False
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    return True
+
+
+def _converted(name: str, kind: str, value: Any) -> Any:
+    """`value` as the type of the setting; SettingError if it is of another type."""
+    kind, _, optional = kind.partition(" | ")
+    if value is None and optional:
+        return None
+    convert, wanted = _KINDS[kind.partition("[")[0]]
+    try:
+        return convert(value)
+    except (TypeError, ValueError, OverflowError):
+        raise SettingError(f"{flag(name)}: {value!r} is not {wanted}") from None
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _path(value: Any) -> Path:
+    if not os.fspath(value):
+        raise ValueError
+    return Path(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_split([value] if isinstance(value, str) else [_text(entry) for entry in value]))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(rows, Mapping) for rows in value.values()):
+        raise TypeError
+    return value
+
+
+#: Type of a setting -> how a value of it is read, and what it should be, in words.
+_KINDS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
+    "int": (_whole, "a whole number"),
+    "float": (_number, "a number"),
+    "str": (_text, "a text"),
+    "bool": (_flag, "True or False"),
+    "Path": (_path, "a path"),
+    "Sequence": (_texts, "a list of texts"),
+    "Mapping": (_mapping, "a mapping of providers to mappings"),
+}
 
 
 def _origin(name: str, text: str) -> str:
@@ -175,7 +278,7 @@ def variable(name: str) -> str:
 def parse_pairs(setting: str, pairs: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """`("crun.http_status=always200",)` as `{"crun": {"http_status": "always200"}}`."""
     found: dict[str, dict[str, Any]] = {}
-    for pair in pairs:
+    for pair in _split(pairs) if any(pairs) else pairs:
         name, equals, choice = pair.partition("=")
         provider, dot, row = name.partition(".")
         if not (equals and dot):
@@ -206,7 +309,7 @@ def read_config(path: Path) -> dict[str, Any]:
     found = {str(name).replace("-", "_"): value for name, value in document.items()}
     unknown = sorted(found.keys() - known)
     if unknown:
-        raise SettingError(f"--config: {path}: no setting named {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        raise SettingError(f"--config: {path}: {no_such_setting(unknown[0], known)}")
     return {name: _as_given(name, value) for name, value in found.items() if value is not None}
 
 

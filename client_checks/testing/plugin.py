@@ -113,7 +113,8 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
     if sandbox is not None and _mark(item).get("proof", True):
         from swapmock.client_checks.testing.watch import broken_invariants
 
-        found = broken_invariants(sandbox, item.stash.get(_DRIFT, NO_DRIFT))
+        drift = item.stash.get(_DRIFT, NO_DRIFT)
+        found = broken_invariants(sandbox, drift)
         if found:
             pytest.fail("\n".join(["the sandbox of this test does not hold:", *found]), pytrace=False)
     return result

@@ -135,7 +135,15 @@ Find = Callable[[str, Any], Sequence[Any]]
 Search = Callable[[str, str], bool]
 
 
-def matches(match: Match, subject: Subject, find: Find, search: Search) -> bool:
+#: `value` -> the text that `contains` and `matches` look into.
+Text = Callable[[Any], str]
+
+
+class TooMuchWork(Exception):
+    """The conditions of one call's rules have done all the work that they may."""
+
+
+def matches(match: Match, subject: Subject, find: Find, search: Search, text: Text = str) -> bool:
     """Whether a call is of the kind that `match` describes, its count and chance aside."""
     if match.provider is not None and match.provider != subject.provider:
         return False
@@ -147,7 +155,7 @@ def matches(match: Match, subject: Subject, find: Find, search: Search) -> bool:
         return False
 
     def fit(conditions: Mapping[str, Any], read: Callable[[], Any]) -> bool:
-        return all(any_fits(wanted, find(_path(path), read()), search) for path, wanted in conditions.items())
+        return all(any_fits(wanted, find(_path(path), read()), search, text) for path, wanted in conditions.items())
 
     return (
         fit(match.headers, lambda: dict(subject.headers))
@@ -163,7 +171,7 @@ def _path(name: str) -> str:
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
-def any_fits(wanted: Any, found: Sequence[Any], search: Search) -> bool:
+def any_fits(wanted: Any, found: Sequence[Any], search: Search, text: Text = str) -> bool:
     """Whether one of the values `found` meets a condition."""
     if isinstance(wanted, Mapping) and len(wanted) == 1:
         ((how, what),) = wanted.items()
@@ -172,9 +180,9 @@ def any_fits(wanted: Any, found: Sequence[Any], search: Search) -> bool:
         if how == "exists":
             return bool(found) is bool(what)
         if how == "contains":
-            return any(str(what) in str(value) for value in found)
+            return any(str(what) in text(value) for value in found)
         if how == "matches":
-            return any(search(str(what), str(value)) for value in found)
+            return any(search(str(what), text(value)) for value in found)
     return any(_is(value, wanted) for value in found)
 
 

@@ -186,6 +186,16 @@ class Transport(Protocol):
         """Send once. Whatever the receiver does becomes a SendResult, within `timeout` real seconds."""
 
 
+class BoundedQuery(Protocol):
+    """The conditions of one call. Both methods raise `faults.TooMuchWork` when the call has done all that it may."""
+
+    def find(self, path: str, document: Any) -> Sequence[Any]:
+        """The values at a path of either kind; empty where there is nothing."""
+
+    def text(self, value: Any) -> str:
+        """The text of a value."""
+
+
 class JsonQuery(Protocol):
     """JSONPath and JSON Pointer."""
 
@@ -194,6 +204,9 @@ class JsonQuery(Protocol):
 
     def searches(self, path: str) -> bool:
         """Whether it looks at many values, and not only along its own steps."""
+
+    def bounded(self) -> BoundedQuery:
+        """`find` and `text` for the conditions of one call."""
 
     def check(self, path: str) -> None:
         """ValueError with a sentence fit for a client if `path` is neither."""

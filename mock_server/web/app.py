@@ -14,7 +14,7 @@ from swapmock.mock_server.web.file_headers import headers_for
 from swapmock.mock_server.web.messages import Answer
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.request_filter import ADMIN_HEADERS, Zone, refused
-from swapmock.mock_server.web.wsgi import WsgiMiddleware, plain_request, request_from_environ, respond, wsgi_path
+from swapmock.mock_server.web.wsgi import WsgiMiddleware, plain_request, read_request, respond, wsgi_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,7 +42,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
         target = pipeline.match(request.method, request.path)
         if target is None:
             return _problem(404, f"nothing at {request.path}")
-        return _Written(pipeline.serve(target, request_from_environ(request.environ, target)), pause)
+        return _Written(pipeline.serve(target, read_request(pipeline, request.environ, target)), pause)
 
     for api in pipeline.apis:
         for operation in api.contract.operations.values():

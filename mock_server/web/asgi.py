@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from swapmock.mock_server.web.bodies import ByteBudget, GoneError, Receive, next_message, read_body
+from swapmock.mock_server.web.forwarded import TrustedProxies, forwarded_base_url
 from swapmock.mock_server.web.messages import (
     LONG,
     PLAIN,
@@ -39,6 +40,7 @@ class Client(Protocol):
     """A connection of the live server, with what ASGI does not offer. `own` is the host and port that the client reached."""
 
     own: str
+    is_trusted_proxy: bool
 
     @property
     def is_gone(self) -> bool: ...
@@ -90,6 +92,11 @@ class AsgiApp:
         self._in_threads: set[asyncio.Future[Any]] = set()
         self._is_aborting = False
 
+    @property
+    def proxies(self) -> TrustedProxies:
+        """The reverse proxies whose headers say how the client came."""
+        return self._pipeline.proxies
+
     @cached_property
     def _callers(self) -> DaemonThreads:
         return DaemonThreads(MOST_CALLS, "swapmock-admin")
@@ -137,6 +144,8 @@ class AsgiApp:
         body, body_error, is_whole = await read_body(receive, headers, limit, too_long, self.body_budget)
         query = scope["query_string"].decode("utf-8", "replace")
         request = request_from(method, path, query, headers, body, scope["scheme"], client.own, body_error=body_error)
+        if client.is_trusted_proxy:
+            request.base_url = forwarded_base_url(request)
         if target is None:
             async with self._turns:
                 answer = await self._in_thread(None, self._through_flask, request, scope["client"])

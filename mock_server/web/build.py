@@ -29,6 +29,7 @@ from swapmock.mock_server.settings import SettingError, Settings
 from swapmock.mock_server.stores.memory import MemoryStore
 from swapmock.mock_server.web.asgi import AsgiApp
 from swapmock.mock_server.web.cors import Cors
+from swapmock.mock_server.web.forwarded import TrustedProxies
 from swapmock.mock_server.web.mounting import MountedApi
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.request_filter import RequestFilter, policy_from
@@ -120,10 +121,11 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
     control = MountedApi(admin_contract, admin.provider(settings.admin_token), engine, is_admin=True)
     vendor_urls = frozenset(server["url"] for contract in contracts.values() for server in contract.document["servers"])
     policy, cors = policy_from(settings, vendor_urls), Cors.from_settings(settings)
+    proxies = TrustedProxies(settings.trusted_proxies)
 
     def pipeline_of(mounted: Sequence[MountedApi]) -> Pipeline:
-        request_filter = RequestFilter(policy)
-        return Pipeline(engine, mounted, DEFAULT_SANDBOX, report, request_filter=request_filter, cors=cors)
+        more: Any = {"request_filter": RequestFilter(policy), "cors": cors, "proxies": proxies}
+        return Pipeline(engine, mounted, DEFAULT_SANDBOX, report, **more)
 
     if settings.admin_port is None:
         whole = pipeline_of([*apis, control])
@@ -153,7 +155,7 @@ def _transport(settings: Settings) -> Transport:
             check_allowed(entry)
         except ValueError as error:
             raise SettingError(f"--callback-allow: {error}") from None
-    return Transport(Guard(settings.callback_allow), settings.callback_timeout)
+    return Transport(Guard(tuple(settings.callback_allow)), settings.callback_timeout)
 
 
 def log_drift(exchange: Exchange) -> None:

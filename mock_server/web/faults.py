@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from swapmock.mock_server.core.faults import (
     Effect,
     FaultRule,
     Moment,
+    TooMuchWork,
     Turns,
     drawn_delay,
     matches,
@@ -31,6 +33,8 @@ from swapmock.mock_server.core.provider import VendorResponse
 from swapmock.mock_server.core.sandbox import retry_after
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.web.prefer import read_prefer
+
+log = logging.getLogger("swapmock")
 
 #: Seconds that a dribbled answer takes, unless its rule has a delay.
 DRIBBLE_SECONDS = 1.0
@@ -112,14 +116,25 @@ def match_fault(call: Call, engine: Engine, path: str, query: str) -> FaultHit |
     params = {**dict(parse_qsl(query, keep_blank_values=True, errors="replace")), **call.params}
     subject = Subject(call, params, engine.contracts[call.provider], path)
 
-    def find(path: str, document: Any) -> Sequence[Any]:
-        is_too_long = len(call.raw) > MOST_SEARCHED and document is subject.body() and engine.jsonquery.searches(path)
-        return () if is_too_long else engine.jsonquery.find(path, document)
-
     for name, moment, effect in _requested(call, engine, subject, asks):
         return _hit(name, moment, effect, call, engine)
+    bounded = engine.jsonquery.bounded()
+
+    def find(path: str, document: Any) -> Sequence[Any]:
+        is_too_long = len(call.raw) > MOST_SEARCHED and document is subject.body() and engine.jsonquery.searches(path)
+        return () if is_too_long else bounded.find(path, document)
+
+    is_told = False
     for rule in rules:
-        if matches(rule.match, subject, find, search):
+        try:
+            is_match = matches(rule.match, subject, find, search, bounded.text)
+        except TooMuchWork:
+            is_match = False
+            if not is_told:
+                log.warning("sandbox %s: the conditions of its fault rules take too long; from rule %s on, those that "
+                            "search the body match nothing", call.box.sandbox.id, rule.id)  # fmt: skip
+                is_told = True
+        if is_match:
             found = _take_turn(rule, call, engine)
             if found is not None:
                 return found

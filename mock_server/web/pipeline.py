@@ -27,6 +27,7 @@ from swapmock.mock_server.web.admin_calls import AdminCalls
 from swapmock.mock_server.web.context import RequestContext
 from swapmock.mock_server.web.cors import Cors
 from swapmock.mock_server.web.finalize import Finalizer, to_bytes, with_evidence
+from swapmock.mock_server.web.forwarded import TrustedProxies
 from swapmock.mock_server.web.messages import Answer, Request
 from swapmock.mock_server.web.mounting import MountedApi, RouteMatch
 from swapmock.mock_server.web.parsing import parsed_query
@@ -54,11 +55,13 @@ class Pipeline:
         *,
         request_filter: RequestFilter | None = None,
         cors: Cors | None = None,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self.request_filter = request_filter or RequestFilter(Policy())
         self.cors = cors or Cors()
         self.engine = engine
         self.apis = tuple(apis)
+        self.proxies = proxies or TrustedProxies()
         self.stages = {api: stages_in_order(api.contract.behaviour.order) for api in apis}
         self.admin_calls = AdminCalls(engine, default_sandbox, on_drift)
         self.finalizer = Finalizer()

@@ -25,6 +25,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.forwarded import forwarded_base_url
 from swapmock.mock_server.web.messages import GARBAGE, PLAIN, Answer, Headers, header_lines, headers_from, request_from
 from swapmock.mock_server.web.mounting import RouteMatch
 
@@ -158,6 +159,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
         self.own = _authority(self.server)
+        self.is_trusted_proxy = self._bounds.asgi_app.proxies.trusts(self.client[0] if self.client else None)
         self._is_secure = self.scheme == "https"
         self.scheme = self._bounds.scheme or self.scheme
         if len(self.connections) > self._bounds.max_connections:
@@ -307,6 +309,8 @@ class Connection(HttpToolsProtocol):
         self, target: RouteMatch, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> None:
         request = request_from(method, path, query, headers, body, self.scheme, self.own)
+        if self.is_trusted_proxy:
+            request.base_url = forwarded_base_url(request)
         answer = self._asgi_app.answer(target, request)
         if answer.delay or answer.connection_fault or answer.before_send is not None:
             self._hand_over(answer)

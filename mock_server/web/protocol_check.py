@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 
 from swapmock.mock_server.settings import SettingError
 from swapmock.mock_server.web.bodies import ByteBudget
+from swapmock.mock_server.web.forwarded import TrustedProxies
 from swapmock.mock_server.web.messages import PLAIN, Answer, Request
 
 __all__ = ["Bounds", "Connection", "Unread", "check_protocol"]
@@ -52,6 +53,7 @@ class _TrialApp:
 
     def __init__(self) -> None:
         self.body_budget = ByteBudget(1 << 20)
+        self.proxies = TrustedProxies()
 
     def match_inline(self, method: str, path: str) -> Any:  # noqa: ARG002 - AsgiApp's signature
         return _Target() if path == "/inline" else None

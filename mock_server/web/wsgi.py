@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from swapmock.mock_server.web import wsgi_sockets
+from swapmock.mock_server.web.forwarded import forwarded_base_url
 from swapmock.mock_server.web.messages import Answer, Request, content_length, named_host, pieces
 from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.pipeline import Pipeline
@@ -28,6 +29,14 @@ def reason(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return f"{status} Unknown"
+
+
+def read_request(pipeline: Pipeline, environ: WSGIEnvironment, target: RouteMatch) -> Request:
+    """The request of a WSGI environment for `pipeline`, with the base URL that a trusted proxy tells."""
+    request = request_from_environ(environ, target)
+    if pipeline.proxies.trusts(environ.get("REMOTE_ADDR")):
+        request.base_url = forwarded_base_url(request)
+    return request
 
 
 def request_from_environ(environ: WSGIEnvironment, target: RouteMatch) -> Request:
@@ -54,7 +63,7 @@ def plain_request(environ: WSGIEnvironment) -> Request:
         query=_unicode(environ.get("QUERY_STRING", "")),
         headers=headers,
         body=b"",
-        base_url=f"{environ['wsgi.url_scheme']}://{host}",
+        base_url=f"{environ['wsgi.url_scheme']}://{host}{quote(_unicode(environ.get('SCRIPT_NAME', '')))}",
     )
 
 
@@ -104,7 +113,7 @@ class WsgiMiddleware:
         target = self._pipeline.match(environ["REQUEST_METHOD"], wsgi_path(environ))
         if target is None:
             return self._behind(environ, start_response)
-        answer = self._pipeline.serve(target, request_from_environ(environ, target))
+        answer = self._pipeline.serve(target, read_request(self._pipeline, environ, target))
         return respond(answer, environ, start_response, self._pause)
 
 

@@ -25,6 +25,7 @@ import requests
 from swapmock.mock_server.settings import SettingError, Settings
 from swapmock.mock_server.web.asgi import AsgiApp
 from swapmock.mock_server.web.build import System
+from swapmock.mock_server.web.forwarded import TrustedProxies
 from swapmock.mock_server.web.messages import Answer
 from swapmock.mock_server.web.server import LiveServer, bind, listen, options_from
 from swapmock.mock_server.web.threads import DaemonThreads
@@ -39,6 +40,7 @@ class Waiting:
     WAITING clients have asked for it."""
 
     asgi_app: AsgiApp
+    proxies = TrustedProxies()
 
     def __init__(self, seconds: float) -> None:
         self._late = Answer(200, [], b"late", seconds)

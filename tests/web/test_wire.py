@@ -19,6 +19,7 @@ from werkzeug.test import Client
 from swapmock.mock_server.adapters.clock import pause
 from swapmock.mock_server.web import wsgi_sockets
 from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.forwarded import TrustedProxies
 from swapmock.mock_server.web.messages import PIECES, Answer, pieces
 from swapmock.mock_server.web.server import LiveServer, Options
 from swapmock.mock_server.web.wsgi import WsgiMiddleware
@@ -38,6 +39,8 @@ ANSWERS = {
 
 class Canned:
     """A pipeline whose answers are known by their path."""
+
+    proxies = TrustedProxies()
 
     def match(self, method: str, path: str) -> Any:
         api = SimpleNamespace(is_admin=False)

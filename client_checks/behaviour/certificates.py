@@ -1,0 +1,44 @@
+"""A certificate that nobody signed, for the case in which a client must refuse to speak."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+
+
+class NoCertificate(Exception):
+    """No certificate can be made here."""
+
+
+def foreign_context(folder: Path) -> ssl.SSLContext:
+    """The context of a server with a self-signed certificate for another name. Raises NoCertificate without openssl."""
+    program = shutil.which("openssl")
+    if program is None:
+        raise NoCertificate("the case needs the program openssl")
+    key, certificate = folder / "foreign.key", folder / "foreign.pem"
+    subprocess.run(
+        [
+            program,
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=somebody.example",
+            "-keyout",
+            str(key),
+            "-out",
+            str(certificate),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=30,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context

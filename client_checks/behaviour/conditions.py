@@ -1,0 +1,126 @@
+"""Cases as data: the rows of `conditions.yaml`, and files of the same form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from swapmock.client_checks.behaviour.gateway import EFFECTS, GatewayFault
+from swapmock.client_checks.behaviour.model import Meaning, Role
+from swapmock.client_checks.behaviour.providers import Provider
+
+#: What a client may have to do for a case to make sense.
+NEEDS = ("callbacks", "downloads", "detection", "uploads", "resume", "batch")
+
+
+class BadCase(ValueError):
+    """A row of cases that does not read; the text names it."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One case; `conditions.yaml` tells what each field means."""
+
+    name: str
+    about: str = ""
+    only: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    scenario: str | None = None
+    balance: float | str | None = None
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    faults: tuple[Mapping[str, Any], ...] = ()
+    gateway: tuple[Mapping[str, Any], ...] = ()
+    triggers: tuple[Mapping[str, Any], ...] = ()
+    kill: Mapping[str, str] = field(default_factory=dict)
+    second: bool = False
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    tls: str = ""
+    needs_lever: str = ""
+    vary: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_row(self) -> dict[str, Any]:
+        """The row that reads as this case."""
+        row = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items() if value}
+
+    def fault_rules(self, provider: Provider, rate: float) -> list[dict[str, Any]]:
+        """The rules for the emulator: one for each operation of the roles."""
+        found = []
+        for row in self.faults:
+            effect = dict(row["effect"])
+            if "delay" in effect:
+                effect["delay"] = effect["delay"] / rate
+            for operation in (name for role in _roles(row) for name in provider.operations(role)):
+                rule: dict[str, Any] = {"effect": effect, "match": {"provider": provider.name, "operation": operation}}
+                if "nth" in row:
+                    rule["match"]["nth"] = row["nth"]
+                rule |= {name: row[name] for name in ("moment", "times") if name in row}
+                found.append(rule)
+        return found
+
+    def gateway_faults(self, elsewhere: str) -> list[GatewayFault]:
+        """The faults of the gateway; `elsewhere` is the URL on another host that redirects lead to."""
+        return [
+            GatewayFault(
+                role=role,
+                effect=row["effect"],
+                value=elsewhere if row.get("value") == "elsewhere" else row.get("value"),
+                nth=row.get("nth", 1),
+                times=row.get("times"),
+                meaning=Meaning(row["meaning"]) if "meaning" in row else None,
+            )
+            for row in self.gateway
+            for role in _roles(row)
+        ]
+
+
+def _roles(row: Mapping[str, Any]) -> list[Role]:
+    given = row["role"]
+    return [Role(one) for one in (given if isinstance(given, list | tuple) else [given])]
+
+
+def read(rows: Iterable[Any]) -> list[Condition]:
+    """Conditions from rows. Raises BadCase for an unknown field, role or effect."""
+    found = []
+    for row in rows:
+        name = row.get("name") if isinstance(row, Mapping) else None
+        if not isinstance(name, str):
+            raise BadCase("a case without a name")
+        unknown = set(row) - set(Condition.__dataclass_fields__)
+        if unknown:
+            raise BadCase(f"case {name}: no such field: {', '.join(sorted(unknown))}")
+        values: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+        condition = Condition(**values)
+        try:
+            condition.gateway_faults("")
+            for fault in condition.faults:
+                _roles(fault)
+        except (KeyError, ValueError) as wrong:
+            raise BadCase(f"case {name}: {wrong}") from None
+        for fault in condition.gateway:
+            if fault["effect"] not in EFFECTS:
+                raise BadCase(f"case {name}: no effect {fault['effect']!r} of the gateway; known: {', '.join(EFFECTS)}")
+        found.append(condition)
+    return found
+
+
+@cache
+def corpus() -> tuple[Condition, ...]:
+    """The cases that are run unless others are named."""
+    text = files("swapmock.client_checks.behaviour").joinpath("conditions.yaml").read_text("utf-8")
+    return tuple(read(yaml.safe_load(text)))
+
+
+def from_file(path: Path) -> list[Condition]:
+    """The cases of a file: a list of rows, or one row."""
+    try:
+        rows = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, yaml.YAMLError) as wrong:
+        raise BadCase(f"{path}: {wrong}") from None
+    return read(rows if isinstance(rows, list) else [rows])

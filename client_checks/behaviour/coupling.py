@@ -1,0 +1,131 @@
+"""How a client's time and the case's clock are coupled, and what libfaketime cannot carry."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+#: How many times faster a scaled case goes: 600 seconds in 15.
+RATE = 40.0
+#: Where Debian keeps the library.
+LIBRARIES = (
+    "/usr/lib/*/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+    "/opt/homebrew/lib/faketime/libfaketimeMT.1.dylib",
+)
+#: Starts the library first, so that every process of the command shares one start of its time.
+LAUNCHER = (
+    "import ctypes,os,sys,time;time.time();g=ctypes.CDLL(None).getenv;g.restype=ctypes.c_char_p;"
+    "s=g(b'FAKETIME_SHARED');e=dict(os.environ);e.update(FAKETIME_SHARED=s.decode()) if s else None;"
+    "os.execvpe(sys.argv[1],sys.argv[1:],e)"
+)
+GO_MARK = b"\xff Go buildinf:"
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """One of the four: `real`, `scaled` (libfaketime), `on_poll` (each poll moves the sandbox's clock), `in_process`
+    (the caller moves it). `rate` is how many seconds of the case's clock pass in a real one."""
+
+    kind: str = "real"
+    rate: float = 1.0
+    library: str = ""
+
+    @property
+    def sandbox_clock(self) -> dict[str, Any]:
+        """The clock option of the case's sandbox."""
+        if self.kind == "scaled":
+            return {"mode": "scaled", "rate": self.rate}
+        return {"mode": "on_poll"} if self.kind == "on_poll" else {"mode": "real"}
+
+    def command(self, command: Sequence[str]) -> list[str]:
+        """The command that runs `command` in this time."""
+        return [sys.executable, "-I", "-S", "-c", LAUNCHER, *command] if self.kind == "scaled" else list(command)
+
+    def environment(self, start: datetime) -> dict[str, str]:
+        """The variables that put a process into this time, which begins at `start`."""
+        if self.kind != "scaled":
+            return {}
+        stamp = start.strftime("%Y-%m-%d %H:%M:%S")
+        return {
+            "LD_PRELOAD": self.library,
+            "FAKETIME": f"@{stamp} x{self.rate:g}",
+            "FAKETIME_DONT_RESET": "1",
+            "TZ": "UTC",
+        }
+
+
+def library() -> str:
+    """Where libfaketime is, "" if it is not installed."""
+    return next((path for pattern in LIBRARIES for path in sorted(glob.glob(pattern))), "")
+
+
+def why_not_scaled(command: Sequence[str], search_path: str | None = None) -> str:
+    """Why libfaketime cannot carry a command, "" if nothing speaks against it: it is not installed, or the program is
+    static or written in Go, so that it never asks the C library for the time."""
+    if not library():
+        return "libfaketime is not installed (Debian: libfaketime)"
+    program = shutil.which(command[0], path=search_path) if command else None
+    if program is None:
+        return ""
+    try:
+        content = Path(program).read_bytes()
+    except OSError:
+        return ""
+    if content[:4] != b"\x7fELF":
+        return ""
+    if GO_MARK in content:
+        return f"{command[0]} is a Go program, which reads the time past the C library"
+    return "" if b"ld-linux" in content[:4096] or b"/ld-" in content[:8192] else f"{command[0]} is a static program"
+
+
+def stuck_wait(processes: Sequence[int]) -> str:
+    """The thread that stands in a timed wait of the kind that never returns under libfaketime, as text; "" if none does.
+
+    Linux only: the system call of each thread is read from /proc (202 is futex; its fourth argument is the time-out).
+    """
+    found = []
+    for process in processes:
+        for path in sorted(glob.glob(f"/proc/{process}/task/*/syscall")):
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                call = Path(path).read_text().split()
+                if call[0] == "202" and int(call[4], 16) != 0:
+                    found.append(f"{process}:{' '.join(call[:5])}")
+    return ";".join(found)
+
+
+def group_members(group: int) -> list[int]:
+    """The processes of a process group."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            rest = Path(path).read_text().rsplit(")", 1)[1].split()
+            if int(rest[2]) == group:
+                found.append(int(path.split("/")[2]))
+    return found
+
+
+def tidy(process: int) -> None:
+    """Remove the shared memory that libfaketime leaves when its first process is killed."""
+    for name in (f"/dev/shm/faketime_shm_{process}", f"/dev/shm/sem.faketime_sem_{process}"):
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+
+
+def couple(
+    kind: str, command: Sequence[str], environment: Mapping[str, str], rate: float = RATE
+) -> tuple[Coupling, str]:
+    """The coupling for a command, and why it is not the wished one ("" if it is). `auto` is scaled where that works."""
+    if kind in ("real", "on_poll"):
+        return Coupling(kind), ""
+    reason = why_not_scaled(command, environment.get("PATH"))
+    if reason:
+        return Coupling("real"), f"cases run in real time: {reason}"
+    return Coupling("scaled", rate, library()), ""

@@ -1,0 +1,199 @@
+"""What a client is given: variables, folders of its own, a copy of its project."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from swapmock.client_checks.behaviour.model import SavedFile
+
+#: Folders of dependencies: linked into a copy, not copied.
+LINKED = ("node_modules", ".venv", "venv", "vendor", "target", ".tox", "__pypackages__")
+#: Variables that a client keeps from its caller.
+UNTOUCHED = ("PATH", "LANG", "LC_ALL", "TERM")
+#: Never copied.
+LEFT_OUT = (".git", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+#: Files beyond this size are not looked into for ids.
+LARGEST_TEXT = 1_000_000
+PICTURE = "https://faces.invalid/2.png"
+FACE = "https://faces.invalid/1.png"
+VIDEO = "https://faces.invalid/2.mp4"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of one case, kept across its kill and restart: `cwd` is the project's copy, or the project itself."""
+
+    root: Path
+    cwd: Path
+    is_copy: bool
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home"
+
+    @property
+    def temporary(self) -> Path:
+        return self.root / "tmp"
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+
+def prepare(root: Path, project: Path, cwd: str, links: Sequence[str] = ()) -> Folders:
+    """Make the folders of a case under `root`; with `cwd` "copy" the project is copied, its dependencies linked."""
+    is_copy = cwd == "copy"
+    folders = Folders(root, root / "project" if is_copy else project, is_copy)
+    for folder in (folders.home, folders.temporary, folders.work):
+        folder.mkdir(parents=True, exist_ok=True)
+    if is_copy:
+        _copy(project, folders.cwd, {*LINKED, *links})
+    return folders
+
+
+def _copy(project: Path, target: Path, linked: set[str]) -> None:
+    def skip(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if name in LEFT_OUT or name in linked or _is_special(Path(folder, name))]
+
+    shutil.copytree(project, target, ignore=skip, symlinks=True)
+    for name in linked:
+        if (project / name).exists():
+            (target / name).symlink_to(project / name)
+
+
+def _is_special(path: Path) -> bool:
+    return path.is_socket() or path.is_fifo() or path.is_block_device() or path.is_char_device()
+
+
+def outside_words(command: Sequence[str], project: Path) -> list[str]:
+    """The command with paths that lead out of the project made absolute: its copy stands elsewhere."""
+    return [
+        str((project / word).absolute()) if word.startswith("../") and (project / word).exists() else word
+        for word in command
+    ]
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def variables(
+    outer: Mapping[str, str],
+    folders: Folders,
+    *,
+    url: str,
+    credentials: Mapping[str, Mapping[str, str]],
+    outcome_url: str,
+    effect_url: str,
+    callback_port: int,
+    case: str,
+    inputs: Mapping[str, str],
+    mapped: Mapping[str, str],
+    deadline: float | None,
+) -> dict[str, str]:
+    """The environment of a client: the caller's without its proxies and our own settings, and what the case gives."""
+    kept = {
+        name: value
+        for name, value in outer.items()
+        if not name.lower().endswith("_proxy") and not name.startswith(("SWAPMOCK_", "FAKETIME", "PYTEST_", "COV_"))
+    }
+    crun, imgopen = credentials.get("crun", {}), credentials.get("imgopen", {})
+    given = {
+        "url": url,
+        "key": crun.get("key", ""),
+        "access_key_id": imgopen.get("key", ""),
+        "secret": imgopen.get("secret", ""),
+        "callback_url": f"http://127.0.0.1:{callback_port}/callback",
+        "callback_port": str(callback_port),
+        "image": inputs.get("image", PICTURE),
+        "face": inputs.get("face", FACE),
+        "video": inputs.get("video", VIDEO),
+        "outcome_url": outcome_url,
+        "effect_url": effect_url,
+        "case": case,
+        "work_dir": str(folders.work),
+        "deadline": "" if deadline is None else f"{deadline:g}",
+    }
+    ours = {
+        "SWAPMOCK_URL": given["url"],
+        "CRUN_API_KEY": given["key"],
+        "IMGOPEN_ACCESS_KEY_ID": given["access_key_id"],
+        "IMGOPEN_ACCESS_KEY_SECRET": given["secret"],
+        "SWAPMOCK_CALLBACK_URL": given["callback_url"],
+        "SWAPMOCK_CALLBACK_PORT": given["callback_port"],
+        "SWAPMOCK_IMAGE_URL": given["image"],
+        "SWAPMOCK_FACE_URL": given["face"],
+        "SWAPMOCK_VIDEO_URL": given["video"],
+        "SWAPMOCK_OUTCOME_URL": given["outcome_url"],
+        "SWAPMOCK_EFFECT_URL": given["effect_url"],
+        "SWAPMOCK_CASE": given["case"],
+        "SWAPMOCK_WORK_DIR": given["work_dir"],
+        "HOME": str(folders.home),
+        "TMPDIR": str(folders.temporary),
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return kept | ours | {name: _filled(template, given) for name, template in mapped.items()}
+
+
+def _filled(template: str, given: Mapping[str, str]) -> str:
+    for name, value in given.items():
+        template = template.replace("{" + name + "}", value)
+    return template
+
+
+def saved_files(folders: Folders, since: Mapping[str, tuple[float, int]]) -> tuple[list[SavedFile], str]:
+    """What a client left in its folders, and the text of all small files together. `since` is what was there before."""
+    found, texts = [], []
+    for path in _files(folders):
+        try:
+            stat = path.stat()
+            if since.get(str(path)) == (stat.st_mtime, stat.st_size):
+                continue
+            content = path.read_bytes()
+        except OSError:
+            continue
+        digest = hashlib.sha256(content).hexdigest()
+        found.append(
+            SavedFile(
+                str(path.relative_to(folders.root) if path.is_relative_to(folders.root) else path),
+                stat.st_size,
+                digest,
+                content[:200],
+            )
+        )
+        if len(content) <= LARGEST_TEXT:
+            texts.append(content.decode("utf-8", "replace"))
+    return found, "\n".join(texts)
+
+
+def _files(folders: Folders) -> Iterator[Path]:
+    roots = [folders.home, folders.temporary, folders.work, folders.cwd]
+    for root in roots:
+        for where, names, files in os.walk(root):
+            names[:] = [name for name in names if name not in LINKED and name not in LEFT_OUT]
+            yield from (Path(where, name) for name in files)
+
+
+def stamps(folders: Folders) -> dict[str, tuple[float, int]]:
+    """Time and size of each file now."""
+    found = {}
+    for path in _files(folders):
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        found[str(path)] = (stat.st_mtime, stat.st_size)
+    return found

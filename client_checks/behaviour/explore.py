@@ -1,0 +1,248 @@
+"""Searches for a condition under which a client fails: random ones from a seed, shrunk to the fewest elements."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from swapmock import AdminError
+from swapmock.client_checks.behaviour import judge, trial
+from swapmock.client_checks.behaviour.certificates import NoCertificate
+from swapmock.client_checks.behaviour.conditions import Condition
+from swapmock.client_checks.behaviour.judge import Judgement
+from swapmock.client_checks.behaviour.model import Observations, Verdict
+from swapmock.client_checks.behaviour.process import CommandMissing
+from swapmock.client_checks.behaviour.reports.document import line
+from swapmock.client_checks.behaviour.rule import Rule
+from swapmock.client_checks.behaviour.runner import Bench, NotCarried, run_case
+from swapmock.client_checks.behaviour.trial import Trial
+from swapmock.client_checks.behaviour.variation import ALL
+
+#: The most elements of a condition that is tried.
+MOST = 5
+POLL, CREATE, MEDIA = ["poll"], ["create"], ["media"]
+#: What a condition is put together from: each is a part of a row, and passes, so that the client gets on to the next.
+ELEMENTS: tuple[Mapping[str, Any], ...] = (
+    {"name": "create_429", "faults": [{"role": CREATE, "effect": {"refuse": "rate_limited"}, "times": 1}]},
+    {"name": "create_429_told", "faults": [{"role": CREATE, "effect": {"refuse": "rate_limited", "retry_after": {"seconds": 37, "form": "seconds"}}, "times": 1}]},
+    {"name": "create_455", "faults": [{"role": CREATE, "effect": {"maintenance": True}, "times": 1}]},
+    {"name": "create_reset_after", "faults": [{"role": CREATE, "effect": {"connection": "reset"}, "times": 1}]},
+    {"name": "create_500_after", "faults": [{"role": CREATE, "effect": {"refuse": "server_error"}, "moment": "after", "times": 1}]},
+    {"name": "create_html_after", "gateway": [{"role": CREATE, "effect": "html", "value": 502, "times": 1}]},
+    {"name": "poll_reset", "faults": [{"role": POLL, "effect": {"connection": "reset"}, "nth": 2}]},
+    {"name": "poll_500", "faults": [{"role": POLL, "effect": {"refuse": "server_error"}, "nth": 1}]},
+    {"name": "poll_503", "faults": [{"role": POLL, "effect": {"status": 503}, "nth": 2}]},
+    {"name": "poll_html", "gateway": [{"role": POLL, "effect": "html", "value": 502, "times": 1}]},
+    {"name": "poll_malformed", "faults": [{"role": POLL, "effect": {"body": "malformed"}, "nth": 1}]},
+    {"name": "poll_empty", "faults": [{"role": POLL, "effect": {"body": "empty"}, "nth": 2}]},
+    {"name": "poll_404", "faults": [{"role": POLL, "effect": {"refuse": "task_not_found"}, "times": 1}]},
+    {"name": "poll_429", "faults": [{"role": POLL, "effect": {"refuse": "rate_limited", "retry_after": {"seconds": 37, "form": "seconds"}}, "nth": 2}]},
+    {"name": "media_503", "needs": ["downloads"], "gateway": [{"role": MEDIA, "effect": "status", "value": 503, "times": 1}]},
+    {"name": "media_cut", "needs": ["downloads"], "gateway": [{"role": MEDIA, "effect": "cut", "times": 1}]},
+    {"name": "media_page", "needs": ["downloads"], "gateway": [{"role": MEDIA, "effect": "page_as_media", "times": 1}]},
+    {"name": "slow", "scenario": "slow"},
+    {"name": "task_fails", "scenario": "fails"},
+    {"name": "callback_duplicate", "needs": ["callbacks"], "scenario": "callback_duplicate"},
+    {"name": "callback_concurrent", "needs": ["callbacks"], "scenario": "callback_concurrent"},
+    {"name": "callback_never", "needs": ["callbacks"], "scenario": "callback_never"},
+    {"name": "killed_after_answer", "needs": ["resume"], "kill": {"role": "create", "when": "answered"}, "second": True},
+    {"name": "killed_after_sending", "needs": ["resume"], "kill": {"role": "create", "when": "sent"}, "second": True},
+    *({"name": f"vary_{name}", "vary": {"seed": 1, "names": [name]}} for name in ALL),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """A condition under which a rule is broken, and what remains of it after shrinking."""
+
+    judgement: Judgement
+    elements: tuple[str, ...]
+    condition: Condition
+    tried: int
+
+
+def combine(elements: Sequence[Mapping[str, Any]]) -> Condition:
+    """One condition out of several elements; of what there can be one only, the last counts."""
+    row: dict[str, Any] = {
+        "name": "explored",
+        "about": " + ".join(str(one["name"]) for one in elements),
+        "second": True,
+    }
+    for one in elements:
+        for name, value in one.items():
+            if name in ("faults", "gateway"):
+                row[name] = (*row.get(name, ()), *value)
+            elif name == "vary":
+                names = [*row.get("vary", {}).get("names", ()), *value["names"]]
+                row["vary"] = {"seed": value["seed"], "names": names}
+            elif name not in ("name", "needs"):
+                row[name] = value
+    return Condition(**row)
+
+
+def drawn(usable: Sequence[Mapping[str, Any]], seed: int) -> Iterator[list[Mapping[str, Any]]]:
+    """Sets of elements without end: first those that leave no pair of elements out for long, from a seed."""
+    chance = random.Random(f"explore {seed}")
+    uses: dict[frozenset[str], int] = {}
+    while True:
+        best: list[Mapping[str, Any]] = []
+        gain = -1.0
+        for _ in range(20):
+            tried = _compatible(chance.sample(list(usable), min(MOST, len(usable))))
+            fresh = sum(1.0 / (1 + uses.get(pair, 0)) for pair in _pairs(tried))
+            if fresh > gain:
+                best, gain = tried, fresh
+        for pair in _pairs(best):
+            uses[pair] = uses.get(pair, 0) + 1
+        yield best
+
+
+def _compatible(elements: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Elements of which at most one sets the scenario, one kills, and one strikes the first submission."""
+    kept: list[Mapping[str, Any]] = []
+    taken: set[str] = set()
+    for one in elements:
+        keys = {name for name in ("scenario", "kill") if name in one}
+        keys |= {
+            f"doubt {one['name'].split('_')[0]}"
+            for _ in [0]
+            if one["name"] in ("create_reset_after", "create_500_after", "create_html_after", "killed_after_sending")
+        }
+        if keys & taken:
+            continue
+        taken |= keys
+        kept.append(one)
+    return kept
+
+
+def _pairs(elements: Sequence[Mapping[str, Any]]) -> list[frozenset[str]]:
+    names = [str(one["name"]) for one in elements]
+    return [frozenset((one, other)) for place, one in enumerate(names) for other in names[place:]]
+
+
+class Explorer:
+    """Tries conditions on one client until the budget is spent or one fails."""
+
+    def __init__(
+        self, bench: Bench, base: Trial, rules: Sequence[Rule], at_once: int, say: Callable[[str], None]
+    ) -> None:
+        self._bench, self._base, self._rules, self._at_once, self._say = bench, base, rules, at_once, say
+        self._usual = {one.rule for one in base.judgements if one.verdict in (Verdict.FAIL, Verdict.WARN)}
+        self.tried = 0
+
+    def search(self, seed: int, budget: float) -> Found | None:
+        """The first failing condition, shrunk; None if none was found within `budget` real seconds."""
+        clock = self._bench.clock
+        end = clock.now() + budget
+        does = judge.features(self._base.cases)
+        usable = [one for one in ELEMENTS if all(does.get(need, False) for need in one.get("needs", ()))]
+        draws = drawn(usable, seed)
+        with ThreadPoolExecutor(self._at_once) as pool:
+            waiting: dict[Future[Judgement | None], list[Mapping[str, Any]]] = {}
+            while clock.now() < end:
+                while len(waiting) < self._at_once:
+                    elements = next(draws)
+                    waiting[pool.submit(self._broken, elements)] = elements
+                done, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+                for future in done:
+                    elements = waiting.pop(future)
+                    first = future.result()
+                    if first is not None:
+                        for other in waiting:
+                            other.cancel()
+                        return self._shrunk(first, elements)
+        return None
+
+    def _broken(self, elements: Sequence[Mapping[str, Any]], rule: str | None = None) -> Judgement | None:
+        """The breach of a rule under these elements: of `rule`, or of any that holds in the plain case."""
+        self.tried += 1
+        condition = combine(elements)
+        plain = self._base.cases[0]
+        try:
+            seen = run_case(self._bench, condition, self._base.provider, self._base.coupling, plain)
+        except (NotCarried, CommandMissing, NoCertificate, OSError, AdminError):
+            return None
+        against = self._against(seen, rule)
+        if against is not None and not trial.is_trustworthy(seen):
+            against = self._confirmed(condition, rule)
+        return against
+
+    def _confirmed(self, condition: Condition, rule: str | None) -> Judgement | None:
+        """The same at a slower rate, where answers are quick enough for a verdict."""
+        from dataclasses import replace
+
+        coupling = replace(self._base.coupling, rate=max(2.0, self._base.coupling.rate / 4))
+        try:
+            again = run_case(self._bench, condition, self._base.provider, coupling, self._base.cases[0], timeout=60.0)
+        except (NotCarried, CommandMissing, NoCertificate, OSError, AdminError):
+            return None
+        return self._against(again, rule)
+
+    def _against(self, seen: Observations, rule: str | None) -> Judgement | None:
+        found = judge.judge_case(seen, self._rules)
+        against = [one for one in found if one.verdict in (Verdict.FAIL, Verdict.WARN) and one.rule not in self._usual]
+        wanted = [one for one in against if rule in (None, one.rule)]
+        return max(wanted, key=lambda one: judge.WEIGHT[one.verdict], default=None)
+
+    def _shrunk(self, first: Judgement, elements: list[Mapping[str, Any]]) -> Found:
+        """Leave out one element after the other, as long as the same rule stays broken."""
+        self._say(f"{first.rule} broken under {combine(elements).about}; shrinking")
+        best, place = first, 0
+        while place < len(elements) and len(elements) > 1:
+            fewer = elements[:place] + elements[place + 1 :]
+            still = self._broken(fewer, first.rule)
+            if still is None:
+                place += 1
+            else:
+                elements, best = fewer, still
+        return Found(best, tuple(str(one["name"]) for one in elements), combine(elements), self.tried)
+
+
+def explore_command(
+    bench: Bench, options: Mapping[str, Any], rules: Sequence[Rule], echo: Callable[[str], None]
+) -> int:
+    """Search, and write the smallest failing condition as a case file; the exit code."""
+    base = trial.judge_client(bench, [], providers=tuple(options["provider"]), time=options["time"], rules=rules)[0]
+    explorer = Explorer(bench, base, rules, options["at_once"], echo)
+    found = explorer.search(options["seed"], seconds_of(options["budget"]))
+    if found is None:
+        echo(f"{explorer.tried} conditions tried, none broke a rule (seed {options['seed']})")
+        return 0
+    path = Path.cwd() / f"conform-{found.judgement.rule.lower()}-{'-'.join(found.elements)}.yaml"
+    row = {**found.condition.as_row(), "name": f"explored_{'_'.join(found.elements)}"}
+    path.write_text(yaml.safe_dump([_plain(row)], sort_keys=False, allow_unicode=True), "utf-8")
+    echo(
+        f"{found.judgement.verdict.value} {found.judgement.rule} under {' + '.join(found.elements)} ({found.tried} conditions tried, seed {options['seed']})"
+    )
+    echo(f"  {found.judgement.text}")
+    for one in found.judgement.evidence:
+        echo(f"      {line(one)}")
+    echo(f"  repeat: swapmock conform --case-file {path.name} -- {' '.join(bench.declaration.command)}")
+    return 1
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def seconds_of(text: str) -> float:
+    """`60s`, `2m` or a number, as seconds. Raises BadCase."""
+    from swapmock.client_checks.behaviour.conditions import BadCase
+
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    try:
+        found = float(number) * unit
+    except ValueError:
+        raise BadCase(f"--budget is a time like 60s, not {text!r}") from None
+    if not 0 < found <= 86_400:
+        raise BadCase("--budget is between a second and a day")
+    return found

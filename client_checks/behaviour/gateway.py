@@ -1,0 +1,461 @@
+"""The server that a client speaks to in a case: it passes everything on to the emulator, records what both sides said
+and when, and does what the emulator cannot do to an answer: pages of a gateway, values set, faults of the media host."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from swapmock.client_checks.behaviour.model import Exchange, Meaning, Role
+from swapmock.client_checks.behaviour.providers import Provider, parsed, provider_of
+from swapmock.client_checks.clock import Clock
+
+#: The header that tells an exchange of the gateway from others in the emulator's journal.
+MARK = "x-conform-exchange"
+#: The most bytes of a body that is kept, and the most exchanges of a case.
+KEPT, MOST = 65_536, 5_000
+#: Real seconds after which the emulator counts as not answering.
+UPSTREAM_TIMEOUT = 60.0
+
+
+@dataclass
+class GatewayFault:
+    """A fault at the gateway: it strikes requests of `role` (and of `meaning`, once the answer is known), from the
+    `nth` on, `times` times. The effect is one of `EFFECTS`; `value` is its parameter."""
+
+    role: Role
+    effect: str
+    value: Any = None
+    nth: int = 1
+    times: int | None = None
+    meaning: Meaning | None = None
+    matched: int = 0
+    struck: int = 0
+
+    def takes_turn(self) -> bool:
+        self.matched += 1
+        if self.matched < self.nth or (self.times is not None and self.struck >= self.times):
+            return False
+        self.struck += 1
+        return True
+
+
+@dataclass
+class Answer:
+    """An answer on its way to the client. `cut` is how many bytes of the body are sent before the connection ends, or
+    stands still with `stall`; `lost` is reset or hang_up, in place of an answer."""
+
+    status: int = 200
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    cut: int | None = None
+    stall: float = 0.0
+    lost: str = ""
+    chunked: bool = False
+
+    def header(self, name: str) -> str:
+        return next((value for key, value in self.headers if key.lower() == name), "")
+
+    def set_header(self, name: str, value: str) -> None:
+        self.headers = [(key, old) for key, old in self.headers if key.lower() != name.lower()] + [(name, value)]
+
+    def replace(self, status: int, kind: str, body: bytes) -> None:
+        self.status, self.body = status, body
+        self.headers = [("content-type", kind)]
+
+
+PAGE = "<html>\r\n<head><title>{code} {text}</title></head>\r\n<body>\r\n<center><h1>{code} {text}</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
+EXPIRED = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>'
+
+
+def _html(answer: Answer, value: Any) -> None:
+    status = int(value or 502)
+    text = http.client.responses.get(status, "Connection timed out")
+    answer.replace(status, "text/html; charset=UTF-8", PAGE.format(code=status, text=text).encode())
+    answer.set_header("server", "cloudflare")
+
+
+def _set(answer: Answer, value: Any) -> None:
+    document = parsed(answer.body)
+    for pointer, wanted in dict(value).items():
+        _put(document, [step for step in pointer.split("/") if step], wanted)
+    answer.body = json.dumps(document, ensure_ascii=False).encode()
+
+
+def _put(document: Any, steps: list[str], wanted: Any) -> None:
+    for step in steps[:-1]:
+        document = document.get(step) if isinstance(document, dict) else None
+    if isinstance(document, dict) and steps[-1] in document:
+        document[steps[-1]] = wanted
+
+
+def _reverse(answer: Answer, value: Any) -> None:
+    document = parsed(answer.body)
+    holder = document
+    for step in str(value).strip("/").split("/")[:-1]:
+        holder = holder.get(step) if isinstance(holder, dict) else None
+    name = str(value).rsplit("/", 1)[1]
+    if isinstance(holder, dict) and isinstance(holder.get(name), list):
+        holder[name] = holder[name][::-1]
+        answer.body = json.dumps(document, ensure_ascii=False).encode()
+
+
+def _expired(answer: Answer, value: Any) -> None:
+    answer.replace(int(value or 403), "application/xml", EXPIRED.encode())
+
+
+def _plain_status(answer: Answer, value: Any) -> None:
+    answer.replace(int(value), "text/plain", b"try again later\n")
+
+
+def _page_as_media(answer: Answer, _: Any) -> None:
+    answer.replace(200, "text/html; charset=UTF-8", PAGE.format(code=200, text="OK").encode())
+
+
+def _empty(answer: Answer, _: Any) -> None:
+    answer.body = b""
+
+
+def _cut(answer: Answer, _: Any) -> None:
+    answer.cut = len(answer.body) // 2
+
+
+def _stall(answer: Answer, value: Any) -> None:
+    answer.cut, answer.stall = len(answer.body) // 2, float(value)
+
+
+def _redirect(answer: Answer, value: Any) -> None:
+    answer.replace(307, "text/plain", b"moved\n")
+    answer.set_header("location", str(value))
+
+
+#: What the gateway can do to an answer, by name.
+EFFECTS: Mapping[str, Callable[[Answer, Any], None]] = {
+    "html": _html,
+    "set": _set,
+    "reverse": _reverse,
+    "expired": _expired,
+    "status": _plain_status,
+    "page_as_media": _page_as_media,
+    "empty_body": _empty,
+    "cut": _cut,
+    "stall": _stall,
+    "redirect": _redirect,
+}
+
+
+class Watcher(Protocol):
+    """Who is told of requests while they are on their way: kills and moves of the clock hang on it."""
+
+    def received(self, role: Role, number: int) -> None: ...
+    def passed_on(self, role: Role, number: int) -> bool:
+        """Whether the answer may go to the client."""
+
+    def answered(self, role: Role, meaning: Meaning) -> None: ...
+
+
+class Gateway:
+    """`with Gateway(base_url, ...) as gateway: gateway.url`. `rate` is how fast the case's clock goes; `vary` changes
+    what an answer looks like within what its contract leaves open."""
+
+    def __init__(
+        self,
+        upstream: str,
+        clock: Clock,
+        *,
+        rate: float = 1.0,
+        faults: Sequence[GatewayFault] = (),
+        watcher: Watcher | None = None,
+        vary: Callable[[Answer, Role], None] | None = None,
+        tls: ssl.SSLContext | None = None,
+        media: dict[str, Answer] | None = None,
+    ) -> None:
+        self.upstream = urlsplit(upstream)
+        self.clock, self.rate, self.started = clock, rate, clock.now()
+        self.faults, self.watcher, self.vary = list(faults), watcher, vary
+        self.media = {} if media is None else media
+        self.run = 1
+        self.exchanges: list[Exchange] = []
+        self.unanswered: dict[int, str] = {}
+        self.undelayed: list[float] = []
+        self.connections = 0
+        self._numbers = 0
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        if tls is not None:
+            self._server.tls = tls
+        self._scheme = "https" if tls is not None else "http"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Gateway:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def now(self) -> float:
+        """Seconds of the case's clock since its start."""
+        return (self.clock.now() - self.started) * self.rate
+
+    def number_of_requests(self) -> int:
+        """How many requests have come so far."""
+        return self.connections
+
+    def number(self) -> int:
+        with self._lock:
+            self._numbers += 1
+            return self._numbers
+
+    def keep(self, exchange: Exchange) -> None:
+        with self._lock:
+            if len(self.exchanges) < MOST:
+                self.exchanges.append(exchange)
+
+    def strike(self, role: Role, meaning: Meaning | None) -> list[GatewayFault]:
+        """The faults whose turn it is: those on a meaning once `meaning` is known, the rest before."""
+        with self._lock:
+            return [
+                one
+                for one in self.faults
+                if one.role is role
+                and (one.meaning is meaning if meaning is not None else one.meaning is None)
+                and one.takes_turn()
+            ]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+    tls: ssl.SSLContext | None = None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.tls is not None:
+            try:
+                request = self.tls.wrap_socket(request, server_side=True)
+            except (OSError, ssl.SSLError):
+                return
+        super().finish_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away in mid-answer is nothing to write about."""
+
+
+def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
+    class Handler(_Handler):
+        pass
+
+    Handler.gateway = gateway
+    return Handler
+
+
+class _Handler(BaseHTTPRequestHandler):
+    gateway: Gateway
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing is written: the record is what counts."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
+
+    def _serve(self) -> None:
+        gateway = self.gateway
+        gateway.connections += 1
+        number, at, real = gateway.number(), gateway.now(), gateway.clock.now()
+        run = gateway.run
+        body = self._body()
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        provider = provider_of(self.path) or next(iter(_readers()))
+        operation, role = provider.find(self.command, self.path)
+        if gateway.watcher is not None:
+            gateway.watcher.received(role, number)
+        answer = self._from_cache(role) or self._forward(number, body, headers)
+        if gateway.watcher is not None and not gateway.watcher.passed_on(role, number):
+            answer.lost = "hang_up"
+        meaning = self._meaning(provider, role, operation, answer)
+        if meaning is Meaning.SUCCEEDED:
+            self._fetch_ahead(number, provider.links(parsed(answer.body)))
+        struck = [*gateway.strike(role, None), *gateway.strike(role, meaning)]
+        for fault in struck:
+            EFFECTS[fault.effect](answer, fault.value)
+        if struck:
+            meaning = self._meaning(provider, role, operation, answer)
+        elif not answer.lost:
+            gateway.undelayed.append(gateway.clock.now() - real)
+        if gateway.vary is not None and not answer.lost:
+            gateway.vary(answer, role)
+        named = provider.task_named(self.command, self.path, parsed(body))
+        gateway.keep(
+            Exchange(
+                number=number,
+                run=run,
+                at=at,
+                answered=gateway.now(),
+                role=role,
+                operation=operation,
+                method=self.command,
+                target=self.path,
+                headers=headers,
+                body=parsed(body) if parsed(body) is not None else (body[:KEPT].decode("utf-8", "replace") or None),
+                status=None if answer.lost else answer.status,
+                answer_headers={name.lower(): value for name, value in answer.headers},
+                answer=parsed(answer.body) if role is not Role.MEDIA else None,
+                answer_text=answer.body[:2000].decode("utf-8", "replace") if role is not Role.MEDIA else "",
+                meaning=meaning,
+                refusal=provider.code(parsed(answer.body))
+                if meaning in (Meaning.REFUSED, Meaning.AMBIGUOUS) and role is not Role.MEDIA
+                else "",
+                business_id=provider.caller_id(parsed(body)),
+                asked=named,
+                fault=", ".join(fault.effect for fault in struck),
+                delivered="lost" if answer.lost else "cut" if answer.cut is not None else "whole",
+                size=len(answer.body[: answer.cut]),
+                digest=hashlib.sha256(answer.body[: answer.cut]).hexdigest() if answer.body else "",
+            )
+        )
+        if gateway.watcher is not None:
+            gateway.watcher.answered(role, meaning)
+        self._send(answer)
+
+    def _fetch_ahead(self, number: int, links: Sequence[str]) -> None:
+        """Get the results before the client asks: drawing one takes long in scaled time, and is no delay of the vendor's."""
+        for link in links:
+            parts = urlsplit(link)
+            path = parts.path + (f"?{parts.query}" if parts.query else "")
+            if path not in self.gateway.media and parts.netloc == self.headers.get("host", ""):
+                answer = self._forward(number, b"", {"host": parts.netloc}, "GET", path)
+                if answer.status == 200 and not answer.lost and answer.cut is None:
+                    self.gateway.media[path] = answer
+
+    def _from_cache(self, role: Role) -> Answer | None:
+        kept = self.gateway.media.get(self.path) if role is Role.MEDIA and self.command == "GET" else None
+        if kept is None or "range" in self.headers or any(name.lower().startswith("if-") for name in self.headers):
+            return None
+        return replace(kept, headers=list(kept.headers))
+
+    def _meaning(self, provider: Provider, role: Role, operation: str, answer: Answer) -> Meaning:
+        status = None if answer.lost else answer.status
+        delivered = "cut" if answer.cut is not None else "whole"
+        document = parsed(answer.body) if role is not Role.MEDIA else None
+        return provider.meaning(role, operation, self.path, status, document, delivered)
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("transfer-encoding", "").lower():
+            return b"".join(iter(self._chunk, b""))
+        return self.rfile.read(int(self.headers.get("content-length") or 0))
+
+    def _chunk(self) -> bytes:
+        size = int(self.rfile.readline(1000).split(b";")[0] or b"0", 16)
+        data = self.rfile.read(size)
+        self.rfile.readline(1000)
+        return data
+
+    def _forward(
+        self, number: int, body: bytes, headers: Mapping[str, str], method: str = "", path: str = ""
+    ) -> Answer:
+        upstream = self.gateway.upstream
+        connection = http.client.HTTPConnection(
+            upstream.hostname or "127.0.0.1", upstream.port, timeout=UPSTREAM_TIMEOUT
+        )
+        sent = {
+            name: value
+            for name, value in headers.items()
+            if name not in ("connection", "transfer-encoding", "expect", "keep-alive")
+        }
+        sent |= {MARK: str(number), "connection": "close"}
+        if body or (method or self.command) in ("POST", "PUT", "PATCH"):
+            sent["content-length"] = str(len(body))
+        try:
+            connection.request(method or self.command, path or self.path, body=body or None, headers=sent)
+            response = connection.getresponse()
+        except ConnectionResetError:
+            return Answer(lost="reset")
+        except (OSError, http.client.HTTPException):
+            return Answer(lost="hang_up")
+        answer = Answer(response.status, _end_to_end(response.getheaders()))
+        try:
+            answer.body = response.read()
+        except http.client.IncompleteRead as broken:
+            answer.body, answer.cut = broken.partial, len(broken.partial)
+        except OSError:
+            answer.lost = "reset"
+        connection.close()
+        return answer
+
+    def _send(self, answer: Answer) -> None:
+        self.close_connection = self.close_connection or bool(answer.lost) or answer.cut is not None
+        if answer.lost:
+            self._drop(answer.lost)
+            return
+        whole = self.command == "HEAD" or answer.status in (204, 304)
+        lines = [f"HTTP/1.1 {answer.status} {http.client.responses.get(answer.status, 'Status')}"]
+        lines += [f"{name}: {value}" for name, value in answer.headers]
+        if answer.chunked and not whole and answer.cut is None:
+            lines.append("transfer-encoding: chunked")
+        elif not whole or answer.body:
+            lines.append(
+                f"content-length: {answer.header('content-length') if self.command == 'HEAD' else len(answer.body)}"
+            )
+        if self.close_connection:
+            lines.append("connection: close")
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+        with contextlib.suppress(OSError):
+            if whole:
+                self.wfile.write(head)
+            elif answer.cut is not None:
+                self.wfile.write(head + answer.body[: answer.cut])
+                self.wfile.flush()
+                self._stall(answer.stall)
+            elif answer.chunked:
+                self.wfile.write(head)
+                for start in range(0, len(answer.body), 37):
+                    piece = answer.body[start : start + 37]
+                    self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                self.wfile.write(b"0\r\n\r\n")
+            else:
+                self.wfile.write(head + answer.body)
+
+    def _stall(self, seconds: float) -> None:
+        """Hold the connection open and silent until the client ends it, for `seconds` real ones at most."""
+        if seconds > 0:
+            with contextlib.suppress(OSError):
+                self.connection.settimeout(seconds)
+                self.connection.recv(1)
+
+    def _drop(self, how: str) -> None:
+        with contextlib.suppress(OSError):
+            if how == "reset":
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.shutdown(socket.SHUT_RDWR) if how != "reset" else self.connection.close()
+
+
+def _end_to_end(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    hops = ("connection", "keep-alive", "transfer-encoding", "content-length", "date", "server")
+    return [(name, value) for name, value in headers if name.lower() not in hops or name.lower() == "date"]
+
+
+def _readers() -> Sequence[Provider]:
+    from swapmock.client_checks.behaviour.providers import PROVIDERS
+
+    return list(PROVIDERS.values())

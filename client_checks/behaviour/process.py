@@ -1,0 +1,120 @@
+"""The client's command as a process group of its own: started, watched, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from swapmock.client_checks.behaviour.coupling import group_members, stuck_wait, tidy
+from swapmock.client_checks.clock import Clock
+
+#: Real seconds between two looks at a running client.
+LOOK = 0.05
+#: Real seconds in which a timed wait must not stand still under libfaketime, without any request.
+STUCK_AFTER = 3.0
+#: The most bytes of an output that is kept.
+KEPT = 200_000
+
+
+class CommandMissing(Exception):
+    """The command cannot be started; the text says why."""
+
+
+@dataclass
+class Ended:
+    """How a run ended: exit, killed (on purpose), timeout, or stuck (libfaketime cannot carry a wait of it)."""
+
+    how: str
+    status: int | None
+    stdout: str
+    stderr: str
+
+
+@dataclass
+class Process:
+    """One run. `kill_when` is asked again and again whether the case kills the command now; `progress` counts what the
+    client has done so far."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    cwd: Path
+    outputs: Path
+    clock: Clock
+    timeout: float
+    scaled: bool = False
+    program: str = ""
+    kill_when: Callable[[], bool] = lambda: False
+    progress: Callable[[], int] = lambda: 0
+    _stuck: tuple[str, int, float] = field(default=("", 0, 0.0))
+
+    def run(self) -> Ended:
+        """Run the command to its end. Raises CommandMissing."""
+        program = self.program or self.command[0]
+        if shutil.which(program, path=self.environment.get("PATH")) is None and not (self.cwd / program).exists():
+            raise CommandMissing(f"cannot run {program}: no such program")
+        self.outputs.mkdir(parents=True, exist_ok=True)
+        out, err = self.outputs / "stdout", self.outputs / "stderr"
+        with out.open("ab") as stdout, err.open("ab") as stderr:
+            stdout_start, stderr_start = stdout.tell(), stderr.tell()
+            try:
+                child = subprocess.Popen(
+                    self.command,
+                    env=dict(self.environment),
+                    cwd=self.cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise CommandMissing(f"cannot run {self.command[0]}: {error.strerror or error}") from None
+            how = self._watch(child)
+        if self.scaled:
+            tidy(child.pid)
+        return Ended(how, child.returncode, _tail(out, stdout_start), _tail(err, stderr_start))
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> str:
+        started = self.clock.now()
+        while child.poll() is None:
+            if self.kill_when():
+                return self._end(child, "killed")
+            if self.clock.now() - started > self.timeout:
+                return self._end(child, "timeout")
+            if self.scaled and self._is_stuck(child.pid):
+                return self._end(child, "stuck")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(LOOK)
+        _kill(child.pid)  # what it may have left running
+        return "killed" if self.kill_when() else "exit"
+
+    def _end(self, child: subprocess.Popen[bytes], how: str) -> str:
+        _kill(child.pid)
+        child.wait()
+        return how
+
+    def _is_stuck(self, group: int) -> bool:
+        waits, done, now = stuck_wait(group_members(group)), self.progress(), self.clock.now()
+        before, done_before, since = self._stuck
+        if not waits or waits != before or done != done_before:
+            self._stuck = (waits, done, now)
+            return False
+        return now - since > STUCK_AFTER
+
+
+def _kill(group: int) -> None:
+    """End a process group that was started here."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _tail(path: Path, start: int) -> str:
+    with path.open("rb") as file:
+        file.seek(start)
+        content = file.read()
+    return content[-KEPT:].decode("utf-8", "replace")

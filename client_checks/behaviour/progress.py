@@ -1,0 +1,44 @@
+"""What is told while cases run: a bar on a terminal, lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import click
+
+from swapmock.client_checks.behaviour.conditions import Condition
+from swapmock.client_checks.behaviour.trial import Trial
+
+WIDTH = 30
+
+
+class Progress:
+    """Tells of the plan and of each case on stderr."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._is_terminal = self._stream.isatty()
+
+    def planned(self, trial: Trial, chosen: Sequence[Condition]) -> None:
+        """Tell how many cases are run, in which time, and why others are not."""
+        coupling = trial.coupling
+        how = {"scaled": f"scaled x{coupling.rate:g} (libfaketime)", "real": "real time", "on_poll": "on_poll"}[
+            coupling.kind
+        ]
+        self._say(f"{trial.provider}: {len(chosen) + 1} cases, {how}; {len(trial.left_out)} do not apply")
+        for note in trial.notes:
+            self._say(f"note: {note}")
+
+    def told(self, name: str, done: int, of: int) -> None:
+        """Tell that a case is done."""
+        if not self._is_terminal:
+            self._say(f"[{done}/{of}] {name}")
+            return
+        filled = WIDTH * done // max(of, 1)
+        bar = "#" * filled + "." * (WIDTH - filled)
+        click.echo(f"\r[{bar}] {done}/{of} {name:<28.28}", nl=done == of, file=self._stream)
+
+    def _say(self, text: str) -> None:
+        click.echo(text, file=self._stream)

@@ -1,0 +1,236 @@
+"""The result of a run as one document, from which every form of report is made."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from swapmock.client_checks.behaviour.judge import Judgement, by_rule
+from swapmock.client_checks.behaviour.model import Exchange, Level, Meaning, Observations, Role, Verdict
+from swapmock.client_checks.behaviour.reading import is_bad_media
+from swapmock.client_checks.behaviour.rule import all_rules
+from swapmock.client_checks.behaviour.trial import Trial
+
+FORMAT = "swapmock-conform/1"
+SCHEMA = "https://swapmock.dev/schemas/conform-report-1.json"
+#: The losses, in the order of the report, and what each counts.
+LOSSES: Mapping[str, str] = {
+    "credits_paid_twice": "credits paid twice",
+    "results_lost": "results lost",
+    "false_successes": "false successes",
+    "callbacks_acted_on_twice": "callbacks acted on twice",
+    "polls_wasted": "polls after the end",
+}
+#: A polling client asks about every five seconds, as the vendor's command-line tool does.
+REFERENCE_INTERVAL = 5.0
+
+
+@dataclass
+class Result:
+    """One run of `swapmock conform`: its trials and what was asked of it."""
+
+    trials: Sequence[Trial]
+    rules: str
+    command: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    seconds: float = 0.0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def judgements(self) -> list[Judgement]:
+        return [one for trial in self.trials for one in trial.judgements]
+
+    @property
+    def failures(self) -> list[Judgement]:
+        return [one for one in self.judgements if one.verdict is Verdict.FAIL and one.scored and not one.known]
+
+    @property
+    def warnings(self) -> list[Judgement]:
+        return [one for one in self.judgements if one.verdict is Verdict.WARN and one.scored and not one.known]
+
+    def exit_code(self, fail_on: str = "must") -> int:
+        """0 clean, 1 findings, 2 could not run, 3 what was required was not exercised."""
+        exercised = [
+            one for one in self.judgements if one.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.INFO)
+        ]
+        if not exercised:
+            return 2
+        if self.failures or self.stale or (fail_on == "should" and self.warnings):
+            return 1
+        return 3 if self.unmet else 0
+
+    def repeat(self, judgement: Judgement) -> str:
+        """The command that repeats the one case of a judgement."""
+        case = ["--case", judgement.case] if judgement.case else []
+        return shlex.join(
+            ["swapmock", "conform", "--provider", judgement.provider, *case, *self.flags, "--", *self.command]
+        )
+
+
+def unmet(required: Sequence[str], judgements: Sequence[Judgement]) -> tuple[str, ...]:
+    """What of `required` (rules, or levels: all rules of that level) was not exercised."""
+    worst = by_rule(judgements)
+    exercised = {
+        name for name, one in worst.items() if one.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.INFO)
+    }
+    missing = []
+    for name in required:
+        if name in {level.value for level in Level}:
+            wanted = [
+                rule for rule, one in worst.items() if one.level == name and one.verdict is not Verdict.NOT_APPLICABLE
+            ]
+        else:
+            wanted = [name]
+        missing += [rule for rule in wanted if rule not in exercised]
+    return tuple(dict.fromkeys(missing))
+
+
+def losses(judgements: Sequence[Judgement]) -> dict[str, float]:
+    """The losses of a run: for each case what its worst finding shows, added up."""
+    per_case: dict[tuple[str, str], float] = {}
+    for one in judgements:
+        if one.verdict in (Verdict.FAIL, Verdict.WARN):
+            for name, value in one.losses.items():
+                per_case[(name, one.case)] = max(per_case.get((name, one.case), 0.0), value)
+    totals = dict.fromkeys(LOSSES, 0.0)
+    for (name, _), value in per_case.items():
+        totals[name] = totals.get(name, 0.0) + value
+    return totals
+
+
+def polls(trial: Trial) -> dict[str, Any]:
+    """How often the plain case was polled, against one poll every five seconds of the task's life."""
+    plain = trial.plain
+    if plain is None:
+        return {"sent": 0, "reference": 0}
+    lives = [task.ends - task.created for task in plain.tasks if task.ends is not None]
+    return {
+        "sent": len(plain.of(Role.POLL, Role.DETECT_POLL)),
+        "reference": int(sum(life // REFERENCE_INTERVAL + 1 for life in lives)),
+    }
+
+
+def noticed(trial: Trial) -> float | None:
+    """Seconds from the failure of a task until the client was told of it by its own poll, at worst; None if none failed."""
+    found = []
+    for case in trial.cases:
+        for task in case.tasks:
+            told = [one for one in case.asking(task.id) if one.meaning is Meaning.FAILED]
+            if task.phase == "failed" and task.ends is not None and told:
+                found.append(told[0].answered - task.ends)
+    return max(found, default=None)
+
+
+def document(result: Result) -> dict[str, Any]:
+    """The report as JSON; its shape is `reports/report.schema.json`."""
+    return {
+        "format": FORMAT,
+        "$schema": SCHEMA,
+        "rules": result.rules,
+        "command": list(result.command),
+        "seconds": round(result.seconds, 1),
+        "exit": result.exit_code(),
+        "losses": losses(result.judgements),
+        "providers": [_trial(trial) for trial in result.trials],
+        "verdicts": [_verdict(result, one) for one in result.judgements],
+        "required": list(result.required),
+        "unmet": list(result.unmet),
+        "stale": list(result.stale),
+        **result.extra,
+    }
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    return {
+        "provider": trial.provider,
+        "time": trial.coupling.kind,
+        "rate": trial.coupling.rate,
+        "notes": trial.notes,
+        "polls": polls(trial),
+        "seconds_until_failure_noticed": noticed(trial),
+        "cases": [_case(case) for case in trial.cases],
+        "not_run": trial.left_out,
+        "errors": trial.errors,
+    }
+
+
+def _case(case: Observations) -> dict[str, Any]:
+    return {
+        "case": case.case,
+        "about": case.condition.about,
+        "time": case.coupling,
+        "rate": case.rate,
+        "runs": [
+            {"ended": run.ended, "status": run.status, "seconds": round(run.finished - run.started, 1)}
+            for run in case.runs
+        ],
+        "claims": [
+            {"outcome": claim.outcome, "task": claim.task, "reason": claim.reason, "channel": claim.channel}
+            for claim in case.claims
+        ],
+        "exchanges": len(case.exchanges),
+        "paid_tasks": len(case.paid),
+        "credits": sum(task.captured for task in case.tasks),
+    }
+
+
+def _verdict(result: Result, one: Judgement) -> dict[str, Any]:
+    rule = all_rules()[one.rule]
+    return {
+        "rule": one.rule,
+        "title": rule.title,
+        "level": one.level.value,
+        "verdict": one.verdict.value,
+        "case": one.case,
+        "provider": one.provider,
+        "text": one.text,
+        "evidence": [told(each) for each in one.evidence],
+        "losses": dict(one.losses),
+        "source": rule.sources.get(one.provider, ""),
+        "time": one.coupling,
+        "scored": one.scored,
+        "known": one.known,
+        "repeat": result.repeat(one)
+        if one.verdict in (Verdict.FAIL, Verdict.WARN, Verdict.INFO, Verdict.HARNESS_ERROR)
+        else "",
+    }
+
+
+def told(one: Exchange) -> dict[str, Any]:
+    """An exchange as evidence; secrets are not in it, for headers and bodies are left out."""
+    return {
+        "exchange": one.number,
+        "run": one.run,
+        "at": round(one.at, 2),
+        "answered": round(one.answered, 2),
+        "method": one.method,
+        "target": one.target.partition("?")[0] if one.role is not Role.POLL else one.target,
+        "operation": one.operation,
+        "status": one.status,
+        "code": one.refusal,
+        "meaning": one.meaning.value if one.role is not Role.MEDIA else ("bad media" if is_bad_media(one) else "media"),
+        "task": one.task,
+        "fault": one.fault,
+    }
+
+
+def line(one: Exchange) -> str:
+    """An exchange as one line of a report."""
+    answer = "no answer" if one.status is None else f"HTTP {one.status}"
+    details = ", ".join(
+        part
+        for part in (
+            f"code {one.refusal}" if one.refusal else "",
+            one.meaning.value,
+            one.delivered if one.delivered != "whole" else "",
+            f"task {one.task}" if one.task else "",
+        )
+        if part
+    )
+    target = one.target.partition("?")[0]
+    return f"#{one.number} run {one.run}, {one.at:7.1f} s  {one.method} {target}  ->  {answer} ({details})"

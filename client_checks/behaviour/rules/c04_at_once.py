@@ -1,0 +1,25 @@
+"""C4: duplicates at the same moment have one effect."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+from swapmock.client_checks.behaviour.rules.c03_repeated import repeated
+
+
+def judge(case: Observations) -> Findings:
+    yield from repeated(case, ("callback_concurrent",))
+
+
+RULE = Rule(
+    id="C4",
+    title="concurrent duplicates of a callback have one effect",
+    levels=SHOULD,
+    sources={
+        "crun": "Leetcode-City#368: a look and a write with a gap in between",
+        "imgopen": "Leetcode-City#368: a look and a write with a gap in between",
+    },
+    looks_at="effects told to SWAPMOCK_EFFECT_URL, for two callbacks at the same moment",
+    good="a unique key or a lock around looking and writing",
+    bad="c4_races_with_itself",
+    judge=judge,
+    needs=("effects",),
+)

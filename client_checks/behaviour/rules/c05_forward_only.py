@@ -1,0 +1,34 @@
+"""C5: a finished job never moves back, and a contradiction is read again."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept, not_declared
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    if case.condition.scenario not in ("callback_out_of_order", "callback_contradicts"):
+        return
+    done = [task for task in case.tasks if task.role is Role.CREATE and task.phase == "succeeded"]
+    taken = {one.task for one in case.attempts if one.reached}
+    for task in (one for one in done if one.id in taken):
+        refunds = [told for told in case.effects if told.task == task.id and told.effect == "refund"]
+        claim = case.last_claim
+        if refunds:
+            yield broken(f"task {task.id} succeeded, and it was refunded", losses={"results_lost": 1})
+        elif claim is not None and claim.outcome == "failed":
+            yield broken(f"task {task.id} succeeded, and the client claims a failure", losses={"results_lost": 1})
+        elif claim is None and not case.effects:
+            yield not_declared("verdict")
+        else:
+            yield kept("the finished job stayed finished")
+
+
+RULE = Rule(
+    id="C5",
+    title="never moves a finished job back; reads again on a contradiction",
+    levels=SHOULD,
+    sources={"crun": "Razorpay: states move forward only", "imgopen": "Razorpay: states move forward only"},
+    looks_at="the claim and the effects where callbacks come out of order or contradict a poll",
+    good="take a callback as a hint to read the task, and write only forward transitions",
+    bad="c5_believes_the_last_callback",
+    judge=judge,
+)

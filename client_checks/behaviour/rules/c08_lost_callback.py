@@ -1,0 +1,34 @@
+"""C8: a lost callback is made up for by polling."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import ended_with_success
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    if case.condition.scenario != "callback_never":
+        return
+    for task in (one for one in case.tasks if one.role is Role.CREATE and one.callback_url):
+        polls = case.asking(task.id)
+        create = next((one for one in case.of(Role.CREATE) if one.task == task.id), None)
+        if create is None:
+            continue
+        if ended_with_success(case) or any(task.ends is not None and one.at >= task.ends for one in polls):
+            yield kept("it asked for the task", create, *polls[:1])
+        else:
+            yield broken("no callback came, and it never learned of the result", create, losses={"results_lost": 1})
+
+
+RULE = Rule(
+    id="C8",
+    title="a lost callback: reconciles by polling",
+    levels=SHOULD,
+    sources={
+        "crun": "Razorpay: a reconciler recovers what callbacks lose",
+        "imgopen": "Razorpay: a reconciler recovers what callbacks lose",
+    },
+    looks_at="polls of a task whose callback never comes",
+    good="poll slowly beside the callback, or once its time is over",
+    bad="c8_waits_for_callbacks_only",
+    judge=judge,
+)

@@ -1,0 +1,37 @@
+"""C9: a callback before the submission's answer is not lost."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import falls_short, stage
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    if case.condition.scenario != "callback_before_answer" or case.plain is None:
+        return
+    creates = [one for one in case.of(Role.CREATE) if one.task is not None]
+    if not creates or not any(one.reached for one in case.attempts) or stage(case.plain)[0] < 3:
+        return
+    short = falls_short(case)
+    if short or (case.ended_by_us and not case.plain.ended_by_us):
+        yield broken(
+            f"the callback came before the answer and was lost: {short or 'it still waits'}",
+            creates[0],
+            losses={"results_lost": 1},
+        )
+    else:
+        yield kept("it was not lost", creates[0])
+
+
+RULE = Rule(
+    id="C9",
+    title="a callback before the submission's answer is not lost",
+    levels=SHOULD,
+    sources={
+        "crun": "practice: a fast task ends before its answer is read",
+        "imgopen": "practice: a fast task ends before its answer is read",
+    },
+    looks_at="how far the client comes when its callback is the first that it hears",
+    good="keep callbacks of unknown tasks for a while, and look there once the id is known; or poll beside it",
+    bad="c9_drops_early_callbacks",
+    judge=judge,
+)

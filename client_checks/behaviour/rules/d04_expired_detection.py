@@ -1,0 +1,37 @@
+"""D4: an expired `detect_id` is met with one new detection."""
+
+from swapmock.client_checks.behaviour.model import Findings, Level, Meaning, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import later_same
+from swapmock.client_checks.behaviour.rule import Rule
+
+
+def judge(case: Observations) -> Findings:
+    if not case.condition.triggers:
+        return
+    stale = next((one for one in case.of(Role.CREATE) if one.meaning is Meaning.REFUSED and one.refusal == "422"), None)
+    if stale is None:
+        return
+    again = later_same(case, stale)
+    detections = [one for one in case.of(Role.DETECT, run=stale.run) if one.number > stale.number]
+    if again:
+        yield broken("the expired detect_id was sent again as it was", stale, again[0])
+    elif len(detections) > 1:
+        yield broken(f"after one expired detect_id it detected {len(detections)} times", stale, *detections[:2])
+    elif detections:
+        yield kept("it detected again, once", stale, detections[0])
+    elif case.claim_of(stale.run) is not None and case.claims[-1].outcome == "succeeded":
+        yield broken("the swap was refused, and it claims success", stale, losses={"false_successes": 1})
+    else:
+        yield broken("it gave up in place of a new detection, which is free", stale, at_most=Level.SHOULD)
+
+
+RULE = Rule(
+    id="D4",
+    title="an expired `detect_id`: detects again, once",
+    levels={"crun": Level.MUST},
+    sources={"crun": "docs: detect-face-result: the detect_id is valid for one hour"},
+    looks_at="a swap that was refused an hour after its detection, and what follows",
+    good="on a refused detect_id detect once more and send the swap with the new one",
+    bad="d4_keeps_a_stale_detect_id",
+    judge=judge,
+)

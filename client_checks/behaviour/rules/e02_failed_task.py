@@ -1,0 +1,36 @@
+"""E2: a failed task inside a successful answer is a failure."""
+
+from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept, not_declared
+from swapmock.client_checks.behaviour.rule import MUST, Rule
+
+
+def judge(case: Observations) -> Findings:
+    for run in case.runs:
+        told = [one for one in case.of(Role.POLL, run=run.number) if one.meaning is Meaning.FAILED]
+        made = [one for one in case.tasks if one.role is Role.CREATE]
+        if not told or any(task.phase != "failed" for task in made) or run.ended == "killed":
+            continue
+        claim = case.claim_of(run.number)
+        if claim is None:
+            if not run.ended_by_us:
+                yield not_declared("verdict")
+        elif claim.outcome == "succeeded":
+            yield broken("every task failed, and it claims success", told[0], losses={"false_successes": 1})
+        else:
+            yield kept(f"it claims {claim.outcome}", told[0])
+
+
+RULE = Rule(
+    id="E2",
+    title="a failed task inside `code: 200` is a failure",
+    levels=MUST,
+    sources={
+        "crun": "seed 001 (status `failed` under a successful answer); docs: get-task-info",
+        "imgopen": 'docs-en 202222085: the state of a task stands in `status`, beside `code` "200"',
+    },
+    looks_at="polls that tell of a failed task, and the claim",
+    good="after `code`, read `status`; a failed task ends the job as failed, with the vendor's reason if there is one",
+    bad="e2_takes_failed_for_done",
+    judge=judge,
+    needs=("verdict",),
+)

@@ -1,0 +1,39 @@
+"""E3: the documented words of success are understood."""
+
+from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import is_clean
+from swapmock.client_checks.behaviour.rule import MUST, Rule
+
+#: Polls after a success was told, from which it is clear that it was not understood.
+BLIND = 5
+
+
+def judge(case: Observations) -> Findings:
+    if not is_clean(case):
+        return
+    told = [one for one in case.of(Role.POLL, Role.DETECT_POLL) if one.meaning is Meaning.SUCCEEDED]
+    for first in {one.task: one for one in reversed(told)}.values():
+        more = [one for one in case.asking(first.task) if one.number > first.number and one.run == first.run]
+        after = [one for one in case.exchanges if one.number > first.number and one.run == first.run]
+        claim = case.claim_of(first.run)
+        if len(more) >= BLIND:
+            yield broken(f"it was told of the success and asked {len(more)} more times", first, more[0], more[-1])
+        elif case.case == "plain" and claim is not None and claim.outcome == "failed" and not after:
+            yield broken("it was told of the success and claims a failure", first, losses={"results_lost": 1})
+        else:
+            yield kept("the word of success was understood", first)
+
+
+RULE = Rule(
+    id="E3",
+    title="detection says `succeeded`, tasks say `success`; Img Open numbers by tool",
+    levels=MUST,
+    sources={
+        "crun": "seed 001: `succeeded` of a detection; spec task-info: `success` of a task",
+        "imgopen": "docs-en 202222084, 202222085, 202222095: the number of success stands in each tool's example",
+    },
+    looks_at="what the client does once a poll has told of the success, where nothing goes wrong",
+    good="keep one table of status words per endpoint, as its page lists them",
+    bad="e3_knows_one_word_only",
+    judge=judge,
+)

@@ -1,0 +1,31 @@
+"""E5: unknown fields are tolerated."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
+from swapmock.client_checks.behaviour.reading import falls_short
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    has_more = any("extra_fields" in row["effect"] for row in case.condition.faults)
+    if not has_more or case.plain is None or not case.exchanges:
+        return
+    short = falls_short(case)
+    if short:
+        yield broken(f"fields that nobody documented stop it: {short}", case.exchanges[-1])
+    else:
+        yield kept("it went as far as without them", case.exchanges[-1])
+
+
+RULE = Rule(
+    id="E5",
+    title="unknown fields in an answer are tolerated",
+    levels=SHOULD,
+    sources={
+        "crun": "evolution practice: APIs add fields without a new version",
+        "imgopen": "evolution practice: APIs add fields without a new version",
+    },
+    looks_at="how far the client comes when every answer has one more field",
+    good="read the fields that are needed and ignore the rest; no schema that forbids additional members",
+    bad="e5_refuses_unknown_fields",
+    judge=judge,
+)

@@ -1,0 +1,44 @@
+"""E7: a success without media is no success."""
+
+from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept, not_declared
+from swapmock.client_checks.behaviour.providers import PROVIDERS
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    facts = PROVIDERS[case.provider]
+    told = [
+        one
+        for one in case.of(Role.POLL)
+        if one.meaning is Meaning.SUCCEEDED and one.fault == "set" and not facts.links(one.answer)
+    ]
+    for run in case.runs:
+        seen = [one for one in told if one.run == run.number]
+        claim = case.claim_of(run.number)
+        if not seen or run.ended == "killed":
+            continue
+        if claim is None:
+            if not run.ended_by_us:
+                yield not_declared("verdict")
+        elif claim.outcome == "succeeded":
+            yield broken(
+                "the task succeeded without any link, and it claims success", seen[0], losses={"false_successes": 1}
+            )
+        else:
+            yield kept(f"it claims {claim.outcome}", seen[0])
+
+
+RULE = Rule(
+    id="E7",
+    title="a success without media is not success",
+    levels=SHOULD,
+    sources={
+        "crun": "gitroomhq/postiz-app#1809; a success with empty media_urls was seen live once",
+        "imgopen": "gitroomhq/postiz-app#1809",
+    },
+    looks_at="polls that tell of a success with no link, and the claim",
+    good="demand at least one link of a result before the job counts as done",
+    bad="e7_needs_no_media",
+    judge=judge,
+    needs=("verdict",),
+)

@@ -1,0 +1,35 @@
+"""E8: an answer that is no JSON is passing for a read."""
+
+from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import ended_with_success
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    for one in case.of(Role.POLL, Role.DETECT_POLL):
+        is_unreadable = one.meaning is Meaning.AMBIGUOUS and one.status is not None and one.delivered == "whole"
+        run = next(each for each in case.runs if each.number == one.run)
+        if not is_unreadable or run.ended != "exit" or one.fault == "redirect":
+            continue
+        more = [
+            other for other in case.of(one.role, run=one.run) if other.number > one.number and other.asked == one.asked
+        ]
+        if more or ended_with_success(case, one.run):
+            yield kept("it asked again", one, *more[:1])
+        else:
+            yield broken("one answer that is no JSON ended the job", one, losses={"results_lost": 1})
+
+
+RULE = Rule(
+    id="E8",
+    title="an answer that is not JSON, or empty, is passing for reads",
+    levels=SHOULD,
+    sources={
+        "crun": "a client saw HTTP 502 with a page of the gateway; practice",
+        "imgopen": "practice: gateways answer with pages of their own",
+    },
+    looks_at="polls that were answered with a page, broken JSON or nothing, and whether another poll follows",
+    good="catch the parse error of a poll, wait, and ask again until the job's deadline",
+    bad="e8_ends_on_a_page",
+    judge=judge,
+)

@@ -1,0 +1,28 @@
+"""K3: a bad certificate is refused."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    if not case.condition.tls or case.plain is None or not case.plain.exchanges:
+        return
+    if case.exchanges:
+        yield broken("it spoke to a server whose certificate nobody signed", case.exchanges[0])
+    else:
+        yield kept("no request was sent")
+
+
+RULE = Rule(
+    id="K3",
+    title="TLS: a bad certificate is refused",
+    levels=SHOULD,
+    sources={
+        "crun": "practice; RFC 9110 4.3.4: a client must verify the certificate",
+        "imgopen": "practice; RFC 9110 4.3.4: a client must verify the certificate",
+    },
+    looks_at="requests to a server with a self-signed certificate for another name",
+    good="leave verification switched on",
+    bad="k3_skips_verification",
+    judge=judge,
+)

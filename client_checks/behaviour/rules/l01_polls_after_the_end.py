@@ -1,0 +1,43 @@
+"""L1: no poll after a terminal state."""
+
+from swapmock.client_checks.behaviour.model import Exchange, Findings, Meaning, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import is_bad_media
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    ended = [
+        one
+        for one in case.of(Role.POLL, Role.DETECT_POLL)
+        if one.meaning in (Meaning.SUCCEEDED, Meaning.FAILED) and one.fault == ""
+    ]
+    for first in {(one.task, one.run): one for one in reversed(ended)}.values():
+        more = [one for one in case.asking(first.task) if one.run == first.run and one.at > first.answered]
+        wasted = [one for one in more if not _has_reason(case, first, one)]
+        if wasted:
+            yield broken(
+                f"{len(wasted)} polls after the end was told", first, wasted[0], losses={"polls_wasted": len(wasted)}
+            )
+        else:
+            yield kept("the end was the last poll", first)
+
+
+def _has_reason(case: Observations, first: Exchange, poll: Exchange) -> bool:
+    """A callback that came in between is checked by a poll, and so is a link that could not be fetched."""
+    callback = any(
+        one.task == first.task and first.at <= one.at + 1.0 and one.at <= poll.answered for one in case.attempts
+    )
+    download = any(first.number < one.number < poll.number and is_bad_media(one) for one in case.of(Role.MEDIA))
+    return callback or download
+
+
+RULE = Rule(
+    id="L1",
+    title="no poll after a terminal state",
+    levels=SHOULD,
+    sources={"crun": "waste, and it counts against rate limits; AIProxySwift#27", "imgopen": "waste; AIProxySwift#27"},
+    looks_at="polls of a task after one of them told of its end",
+    good="leave the loop on success and on failure alike",
+    bad="l1_polls_once_more",
+    judge=judge,
+)

@@ -1,0 +1,41 @@
+"""L3: the interval of polls is not under a lower limit, and not ever denser."""
+
+from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import gaps
+from swapmock.client_checks.behaviour.rule import INFO, Rule
+
+#: Clients of these APIs wait 2 to 30 seconds; below this nobody does.
+LOWEST = 1.0
+
+
+def judge(case: Observations) -> Findings:
+    if case.condition.scenario != "slow":
+        return
+    for task in {one.task for one in case.of(Role.POLL, run=1) if one.task}:
+        polls = [one for one in case.asking(task) if one.meaning is Meaning.RUNNING and one.run == 1]
+        between = gaps(polls)
+        if len(between) < 3:
+            continue
+        if min(between) < LOWEST:
+            yield broken(f"polls come {min(between):.2f} s apart", *polls[:2])
+        elif between[-1] < between[0] * 0.5:
+            yield broken(
+                f"polls grow denser: {between[0]:.1f} s at first, {between[-1]:.1f} s at the end", polls[0], polls[-1]
+            )
+        else:
+            yield kept(f"polls come {min(between):.1f} to {max(between):.1f} s apart", polls[0], polls[-1])
+
+
+RULE = Rule(
+    id="L3",
+    title="the polling interval is not under a second and not ever growing denser",
+    levels=INFO,
+    sources={
+        "crun": "no interval is documented; clients use 2 to 30 s, the vendor's command-line tool 5 s",
+        "imgopen": "no interval is documented; a client polls every 10 s",
+    },
+    looks_at="the gaps between the polls of a slow task",
+    good="two to five seconds, growing for long jobs",
+    bad="l3_polls_without_pause",
+    judge=judge,
+)

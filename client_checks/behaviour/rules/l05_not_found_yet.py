@@ -1,0 +1,29 @@
+"""L5: 404 right after the submission: a few more tries."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import ended_with_success, refused
+from swapmock.client_checks.behaviour.rule import INFO, Rule
+
+
+def judge(case: Observations) -> Findings:
+    for one in refused(case, ("404",), Role.POLL)[:1]:
+        run = next(each for each in case.runs if each.number == one.run)
+        more = [other for other in case.of(Role.POLL, run=one.run) if other.number > one.number]
+        if (case.task(one.task) is None and one.task is not None) or run.ended != "exit":
+            continue
+        if more or ended_with_success(case, one.run):
+            yield kept("it asked again", one, *more[:1])
+        else:
+            yield broken("a task that is not found yet counts as lost", one)
+
+
+RULE = Rule(
+    id="L5",
+    title="404 right after create: a few more tries",
+    levels=INFO,
+    sources={"crun": "eventual consistency; not documented", "imgopen": "eventual consistency; not documented"},
+    looks_at="a first poll that does not find the task, and whether another one follows",
+    good="in the first seconds after the submission take 404 for not yet",
+    bad="l5_takes_404_for_lost",
+    judge=judge,
+)

@@ -1,0 +1,40 @@
+"""P1: an ambiguous create is not sent again without a check."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
+from swapmock.client_checks.behaviour.reading import checked_between, doubtful_creates, repeats_of
+from swapmock.client_checks.behaviour.rule import MUST, Rule
+
+
+def judge(case: Observations) -> Findings:
+    if case.jobs is None:
+        return
+    for doubtful, task in doubtful_creates(case):
+        blind = [one for one in repeats_of(case, doubtful) if checked_between(case, doubtful, one) is None]
+        if not blind:
+            yield kept("it was not sent again without a check", doubtful)
+            continue
+        again = blind[0]
+        second = case.task(again.task)
+        cost = second.captured if second is not None else 0.0
+        where = "in the same run" if again.run == doubtful.run else "by the next run"
+        yield broken(
+            f"task {task.id} exists and takes {task.captured:g} credits; the submission was sent again {where} without a check",
+            doubtful,
+            again,
+            losses={"credits_paid_twice": cost},
+        )
+
+
+RULE = Rule(
+    id="P1",
+    title="an ambiguous create is not sent again without reconciling, in this run or the next",
+    levels=MUST,
+    sources={
+        "crun": "the vendor's command-line tool never retries CreateTask; AWS REL05-BP03: retry idempotent calls only; Comfy-Org/ComfyUI#16204",
+        "imgopen": "no idempotency is documented; AWS REL05-BP03: retry idempotent calls only; Comfy-Org/ComfyUI#16204",
+    },
+    looks_at="submissions that took effect and whose answer was lost, late or unreadable; later submissions of the same job; balance, query or callback in between",
+    good="write down the attempt before it is sent; in doubt compare the balance (crun) or ask by businessTaskId (Img Open), and say unknown if that does not decide",
+    bad="p1_sends_again_after_reset",
+    judge=judge,
+)

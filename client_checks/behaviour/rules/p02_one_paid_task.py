@@ -1,0 +1,40 @@
+"""P2: one logical job, one paid task."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept, not_declared
+from swapmock.client_checks.behaviour.rule import MUST, Rule
+
+
+def judge(case: Observations) -> Findings:
+    paid, jobs = case.paid, case.jobs
+    if not paid:
+        return
+    if jobs is None:
+        yield not_declared("jobs")
+        return
+    creates = {one.task: one for one in case.of(Role.CREATE) if one.task is not None}
+    proof = [creates[task.id] for task in paid if task.id in creates]
+    if len(paid) > jobs:
+        extra = sum(task.captured for task in sorted(paid, key=lambda task: task.created)[jobs:])
+        runs = " over two runs" if len(case.runs) > 1 else ""
+        yield broken(
+            f"{len(paid)} paid tasks for {jobs} job{'s' if jobs > 1 else ''}{runs}: {extra:g} credits too many",
+            *proof,
+            losses={"credits_paid_twice": extra},
+        )
+    else:
+        yield kept(f"{len(paid)} paid for {jobs}", *proof[:1])
+
+
+RULE = Rule(
+    id="P2",
+    title="one logical job, one paid task, in every case",
+    levels=MUST,
+    sources={
+        "crun": "credits are taken for each accepted task (seed 000: 402; spec task-info: `credits`)",
+        "imgopen": "each accepted submission is a task of its own (seed 004)",
+    },
+    looks_at="the ledger: credits captured, against the jobs of one run; over a second run on the same folder, too",
+    good="give each job a record on disk before it is submitted, with the task's id as soon as it is known, and look there first",
+    bad="p2_pays_again_after_deadline",
+    judge=judge,
+)

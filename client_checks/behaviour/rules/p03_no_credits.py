@@ -1,0 +1,37 @@
+"""P3: after 402 the same request is not repeated."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import later_same, refused
+from swapmock.client_checks.behaviour.rule import MUST_BY_CODE, Rule
+
+
+def judge(case: Observations) -> Findings:
+    seen: set[tuple[str, str, str]] = set()
+    for one in refused(case, ("402",), Role.CREATE):
+        if one.key in seen:
+            continue
+        seen.add(one.key)
+        again = later_same(case, one)
+        if again:
+            yield broken(
+                f"refused for lack of credits, and sent {len(again)} more times with the balance unchanged",
+                one,
+                again[0],
+            )
+        else:
+            yield kept("it was not sent again", one)
+
+
+RULE = Rule(
+    id="P3",
+    title="after 402 the same request is not repeated until the balance changed",
+    levels=MUST_BY_CODE,
+    sources={
+        "crun": "seed 000: 402 Insufficient Credits, the account does not have enough credits",
+        "imgopen": "no code is documented for an exhausted quota, so that this only warns",
+    },
+    looks_at="submissions refused with 402 and the same request afterwards, within one run",
+    good="end the job with the vendor's message and leave the retry to whoever adds credits",
+    bad="p3_repeats_402",
+    judge=judge,
+)

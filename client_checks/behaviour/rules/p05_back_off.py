@@ -1,0 +1,70 @@
+"""P5: 429 and maintenance: later, and Retry-After is obeyed."""
+
+from collections.abc import Iterable
+
+from swapmock.client_checks.behaviour.model import Exchange, Findings, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import gaps, refused
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+BUSY = {"crun": ("429", "455"), "imgopen": ("429", "503")}
+#: A second try before this many seconds is no waiting; gaps of this length need not grow.
+AT_ONCE, LONG = 0.5, 30.0
+
+
+def judge(case: Observations) -> Findings:
+    for role in (Role.CREATE, Role.POLL):
+        told = _retry_after(case, role)
+        busy = refused(case, BUSY[case.provider], role)
+        for one in busy if told else ():
+            following = next(
+                (
+                    other
+                    for other in case.of(role, run=one.run)
+                    if other.number > one.number and other.asked == one.asked
+                ),
+                None,
+            )
+            waited = None if following is None else following.at - one.answered
+            if waited is not None and waited < told * 0.9:
+                yield broken(
+                    f"Retry-After said {told:g} s, the next request came after {waited:.1f} s", one, following or one
+                )
+            else:
+                yield kept("it waited as told" if waited is not None else "it was not sent again", one)
+        if busy and not told:
+            yield from _growing(case, busy, role)
+
+
+def _retry_after(case: Observations, role: Role) -> float:
+    rows = [row for row in case.condition.faults if role in row["role"] and "retry_after" in row["effect"]]
+    return float(rows[0]["effect"]["retry_after"]["seconds"]) if rows else 0.0
+
+
+def _growing(case: Observations, busy: list[Exchange], role: Role) -> Findings:
+    same = [one for one in case.of(role, run=busy[0].run) if one.key == busy[0].key and one.number >= busy[0].number]
+    waited = gaps(same)
+    if any(gap < AT_ONCE for gap in waited):
+        yield broken("refused as too many, and sent again at once", *_ends(same))
+    elif len(waited) >= 3 and waited[2] <= waited[0] * 1.1 and waited[0] < LONG:
+        yield broken(f"the gaps do not grow: {', '.join(f'{gap:.1f}' for gap in waited[:4])} s", *_ends(same))
+    else:
+        yield kept("it came later, and ever later", *_ends(same))
+
+
+def _ends(same: Iterable[Exchange]) -> list[Exchange]:
+    return list(same)[:4]
+
+
+RULE = Rule(
+    id="P5",
+    title="429 and maintenance: later, Retry-After obeyed in both forms, gaps grow",
+    levels=SHOULD,
+    sources={
+        "crun": "seed 000: 429, 455; RFC 9110 10.2.3 (Retry-After: seconds or a date); RFC 6585; AWS REL05-BP03",
+        "imgopen": "RFC 9110 10.2.3; RFC 6585; AWS REL05-BP03",
+    },
+    looks_at="the time from a refusal for too many requests to the next request of its kind",
+    good="wait for Retry-After where it is given (both forms), else for a gap that doubles up to a limit",
+    bad="p5_ignores_retry_after",
+    judge=judge,
+)

@@ -1,0 +1,42 @@
+"""P6: reads are tried again on passing statuses, within bounds."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept, not_declared
+from swapmock.client_checks.behaviour.reading import TRANSIENT, ended_with_success, is_over_deadline
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    for run in case.runs:
+        polls = case.of(Role.POLL, Role.DETECT_POLL, run=run.number)
+        failing = [one for one in polls if one.status in TRANSIENT]
+        if not failing or run.ended == "killed":
+            continue
+        first = failing[0]
+        more = [one for one in polls if one.number > first.number]
+        if run.ended_by_us:
+            over = is_over_deadline(case, run)
+            if over:
+                yield broken(
+                    f"it was still asking after {len(failing)} answers with HTTP {first.status}", first, failing[-1]
+                )
+            elif over is None:
+                yield not_declared("deadline")
+        elif not more and not ended_with_success(case, run.number):
+            yield broken(f"one HTTP {first.status} to a poll ended the job", first, losses={"results_lost": 1})
+        else:
+            yield kept(f"HTTP {first.status} was met with another try", first, *more[:1])
+
+
+RULE = Rule(
+    id="P6",
+    title="reads are retried on 408, 429, 500, 502, 503, 504, within bounds",
+    levels=SHOULD,
+    sources={
+        "crun": "the vendor's command-line tool retries safe calls on 408, 429, 500, 502, 503, 504",
+        "imgopen": "practice; RFC 9110 15.6",
+    },
+    looks_at="polls answered with such a status, and whether another one follows",
+    good="keep the job, wait, ask again; the job's deadline bounds it",
+    bad="p6_gives_up_on_503",
+    judge=judge,
+)

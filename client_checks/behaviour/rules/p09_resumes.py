@@ -1,0 +1,44 @@
+"""P9: killed and started again, the client resumes."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    if case.condition.kill.get("when") != "answered" or len(case.runs) < 2 or case.runs[0].ended != "killed":
+        return
+    if case.jobs != 1:
+        return
+    first = next(iter(case.of(Role.CREATE, run=1)), None)
+    if first is None:
+        return
+    again = case.of(Role.CREATE, run=2)
+    asks = [one for one in case.of(Role.POLL, run=2) if one.task == first.task]
+    if again:
+        task = case.task(again[0].task)
+        yield broken(
+            "killed after its submission was answered, it submitted the job anew",
+            first,
+            again[0],
+            losses={"credits_paid_twice": task.captured if task else 0},
+        )
+    elif asks:
+        yield kept("the next run asks for the same task", first, asks[0])
+    else:
+        yield broken("the next run neither asks for the task nor submits it", first, losses={"results_lost": 1})
+
+
+RULE = Rule(
+    id="P9",
+    title="killed and restarted, it resumes",
+    levels=SHOULD,
+    sources={
+        "crun": "ArcReel ADR 0007: a restart in mid-task paid again or lost the id",
+        "imgopen": "ArcReel ADR 0007: a restart in mid-task paid again or lost the id",
+    },
+    looks_at="a kill after the submission was answered, and what the next run on the same folder does",
+    good="write the task's id to disk before the first poll, and look there at the start",
+    bad="p9_forgets_its_task",
+    judge=judge,
+    needs=("resume",),
+)

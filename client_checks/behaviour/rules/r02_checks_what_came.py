@@ -1,0 +1,42 @@
+"""R2: checks status, type and length of what it fetched."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import UNFINISHED, ended_with_success, is_bad_media
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    fetched = [one for one in case.of(Role.MEDIA) if one.method == "GET"]
+    struck = [one for one in fetched if one.fault and is_bad_media(one)]
+    if not struck or not all(is_bad_media(one) for one in fetched):
+        return
+    bad = {one.digest: one for one in struck if one.size}
+    for file in case.files:
+        if file.digest in bad and not file.path.endswith(UNFINISHED):
+            yield broken(
+                f"{file.path} holds what came in place of the result ({bad[file.digest].fault})",
+                bad[file.digest],
+                losses={"false_successes": 1},
+            )
+            return
+    if ended_with_success(case):
+        yield broken(
+            f"nothing usable came ({struck[0].fault}), and it claims success", struck[0], losses={"false_successes": 1}
+        )
+    else:
+        yield kept("what came was not taken for a result", struck[0])
+
+
+RULE = Rule(
+    id="R2",
+    title="checks status, type and length of what it fetched",
+    levels=SHOULD,
+    sources={
+        "crun": "RFC 9110 8.6 and 15; grok2api#285: an error page saved as a picture",
+        "imgopen": "RFC 9110 8.6 and 15; grok2api#285",
+    },
+    looks_at="downloads that were refused, cut, empty or a page, the files that are left, and the claim",
+    good="demand 2xx, a media type, the promised length; write to a temporary name and rename at the end",
+    bad="r2_saves_whatever_comes",
+    judge=judge,
+)

@@ -1,0 +1,38 @@
+"""R4: an upload is a PUT with the declared content type and without the key."""
+
+from urllib.parse import parse_qs, urlsplit
+
+from swapmock.client_checks.behaviour.model import Findings, Level, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.providers import PROVIDERS
+from swapmock.client_checks.behaviour.rule import Rule
+
+
+def judge(case: Observations) -> Findings:
+    links = case.of(Role.UPLOAD_LINK)
+    for put in case.of(Role.UPLOAD):
+        asked = next((one for one in reversed(links) if one.number < put.number), None)
+        declared = parse_qs(urlsplit(asked.target).query).get("content_type", [""])[0] if asked is not None else ""
+        shown = [name for name in PROVIDERS[case.provider].secret_headers if name in put.headers]
+        sent = put.headers.get("content-type", "")
+        if shown:
+            yield broken(f"the upload shows the key to the store in the header {shown[0]}", put)
+        elif declared and sent.partition(";")[0].strip() != declared:
+            yield broken(
+                f"the link was made for {declared}, the upload says {sent or 'nothing'}",
+                *([asked] if asked else []),
+                put,
+            )
+        else:
+            yield kept("the declared type, and no key", put)
+
+
+RULE = Rule(
+    id="R4",
+    title="upload: PUT with the declared content type, without the key",
+    levels={"crun": Level.MUST},
+    sources={"crun": "the vendor's command-line tool: PUT with the declared Content-Type, no API key"},
+    looks_at="requests for upload links and the uploads that follow",
+    good="a request of its own for the upload, without the client's default headers",
+    bad="r4_uploads_with_the_key",
+    judge=judge,
+)

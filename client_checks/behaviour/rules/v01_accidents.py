@@ -1,0 +1,32 @@
+"""V1: nothing that the contract leaves open is relied on."""
+
+from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
+from swapmock.client_checks.behaviour.reading import falls_short
+from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+
+def judge(case: Observations) -> Findings:
+    row = case.condition
+    if not row.name.startswith("vary") or case.plain is None or not case.exchanges:
+        return
+    short = falls_short(case)
+    if short:
+        what = ", ".join(row.vary.get("names") or ()) or row.about
+        yield broken(f"it relied on an accident ({what}): {short}", case.exchanges[-1], losses={"results_lost": 1})
+    else:
+        yield kept("it went as far as without the change", case.exchanges[-1])
+
+
+RULE = Rule(
+    id="V1",
+    title="nothing that the contract leaves open is relied on",
+    levels=SHOULD,
+    sources={
+        "crun": "RFC 8259 4: members are unordered; evolution practice",
+        "imgopen": "RFC 8259 4: members are unordered; evolution practice",
+    },
+    looks_at="how far the client comes under --vary: order of keys and faces, extra fields, whitespace, forms of numbers, ids, header case, chunking",
+    good="a JSON parser, members by name, ids as opaque texts, header names in any case",
+    bad="v1_matches_text",
+    judge=judge,
+)

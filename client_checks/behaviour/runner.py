@@ -1,0 +1,384 @@
+"""Runs a client in one case: a sandbox, a gateway, an inbox and folders of its own, one or two runs, and what was seen."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from swapmock import Control, Sandbox
+from swapmock.client_checks.behaviour import certificates, environment
+from swapmock.client_checks.behaviour.conditions import Condition
+from swapmock.client_checks.behaviour.coupling import Coupling
+from swapmock.client_checks.behaviour.declaration import Declaration
+from swapmock.client_checks.behaviour.gateway import MARK, Answer, Gateway
+from swapmock.client_checks.behaviour.inbox import Inbox, claim_in_output
+from swapmock.client_checks.behaviour.model import (
+    CallbackAttempt,
+    Claim,
+    Exchange,
+    Meaning,
+    Observations,
+    Role,
+    Run,
+    Task,
+)
+from swapmock.client_checks.behaviour.process import Ended, Process
+from swapmock.client_checks.behaviour.providers import PROVIDERS, Provider
+from swapmock.client_checks.behaviour.variation import Variation
+from swapmock.client_checks.clock import Clock
+
+#: Credits of a case's account unless it says otherwise.
+PLENTY = 1000
+#: Real seconds that a run may take: of a scaled case, of a case in real time.
+TIMEOUTS = {"scaled": 30.0, "real": 120.0, "on_poll": 120.0}
+#: Real seconds from the answer to a submission until the command is killed, if it sends nothing more.
+KILL_AFTER = 0.6
+#: Tasks of a kind that get the case's scenario; detections take their usual course.
+QUEUED = 100
+#: Pages of the journal.
+PAGE = 1000
+
+
+class NotCarried(Exception):
+    """libfaketime cannot carry a wait of the client: the case is to be run in real time."""
+
+
+@dataclass
+class Bench:
+    """What all cases of a run share: the emulator, the client's declaration, its folder, the clock, the seed."""
+
+    control: Control
+    declaration: Declaration
+    project: Path
+    clock: Clock
+    seed: int = 1
+    folder: Path | None = None
+    outer: Mapping[str, str] | None = None
+    media: dict[str, Answer] = field(default_factory=dict)
+
+
+class _Watcher:
+    """Moves the clock and kills the command when a case says so."""
+
+    def __init__(self, condition: Condition, sandbox: Sandbox, clock: Clock) -> None:
+        self._condition, self._sandbox, self._clock = condition, sandbox, clock
+        self._triggers = [dict(row) for row in condition.triggers]
+        self._lock = threading.Lock()
+        self.kill_at: float | None = None
+        self._submitted = False
+        self.active = True
+
+    def received(self, role: Role, number: int) -> None:
+        del role, number
+        if self._submitted and self.active and self.kill_at is not None:
+            self.kill_at = self._clock.now()
+
+    def passed_on(self, role: Role, number: int) -> bool:
+        del number
+        kill = self._condition.kill
+        if self.active and kill and kill["when"] == "sent" and role == kill["role"]:
+            self.kill_at = self._clock.now()
+            return False
+        return True
+
+    def answered(self, role: Role, meaning: Meaning) -> None:
+        kill = self._condition.kill
+        if self.active and kill and kill["when"] == "answered" and role == kill["role"] and not self._submitted:
+            self._submitted = True
+            self.kill_at = self._clock.now() + KILL_AFTER
+        with self._lock:
+            for row in self._triggers:
+                if row["role"] == role and row.get("meaning", meaning) == meaning and row.get("times", 1) > 0:
+                    row["times"] = row.get("times", 1) - 1
+                    self._sandbox.advance(row["advance"])
+
+    def kills_now(self) -> bool:
+        return self.active and self.kill_at is not None and self._clock.now() >= self.kill_at
+
+
+def run_case(
+    bench: Bench,
+    condition: Condition,
+    provider: str,
+    coupling: Coupling,
+    plain: Observations | None = None,
+    timeout: float | None = None,
+) -> Observations:
+    """Run the client under `condition` and return what was observed. Raises NotCarried, CommandMissing."""
+    with ExitStack() as stack:
+        root = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="swapmock-conform-", dir=bench.folder, ignore_cleanup_errors=True)
+            )
+        )
+        case = open_case(stack, bench, condition, provider, coupling, root, plain, timeout)
+        return case.observed(case.runs())
+
+
+def open_case(
+    stack: ExitStack,
+    bench: Bench,
+    condition: Condition,
+    provider: str,
+    coupling: Coupling,
+    root: Path,
+    plain: Observations | None,
+    timeout: float | None,
+) -> OpenCase:
+    """A case with its servers up and its folders made below `root`; `stack` takes everything down again."""
+    sandbox = stack.enter_context(_sandbox(bench, condition, provider, coupling, plain))
+    facts = PROVIDERS[provider]
+    for rule in condition.fault_rules(facts, coupling.rate):
+        sandbox.add_fault(rule.pop("effect"), **rule)
+    watcher = _Watcher(condition, sandbox, bench.clock)
+    elsewhere = stack.enter_context(Gateway(sandbox.base_url, bench.clock, rate=coupling.rate))
+    gateway = stack.enter_context(
+        Gateway(
+            sandbox.base_url,
+            bench.clock,
+            rate=coupling.rate,
+            faults=condition.gateway_faults(elsewhere.url.replace("127.0.0.1", "localhost") + "/elsewhere"),
+            watcher=watcher,
+            vary=Variation.read(condition.vary, facts) if condition.vary else None,
+            media=bench.media,
+            tls=certificates.foreign_context(root) if condition.tls else None,
+        )
+    )
+    inbox = stack.enter_context(Inbox(gateway.now))
+    folders = environment.prepare(root, bench.project, bench.declaration.cwd, bench.declaration.links)
+    return OpenCase(
+        bench, condition, coupling, sandbox, gateway, inbox, watcher, folders, timeout, elsewhere, facts, plain
+    )
+
+
+def _sandbox(
+    bench: Bench, condition: Condition, provider: str, coupling: Coupling, plain: Observations | None
+) -> Sandbox:
+    balance: Any = PLENTY if condition.balance is None else condition.balance
+    if balance == "one_job":
+        balance = max((task.captured for task in plain.tasks), default=PLENTY) if plain is not None else PLENTY
+    options: dict[str, Any] = {"seed": bench.seed, "balance": balance, "clock": coupling.sandbox_clock}
+    variants = {name: dict(rows) for name, rows in condition.variants.items() if name == provider}
+    if variants:
+        options["variants"] = variants
+    sandbox = bench.control.sandbox(**options)
+    for kind in PROVIDERS[provider].kinds if condition.scenario is not None else ():
+        sandbox.queue(str(condition.scenario), provider=provider, kind=kind, times=QUEUED)
+    return sandbox
+
+
+@dataclass
+class OpenCase:
+    """One case while it is open: its servers, its folders, and what happens in it."""
+
+    bench: Bench
+    condition: Condition
+    coupling: Coupling
+    sandbox: Sandbox
+    gateway: Gateway
+    inbox: Inbox
+    watcher: _Watcher
+    folders: environment.Folders
+    timeout: float | None
+    elsewhere: Gateway
+    facts: Provider
+    plain: Observations | None
+
+    def __post_init__(self) -> None:
+        self._callback_port = environment.free_port()
+        self._before = environment.stamps(self.folders)
+
+    def runs(self) -> list[Run]:
+        declaration = self.bench.declaration
+        runs = [self._run(1, declaration.command)]
+        second = declaration.resume_command
+        if second is not None and self._is_unfinished(runs[0]) and (self.condition.second or runs[0].ended == "killed"):
+            self.watcher.active = False
+            self.gateway.run = self.inbox.run = 2
+            runs.append(self._run(2, second))
+        return runs
+
+    def _is_unfinished(self, run: Run) -> bool:
+        """Whether there is anything to take up: a run that claims success, or says nothing and ends with 0, is done."""
+        claim = next((one for one in reversed(self.inbox.claims) if one.run == run.number), None)
+        if run.ended != "exit":
+            return True
+        return claim.outcome != "succeeded" if claim is not None else run.status != 0
+
+    def _run(self, number: int, command: Sequence[str]) -> Run:
+        started = self.gateway.now()
+        words = environment.outside_words(command, self.bench.project)
+        process = Process(
+            command=self.coupling.command(words),
+            program=words[0],
+            environment=self.variables(),
+            cwd=self.folders.cwd,
+            outputs=self.folders.root / "outputs",
+            clock=self.bench.clock,
+            timeout=self.timeout or self.bench.declaration.case_timeout or TIMEOUTS[self.coupling.kind],
+            scaled=self.coupling.kind == "scaled",
+            kill_when=self.watcher.kills_now,
+            progress=lambda: self.gateway.connections + len(self.inbox.claims),
+        )
+        ended = process.run()
+        if ended.how == "stuck":
+            raise NotCarried
+        self._claim(number, ended)
+        return Run(number, started, self.gateway.now(), ended.how, ended.status, ended.stdout, ended.stderr)
+
+    def variables(self) -> dict[str, str]:
+        """The environment of the client."""
+        declaration = self.bench.declaration
+        outer = os.environ if self.bench.outer is None else self.bench.outer
+        start = datetime.fromtimestamp(self.sandbox.clock()["now"], UTC)
+        return environment.variables(
+            outer,
+            self.folders,
+            url=self.gateway.url,
+            credentials=self.sandbox.document["credentials"],
+            outcome_url=self.inbox.outcome_url,
+            effect_url=self.inbox.effect_url,
+            callback_port=self._callback_port,
+            case=self.condition.name,
+            inputs=self.condition.inputs,
+            mapped=declaration.env,
+            deadline=declaration.deadline,
+        ) | self.coupling.environment(start)
+
+    def _claim(self, number: int, ended: Ended) -> None:
+        """A claim that the output or the exit status makes, where the declaration says that it is one."""
+        now = self.gateway.now()
+        told = claim_in_output(ended.stdout, now, number)
+        if told is not None:
+            self.inbox.claims.append(told)
+        verdict = self.bench.declaration.verdict
+        if any(claim.run == number for claim in self.inbox.claims) or ended.how != "exit":
+            return
+        if verdict == "exit":
+            unknown = ended.status in self.bench.declaration.exit_unknown
+            outcome = "succeeded" if ended.status == 0 else "unknown" if unknown else "failed"
+            self.inbox.claims.append(Claim(outcome, now, number, channel="exit"))
+        elif isinstance(verdict, Mapping):
+            output = ended.stdout + "\n" + ended.stderr
+            outcome = next(
+                (
+                    name
+                    for name in ("unknown", "failed", "succeeded")
+                    if name in verdict and re.search(verdict[name], output)
+                ),
+                "failed",
+            )
+            self.inbox.claims.append(Claim(outcome, now, number, channel="pattern"))
+
+    def observed(self, runs: Sequence[Run]) -> Observations:
+        """What was seen of the client, once its runs have ended."""
+        sandbox, gateway = self.sandbox, self.gateway
+        files, texts = environment.saved_files(self.folders, self._before)
+        start = float(sandbox.document["clock"]["now"])
+        return Observations(
+            case=self.condition.name,
+            provider=self.facts.name,
+            declaration=self.bench.declaration,
+            condition=self.condition,
+            exchanges=_with_tasks(gateway.exchanges, journal_tasks(sandbox)),
+            tasks=tasks_of(sandbox, start),
+            attempts=attempts_of(sandbox, start),
+            claims=list(self.inbox.claims),
+            effects=list(self.inbox.effects),
+            runs=runs,
+            files=files,
+            redirected=list(self.elsewhere.exchanges),
+            secrets=secrets_of(sandbox),
+            coupling=self.coupling.kind,
+            rate=self.coupling.rate,
+            slowest=max(gateway.undelayed, default=0.0),
+            plain=self.plain,
+            ledger=sandbox.ledger()["entries"],
+            texts_of_files=texts,
+        )
+
+
+def secrets_of(sandbox: Sandbox) -> list[str]:
+    """The keys and secrets of a sandbox."""
+    return [
+        value
+        for credentials in sandbox.document["credentials"].values()
+        for value in (credentials.get("key"), credentials.get("secret"))
+        if value
+    ]
+
+
+def journal_tasks(sandbox: Sandbox) -> dict[int, str]:
+    """The task that each exchange of the gateway made or asked for, by the exchange's number."""
+    found: dict[int, str] = {}
+    for record in sandbox.requests(limit=PAGE):
+        mark = record["request"]["headers"].get(MARK)
+        if mark is not None and record["task"] is not None:
+            found[int(mark)] = record["task"]
+    return found
+
+
+def _with_tasks(exchanges: Sequence[Exchange], tasks: Mapping[int, str]) -> list[Exchange]:
+    ordered = sorted(exchanges, key=lambda one: one.number)
+    return [replace(one, task=tasks[one.number]) if one.number in tasks else one for one in ordered]
+
+
+def tasks_of(sandbox: Sandbox, start: float) -> list[Task]:
+    """The tasks of a sandbox, oldest first, on the clock that began at `start`."""
+    found = []
+    for row in sorted(sandbox.tasks(limit=PAGE), key=lambda task: task["created_at"]):
+        facts = PROVIDERS[row["provider"]]
+        role = facts.roles.get(row["operation"], Role.OTHER)
+        ends = row.get("ends_at")
+        found.append(
+            Task(
+                id=row["id"],
+                operation=row["operation"],
+                role=role,
+                model=row.get("model") or row["operation"],
+                created=row["created_at"] - start,
+                ends=None if ends is None else ends - start,
+                phase=row["phase"],
+                charge=float(row.get("charge") or 0),
+                reserved=float(row.get("reserved") or 0),
+                callback_url=row.get("callback_url"),
+                body=row.get("body") or {},
+                business_id=facts.caller_id(row.get("body") or {}),
+            )
+        )
+    return found
+
+
+def attempts_of(sandbox: Sandbox, start: float) -> list[CallbackAttempt]:
+    """Every sending of every callback, in order of time."""
+    found = []
+    for row in sandbox.deliveries():
+        fault = row.get("adversity") or row.get("fault") or row.get("callback_fault") or ""
+        for attempt in row["attempts"]:
+            found.append(  # noqa: PERF401 (a comprehension over two loops reads worse)
+                CallbackAttempt(
+                    delivery=row["id"],
+                    number=attempt["attempt"],
+                    task=row["task"],
+                    event=row["event"],
+                    at=attempt["sent"] - start,
+                    seconds=attempt["latency"],
+                    status=attempt["status"],
+                    answer=str(attempt["answer"] or ""),
+                    failure=attempt["failure"] or "",
+                    fault=fault,
+                    body=row["body"],
+                )
+            )
+    return sorted(found, key=lambda one: one.at)
+
+
+Progress = Callable[[str, int, int], None]

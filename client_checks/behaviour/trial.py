@@ -1,0 +1,262 @@
+"""Judges a client: the plain case first, then the others side by side, and what is found is confirmed before it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+
+from swapmock import AdminError
+from swapmock.client_checks.behaviour import judge
+from swapmock.client_checks.behaviour.certificates import NoCertificate
+from swapmock.client_checks.behaviour.conditions import Condition
+from swapmock.client_checks.behaviour.coupling import Coupling, couple
+from swapmock.client_checks.behaviour.judge import Judgement
+from swapmock.client_checks.behaviour.model import Observations, Verdict
+from swapmock.client_checks.behaviour.process import CommandMissing
+from swapmock.client_checks.behaviour.providers import PROVIDERS, provider_of
+from swapmock.client_checks.behaviour.rule import Rule, all_rules
+from swapmock.client_checks.behaviour.runner import TIMEOUTS, Bench, NotCarried, run_case
+
+#: A time-out that clients usually have at least, where none is declared: seconds.
+USUAL_TIMEOUT = 5.0
+#: The part of the client's smallest time-out that an answer may take for a verdict in scaled time to count.
+SHARE = 0.05
+#: Real seconds that a confirming run may take.
+LONGEST_CONFIRMATION = 90.0
+#: Cases at a time.
+AT_ONCE = 6
+PLAIN = Condition("plain", "nothing goes wrong")
+
+
+class NothingToJudge(Exception):
+    """The client could not be run, or never called the API; the text says which."""
+
+
+@dataclass
+class Trial:
+    """What came of judging one client. `left_out` says why a case was not run; `notes` what the reader has to know."""
+
+    provider: str
+    coupling: Coupling
+    cases: list[Observations] = field(default_factory=list)
+    judgements: list[Judgement] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def plain(self) -> Observations | None:
+        return next((case for case in self.cases if case.case == "plain"), None)
+
+
+#: Told of each case that is done: its name, how many are done, and of how many.
+Told = Callable[[str, int, int], None]
+#: Told of the cases that were chosen, before they are run.
+Planned = Callable[[Trial, list[Condition]], None]
+
+
+def silent(name: str, done: int, of: int) -> None:
+    """Tells nobody."""
+    del name, done, of
+
+
+def unplanned(trial: Trial, chosen: list[Condition]) -> None:
+    """Tells nobody of the plan."""
+    del trial, chosen
+
+
+def judge_client(
+    bench: Bench,
+    conditions: Sequence[Condition],
+    *,
+    providers: Sequence[str] = (),
+    time: str = "auto",
+    rules: Iterable[Rule] | None = None,
+    at_once: int = AT_ONCE,
+    told: Told = silent,
+    planned: Planned = unplanned,
+) -> list[Trial]:
+    """Run the client under `conditions` and judge it, once for each provider that it calls. Raises NothingToJudge."""
+    chosen_rules = list(all_rules().values() if rules is None else rules)
+    first = _plain(bench, providers[0] if providers else "crun", time)
+    seen = providers or _called(first.cases[0])
+    if not _called(first.cases[0]):
+        raise NothingToJudge(_silence(first.cases[0]))
+    trials = []
+    for provider in seen:
+        trial = first if provider == first.provider else _plain(bench, provider, time)
+        _only(trial.cases[0], provider)
+        trials.append(_judge(bench, trial, conditions, chosen_rules, at_once, told, planned))
+    return trials
+
+
+def _plain(bench: Bench, provider: str, time: str) -> Trial:
+    import os
+
+    outer = os.environ if bench.outer is None else bench.outer
+    wished = bench.declaration.time if time == "auto" else time
+    coupling, note = couple(wished, bench.declaration.command, outer)
+    trial = Trial(provider, coupling, notes=[note] if note else [])
+    try:
+        trial.cases.append(run_case(bench, PLAIN, provider, coupling))
+    except NotCarried:
+        trial.coupling = Coupling("real")
+        trial.notes.append(
+            "cases run in real time: the client waits in a way that libfaketime cannot carry (a timed wait of a thread)"
+        )
+        trial.cases.append(run_case(bench, PLAIN, provider, trial.coupling))
+    except CommandMissing as missing:
+        raise NothingToJudge(str(missing)) from None
+    return trial
+
+
+def _called(plain: Observations) -> list[str]:
+    """The providers whose API the client called, in order of name."""
+    return [
+        name
+        for name in PROVIDERS
+        if any((found := provider_of(one.target)) is not None and found.name == name for one in plain.exchanges)
+    ]
+
+
+def _only(case: Observations, provider: str) -> None:
+    """Leave out what a client sent to other providers."""
+    case.provider = provider
+    case.exchanges = [
+        one for one in case.exchanges if (found := provider_of(one.target)) is None or found.name == provider
+    ]
+
+
+def _silence(plain: Observations) -> str:
+    run = plain.runs[0]
+    ended = "was ended by us" if run.ended_by_us else f"ended with status {run.status}"
+    said = (run.stderr.strip() or run.stdout.strip()).splitlines()[-1:]
+    hint = f"; it said: {said[0][:200]}" if said else ""
+    return f"no request to a vendor's API arrived in the plain case: the command {ended}{hint}. Map its base URL with --env NAME={{url}}"
+
+
+def _judge(
+    bench: Bench,
+    trial: Trial,
+    conditions: Sequence[Condition],
+    rules: Sequence[Rule],
+    at_once: int,
+    told: Told,
+    planned: Planned,
+) -> Trial:
+    plain = trial.cases[0]
+    chosen = choose(trial, conditions, judge.features([plain]))
+    planned(trial, chosen)
+    told("plain", 1, len(chosen) + 1)
+    workers = 1 if bench.declaration.cwd == "shared" else at_once
+    with ThreadPoolExecutor(workers, thread_name_prefix="case") as pool:
+        waiting = {pool.submit(_one, bench, one, trial, plain): one for one in chosen}
+        for number, future in enumerate(as_completed(waiting), 2):
+            condition = waiting[future]
+            found = future.result()
+            if isinstance(found, Observations):
+                _only(found, trial.provider)
+                trial.cases.append(found)
+            else:
+                trial.errors[condition.name] = found
+            told(condition.name, number, len(chosen) + 1)
+    order = {one.name: place for place, one in enumerate([PLAIN, *conditions])}
+    trial.cases.sort(key=lambda case: order.get(case.case, 0))
+    for case in trial.cases:
+        trial.judgements += _confirmed(bench, trial, case, rules)
+    does = judge.features(trial.cases)
+    trial.judgements += judge.unjudged(rules, trial.provider, trial.judgements, does, declares(trial.cases))
+    return trial
+
+
+def choose(trial: Trial, conditions: Sequence[Condition], does: Mapping[str, bool]) -> list[Condition]:
+    """The cases that make sense for a client; the others are noted with the reason."""
+    chosen = []
+    for one in conditions:
+        missing = [need for need in one.needs if not does.get(need, False)]
+        if one.name == "plain":
+            continue
+        if one.only and trial.provider not in one.only:
+            trial.left_out[one.name] = f"a case of {', '.join(one.only)} only"
+        elif one.needs_lever:
+            trial.left_out[one.name] = f"the emulator has no lever {one.needs_lever}"
+        elif missing:
+            words = {"resume": "how it is resumed is not declared", "batch": "one run makes one job"}
+            trial.left_out[one.name] = words.get(missing[0], f"the client was not seen to have {missing[0]}")
+        else:
+            chosen.append(one)
+    return chosen
+
+
+def _one(bench: Bench, condition: Condition, trial: Trial, plain: Observations) -> Observations | str:
+    """What was observed in a case, or why it could not be run."""
+    try:
+        try:
+            return run_case(bench, condition, trial.provider, trial.coupling, plain)
+        except NotCarried:
+            return run_case(bench, condition, trial.provider, Coupling("real"), plain)
+    except (CommandMissing, NoCertificate, OSError, AdminError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def declares(cases: Sequence[Observations]) -> dict[str, bool]:
+    """What the client told or declares, of what rules may need."""
+    declaration = cases[0].declaration
+    return {
+        "verdict": declaration.verdict is not None or any(case.claims for case in cases),
+        "effects": bool(declaration.effects) or any(case.effects for case in cases),
+        "resume": declaration.resume is not None,
+        "deadline": declaration.deadline is not None,
+        "jobs": cases[0].jobs is not None,
+    }
+
+
+def _confirmed(bench: Bench, trial: Trial, case: Observations, rules: Sequence[Rule]) -> list[Judgement]:
+    """The judgements of a case. In scaled time, what speaks against the client counts only when answers were quick
+    enough, or when the case ends alike at a slower rate."""
+    found = judge.judge_case(case, rules)
+    against = [one for one in found if one.verdict in (Verdict.FAIL, Verdict.WARN)]
+    if not against or is_trustworthy(case):
+        return found
+    again = _slower(bench, trial, case)
+    if again is None:
+        return [
+            judge.as_harness_error(one, "answers were too slow for scaled time, and the case is too long for real time")
+            if one in against
+            else one
+            for one in found
+        ]
+    _only(again, trial.provider)
+    place = trial.cases.index(case)
+    trial.cases[place] = again
+    return judge.judge_case(again, rules)
+
+
+def is_trustworthy(case: Observations) -> bool:
+    """Whether every answer that was not delayed on purpose took a small part of the client's smallest time-out."""
+    return case.rate == 1.0 or case.slowest * case.rate < SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
+
+
+def _slower(bench: Bench, trial: Trial, case: Observations) -> Observations | None:
+    """The case again, alone and at a rate at which its answers are quick; None where that would take too long."""
+    length = max((run.finished for run in case.runs), default=0.0)
+    allowed = SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
+    for rate in (case.rate / 2, case.rate / 4, case.rate / 10, 1.0):
+        if length / rate > LONGEST_CONFIRMATION or rate < 1.0:
+            continue
+        coupling = replace(trial.coupling, rate=rate) if rate > 1.0 else Coupling("real")
+        try:
+            again = run_case(
+                bench,
+                case.condition,
+                trial.provider,
+                coupling,
+                case.plain,
+                timeout=max(length / rate * 1.5, TIMEOUTS[coupling.kind]),
+            )
+        except (NotCarried, CommandMissing, OSError, AdminError):
+            return None
+        if coupling.kind == "real" or again.slowest * rate < allowed:
+            return again
+    return None

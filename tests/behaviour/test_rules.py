@@ -1,0 +1,212 @@
+"""Each rule on observations put together by hand: what breaks it, what keeps it, what it does not see."""
+
+from dataclasses import replace
+
+import pytest
+
+from swapmock.client_checks.behaviour.declaration import Declaration
+from swapmock.client_checks.behaviour.judge import judge_case
+from swapmock.client_checks.behaviour.model import Level, Meaning, Role
+from swapmock.client_checks.behaviour.rule import all_rules
+from swapmock.client_checks.behaviour.rulesets import SETS, NoSuchSet, rules_of
+from tests.behaviour.made import ONE_JOB, claim, exchange, observed, run, task, verdict
+
+CREATE, POLL, MEDIA = Role.CREATE, Role.POLL, Role.MEDIA
+
+
+def doubtful(number, **more):
+    return exchange(number, CREATE, Meaning.AMBIGUOUS, status=None, delivered="lost", **more)
+
+
+def test_every_rule_of_a_set_exists_and_tells_its_sources():
+    for name in SETS:
+        assert len({rule.id for rule in rules_of(name)}) == len(SETS[name])
+    for rule in all_rules().values():
+        assert set(rule.levels) == set(rule.sources) <= {"crun", "imgopen"}
+        assert rule.title
+        assert rule.good
+        assert rule.looks_at
+        assert rule.bad
+
+
+def test_a_set_that_does_not_exist_is_told():
+    with pytest.raises(NoSuchSet, match=r"known: 2026\.12"):
+        rules_of("1999.1")
+
+
+@pytest.mark.parametrize("rule", [rule for rule in all_rules() if rule not in ("P2", "K1")])
+def test_a_case_without_anything_puts_no_rule_to_the_test(rule):
+    assert verdict(rule, observed("create_429_seconds")) in ("not_exercised", "not_applicable")
+
+
+def test_an_ambiguous_create_sent_again_blindly_is_paid_twice():
+    body = {"model": "m"}
+    seen = [doubtful(1, task="a", body=body), exchange(2, CREATE, Meaning.ACCEPTED, task="b", body=body)]
+    case = observed("create_reset_after", exchanges=seen, tasks=[task("a"), task("b")])
+    assert verdict("P1", case) == "fail"
+    assert verdict("P2", case) == "fail"
+    found = judge_case(case, [all_rules()["P1"]])[0]
+    assert found.losses == {"credits_paid_twice": 3.0}
+    assert [one.number for one in found.evidence] == [1, 2]
+
+
+def test_a_balance_in_between_is_a_check_for_crun_and_a_query_for_imgopen():
+    tasks = [task("a"), task("b")]
+    balance = exchange(2, Role.BALANCE, Meaning.READ)
+    seen = [doubtful(1, task="a"), balance, exchange(3, CREATE, Meaning.ACCEPTED, task="b")]
+    assert verdict("P1", observed("create_reset_after", exchanges=seen, tasks=tasks)) == "pass"
+    query = exchange(2, POLL, Meaning.REFUSED, asked="mine")
+    seen = [doubtful(1, task="a", business_id="mine"), query, exchange(3, CREATE, Meaning.ACCEPTED, task="b")]
+    assert verdict("P1", observed("create_reset_after", "imgopen", exchanges=seen, tasks=tasks)) == "pass"
+    other = replace(query, asked="another")
+    assert (
+        verdict("P1", observed("create_reset_after", "imgopen", exchanges=[seen[0], other, seen[2]], tasks=tasks))
+        == "fail"
+    )
+
+
+def test_equal_bodies_of_a_batch_are_no_repetition():
+    batch = replace(ONE_JOB, jobs=None)
+    made = [exchange(n, CREATE, Meaning.ACCEPTED, task=str(n), body={"same": 1}) for n in (1, 2, 3)]
+    plain = observed("plain", declaration=batch, exchanges=made, tasks=[task("1"), task("2"), task("3")])
+    lost = [doubtful(1, task="1", body={"same": 1}), *made[1:]]
+    case = observed("create_reset_after", declaration=batch, exchanges=lost, tasks=plain.tasks, plain=plain)
+    assert (verdict("P1", case), verdict("P2", case)) == ("pass", "pass")
+    again = [*lost, exchange(4, CREATE, Meaning.ACCEPTED, task="4", body={"same": 1})]
+    case = observed(
+        "create_reset_after", declaration=batch, exchanges=again, tasks=[*plain.tasks, task("4")], plain=plain
+    )
+    assert (verdict("P1", case), verdict("P2", case)) == ("fail", "fail")
+
+
+def test_a_failed_task_that_costs_nothing_may_be_made_again():
+    seen = [exchange(n, CREATE, Meaning.ACCEPTED, task=str(n)) for n in (1, 2)]
+    assert verdict("P2", observed("plain", exchanges=seen, tasks=[task("1", "failed", 0.0), task("2")])) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"), [("succeeded", "fail"), ("failed", "pass"), ("unknown", "pass"), (None, "not_declared")]
+)
+def test_a_failed_task_and_the_claim(outcome, expected):
+    seen = [exchange(1, POLL, Meaning.FAILED, task="a")]
+    claims = [claim(outcome)] if outcome else []
+    case = observed("task_fails", exchanges=seen, tasks=[task("a", "failed", 0.0)], claims=claims)
+    assert verdict("E2", case) == expected
+
+
+@pytest.mark.parametrize(("provider", "expected"), [("crun", "fail"), ("imgopen", "warn")])
+def test_no_must_rests_on_a_refusal_code_of_imgopen(provider, expected):
+    code = {"crun": "422", "imgopen": "400"}[provider]
+    twice = [exchange(n, CREATE, Meaning.REFUSED, refusal=code, body={"a": 1}) for n in (1, 2)]
+    assert verdict("P4", observed("create_422", provider, exchanges=twice)) == expected
+    paid = [exchange(n, CREATE, Meaning.REFUSED, refusal="402", body={"a": 1}) for n in (1, 2)]
+    assert verdict("P3", observed("no_credits", provider, exchanges=paid)) == expected
+    claimed = observed("create_refused_in_200", provider, exchanges=twice[:1], claims=[claim("succeeded")])
+    assert verdict("E1", claimed) == expected
+
+
+def test_another_run_may_try_again_what_was_refused():
+    twice = [exchange(n, CREATE, Meaning.REFUSED, refusal="402", run=n) for n in (1, 2)]
+    assert verdict("P3", observed("no_credits", exchanges=twice, runs=[run(1), run(2)])) == "pass"
+
+
+def test_a_poll_for_nothing_after_a_refusal_shows_that_it_was_not_understood():
+    seen = [exchange(1, CREATE, Meaning.REFUSED, refusal="422"), exchange(2, POLL, Meaning.REFUSED, asked="undefined")]
+    assert verdict("E1", observed("create_refused_in_200", exchanges=seen)) == "fail"
+
+
+@pytest.mark.parametrize(("gap", "expected"), [(37.5, "pass"), (5.0, "warn")])
+def test_retry_after_is_waited_for(gap, expected):
+    seen = [
+        exchange(1, CREATE, Meaning.REFUSED, at=1.0, refusal="429", status=429),
+        exchange(2, CREATE, Meaning.ACCEPTED, at=1.1 + gap),
+    ]
+    assert verdict("P5", observed("create_429_seconds", exchanges=seen)) == expected
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [((1, 3, 7, 15), "pass"), ((1, 3.1, 5.2, 7.3), "warn"), ((1, 1.2, 1.4), "warn"), ((1, 61, 121, 181), "pass")],
+)
+def test_gaps_grow_unless_they_are_long(times, expected):
+    seen = [exchange(n, CREATE, Meaning.REFUSED, at=float(at), refusal="455") for n, at in enumerate(times, 1)]
+    assert verdict("P5", observed("create_455_thrice", exchanges=seen)) == expected
+
+
+def test_own_deadline_is_unknown_and_its_task_kept():
+    seen = [exchange(1, CREATE, Meaning.ACCEPTED, task="a"), exchange(2, POLL, Meaning.RUNNING, task="a")]
+    tasks = [task("a", "running", ends=None)]
+    kept = {"exchanges": seen, "tasks": tasks, "runs": [run(stdout="task a")]}
+    assert verdict("P8", observed("stuck", claims=[claim("unknown")], **kept)) == "pass"
+    assert verdict("P8", observed("stuck", claims=[claim("failed")], **kept)) == "warn"
+    assert verdict("P8", observed("stuck", claims=[claim("unknown")], **{**kept, "runs": [run()]})) == "warn"
+    anew = [*seen, exchange(3, CREATE, Meaning.ACCEPTED, task="b", run=2)]
+    assert (
+        verdict("P8", observed("stuck", **{**kept, "exchanges": anew, "tasks": [*tasks, task("b", "running")]}))
+        == "warn"
+    )
+
+
+def test_a_run_that_we_ended_is_judged_by_its_declared_deadline_only():
+    seen = [exchange(n, POLL, Meaning.RUNNING, task="a") for n in (1, 2, 3)]
+    ended = [run(ended="timeout", status=None, finished=1000.0)]
+    tasks = [task("a", "running", ends=None)]
+    assert verdict("L2", observed("stuck", exchanges=seen, tasks=tasks, runs=ended)) == "warn"
+    undeclared = Declaration(jobs=1)
+    assert (
+        verdict("L2", observed("stuck", declaration=undeclared, exchanges=seen, tasks=tasks, runs=ended))
+        == "not_declared"
+    )
+    patient = replace(ONE_JOB, deadline=3600.0)
+    assert (
+        verdict("L2", observed("stuck", declaration=patient, exchanges=seen, tasks=tasks, runs=ended))
+        == "not_exercised"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("target", "/media/1.png?key=ak_secret"), ("headers", {"x-api-key": "ak_secret"}), ("body", {"k": "ak_secret"})],
+)
+def test_the_key_outside_of_its_header(name, value):
+    seen = [exchange(1, MEDIA, Meaning.READ, **{name: value})]
+    assert verdict("K1", observed("plain", exchanges=seen, secrets=["ak_secret"])) == "fail"
+
+
+def test_the_key_in_its_header_is_where_it_belongs_and_output_is_not():
+    seen = [exchange(1, POLL, Meaning.RUNNING, headers={"x-api-key": "ak_secret"})]
+    assert verdict("K1", observed("plain", exchanges=seen, secrets=["ak_secret"])) == "pass"
+    loud = [run(stderr="headers: ak_secret")]
+    assert verdict("K1", observed("plain", exchanges=seen, runs=loud, secrets=["ak_secret"])) == "fail"
+
+
+def test_a_poll_has_a_reason_after_a_failed_download():
+    end = exchange(1, POLL, Meaning.SUCCEEDED, task="a")
+    again = exchange(3, POLL, Meaning.SUCCEEDED, task="a")
+    assert verdict("L1", observed("plain", exchanges=[end, again])) == "warn"
+    failed = exchange(2, MEDIA, Meaning.REFUSED, status=403)
+    assert verdict("L1", observed("plain", exchanges=[end, failed, again])) == "pass"
+
+
+def test_a_new_paid_task_after_a_failed_download():
+    failed = exchange(2, MEDIA, Meaning.REFUSED, status=403, fault="expired")
+    first = exchange(1, CREATE, Meaning.ACCEPTED, task="a")
+    again = exchange(3, CREATE, Meaning.ACCEPTED, task="b", run=2)
+    tasks = [task("a"), task("b")]
+    assert verdict("R3", observed("media_expired", exchanges=[first, failed], tasks=tasks)) == "pass"
+    assert verdict("R3", observed("media_expired", exchanges=[first, failed, again], tasks=tasks)) == "fail"
+
+
+def test_giving_up_on_a_stale_detection_only_warns():
+    stale = exchange(1, CREATE, Meaning.REFUSED, refusal="422", body={"id": "old"})
+    assert verdict("D4", observed("detection_expires", exchanges=[stale])) == "warn"
+    again = exchange(2, CREATE, Meaning.REFUSED, refusal="422", body={"id": "old"})
+    assert verdict("D4", observed("detection_expires", exchanges=[stale, again])) == "fail"
+    anew = exchange(2, Role.DETECT, Meaning.ACCEPTED)
+    assert verdict("D4", observed("detection_expires", exchanges=[stale, anew])) == "pass"
+
+
+def test_a_level_is_lowered_where_the_place_cannot_carry_it():
+    stale = exchange(1, CREATE, Meaning.REFUSED, refusal="422", body={"id": "old"})
+    found = judge_case(observed("detection_expires", exchanges=[stale]), [all_rules()["D4"]])[0]
+    assert found.level is Level.SHOULD
