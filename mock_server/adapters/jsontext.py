@@ -45,10 +45,40 @@ def _integer(text: str) -> int | float:
 
 
 def loads(raw: bytes) -> Any:
-    """The value of UTF-8 JSON text, or BadJson."""
+    """The value of UTF-8 JSON text, or BadJson. A byte order mark in front is skipped."""
+    if raw[:1] > b"~" or raw[:1] < b" ":
+        raw = _without_mark(raw)
     if len(raw) > MAX_DEPTH and raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
         raise BadJson(f"nested deeper than {MAX_DEPTH} levels")
     return _parse(raw)
+
+
+#: First bytes of a body that is no UTF-8 text -> what it is. JSON is sent in UTF-8 only (RFC 8259 8.1).
+OTHER_FORMS = {
+    b"\x1f\x8b": "it is compressed (gzip); send it as it is",
+    b"\x28\xb5\x2f\xfd": "it is compressed (zstd); send it as it is",
+    b"\xff\xfe": "it is UTF-16, and JSON is UTF-8",
+    b"\xfe\xff": "it is UTF-16, and JSON is UTF-8",
+}
+
+
+def _without_mark(raw: bytes) -> bytes:
+    """`raw` without a UTF-8 byte order mark. Raises BadJson for bytes that begin another encoding."""
+    for start, what in OTHER_FORMS.items():
+        if raw.startswith(start):
+            raise BadJson(what)
+    return raw.removeprefix(b"\xef\xbb\xbf")
+
+
+def _explained(raw: bytes, error: Exception) -> BadJson:
+    """The error of a parser, or a clearer one where the bytes are in another encoding."""
+    if b"\x00" in raw[:4]:
+        return BadJson("it is UTF-16 or UTF-32, and JSON is UTF-8")
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        return BadJson(f"it is not UTF-8: byte {wrong.start} is 0x{raw[wrong.start]:02x}")
+    return BadJson(str(error))
 
 
 def _depth(raw: bytes) -> int:
@@ -77,7 +107,7 @@ def _parse_with_orjson(raw: bytes) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise BadJson(str(error)) from None
+        raise _explained(raw, error) from None
 
 
 def _parse_with_stdlib(raw: bytes) -> Any:
@@ -90,7 +120,7 @@ def _parse_with_stdlib(raw: bytes) -> Any:
     except BadJson:
         raise
     except (ValueError, RecursionError) as error:
-        raise BadJson(str(error)) from None
+        raise _explained(raw, error) from None
     return value
 
 

@@ -1,5 +1,6 @@
 """JSON text: the two engines read and write the same, and both are strict."""
 
+import gzip
 import math
 
 import pytest
@@ -88,3 +89,28 @@ def test_brackets_in_texts_are_no_depth():
 def test_the_standard_library_writes_no_nan(value):
     with pytest.raises(ValueError, match="JSON compliant"):
         WRITERS["stdlib"](value)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_a_byte_order_mark_is_skipped(value):
+    assert jsontext.loads(b"\xef\xbb\xbf" + jsontext.dumps(value)) == value
+
+
+TEXT = '{"name": "图"}'
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (TEXT.encode("utf-16"), "it is UTF-16, and JSON is UTF-8"),
+        (TEXT.encode("utf-16-be"), "it is UTF-16 or UTF-32, and JSON is UTF-8"),
+        (TEXT.encode("utf-32-le"), "it is UTF-16 or UTF-32, and JSON is UTF-8"),
+        (TEXT.encode("gbk"), "it is not UTF-8: byte 10 is 0xcd"),
+        (gzip.compress(TEXT.encode(), mtime=0), "it is compressed (gzip); send it as it is"),
+    ],
+    ids=["utf-16", "utf-16-be", "utf-32-le", "gbk", "gzip"],
+)
+def test_another_encoding_is_named(raw, said):
+    with pytest.raises(jsontext.BadJson) as refused:
+        jsontext.loads(raw)
+    assert str(refused.value) == said

@@ -1,5 +1,6 @@
 """Requests that are wrong: always the envelope, in the vendor's words, never a trace or HTML."""
 
+import gzip
 import json
 import re
 
@@ -30,7 +31,9 @@ BAD_BODIES = {
     "NaN": (b'{"model": NaN}', "body: JSON decode error, "),
     "single quotes": (b"{'model': 1}", "body: JSON decode error, "),
     "not UTF-8": (b'{"model": "\xff\xfe"}', "body: JSON decode error, "),
-    "UTF-16": ('{"model": "z-image"}'.encode("utf-16"), "body: JSON decode error, "),
+    "UTF-16": ('{"model": "z-image"}'.encode("utf-16"), "body: JSON decode error, it is UTF-16, and JSON is UTF-8"),
+    "GBK": ('{"model": "图"}'.encode("gbk"), "body: JSON decode error, it is not UTF-8: byte 11 is 0xcd"),
+    "gzip": (gzip.compress(b"{}", mtime=0), "body: JSON decode error, it is compressed (gzip); send it as it is"),
     "10,000 lists": (b"[" * 10_000 + b"]" * 10_000, "body: JSON decode error, nested deeper than 200 levels"),
     "10,000 objects": (
         b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
@@ -69,6 +72,18 @@ def test_another_content_type(crun, kind):
     refused = crun.refused("POST", "job/detect-face-image", data=raw, headers={"Content-Type": kind})
     assert (refused["http"], refused["code"]) == (422, 422)
     assert refused["errors"] == [f"body: Content-Type should be application/json, not {kind}"]
+
+
+def test_a_compressed_body_is_told(crun):
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    refused = crun.refused("POST", "job/detect-face-image", data=gzip.compress(b"{}"), headers=headers)
+    assert refused["errors"] == ["body: Content-Encoding gzip is not taken; send the body as it is"]
+
+
+def test_a_byte_order_mark_is_read(crun):
+    raw = b'\xef\xbb\xbf{"image_url": "https://example.com/a.png"}'
+    made = crun.data("POST", "job/detect-face-image", data=raw, headers={"Content-Type": "application/json"})
+    assert made["detect_task_id"]
 
 
 @pytest.mark.parametrize(
