@@ -132,7 +132,9 @@ def _json_body(context: RequestContext) -> Any:
         raise Problem("invalid", errors=["body: Field required"])
     encoding = context.request.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
-        raise Problem("invalid", errors=[f"body: Content-Encoding {encoding[:100]} is not taken; send the body as it is"])
+        raise Problem(
+            "invalid", errors=[f"body: Content-Encoding {encoding[:100]} is not taken; send the body as it is"]
+        )
     try:
         return jsontext.loads(context.request.body)
     except ValueError as error:

@@ -44,7 +44,6 @@ BAD = {
     "lone low surrogate": b'{"\\udc00":1}',
     "not UTF-8": b'"\xff"',
     "overlong": b'"\xc0\x80"',
-    "byte order mark": b"\xef\xbb\xbf1",
     "control character": b'"\x00"',
     "trailing comma": b"[1,]",
     "comment": b"1 // one",
@@ -96,7 +95,7 @@ def test_a_byte_order_mark_is_skipped(value):
     assert jsontext.loads(b"\xef\xbb\xbf" + jsontext.dumps(value)) == value
 
 
-TEXT = '{"name": "图"}'
+TEXT = '{"name": "换"}'
 
 
 @pytest.mark.parametrize(
@@ -105,7 +104,7 @@ TEXT = '{"name": "图"}'
         (TEXT.encode("utf-16"), "it is UTF-16, and JSON is UTF-8"),
         (TEXT.encode("utf-16-be"), "it is UTF-16 or UTF-32, and JSON is UTF-8"),
         (TEXT.encode("utf-32-le"), "it is UTF-16 or UTF-32, and JSON is UTF-8"),
-        (TEXT.encode("gbk"), "it is not UTF-8: byte 10 is 0xcd"),
+        (TEXT.encode("gbk"), "it is not UTF-8: byte 10 is 0xbb"),
         (gzip.compress(TEXT.encode(), mtime=0), "it is compressed (gzip); send it as it is"),
     ],
     ids=["utf-16", "utf-16-be", "utf-32-le", "gbk", "gzip"],

@@ -32,7 +32,7 @@ BAD_BODIES = {
     "single quotes": (b"{'model': 1}", "body: JSON decode error, "),
     "not UTF-8": (b'{"model": "\xff\xfe"}', "body: JSON decode error, "),
     "UTF-16": ('{"model": "z-image"}'.encode("utf-16"), "body: JSON decode error, it is UTF-16, and JSON is UTF-8"),
-    "GBK": ('{"model": "图"}'.encode("gbk"), "body: JSON decode error, it is not UTF-8: byte 11 is 0xcd"),
+    "GBK": ('{"model": "换"}'.encode("gbk"), "body: JSON decode error, it is not UTF-8: byte 11 is 0xbb"),
     "gzip": (gzip.compress(b"{}", mtime=0), "body: JSON decode error, it is compressed (gzip); send it as it is"),
     "10,000 lists": (b"[" * 10_000 + b"]" * 10_000, "body: JSON decode error, nested deeper than 200 levels"),
     "10,000 objects": (
