@@ -324,6 +324,11 @@ def _as_given(name: str, value: Any) -> Any:
     return texts if name in MANY else texts[0]
 
 
+def is_private(settings: Settings) -> bool:
+    """Whether only this machine can reach the server: it listens on loopback or on a unix socket."""
+    return settings.uds is not None or is_loopback(settings.host)
+
+
 def with_token(settings: Settings) -> Settings:
     """The settings with a token for the admin API, if others than this machine can reach it and none is given."""
     is_private = settings.uds is not None and settings.admin_port is None

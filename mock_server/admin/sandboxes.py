@@ -103,7 +103,7 @@ def create_sandbox(call: Call, engine: Engine) -> Reply:
     start = Sandbox(
         id=sandbox_id,
         seed=options.get("seed", integer(0, 2**31 - 1, engine.seed, "seed of", sandbox_id)),
-        credentials=credentials_for(engine.contracts, engine.seed, sandbox_id),
+        credentials=credentials_for(engine.contracts, engine.draw_key_seed()),
         variants=default.variants,
         grant=default.grant,
         created_at=real,
@@ -273,7 +273,7 @@ def fork_sandbox(call: Call, engine: Engine) -> Reply:
     copy = replace(
         saved.sandbox,
         id=sandbox_id,
-        credentials=credentials_for(engine.contracts, engine.seed, sandbox_id),
+        credentials=credentials_for(engine.contracts, engine.draw_key_seed()),
         grant=0,
         created_at=saved.clock.shown,
         expires_at=None,

@@ -91,16 +91,12 @@ def _welcome(url: str, settings: Settings, system: Any) -> str:
     """Base URL, credentials, and a line to paste."""
     reachable = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     lines = [f"swapmock {__version__}", f"  base URL   {settings.public_url or reachable}"]
-    for name, contract in system.engine.contracts.items():
-        rows = contract.behaviour.credentials.values()
-        lines += [f"  {name:<10} {' '.join(_credential(row))}  {row['about']}" for row in rows]
-    key = system.engine.contracts["crun"].behaviour.credentials["default"]["key"]
-    lines.append("  try it     " + _curl(reachable, key))
+    for row in system.standing:
+        shown = "(as --credential says)" if row.is_given else " ".join(filter(None, row.credential[1:3]))
+        lines.append(f"  {row.credential.provider:<10} {shown}  {row.about}")
+    first = next(row for row in system.standing if row.credential.provider == "crun")
+    lines.append("  try it     " + _curl(reachable, "KEY" if first.is_given else first.credential.key))
     return "\n".join(lines)
-
-
-def _credential(row: Any) -> list[str]:
-    return [row["key"], row["secret"]] if row.get("secret") else [row["key"]]
 
 
 def _curl(url: str, key: str) -> str:

@@ -50,15 +50,23 @@ def choose_variants(
     return chosen
 
 
-def credentials_for(contracts: Mapping[str, Contract], *seed: object) -> tuple[Credential, ...]:
-    """One credential for each provider, in the vendor's form. It depends on `seed` alone."""
+def credentials_for(contracts: Mapping[str, Contract], seed: str) -> tuple[Credential, ...]:
+    """One credential for each provider, in the vendor's form.
+
+    It depends on `seed` alone. That must be unpredictable: whoever knows it knows the keys.
+    """
     return tuple(
-        Credential(
-            name, _generate(form["key"], name, "key", *seed), _generate(form.get("secret"), name, "secret", *seed)
-        )
+        credential_of(name, contract, seed)
         for name, contract in contracts.items()
-        if (form := contract.behaviour.rest.get("credential_form")) is not None
+        if "credential_form" in contract.behaviour.rest
     )
+
+
+def credential_of(provider: str, contract: Contract, seed: str) -> Credential:
+    """A credential of `provider` that depends on `seed` alone, in the form of its contract."""
+    form = contract.behaviour.rest["credential_form"]
+    key = _generate(form["key"], provider, "key", seed)
+    return Credential(provider, key, _generate(form.get("secret"), provider, "secret", seed))
 
 
 def _generate(form: Mapping[str, Any] | None, *seed: object) -> str:

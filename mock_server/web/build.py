@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -33,6 +34,7 @@ from swapmock.mock_server.web.forwarded import TrustedProxies
 from swapmock.mock_server.web.mounting import MountedApi
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.request_filter import RequestFilter, policy_from
+from swapmock.mock_server.web.standing import Standing, standing_credentials
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -51,6 +53,8 @@ class System:
     pipeline: Pipeline
     admin_pipeline: Pipeline
     """The same as `pipeline`, unless the admin API has a port of its own."""
+    standing: tuple[Standing, ...] = ()
+    """The standing credentials, for the banner."""
 
     @cached_property
     def app(self) -> Flask:
@@ -110,6 +114,7 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         max_files=settings.max_files,
         max_files_bytes=settings.max_files_bytes,
         max_sandboxes=settings.max_sandboxes,
+        draw_key_seed=partial(secrets.token_hex, 32),
         secrets=frozenset({settings.admin_token} - {""}),
         on_drift=report,
     )
@@ -117,7 +122,8 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         MountedApi(contract, providers[name], engine, max_body=settings.max_body, max_upload=settings.max_upload)
         for name, contract in contracts.items()
     ]
-    _make_standing_sandboxes(engine, settings)
+    standing = standing_credentials(contracts, settings, engine.draw_key_seed)
+    _make_standing_sandboxes(engine, settings, standing)
     control = MountedApi(admin_contract, admin.provider(settings.admin_token), engine, is_admin=True)
     vendor_urls = frozenset(server["url"] for contract in contracts.values() for server in contract.document["servers"])
     policy, cors = policy_from(settings, vendor_urls), Cors.from_settings(settings)
@@ -129,8 +135,8 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
 
     if settings.admin_port is None:
         whole = pipeline_of([*apis, control])
-        return System(settings, engine, whole, whole)
-    return System(settings, engine, pipeline_of(apis), pipeline_of([control]))
+        return System(settings, engine, whole, whole, standing)
+    return System(settings, engine, pipeline_of(apis), pipeline_of([control]), standing)
 
 
 def _prices(contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:
@@ -165,8 +171,8 @@ def log_drift(exchange: Exchange) -> None:
         log.error("drift: %s answered %s against its contract: %s", *told, extra=facts)
 
 
-def _make_standing_sandboxes(engine: Engine, settings: Settings) -> None:
-    """Make the standing sandboxes: those that the `credentials` of the contracts name."""
+def _make_standing_sandboxes(engine: Engine, settings: Settings, rows: Sequence[Standing]) -> None:
+    """Make the sandboxes of the standing credentials `rows`."""
     try:
         chosen = choose_variants(engine.contracts, settings.variants)
     except UnknownVariant as error:
@@ -174,10 +180,8 @@ def _make_standing_sandboxes(engine: Engine, settings: Settings) -> None:
     real = engine.time.now()
     mode = ClockMode.REAL if settings.speed == 1.0 else ClockMode.SCALED
     standing: dict[str, list[Credential]] = {}
-    for name, contract in engine.contracts.items():
-        for row in contract.behaviour.credentials.values():
-            credential = Credential(name, row["key"], row.get("secret", ""), row.get("disabled", False))
-            standing.setdefault(row["sandbox"], []).append(credential)
+    for row in rows:
+        standing.setdefault(row.sandbox, []).append(row.credential)
     for index, (sandbox_id, credentials) in enumerate(standing.items()):
         sandbox = Sandbox(
             id=sandbox_id,

@@ -17,7 +17,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from swapmock.mock_server.settings import Settings, is_loopback
+from swapmock.mock_server.settings import Settings, is_loopback, is_private
 from swapmock.mock_server.web.messages import HOST, Answer, Request
 from swapmock.mock_server.web.parsing import is_json
 
@@ -74,11 +74,10 @@ def policy_from(settings: Settings, vendor_urls: frozenset[str]) -> Policy:
     hosts = {settings.host.strip("[]").lower(), *(name.lower().rstrip(".") for name in settings.allow_host)}
     if public.hostname:
         hosts.add(public.hostname)
-    is_public = not is_loopback(settings.host)
     return Policy(
         hosts=frozenset(hosts),
         vendor_hosts=frozenset(urlsplit(url).hostname or "" for url in vendor_urls),
-        any_vendor_host=is_public or settings.uds is not None,
+        any_vendor_host=not is_private(settings) or settings.uds is not None,
         any_host=settings.uds is not None or "*" in hosts,  # no browser reaches a unix socket
         origins=frozenset({f"{public.scheme}://{public.netloc}".lower()} if public.hostname else ()),
         admin_origins=frozenset(settings.admin_origin),
