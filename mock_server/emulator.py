@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from urllib.parse import unquote, urlencode
 
 from swapmock.mock_server.adapters.http_client import HttpClient, UnreachableError
@@ -19,12 +19,22 @@ from swapmock.mock_server.web.messages import Request
 from swapmock.mock_server.web.server import LiveServer, options_from
 
 Options = ParamSpec("Options")
+Made = TypeVar("Made")
 
 
-def _typed_as(
+def typed_as(source: Callable[Options, object]) -> Callable[[Callable[..., Made]], Callable[Options, Made]]:  # noqa: ARG001 - a type checker reads its parameters
+    """For a type checker, the decorated function takes the arguments of `source`. At run time nothing changes."""
+
+    def unchanged(function: Callable[..., Made]) -> Callable[Options, Made]:
+        return function
+
+    return unchanged
+
+
+def _method_typed_as(
     source: Callable[Options, object],  # noqa: ARG001 - a type checker reads its parameters
 ) -> Callable[[Callable[..., None]], Callable[Concatenate[Emulator, Options], None]]:
-    """For a type checker, the decorated method takes the keyword arguments of `source`. At run time nothing changes."""
+    """The same for the constructor of Emulator."""
 
     def unchanged(method: Callable[..., None]) -> Callable[Concatenate[Emulator, Options], None]:
         return method
@@ -46,7 +56,7 @@ class Emulator(Control):
     port that is taken, RuntimeError in a process where it cannot run (gevent or eventlet has replaced the threads).
     """
 
-    @_typed_as(Settings)
+    @_method_typed_as(Settings)
     def __init__(self, **options: Any) -> None:
         check_process()
         self.system: System = build(with_token(Settings.of(**{"port": 0, **options})))

@@ -144,6 +144,7 @@ class AsgiApp:
         body, body_error, is_whole = await read_body(receive, headers, limit, too_long, self.body_budget)
         query = scope["query_string"].decode("utf-8", "replace")
         request = request_from(method, path, query, headers, body, scope["scheme"], client.own, body_error=body_error)
+        request.base_url += scope.get("root_path", "")
         if client.is_trusted_proxy:
             request.base_url = forwarded_base_url(request)
         if target is None:

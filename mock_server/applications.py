@@ -1,0 +1,160 @@
+"""The emulator as a WSGI or ASGI application, for any server and for in-process transports (public: swapmock.wsgi, .asgi)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakKeyDictionary
+
+from swapmock.mock_server.emulator import Emulator, typed_as
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.asgi import AsgiApp
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class HostedEmulator(Emulator):
+    """An emulator without a server of its own: an application answers its requests.
+
+    `url` is the setting `public_url`, or `http://localhost`. The thread that sends callbacks starts with the first
+    request of a process, so a server may fork before that. Each process has sandboxes of its own: run one worker process.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._lock = threading.Lock()
+        self._sender_pid = 0
+
+    @property
+    def url(self) -> str:
+        return self.system.settings.public_url or "http://localhost"
+
+    def start(self) -> Self:
+        """Start the thread that sends callbacks, once in this process."""
+        if self._sender_pid != os.getpid():
+            with self._lock:
+                if self._sender_pid != os.getpid():
+                    self.system.engine.dispatcher.start(self.system.engine)
+                    self._sender_pid = os.getpid()
+        return self
+
+    def stop(self) -> None:
+        """End the thread that sends callbacks. Requests are answered as before; the next one starts it again."""
+        if self._sender_pid == os.getpid():
+            self._sender_pid = 0
+            self.system.engine.dispatcher.stop()
+
+
+class WsgiApp:
+    """A WSGI application. `emulator` controls what it answers."""
+
+    def __init__(self, emulator: HostedEmulator) -> None:
+        self.emulator = emulator
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        self.emulator.start()
+        return self.emulator.system.app.wsgi_app(environ, start_response)
+
+
+class AsgiApplication:
+    """An ASGI 3 application. `emulator` controls what it answers. It may be used on several event loops."""
+
+    def __init__(self, emulator: HostedEmulator) -> None:
+        self.emulator = emulator
+        #: What waits belongs to one event loop.
+        self._apps: WeakKeyDictionary[asyncio.AbstractEventLoop, AsgiApp] = WeakKeyDictionary()
+
+    async def __call__(
+        self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._live(receive, send)
+        elif kind == "http":
+            self.emulator.start()
+            loop = asyncio.get_running_loop()
+            app = self._apps.get(loop)
+            if app is None:
+                app = self._apps[loop] = self.emulator.system.asgi_app
+            peer = (scope.get("client") or ("",))[0]
+            client = _AnyClient(scope.get("server"), app.proxies.trusts(peer))
+            await app(_completed(scope, client), receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.emulator.stop()
+        app = self._apps.pop(asyncio.get_running_loop(), None)
+        if app is not None:
+            app.begin_shutdown()
+            app.close()
+        with suppress(OSError):
+            await send({"type": "lifespan.shutdown.complete"})
+
+
+class _AnyClient:
+    """The connection of a server that is not ours, which ASGI does not hand out. A fault that should cut it raises
+    ConnectionResetError or ConnectionAbortedError in its place, which a server answers as any failure."""
+
+    is_gone = False
+    has_left = False
+
+    def __init__(self, server: tuple[str, int | None] | None, is_trusted_proxy: bool) -> None:
+        host, port = server or ("localhost", None)
+        host = f"[{host}]" if ":" in host else host
+        self.own = host if port is None else f"{host}:{port}"
+        self.is_trusted_proxy = is_trusted_proxy
+
+    async def drained(self) -> None:
+        """The server sees to it."""
+
+    def holds(self, size: int) -> None:
+        """The server sees to it."""
+
+    def reset(self) -> None:
+        raise ConnectionResetError("a fault of the emulator")
+
+    def hang_up(self) -> None:
+        raise ConnectionAbortedError("a fault of the emulator")
+
+    def send_garbage(self) -> None:
+        raise ConnectionAbortedError("a fault of the emulator")
+
+
+def _completed(scope: Any, client: _AnyClient) -> Any:
+    """The scope as our application reads it: with all keys, and the path without what a server or router is mounted at."""
+    root, path = scope.get("root_path", "").rstrip("/"), scope["path"]
+    if root and (path == root or path.startswith(f"{root}/")):
+        path = path[len(root) :] or "/"
+    return {
+        "scheme": "http",
+        "client": None,
+        **scope,
+        "path": path,
+        "root_path": root,
+        "headers": [(name.lower(), value) for name, value in scope["headers"]],
+        "extensions": {"swapmock.client": client, "swapmock.answer": None},
+    }
+
+
+@typed_as(Settings)
+def make_wsgi_app(**options: Any) -> WsgiApp:
+    """A WSGI application of an emulator of its own. `options` are the settings of `swapmock serve`; host, port, TLS and
+    the bounds of connections are the server's. Raises SettingError for an option that does not exist or has no such value.
+    """
+    return WsgiApp(HostedEmulator(**options))
+
+
+@typed_as(Settings)
+def make_asgi_app(**options: Any) -> AsgiApplication:
+    """An ASGI 3 application of an emulator of its own. `options` are as for `make_wsgi_app`."""
+    return AsgiApplication(HostedEmulator(**options))
