@@ -104,6 +104,12 @@ class Settings:
     callback_allow: Sequence[str] = _row(
         (), "Host that callbacks may go to beside loopback: name, *.domain, address or network; repeatable."
     )
+    callback_ca: Path | None = _row(
+        None, "File with certificates (PEM) that receivers of callbacks may be signed by, beside the system's."
+    )
+    callback_verify: str = _row(
+        "always", "Which receivers need a valid certificate.", choices=("always", "beyond-loopback")
+    )
     callback_timeout: float = _row(10.0, "Seconds that a callback's receiver may take to answer.", low=0.01, high=600)
     variants: Mapping[str, Mapping[str, Any]] = _row(dict, "A variant to choose, as PROVIDER.NAME=CHOICE; repeatable.")
     prices: Mapping[str, Mapping[str, Any]] = _row(

@@ -38,14 +38,25 @@ class RealTimeLoop(asyncio.SelectorEventLoop):
         return monotonic()
 
 
+#: By how many seconds the wall clock must be ahead for SystemTime to follow it.
+FOLLOWED = 0.5
+
+
 class SystemTime:
-    """Epoch seconds that never run backwards: the wall clock at the start, carried on by the monotonic one."""
+    """Epoch seconds that never run backwards: the wall clock at the start, carried on by the monotonic one.
+
+    The monotonic clock stands still while the machine is suspended. So where the wall clock is ahead, it is followed; where
+    it was set back, it is not.
+    """
 
     def __init__(self) -> None:
         self._offset = wall() - monotonic()
 
     def now(self) -> float:
-        return self._offset + monotonic()
+        passed, shown = monotonic(), wall()
+        if shown - passed > self._offset + FOLLOWED:
+            self._offset = shown - passed
+        return self._offset + passed
 
     def pause(self, seconds: float) -> None:
         pause(seconds)

@@ -11,14 +11,18 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from swapmock import __version__
+from swapmock.mock_server.adapters.loop_timeout import running_timeout
 from swapmock.mock_server.core.delivery import SendResult
 
 #: The most that is read of a receiver's answer: its head, and its body.
@@ -37,13 +41,15 @@ class BadAnswer(Exception):
 
 
 class Route(NamedTuple):
-    """Where a URL leads. `name` is the bare host, `host` the value of the header `Host`, `target` path and query as given."""
+    """Where a URL leads. `name` is the bare host, `host` the value of the header `Host`, `target` path and query as given,
+    `credentials` the name and password in the URL in the form of Basic authentication (RFC 7617), "" without them."""
 
     secure: bool
     name: str
     port: int
     host: str
     target: str
+    credentials: str = ""
 
 
 def read_url(url: str) -> Route:
@@ -66,7 +72,15 @@ def read_url(url: str) -> Route:
         (443 if secure else 80) if port is None else port,
         shown if port is None else f"{shown}:{port}",
         quote(target, safe="%/:?#[]@!$&'()*+,;=~"),
+        _credentials(parts),
     )
+
+
+def _credentials(parts: SplitResult) -> str:
+    if parts.username is None and parts.password is None:
+        return ""
+    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return b64encode(pair.encode("utf-8", "surrogatepass")).decode("ascii")
 
 
 #: `(name, port)` -> the addresses of the name; OSError if it has none.
@@ -110,7 +124,7 @@ class Guard:
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        return frozenset(entry.lower().rstrip(".") for entry in self.allow)
+        return frozenset(_ascii_name(entry.lower().rstrip(".")) for entry in self.allow)
 
     @cached_property
     def _networks(self) -> tuple[object, ...]:
@@ -129,6 +143,8 @@ class Guard:
         try:
             found = await self.resolve(route.name, route.port)
         except OSError:
+            if not listed:  # RFC 6761 6.3: names below localhost are loopback, whatever the resolver knows
+                return LOOPBACK
             raise OSError(f"the name {route.name} cannot be resolved") from None
         addresses = tuple(address for text in found if (address := _address(text)) is not None)
         strays = [] if listed else [a for a in addresses if not (a.is_loopback or self._lists(a))]
@@ -146,6 +162,10 @@ class Guard:
         return any(address in network for network in self._networks)  # type: ignore[operator]  # networks of both kinds
 
 
+#: The addresses of localhost.
+LOOPBACK: tuple[Address, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+
+
 def check_allowed(entry: str) -> None:
     """ValueError if an entry of `allow` can never match."""
     name, colon, port = entry.removeprefix("*.").partition(":")
@@ -153,14 +173,22 @@ def check_allowed(entry: str) -> None:
         raise ValueError(f"{entry!r} is no host name, address or network (a name goes without a scheme)")
 
 
+def _ascii_name(name: str) -> str:
+    """A host name as requests have it; what cannot be such a name stays as it is."""
+    try:
+        return name if name.isascii() else name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return name
+
+
 def _is_local_name(name: str) -> bool:
     return name == "localhost" or name.endswith(".localhost")
 
 
 def _address(text: str) -> Address | None:
-    """An address; one of IPv4 that is written as IPv6 counts as the IPv4 one."""
+    """An address; one of IPv4 that is written as IPv6 counts as the IPv4 one. A zone (RFC 6874) stays with its address."""
     try:
-        address = ip_address(text.partition("%")[0])
+        address = ip_address(text.replace("%25", "%", 1))
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
@@ -176,16 +204,22 @@ def _network(entry: str) -> object | None:
 
 @dataclass(frozen=True)
 class Transport:
-    """`timeout` bounds an attempt as a whole, in real seconds, however slowly the receiver goes on."""
+    """`timeout` bounds an attempt as a whole, in seconds in which this process runs, however slowly the receiver goes on.
+
+    The certificates of receivers are verified by the system's authorities and those in the file `ca`;
+    without `verify_loopback`, receivers on loopback need no valid certificate.
+    """
 
     guard: Guard
     timeout: float = 10.0
+    ca: Path | None = None
+    verify_loopback: bool = True
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
         """Send and take the answer. Never raises for what a receiver does."""
         try:
             route = read_url(url)
-            async with asyncio.timeout(self.timeout):
+            async with running_timeout(self.timeout):
                 return await self._exchange(route, _request(route, method, headers, body))
         except Blocked as reason:
             return SendResult(None, error=str(reason), blocked=True)
@@ -218,7 +252,7 @@ class Transport:
                     str(address),
                     route.port,
                     limit=HEAD_LIMIT,
-                    ssl=self._tls if route.secure else None,
+                    ssl=self._tls_for(address) if route.secure else None,
                     server_hostname=route.name if route.secure else None,
                 )
             except ssl.SSLError:
@@ -227,13 +261,29 @@ class Transport:
                 problem = error
         raise problem
 
+    def _tls_for(self, address: Address) -> ssl.SSLContext:
+        return self.tls if self.verify_loopback or not address.is_loopback else self._unverified
+
     @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context()
+    def tls(self) -> ssl.SSLContext:
+        """The context that verifies certificates. OSError (ssl.SSLError too) if `ca` cannot be read."""
+        context = ssl.create_default_context()
+        if self.ca is not None:
+            context.load_verify_locations(self.ca)
+        return context
+
+    @cached_property
+    def _unverified(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
 
 
 def _request(route: Route, method: str, headers: Mapping[str, str], body: bytes) -> bytes:
-    lines = [f"{method} {route.target} HTTP/1.1", f"Host: {route.host}"]
+    lines = [f"{method} {route.target} HTTP/1.1", f"Host: {route.host}", f"User-Agent: swapmock/{__version__}"]
+    if route.credentials:
+        lines.append(f"Authorization: Basic {route.credentials}")
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += [f"Content-Length: {len(body)}", "Accept: */*", "Connection: close", "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
@@ -280,9 +330,15 @@ async def _body(reader: asyncio.StreamReader, status: int, headers: Mapping[str,
     if "chunked" in headers.get("transfer-encoding", "").lower():
         return await _chunks(reader)
     length = headers.get("content-length", "")
-    if length.isdecimal():
-        return await reader.readexactly(min(int(length), BODY_LIMIT))
+    if length.isascii() and length.isdecimal():
+        return await reader.readexactly(_at_most(length, BODY_LIMIT))
     return await _until_closed(reader)
+
+
+def _at_most(digits: str, bound: int) -> int:
+    """A number that somebody else wrote, `bound` if it is larger. It may have more digits than Python converts."""
+    significant = digits.lstrip("0")
+    return bound if len(significant) > len(str(bound)) else min(int(significant or "0"), bound)
 
 
 async def _until_closed(reader: asyncio.StreamReader) -> bytes:

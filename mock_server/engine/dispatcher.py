@@ -15,15 +15,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from threading import Event, Lock, Thread
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from swapmock.mock_server.core.clock import ClockMode
-from swapmock.mock_server.core.delivery import NO_JSON, Attempt, Delivery, SendResult, why_not_acknowledged
+from swapmock.mock_server.core.delivery import (
+    NO_JSON,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    SendResult,
+    why_not_acknowledged,
+)
 from swapmock.mock_server.core.ports import Box, Transport
 from swapmock.mock_server.engine.runtime import Runtime, Sent
 from swapmock.mock_server.engine.tasks import BATCH, run_due
 
 Result = TypeVar("Result")
+
+if TYPE_CHECKING:
+    from swapmock.contracts.behaviour import Callbacks
 
 log = logging.getLogger("swapmock")
 
@@ -160,6 +170,8 @@ class CallbackDispatcher:
         self._make_limit = make_limit
         self._new_event_loop = new_event_loop
         self._send_loop: _SendLoop | None = None
+        #: The claimed deliveries that are being sent, by sandbox and id.
+        self._sending: dict[tuple[str, str], Delivery] = {}
         self._thread: Thread | None = None
         #: Real seconds for which a delivery is claimed. A living sender is done before that, even if it sends two other
         #: deliveries of the same task first.
@@ -269,11 +281,27 @@ class CallbackDispatcher:
         *,
         counts: bool,
     ) -> None:
-        for group in _by_task(claimed):
+        new = [delivery for delivery in claimed if not self._is_sending(sandbox_id, delivery)]
+        if counts:
+            for delivery in claimed:
+                if delivery not in new:
+                    send_loop.limit.release(delivery.host, None)
+        for group in _by_task(new):
             batch.under_way += 1
             task = send_loop.loop.create_task(self._send_in_order(runtime, sandbox_id, group, send_loop, batch, counts))
             batch.tasks.add(task)
             task.add_done_callback(batch.tasks.discard)
+
+    def _is_sending(self, sandbox_id: str, claimed: Delivery) -> bool:
+        """Whether this process is sending a delivery already. Then `claimed` is its new lease: the old one has expired
+        because this process was paused."""
+        key = (sandbox_id, claimed.id)
+        other, self._sending[key] = self._sending.get(key), claimed
+        return other is not None and (other.url, other.body, other.attempts) == (
+            claimed.url,
+            claimed.body,
+            claimed.attempts,
+        )
 
     async def _send_in_order(
         self,
@@ -287,15 +315,16 @@ class CallbackDispatcher:
         """Send claimed deliveries one after the other and keep each attempt."""
         try:
             for delivery in group:
-                outcome = None
+                result = None
                 try:
-                    outcome = await self._send(runtime, sandbox_id, delivery, batch)
+                    result = await self._send(runtime, sandbox_id, delivery, batch)
                 except Exception:
-                    # It stays claimed until its lease runs out, and then goes out again.
-                    log.exception("delivery %s of sandbox %s failed on the way", delivery.id, sandbox_id)
+                    # It stays claimed until its lease expires, and is then sent again.
+                    log.exception("the attempt of delivery %s of sandbox %s was not kept", delivery.id, sandbox_id)
                 finally:
+                    self._sending.pop((sandbox_id, delivery.id), None)
                     if counts:
-                        send_loop.limit.release(delivery.host, outcome)
+                        send_loop.limit.release(delivery.host, result)
         finally:
             batch.under_way -= 1
             send_loop.changed.set()
@@ -306,34 +335,50 @@ class CallbackDispatcher:
             raise LookupError(f"{delivery.provider} has no callbacks")
         with runtime.store.open(sandbox_id) as box:
             sent = runtime.now(box)
-        outcome = await self._transport.send(rules.method, delivery.url, rules.headers, delivery.payload())
-        failure = why_not_acknowledged(rules.acknowledged, outcome, _document(runtime, outcome))
+        outcome, failure = await self._attempt(runtime, delivery, rules)
         noted = None
         with contextlib.suppress(KeyError), runtime.store.open(sandbox_id) as box:  # it may have been dropped meanwhile
             after, attempt = delivery.attempted(sent, runtime.now(box), outcome, failure)
-            noted = self._keep_attempt(runtime, box, delivery, after, attempt)
+            held = self._sending.get((sandbox_id, delivery.id), delivery)
+            noted = self._keep_attempt(runtime, box, held, after, attempt, delivery.state)
         if noted is not None:
             runtime.meter.attempted(delivery.provider, noted.after)
             batch.note(sandbox_id, noted)
         return outcome
 
-    def _keep_attempt(
-        self, runtime: Runtime, box: Box, mine: Delivery, after: Delivery, attempt: Attempt
-    ) -> Sent | None:
-        """Put `after`, the delivery after `attempt`, in place of the claimed delivery `mine`.
+    async def _attempt(self, runtime: Runtime, delivery: Delivery, rules: Callbacks) -> tuple[SendResult, str]:
+        """Send once. Returns the result, and why it does not acknowledge. An exception is a failed attempt, too."""
+        try:
+            result = await self._transport.send(rules.method, delivery.url, rules.headers, delivery.payload())
+            return result, why_not_acknowledged(rules.acknowledged, result, _document(runtime, result))
+        except Exception as error:
+            log.exception("delivery %s to %s could not be sent", delivery.id, delivery.host)
+            result = SendResult(None, error=f"it could not be sent: {type(error).__name__}")
+            return result, result.error
 
-        If the lease of `mine` has expired and another sender has claimed it, the delivery stays as it is. Returns None if
-        the delivery no longer exists.
+    def _keep_attempt(
+        self,
+        runtime: Runtime,
+        box: Box,
+        held: Delivery,
+        after: Delivery,
+        attempt: Attempt,
+        before: DeliveryState,
+    ) -> Sent | None:
+        """Put `after`, the delivery after `attempt`, in place of the claimed delivery `held`.
+
+        If that lease has expired, or another sender has claimed the delivery, it stays as it is. Returns None if the
+        delivery no longer exists. `before` is its state before the attempt.
         """
-        current = box.delivery(mine.id)
+        current = box.delivery(after.id)
         if current is None:
             return None
-        if (current.claim, current.leased_until) != (mine.claim, mine.leased_until):
-            return Sent(mine.number, attempt, current.state, current.state)
+        if (current.claim, current.leased_until) != (held.claim, held.leased_until):
+            return Sent(after.number, attempt, current.state, current.state)
         box.put_delivery(after)
         if after.next_due is not None:
             self.notice(runtime, box, after.next_due)
-        return Sent(mine.number, attempt, mine.state, after.state)
+        return Sent(after.number, attempt, before, after.state)
 
     # --- while the server runs
 

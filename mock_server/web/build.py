@@ -161,7 +161,18 @@ def _transport(settings: Settings) -> Transport:
             check_allowed(entry)
         except ValueError as error:
             raise SettingError(f"--callback-allow: {error}") from None
-    return Transport(Guard(tuple(settings.callback_allow)), settings.callback_timeout)
+    transport = Transport(
+        Guard(tuple(settings.callback_allow)),
+        settings.callback_timeout,
+        settings.callback_ca,
+        settings.callback_verify == "always",
+    )
+    if settings.callback_ca is not None:
+        try:
+            transport.tls  # noqa: B018 - reading it loads the file
+        except OSError as error:
+            raise SettingError(f"--callback-ca: {settings.callback_ca}: {error.strerror or error}") from None
+    return transport
 
 
 def log_drift(exchange: Exchange) -> None:

@@ -6,9 +6,13 @@ import ssl
 import struct
 import subprocess
 import threading
+from base64 import b64encode
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
+from swapmock import __version__
 from swapmock.mock_server.adapters.transport import BODY_LIMIT, Blocked, Guard, Transport, check_allowed, read_url
 from swapmock.mock_server.core.delivery import SendResult
 from tests.receivers import RawReceiver, Receiver, read_request
@@ -41,6 +45,7 @@ def test_the_request_is_plain_and_whole():
     assert (got.method, got.path, got.body) == ("POST", "/a/b%20c?secret=x%26y&empty=&z", b'{"task_id":"t"}')
     assert got.headers == {
         "Host": f"127.0.0.1:{receiver.port}",
+        "User-Agent": f"swapmock/{__version__}",
         "content-type": "application/json",
         "Content-Length": "15",
         "Accept": "*/*",
@@ -215,7 +220,95 @@ def test_https_to_a_receiver_that_is_vouched_for(monkeypatch, certificate):
         assert send(f"https://localhost:{receiver.port}/") == SendResult(200, b"ok")
 
 
+@pytest.mark.needs("openssl")
+@pytest.mark.parametrize(
+    ("host", "options", "status"),
+    [
+        ("localhost", {}, None),
+        ("localhost", {"ca": True}, 200),
+        ("localhost", {"verify_loopback": False}, 200),
+        ("127.0.0.1", {"ca": True}, None),  # the certificate is for another name
+        ("127.0.0.1", {"verify_loopback": False}, 200),
+    ],
+)
+def test_own_certificates(certificate, host, options, status):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+
+    def serve(connection):
+        with suppress(ssl.SSLError), context.wrap_socket(connection, server_side=True) as secure:
+            read_request(secure)
+            secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    given = {**options, "ca": certificate[0] if options.get("ca") else None}
+    with RawReceiver(serve) as receiver:
+        transport = Transport(Guard(), 5.0, **given)
+        result = asyncio.run(transport.send("POST", f"https://{host}:{receiver.port}/", JSON, b"{}"))
+    assert result.status == status
+
+
+def test_receivers_beyond_loopback_are_always_verified():
+    transport = Transport(Guard(), verify_loopback=False)
+    assert transport._tls_for(IPv4Address("127.0.0.2")).verify_mode is ssl.CERT_NONE
+    for beyond in (IPv4Address("192.0.2.1"), IPv6Address("2001:db8::1")):
+        assert transport._tls_for(beyond).verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"),
+    [
+        ("user:pw@", "user:pw"),
+        ("user@", "user:"),
+        (":pw@", ":pw"),
+        ("u%40x:p%3Aw%2F@", "u@x:p:w/"),
+        ("%C3%BC:x@", "ü:x"),
+    ],
+)
+def test_credentials_in_the_url_are_sent(user, shown):
+    with Receiver() as receiver:
+        assert send(f"http://{user}127.0.0.1:{receiver.port}/").status == 200
+    assert receiver.got[0].headers["Authorization"] == "Basic " + b64encode(shown.encode()).decode()
+
+
+@pytest.mark.parametrize("length", ["9" * 4400, "9" * 20, "0" * 5000 + "2", "٢"])
+def test_a_length_of_any_size(length):
+    """Digits that Python does not convert, and digits that are none of HTTP's."""
+    with answering(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nok".encode()) as receiver:
+        result = send(receiver.url())
+    whole = length.strip("0") in ("2", "٢")
+    assert (result.status, result.body) == ((200, b"ok") if whole else (None, b""))
+
+
 # --- whom it may call
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "localhost.", "app.localhost", "a.b.localhost"])
+def test_every_name_below_localhost_can_be_reached(name):
+    """Also where the resolver does not know it."""
+
+    async def unknown(name, port):
+        raise OSError
+
+    with Receiver() as receiver:
+        assert send(f"http://{name}:{receiver.port}/", guard=Guard(resolve=unknown)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("allow", "host"),
+    [
+        ("bücher.example", "bücher.example"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("xn--bcher-kva.example", "BÜCHER.example"),
+        ("my_app", "my_app"),
+        ("fe80::/10", "[fe80::1%25lo]"),
+    ],
+)
+def test_what_is_allowed_in_one_spelling_is_found_in_the_other(allow, host):
+    async def known(name, port):
+        return ["127.0.0.1"]
+
+    addresses = asyncio.run(Guard((allow,), known).addresses(read_url(f"http://{host}/")))
+    assert [str(address) for address in addresses] == ["fe80::1%lo" if "[" in host else "127.0.0.1"]
 
 
 class Names:
@@ -342,7 +435,7 @@ def test_the_second_address_is_tried():
         ("192.0.2.0/24", "http://192.0.2.77/", True),
         ("192.0.2.0/24", "http://198.51.100.1/", False),
         ("2001:db8::/32", "http://[2001:db8::5]/", True),
-        ("b\u00fccher.example", "http://b\u00fccher.example/", False),
+        ("b\u00fccher.example", "http://b\u00fccher.example/", True),
         ("xn--bcher-kva.example", "http://b\u00fccher.example/", True),
     ],
 )
