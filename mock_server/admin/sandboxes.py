@@ -253,11 +253,11 @@ def reset_sandbox(call: Call, engine: Engine) -> Reply:
 
 
 def take_snapshot(call: Call, engine: Engine) -> Reply:
-    return Reply(snapshots.written(snapshots.taken(call.box, engine), engine))
+    return Reply(snapshots.to_document(snapshots.take(call.box, engine), engine))
 
 
 def restore_snapshot(call: Call, engine: Engine) -> Reply:
-    saved = snapshots.read(call.body, engine)
+    saved = snapshots.from_document(call.body, engine)
     with call.box as box:
         copied = box.copy()
     made = copied().numbers.get(SANDBOX_SEQUENCE)
@@ -268,7 +268,7 @@ def restore_snapshot(call: Call, engine: Engine) -> Reply:
 
 
 def fork_sandbox(call: Call, engine: Engine) -> Reply:
-    saved = snapshots.taken(call.box, engine)
+    saved = snapshots.take(call.box, engine)
     sandbox_id, real = call.body.get("id") or _free_id(engine), engine.time.now()
     copy = replace(
         saved.sandbox,

@@ -61,6 +61,25 @@ def queue_scenario(call: Call, engine: Engine) -> Reply:
         return Reply(_shown(box), status=201)
 
 
+def check_queued(item: Queued, engine: Engine) -> None:
+    """Raise Problem `invalid` unless `queue_scenario` could have queued `item`."""
+    order = {name: value for name, value in item._asdict().items() if value is not None}
+    if item.provider is not None:
+        check_known(item.provider, engine.contracts, ("provider",), "provider")
+    providers = _providers(order, engine)
+    if steps_of(item.scenario, providers, engine) != (item.scenario,):
+        raise invalid(("scenario",), "should be a scenario, not a series", "enum")
+    contracts = [engine.contracts[provider] for provider in providers]
+    if item.model is not None:
+        check_known(item.model, {model for contract in contracts for model in models_of(contract)}, ("model",), "model")
+    if item.kind is not None:
+        check_known(
+            item.kind, {kind for contract in contracts for kind in kinds_of(contract)}, ("kind",), "kind of task"
+        )
+    if "code" in order or "message" in order:
+        _check_words(order, [item.scenario], providers, engine)
+
+
 def kinds_of(contract: Contract) -> set[str]:
     """The kinds of tasks that a provider makes: those of its tools, else those that have status words."""
     tools = contract.tables.get("tools", {}).get("tools")

@@ -1,19 +1,22 @@
-"""A whole sandbox as one document, and back: everything is looked at before anything is changed."""
+"""Snapshots: a whole sandbox as one document, and back. Everything is checked before anything is changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from swapmock import __version__
 from swapmock.mock_server.admin.clock import END_OF_TIME, FASTEST
-from swapmock.mock_server.admin.consistency import Objection, objections
+from swapmock.mock_server.admin.consistency import Inconsistency, Snapshot, inconsistencies
+from swapmock.mock_server.admin.consistency.report import is_moment
 from swapmock.mock_server.admin.masking import Mask
 from swapmock.mock_server.admin.wire import error
 from swapmock.mock_server.core.call import Problem
 from swapmock.mock_server.core.clock import ClockMode, SandboxClock
 from swapmock.mock_server.core.codec import BadRecord, decode, encode
+from swapmock.mock_server.core.delivery import Delivery
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.ports import Box
@@ -24,17 +27,26 @@ from swapmock.mock_server.engine.sandboxes import UnknownVariant, choose_variant
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
+#: The format of the documents that `to_document` writes, and the formats that `from_document` reads. The number rises when
+#: an older version could not read the new documents, or would read them wrongly. A field that is added without a new number
+#: is marked `AddedIn` and has a default.
 FORMAT = 1
+READABLE = (1,)
+
+#: The most errors that one answer lists.
+MOST_ERRORS = 100
 
 
 class SavedClock(NamedTuple):
+    """Mode and rate of a clock, and the sandbox time that the clock shows, in epoch seconds."""
+
     mode: ClockMode
     rate: float
     shown: float
 
 
 class Saved(NamedTuple):
-    """What a snapshot says."""
+    """The parts of a snapshot. `files` holds the bytes of the uploaded files by their names."""
 
     sandbox: Sandbox
     clock: SavedClock
@@ -42,7 +54,7 @@ class Saved(NamedTuple):
     files: Mapping[str, bytes]
 
 
-def taken(box: Box, engine: Engine) -> Saved:
+def take(box: Box, engine: Engine) -> Saved:
     """The whole content of a box that is not open. The box is open only while its records are copied."""
     engine.run_due_in_batches(box.sandbox.id)
     while True:
@@ -76,9 +88,10 @@ def _files_of(sandbox_id: str, state: State, engine: Engine) -> dict[str, bytes]
 DEPTH = 3
 
 
-def written(saved: Saved, engine: Engine) -> JsonText:
-    """The JSON document. It has no credentials: the sandbox that it is restored in has its own."""
+def to_document(saved: Saved, engine: Engine) -> JsonText:
+    """The JSON document of a snapshot. It holds no credentials: the sandbox into which it is restored has its own."""
     mask = Mask(engine, saved.sandbox)
+    state = replace(saved.state, deliveries=_not_leased(saved.state.deliveries))
 
     def encoded(item: Any) -> Any:
         return encode(_masked(item, mask) if isinstance(item, Exchange) else item)
@@ -88,10 +101,15 @@ def written(saved: Saved, engine: Engine) -> JsonText:
         "version": __version__,
         "sandbox": encode(replace(saved.sandbox, credentials=())),
         "clock": encode(saved.clock),
-        "state": {name: getattr(saved.state, name) for name in saved.state.__slots__},
+        "state": {name: getattr(state, name) for name in state.__slots__},
         "files": saved.files,
     }
     return engine.json.write_large(document, DEPTH, encoded)
+
+
+def _not_leased(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Deliveries as nobody is sending them: after a restore, whoever sends them now no longer does."""
+    return [replace(delivery, leased_until=None) if delivery.leased_until else delivery for delivery in deliveries]
 
 
 def _masked(exchange: Exchange, mask: Mask) -> Exchange:
@@ -100,31 +118,49 @@ def _masked(exchange: Exchange, mask: Mask) -> Exchange:
     return replace(exchange, headers=dict(headers), answer_headers=tuple(answer_headers), target=target)
 
 
-def read(document: Mapping[str, Any], engine: Engine) -> Saved:
-    """The parts of a snapshot, or the Problem `invalid` that names all that does not fit."""
-    try:
-        sandbox = decode(Sandbox, document["sandbox"], ("sandbox",))
-        clock = decode(SavedClock, document["clock"], ("clock",))
-        state = decode(State, document["state"], ("state",))
-        files = decode(Mapping[str, bytes], document.get("files", {}), ("files",))
-    except BadRecord as bad:
-        raise Problem("invalid", details={"errors": [error(bad.place, bad.detail, "type")]}) from None
-    found: list[Objection] = [*_of_clock(clock), *_of_sandbox(sandbox, engine)]
-    found += objections(state, clock.shown, {name: len(content) for name, content in files.items()}, engine)
-    if found:
-        raise Problem("invalid", details={"errors": [error(place, detail) for place, detail in found[:100]]})
-    variants = choose_variants(engine.contracts, sandbox.variants)
-    return Saved(replace(sandbox, variants=variants), clock, state, files)
+def from_document(document: Mapping[str, Any], engine: Engine) -> Saved:
+    """The parts of a snapshot. Raises Problem `invalid` with the place of each fault, at most MOST_ERRORS of them."""
+    saved = _decoded(document)
+    sandbox, clock, state, files = saved
+    sizes = {name: len(content) for name, content in files.items()}
+    snapshot = Snapshot(state, clock.shown, sandbox.seed, sizes, engine)
+    found = chain(_clock_faults(clock), _sandbox_faults(sandbox, engine), inconsistencies(snapshot))
+    errors = [error(place, detail) for place, detail in islice(found, MOST_ERRORS)]
+    if errors:
+        raise Problem("invalid", details={"errors": errors})
+    return saved._replace(sandbox=replace(sandbox, variants=choose_variants(engine.contracts, sandbox.variants)))
 
 
-def _of_clock(clock: SavedClock) -> Iterator[Objection]:
+def _decoded(document: Mapping[str, Any]) -> Saved:
+    """The parts of a document by their types. Raises Problem `invalid` with the place of each value of a wrong type."""
+    parts: dict[str, Any] = {}
+    errors = []
+    for name, kind in get_type_hints(Saved).items():
+        try:
+            parts[name] = decode(kind, document.get(name, {}), (name,), complete=True)
+        except BadRecord as bad:
+            errors += [error(place, detail, "type") for place, detail in bad.faults]
+    if errors:
+        raise Problem("invalid", details={"errors": errors[:MOST_ERRORS]})
+    return Saved(**parts)
+
+
+def _clock_faults(clock: SavedClock) -> Iterator[Inconsistency]:
     if not 0 <= clock.shown <= END_OF_TIME:
         yield ("clock", "shown"), "should be from 1970 to 9998"
     if clock.mode is ClockMode.SCALED and not 0 < clock.rate <= FASTEST:
         yield ("clock", "rate"), f"should be above 0 and at most {FASTEST:g}"
+    fixed = {ClockMode.REAL: 1.0, ClockMode.FROZEN: 0.0, ClockMode.ON_POLL: 0.0}
+    if clock.rate != fixed.get(clock.mode, clock.rate):
+        yield ("clock", "rate"), f"should be {fixed[clock.mode]:g} for a clock in mode {clock.mode}"
 
 
-def _of_sandbox(sandbox: Sandbox, engine: Engine) -> Iterator[Objection]:
+def _sandbox_faults(sandbox: Sandbox, engine: Engine) -> Iterator[Inconsistency]:
+    options = engine.admin_contract.validator({"$ref": "#/components/schemas/SandboxOptions"})
+    for violation in options.violations({"id": sandbox.id, "seed": sandbox.seed}, "body"):
+        yield ("sandbox", *map(str, violation.place[1:])), f"breaks {violation.rule}"
+    if sandbox.credentials:
+        yield ("sandbox", "credentials"), "should be empty: a snapshot holds no credentials"
     try:
         choose_variants(engine.contracts, sandbox.variants)
     except UnknownVariant as unknown:
@@ -140,8 +176,9 @@ def _of_sandbox(sandbox: Sandbox, engine: Engine) -> Iterator[Objection]:
             yield ("sandbox", name, *map(str, violation.place[1:])), f"breaks {violation.rule}"
     if sandbox.grant < 0:
         yield ("sandbox", "grant"), "should not be negative"
-    if sandbox.start is not None and not 0 <= sandbox.start <= END_OF_TIME:
-        yield ("sandbox", "start"), "should be from 1970 to 9998"
+    for name in ("start", "created_at", "expires_at"):
+        if not is_moment(getattr(sandbox, name)):
+            yield ("sandbox", name), "should be from 1970 to 9998"
 
 
 def load(box: Box, engine: Engine, saved: Saved) -> None:
@@ -165,7 +202,7 @@ def load(box: Box, engine: Engine, saved: Saved) -> None:
 
 
 def _replace_files(engine: Engine, sandbox_id: str, before: Mapping[str, Any], after: Mapping[str, bytes]) -> None:
-    """All or nothing: where the new ones cannot be kept, the old ones stay."""
+    """Replace all files of a sandbox. If the new files cannot be stored, the old files stay."""
     kept = {name: engine.blobs.get(f"{sandbox_id}/{name}") for name in before}
     engine.blobs.drop(f"{sandbox_id}/")
     try:
@@ -177,5 +214,5 @@ def _replace_files(engine: Engine, sandbox_id: str, before: Mapping[str, Any], a
             if old is not None:
                 engine.blobs.put(f"{sandbox_id}/{name}", old)
         raise Problem(
-            "server_error", message="the files of the snapshot could not be kept; nothing was changed"
+            "server_error", message="the files of the snapshot could not be stored; nothing was changed"
         ) from None

@@ -1,7 +1,8 @@
 """Dataclasses and named tuples to plain JSON values and back, by their type hints.
 
 A field is stored under its own name, unless its type hint says otherwise: `retries: Annotated[int, StoredAs("rung")]`.
-So a field can get a better name, and snapshots keep their bytes.
+So a field can get a better name, and snapshots keep their bytes. A field that older versions did not write is marked
+`Annotated[int, AddedIn("0.2")]` and has a default: a complete document may lack it.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import base64
 import inspect
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 #: Steps from the whole document to a value in it.
 Place = tuple[str | int, ...]
@@ -22,19 +23,33 @@ Place = tuple[str | int, ...]
 LARGEST = 2**53
 
 
+#: The most faults that are collected from one document.
+MOST_FAULTS = 100
+
+K = TypeVar("K")
+
+
 class StoredAs(NamedTuple):
     """In the type hint of a field: the `name` under which JSON has that field."""
 
     name: str
 
 
-class BadRecord(ValueError):
-    """The JSON does not hold a record of the type: `detail` says why, `place` where."""
+class AddedIn(NamedTuple):
+    """In the type hint of a field: the `version` that added it. Documents of older versions may lack the field."""
 
-    def __init__(self, place: Place, detail: str) -> None:
+    version: str
+
+
+class BadRecord(ValueError):
+    """The JSON does not hold a record of the type. `faults` says where and why, at most MOST_FAULTS times; `place` and
+    `detail` are those of the first fault."""
+
+    def __init__(self, place: Place, detail: str, more: Sequence[tuple[Place, str]] = ()) -> None:
         super().__init__(f"/{'/'.join(map(str, place))}: {detail}")
         self.place = place
         self.detail = detail
+        self.faults: tuple[tuple[Place, str], ...] = ((place, detail), *more)
 
 
 def encode(value: Any) -> Any:
@@ -55,24 +70,30 @@ def encode(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a record")
 
 
-def decode(kind: Any, value: Any, place: Place = ()) -> Any:
-    """The record of type `kind` that `value` encodes, or BadRecord."""
+def decode(kind: Any, value: Any, place: Place = (), *, complete: bool = False) -> Any:
+    """The record of type `kind` that `value` encodes, or BadRecord. `place` is where `value` stands in the document.
+
+    A missing field gets its default; in a `complete` document it is a fault, unless a later version added the field.
+    """
     if kind is Any:
         return value
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        return _first_fit(get_args(kind), value, place)
+        return _first_fit(get_args(kind), value, place, complete)
     if kind is type(None):
         return _expect(value is None, None, "null", place)
     if origin is tuple:
-        return _tuple(get_args(kind), value, place)
+        return _tuple(get_args(kind), value, place, complete)
     if origin in (list, Sequence):
         items = _expect(isinstance(value, list), value, "a list", place)
-        return [decode(get_args(kind)[0], item, (*place, index)) for index, item in enumerate(items)]
+        return [*_decode_all(enumerate(items), lambda _: get_args(kind)[0], place, complete).values()]
     if origin in (dict, Mapping):
         key, item_kind = get_args(kind)
         items = _expect(isinstance(value, dict), value, "an object", place)
-        return {_key(key, name): decode(item_kind, item, (*place, name)) for name, item in items.items()}
+        return {
+            _key(key, name): item
+            for name, item in _decode_all(items.items(), lambda _: item_kind, place, complete).items()
+        }
     if kind is bytes:
         return _bytes(value, place)
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -81,13 +102,32 @@ def decode(kind: Any, value: Any, place: Place = ()) -> Any:
         except ValueError:
             raise BadRecord(place, f"{value!r} is none of {', '.join(str(k.value) for k in kind)}") from None
     if isinstance(kind, type) and (is_dataclass(kind) or hasattr(kind, "_fields")):
-        return _record(kind, value, place)
+        return _record(kind, value, place, complete)
     if kind is float:
         return _number(value, place)
     if kind is int:
         fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
         return _expect(fits, value, f"an integer of at most {LARGEST}", place)
     return _expect(isinstance(value, kind), value, kind.__name__, place)
+
+
+def _decode_all(
+    items: Iterable[tuple[K, Any]], kind_of: Callable[[K], Any], place: Place, complete: bool
+) -> dict[K, Any]:
+    """Decode every item, and raise one BadRecord with the faults of all of them."""
+    made: dict[K, Any] = {}
+    faults: list[tuple[Place, str]] = []
+    for step, item in items:
+        try:
+            made[step] = decode(kind_of(step), item, (*place, step), complete=complete)  # type: ignore[arg-type]  # a step is a name or an index
+        except BadRecord as bad:
+            faults += bad.faults
+            if len(faults) >= MOST_FAULTS:
+                break
+    if faults:
+        (first, detail), *more = faults[:MOST_FAULTS]
+        raise BadRecord(first, detail, more)
+    return made
 
 
 def _expect(holds: bool, value: Any, what: str, place: Place) -> Any:
@@ -102,27 +142,32 @@ def _number(value: Any, place: Place) -> float:
     return float(_expect(fits, value, f"a number of at most {LARGEST}", place))
 
 
-def _first_fit(kinds: Sequence[Any], value: Any, place: Place) -> Any:
-    """The alternative that fits best: for objects, the record with exactly these fields; else the first that fits."""
-    if isinstance(value, dict):
-        for kind in kinds:
-            if isinstance(kind, type) and set(_hints(kind)) == set(value):
-                return decode(kind, value, place)
+def _first_fit(kinds: Sequence[Any], value: Any, place: Place, complete: bool) -> Any:
+    """The alternative that fits best: for objects, the record with the most of these fields; else the first that fits."""
+    records = [kind for kind in kinds if isinstance(kind, type) and _hints(kind)]
+    if isinstance(value, dict) and records:
+        return decode(max(records, key=lambda kind: _likeness(kind, value)), value, place, complete=complete)
     problem: BadRecord | None = None
     for kind in kinds:
         try:
-            return decode(kind, value, place)
+            return decode(kind, value, place, complete=complete)
         except BadRecord as error:
             problem = error
     raise problem or BadRecord(place, "nothing fits")
 
 
-def _tuple(kinds: Sequence[Any], value: Any, place: Place) -> tuple[Any, ...]:
+def _likeness(kind: type, given: Mapping[str, Any]) -> int:
+    """How many fields of a record are given, less those that are missing or unknown."""
+    known = _hints(kind).keys()
+    return len(known & given.keys()) - len(known ^ given.keys())
+
+
+def _tuple(kinds: Sequence[Any], value: Any, place: Place, complete: bool) -> tuple[Any, ...]:
     items = _expect(isinstance(value, list), value, "a list", place)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(decode(kinds[0], item, (*place, index)) for index, item in enumerate(items))
+        return tuple(_decode_all(enumerate(items), lambda _: kinds[0], place, complete).values())
     _expect(len(items) == len(kinds), items, f"a list of {len(kinds)}", place)
-    return tuple(decode(kind, item, (*place, n)) for n, (kind, item) in enumerate(zip(kinds, items, strict=True)))
+    return tuple(_decode_all(enumerate(items), lambda index: kinds[index], place, complete).values())
 
 
 def _key(kind: Any, name: str) -> Any:
@@ -161,16 +206,33 @@ def _hints(kind: type) -> Mapping[str, tuple[str, Any]]:
     return {stored: (name, hints[name]) for name, stored in _stored_names(kind)}
 
 
-def _record(kind: type, value: Any, place: Place) -> Any:
+@lru_cache(maxsize=256)
+def _required(kind: type, complete: bool) -> tuple[str, ...]:
+    """The fields, as JSON has them, that must be there: those that every version wrote, or those without a default."""
+    hints = get_type_hints(kind, include_extras=True)
+    if complete:
+        return tuple(stored for name, stored in _stored_names(kind) if not _was_added(hints[name]))
+    wanted = {p.name for p in inspect.signature(kind).parameters.values() if p.default is p.empty}
+    return tuple(stored for name, stored in _stored_names(kind) if name in wanted)
+
+
+def _was_added(hint: Any) -> bool:
+    extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return any(isinstance(extra, AddedIn) for extra in extras)
+
+
+def _record(kind: type, value: Any, place: Place, complete: bool) -> Any:
     given = _expect(isinstance(value, dict), value, "an object", place)
     hints = _hints(kind)
-    unknown = sorted(given.keys() - hints.keys())
-    if unknown:
-        raise BadRecord((*place, unknown[0]), f"no such field of {kind.__name__}")
-    made = {hints[stored][0]: decode(hints[stored][1], item, (*place, stored)) for stored, item in given.items()}
+    faults = [((*place, name), f"no such field of {kind.__name__}") for name in sorted(given.keys() - hints.keys())]
+    faults += [((*place, name), "is missing") for name in _required(kind, complete) if name not in given]
+    made: dict[str, Any] = {}
     try:
-        return kind(**made)
-    except TypeError:
-        wanted = inspect.signature(kind).parameters.values()
-        missing = next(p.name for p in wanted if p.default is p.empty and p.name not in made)
-        raise BadRecord((*place, dict(_stored_names(kind))[missing]), "is missing") from None
+        known = {name: item for name, item in given.items() if name in hints}
+        made = _decode_all(known.items(), lambda name: hints[name][1], place, complete)
+    except BadRecord as bad:
+        faults += bad.faults
+    if faults:
+        (first, detail), *more = faults[:MOST_FAULTS]
+        raise BadRecord(first, detail, more)
+    return kind(**{hints[stored][0]: item for stored, item in made.items()})

@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 from swapmock.mock_server.core.codec import StoredAs
 
+#: How many deliveries that are over a sandbox keeps.
+DELIVERIES_KEPT = 10_000
+
 #: How many bytes of a receiver's answer an attempt keeps.
 KEPT_ANSWER = 2048
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -49,6 +49,10 @@ class Provider:
     callback_body: (call, engine, task) -> the JSON value that a callback tells of `task` at `call.now`; None for a
         provider that does not call back.
     forge: (task, eight digits) -> a task that does not exist, for a forged callback to tell of.
+    check_task: (task, engine) -> (field of the task, sentence) for each of kind, model and facts that no task of this
+        provider can have. A snapshot with such a task is refused.
+    aliases: (task, engine) -> the further names under which the provider finds the task. The value says whether the
+        name exists from the submission on; otherwise it comes later. The newest task with a name has the name.
     reads_query: whether `authenticate` is to see the query's parameters beside those of the path.
     """
 
@@ -61,4 +65,6 @@ class Provider:
     explain_violations: Callable[[Any, Any, Sequence[Any], Mapping[str, Any]], Problem | None]
     callback_body: Callable[[Call, Any, Task], Any] | None = None
     forge: Callable[[Task, str], Task] = forged
+    check_task: Callable[[Task, Any], Iterator[tuple[str, str]]] | None = None
+    aliases: Callable[[Task, Any], Mapping[str, bool]] | None = None
     reads_query: bool = False

@@ -10,6 +10,11 @@ from swapmock.mock_server.core.task import Task
 from swapmock.mock_server.engine.runtime import Runtime
 
 
+def link_token(seed: int, task: Task) -> str:
+    """The token of the public links to the media of a task, in a sandbox with this seed."""
+    return _token(seed, task.id, task.request)
+
+
 @lru_cache(64)  # each key may hold a whole request
 def _token(seed: int, task: str, request: bytes) -> str:
     return hexadecimal(20, seed, task, request)
@@ -17,7 +22,7 @@ def _token(seed: int, task: str, request: bytes) -> str:
 
 def publish(runtime: Runtime, box: Box, task: Task) -> str:
     """The token of the public links to a task's media. It follows from seed, task and request."""
-    token = _token(box.sandbox.seed, task.id, task.request)
+    token = link_token(box.sandbox.seed, task)
     if runtime.store.owner(token) != box.sandbox.id:
         box.add_alias(token, task.id)
         runtime.store.publish(token, box.sandbox.id)

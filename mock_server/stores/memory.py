@@ -13,7 +13,7 @@ from types import TracebackType
 from swapmock.mock_server.core import ledger
 from swapmock.mock_server.core.clock import SandboxClock
 from swapmock.mock_server.core.credits import Millicredits
-from swapmock.mock_server.core.delivery import Delivery
+from swapmock.mock_server.core.delivery import DELIVERIES_KEPT, Delivery
 from swapmock.mock_server.core.faults import FaultRule, Turns
 from swapmock.mock_server.core.journal import Exchange, File, Record, Transition, size_of
 from swapmock.mock_server.core.ledger import Account, Entry
@@ -22,9 +22,6 @@ from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
 from swapmock.mock_server.core.state import Due, State
 from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
 from swapmock.mock_server.stores.agenda import Agenda
-
-#: How many deliveries that are over a sandbox keeps.
-DELIVERIES_KEPT = 10_000
 
 
 class MemoryBox:

@@ -36,7 +36,7 @@ def get_upload_url(call: Call, engine: Engine) -> Reply:
             name=name,
             content_type=call.params["content_type"],
             signature=signature,
-            link_expires_at=expires,
+            link_expires_at=float(expires),
             expires_at=call.now + rules.seconds("uploaded_file"),
             cause=call.exchange,
         )

@@ -32,11 +32,9 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
     scenario = scenario_for(call, engine, KIND)
     faces = faces_in(url, behaviour)
     starts_at, ends_at, failure = course(call.now, behaviour.timelines[f"detection_{media}"], scenario)
-    box, seed = call.box, call.box.sandbox.seed
-    number = box.next_number(KIND)
     cost = engine.price("crun", "detection", from_credits(behaviour.rest["detection_price"]["credits"]))
     task = Task(
-        id="d" + lower_alphanumeric(17, seed, KIND, number),
+        id=_task_id(call),
         kind=KIND,
         provider="crun",
         operation=call.operation,
@@ -54,6 +52,15 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
     )
     engine.submit(call, task)
     return Reply({"detect_task_id": task.id})
+
+
+def _task_id(call: Call) -> str:
+    """A free id that follows from the seed and the number of the detection."""
+    box = call.box
+    while True:
+        made = "d" + lower_alphanumeric(17, box.sandbox.seed, KIND, box.next_number(KIND))
+        if box.task(made) is None:
+            return made
 
 
 def get_detect_face_result(call: Call, engine: Engine) -> Reply:

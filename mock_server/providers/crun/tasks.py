@@ -72,10 +72,13 @@ def _swap(call: Call, engine: Engine, model: str) -> Swap:
 
 
 def _task_id(call: Call) -> str:
-    seed, number = call.box.sandbox.seed, call.box.next_number(KIND)
-    if call.variants["task_id_form"] == "short":
-        return "task_" + text("0123456789", 8, seed, KIND, number)
-    return uuid4(seed, KIND, number)
+    """A free id that follows from the seed and the number of the task."""
+    while True:
+        seed, number = call.box.sandbox.seed, call.box.next_number(KIND)
+        is_short = call.variants["task_id_form"] == "short"
+        made = "task_" + text("0123456789", 8, seed, KIND, number) if is_short else uuid4(seed, KIND, number)
+        if call.box.task(made) is None:
+            return made
 
 
 def _echo(engine: Engine, task: Task) -> dict[str, Any]:

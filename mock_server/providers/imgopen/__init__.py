@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swapmock.mock_server.core.provider import Provider
-from swapmock.mock_server.providers.imgopen import catalogue, queries, submission, wire
+from swapmock.mock_server.providers.imgopen import catalogue, queries, restored, submission, wire
 from swapmock.mock_server.providers.imgopen.answers import callback_body, forge
 from swapmock.mock_server.providers.imgopen.tools import tools
 
@@ -36,5 +36,7 @@ def provider(contract: Contract) -> Provider:
         explain_violations=clothes.explain_violations,
         callback_body=callback_body,
         forge=forge,
+        check_task=restored.check_task,
+        aliases=restored.aliases,
         reads_query=True,
     )

@@ -82,8 +82,13 @@ def tool_codes(contract: Contract) -> Mapping[str, Tool]:
 
 def remember(box: Box, tool: Tool, task: Task, caller: str) -> None:
     """Let the caller's id lead to its newest task: of this tool, and of any."""
-    box.add_alias(_alias(tool.code, caller), task.id)
-    box.add_alias(_alias(_reach(tool), caller), task.id)
+    for name in names(tool, caller):
+        box.add_alias(name, task.id)
+
+
+def names(tool: Tool, caller: str) -> tuple[str, str]:
+    """The names under which the caller's id leads to a task: among those of its tool, and of every tool in its scope."""
+    return _alias(tool.code, caller), _alias(_reach(tool), caller)
 
 
 def find(box: Box, scope: str, name: str) -> Task | None:

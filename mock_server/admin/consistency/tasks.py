@@ -1,0 +1,168 @@
+"""Checks the tasks of a snapshot, their names and links, and the work that is due for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from swapmock.mock_server.admin.consistency.report import Inconsistency, Snapshot, is_moment, quoted
+from swapmock.mock_server.core.call import Call
+from swapmock.mock_server.core.task import Task
+
+
+def check_tasks(snapshot: Snapshot) -> Iterator[Inconsistency]:
+    """Each task is one that its provider could have made, and can be reported by callbacks if it has any."""
+    for key, task in snapshot.state.tasks.items():
+        for place, detail in _task(key, task, snapshot):
+            yield ("tasks", key, *place), detail
+
+
+def _task(key: str, task: Task, snapshot: Snapshot) -> Iterator[Inconsistency]:
+    engine = snapshot.engine
+    if task.id != key or not key:
+        yield ("id",), f"should be {quoted(key)}"
+    contract = engine.contracts.get(task.provider)
+    if contract is None or task.operation not in contract.operations:
+        yield ("operation",), f"{quoted(task.provider)} has no operation {quoted(task.operation)}"
+        return
+    if task.scenario not in contract.behaviour.scenarios:
+        yield ("scenario",), f"{task.provider} has no scenario {quoted(task.scenario)}"
+    moments = (task.created_at, task.starts_at, task.starts_at if task.ends_at is None else task.ends_at)
+    if list(moments) != sorted(moments) or not is_moment(*moments):
+        yield (), "should be created, started and ended in this order, from 1970 to 9998"
+    elif not snapshot.is_past(task.created_at):
+        yield ("created_at",), "should not be after the time that the clock shows"
+    if not 0 <= task.charge <= task.reserved:
+        yield ("charge",), "should be at least 0 and at most the reserved amount"
+    if not snapshot.is_exchange(task.cause):
+        yield ("cause",), "should be the id of an exchange, not above the number in `numbers`"
+    if not _is_object(task, snapshot):
+        yield ("request",), "should be a JSON object"
+        return
+    wrong = [*_provider_faults(task, snapshot)]
+    yield from wrong
+    if task.callback_url is not None and not wrong:
+        yield from _callback_faults(task, snapshot)
+
+
+def _is_object(task: Task, snapshot: Snapshot) -> bool:
+    try:
+        return isinstance(snapshot.engine.json.loads(task.request), dict)
+    except ValueError:
+        return False
+
+
+def _provider_faults(task: Task, snapshot: Snapshot) -> Iterator[Inconsistency]:
+    check = snapshot.engine.providers[task.provider].check_task
+    if check is not None:
+        yield from (((field,), detail) for field, detail in check(task, snapshot.engine))
+
+
+def _callback_faults(task: Task, snapshot: Snapshot) -> Iterator[Inconsistency]:
+    urls = {"callback_url": task.callback_url or "", "base_url": task.base_url}
+    for name, url in urls.items():
+        if not url.lower().startswith(("http://", "https://")):
+            yield (name,), "should be an http or https URL, for the task has callbacks"
+            return
+    wrong = _why_not_reported(task, snapshot)
+    if wrong is not None:
+        yield ("callback_url",), f"a callback cannot report this task: {wrong}"
+
+
+def _why_not_reported(task: Task, snapshot: Snapshot) -> str | None:
+    """Why the provider could not write a callback about `task`; None if it can."""
+    engine = snapshot.engine
+    write = engine.providers[task.provider].callback_body
+    if write is None or engine.contracts[task.provider].behaviour.callbacks is None:
+        return f"{task.provider} sends no callbacks"
+    nobody: Any = SimpleNamespace(
+        sandbox=SimpleNamespace(id="", seed=0), add_alias=lambda *_: None, owner=lambda _: "", publish=lambda *_: None
+    )
+    nobody.task = lambda _: task
+    call = Call(
+        operation=task.operation,
+        params={},
+        body=None,
+        raw=b"",
+        headers={},
+        box=nobody,
+        now=task.starts_at if task.ends_at is None else task.ends_at,
+        variants=engine.contracts[task.provider].behaviour.defaults,
+        base_url="http://localhost",
+        exchange=task.cause,
+        provider=task.provider,
+    )
+    try:
+        # A callback fault can report the start, or a success in place of a failure.
+        for reported in (task, replace(task, failure=None), replace(task, ends_at=None)):
+            write(call, replace(engine, store=nobody), reported)
+    # Whatever a provider raises about a task from outside means that the task is wrong.
+    except Exception as error:
+        return f"{type(error).__name__} {error}"
+    return None
+
+
+def check_names(snapshot: Snapshot) -> Iterator[Inconsistency]:
+    """Every further name of a task leads to the task that has the name, and every link is open that was shown."""
+    state = snapshot.state
+    wanted, known = _names(snapshot)
+    for alias, task_id in state.aliases.items():
+        right = known.get(alias, snapshot.links.get(alias))
+        if right is None or right != task_id:
+            detail = "no task has this name" if right is None else f"should be {quoted(right)}"
+            yield ("aliases", alias), detail
+    for alias in sorted(wanted - state.aliases.keys()):
+        yield ("aliases", alias), f"is missing: it is a name of task {quoted(known[alias])}"
+    places = {token: index for index, token in enumerate(state.tokens)}
+    for token, index in places.items():
+        is_name = token in state.aliases and token in snapshot.links
+        if not (is_name or token in state.tasks or token in state.files or token in snapshot.forged):
+            yield ("tokens", index), "leads to no task and no file"
+    if len(places) < len(state.tokens):
+        yield ("tokens",), "should have each token once"
+    shown = [alias for alias in state.aliases if alias in snapshot.links]
+    for token in (*shown, *state.files):
+        if token not in places:
+            yield ("tokens",), f"{quoted(token)} is missing, though its link was shown"
+
+
+def _names(snapshot: Snapshot) -> tuple[set[str], dict[str, str]]:
+    """The aliases that must be there, and every alias that may be there -> the task that it leads to."""
+    wanted: set[str] = set()
+    known: dict[str, str] = {}
+    for task in snapshot.state.tasks.values():
+        provider = snapshot.engine.providers.get(task.provider)
+        if provider is None or provider.aliases is None:
+            continue
+        try:
+            names = provider.aliases(task, snapshot.engine)
+        except (KeyError, TypeError):
+            continue  # `check_tasks` says what is wrong with this task
+        for alias, is_always_there in names.items():
+            known[alias] = task.id  # the newest task has the name
+            if is_always_there:
+                wanted.add(alias)
+    return wanted, known
+
+
+def check_due(snapshot: Snapshot) -> Iterator[Inconsistency]:
+    """The start and the end that a task still has ahead are due exactly once, at their times; nothing else is due."""
+    state = snapshot.state
+    wanted = set()
+    for task in state.tasks.values():
+        if task.starts_at > snapshot.shown:
+            wanted.add((task.starts_at, "start", task.id))
+        elif task.ends_at is not None and task.ends_at > snapshot.shown:
+            wanted.add((task.ends_at, "end", task.id))
+    numbers = set()
+    for index, item in enumerate(state.due):
+        if (item.at, item.work, item.subject) not in wanted:
+            yield ("due", index), f"no task has its {item.work[:20]!r} at that time, or it is listed twice"
+        wanted.discard((item.at, item.work, item.subject))
+        if item.number in numbers or not 1 <= item.number <= state.scheduled:
+            yield ("due", index, "number"), "should be used once, from 1 to `scheduled`"
+        numbers.add(item.number)
+    for at, work, name in sorted(wanted):
+        yield ("due",), f"the {work} of task {quoted(name)} at {at} is missing"
