@@ -123,8 +123,11 @@ def from_document(document: Mapping[str, Any], engine: Engine) -> Saved:
     saved = _decoded(document)
     sandbox, clock, state, files = saved
     sizes = {name: len(content) for name, content in files.items()}
-    snapshot = Snapshot(state, clock.shown, sandbox.seed, sizes, engine)
+    is_current = document.get("version") == __version__
+    snapshot = Snapshot(state, clock.shown, sandbox.seed, sizes, engine, is_current)
     found = chain(_clock_faults(clock), _sandbox_faults(sandbox, engine), inconsistencies(snapshot))
+    if is_current:
+        found = chain(found, _missing_variants(sandbox, engine))
     errors = [error(place, detail) for place, detail in islice(found, MOST_ERRORS)]
     if errors:
         raise Problem("invalid", details={"errors": errors})
@@ -179,6 +182,13 @@ def _sandbox_faults(sandbox: Sandbox, engine: Engine) -> Iterator[Inconsistency]
     for name in ("start", "created_at", "expires_at"):
         if not is_moment(getattr(sandbox, name)):
             yield ("sandbox", name), "should be from 1970 to 9998"
+
+
+def _missing_variants(sandbox: Sandbox, engine: Engine) -> Iterator[Inconsistency]:
+    """The variants without a choice. A document of an older version may lack those that were added since."""
+    for provider, contract in engine.contracts.items():
+        for name in sorted(contract.behaviour.variants.keys() - sandbox.variants.get(provider, {}).keys()):
+            yield ("sandbox", "variants", provider, name), "is missing"
 
 
 def load(box: Box, engine: Engine, saved: Saved) -> None:

@@ -52,7 +52,8 @@ class Provider:
     check_task: (task, engine) -> (field of the task, sentence) for each of kind, model and facts that no task of this
         provider can have. A snapshot with such a task is refused.
     aliases: (task, engine) -> the further names under which the provider finds the task. The value says whether the
-        name exists from the submission on; otherwise it comes later. The newest task with a name has the name.
+        name exists from the submission on; otherwise it comes with the task's first public link. The newest task with a
+        name has the name.
     reads_query: whether `authenticate` is to see the query's parameters beside those of the path.
     """
 

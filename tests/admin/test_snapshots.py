@@ -310,7 +310,8 @@ def test_snapshots_of_equal_lives_are_equal_but_for_name_and_key(admin, time):
 def test_what_is_missing_is_named(rich):
     saved = rich.ok("POST", "/snapshot")
     problem = rich.refused(400, "POST", "/restore", {**saved, "sandbox": {}})
-    assert problem["errors"] == [{"pointer": "/sandbox/id", "rule": "type", "detail": "is missing"}]
+    assert problem["errors"][0] == {"pointer": "/sandbox/id", "rule": "type", "detail": "is missing"}
+    assert {error["pointer"] for error in problem["errors"]} == {f"/sandbox/{name}" for name in saved["sandbox"]}
 
 
 def test_every_byte_of_a_snapshot_can_be_wrong(rich):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from swapmock.mock_server.admin.consistency.report import Inconsistency, Snapshot, is_moment, number_of, quoted
 from swapmock.mock_server.core.callback_faults import SILENT_BEFORE_THE_END, PlannedSend
-from swapmock.mock_server.core.delivery import DELIVERIES_KEPT, Attempt, Delivery, DeliveryState, host_of
+from swapmock.mock_server.core.delivery import DELIVERIES_KEPT, Attempt, Delivery, DeliveryState, host_of, waits
 from swapmock.mock_server.core.task import Phase, Task
 
 #: The longest wait of a retry schedule, in seconds, and the most waits.
@@ -32,6 +32,8 @@ def _numbers(snapshot: Snapshot) -> Iterator[Inconsistency]:
             yield (index, "number"), "is the number of another delivery, too"
         elif delivery.number > last:
             yield (index, "number"), f"should be at most {last}, the number in `numbers`"
+    if [delivery.number for delivery in deliveries] != sorted(numbers):
+        yield (), "should be in the order of their numbers"
     if not _has_dropped(snapshot) and len(numbers) < last:
         missing = next(number for number in range(1, last + 1) if number not in numbers)
         yield (), f"delivery {missing} is missing"
@@ -76,10 +78,18 @@ def _delivery(delivery: Delivery, snapshot: Snapshot) -> Iterator[Inconsistency]
         return
     if len(delivery.waits) > MOST_WAITS or not all(0 <= wait <= LONGEST_WAIT for wait in delivery.waits):
         yield ("waits",), f"should be at most {MOST_WAITS} numbers of seconds, each at most {LONGEST_WAIT:g}"
+    elif snapshot.is_current and delivery.waits not in _schedules(task, planned, snapshot):
+        yield ("waits",), "should be a retry schedule of the provider"
     if delivery.claim < 0:
         yield ("claim",), "should not be negative"
     wrong = [*_attempts(delivery, snapshot)]
     yield from wrong or _standing(delivery, planned, snapshot)
+
+
+def _schedules(task: Task, planned: PlannedSend, snapshot: Snapshot) -> set[tuple[float, ...]]:
+    """The retry schedules that a delivery can have."""
+    callbacks = snapshot.engine.contracts[task.provider].behaviour.callbacks
+    return {()} if planned.extra or callbacks is None else {waits(row) for row in callbacks.ladders.values()}
 
 
 def _is_json(delivery: Delivery, snapshot: Snapshot) -> bool:
@@ -107,7 +117,9 @@ def _planned(delivery: Delivery, task: Task, snapshot: Snapshot) -> PlannedSend 
     if at is None or delivery.created_at != at:
         return None
     end = Phase.SUCCEEDED if task.failure is None else Phase.FAILED
-    for planned in plan:
+    for planned in sorted(
+        plan, key=lambda planned: planned.extra is bool(delivery.waits)
+    ):  # an extra one has no retries
         event = Phase.RUNNING if planned.body == "started" else end
         same = (delivery.event, delivery.corruption, delivery.alone) == (event, planned.corruption, planned.alone)
         if same and not (planned.extra and delivery.waits):

@@ -27,7 +27,8 @@ def check_journal(snapshot: Snapshot) -> Iterator[Inconsistency]:
     if state.recorded < len(state.journal):
         yield ("recorded",), "should count at least the records of the journal"
     deliveries = {delivery.id: delivery for delivery in state.deliveries}
-    last = 0
+    causes = {task.cause: task for task in state.tasks.values()}
+    last, latest = 0, 0.0
     for index, record in enumerate(state.journal):
         place = ("journal", index)
         if not snapshot.is_past(record.at):
@@ -38,7 +39,12 @@ def check_journal(snapshot: Snapshot) -> Iterator[Inconsistency]:
             yield from ((((*place, name)), detail) for name, detail in _exchange(record, snapshot))
             if number_of(record.id, "x") <= last:
                 yield (*place, "id"), "should have a higher number than the exchange before it"
-            last = number_of(record.id, "x")
+            if record.at < latest:
+                yield (*place, "at"), "should not be before the exchange before it"
+            last, latest = number_of(record.id, "x"), record.at
+            task = causes.get(record.id)
+            if task is not None and (record.task, record.at) != (task.id, task.created_at):
+                yield place, f"should be the exchange that created task {quoted(task.id)} at {task.created_at}"
         elif isinstance(record, Transition):
             yield from (((*place, name), detail) for name, detail in _transition(record, snapshot))
         else:

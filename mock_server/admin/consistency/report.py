@@ -28,13 +28,15 @@ LAST = END_OF_TIME + 86400.0 * 180
 @dataclass(frozen=True)
 class Snapshot:
     """The parts of a snapshot that the checks compare. `shown` is the sandbox time of the snapshot, `seed` the sandbox's
-    seed, `sizes` the number of bytes of each file beside the state."""
+    seed, `sizes` the number of bytes of each file in the document. `is_current` says that this version wrote the document:
+    an older version may have had other retry schedules."""
 
     state: State
     shown: float
     seed: int
     sizes: Mapping[str, int]
     engine: Engine
+    is_current: bool = True
 
     def plan(self, task: Task) -> tuple[PlannedSend, ...] | None:
         """The callbacks that are scheduled when `task` ends; None if the contract has no such callback fault."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -113,15 +113,15 @@ def check_names(snapshot: Snapshot) -> Iterator[Inconsistency]:
         if right is None or right != task_id:
             detail = "no task has this name" if right is None else f"should be {quoted(right)}"
             yield ("aliases", alias), detail
-    for alias in sorted(wanted - state.aliases.keys()):
+    for alias in sorted((wanted | _names_of_shown(snapshot, known)) - state.aliases.keys()):
         yield ("aliases", alias), f"is missing: it is a name of task {quoted(known[alias])}"
     places = {token: index for index, token in enumerate(state.tokens)}
     for token, index in places.items():
         is_name = token in state.aliases and token in snapshot.links
         if not (is_name or token in state.tasks or token in state.files or token in snapshot.forged):
             yield ("tokens", index), "leads to no task and no file"
-    if len(places) < len(state.tokens):
-        yield ("tokens",), "should have each token once"
+    if [*state.tokens] != sorted(places):
+        yield ("tokens",), "should have each token once, in their order"
     shown = [alias for alias in state.aliases if alias in snapshot.links]
     for token in (*shown, *state.files):
         if token not in places:
@@ -147,6 +147,12 @@ def _names(snapshot: Snapshot) -> tuple[set[str], dict[str, str]]:
     return wanted, known
 
 
+def _names_of_shown(snapshot: Snapshot, known: Mapping[str, str]) -> set[str]:
+    """The aliases of tasks whose public links were shown: by then every name of such a task exists."""
+    shown = {task_id for token, task_id in snapshot.links.items() if token in snapshot.state.aliases}
+    return {alias for alias, task_id in known.items() if task_id in shown}
+
+
 def check_due(snapshot: Snapshot) -> Iterator[Inconsistency]:
     """The start and the end that a task still has ahead are due exactly once, at their times; nothing else is due."""
     state = snapshot.state
@@ -164,5 +170,7 @@ def check_due(snapshot: Snapshot) -> Iterator[Inconsistency]:
         if item.number in numbers or not 1 <= item.number <= state.scheduled:
             yield ("due", index, "number"), "should be used once, from 1 to `scheduled`"
         numbers.add(item.number)
+    if state.due != sorted(state.due):
+        yield ("due",), "should be in the order of time and number"
     for at, work, name in sorted(wanted):
         yield ("due",), f"the {work} of task {quoted(name)} at {at} is missing"
