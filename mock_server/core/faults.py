@@ -6,8 +6,9 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Annotated, Any, Final, NamedTuple, Protocol
 
+from swapmock.mock_server.core.codec import AddedIn
 from swapmock.mock_server.core.sandbox import RateLimit
 from swapmock.mock_server.core.seeded import fraction
 from swapmock.mock_server.core.timetext import parse_duration
@@ -55,10 +56,10 @@ class Effect(NamedTuple):
     code_type: str | None = None
     extra_fields: Mapping[str, Any] | None = None
     connection: str | None = None
-    set: Mapping[str, Any] | None = None
-    raw: RawBody | None = None
-    redirect: str | None = None
-    gateway: int | None = None
+    set: Annotated[Mapping[str, Any] | None, AddedIn("0.2")] = None
+    raw: Annotated[RawBody | None, AddedIn("0.2")] = None
+    redirect: Annotated[str | None, AddedIn("0.2")] = None
+    gateway: Annotated[int | None, AddedIn("0.2")] = None
 
     @property
     def refuses(self) -> bool:
@@ -88,7 +89,7 @@ class Match(NamedTuple):
     body: Mapping[str, Any] = NOTHING
     headers: Mapping[str, Any] = NOTHING
     params: Mapping[str, Any] = NOTHING
-    path: Any = None
+    path: Annotated[Any, AddedIn("0.2")] = None
     nth: int | None = None
     probability: float | None = None
 
