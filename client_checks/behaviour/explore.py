@@ -170,19 +170,9 @@ class Explorer:
             return None
         against = self._against(seen, rule)
         if against is not None and not trial.is_trustworthy(seen):
-            against = self._confirmed(condition, rule)
+            again = trial.slower(self._bench, self._base, seen)
+            return None if again is None else self._against(again, rule)
         return against
-
-    def _confirmed(self, condition: Condition, rule: str | None) -> Judgement | None:
-        """The same at a slower rate, where answers are quick enough for a verdict."""
-        from dataclasses import replace
-
-        coupling = replace(self._base.coupling, rate=max(2.0, self._base.coupling.rate / 4))
-        try:
-            again = run_case(self._bench, condition, self._base.provider, coupling, self._base.cases[0], timeout=60.0)
-        except (NotCarried, CommandMissing, NoCertificate, OSError, AdminError):
-            return None
-        return self._against(again, rule)
 
     def _against(self, seen: Observations, rule: str | None) -> Judgement | None:
         found = judge.judge_case(seen, self._rules)

@@ -24,6 +24,8 @@ USUAL_TIMEOUT = 5.0
 SHARE = 0.05
 #: Real seconds that a confirming run may take.
 LONGEST_CONFIRMATION = 90.0
+#: How often a case is run again to be sure, and the rate below which real time is as good.
+CONFIRMATIONS, SLOWEST_RATE = 3, 1.5
 #: Cases at a time.
 AT_ONCE = 6
 PLAIN = Condition("plain", "nothing goes wrong")
@@ -219,7 +221,7 @@ def _confirmed(bench: Bench, trial: Trial, case: Observations, rules: Sequence[R
     against = [one for one in found if one.verdict in (Verdict.FAIL, Verdict.WARN)]
     if not against or is_trustworthy(case):
         return found
-    again = _slower(bench, trial, case)
+    again = slower(bench, trial, case)
     if again is None:
         return [
             judge.as_harness_error(one, "answers were too slow for scaled time, and the case is too long for real time")
@@ -238,25 +240,21 @@ def is_trustworthy(case: Observations) -> bool:
     return case.rate == 1.0 or case.slowest * case.rate < SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
 
 
-def _slower(bench: Bench, trial: Trial, case: Observations) -> Observations | None:
-    """The case again, alone and at a rate at which its answers are quick; None where that would take too long."""
-    length = max((run.finished for run in case.runs), default=0.0)
+def slower(bench: Bench, trial: Trial, case: Observations) -> Observations | None:
+    """The case again, alone and at a rate at which its answers are quick enough; None where that would take too long."""
     allowed = SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
-    for rate in (case.rate / 2, case.rate / 4, case.rate / 10, 1.0):
-        if length / rate > LONGEST_CONFIRMATION or rate < 1.0:
-            continue
-        coupling = replace(trial.coupling, rate=rate) if rate > 1.0 else Coupling("real")
+    again = case
+    for _ in range(CONFIRMATIONS):
+        rate = min(again.rate / 2, 0.7 * allowed / max(again.slowest, 0.001))
+        length = max((run.finished for run in again.runs), default=0.0)
+        coupling = replace(trial.coupling, rate=rate) if rate > SLOWEST_RATE else Coupling("real")
+        if length / coupling.rate > LONGEST_CONFIRMATION:
+            return None
+        timeout = max(length / coupling.rate * 1.5, TIMEOUTS[coupling.kind])
         try:
-            again = run_case(
-                bench,
-                case.condition,
-                trial.provider,
-                coupling,
-                case.plain,
-                timeout=max(length / rate * 1.5, TIMEOUTS[coupling.kind]),
-            )
+            again = run_case(bench, case.condition, trial.provider, coupling, case.plain, timeout=timeout)
         except (NotCarried, CommandMissing, OSError, AdminError):
             return None
-        if coupling.kind == "real" or again.slowest * rate < allowed:
+        if is_trustworthy(again):
             return again
     return None

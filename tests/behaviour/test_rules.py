@@ -136,7 +136,7 @@ def test_gaps_grow_unless_they_are_long(times, expected):
 def test_own_deadline_is_unknown_and_its_task_kept():
     seen = [exchange(1, CREATE, Meaning.ACCEPTED, task="a"), exchange(2, POLL, Meaning.RUNNING, task="a")]
     tasks = [task("a", "running", ends=None)]
-    kept = {"exchanges": seen, "tasks": tasks, "runs": [run(stdout="task a")]}
+    kept: dict = {"exchanges": seen, "tasks": tasks, "runs": [run(stdout="task a")]}
     assert verdict("P8", observed("stuck", claims=[claim("unknown")], **kept)) == "pass"
     assert verdict("P8", observed("stuck", claims=[claim("failed")], **kept)) == "warn"
     assert verdict("P8", observed("stuck", claims=[claim("unknown")], **{**kept, "runs": [run()]})) == "warn"

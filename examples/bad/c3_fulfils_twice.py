@@ -1,0 +1,31 @@
+"""Breaks C3: each callback of a finished task is an effect."""
+
+import sys
+
+import _good  # noqa: F401 (makes the next imports work)
+from common import Callbacks, main
+from crun import Crun
+
+
+class Eager(Callbacks):
+    def heard(self, job, task):
+        super().heard(job, task)
+        self.client.fulfil_by_callback(task)
+
+
+class Bad(Crun):
+    def receiver(self, port):
+        callbacks = Eager(port, self.task_in_callback)
+        callbacks.client = self
+        return callbacks
+
+    def fulfil_by_callback(self, task):
+        if self.state(self.ask(task)) == "succeeded":
+            self.tell("SWAPMOCK_EFFECT_URL", {"effect": "fulfil", "task": task, "id": self.record["job"]})
+
+    def fulfil(self, task):
+        pass
+
+
+if __name__ == "__main__":
+    sys.exit(main(Bad))
