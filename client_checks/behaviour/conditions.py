@@ -15,6 +15,8 @@ from swapmock.client_checks.behaviour.gateway import EFFECTS, GatewayFault
 from swapmock.client_checks.behaviour.model import Meaning, Role
 from swapmock.client_checks.behaviour.providers import Provider
 
+#: A late answer takes this many times the client's smallest time-out, which is this long unless it is declared.
+LATE, USUAL = 1.5, 65.0
 #: What a client may have to do for a case to make sense.
 NEEDS = ("callbacks", "downloads", "detection", "uploads", "resume", "batch")
 
@@ -49,13 +51,13 @@ class Condition:
         row = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items() if value}
 
-    def fault_rules(self, provider: Provider, rate: float) -> list[dict[str, Any]]:
+    def fault_rules(self, provider: Provider, rate: float, timeout: float | None = None) -> list[dict[str, Any]]:
         """The rules for the emulator: one for each operation of the roles."""
         found = []
         for row in self.faults:
             effect = dict(row["effect"])
             if "delay" in effect:
-                effect["delay"] = effect["delay"] / rate
+                effect["delay"] = (LATE * (timeout or USUAL) if effect["delay"] == "late" else effect["delay"]) / rate
             for operation in (name for role in _roles(row) for name in provider.operations(role)):
                 rule: dict[str, Any] = {"effect": effect, "match": {"provider": provider.name, "operation": operation}}
                 if "nth" in row:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from swapmock.client_checks.behaviour.model import CallbackAttempt, Exchange, Meaning, Observations, Role, Run, Task
+from swapmock.client_checks.behaviour.model import Exchange, Meaning, Observations, Role, Run, Task
 from swapmock.client_checks.behaviour.providers import PROVIDERS
 
 #: HTTP statuses after which a read is worth another try (the vendor's own command-line tool retries on these).
@@ -99,18 +99,16 @@ def repeats_of(case: Observations, doubtful: Exchange) -> list[Exchange]:
     return [one for one in later if is_same_job(case, doubtful, one)]
 
 
-def checked_between(case: Observations, doubtful: Exchange, repeat: Exchange) -> Exchange | CallbackAttempt | None:
-    """How the client checked what became of a doubtful submission before it sent the next: for crun by its balance or a
-    callback, for Img Open by a query with its businessTaskId. None if it did not."""
-    between = [one for one in case.exchanges if doubtful.number < one.number < repeat.number]
-    for one in between:
+def checked_between(case: Observations, doubtful: Exchange, repeat: Exchange) -> Exchange | None:
+    """How the client checked what became of a doubtful submission before it sent the next: for crun by its balance, for
+    Img Open by a query with its businessTaskId. None if it did not. A callback that came is no such check: it says that
+    the task exists, and what is sent after it is sent in spite of it."""
+    for one in (each for each in case.exchanges if doubtful.number < each.number < repeat.number):
         if case.provider == "crun" and one.role is Role.BALANCE and one.meaning is Meaning.READ:
             return one
         if one.is_poll and doubtful.business_id is not None and one.asked == doubtful.business_id:
             return one
-    return next(
-        (one for one in case.attempts if one.task == doubtful.task and one.at <= repeat.at and one.reached), None
-    )
+    return None
 
 
 def is_bad_media(one: Exchange) -> bool:

@@ -136,7 +136,7 @@ def open_case(
     """A case with its servers up and its folders made below `root`; `stack` takes everything down again."""
     sandbox = stack.enter_context(_sandbox(bench, condition, provider, coupling, plain))
     facts = PROVIDERS[provider]
-    for rule in condition.fault_rules(facts, coupling.rate):
+    for rule in condition.fault_rules(facts, coupling.rate, bench.declaration.smallest_timeout):
         sandbox.add_fault(rule.pop("effect"), **rule)
     watcher = _Watcher(condition, sandbox, bench.clock)
     elsewhere = stack.enter_context(Gateway(sandbox.base_url, bench.clock, rate=coupling.rate))

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 
-TIMEOUT = 30.0
+TIMEOUT = 90.0
 INTERVAL = 3.0
 DEADLINE = float(os.environ.get("JOB_DEADLINE") or 300)
 

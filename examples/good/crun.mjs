@@ -8,7 +8,7 @@ const env = process.env;
 const folder = env.SWAPMOCK_WORK_DIR ?? ".";
 const DEADLINE = Number(env.JOB_DEADLINE || 300) * 1000;
 const INTERVAL = 3000;
-const TIMEOUT = 30000;
+const TIMEOUT = 90000;
 const started = performance.now();
 
 class Failed extends Error {}
