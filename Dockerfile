@@ -22,7 +22,7 @@ ENV SWAPMOCK_HOST=0.0.0.0 SWAPMOCK_PORT=4020 PYTHONDONTWRITEBYTECODE=1
 EXPOSE 4020
 USER 10001:10001
 STOPSIGNAL SIGTERM
-# Follows SWAPMOCK_PORT, so set the port by environment and not by a flag.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/opt/swapmock/bin/python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['SWAPMOCK_PORT'] + '/health', timeout=2)"]
+# Finds host, port, TLS and unix socket in the environment and in the flags of the server.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/opt/swapmock/bin/swapmock", "health"]
 ENTRYPOINT ["/opt/swapmock/bin/swapmock"]
 CMD ["serve"]

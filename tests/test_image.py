@@ -189,7 +189,7 @@ def test_does_not_run_as_root(image: Image) -> None:
 
 def test_health_check_needs_no_shell(image: Image) -> None:
     check = image.config["Healthcheck"]["Test"]
-    assert check[:2] == ["CMD", f"{VENV}/bin/python"]
+    assert check == ["CMD", f"{VENV}/bin/swapmock", "health"]
 
 
 def test_carries_no_compiler_and_no_installer(image: Image) -> None:

@@ -14,6 +14,7 @@ from swapmock.mock_server.settings import SettingError
 #: Command -> the module below this package that defines it under the same name.
 COMMANDS = {
     "evidence": "contracts",
+    "health": "health",
     "lint": "contracts",
     "listen": "listen",
     "routes": "contracts",

@@ -10,10 +10,19 @@ from typing import Any
 
 import click
 
+from swapmock.mock_server.cli.environment import is_injected
 from swapmock.mock_server.settings import MANY, PAIRS, SettingError, Settings, flag, parse_pairs, read_config, variable
 
 #: Setting -> the short form of its flag.
 SHORT = {"port": ("-p",)}
+
+
+class SettingOption(click.Option):
+    """The option of a setting. A variable that an orchestrator has set for its own purposes is not read."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        value = super().resolve_envvar_value(ctx)
+        return None if value is not None and is_injected(str(self.envvar), value) else value
 
 
 def setting_options(**own: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -44,6 +53,7 @@ def _option(row: Field[Any], own: Mapping[str, Any]) -> Callable[[Callable[..., 
         *SHORT.get(row.name, ()),
         flag(row.name),
         row.name,
+        cls=SettingOption,
         type=kind,
         multiple=many,
         default=() if many else default,

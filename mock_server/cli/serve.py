@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import click
 
 from swapmock import __version__
 from swapmock.mock_server.adapters import logs
+from swapmock.mock_server.cli.environment import unknown_variables
 from swapmock.mock_server.cli.options import setting_options, settings_from
 from swapmock.mock_server.cli.output import UsageError, say
 from swapmock.mock_server.settings import Settings, with_token
@@ -26,6 +28,8 @@ def serve(**values: Any) -> None:
         from swapmock.mock_server.web.build import build
         from swapmock.mock_server.web.server import listen, options_from, run, url_of
 
+    for sentence in unknown_variables(os.environ):
+        click.echo(f"swapmock: {sentence}", err=True)
     given = settings_from(values)
     settings = with_token(given)
     logs.set_up(settings.log_level, settings.log_format)
