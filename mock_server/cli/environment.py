@@ -58,5 +58,6 @@ def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
         if not name.upper().startswith(PREFIX) or name in known:
             continue
         if not (is_injected(name, value) or CREDENTIAL.fullmatch(name)):
-            guess = nearest(name, known)
-            yield f"the variable {name} is no setting" + (f"; did you mean {guess}?" if guess else "")
+            # Without the prefix, which makes all of them alike.
+            guess = nearest(name[len(PREFIX) :], (one[len(PREFIX) :] for one in known))
+            yield f"the variable {name} is no setting" + (f"; did you mean {PREFIX}{guess}?" if guess else "")

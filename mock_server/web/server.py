@@ -31,6 +31,9 @@ from swapmock.mock_server.web.protocol_check import Bounds, Connection, Unread, 
 
 BACKLOG = 1024
 
+#: How often a free port is looked for that is free in both address families.
+PAIR_ATTEMPTS = 10
+
 #: Descriptors that connections may not use.
 SPARE_DESCRIPTORS = 128
 
@@ -204,30 +207,62 @@ def _affordable(connections: int) -> int:
     return max(1, min(connections, soft - SPARE_DESCRIPTORS))
 
 
-def listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> Listener:
     """A listening socket as `settings` say; OSError if that fails."""
     return bind(settings.host, settings.port) if settings.uds is None else bind_unix(settings.uds)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; OSError if the address is in use or does not belong to this machine."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
+class Listener(socket.socket):
+    """A listening socket. `twin` listens on the same port of the other address family, for the host `localhost`."""
+
+    twin: Listener | None = None
+
+    def close(self) -> None:
+        super().close()
+        if self.twin is not None:
+            self.twin.close()
+
+
+def bind(host: str, port: int) -> Listener:
+    """A listening socket. `localhost` is both 127.0.0.1 and ::1, where the machine has both: clients differ in which they
+    try first, and some try no second. OSError if the address is taken or not ours."""
+    if host.lower().rstrip(".") != "localhost":
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return _bound(family, address)
+    for attempts_left in reversed(range(PAIR_ATTEMPTS)):
+        listener = _bound(socket.AF_INET, ("127.0.0.1", port))
+        try:
+            listener.twin = _bound(socket.AF_INET6, ("::1", listener.getsockname()[1]))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return listener  # this machine has no IPv6
+            listener.close()
+            if port or not attempts_left:
+                raise
+            continue  # a free port of one family, but not of the other
+        return listener
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _bound(family: int, address: Any) -> Listener:
+    listener = Listener(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6 and address[0] == "::1":
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     return _listening(listener, address)
 
 
-def bind_unix(path: Path) -> socket.socket:
+def bind_unix(path: Path) -> Listener:
     """A listening socket at `path`, which may replace a socket file without a listener; OSError if the path is in use."""
     if path.is_socket():
         with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(ConnectionRefusedError):
             probe.connect(str(path))
             raise OSError(errno.EADDRINUSE, "someone listens there already")
         path.unlink()
-    return _listening(socket.socket(socket.AF_UNIX), str(path))
+    return _listening(Listener(socket.AF_UNIX), str(path))
 
 
-def _listening(listener: socket.socket, address: Any) -> socket.socket:
+def _listening(listener: Listener, address: Any) -> Listener:
     try:
         listener.bind(address)
         listener.listen(BACKLOG)
@@ -248,7 +283,7 @@ def url_of(listener: socket.socket, *, is_secure: bool = False) -> str:
 
 
 async def _run(
-    asgi_app: AsgiApp, listener: socket.socket, options: Options, ready: Callable[[Callable[[], None]], None]
+    asgi_app: AsgiApp, listener: Listener, options: Options, ready: Callable[[Callable[[], None]], None]
 ) -> None:
     """Serve until the function given to `ready` is called (from any thread)."""
 
@@ -260,10 +295,10 @@ async def _run(
     await check_protocol()
     server = _Uvicorn(asgi_app, options, lambda: ready(stop))
     # uvicorn closes the socket that it gets, so it gets a duplicate.
-    await server.serve([listener.dup()])
+    await server.serve([one.dup() for one in (listener, listener.twin) if one is not None])
 
 
-def run(asgi_app: AsgiApp, listener: socket.socket, options: Options, on_ready: Callable[[], None]) -> None:
+def run(asgi_app: AsgiApp, listener: Listener, options: Options, on_ready: Callable[[], None]) -> None:
     """Serve in this thread until SIGINT or SIGTERM. `on_ready` is called once it serves."""
 
     def ready(stop: Callable[[], None]) -> None:
@@ -295,7 +330,7 @@ def _spare_the_collector() -> None:
     gc.set_threshold(500, 10, 1000)
 
 
-def _forget(listener: socket.socket) -> None:
+def _forget(listener: Listener) -> None:
     """Close `listener`, and remove its path if it has one."""
     path = listener.getsockname() if listener.family == socket.AF_UNIX else None
     listener.close()
