@@ -24,6 +24,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from swapmock import __version__
 from swapmock.mock_server.adapters.loop_timeout import running_timeout
 from swapmock.mock_server.core.delivery import SendResult
+from swapmock.mock_server.core.numerals import read_count
 
 #: The most that is read of a receiver's answer: its head, and its body.
 HEAD_LIMIT = 1 << 16
@@ -329,16 +330,10 @@ async def _body(reader: asyncio.StreamReader, status: int, headers: Mapping[str,
         return b""
     if "chunked" in headers.get("transfer-encoding", "").lower():
         return await _chunks(reader)
-    length = headers.get("content-length", "")
-    if length.isascii() and length.isdecimal():
-        return await reader.readexactly(_at_most(length, BODY_LIMIT))
+    length = read_count(headers.get("content-length", ""), BODY_LIMIT)
+    if length is not None:
+        return await reader.readexactly(length)
     return await _until_closed(reader)
-
-
-def _at_most(digits: str, bound: int) -> int:
-    """A number that somebody else wrote, `bound` if it is larger. It may have more digits than Python converts."""
-    significant = digits.lstrip("0")
-    return bound if len(significant) > len(str(bound)) else min(int(significant or "0"), bound)
 
 
 async def _until_closed(reader: asyncio.StreamReader) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.admin.wire import invalid, not_found
 from swapmock.mock_server.core.call import Call, Problem, Reply
-from swapmock.mock_server.core.clock import ClockMode, SandboxClock
+from swapmock.mock_server.core.clock import END_OF_TIME, ClockMode, SandboxClock
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.task import Phase, Task
 from swapmock.mock_server.core.timetext import format_timestamp, parse_duration, parse_timestamp
@@ -15,9 +15,6 @@ from swapmock.mock_server.core.timetext import format_timestamp, parse_duration,
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
     from swapmock.mock_server.engine.tasks import Fired
-
-#: The latest time that a sandbox's clock may show, in epoch seconds: the end of the year 9998. `datetime` ends a year later.
-END_OF_TIME = 253_370_764_800.0
 
 #: The highest rate of a scaled clock.
 FASTEST = 1e6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ from swapmock.mock_server.engine.sandboxes import (
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
+
+log = logging.getLogger("swapmock")
 
 #: The sequence in which the default sandbox counts the created sandboxes. It never goes back, so that no key is given to
 #: two sandboxes.
@@ -89,6 +92,9 @@ def list_sandboxes(call: Call, engine: Engine) -> Reply:
             found.append(describe(engine.store.open(sandbox_id), engine, call))
         except KeyError:
             continue  # another request deleted it
+        except Exception:
+            # Its own page says what is wrong with it. The others are not to blame.
+            log.exception("sandbox %s cannot be described and is left out of the list", sandbox_id)
     return Reply({"sandboxes": found})
 
 

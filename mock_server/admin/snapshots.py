@@ -8,13 +8,13 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from swapmock import __version__
-from swapmock.mock_server.admin.clock import END_OF_TIME, FASTEST
+from swapmock.mock_server.admin.clock import FASTEST
 from swapmock.mock_server.admin.consistency import Inconsistency, Snapshot, inconsistencies
 from swapmock.mock_server.admin.consistency.report import is_moment
 from swapmock.mock_server.admin.masking import Mask
 from swapmock.mock_server.admin.wire import error
 from swapmock.mock_server.core.call import Problem
-from swapmock.mock_server.core.clock import ClockMode, SandboxClock
+from swapmock.mock_server.core.clock import END_OF_TIME, ClockMode, SandboxClock
 from swapmock.mock_server.core.codec import BadRecord, decode, encode
 from swapmock.mock_server.core.delivery import Delivery
 from swapmock.mock_server.core.journal import Exchange

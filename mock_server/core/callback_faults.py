@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from swapmock.mock_server.core.numerals import read_count
+
 
 class PlannedSend(NamedTuple):
     """One callback that is sent `after` seconds after a task has entered a phase.
@@ -51,5 +53,5 @@ def wrongly_typed(value: Any) -> Any:
 
 def _other_type(code: Any) -> Any:
     if isinstance(code, str):
-        return int(code) if code.isdecimal() else None
+        return read_count(code, 2**53)
     return str(code)

@@ -13,7 +13,13 @@ FIXED_START = 1_767_225_600.0
 POLL_STEP = 0.5
 
 
+#: The latest time that a sandbox's clock shows, in epoch seconds: the end of the year 9998. `datetime` ends a year later.
+END_OF_TIME = 253_370_764_800.0
+
+
 class ClockMode(StrEnum):
+    """How a sandbox's clock runs: as real time, at a rate, not at all, or by its polls."""
+
     REAL = "real"
     SCALED = "scaled"
     FROZEN = "frozen"
@@ -36,18 +42,23 @@ class SandboxClock(NamedTuple):
         return cls(mode, 1.0 if mode is ClockMode.REAL else rate, real if start is None else start, real)
 
     def read(self, real: float) -> float:
-        """What it shows at the real time `real`; never less than before, even if real time steps back."""
+        """The time that it shows at the real time `real`: never less than before, even if real time steps back, and never
+        more than `END_OF_TIME`."""
         if self.rate == 0.0:
             return self.shown
         elapsed = real - self.since
-        return self.shown + elapsed * self.rate if elapsed > 0.0 else self.shown
+        if elapsed <= 0.0:
+            return self.shown
+        shown = self.shown + elapsed * self.rate
+        return shown if shown < END_OF_TIME else max(self.shown, END_OF_TIME)
 
     def real_at(self, shown: float, real: float) -> float | None:
-        """The real time, from `real` on, at which it will show `shown`; None for a still clock that does not yet."""
+        """The real time, from `real` on, at which it will show `shown`. None if it never will: a clock that does not run,
+        or a time beyond `END_OF_TIME`."""
         missing = shown - self.read(real)
         if missing <= 0.0:
             return real
-        return None if self.rate == 0.0 else max(real, self.since) + missing / self.rate
+        return None if self.rate == 0.0 or shown > END_OF_TIME else max(real, self.since) + missing / self.rate
 
     def moved(self, real: float, by: float) -> SandboxClock:
         """The clock moved forward by `by` seconds (ValueError for a negative one)."""

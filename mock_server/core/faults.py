@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, NamedTuple, Protocol
 
 from swapmock.mock_server.core.codec import AddedIn
+from swapmock.mock_server.core.numerals import read_count
 from swapmock.mock_server.core.sandbox import RateLimit
 from swapmock.mock_server.core.seeded import fraction
 from swapmock.mock_server.core.timetext import parse_duration
@@ -212,10 +213,15 @@ def drawn_delay(effect: Effect, *chance: object) -> float:
     return low if high <= low else low + (high - low) * fraction("delay", *chance)
 
 
+def _number_of(code: str) -> int:
+    number = read_count(code.removeprefix("-"), 2**53) or 0
+    return -number if code.startswith("-") else number
+
+
 #: What the envelope's code becomes under `code_type`.
 CODE_TYPES: Mapping[str, Callable[[Any], Any]] = {
     "string": str,
-    "number": lambda code: int(code) if str(code).lstrip("-").isdigit() else 0,
+    "number": lambda code: _number_of(str(code)),
     "null": lambda _: None,
     "object": lambda code: {"code": code},
     "list": lambda code: [code],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
+from swapmock.mock_server.core.numerals import read_count
+
 #: ASGI's `receive`: awaits the next message of a request.
 Receive = Callable[[], Awaitable[Any]]
 
@@ -60,10 +62,11 @@ async def read_body(
     A body that is not kept is still read, up to DRAINED bytes more: a client that is sending would not see the answer.
     """
     declared, body_error = headers.get("content-length", ""), ""
-    if declared.isdigit() and int(declared) > limit:
+    length = read_count(declared, limit + DRAINED + 1)
+    if length is not None and length > limit:
         body_error = too_long
         # A client that expects 100-continue sends nothing before the answer.
-        if int(declared) > limit + DRAINED or headers.get("expect", "").lower() == "100-continue":
+        if length > limit + DRAINED or headers.get("expect", "").lower() == "100-continue":
             return Read(body_error=body_error, is_whole=False)
     elif not declared and "transfer-encoding" not in headers:
         return Read()

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from swapmock.mock_server.core.numerals import read_count
 from swapmock.mock_server.web import wsgi_sockets
 from swapmock.mock_server.web.forwarded import forwarded_base_url
 from swapmock.mock_server.web.messages import Answer, Request, content_length, named_host, pieces
@@ -87,11 +88,11 @@ DECODES = "Cheroot/"
 
 def _read(environ: WSGIEnvironment, target: RouteMatch) -> tuple[bytes, str]:
     """The body, and why it was not kept ("" if it was)."""
-    length: str = environ.get("CONTENT_LENGTH") or ""
-    if length.isdigit():
-        if int(length) > target.limit:
+    length = read_count(environ.get("CONTENT_LENGTH") or "", target.limit + 1)
+    if length is not None:
+        if length > target.limit:
             return b"", target.too_long
-        return environ["wsgi.input"].read(int(length)), ""
+        return environ["wsgi.input"].read(length), ""
     if not environ.get("wsgi.input_terminated"):
         if "HTTP_TRANSFER_ENCODING" not in environ:
             return b"", ""

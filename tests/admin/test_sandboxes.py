@@ -1,6 +1,7 @@
 """Making, changing, resetting and forgetting sandboxes: every option, every bad value."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import requests
@@ -301,3 +302,21 @@ def test_two_hundred_used_at_once_never_see_each_other(server):
         assert document["balance"] == {"available": 10 + number - 6, "reserved": 6, "spent": 0}
         stranger = lives[number - 1][0]
         assert stranger.info(answers[0]["data"]["task_id"]) is None
+
+
+def test_one_bad_sandbox_does_not_spoil_the_list(admin, server, system, caplog):
+    admin.ok("POST", "/sandboxes", {"id": "good"})
+    admin.ok("POST", "/sandboxes", {"id": "bad"})
+    with system.engine.store.open("bad") as box:
+        box.sandbox = replace(box.sandbox, variants={"crun": {"http_status": object()}})
+    listed = [row["id"] for row in admin.ok("GET", "/sandboxes")["sandboxes"]]
+    assert ("good" in listed, "bad" in listed) == (True, False)
+    assert "sandbox bad cannot be described" in caplog.text
+
+
+def test_a_fast_clock_stops_at_the_end_of_time(admin, system, time):
+    clock = {"mode": "scaled", "rate": 1_000_000, "start": "9998-12-20T00:00:00Z"}
+    admin.ok("POST", "/sandboxes", {"id": "fast", "clock": clock})
+    time.advance(34.0)
+    (row,) = [row for row in admin.ok("GET", "/sandboxes")["sandboxes"] if row["id"] == "fast"]
+    assert row["clock"]["now_iso"] == "9999-01-01T00:00:00.000Z"

@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from swapmock.mock_server.adapters.clock import ManualTime, SystemTime
-from swapmock.mock_server.core.clock import FIXED_START, POLL_STEP, ClockMode, SandboxClock, after_poll
+from swapmock.mock_server.core.clock import END_OF_TIME, FIXED_START, POLL_STEP, ClockMode, SandboxClock, after_poll
+from swapmock.mock_server.core.timetext import format_timestamp
 
 START = 1_000_000.0
 
@@ -90,3 +91,22 @@ def test_system_time_does_not_run_backwards():
     readings = [time.now() for _ in range(1000)]
     assert readings == sorted(readings)
     assert readings[0] > 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "rate", "expected"),
+    [(9.0, 1.0, -1.0), (10.0, 1.0, 0.0), (11.0, 1.0, 0.0), (1e9, 1e6, 0.0), (1e300, 1e6, 0.0)],
+)
+def test_a_clock_stops_at_the_last_moment_that_can_be_written(elapsed, rate, expected):
+    clock = SandboxClock.make(ClockMode.SCALED, START, rate, start=END_OF_TIME - 10.0)
+    assert clock.read(START + elapsed) == END_OF_TIME + expected
+    assert format_timestamp(clock.read(START + elapsed)).startswith(
+        "9998-12-31T23:59:" if expected else "9999-01-01T00:00"
+    )
+    assert clock.real_at(END_OF_TIME, START) == START + 10.0 / rate
+    assert clock.real_at(END_OF_TIME + 1.0, START) is None
+
+
+def test_a_clock_beyond_the_end_stands_there():
+    beyond = SandboxClock.make(ClockMode.SCALED, START, 10.0, start=END_OF_TIME + 5.0)
+    assert beyond.read(START) == beyond.read(START + 100.0) == END_OF_TIME + 5.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from swapmock.mock_server.admin.clock import END_OF_TIME
 from swapmock.mock_server.core.callback_faults import CALLBACK_FAULTS, PlannedSend
+from swapmock.mock_server.core.clock import END_OF_TIME
 from swapmock.mock_server.core.seeded import text
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Task
