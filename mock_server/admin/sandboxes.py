@@ -62,6 +62,7 @@ def describe(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
             "expires_at": sandbox.expires_at,
             "evidence_header": sandbox.evidence_header,
             "prefer_header": sandbox.prefer_header,
+            "client_clock": sandbox.client_clock,
             "labels": sandbox.labels,
             "counts": counts(box),
         }
@@ -153,7 +154,9 @@ def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, r
     """`sandbox` with those of `options` that can be changed at any time. `real` is the present real time. Raises Problem
     `invalid` for a wrong value."""
     changes: dict[str, Any] = {
-        name: options[name] for name in ("evidence_header", "prefer_header", "labels") if name in options
+        name: options[name]
+        for name in ("evidence_header", "prefer_header", "client_clock", "labels")
+        if name in options
     }
     if "variants" in options:
         try:

@@ -34,12 +34,15 @@ class RateLimit(NamedTuple):
         return cls(raw["calls"], parse_duration(raw.get("seconds", 60.0)), raw.get("retry_after", "none"))
 
 
-def retry_after(form: str, seconds: float, now: float) -> tuple[tuple[str, str], ...]:
-    """The header `Retry-After` (RFC 9110 10.2.3). `form`: `seconds` (rounded up), `date` (on the sandbox's clock) or `none`."""
+def retry_after(form: str, seconds: float, date: float) -> tuple[tuple[str, str], ...]:
+    """The header `Retry-After` (RFC 9110 10.2.3). `form`: `seconds` (rounded up), `date` or `none`.
+
+    `date` is the answer's own Date in epoch seconds: a client compares the two, or its own clock.
+    """
     whole = math.ceil(seconds)
     if form == "seconds":
         return (("retry-after", str(whole)),)
-    return (("retry-after", http_date(math.ceil(now) + whole)),) if form == "date" else ()
+    return (("retry-after", http_date(math.floor(date) + whole)),) if form == "date" else ()
 
 
 def http_date(at: float) -> str:
@@ -53,7 +56,7 @@ def http_date(at: float) -> str:
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """The settings of a sandbox. `variants` has every choice of every provider; `expires_at` is real time,
-    `start` what a still clock shows first."""
+    `start` what a still clock shows first. `client_clock` is the clock of the Date of answers: `machine` or `sandbox`."""
 
     id: str
     seed: int
@@ -67,4 +70,5 @@ class Sandbox:
     start: float | None = None
     evidence_header: bool = False
     prefer_header: bool = False
+    client_clock: str = "machine"
     labels: Mapping[str, str] = field(default_factory=dict)

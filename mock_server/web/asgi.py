@@ -58,6 +58,9 @@ class Client(Protocol):
     def reset(self) -> None:
         """Send a TCP RST and nothing more; on a unix socket, close."""
 
+    def leave_out_date(self) -> None:
+        """Send no Date beside the one in the headers of the answer."""
+
     def send_garbage(self) -> None:
         """Send bytes that are no HTTP, then a FIN."""
 
@@ -188,6 +191,8 @@ class AsgiApp:
         is_measured = any(name == "content-length" for name, _ in answer.headers)
         headers = answer.headers if is_measured else [*answer.headers, content_length(answer)]
         lines = [(header_octets(name), header_octets(value)) for name, value in headers]
+        if lines and lines[0][0] == b"date":
+            client.leave_out_date()
         await send({"type": "http.response.start", "status": answer.status, "headers": lines})
         if answer.connection_fault == "break_off" and scope["method"] != "HEAD":
             await send({"type": "http.response.body", "body": answer.body, "more_body": True})

@@ -180,9 +180,9 @@ def _hit(name: str, moment: Moment, effect: Effect, call: Call, engine: Engine, 
         wait = call.box.take_rate(f"fault {name}", call.now, effect.rate_limit)
         if wait <= 0.0:
             return None
-        headers = retry_after(effect.rate_limit.retry_after, wait, call.now)
+        headers = retry_after(effect.rate_limit.retry_after, wait, date_of(call, engine))
     elif effect.retry_after is not None:
-        headers = retry_after(effect.retry_after[1], effect.retry_after[0], call.now)
+        headers = retry_after(effect.retry_after[1], effect.retry_after[0], date_of(call, engine))
     refusal = _refusal(name, effect, call, engine, headers)
     delay = drawn_delay(effect, call.box.sandbox.seed, name, number)
     return FaultHit(name, moment, effect, refusal, delay, headers)
@@ -206,6 +206,11 @@ def _refusal(
         code=effect.code if row is None else None,
         message=effect.message,
     )
+
+
+def date_of(call: Call, engine: Engine) -> float:
+    """What the Date of the answer says, in epoch seconds: the machine's time, or the sandbox's if its `client_clock` says so."""
+    return call.now if call.box.sandbox.client_clock == "sandbox" else engine.time.now()
 
 
 def is_success(effect: Effect, behaviour: Any) -> bool:

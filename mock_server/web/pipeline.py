@@ -22,6 +22,7 @@ from swapmock.mock_server.core.call import Call, Problem
 from swapmock.mock_server.core.journal import PREFLIGHT, Exchange
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.provider import Identity
+from swapmock.mock_server.core.sandbox import http_date
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.web.admin_calls import AdminCalls
 from swapmock.mock_server.web.context import RequestContext
@@ -136,6 +137,8 @@ class Pipeline:
             else:
                 context = RequestContext(api, request, operation, call, identity, exchange)
                 answer = self.finalizer.finalize(context, run_stages(self.stages[api], context))
+            if box.sandbox.client_clock == "sandbox":
+                answer = answer._replace(headers=[("date", http_date(call.now)), *answer.headers])
             end_exchange(box, exchange, call, answer)
             before_send = engine.claim_before_reply(box, call.task) if call.callback_first else []
         if exchange.drift:

@@ -312,7 +312,8 @@ class Connection(HttpToolsProtocol):
         if self.is_trusted_proxy:
             request.base_url = forwarded_base_url(request)
         answer = self._asgi_app.answer(target, request)
-        if answer.delay or answer.connection_fault or answer.before_send is not None:
+        has_date = bool(answer.headers) and answer.headers[0][0] == "date"
+        if has_date or answer.delay or answer.connection_fault or answer.before_send is not None:
             self._hand_over(answer)
             super().on_message_complete()
         else:
@@ -487,6 +488,11 @@ class Connection(HttpToolsProtocol):
         self._long = size
         left = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
         self._bounds.unread.note(self, left + size)
+
+    def leave_out_date(self) -> None:
+        """The answer that is written next has a Date of its own."""
+        cycle = self._running
+        cycle.default_headers = [line for line in cycle.default_headers if line[0] != b"date"]
 
     # Connection faults
 

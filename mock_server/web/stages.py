@@ -16,7 +16,7 @@ from swapmock.mock_server.core.faults import Moment
 from swapmock.mock_server.core.provider import VendorResponse
 from swapmock.mock_server.core.sandbox import retry_after
 from swapmock.mock_server.web.context import RequestContext
-from swapmock.mock_server.web.faults import ConnectionLost, match_fault
+from swapmock.mock_server.web.faults import ConnectionLost, date_of, match_fault
 from swapmock.mock_server.web.parsing import is_json, parsed_query
 from swapmock.mock_server.web.recording import breaches
 
@@ -81,7 +81,9 @@ def _rate(context: RequestContext) -> None:
         return
     wait = context.call.box.take_rate("calls", context.call.now, limit)
     if wait > 0.0:
-        raise Problem("rate_limited", headers=retry_after(limit.retry_after, wait, context.call.now))
+        raise Problem(
+            "rate_limited", headers=retry_after(limit.retry_after, wait, date_of(context.call, context.api.engine))
+        )
 
 
 def _from_cache(context: RequestContext) -> VendorResponse | None:

@@ -282,7 +282,7 @@ def test_the_first_rule_whose_turn_it_is_strikes(box):
 
 @pytest.mark.parametrize("form", ["none", "seconds", "date"])
 @pytest.mark.parametrize("where", ["sandbox", "fault"])
-def test_rate_windows(admin, form, where):
+def test_rate_windows(admin, form, where, time):
     limit = {"calls": 2, "seconds": 10, "retry_after": form}
     box = admin.sandbox(clock="frozen", **({"rate_limit": limit} if where == "sandbox" else {}))
     if where == "fault":
@@ -298,7 +298,7 @@ def test_rate_windows(admin, form, where):
     elif form == "seconds":
         assert told == "6"
     else:
-        assert email.utils.parsedate_to_datetime(told).timestamp() == box.ok("GET", "/clock")["now"] + 6
+        assert email.utils.parsedate_to_datetime(told).timestamp() == time.now() + 6
     box.advance(by=5.999)
     assert codes(box, 1) == [429]
     box.advance(by=0.001)
@@ -312,14 +312,11 @@ def test_odd_rate_limits(admin, limit):
     assert box.ok("GET")["rate_limit"]["calls"] == limit["calls"]
 
 
-def test_retry_after_alone_goes_onto_the_ordinary_answer(box):
+def test_retry_after_alone_goes_onto_the_ordinary_answer(box, time):
     box.ok("POST", "/faults", {"effect": {"retry_after": {"seconds": 3, "form": "date"}}})
     answer = detect(box, "crun")
     assert answer.json()["code"] == 200
-    assert (
-        email.utils.parsedate_to_datetime(answer.headers["retry-after"]).timestamp()
-        == box.ok("GET", "/clock")["now"] + 3
-    )
+    assert email.utils.parsedate_to_datetime(answer.headers["retry-after"]).timestamp() == time.now() + 3
 
 
 BAD = [
