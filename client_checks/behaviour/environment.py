@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import socket
@@ -79,12 +81,19 @@ def outside_words(command: Sequence[str], project: Path) -> list[str]:
     ]
 
 
+#: Ports below those that the system hands out for connections, so that none is taken between choice and use.
+LOWEST_PORT, PORTS = 20_000, 12_000
+_numbers = itertools.count(os.getpid() * 37)
+
+
 def free_port() -> int:
-    """A port of loopback that nothing listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that nothing listens on, another one at each call."""
+    for number in itertools.islice(_numbers, PORTS):
+        port = LOWEST_PORT + number % PORTS
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port from 20000 to 31999")
 
 
 def variables(

@@ -195,9 +195,14 @@ def _one(bench: Bench, condition: Condition, trial: Trial, plain: Observations) 
     """What was observed in a case, or why it could not be run."""
     try:
         try:
-            return run_case(bench, condition, trial.provider, trial.coupling, plain)
+            seen = run_case(bench, condition, trial.provider, trial.coupling, plain)
         except NotCarried:
             return run_case(bench, condition, trial.provider, Coupling("real"), plain)
+        if not seen.exchanges and not condition.tls:
+            seen = run_case(bench, condition, trial.provider, trial.coupling, plain)
+        return (
+            seen if seen.exchanges or condition.tls else f"the client ended before its first request: {_silence(seen)}"
+        )
     except (CommandMissing, NoCertificate, OSError, AdminError) as error:
         return f"{type(error).__name__}: {error}"
 
