@@ -16,6 +16,10 @@ from swapmock.client_checks.behaviour.model import SavedFile
 
 #: Folders of dependencies: linked into a copy, not copied.
 LINKED = ("node_modules", ".venv", "venv", "vendor", "target", ".tox", "__pypackages__")
+#: Loopback is never reached by a proxy.
+NO_PROXY = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+#: How the variables begin that the case sets itself, whatever the proxy for vendor hosts would set.
+OURS = ("SWAPMOCK_", "CRUN_", "IMGOPEN_")
 #: Variables that a client keeps from its caller.
 UNTOUCHED = ("PATH", "LANG", "LC_ALL", "TERM")
 #: Never copied.
@@ -149,8 +153,6 @@ def variables(
         "SWAPMOCK_WORK_DIR": given["work_dir"],
         "HOME": str(folders.home),
         "TMPDIR": str(folders.temporary),
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }

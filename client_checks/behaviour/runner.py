@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from swapmock import Control, Sandbox
+from swapmock import Control, Sandbox, intercept
 from swapmock.client_checks.behaviour import certificates, environment
 from swapmock.client_checks.behaviour.conditions import Condition
 from swapmock.client_checks.behaviour.coupling import Coupling
@@ -63,6 +63,7 @@ class Bench:
     folder: Path | None = None
     outer: Mapping[str, str] | None = None
     media: dict[str, Answer] = field(default_factory=dict)
+    intercepts: bool = False
 
 
 class _Watcher:
@@ -153,9 +154,11 @@ def open_case(
         )
     )
     inbox = stack.enter_context(Inbox(gateway.now))
+    outer = os.environ if bench.outer is None else bench.outer
+    caught = stack.enter_context(intercept(gateway.url, environment=outer)).variables if bench.intercepts else {}
     folders = environment.prepare(root, bench.project, bench.declaration.cwd, bench.declaration.links)
     return OpenCase(
-        bench, condition, coupling, sandbox, gateway, inbox, watcher, folders, timeout, elsewhere, facts, plain
+        bench, condition, coupling, sandbox, gateway, inbox, watcher, folders, timeout, elsewhere, facts, plain, caught
     )
 
 
@@ -191,6 +194,7 @@ class OpenCase:
     elsewhere: Gateway
     facts: Provider
     plain: Observations | None
+    caught: Mapping[str, str]
 
     def __post_init__(self) -> None:
         self._callback_port = environment.free_port()
@@ -207,10 +211,11 @@ class OpenCase:
         return runs
 
     def _is_unfinished(self, run: Run) -> bool:
-        """Whether there is anything to take up: a run that claims success, or says nothing and ends with 0, is done."""
+        """Whether there is anything to take up: a run that claims success, or says nothing and ends with 0, is done.
+        One that was ended for its length is not taken up: nothing but its deadline is judged by that end."""
         claim = next((one for one in reversed(self.inbox.claims) if one.run == run.number), None)
         if run.ended != "exit":
-            return True
+            return run.ended == "killed"
         return claim.outcome != "succeeded" if claim is not None else run.status != 0
 
     def _run(self, number: int, command: Sequence[str]) -> Run:
@@ -239,7 +244,7 @@ class OpenCase:
         declaration = self.bench.declaration
         outer = os.environ if self.bench.outer is None else self.bench.outer
         start = datetime.fromtimestamp(self.sandbox.clock()["now"], UTC)
-        return environment.variables(
+        ours = environment.variables(
             outer,
             self.folders,
             url=self.gateway.url,
@@ -251,7 +256,9 @@ class OpenCase:
             inputs=self.condition.inputs,
             mapped=declaration.env,
             deadline=declaration.deadline,
-        ) | self.coupling.environment(start)
+        )
+        caught = {name: value for name, value in self.caught.items() if not name.startswith(environment.OURS)}
+        return {**environment.NO_PROXY, **ours, **caught, **self.coupling.environment(start)}
 
     def _claim(self, number: int, ended: Ended) -> None:
         """A claim that the output or the exit status makes, where the declaration says that it is one."""

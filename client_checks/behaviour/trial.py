@@ -82,6 +82,8 @@ def judge_client(
     """Run the client under `conditions` and judge it, once for each provider that it calls. Raises NothingToJudge."""
     chosen_rules = list(all_rules().values() if rules is None else rules)
     first = _plain(bench, providers[0] if providers else "crun", time)
+    if not _called(first.cases[0]) and not bench.intercepts:
+        first = _intercepted(bench, first, time)
     seen = providers or _called(first.cases[0])
     if not _called(first.cases[0]):
         raise NothingToJudge(_silence(first.cases[0]))
@@ -111,6 +113,19 @@ def _plain(bench: Bench, provider: str, time: str) -> Trial:
     except CommandMissing as missing:
         raise NothingToJudge(str(missing)) from None
     return trial
+
+
+def _intercepted(bench: Bench, first: Trial, time: str) -> Trial:
+    """The plain case behind the proxy that answers for the vendors' host names, if a client does not use the base URL."""
+    bench.intercepts = True
+    try:
+        again = _plain(bench, first.provider, time)
+    except RuntimeError as missing:  # the extra `run` is not installed
+        bench.intercepts = False
+        first.notes.append(str(missing))
+        return first
+    again.notes.append("the client's vendor address is built in: cases run behind the intercepting proxy")
+    return again
 
 
 def _called(plain: Observations) -> list[str]:
@@ -148,7 +163,7 @@ def _judge(
     planned: Planned,
 ) -> Trial:
     plain = trial.cases[0]
-    chosen = choose(trial, conditions, judge.features([plain]))
+    chosen = choose(trial, conditions, judge.features([plain]), bench.intercepts)
     planned(trial, chosen)
     told("plain", 1, len(chosen) + 1)
     workers = 1 if bench.declaration.cwd == "shared" else at_once
@@ -172,14 +187,18 @@ def _judge(
     return trial
 
 
-def choose(trial: Trial, conditions: Sequence[Condition], does: Mapping[str, bool]) -> list[Condition]:
+def choose(
+    trial: Trial, conditions: Sequence[Condition], does: Mapping[str, bool], intercepts: bool = False
+) -> list[Condition]:
     """The cases that make sense for a client; the others are noted with the reason."""
     chosen = []
     for one in conditions:
         missing = [need for need in one.needs if not does.get(need, False)]
         if one.name == "plain":
             continue
-        if one.only and trial.provider not in one.only:
+        if one.tls and intercepts:
+            trial.left_out[one.name] = "behind the intercepting proxy the certificate is the proxy's"
+        elif one.only and trial.provider not in one.only:
             trial.left_out[one.name] = f"a case of {', '.join(one.only)} only"
         elif one.needs_lever:
             trial.left_out[one.name] = f"the emulator has no lever {one.needs_lever}"
