@@ -118,10 +118,15 @@ async def look_up(name: str, port: int) -> Sequence[str]:
 @dataclass(frozen=True)
 class Guard:
     """Which receivers may be called: loopback, and what `allow` names (a host name or `*.` and a domain, with or without
-    a port, an address, a network such as 10.0.0.0/8). A name that is neither listed nor localhost is not looked up."""
+    a port, an address, a network such as 10.0.0.0/8). A name that is neither listed nor localhost is not looked up.
+
+    `is_public` is for an emulator that other machines reach: in place of loopback, a task may call only the address of the
+    client that submitted it. Else anybody could have this machine's own servers called.
+    """
 
     allow: tuple[str, ...] = ()
     resolve: Resolve = look_up
+    is_public: bool = False
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -131,28 +136,37 @@ class Guard:
     def _networks(self) -> tuple[object, ...]:
         return tuple(network for entry in self.allow if (network := _network(entry)) is not None)
 
-    async def addresses(self, route: Route) -> Sequence[Address]:
+    async def addresses(self, route: Route, asker: str = "") -> Sequence[Address]:
         """Where to connect, in order of preference; Blocked if that is not allowed, OSError if the name is unknown."""
         literal = _address(route.name)
         if literal is not None:
-            if not (literal.is_loopback or self._lists(literal) or self._lists_name(route)):
-                raise Blocked(f"{route.name} is not loopback; --callback-allow {route.name} would allow it")
+            if not (self._is_own(literal, asker) or self._lists(literal) or self._lists_name(route)):
+                raise self._blocked(route.name, route.name)
             return (literal,)
         listed = self._lists_name(route)
         if not listed and not _is_local_name(route.name):
-            raise Blocked(f"{route.name} is not loopback; --callback-allow {route.name} would allow it")
+            raise self._blocked(route.name, route.name)
         try:
             found = await self.resolve(route.name, route.port)
         except OSError:
-            if not listed:  # RFC 6761 6.3: names below localhost are loopback, whatever the resolver knows
+            if not listed and self._is_own(
+                LOOPBACK[0], asker
+            ):  # RFC 6761 6.3: names below localhost are loopback, whatever the resolver knows
                 return LOOPBACK
             raise OSError(f"the name {route.name} cannot be resolved") from None
         addresses = tuple(address for text in found if (address := _address(text)) is not None)
-        strays = [] if listed else [a for a in addresses if not (a.is_loopback or self._lists(a))]
+        strays = [] if listed else [a for a in addresses if not (self._is_own(a, asker) or self._lists(a))]
         if strays:
-            raise Blocked(f"{route.name} has the address {strays[0]}, which is not loopback; "
-                          f"--callback-allow {route.name} would allow it")  # fmt: skip
+            raise self._blocked(f"{route.name} has the address {strays[0]}, which", route.name)
         return addresses
+
+    def _is_own(self, address: Address, asker: str) -> bool:
+        """Whether `address` is the one of the client that submitted the task; for a client here, every loopback address."""
+        return str(address) == asker if self.is_public and asker else address.is_loopback
+
+    def _blocked(self, subject: str, name: str) -> Blocked:
+        wanted = "the address that submitted the task" if self.is_public else "loopback"
+        return Blocked(f"{subject} is not {wanted}; --callback-allow {name} would allow it")
 
     def _lists_name(self, route: Route) -> bool:
         labels = route.name.split(".")
@@ -216,12 +230,12 @@ class Transport:
     ca: Path | None = None
     verify_loopback: bool = True
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, asker: str = "") -> SendResult:
         """Send and take the answer. Never raises for what a receiver does."""
         try:
             route = read_url(url)
             async with running_timeout(self.timeout):
-                return await self._exchange(route, _request(route, method, headers, body))
+                return await self._exchange(route, _request(route, method, headers, body), asker)
         except Blocked as reason:
             return SendResult(None, error=str(reason), blocked=True)
         except TimeoutError:
@@ -237,17 +251,17 @@ class Transport:
         except OSError as error:
             return SendResult(None, error=_sentence(error))
 
-    async def _exchange(self, route: Route, request: bytes) -> SendResult:
-        reader, writer = await self._connect(route)
+    async def _exchange(self, route: Route, request: bytes, asker: str) -> SendResult:
+        reader, writer = await self._connect(route, asker)
         try:
             writer.write(request)
             return await _answer(reader)
         finally:
             writer.transport.abort()
 
-    async def _connect(self, route: Route) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self, route: Route, asker: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         problem: OSError = OSError(f"the name {route.name} has no address")
-        for address in await self.guard.addresses(route):
+        for address in await self.guard.addresses(route, asker):
             try:
                 return await asyncio.open_connection(
                     str(address),

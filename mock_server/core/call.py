@@ -23,6 +23,7 @@ class Call:
     journal keeps the call, `base_url` how the client reached us (no slash at the end); `own_url` is the same for a
     call to the admin API, whose `base_url` is that of the vendors' surfaces.
     A handler leaves the id of the task it touched in `task`, and that of the queued outcome it wants in `queued`.
+    `client` is the address of the client, "" where it is not known.
     `callback_first` says that the callback of that task is to come before the answer. `has_left`, where known, tells whether
     the client is still there.
     """
@@ -43,6 +44,7 @@ class Call:
     callback_first: bool = False
     own_url: str = ""
     has_left: Callable[[], bool] | None = None
+    client: str = ""
 
 
 #: Where a body says that news should go: URLs, but no media.

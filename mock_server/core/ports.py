@@ -182,8 +182,11 @@ class Transport(Protocol):
     def timeout(self) -> float:
         """The most real seconds that one send takes."""
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
-        """Send once. Whatever the receiver does becomes a SendResult, within `timeout` real seconds."""
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, asker: str = "") -> SendResult:
+        """Send once. Whatever the receiver does becomes a SendResult, within `timeout` real seconds.
+
+        `asker` is the address of the client that submitted the task, "" for one on this machine.
+        """
 
 
 class BoundedQuery(Protocol):

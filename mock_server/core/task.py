@@ -40,7 +40,8 @@ class Task:
 
     Times are epoch seconds on the sandbox's clock: it is queued from `created_at`, runs from `starts_at` and ends at
     `ends_at` (None: never). `charge` is what it costs in the end, of the `reserved` amount. `request` is the accepted
-    body as JSON text; `facts` is what the provider keeps about the task. `base_url` is the one by which a task with a
+    body as JSON text; `facts` is what the provider keeps about the task. `asker` is the address of the client that submitted a task with a callback, "" for one on
+    this machine. `base_url` is the one by which a task with a
     callback was submitted.
     """
 
@@ -60,6 +61,7 @@ class Task:
     callback_url: str | None = None
     base_url: str = ""
     cause: str = ""
+    asker: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def phase(self, now: float) -> Phase:

@@ -334,8 +334,9 @@ class CallbackDispatcher:
         if rules is None:
             raise LookupError(f"{delivery.provider} has no callbacks")
         with runtime.store.open(sandbox_id) as box:
-            sent = runtime.now(box)
-        outcome, failure = await self._attempt(runtime, delivery, rules)
+            sent, task = runtime.now(box), box.task(delivery.task)
+        asker = "" if task is None else task.asker
+        outcome, failure = await self._attempt(runtime, delivery, rules, asker)
         noted = None
         with contextlib.suppress(KeyError), runtime.store.open(sandbox_id) as box:  # it may have been dropped meanwhile
             after, attempt = delivery.attempted(sent, runtime.now(box), outcome, failure)
@@ -346,10 +347,13 @@ class CallbackDispatcher:
             batch.note(sandbox_id, noted)
         return outcome
 
-    async def _attempt(self, runtime: Runtime, delivery: Delivery, rules: Callbacks) -> tuple[SendResult, str]:
+    async def _attempt(
+        self, runtime: Runtime, delivery: Delivery, rules: Callbacks, asker: str
+    ) -> tuple[SendResult, str]:
         """Send once. Returns the result, and why it does not acknowledge. An exception is a failed attempt, too."""
         try:
-            result = await self._transport.send(rules.method, delivery.url, rules.headers, delivery.payload())
+            payload = delivery.payload()
+            result = await self._transport.send(rules.method, delivery.url, rules.headers, payload, asker)
             return result, why_not_acknowledged(rules.acknowledged, result, _document(runtime, result))
         except Exception as error:
             log.exception("delivery %s to %s could not be sent", delivery.id, delivery.host)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from ipaddress import IPv6Address, ip_address
 from math import inf
 from typing import NamedTuple
 
@@ -53,7 +54,7 @@ def submit(runtime: Runtime, call: Call, task: Task) -> None:
         except NotCovered as short:
             raise Problem("insufficient_credits", details={"balance": to_credits(short.available)}) from None
     if task.callback_url is not None:
-        task = replace(task, base_url=call.base_url)
+        task = replace(task, base_url=call.base_url, asker=remote_address(call.client))
     box.add_task(task)
     box.schedule(task.starts_at, "start", task.id)
     if task.callback_url is not None:
@@ -64,6 +65,16 @@ def submit(runtime: Runtime, call: Call, task: Task) -> None:
     call.task = task.id
     if call.queued:
         box.dequeue(call.queued)
+
+
+def remote_address(client: str) -> str:
+    """The address of a client on another machine, in its usual spelling; "" for one on this machine, or an unknown one."""
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return "" if (mapped or address).is_loopback else str(mapped or address)
 
 
 def _check_limits(runtime: Runtime, box: Box, task: Task) -> None:

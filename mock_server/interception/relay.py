@@ -115,10 +115,10 @@ class _DirectTransport:
     def timeout(self) -> float:
         return self.transport.timeout
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, asker: str = "") -> SendResult:
         rest = url.removeprefix(self.relay.url)
         if rest == url or rest[:1] not in ("", "/", "?", "#"):
-            return await self.transport.send(method, url, headers, body)
+            return await self.transport.send(method, url, headers, body, asker)
         target = rest.partition("#")[0]
         result = await self.transport.send(method, f"http://localhost:{self.relay.port}{target}", headers, body)
         self.relay.note(RelayedCallback(method, target or "/", body, result.status, result.error))

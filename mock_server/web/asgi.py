@@ -40,6 +40,7 @@ class Client(Protocol):
     """A connection of the live server, with what ASGI does not offer. `own` is the host and port that the client reached."""
 
     own: str
+    peer: str
     is_trusted_proxy: bool
 
     @property
@@ -146,7 +147,9 @@ class AsgiApp:
         limit, too_long = (OTHER_LIMIT, OTHERS_TOO_LONG) if target is None else (target.limit, target.too_long)
         body, body_error, is_whole = await read_body(receive, headers, limit, too_long, self.body_budget)
         query = scope["query_string"].decode("utf-8", "replace")
-        request = request_from(method, path, query, headers, body, scope["scheme"], client.own, body_error=body_error)
+        request = request_from(
+            method, path, query, headers, body, scope["scheme"], client.own, body_error=body_error, client=client.peer
+        )
         request.base_url += scope.get("root_path", "")
         if client.is_trusted_proxy:
             request.base_url = forwarded_base_url(request)

@@ -26,7 +26,7 @@ from swapmock.mock_server.engine.dispatcher import CallbackDispatcher
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX, UnknownVariant, choose_variants, open_account
 from swapmock.mock_server.providers import crun, imgopen
-from swapmock.mock_server.settings import SettingError, Settings
+from swapmock.mock_server.settings import SettingError, Settings, is_private
 from swapmock.mock_server.stores.memory import MemoryStore
 from swapmock.mock_server.web.asgi import AsgiApp
 from swapmock.mock_server.web.cors import Cors
@@ -162,7 +162,7 @@ def _transport(settings: Settings) -> Transport:
         except ValueError as error:
             raise SettingError(f"--callback-allow: {error}") from None
     transport = Transport(
-        Guard(tuple(settings.callback_allow)),
+        Guard(tuple(settings.callback_allow), is_public=not is_private(settings)),
         settings.callback_timeout,
         settings.callback_ca,
         settings.callback_verify == "always",

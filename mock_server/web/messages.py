@@ -15,7 +15,7 @@ class Request:
 
     Header names are in lower case. `path` is decoded, `query` is not. `base_url` is how the client reached the server.
     `body_error` says why the body was not kept ("" if it was). `has_left`, where known, tells whether the client has
-    gone.
+    gone. `client` is the address of the client, "" where it is not known.
     """
 
     method: str
@@ -26,6 +26,7 @@ class Request:
     base_url: str
     body_error: str = ""
     has_left: Callable[[], bool] | None = field(default=None, compare=False)
+    client: str = field(default="", compare=False)
 
 
 class Answer(NamedTuple):
@@ -87,9 +88,10 @@ def request_from(
     own: str,
     *,
     body_error: str = "",
+    client: str = "",
 ) -> Request:
     base_url = _base_url(scheme, headers.get("host", ""), own)
-    return Request(method, path, query, headers, body, base_url, body_error)
+    return Request(method, path, query, headers, body, base_url, body_error, None, client)
 
 
 @lru_cache(256)

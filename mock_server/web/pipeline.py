@@ -171,7 +171,7 @@ class Pipeline:
         exchange.base_url = base_url = self.engine.public_url or request.base_url
         return Call(
             exchange.operation, params, None, request.body, request.headers, box, exchange.at, variants, base_url,
-            exchange.id, exchange.provider,
+            exchange.id, exchange.provider, client=request.client,
         )  # fmt: skip
 
 

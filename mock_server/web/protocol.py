@@ -159,7 +159,8 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
         self.own = _authority(self.server)
-        self.is_trusted_proxy = self._bounds.asgi_app.proxies.trusts(self.client[0] if self.client else None)
+        self.peer = self.client[0] if self.client else ""
+        self.is_trusted_proxy = self._bounds.asgi_app.proxies.trusts(self.peer)
         self._is_secure = self.scheme == "https"
         self.scheme = self._bounds.scheme or self.scheme
         if len(self.connections) > self._bounds.max_connections:
@@ -308,7 +309,7 @@ class Connection(HttpToolsProtocol):
     def _answer(
         self, target: RouteMatch, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> None:
-        request = request_from(method, path, query, headers, body, self.scheme, self.own)
+        request = request_from(method, path, query, headers, body, self.scheme, self.own, client=self.peer)
         if self.is_trusted_proxy:
             request.base_url = forwarded_base_url(request)
         answer = self._asgi_app.answer(target, request)

@@ -177,7 +177,8 @@ def _is_foreign(policy: Policy, request: Request) -> bool:
     """Whether a browser sends `request` for a page of another origin. Clients that are no browsers send neither header."""
     origin = request.headers.get("origin")
     if origin is not None:
-        known = (request.base_url.lower(), *policy.origins, *policy.admin_origins)
+        own = urlsplit(request.base_url)  # it may have the path of a proxy
+        known = (f"{own.scheme}://{own.netloc}".lower(), *policy.origins, *policy.admin_origins)
         return origin.lower() not in known
     return request.headers.get("sec-fetch-site", "none") not in OWN_SITES
 

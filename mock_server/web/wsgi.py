@@ -65,6 +65,7 @@ def plain_request(environ: WSGIEnvironment) -> Request:
         headers=headers,
         body=b"",
         base_url=f"{environ['wsgi.url_scheme']}://{host}{quote(_unicode(environ.get('SCRIPT_NAME', '')))}",
+        client=environ.get("REMOTE_ADDR", ""),
     )
 
 

@@ -466,3 +466,39 @@ def test_entries_that_can_match(entry):
 def test_entries_that_never_match_are_refused(entry):
     with pytest.raises(ValueError, match="no host name, address or network"):
         check_allowed(entry)
+
+
+OURS, THEIRS, OTHER = "127.0.0.1", "10.1.2.3", "10.1.2.4"
+
+
+@pytest.mark.parametrize(
+    ("asker", "host", "is_allowed"),
+    [
+        ("", OURS, True),  # a client on this machine
+        ("", "localhost", True),
+        ("", THEIRS, False),
+        (THEIRS, THEIRS, True),
+        (THEIRS, OURS, False),
+        (THEIRS, "localhost", False),
+        (THEIRS, OTHER, False),
+        (THEIRS, "[::ffff:10.1.2.3]", True),
+        (THEIRS, "[::1]", False),
+        (THEIRS, "named.example", True),
+        ("2001:db8::1", "[2001:db8:0::1]", True),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_beyond_loopback_a_task_calls_its_own_client(asker, host, is_allowed, known):
+    """Whether or not the resolver knows localhost."""
+    answer = OTHER if host == "named.example" else OURS
+    resolver = Names([answer] if known or host == "named.example" else OSError("no such name"))
+    guard = Guard(("named.example",), resolver, is_public=True)
+    route = read_url(f"http://{host}:9/")
+    if is_allowed:
+        assert asyncio.run(guard.addresses(route, asker))
+    elif known or host != "localhost":
+        with pytest.raises(Blocked, match="the address that submitted the task; --callback-allow"):
+            asyncio.run(guard.addresses(route, asker))
+    else:
+        with pytest.raises(OSError, match="cannot be resolved"):
+            asyncio.run(guard.addresses(route, asker))

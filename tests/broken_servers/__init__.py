@@ -184,7 +184,7 @@ class SpoiledTransport:
     def timeout(self) -> float:
         return float(self._inner.timeout)
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, asker: str = "") -> SendResult:
         assert self._send is not None  # only such a defect has this transport
         outcome = SendResult(status=200)
         for sent in self._send(method, url, dict(headers), body, self._memory):

@@ -41,7 +41,7 @@ class Hands:
         self.sent = []
         self.timeout = 10.0
 
-    async def send(self, method, url, headers, body):
+    async def send(self, method, url, headers, body, asker=""):
         self.sent.append(url)
         made = self.act(url)
         return await made if asyncio.iscoroutine(made) else made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import requests
 from swapmock import Emulator
 from swapmock.contracts import load
 from swapmock.mock_server.settings import SettingError, Settings
+from swapmock.mock_server.web.messages import Request
 from swapmock.mock_server.web.standing import standing_credentials
 from tests.conftest import DISABLED_KEY, KEY, OTHER_KEY
+from tests.receivers import Receiver
 
 CONTRACTS = {name: load(name) for name in ("crun", "imgopen")}
 
@@ -104,3 +107,26 @@ def test_keys_of_sandboxes_do_not_follow_from_the_seed() -> None:
     assert made[0][0] == made[1][0]
     assert made[0][1] != made[1][1]
     assert made[0][2] != made[1][2]
+
+
+@pytest.mark.parametrize(
+    ("client", "state"),
+    [("127.0.0.1", "acknowledged"), ("", "acknowledged"), ("10.1.2.3", "blocked"), ("::1", "acknowledged")],
+)
+def test_beyond_loopback_a_stranger_has_nothing_called_here(client: str, state: str) -> None:
+    """The receiver is on this machine; the client is not always."""
+    with Receiver() as receiver, Emulator(host="0.0.0.0", credential=("crun=my-own-key",)) as emulator:
+        body = {"model": "z-image", "input": {"prompt": "a"}, "callback_url": receiver.url()}
+        asked = Request(
+            "POST", "/api/v1/client/job/CreateTask", "", {"x-api-key": "my-own-key"}, json.dumps(body).encode(),
+            emulator.url, client=client,
+        )  # fmt: skip
+        pipeline = emulator.system.pipeline
+        target = pipeline.match("POST", asked.path)
+        assert target is not None
+        assert pipeline.answer(target, asked).status == 200
+        emulator.default.set_clock("frozen")
+        emulator.default.advance(60)
+        (delivery,) = emulator.default.deliveries()
+        assert delivery["state"] == state
+        assert bool(receiver.bodies()) == (state == "acknowledged")

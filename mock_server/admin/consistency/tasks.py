@@ -10,6 +10,7 @@ from typing import Any
 from swapmock.mock_server.admin.consistency.report import Inconsistency, Snapshot, is_moment, quoted
 from swapmock.mock_server.core.call import Call
 from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.engine.tasks import remote_address
 
 
 def check_tasks(snapshot: Snapshot) -> Iterator[Inconsistency]:
@@ -36,6 +37,8 @@ def _task(key: str, task: Task, snapshot: Snapshot) -> Iterator[Inconsistency]:
         yield ("created_at",), "should not be after the time that the clock shows"
     if not 0 <= task.charge <= task.reserved:
         yield ("charge",), "should be at least 0 and at most the reserved amount"
+    if task.asker and remote_address(task.asker) != task.asker:
+        yield ("asker",), "should be the address of another machine, or empty"
     if not snapshot.is_exchange(task.cause):
         yield ("cause",), "should be the id of an exchange, not above the number in `numbers`"
     if not _is_object(task, snapshot):
