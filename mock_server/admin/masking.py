@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from swapmock.mock_server.core.sandbox import Sandbox
@@ -15,12 +17,29 @@ _WORDS = r"(?:api[-_]?key|access[-_]?key|secret|token|signature|password|passwd|
 #: Names of headers, parameters and fields that hold a secret.
 NAME = re.compile(rf"{_WORDS}|(?:^|[-_.])(?:key|auth|sig)$", re.IGNORECASE)
 
-#: `name=value` of a query or form, `"name": "value"` of JSON text. Group 1 is the text before the value, group 2 the name.
+#: A name in JSON text; a letter may be escaped.
+_JSON_NAME = r"(?P<name>(?:[^\"\\]|\\++u[0-9A-Fa-f]{4})*+)"
+
+#: `name=value` of a query or form, `"name": "value"` of JSON text, the same as text within JSON text (`\\"name\\": \\"value\\"`),
+#: and a part of a multipart body. The group `before` is the text before the value.
 # The possessive quantifiers keep the time linear for every input.
 _PAIRS = (
-    re.compile(r"((?:^|[?&;\s])([^=&?#\s\"]++)=)[^&#\s\"]++"),
-    re.compile(r"(\"([^\"]*+)\"\s{0,9}:\s{0,9}\")[^\"…]++(?=\")"),
+    re.compile(r"(?P<before>(?:^|[?&;\s])(?P<name>[^=&?#\s\"]++)=)[^&#\s\"]++"),
+    re.compile(rf"(?P<before>\"{_JSON_NAME}\"\s{{0,9}}:\s{{0,9}}\")(?:[^\"\\…]|\\.)++(?=\")"),
+    re.compile(rf"(?P<before>\\++\"{_JSON_NAME}\\++\"\s{{0,9}}:\s{{0,9}}\\++\")[^\"\\…]++(?=\\)"),
+    re.compile(
+        r"(?P<before>\bname=\"(?P<name>[^\"\r\n]*+)\"[^\r\n]{0,500}+(?:\r?\n[^\r\n]{1,500}+){0,8}+\r?\n\r?\n)"
+        r"(?!…)(?:[^\r\n]++|\r?\n(?!--))++"
+    ),
 )
+
+#: A segment of a path whose next one is a secret: the whole of it names a secret, or its last word does.
+_SEGMENT = re.compile(rf"(?:^|[-_.])(?:{_WORDS}|key|auth|sig)s?$", re.IGNORECASE)
+
+#: A path of at least two segments.
+_PATH = re.compile(r"(?:/[^/?#\s\"\\]*+){2,}+")
+
+_ESCAPED = re.compile(r"\\++u([0-9A-Fa-f]{4})")
 
 #: User name and password in a URL.
 _USER = re.compile(r"(\bhttps?://)[^/?#@\s\"]++@")
@@ -44,7 +63,7 @@ class Mask:
     def __init__(self, engine: Engine, sandbox: Sandbox) -> None:
         forms = [contract.behaviour.rest.get("credential_form", {}) for contract in engine.contracts.values()]
         names = {name.lower() for form in forms for name in form.get("headers", ())}
-        self._is_secret: Callable[[str], bool] = lambda name: name.lower() in names or NAME.search(name) is not None
+        self._names = names
         own = {text for c in sandbox.credentials for text in (c.key, c.secret) if text} | engine.secrets
         keys = [re.escape(text) for text in sorted(own, key=len, reverse=True)]
         keys += [
@@ -57,9 +76,29 @@ class Mask:
     def text(self, text: str) -> str:
         """`text` with its secrets masked."""
         for pair in _PAIRS:
-            text = pair.sub(lambda match: match[1] + HIDDEN if self._is_secret(match[2]) else match[0], text)
+            text = pair.sub(self._pair, text)
+        text = _PATH.sub(self._path, text)
         text = _USER.sub(rf"\g<1>{HIDDEN}@", text)
         return text if self._keys is None else self._keys.sub(lambda match: masked(match[0]), text)
+
+    def _is_secret(self, name: str) -> bool:
+        """Whether a value of this name is a secret. The name may be escaped as in a URL or in JSON."""
+        if "%" in name:
+            name = unquote(name)
+        if "\\" in name:
+            name = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), name)
+        return name.lower() in self._names or NAME.search(name) is not None
+
+    def _pair(self, match: re.Match[str]) -> str:
+        return match["before"] + HIDDEN if self._is_secret(match["name"]) else match[0]
+
+    def _path(self, match: re.Match[str]) -> str:
+        """A path in which each segment after the name of a secret is masked: `/token/abc` as `/token/…`."""
+        segments = match[0].split("/")
+        return "/".join(
+            HIDDEN if segment and _SEGMENT.search(unquote(before)) else segment
+            for before, segment in pairwise(["", *segments])
+        )
 
     def headers(self, pairs: Mapping[str, str] | Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Pairs of name and value with the secret values masked."""

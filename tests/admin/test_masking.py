@@ -30,6 +30,27 @@ def mask(system) -> Mask:
         ("/models/my-own-secret", "/models/…"),
         ("ak_" + "x" * 32, "ak_xx…xx"),
         ("nothing to hide: a=b, keyboard", "nothing to hide: a=b, keyboard"),
+        ("/hooks/token/abc/d?e=f", "/hooks/token/…/d?e=f"),
+        ("https://a.test/secret/abc", "https://a.test/secret/…"),
+        ("/api%2Dkey/abc", "/api%2Dkey/…"),
+        ("/tokens", "/tokens"),
+        ("/a//b/monkey/c", "/a//b/monkey/c"),
+        ("?api%5Fkey=abc", "?api%5Fkey=…"),
+        (r'{"api\u005fkey": "abc", "a": "b"}', r'{"api\u005fkey": "…", "a": "b"}'),
+        (r'{"\u0074oken":"abc"}', r'{"\u0074oken":"…"}'),
+        (r'{"api_key": "a\"bc", "a": "b"}', r'{"api_key": "…", "a": "b"}'),
+        (r'{"text": "{\"api_key\": \"abc\"}"}', r'{"text": "{\"api_key\": \"…\"}"}'),
+        (r'"{\\\"token\\\":\\\"abc\\\"}"', r'"{\\\"token\\\":\\\"…\\\"}"'),
+        (
+            '--b\r\nContent-Disposition: form-data; name="api_key"\r\n\r\nabc\r\ndef\r\n--b\r\n'
+            'Content-Disposition: form-data; name="a"; filename="token"\r\nContent-Type: text/plain\r\n\r\nb\r\n--b--',
+            '--b\r\nContent-Disposition: form-data; name="api_key"\r\n\r\n…\r\n--b\r\n'
+            'Content-Disposition: form-data; name="a"; filename="token"\r\nContent-Type: text/plain\r\n\r\nb\r\n--b--',
+        ),
+        (
+            '--b\nContent-Disposition: form-data; name="token"; filename="x"\nContent-Type: a/b\n\nabc',
+            '--b\nContent-Disposition: form-data; name="token"; filename="x"\nContent-Type: a/b\n\n…',
+        ),
     ],
 )
 def test_texts(mask, text, shown):
@@ -64,7 +85,8 @@ def test_masked():
 @pytest.mark.parametrize(
     "text",
     ["token" * 13_000, '"' + "token" * 13_000, "&token" * 11_000, '"token"' + " " * 65_000, "http://" * 9000, "=" * 65_000,
-     '"token":' * 8000, "https://" + "a" * 65_000, "?" * 65_000],
+     '"token":' * 8000, "https://" + "a" * 65_000, "?" * 65_000, "/" * 65_000, "/token" * 11_000, '\\"' * 32_000, "\\u0061" * 11_000,
+     '"' + "\\u0061" * 11_000, '"token":"' + '\\"' * 32_000, 'name="token"\n' * 5000, 'name="token"\n\n' + "\n" * 60_000],
     ids=lambda text: text[:10],
 )  # fmt: skip
 def test_no_text_takes_long(mask, text):
