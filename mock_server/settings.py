@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address, ip_network
@@ -293,18 +294,42 @@ def parse_pairs(setting: str, pairs: tuple[str, ...]) -> dict[str, dict[str, Any
     return found
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """The settings of a YAML file, or SettingError in one line."""
-    import yaml
+#: Files in which settings are looked for, in each folder from the current one upward.
+CONFIG_FILES = ("swapmock.toml", "pyproject.toml")
 
+
+def find_config(folder: Path) -> Path | None:
+    """The nearest `swapmock.toml`, or `pyproject.toml` with a table `tool.swapmock`, in `folder` or a folder above it.
+
+    The search ends at the root of a Git repository.
+    """
+    for place in (folder, *folder.parents):
+        for name in CONFIG_FILES:
+            path = place / name
+            if path.is_file() and (name != "pyproject.toml" or _has_table(path)):
+                return path
+        if (place / ".git").exists():
+            return None
+    return None
+
+
+def _has_table(path: Path) -> bool:
+    """Whether a `pyproject.toml` has the table `tool.swapmock`. A file that cannot be read is somebody else's concern."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(tools, dict) and "swapmock" in tools
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings of a YAML or TOML file, or SettingError in one line."""
+    try:
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"--config: cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise SettingError(f"--config: {path} is not YAML{where}") from None
+    try:
+        document = _read_toml(path, text) if path.suffix == ".toml" else _read_yaml(path, text)
     except RecursionError:
         raise SettingError(f"--config: {path} is nested too deep") from None
     if document is None:
@@ -317,6 +342,25 @@ def read_config(path: Path) -> dict[str, Any]:
     if unknown:
         raise SettingError(f"--config: {path}: {no_such_setting(unknown[0], known)}")
     return {name: _as_given(name, value) for name, value in found.items() if value is not None}
+
+
+def _read_yaml(path: Path, text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise SettingError(f"--config: {path} is not YAML{where}") from None
+
+
+def _read_toml(path: Path, text: str) -> Any:
+    try:
+        document = tomllib.loads(text)
+    except ValueError as error:
+        raise SettingError(f"--config: {path} is not TOML: {error}") from None
+    return document.get("tool", {}).get("swapmock", {}) if path.name == "pyproject.toml" else document
 
 
 def _as_given(name: str, value: Any) -> Any:

@@ -1,18 +1,19 @@
-"""How log lines are written: as text, or as one JSON object a line."""
+"""How log lines are written: for a person at a terminal, as plain text, or as one JSON object a line."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from typing import Any
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TextIO
 
-#: What looks like a credential of any provider, wherever it stands in a line.
-SECRETS = re.compile(r"(ak_|openapi-|Bearer )[A-Za-z0-9_~+/.-]{6,}|(?<=signature=)[0-9a-f]{8,}")
+#: Credentials of no particular vendor, wherever they stand in a line.
+GENERIC = r"(?P<scheme>Bearer )[A-Za-z0-9_~+/.-]{6,}|(?<=signature=)[0-9a-f]{8,}"
 
-#: Facts that a record may carry in `extra`.
-FACTS = ("request", "task", "delivery", "sandbox", "operation", "status", "code", "seconds")
-
+#: Facts that a record may carry in `extra`, in the order in which they are shown.
+FACTS = ("request", "task", "delivery", "sandbox", "operation", "status", "code", "seconds", "why")
 
 #: Characters that break a line, steer a terminal or reverse the direction of writing.
 _UNSAFE = (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF)
@@ -20,46 +21,131 @@ _UNSAFE = (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x20
 #: Each of them -> the escape sequence that is shown in its place.
 CONTROLS = {code: repr(chr(code))[1:-1] for code in _UNSAFE}
 
+#: Replaces secrets in a text.
+Mask = Callable[[str], str]
 
-def masked(text: str) -> str:
-    """`text` without credentials."""
-    return SECRETS.sub(lambda match: (match[1] or "") + "…", text)
+
+def secret_mask(prefixes: Iterable[str] = (), headers: Iterable[str] = (), values: Iterable[str] = ()) -> Mask:
+    """A function that hides secrets in a text.
+
+    `prefixes` begin the providers' keys, such as `ak_`. `headers` are the names of headers that carry credentials. `values` are
+    secrets to be hidden wherever they stand. Bearer tokens and signatures are always hidden.
+    """
+    forms = [re.escape(value) for value in sorted(set(values) - {""}, key=len, reverse=True)]
+    names = "|".join(re.escape(name) for name in sorted(set(headers)))
+    if names:
+        forms.append(rf"(?P<name>(?i:{names})['\"]?\s{{0,9}}[:=]\s{{0,9}}['\"]?)[^\s'\",;&]+")
+    begins = "|".join(re.escape(prefix) for prefix in sorted(set(prefixes) - {""}))
+    if begins:
+        forms.append(rf"(?P<prefix>{begins})[A-Za-z0-9_~+/.-]{{6,}}")
+    pattern = re.compile("|".join([*forms, GENERIC]))
+    return lambda text: pattern.sub(lambda match: (match[match.lastgroup] if match.lastgroup else "") + "…", text)
+
+
+#: Hides what needs no knowledge of the providers.
+masked = secret_mask()
 
 
 def facts(record: logging.LogRecord) -> dict[str, Any]:
+    """The facts that a record carries, without the empty ones."""
     return {name: value for name in FACTS if (value := getattr(record, name, None)) not in (None, "")}
 
 
 class TextFormatter(logging.Formatter):
-    def __init__(self) -> None:
+    """`LEVEL logger: message name=value ...` on one line, so that what a client sends can make no line of its own."""
+
+    def __init__(self, mask: Mask = masked) -> None:
         super().__init__("%(levelname)s %(name)s: %(message)s")
+        self._mask = mask
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's
-        """On one line, so that what a client sends can make no line of its own."""
         found = " ".join(f"{name}={value}" for name, value in facts(record).items())
-        return masked(super().formatMessage(record) + (f" {found}" if found else "")).translate(CONTROLS)
+        return self._mask(super().formatMessage(record) + (f" {found}" if found else "")).translate(CONTROLS)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the base class's
-        text = masked(super().formatException(ei))
+        text = self._mask(super().formatException(ei))
         return "\n".join(line.translate(CONTROLS) for line in text.split("\n"))
 
 
+#: Outcome of a request or a callback -> the escape sequence of its colour.
+COLOURS = {"good": "32", "refused": "33", "failed": "31", "other": "36"}
+
+
+class TerminalFormatter(TextFormatter):
+    """One line for a person: the time, what happened, and why; the outcome in colour unless `has_colour` is false."""
+
+    def __init__(self, mask: Mask = masked, *, has_colour: bool = True) -> None:
+        super().__init__(mask)
+        self._has_colour = has_colour
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's
+        parts = [self.formatTime(record, "%H:%M:%S")]
+        if record.levelno >= logging.WARNING and not hasattr(record, "outcome"):
+            parts.append(
+                self._coloured(record.levelname.lower(), "failed" if record.levelno > logging.WARNING else "refused")
+            )
+        parts.append(self._mask(record.message).translate(CONTROLS))
+        found = facts(record)
+        if "status" in found:
+            parts += self._answer(record, found)
+        if why := found.get("why"):
+            parts.append("- " + self._mask(str(why)).translate(CONTROLS))
+        return "  ".join(parts)
+
+    def _answer(self, record: logging.LogRecord, found: Mapping[str, Any]) -> list[str]:
+        status, code = str(found["status"]), str(found.get("code", ""))
+        shown = status if code in ("", status) else f"{status}/{code}"
+        duration = [f"{found['seconds'] * 1000:.1f} ms"] if "seconds" in found else []
+        operation = [str(found["operation"])] if "operation" in found else []
+        return [*operation, self._coloured(shown, getattr(record, "outcome", "other")), *duration]
+
+    def _coloured(self, text: str, outcome: str) -> str:
+        return f"\x1b[{COLOURS[outcome]}m{text}\x1b[0m" if self._has_colour else text
+
+
 class JsonFormatter(logging.Formatter):
+    """One JSON object a line, with the facts of the record as members."""
+
+    def __init__(self, mask: Mask = masked) -> None:
+        super().__init__()
+        self._mask = mask
+
     def format(self, record: logging.LogRecord) -> str:
+        found = facts(record)
         line: dict[str, Any] = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03}",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": masked(record.getMessage()),
-            **facts(record),
+            "message": self._mask(record.getMessage()),
+            **found,
         }
+        if "why" in found:
+            line["why"] = self._mask(str(found["why"]))
         if record.exc_info:
-            line["exception"] = masked(self.formatException(record.exc_info))
+            line["exception"] = self._mask(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def set_up(level: str, form: str) -> None:
-    """Log to stderr from `level` on, as `text` or `json`."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+def set_up(
+    level: str,
+    form: str,
+    mask: Mask = masked,
+    environment: Mapping[str, str] | None = None,
+    stream: TextIO | None = None,
+) -> None:
+    """Log to `stream` (stderr) from `level` on, as `text` or `json`; as text for a person if the stream is a terminal.
+
+    `environment` decides about colour: NO_COLOR (no-color.org) and TERM=dumb switch it off.
+    """
+    stream = stream or sys.stderr
+    given = environment or {}
+    formatter: logging.Formatter
+    if form == "json":
+        formatter = JsonFormatter(mask)
+    elif stream is not None and stream.isatty():
+        formatter = TerminalFormatter(mask, has_colour=not given.get("NO_COLOR") and given.get("TERM") != "dumb")
+    else:
+        formatter = TextFormatter(mask)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler])

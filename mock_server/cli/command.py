@@ -13,13 +13,20 @@ from swapmock.mock_server.settings import SettingError
 
 #: Command -> the module below this package that defines it under the same name.
 COMMANDS = {
+    "advance": "remote",
+    "contract": "contracts",
     "evidence": "contracts",
+    "fault": "remote",
     "health": "health",
     "lint": "contracts",
     "listen": "listen",
+    "queue": "remote",
+    "requests": "remote",
+    "reset": "remote",
     "routes": "contracts",
     "run": "run",
     "serve": "serve",
+    "why": "remote",
 }
 
 

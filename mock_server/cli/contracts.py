@@ -1,7 +1,8 @@
-"""The commands that read the contracts: `routes`, `evidence`, `lint`."""
+"""The commands that read the contracts: `routes`, `evidence`, `contract`, `lint`."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -37,6 +38,37 @@ def evidence(provider: str | None, level: str | None) -> None:
         for row in behaviours(load(name)):
             if level in (None, row["level"]):
                 click.echo(f"{name:<8} {row['level']:<10} {row['kind']:<10} {row['name']:<44} {row['source']}")
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="How to write it."
+)
+def contract(name: str, form: str) -> None:
+    """Print the OpenAPI document of a provider, or of the admin API (`admin`)."""
+    from swapmock.contracts import load
+    from swapmock.mock_server.core.suggest import nearest
+    from swapmock.mock_server.web.build import PROVIDERS
+
+    known = [*PROVIDERS, "admin"]
+    if name not in known:
+        guess = nearest(name, known)
+        hint = f"did you mean {guess!r}?" if guess else f"known: {', '.join(known)}"
+        raise UsageError(f"no contract named {name!r}; {hint}")
+    document = load(name).document
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False) if form == "json" else _yaml(document))
+
+
+def _yaml(document: Any) -> str:
+    """YAML without aliases, for many tools do not read them."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - as PyYAML calls it
+            return True
+
+    return str(yaml.dump(document, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=120)).rstrip()
 
 
 def _handled(make: Callable[[Any], Any], contract: Any) -> Any:

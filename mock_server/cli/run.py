@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
@@ -51,7 +52,7 @@ def run(emulator: str, others: str, callback_port: int, command: tuple[str, ...]
     settings = settings_from(values)
     if emulator and not emulator.startswith(("http://", "https://")):
         raise SettingError(f"--emulator: {emulator!r} is not an http or https URL")
-    logs.set_up(settings.log_level, settings.log_format)
+    logs.set_up(settings.log_level, settings.log_format, environment=os.environ)
     with signals_held_back() as run_command:
         try:
             with intercept(

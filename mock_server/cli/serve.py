@@ -8,16 +8,19 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from swapmock import __version__
 from swapmock.mock_server.adapters import logs
 from swapmock.mock_server.cli.environment import unknown_variables
-from swapmock.mock_server.cli.options import setting_options, settings_from
+from swapmock.mock_server.cli.options import CONFIG_PATH, is_chosen, setting_options, settings_from
 from swapmock.mock_server.cli.output import UsageError, say
 from swapmock.mock_server.settings import Settings, with_token
+
+if TYPE_CHECKING:
+    from swapmock.mock_server.web.build import System
 
 
 @click.command()
@@ -32,7 +35,6 @@ def serve(**values: Any) -> None:
         click.echo(f"swapmock: {sentence}", err=True)
     given = settings_from(values)
     settings = with_token(given)
-    logs.set_up(settings.log_level, settings.log_format)
     options = options_from(settings)
     try:
         system = build(settings)
@@ -40,6 +42,7 @@ def serve(**values: Any) -> None:
         control = _control(settings, system, options)
     except OSError as error:
         raise UsageError(_cannot_start(settings, error)) from None
+    set_up_logs(settings, system)
     url = url_of(listener, is_secure=options.tls is not None)
     system.admin_pipeline.vendor_url = "" if control is None else settings.public_url or url
 
@@ -63,6 +66,24 @@ def serve(**values: Any) -> None:
             signal.signal(number, lambda *_: sys.exit(0))
     if unsaid:
         raise unsaid[0]
+
+
+def set_up_logs(settings: Settings, system: System) -> None:
+    """Log as `settings` say. On a terminal every request is shown, unless a level was chosen."""
+    is_watched = sys.stderr is not None and sys.stderr.isatty()
+    level = "info" if is_watched and not is_chosen("log_level") else settings.log_level
+    logs.set_up(level, settings.log_format, _mask(system), os.environ)
+
+
+def _mask(system: System) -> logs.Mask:
+    """Hides what the contracts declare as credentials, and the secrets of this server."""
+    forms = [contract.behaviour.rest.get("credential_form", {}) for contract in system.engine.contracts.values()]
+    credentials = [row.credential for row in system.standing]
+    return logs.secret_mask(
+        prefixes=[form.get(part, {}).get("prefix", "") for form in forms for part in ("key", "secret")],
+        headers=[name for form in forms for name in form.get("headers", ())],
+        values=[*system.engine.secrets, *(text for each in credentials for text in (each.key, each.secret))],
+    )
 
 
 @contextmanager
@@ -92,9 +113,15 @@ def _cannot_start(settings: Settings, error: OSError) -> str:
 
 
 def _welcome(url: str, settings: Settings, system: Any) -> str:
-    """Base URL, credentials, and a line to paste."""
+    """Base URL, the vendors' hosts that it stands for, credentials, and a line to paste."""
     reachable = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-    lines = [f"swapmock {__version__}", f"  base URL   {settings.public_url or reachable}"]
+    shown_url = settings.public_url.rstrip("/") or reachable
+    lines = [f"swapmock {__version__}", f"  base URL   {shown_url}"]
+    config = click.get_current_context().meta.get(CONFIG_PATH)
+    lines += [] if config is None else [f"  settings   {config}"]
+    for name, contract in system.engine.contracts.items():
+        hosts = [server["url"].rstrip("/") for server in contract.document.get("servers", ())]
+        lines += [f"  {name:<10} {host} -> {shown_url}" for host in hosts]
     for row in system.standing:
         shown = "(as --credential says)" if row.is_given else " ".join(filter(None, row.credential[1:3]))
         lines.append(f"  {row.credential.provider:<10} {shown}  {row.about}")

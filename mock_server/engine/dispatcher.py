@@ -345,6 +345,7 @@ class CallbackDispatcher:
         if noted is not None:
             runtime.meter.attempted(delivery.provider, noted.after)
             batch.note(sandbox_id, noted)
+            _log_attempt(sandbox_id, noted)
         return outcome
 
     async def _attempt(
@@ -499,6 +500,29 @@ def _by_task(claimed: Iterable[Delivery]) -> list[list[Delivery]]:
     for delivery in claimed:
         groups.setdefault(delivery.id if delivery.alone else (delivery.task,), []).append(delivery)
     return list(groups.values())
+
+
+def _log_attempt(sandbox_id: str, sent: Sent) -> None:
+    """One line for an attempt: an info if more may come of it, a warning if the callback is given up or blocked."""
+    attempt, is_lost = sent.attempt, sent.after in (DeliveryState.DEAD, DeliveryState.BLOCKED)
+    level = logging.WARNING if is_lost else logging.INFO
+    if not log.isEnabledFor(level):
+        return
+    if not attempt.failure:
+        then, outcome = "", "good"
+    elif attempt.next_due is not None:
+        then, outcome = f"; attempt {attempt.attempt + 1} is due in {attempt.next_due - attempt.due:g} s", "refused"
+    else:
+        then, outcome = "" if sent.after is DeliveryState.BLOCKED else "; it is not sent again", "failed"
+    facts = {
+        "task": attempt.task,
+        "delivery": attempt.delivery,
+        "sandbox": sandbox_id,
+        "status": attempt.status or (sent.after if is_lost else "no answer"),
+        "why": (attempt.failure or "acknowledged") + then,
+        "outcome": outcome,
+    }
+    log.log(level, "callback %s to %s", attempt.attempt, attempt.url.partition("?")[0], extra=facts)
 
 
 def _document(runtime: Runtime, outcome: SendResult) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from swapmock.contracts import Operation, Violation
 from swapmock.mock_server.adapters import jsontext
+from swapmock.mock_server.admin.explanations import steps
 from swapmock.mock_server.admin.masking import Mask
 from swapmock.mock_server.core.call import Call
 from swapmock.mock_server.core.journal import Breach, Exchange
@@ -45,17 +46,30 @@ def count_and_log(engine: Engine, exchange: Exchange, box: Box, seconds: float) 
     code = exchange.status if exchange.code is None else exchange.code
     engine.meter.answered(exchange.provider, exchange.operation or "unmatched", str(code), seconds)
     if log.isEnabledFor(logging.INFO):
-        facts = {
-            "request": exchange.id,
-            "task": exchange.task,
-            "sandbox": box.sandbox.id,
-            "operation": exchange.operation,
-            "status": exchange.status,
-            "code": exchange.code,
-            "seconds": round(seconds, 6),
-        }
-        path = Mask(engine, box.sandbox).text(exchange.target.partition("?")[0])
-        log.info("%s %s", exchange.method, path, extra=facts)
+        _log(engine, exchange, box, code, seconds)
+
+
+def _log(engine: Engine, exchange: Exchange, box: Box, code: int | str, seconds: float) -> None:
+    """One line: the request, its answer, and for a refusal the reasons that `why` gives."""
+    mask = Mask(engine, box.sandbox)
+    reasons = steps(exchange, engine.contracts[exchange.provider], engine)
+    facts = {
+        "request": exchange.id,
+        "task": exchange.task,
+        "sandbox": box.sandbox.id,
+        "operation": exchange.operation or "unmatched",
+        "status": exchange.status,
+        "code": exchange.code,
+        "seconds": round(seconds, 6),
+        "why": mask.text("; ".join(text for text in reasons if not text.startswith("matched "))),
+        "outcome": outcome_of(str(code)),
+    }
+    log.info("%s %s", exchange.method, mask.text(exchange.target.partition("?")[0]), extra=facts)
+
+
+def outcome_of(code: str) -> str:
+    """`good`, `refused` or `failed`, by a body code or an HTTP status; `other` for redirects and the like."""
+    return {"2": "good", "4": "refused", "5": "failed", "0": "failed"}.get(code[:1], "other")
 
 
 def breaches(violations: tuple[Violation, ...]) -> tuple[Breach, ...]:
