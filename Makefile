@@ -17,7 +17,7 @@ SERVER := $(if $(wildcard $(DEV)),$(DEV),$(RUN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test check check-static format bench fuzz docs lint lock image clean
+.PHONY: help install serve test check check-static format bench fuzz mutants docs lint lock image clean
 
 help: ## list these verbs
 	@echo 'usage: make VERB [ARGS=...]'
@@ -50,6 +50,9 @@ bench: $(DEV) ## measure speed beside the peers, into bench/RESULTS.md; ARGS=--i
 
 fuzz: $(DEV) ## attack a server of its own; ARGS='--requests 100000 --seconds 600 --seed 0'
 	$(BIN)/python -m tests.hostile.fuzz $(ARGS)
+
+mutants: $(DEV) ## change the code in a copy, see whether a test notices; ARGS='--sample 200 --seed 0'
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 lint: $(SERVER) ## lint the contracts
 	$(BIN)/swapmock lint $(ARGS)

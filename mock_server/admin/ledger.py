@@ -58,12 +58,15 @@ def get_ledger(call: Call, engine: Engine) -> Reply:
         engine.catch_up(box, now)
         entries, records, held, mask = box.entries(), box.records(), balance(box), Mask(engine, box.sandbox)
         tasks = {task.id: task for task in box.tasks()}
+        accounts = {account: box.balance(account) for account in Account}
     rows: Iterator[dict[str, Any]] = (entry_row(number, entry) for number, entry in enumerate(entries, 1))
     answer = {"balance": held, "entries": rows, "cost": _cost(tasks.values(), engine)}
     if call.params.get("proof", "0") in TRUE:
         exchanges = {record.id: record for record in records if isinstance(record, Exchange)}
         answer["entries"] = ({**row, "cause": _cause(row, exchanges, tasks, mask)} for row in rows)
-        invariants = prove(entries, [task.id for task in tasks.values() if task.reserved and task.is_over(now)])
+        invariants = prove(
+            entries, [task.id for task in tasks.values() if task.reserved and task.is_over(now)], accounts
+        )
         answer["proof"] = {
             "holds": all(invariant.holds for invariant in invariants),
             "invariants": [{"name": i.name, "holds": i.holds, "detail": i.detail} for i in invariants],

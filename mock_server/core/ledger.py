@@ -75,11 +75,15 @@ class Invariant:
     detail: str = ""
 
 
-def prove(entries: Iterable[Entry], finished: Iterable[str]) -> tuple[Invariant, ...]:
-    """What must be true of a whole ledger. `finished` names the priced tasks that are over.
+def prove(
+    entries: Iterable[Entry], finished: Iterable[str], held: Mapping[Account, Millicredits] | None = None
+) -> tuple[Invariant, ...]:
+    """What must be true of a whole ledger. `finished` names the priced tasks that are over, `held` has the balances that
+    are kept beside the entries (None: those that follow from the entries).
 
-    Sums to zero; no account but the vendor's is ever negative; each finished task was reserved once and its
-    reservation captured once (settled and released to the last thousandth), no unfinished one was.
+    The accounts sum to zero, and hold what the entries say. No account but the vendor's is ever negative. Each finished
+    task was reserved once and its reservation captured once (settled and released to the last thousandth), no unfinished
+    one was.
     """
     balances: dict[Account, Millicredits] = {}
     overdrawn = ""
@@ -94,15 +98,22 @@ def prove(entries: Iterable[Entry], finished: Iterable[str]) -> tuple[Invariant,
             reserved.setdefault(entry.task, []).append(entry.amount)
         elif entry.move in (Move.SETTLE, Move.RELEASE):
             captured.setdefault(entry.task, []).append((entry.move, entry.amount))
-    over = set(finished)
+    over = dict.fromkeys(finished)  # in their order, so that the detail is the same every time
     faults = [_capture_fault(task, reserved.get(task, []), captured.get(task, []), task in over) for task in
               dict.fromkeys((*reserved, *captured, *over))]  # fmt: skip
     wrong = [fault for fault in faults if fault]
     return (
-        Invariant("sums_to_zero", sum(balances.values()) == 0, f"sum {sum(balances.values())}"),
+        _sum_invariant(balances, balances if held is None else held),
         Invariant("never_negative", not overdrawn, overdrawn),
         Invariant("one_capture_per_task", not wrong, "; ".join(wrong[:5])),
     )
+
+
+def _sum_invariant(balances: Mapping[Account, Millicredits], held: Mapping[Account, Millicredits]) -> Invariant:
+    total = sum(held.values())
+    wrong = [account.value for account in Account if held.get(account, 0) != balances.get(account, 0)]
+    detail = f"sum {total}" + "".join(f"; {name} is not what its entries say" for name in wrong)
+    return Invariant("sums_to_zero", total == 0 and not wrong, detail)
 
 
 def _capture_fault(

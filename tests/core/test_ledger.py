@@ -78,6 +78,58 @@ def test_a_ledger_that_does_not(entries, finished, broken):
     assert holds(entries, finished)[broken] is False
 
 
+SETTLED, RELEASED = Entry(2.0, Move.SETTLE, 2000, "t"), Entry(2.0, Move.RELEASE, 1000, "t")
+WHOLE = [GRANT, RESERVED, SETTLED, RELEASED]
+HELD = {Account.VENDOR: -10_000, Account.AVAILABLE: 8000, Account.SPENT: 2000, Account.RESERVED: 0}
+
+
+@pytest.mark.parametrize(
+    ("entries", "finished", "held", "name", "detail"),
+    [
+        (WHOLE, ["t"], HELD | {Account.SPENT: 2001}, "sums_to_zero", "sum 1; spent is not what its entries say"),
+        (
+            WHOLE,
+            ["t"],
+            HELD | {Account.SPENT: 1999, Account.AVAILABLE: 8001},
+            "sums_to_zero",
+            "sum 0; available is not what its entries say; spent is not what its entries say",
+        ),
+        ([RESERVED], [], None, "never_negative", "reserve of 3000 at 1.0: 0 available, 3000 wanted"),
+        (
+            [GRANT, SETTLED, Entry(9.0, Move.REFUND, 1, "t")],
+            [],
+            None,
+            "never_negative",
+            "settle of 2000 at 2.0: 0 available, 2000 wanted",
+        ),
+        ([GRANT], ["t"], None, "one_capture_per_task", "t was reserved 0 times"),
+        ([GRANT, RESERVED, RESERVED], [], None, "one_capture_per_task", "t was reserved 2 times"),
+        ([GRANT, RESERVED, RELEASED], [], None, "one_capture_per_task", "t was captured before its end"),
+        ([*WHOLE, GRANT, Entry(3.0, Move.RESERVE, 2, "u"), Entry(3.0, Move.RELEASE, 1, "u"), Entry(3.0, Move.RELEASE, 1, "u")],
+         ["t", "u"], None, "one_capture_per_task", "u was captured more than once"),
+        ([GRANT, RESERVED, *[Entry(2.0, Move.SETTLE, 1500, "t")] * 2], ["t"], None, "one_capture_per_task",
+         "t was captured more than once"),
+        ([GRANT, RESERVED, SETTLED], ["t"], None, "one_capture_per_task", "t reserved 3000, captured 2000"),
+        ([GRANT, RESERVED], ["t"], None, "one_capture_per_task", "t reserved 3000, captured 0"),
+        ([GRANT, RESERVED], ["t", "a", "b", "c", "d", "e"], None, "one_capture_per_task",
+         "t reserved 3000, captured 0; " + "; ".join(f"{name} was reserved 0 times" for name in "abcd")),
+    ],
+)  # fmt: skip
+def test_each_invariant_is_broken_by_something(entries, finished, held, name, detail):
+    found = {invariant.name: invariant for invariant in prove(entries, finished, held)}
+    assert (found[name].holds, found[name].detail) == (False, detail)
+    assert set(found) == {"sums_to_zero", "never_negative", "one_capture_per_task"}
+
+
+def test_a_proof_of_what_is_right():
+    found = {(each.name, each.holds, each.detail) for each in prove(WHOLE, ["t"], HELD)}
+    assert found == {
+        ("sums_to_zero", True, "sum 0"),
+        ("never_negative", True, ""),
+        ("one_capture_per_task", True, ""),
+    }
+
+
 def test_no_order_of_moves_makes_or_loses_money():
     dice = random.Random(7)
     balances: dict[Account, int] = {}
