@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
@@ -10,6 +11,10 @@ from urllib.parse import quote
 
 #: A JSON document of the admin API; its shape is in contracts/admin/openapi.yaml.
 Document = dict[str, Any]
+
+
+#: The module of the extra `checks` that judges clients. The server runs without it.
+VERDICTS = "swapmock.client_checks.behaviour.in_process"
 
 
 class AdminError(Exception):
@@ -323,6 +328,15 @@ class Sandbox:
 
     def _wait(self, condition: Document) -> Any:
         return self._ask("POST", "/wait", condition)["detail"]
+
+    def verdict(self, **options: Any) -> Any:
+        """Judge the client that used this sandbox, by the rules of `swapmock conform`.
+
+        Options: `provider`, `outcome` (what the client claims: succeeded, failed or unknown), `declaration` (fields of
+        conform.toml) and `rules` (ids). The result is true if no rule is broken; `failures` and `warnings` list those that are.
+        Needs the extra `checks`.
+        """
+        return importlib.import_module(VERDICTS).verdict_of(self, **options)
 
     def deliveries(self, **filters: Any) -> list[Document]:
         """Deliveries of callbacks with their attempts. Filters: `status`, `task`, `limit`."""

@@ -100,15 +100,29 @@ def repeats_of(case: Observations, doubtful: Exchange) -> list[Exchange]:
 
 
 def checked_between(case: Observations, doubtful: Exchange, repeat: Exchange) -> Exchange | None:
-    """How the client checked what became of a doubtful submission before it sent the next: for crun by its balance, for
-    Img Open by a query with its businessTaskId. None if it did not. A callback that came is no such check: it says that
-    the task exists, and what is sent after it is sent in spite of it."""
-    for one in (each for each in case.exchanges if doubtful.number < each.number < repeat.number):
-        if case.provider == "crun" and one.role is Role.BALANCE and one.meaning is Meaning.READ:
+    """The check after which a client could send a doubtful submission again: for crun a balance that is not lower than
+    before, for Img Open a query with its businessTaskId that does not find the task. None without one.
+
+    A callback is no such check, nor is an answer that shows the task: what is sent then is sent in spite of it.
+    """
+    balances = [one for one in case.of(Role.BALANCE) if one.meaning is Meaning.READ and one.number < repeat.number]
+    before = [balance_in(one) for one in balances if one.number < doubtful.number]
+    for one in balances:
+        if one.number > doubtful.number and not (before and balance_in(one) < before[-1]):
             return one
-        if one.is_poll and doubtful.business_id is not None and one.asked == doubtful.business_id:
+    for one in case.exchanges:
+        is_query = one.is_poll and doubtful.business_id is not None and one.asked == doubtful.business_id
+        shows_it = one.meaning in (Meaning.RUNNING, Meaning.SUCCEEDED, Meaning.FAILED)
+        if doubtful.number < one.number < repeat.number and is_query and not shows_it:
             return one
     return None
+
+
+def balance_in(one: Exchange) -> float:
+    """The credits that an answer about the balance tells."""
+    data = one.answer.get("data") if isinstance(one.answer, Mapping) else None
+    found = data.get("balance") if isinstance(data, Mapping) else None
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def is_bad_media(one: Exchange) -> bool:

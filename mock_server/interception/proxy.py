@@ -136,6 +136,9 @@ class Proxy:
                 clients.add(task)
                 try:
                     await self._guarded(serve, _Client(reader, writer))
+                except asyncio.CancelledError:
+                    if not stopped.is_set():  # at the end, asyncio would log a cancelled handler as an error
+                        raise
                 finally:
                     clients.discard(task)
 

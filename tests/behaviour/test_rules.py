@@ -52,7 +52,7 @@ def test_an_ambiguous_create_sent_again_blindly_is_paid_twice():
 
 def test_a_balance_in_between_is_a_check_for_crun_and_a_query_for_imgopen():
     tasks = [task("a"), task("b")]
-    balance = exchange(2, Role.BALANCE, Meaning.READ)
+    balance = exchange(2, Role.BALANCE, Meaning.READ, answer={"data": {"balance": 10}})
     seen = [doubtful(1, task="a"), balance, exchange(3, CREATE, Meaning.ACCEPTED, task="b")]
     assert verdict("P1", observed("create_reset_after", exchanges=seen, tasks=tasks)) == "pass"
     query = exchange(2, POLL, Meaning.REFUSED, asked="mine")
@@ -63,6 +63,15 @@ def test_a_balance_in_between_is_a_check_for_crun_and_a_query_for_imgopen():
         verdict("P1", observed("create_reset_after", "imgopen", exchanges=[seen[0], other, seen[2]], tasks=tasks))
         == "fail"
     )
+
+
+@pytest.mark.parametrize(("after", "expected"), [(10.0, "pass"), (7.0, "fail")])
+def test_a_balance_that_shows_the_task_is_no_leave_to_send_again(after, expected):
+    before = exchange(1, Role.BALANCE, Meaning.READ, answer={"data": {"balance": 10.0}})
+    then = exchange(3, Role.BALANCE, Meaning.READ, answer={"data": {"balance": after}})
+    seen = [before, doubtful(2, task="a"), then, exchange(4, CREATE, Meaning.ACCEPTED, task="b")]
+    case = observed("create_reset_after", exchanges=seen, tasks=[task("a"), task("b")])
+    assert verdict("P1", case) == expected
 
 
 def test_equal_bodies_of_a_batch_are_no_repetition():
