@@ -89,6 +89,14 @@ class Control(ABC):
         """The counters of the emulator's process in the text format of Prometheus."""
         return str(self.ask("GET", "/metrics"))
 
+    def contract(self, name: str = "admin") -> Document:
+        """The OpenAPI document of the admin API (`admin`) or of a provider (`crun`)."""
+        return _document(self.ask("GET", f"/contracts/{quote(name, safe='')}.json"))
+
+    def contracts(self) -> Document:
+        """The URLs of every contract, as JSON and as YAML."""
+        return _document(self.ask("GET", "/contracts")["contracts"])
+
     def magic(self) -> Document:
         """The magic values of each provider."""
         return _document(self.ask("GET", "/magic"))

@@ -19,6 +19,11 @@ from swapmock.mock_server.core.provider import Provider
 
 HANDLERS = {
     "index": metadata.index,
+    "home": metadata.index,
+    "get_openapi": metadata.get_openapi,
+    "get_openapi_yaml": metadata.get_openapi_yaml,
+    "list_contracts": metadata.list_contracts,
+    "get_contract": metadata.get_contract,
     "list_sandboxes": sandboxes.list_sandboxes,
     "create_sandbox": sandboxes.create_sandbox,
     "get_sandbox": sandboxes.get_sandbox,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from swapmock.mock_server.admin.clock import words_of
 from swapmock.mock_server.admin.masking import masked
 from swapmock.mock_server.admin.records import readable
+from swapmock.mock_server.admin.unmatched import nearest_anywhere
 from swapmock.mock_server.core.delivery import Attempt, Delivery
 from swapmock.mock_server.core.journal import PREFLIGHT, Breach, Exchange
 from swapmock.mock_server.core.ports import Box
@@ -67,9 +68,8 @@ def nearest_operation(exchange: Exchange, contract: Contract) -> str | None:
     here = [o for o in contract.operations.values() if o.pattern.fullmatch(path)]
     if here:
         return ", ".join(f"{o.method} {o.path}" for o in here)
-    by_path = {operation.path: operation for operation in contract.operations.values()}
-    near = nearest(path, by_path)
-    return None if near is None else f"{by_path[near].method} {near}"
+    near = nearest_anywhere(exchange.method, path, {contract.name: contract})
+    return None if near is None else f"{near.operation.method} {near.operation.path}"
 
 
 def credential(exchange: Exchange, box: Box, contract: Contract) -> dict[str, Any]:

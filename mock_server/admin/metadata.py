@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from swapmock import __version__
 from swapmock.contracts.evidence import behaviours
+from swapmock.contracts.text import MEDIA_TYPES, written
+from swapmock.mock_server.admin.home import HTML, home_document, home_page, prefers_html
 from swapmock.mock_server.admin.wire import not_found
 from swapmock.mock_server.core.call import Call, Reply
 from swapmock.mock_server.core.codec import encode
@@ -20,14 +21,46 @@ if TYPE_CHECKING:
 
 
 def index(call: Call, engine: Engine) -> Reply:
+    """What the admin API offers, as JSON; for a person what runs here, as a page."""
+    document = home_document(engine, call.base_url, call.own_url, with_keys=True)
+    if prefers_html(call.headers):
+        return Reply(home_page(document), headers=(("content-type", HTML), ("vary", "accept")))
     operations = engine.admin_contract.operations.values()
-    return Reply(
-        {
-            "swapmock": __version__,
-            "providers": {name: contract.behaviour.prefix for name, contract in engine.contracts.items()},
-            "operations": {f"{o.method} {o.path}": o.spec["summary"] for o in operations},
-        }
-    )
+    document["vendors"] = document["providers"]
+    document["providers"] = {name: contract.behaviour.prefix for name, contract in engine.contracts.items()}
+    document["operations"] = {f"{o.method} {o.path}": o.spec["summary"] for o in operations}
+    return Reply(document, headers=(("content-type", "application/json"), ("vary", "accept")))
+
+
+def list_contracts(call: Call, engine: Engine) -> Reply:
+    """The URLs of every contract, by its name and format."""
+    names = ("admin", *engine.contracts)
+    links = {n: {form: f"{call.own_url}/__admin/contracts/{n}.{form}" for form in MEDIA_TYPES} for n in names}
+    return Reply({"contracts": links})
+
+
+def get_contract(call: Call, engine: Engine) -> Reply:
+    """The OpenAPI document of a provider or of the admin API, as JSON or YAML by the extension of the file name."""
+    name, _, form = call.params["file"].rpartition(".")
+    contract = engine.admin_contract if name == "admin" else engine.contracts.get(name)
+    if contract is None or form not in MEDIA_TYPES:
+        known = ", ".join(f"{known}.{form}" for known in ("admin", *engine.contracts) for form in MEDIA_TYPES)
+        raise not_found(f"contract file (known: {known})", call.params["file"])
+    return _contract(contract, form)
+
+
+def get_openapi(call: Call, engine: Engine) -> Reply:
+    """The OpenAPI document of the admin API as JSON."""
+    return _contract(engine.admin_contract, "json")
+
+
+def get_openapi_yaml(call: Call, engine: Engine) -> Reply:
+    """The OpenAPI document of the admin API as YAML."""
+    return _contract(engine.admin_contract, "yaml")
+
+
+def _contract(contract: Contract, form: str) -> Reply:
+    return Reply(written(contract, form), headers=(("content-type", MEDIA_TYPES[form]),))
 
 
 def get_metrics(call: Call, engine: Engine) -> Reply:

@@ -20,6 +20,7 @@ PROBLEM_HEADER = ("content-type", "application/problem+json")
 
 #: Problem -> HTTP status, and the `detail` of a Problem without a message.
 PROBLEMS: Mapping[str, tuple[int, str]] = {
+    "moved": (307, "moved"),
     "invalid": (400, "the request breaks the contract of the admin API"),
     "unauthorized": (
         401,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from swapmock.mock_server.adapters import jsontext
+from swapmock.mock_server.admin.habits import problem_for
 from swapmock.mock_server.core.call import Call, Problem
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.jsontext import JsonText
@@ -96,6 +97,7 @@ def _refusal(target: RouteMatch, request: Request, identity: Identity) -> Proble
     if identity.problem is not None:
         return Problem(identity.problem)
     if target.operation is None:
+        habit = problem_for(request.method, request.path)
         is_here = target.api.contract.knows_path(request.path)
-        return Problem("method_not_allowed" if is_here else "endpoint_not_found")
+        return habit or Problem("method_not_allowed" if is_here else "endpoint_not_found")
     return None

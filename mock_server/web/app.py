@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from swapmock.mock_server.admin.home import HTML, home_document, home_page, prefers_html
 from swapmock.mock_server.web import files
 from swapmock.mock_server.web.cors import ANY, allow_origin, is_preflight, preflight_answer
 from swapmock.mock_server.web.file_headers import headers_for
-from swapmock.mock_server.web.messages import Answer
+from swapmock.mock_server.web.messages import Answer, Request
 from swapmock.mock_server.web.pipeline import Pipeline
-from swapmock.mock_server.web.request_filter import ADMIN_HEADERS, Zone, refused
+from swapmock.mock_server.web.request_filter import ADMIN_HEADERS, Zone, refused, shows_token
 from swapmock.mock_server.web.wsgi import WsgiMiddleware, plain_request, read_request, respond, wsgi_path
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from swapmock.contracts import Operation
 
 
-#: Where paths of files begin, and the paths that ask whether the server is well.
-FILE_PATHS, PROBES = ("/media/", "/Output-Img2/", "/u/"), ("/health", "/ready")
+#: Where paths of files begin.
+FILE_PATHS = ("/media/", "/Output-Img2/", "/u/")
 
 
 def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) -> Flask:
@@ -51,7 +53,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
             app.add_url_rule(rule, name, vendor, methods=[operation.method], provide_automatic_options=False)
     app.add_url_rule("/health", "health", _health)
     app.add_url_rule("/ready", "ready", _health)
-    app.add_url_rule("/", "index", lambda: _index(pipeline))
+    app.add_url_rule("/", "index", lambda: _index(pipeline, plain_request(request.environ)))
     if any(not api.is_admin for api in pipeline.apis):
         for rule in ("/media/<path:_>", "/Output-Img2/<path:_>"):
             app.add_url_rule(rule, rule, lambda _: _file(files.fetch(pipeline.engine, request.path)))
@@ -67,7 +69,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
             return None
         asked = plain_request(request.environ)
         is_file = path.startswith(FILE_PATHS)
-        refusal = pipeline.request_filter.refusal(Zone.VENDOR if is_file or path in PROBES else Zone.ADMIN, asked)
+        refusal = pipeline.request_filter.refusal(Zone.ADMIN if path == "/" else Zone.VENDOR, asked)
         if refusal is not None:
             return _Written(refused(refusal), pause)
         if is_file and is_preflight(asked):
@@ -86,6 +88,9 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
         # A wrong method or an unknown path of a vendor's API gets the vendor's own error response.
         if isinstance(error, NotFound | MethodNotAllowed) and pipeline.match(request.method, request.path) is not None:
             return vendor()
+        if isinstance(error, NotFound) and request.url_rule is None:
+            answer = pipeline.answer_unmatched(replace(plain_request(request.environ), body=request.get_data()))
+            return _Written(answer, pause)
         return _problem(error.code or 500, error.description or "")
 
     if with_middleware:
@@ -118,10 +123,18 @@ def _health() -> Response:
     return Response(b'{"status":"ok"}', content_type="application/json")
 
 
-def _index(pipeline: Pipeline) -> Response:
-    """What this server offers, for a client that opens the base URL."""
+def _index(pipeline: Pipeline, asked: Request) -> Response:
+    """What runs here: JSON for a program, a page for a person. Keys are shown to a client that may use the admin API."""
+    policy = pipeline.request_filter.policy
+    has_admin = any(api.is_admin for api in pipeline.apis)
+    may_use_admin = has_admin and (not policy.token or shows_token(policy.token, asked.headers))
+    base_url = pipeline.engine.public_url or asked.base_url
+    document = home_document(pipeline.engine, base_url, asked.base_url if has_admin else None, with_keys=may_use_admin)
     apis = {s.contract.name: f"{len(s.contract.operations)} operations under {s.prefix}" for s in pipeline.apis}
-    return Response(json.dumps({"swapmock": apis, "health": "/health"}), content_type="application/json")
+    if prefers_html(asked.headers):
+        return Response(home_page(document), content_type=HTML, headers={"Vary": "Accept"})
+    document |= {"swapmock": apis, "version": document["swapmock"], "health": "/health"}
+    return Response(json.dumps(document), content_type="application/json", headers={"Vary": "Accept"})
 
 
 def _file(found: files.Media | None) -> Response:

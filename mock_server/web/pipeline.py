@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
+from swapmock.mock_server.admin.habits import problem_for
+from swapmock.mock_server.admin.unmatched import hint, nearest_anywhere
 from swapmock.mock_server.core.call import Call, Problem
 from swapmock.mock_server.core.journal import PREFLIGHT, Exchange
 from swapmock.mock_server.core.ports import Box
@@ -33,7 +35,7 @@ from swapmock.mock_server.web.messages import Answer, Request
 from swapmock.mock_server.web.mounting import MountedApi, RouteMatch
 from swapmock.mock_server.web.parsing import parsed_query
 from swapmock.mock_server.web.recording import begin_exchange, count_and_log, end_exchange
-from swapmock.mock_server.web.request_filter import ADMIN_HEADERS, Policy, RequestFilter, Zone, refused
+from swapmock.mock_server.web.request_filter import ADMIN_HEADERS, Policy, Refusal, RequestFilter, Zone, refused
 from swapmock.mock_server.web.stages import run_stages, stages_in_order
 
 #: How many paths have their match remembered, and the longest of them in characters.
@@ -114,7 +116,7 @@ class Pipeline:
             exchange = begin_exchange(box, self.engine.now(box), target.api.provider.name, None, request)
             exchange.operation = PREFLIGHT
             call = self._call(target, request, box, exchange)
-            end_exchange(box, exchange, call, answer)
+            end_exchange(box, exchange, call.task, answer)
         count_and_log(self.engine, exchange, box, 0.0)
         return answer
 
@@ -139,7 +141,7 @@ class Pipeline:
                 answer = self.finalizer.finalize(context, run_stages(self.stages[api], context))
             if box.sandbox.client_clock == "sandbox":
                 answer = answer._replace(headers=[("date", http_date(call.now)), *answer.headers])
-            end_exchange(box, exchange, call, answer)
+            end_exchange(box, exchange, call.task, answer)
             before_send = engine.claim_before_reply(box, call.task) if call.callback_first else []
         if exchange.drift:
             self._on_drift(exchange)
@@ -147,6 +149,28 @@ class Pipeline:
         if before_send:
             deliver = partial(engine.dispatcher.deliver, engine, box.sandbox.id, before_send)
             return answer._replace(before_send=deliver)
+        return answer
+
+    def answer_unmatched(self, request: Request) -> Answer:
+        """The answer to a request whose path is outside of every API: problem details with the nearest operation.
+
+        The journal of the default sandbox has the request, under the provider that the client probably meant.
+        """
+        engine = self.engine
+        habit = problem_for(request.method, request.path)
+        base_url = engine.public_url or self.vendor_url or request.base_url
+        detail = (habit and habit.message) or hint(request.method, request.path, engine.contracts, base_url)
+        answer = refused(Refusal(404, detail))
+        if all(api.is_admin for api in self.apis):
+            return answer  # the vendors' APIs have another port: nothing here is theirs
+        began = engine.time.now()
+        with self._open("") as box:
+            near = nearest_anywhere(request.method, request.path, engine.contracts)
+            provider = next(iter(engine.contracts)) if near is None else near.provider
+            exchange = begin_exchange(box, engine.now(box), provider, None, request)
+            exchange.problem, exchange.base_url = "endpoint_not_found", base_url
+            end_exchange(box, exchange, "", answer)
+        count_and_log(engine, exchange, box, engine.time.now() - began)
         return answer
 
     def _authenticate(self, target: RouteMatch, request: Request) -> Identity:

@@ -9,7 +9,6 @@ from swapmock.contracts import Operation, Violation
 from swapmock.mock_server.adapters import jsontext
 from swapmock.mock_server.admin.explanations import steps
 from swapmock.mock_server.admin.masking import Mask
-from swapmock.mock_server.core.call import Call
 from swapmock.mock_server.core.journal import Breach, Exchange
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.engine.engine import Engine
@@ -33,11 +32,11 @@ def begin_exchange(box: Box, now: float, provider: str, operation: Operation | N
     )  # fmt: skip
 
 
-def end_exchange(box: Box, exchange: Exchange, call: Call, answer: Answer) -> None:
-    """Complete `exchange` with the answer, and write it into the journal."""
+def end_exchange(box: Box, exchange: Exchange, task: str, answer: Answer) -> None:
+    """Complete `exchange` with the answer and the id of its task ("" for none), and write it into the journal."""
     exchange.answer, exchange.delay = answer.body[:KEPT_BYTES], answer.delay
     exchange.status = 0 if answer.connection_fault in ("reset", "hang_up", "garbage") else answer.status
-    exchange.answer_headers, exchange.task = tuple(answer.headers), call.task
+    exchange.answer_headers, exchange.task = tuple(answer.headers), task
     box.record(exchange)
 
 

@@ -347,15 +347,15 @@ class SnapshotMachine(RuleBasedStateMachine):
         self.admin("GET", path, **({"proof": 1} if path == "/ledger" else {}))
 
 
-def run(examples: int, steps: int, *, derandomize: bool, deadline: None = None) -> None:
-    """Run the machine. `derandomize` makes every run the same."""
+def run(examples: int, steps: int, seed: int | None = None) -> None:
+    """Run the machine. Without a `seed` every run is the same."""
     with world() as both:
-        machine = type("BoundMachine", (SnapshotMachine,), {"world": both})
+        machine = type("BoundMachine", (SnapshotMachine,), {"world": both, "_hypothesis_internal_use_seed": seed})
         chosen = settings(
             max_examples=examples,
             stateful_step_count=steps,
-            deadline=deadline,
-            derandomize=derandomize,
+            deadline=None,
+            derandomize=seed is None,
             database=None,
             suppress_health_check=list(HealthCheck),
             phases=[Phase.generate, Phase.shrink],

@@ -12,7 +12,7 @@ OLD = Path(__file__).parents[1] / "corpus" / "snapshot-0.1.json"
 
 @pytest.mark.timeout(300)
 def test_any_state_is_restored_to_the_byte_and_goes_on_alike():
-    run(examples=12, steps=40, derandomize=True)
+    run(examples=12, steps=40)
 
 
 def test_a_snapshot_of_version_0_1_is_restored(admin, box):

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from time import monotonic
 
+from tests.admin.snapshot_machine import run
 from tests.hostile.garbage import KEY, Attacker, Unfit, send
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,12 +38,13 @@ def main() -> None:
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log) as server:
             try:
                 url = _url(server)
-                problems = _storm(server.pid, url, options.requests, options.seconds * 0.7, options.seed)
-                problems += _schemathesis(url, options.seconds * 0.3, options.seed)
+                problems = _storm(server.pid, url, options.requests, options.seconds * 0.5, options.seed)
+                problems += _schemathesis(url, options.seconds * 0.25, options.seed)
             finally:
                 server.terminate()
         log.seek(0)
         said = log.read().decode("utf-8", "replace")
+    problems += _snapshots(options.seconds * 0.25, options.seed)
     if "Traceback" in said or "ERROR" in said:
         problems.append(f"the server said: {said[-3000:]}")
     for problem in problems:
@@ -126,6 +128,21 @@ def _schemathesis(url: str, seconds: float, seed: int) -> list[str]:
         if "Server error" in done.stdout or (done.returncode not in (0, 1) and own is None):
             problems.append(done.stdout[-3000:])
     return problems
+
+
+def _snapshots(seconds: float, seed: int) -> list[str]:
+    """States that requests lead to, saved and restored elsewhere: as in `make test`, but longer and with other steps."""
+    end, runs = monotonic() + seconds, 0
+    try:
+        while runs == 0 or monotonic() < end:
+            run(examples=20, steps=80, seed=seed * 1_000_003 + runs)
+            runs += 1
+    except (AssertionError, ExceptionGroup) as problem:
+        notes = "\n".join(getattr(problem, "__notes__", ()))
+        return [f"snapshots: {problem}\n{notes}"[-3000:]]
+    finally:
+        print(f"snapshots: {runs * 20} lives restored")
+    return []
 
 
 if __name__ == "__main__":

@@ -53,9 +53,8 @@ def check_journal(snapshot: Snapshot) -> Iterator[Inconsistency]:
 
 def _exchange(record: Exchange, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     contract = snapshot.engine.contracts.get(record.provider)
-    is_outside = not record.provider and not record.operation  # a request outside every provider's paths
     is_known = contract is not None and (record.operation in ("", PREFLIGHT) or record.operation in contract.operations)
-    if not (is_outside or is_known):
+    if not is_known:
         yield "operation", f"{quoted(record.provider)} has no operation {quoted(record.operation)}"
     if not snapshot.is_exchange(record.id):
         yield "id", "should be the id of an exchange, not above the number in `numbers`"

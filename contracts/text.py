@@ -1,0 +1,29 @@
+"""The OpenAPI document of a contract as text: JSON, or YAML without anchors and aliases."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from swapmock.contracts.model import Contract
+
+#: Extension -> media type.
+MEDIA_TYPES = {"json": "application/json", "yaml": "application/yaml"}
+
+
+@lru_cache(maxsize=16)
+def written(contract: Contract, form: str) -> str:
+    """The document of `contract` as text; `form` is a key of MEDIA_TYPES."""
+    if form == "json":
+        return json.dumps(contract.document, indent=2, ensure_ascii=False, default=str) + "\n"
+    return _yaml(contract.document)
+
+
+def _yaml(document: Any) -> str:
+    """YAML in which repeated parts are written out: many tools do not read aliases."""
+    import yaml  # late: a server start does not need it
+
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    dumper = type("WholeDumper", (base,), {"ignore_aliases": lambda self, data: True})  # noqa: ARG005 - as PyYAML calls it
+    return str(yaml.dump(document, Dumper=dumper, allow_unicode=True, sort_keys=False, width=120))
