@@ -160,7 +160,8 @@ def _clock_faults(clock: SavedClock) -> Iterator[Inconsistency]:
 
 def _sandbox_faults(sandbox: Sandbox, engine: Engine) -> Iterator[Inconsistency]:
     options = engine.admin_contract.validator({"$ref": "#/components/schemas/SandboxOptions"})
-    for violation in options.violations({"id": sandbox.id, "seed": sandbox.seed}, "body"):
+    chosen = {name: getattr(sandbox, name) for name in ("id", "seed", "client_clock")}
+    for violation in options.violations(chosen, "body"):
         yield ("sandbox", *map(str, violation.place[1:])), f"breaks {violation.rule}"
     if sandbox.credentials:
         yield ("sandbox", "credentials"), "should be empty: a snapshot holds no credentials"

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from swapmock.mock_server.core.codec import AddedIn
 from swapmock.mock_server.core.credits import Millicredits
 from swapmock.mock_server.core.timetext import parse_duration
 
@@ -70,5 +71,5 @@ class Sandbox:
     start: float | None = None
     evidence_header: bool = False
     prefer_header: bool = False
-    client_clock: str = "machine"
+    client_clock: Annotated[str, AddedIn("0.2")] = "machine"
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
+from swapmock.mock_server.core.codec import AddedIn
 from swapmock.mock_server.core.credits import Millicredits
 from swapmock.mock_server.core.immutable import immutable
 
@@ -61,7 +62,7 @@ class Task:
     callback_url: str | None = None
     base_url: str = ""
     cause: str = ""
-    asker: str = ""
+    asker: Annotated[str, AddedIn("0.2")] = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def phase(self, now: float) -> Phase:
