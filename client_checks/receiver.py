@@ -235,7 +235,7 @@ class Callbacks:
         yield self._found(STATE, operation, f"{known!r}, as a poll says", repr(state)[:80], evidence)
 
     def _evidence(self, operation: Operation) -> Evidence:
-        for callback in operation.spec.get("callbacks", {}).values():
+        for callback in map(operation.contract.resolve, operation.spec.get("callbacks", {}).values()):
             for item in callback.values():
                 for spec in item.values():
                     evidence = Evidence.of(spec.get("x-evidence")) if isinstance(spec, Mapping) else None

@@ -14,17 +14,51 @@ if __name__ == "contracts":
     raise ImportError("import swapmock.contracts in place of contracts")
 
 from swapmock.contracts.behaviour import Behaviour
+from swapmock.contracts.common import merge
+from swapmock.contracts.derive import complete
 from swapmock.contracts.model import Contract, Operation, Violation
+from swapmock.contracts.registration import Registration, installed
 
 #: Where the folders of the contracts lie.
 HERE = Path(__file__).parent
 
-__all__ = ["Behaviour", "Contract", "Operation", "Violation", "folder", "load", "read_yaml"]
+#: The rows that every provider has unless it says otherwise.
+COMMON = HERE / "common.yaml"
+
+__all__ = [
+    "Behaviour",
+    "Contract",
+    "Operation",
+    "Registration",
+    "Violation",
+    "add_folder",
+    "folder",
+    "installed",
+    "load",
+    "read",
+    "read_yaml",
+]
+
+
+#: Where the folders of contracts lie that are not part of this package, by name. `add_folder` fills it.
+_elsewhere: dict[str, Path] = {}
+
+
+def add_folder(name: str, path: Path) -> None:
+    """Let `load(name)` read the contract in the folder `path`. ValueError for the name of a contract of this package."""
+    if (HERE / name / "openapi.yaml").is_file() and path.resolve() != (HERE / name).resolve():
+        raise ValueError(f"there is a contract named {name!r} in this package")
+    if _elsewhere.get(name) != path:
+        _elsewhere[name] = path
+        load.cache_clear()
 
 
 def folder(name: str) -> Path:
-    """Where the files of contract `name` lie; FileNotFoundError if there is no such contract."""
-    path = HERE / name
+    """Where the files of contract `name` lie: in this package, in a folder that was added, or in an installed package that
+    brings a provider of that name. FileNotFoundError if there is no such contract."""
+    path = _elsewhere.get(name, HERE / name)
+    if not (path / "openapi.yaml").is_file() and name not in _elsewhere and name in installed():
+        path = installed()[name].folder
     if not (path / "openapi.yaml").is_file():
         raise FileNotFoundError(f"no contract named {name!r}: {path / 'openapi.yaml'} is missing")
     return path
@@ -40,17 +74,23 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(file, Loader=loader)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def load(name: str) -> Contract:
-    """The contract `name` (`crun`, `admin`), read once a process.
+    """The contract `name`, read once a process. Raises FileNotFoundError or ValueError for a folder that is in no order.
 
     Beside `openapi.yaml`, every other YAML file of the folder becomes a table: `behaviour.yaml` as `Behaviour`,
     the rest (`models.yaml`, `templates.yaml`) by their stem in `Contract.tables`.
     """
-    path = folder(name)
+    return read(name, folder(name))
+
+
+def read(name: str, path: Path) -> Contract:
+    """The contract in the folder `path`, under `name`; see `load`."""
     tables = {file.stem: _kept(file) for file in sorted(path.glob("*.yaml")) if file.stem != "openapi"}
-    behaviour = Behaviour.read(tables.pop("behaviour", {}))
-    return Contract(name, _kept(path / "openapi.yaml"), behaviour, tables)
+    own = tables.pop("behaviour", {})
+    behaviour = Behaviour.read(own if own.get("is_control_plane") else merge(_kept(COMMON), own))
+    document = complete(_kept(path / "openapi.yaml"), own.get("catalogue"), tables)
+    return Contract(name, document, behaviour, tables)
 
 
 def _kept(file: Path) -> Any:

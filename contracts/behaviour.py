@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from swapmock.contracts.rows import Catalogue, CredentialForm, Envelope, FileLinks, Money
+
 Level = Literal["documented", "observed", "inferred", "invented"]
 LEVELS: tuple[Level, ...] = ("documented", "observed", "inferred", "invented")
 
@@ -87,21 +89,28 @@ class Ladder(NamedTuple):
 
 class Acknowledgement(NamedTuple):
     """What a receiver must answer: an HTTP status within `statuses` (both ends included) and, where `code` has
-    values, a JSON object whose `code` is one of them."""
+    values, a JSON object whose member `member` is one of them."""
 
     statuses: tuple[int, int]
     evidence: Level
     source: str
     code: tuple[Any, ...] = ()
+    member: str = "code"
 
 
 class Callbacks(NamedTuple):
-    """How a provider calls back. Which of `ladders` is in force is the variant `callback_ladder`."""
+    """How a provider calls back. Which of the retry schedules `ladders` is in force is the variant `callback_ladder`; with
+    one schedule alone, that variant may be left out."""
 
     method: str
     headers: Mapping[str, str]
     acknowledged: Acknowledgement
     ladders: Mapping[str, Ladder]
+
+    def ladder(self, variants: Mapping[str, Any]) -> Ladder:
+        """The retry schedule in force under a sandbox's choices of `variants`."""
+        chosen = variants.get("callback_ladder")
+        return next(iter(self.ladders.values())) if chosen is None else self.ladders[chosen]
 
     @classmethod
     def read(cls, rows: Mapping[str, Any]) -> Callbacks:
@@ -197,7 +206,7 @@ class Behaviour:
             prefix=rows.pop("prefix", ""),
             order=tuple(rows.pop("order", ())),
             body_codes=_table(BodyCode, rows.pop("body_codes", ()), "code"),
-            refusals=_table(Refusal, rows.pop("refusals", ()), "problem"),
+            refusals=_table(Refusal, _with_codes(rows.pop("refusals", ())), "problem"),
             status_words=rows.pop("status_words", {}),
             timelines=_table(Timeline, rows.pop("timelines", ()), "name"),
             scenarios=_table(Scenario, rows.pop("scenarios", ()), "name"),
@@ -265,16 +274,86 @@ class Behaviour:
         return min(rows, key=lambda row: (row.problem not in shown, row.http is not None), default=None)
 
     def seconds(self, lifetime: str) -> float:
+        """Seconds of a row of `lifetimes`; KeyError for none."""
         return float(self.lifetimes[lifetime]["seconds"])
 
-    def limit(self, name: str) -> int:
-        return int(self.limits[name]["value"])
+    def limit(self, name: str, default: int | None = None) -> int:
+        """The value of a row of `limits`; `default` without such a row, KeyError without a default."""
+        row = self.limits.get(name)
+        if row is None:
+            if default is None:
+                raise KeyError(name)
+            return default
+        return int(row["value"])
+
+    # --- how the provider speaks: rows that general code reads; `requirements.py` says which must be there
+
+    @cached_property
+    def envelope(self) -> Envelope | None:
+        """The envelope of the provider's answers; None where the HTTP status alone says what came of a call."""
+        row = self.rest.get("envelope")
+        return None if row is None else Envelope(**row)
+
+    def is_success(self, status: int, body: Any) -> bool:
+        """Whether an answer of this provider says that the call worked: by its envelope, else by its HTTP status."""
+        if self.envelope is None or body is None:
+            return 200 <= status < 300
+        shown = body.get(self.envelope.code) if isinstance(body, Mapping) else None
+        return status < 400 and str(shown) == str(self.envelope.success)
+
+    @cached_property
+    def codes(self) -> Mapping[str, int | str]:
+        """Every code that an answer may have, by its text: body codes, or HTTP statuses without an envelope."""
+        codes = list(self.body_codes) or [row.code for row in self.refusals.values()]
+        return {str(code): code for code in codes}
+
+    @cached_property
+    def credential_form(self) -> CredentialForm | None:
+        row = self.rest.get("credential_form")
+        return None if row is None else CredentialForm.read(row)
+
+    @cached_property
+    def money(self) -> Money | None:
+        row = self.rest.get("money")
+        return None if row is None else Money(**row)
+
+    @cached_property
+    def files(self) -> FileLinks | None:
+        """The links to files that tasks make; None for a provider that serves no files."""
+        row = self.rest.get("files")
+        return None if row is None else FileLinks(**row)
+
+    @cached_property
+    def uploads(self) -> str:
+        """The path below which uploaded files are served, such as `/u/`; "" for a provider that takes none."""
+        return str(self.rest.get("uploads", ""))
+
+    @cached_property
+    def catalogue(self) -> Catalogue | None:
+        row = self.rest.get("catalogue")
+        return None if row is None else Catalogue(**row)
+
+    @cached_property
+    def kind_words(self) -> Mapping[str, str]:
+        """Words for kinds of tasks that are no kind themselves -> the kind that they mean."""
+        return {
+            word: kind for word, kind in self.rest.get("kind_words", {}).items() if word not in ("evidence", "source")
+        }
+
+    def scenario(self, name: str) -> Scenario:
+        """The scenario of this name, or `fine` where this provider has none so named."""
+        return self.scenarios.get(name) or self.scenarios["fine"]
 
 
 def _magic_place(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     last = parts.path.strip("/")
     return parts.hostname or "", last.rsplit(".", 1)[0]
+
+
+def _with_codes(refusals: Any) -> Any:
+    """Without an envelope, the code of a refusal is its HTTP status."""
+    return [{"code": row.get("http"), **row} for row in refusals]
 
 
 def _table(row_type: Any, rows: Any, key: str) -> Mapping[Any, Any]:

@@ -43,7 +43,8 @@ def _operations(contract: Contract) -> Iterator[dict[str, str]]:
 def _fields(contract: Contract) -> Iterator[dict[str, str]]:
     """Every component, and every place in one, that carries evidence of its own."""
     for group, parts in contract.components.items():
-        for name, part in parts.items():
+        # Callbacks are told of each operation that has them.
+        for name, part in parts.items() if group != "callbacks" else ():
             yield from _within(part, f"{group}/{name}")
 
 
@@ -74,7 +75,7 @@ def _callbacks(contract: Contract) -> Iterator[dict[str, str]]:
     """What is told for each operation, what acknowledges it, and how it is tried again."""
     for operation in contract.operations.values():
         for name, callback in operation.spec.get("callbacks", {}).items():
-            for row in _within(callback, f"{operation.id}/{name}"):
+            for row in _within(contract.resolve(callback), f"{operation.id}/{name}"):
                 yield {**row, "kind": "callback", "name": f"{operation.id}/{name}", "about": "what it carries"}
     rules = contract.behaviour.callbacks
     if rules is not None:

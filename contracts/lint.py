@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import yaml
 
 from swapmock.contracts import folder, load, read_yaml
-from swapmock.contracts.behaviour import LEVELS, BehaviourError
-from swapmock.contracts.model import Contract, ContractError, Operation, Violation
+from swapmock.contracts.behaviour import LEVELS
+from swapmock.contracts.model import Contract, Operation, Violation
+from swapmock.contracts.requirements import findings, handler_findings
 
 
 def lint_all(handled: Mapping[str, Callable[[Contract], Collection[str]]]) -> list[str]:
@@ -25,22 +26,19 @@ def lint_all(handled: Mapping[str, Callable[[Contract], Collection[str]]]) -> li
     for name, handlers in handled.items():
         try:
             contract = load(name)
-            found += [f"{name}: {finding}" for finding in (*lint(contract), *unserved(contract, handlers(contract)))]
-        except (BehaviourError, ContractError, yaml.YAMLError, OSError) as error:
+            found += [f"{name}: {finding}" for finding in lint(contract)]
+            found += [f"{name}: {finding}" for finding in handler_findings(contract, handlers(contract))]
+        except (ValueError, yaml.YAMLError, OSError) as error:
             found.append(f"{name}: {' '.join(str(error).split())}")
+        except (LookupError, TypeError, AttributeError) as error:  # a file of another form than it should have
+            found.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
     return found
 
 
-def unserved(contract: Contract, handlers: Collection[str]) -> Iterator[str]:
-    """Operations without a handler, and handlers without an operation."""
-    for name in sorted(contract.operations.keys() - handlers):
-        yield f"operation {name} has no handler"
-    for name in sorted(set(handlers) - contract.operations.keys()):
-        yield f"handler {name} has no operation"
-
-
 def lint(contract: Contract) -> Iterator[str]:
+    """One line for each thing that is wrong in `contract`: document, evidence, rows, examples, what a provider must have."""
     yield from _document(contract)
+    yield from findings(contract)
     yield from _evidence(contract.document, "openapi.yaml")
     yield from _tables(contract)
     for known in contract.operations.values():
@@ -83,9 +81,7 @@ def _tables(contract: Contract) -> Iterator[str]:
     for operation in contract.operations.values():
         if not operation.evidence:
             yield f"openapi.yaml: {operation.id} has no x-evidence"
-    for refusal in rules.refusals.values():
-        if rules.body_codes and refusal.code not in rules.body_codes:
-            yield f"behaviour.yaml: refusal {refusal.problem} has the unknown body code {refusal.code}"
+        yield from _cost(operation)
     for magic in rules.magic.values():
         if magic.refuse is not None and magic.refuse not in rules.refusals:
             yield f"behaviour.yaml: magic value {magic.value} names the unknown refusal {magic.refuse}"
@@ -94,10 +90,6 @@ def _tables(contract: Contract) -> Iterator[str]:
     for variant in rules.variants.values():
         if variant.default not in variant.choices:
             yield f"behaviour.yaml: the default of variant {variant.name} is none of its choices"
-    if rules.callbacks is not None:
-        choices = rules.variants["callback_ladder"].choices if "callback_ladder" in rules.variants else ()
-        if set(choices) != set(rules.callbacks.ladders):
-            yield "behaviour.yaml: the choices of variant callback_ladder are not the ladders of callbacks"
     ladders = {} if rules.callbacks is None else rules.callbacks.ladders
     tables = (rules.body_codes, rules.refusals, rules.timelines, rules.scenarios, rules.variants, ladders)
     rows: dict[str, tuple[Any, Any]] = {
@@ -110,6 +102,17 @@ def _tables(contract: Contract) -> Iterator[str]:
             yield f"behaviour.yaml: {name}: evidence level {level!r} is none of {', '.join(LEVELS)}"
         elif not source and level != "invented":
             yield f"behaviour.yaml: {name}: evidence without a source"
+
+
+def _cost(operation: Operation) -> Iterator[str]:
+    """Every operation of a vendor says whether it may cost, or has a price in the catalogue; never both at odds."""
+    said, is_listed = operation.spec.get("x-cost"), operation.id in operation.contract.models_by_operation
+    if operation.contract.behaviour.rest.get("is_control_plane"):
+        return
+    if said not in ("free", "priced") and not (said is None and is_listed):
+        yield f"openapi.yaml: {operation.id}: x-cost is {said!r}, should be free or priced (until then it may cost)"
+    if said == "free" and is_listed:
+        yield f"openapi.yaml: {operation.id}: x-cost says free, but its row in {operation.contract.name} has a price"
 
 
 def _documented_examples(operation: Operation) -> Iterator[str]:
@@ -145,8 +148,7 @@ def check_example(operation: Operation, exchange: Mapping[str, Any]) -> tuple[Vi
     request, response = exchange["request"], exchange["response"]
     body = response.get("body")
     found = operation.check_answer(response["status"], body)
-    is_refusal = response["status"] >= 400 or (isinstance(body, Mapping) and body.get("code", 200) not in (200, "200"))
-    if is_refusal:
+    if not operation.contract.behaviour.is_success(response["status"], body):
         return found
     if operation.takes_json and "body" in request:
         found += operation.check_body(operation.normalize(request.get("body")))

@@ -10,6 +10,7 @@ from typing import Any
 
 from swapmock.contracts.aliases import Spelling, read_spelling
 from swapmock.contracts.behaviour import Behaviour
+from swapmock.contracts.polls import PollLink, TaskIdPlace, links, poll_places
 from swapmock.contracts.validators import SchemaValidator, Violation
 
 __all__ = ["Contract", "ContractError", "Operation", "Violation"]
@@ -44,17 +45,72 @@ class Contract:
         return found
 
     @cached_property
+    def models(self) -> Mapping[str, Mapping[str, Any]]:
+        """The rows of the catalogue by the name of their model or tool; empty for a provider without a catalogue."""
+        catalogue = self.behaviour.catalogue
+        return {} if catalogue is None else {str(row[catalogue.name]): row for row in catalogue.rows(self.tables)}
+
+    @cached_property
+    def models_by_operation(self) -> Mapping[str, str]:
+        """operationId -> the name of the one model or tool that it runs, where each operation is one."""
+        catalogue = self.behaviour.catalogue
+        if catalogue is None or not catalogue.operation:
+            return {}
+        return {str(row[catalogue.operation]): name for name, row in self.models.items()}
+
+    @cached_property
+    def task_kinds(self) -> frozenset[str]:
+        """The kinds of tasks: those of the catalogue's rows, else those that have words for their states."""
+        column = "" if self.behaviour.catalogue is None else self.behaviour.catalogue.kind
+        return (
+            frozenset(str(row[column]) for row in self.models.values())
+            if column
+            else frozenset(self.behaviour.status_words)
+        )
+
+    @cached_property
     def priced(self) -> frozenset[str]:
-        """The names that have a price: models or tools by their rows, and `detection` where it has one of its own."""
-        rows = [
-            row
-            for table in self.tables.values()
-            for part in dict(table).values()
-            if isinstance(part, list)
-            for row in part
-        ]
-        names = {str(row.get("name", row.get("code"))) for row in rows if isinstance(row, Mapping) and "price" in row}
-        return frozenset(names | ({"detection"} if "detection_price" in self.behaviour.rest else set()))
+        """The names that have a price: models or tools by their rows, and what the catalogue has in `others`."""
+        catalogue = self.behaviour.catalogue
+        if catalogue is None:
+            return frozenset()
+        return frozenset({name for name, row in self.models.items() if catalogue.price in row} | set(catalogue.others))
+
+    def list_price(self, operation: str, body: Any) -> float | None:
+        """The price in credits that the contract lists for a call of `operation` with this parsed `body`; None for none."""
+        catalogue = self.behaviour.catalogue
+        if catalogue is None:
+            return None
+        for other in catalogue.others.values():
+            if operation in other["operations"]:
+                return float(self.behaviour.rest[other["row"]]["credits"])
+        named = body.get(catalogue.member) if isinstance(body, Mapping) else None
+        row = self.models.get(str(self.models_by_operation.get(operation, named)))
+        return None if row is None or catalogue.price not in row else float(row[catalogue.price])
+
+    @cached_property
+    def callback_fields(self) -> frozenset[str]:
+        """The top-level members of request bodies that say where callbacks go, as the OpenAPI callbacks name them."""
+        expressions = (
+            expression
+            for operation in self.operations.values()
+            for callback in operation.spec.get("callbacks", {}).values()
+            for expression in self.resolve(callback)
+        )
+        return frozenset(
+            match[1] for text in expressions if (match := re.fullmatch(r"\{\$request\.body#/(\w+)\}", text))
+        )
+
+    @cached_property
+    def poll_places(self) -> Mapping[str, TaskIdPlace]:
+        """The operations that tell how one task stands -> where their requests name the task."""
+        return poll_places(self)
+
+    @cached_property
+    def poll_links(self) -> tuple[PollLink, ...]:
+        """The links that lead from a submission's answer to the poll of its task."""
+        found = (link for operation in self.operations.values() for link in links(operation))
+        return tuple(link for link in found if link.poll in self.poll_places)
 
     @cached_property
     def _fixed(self) -> Mapping[str, Mapping[str, Operation]]:
@@ -151,6 +207,16 @@ class Operation:
     def waits(self) -> bool:
         """Whether an answer may take long because something else has to happen first (`x-waits`)."""
         return bool(self.spec.get("x-waits", False))
+
+    @cached_property
+    def may_cost(self) -> bool:
+        """Whether a call may cost credits: yes, unless the contract declares it free (`x-cost: free`)."""
+        return self.spec.get("x-cost") != "free" or self.id in self.contract.models_by_operation
+
+    @cached_property
+    def poll(self) -> TaskIdPlace | None:
+        """Where a request names the task that it asks for; None for an operation that asks for none."""
+        return self.contract.poll_places.get(self.id)
 
     @cached_property
     def evidence(self) -> Mapping[str, str]:

@@ -174,13 +174,17 @@ class Sandbox:
     def _ask(self, method: str, path: str = "", body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
         return self._control.ask(method, f"/sandboxes/{quote(self.id, safe='')}{path}", body, params)
 
-    def key(self, provider: str = "crun") -> str:
-        """The API key (or access key id) for a provider."""
-        return str(self.document["credentials"][provider]["key"])
+    def key(self, provider: str | None = None) -> str:
+        """The API key (or access key id) for `provider`, by default the first one."""
+        return str(self._credential(provider)["key"])
 
-    def headers(self, provider: str = "crun") -> dict[str, str]:
-        """The credential headers for a request to a provider."""
-        return dict(self.document["credentials"][provider]["headers"])
+    def headers(self, provider: str | None = None) -> dict[str, str]:
+        """The credential headers for a request to `provider`, by default the first one."""
+        return dict(self._credential(provider)["headers"])
+
+    def _credential(self, provider: str | None) -> Mapping[str, Any]:
+        credentials: Mapping[str, Mapping[str, Any]] = self.document["credentials"]
+        return credentials[next(iter(credentials)) if provider is None else provider]
 
     def refresh(self) -> Document:
         """Read the description of the sandbox again, store it in `document` and return it."""

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from urllib.parse import unquote, urlencode
 
+from swapmock.contracts import Registration
 from swapmock.mock_server.adapters.http_client import HttpClient, UnreachableError
 from swapmock.mock_server.control import AdminError, Control
 from swapmock.mock_server.settings import Settings, with_token
@@ -59,11 +60,18 @@ class Emulator(Control):
     @_method_typed_as(Settings)
     def __init__(self, **options: Any) -> None:
         check_process()
-        self.system: System = build(with_token(Settings.of(**{"port": 0, **options})))
+        providers = options.pop("providers", None)  # of `with_providers`
+        self.system: System = build(with_token(Settings.of(**{"port": 0, **options})), providers=providers)
         self._server: LiveServer | None = None
         self._admin_server: LiveServer | None = None
         self._pid = os.getpid()
         self._parent: RemoteEmulator | None = None
+
+    @classmethod
+    def with_providers(cls, providers: Mapping[str, Registration], **options: Any) -> Self:
+        """An emulator with further providers beside those of this package, by name (docs/add-a-provider.md). `options` are
+        those of `Emulator`. Raises ProviderError, a SettingError, with all that a provider lacks."""
+        return cls(**{**options, "providers": providers})
 
     @property
     def url(self) -> str:

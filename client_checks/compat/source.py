@@ -10,6 +10,10 @@ from typing import Any
 
 import yaml
 
+from swapmock.contracts import COMMON, read_yaml
+from swapmock.contracts.common import merge
+from swapmock.contracts.derive import complete
+
 
 class Unreadable(Exception):
     """There is no such version; the text is one line for a user."""
@@ -40,7 +44,8 @@ def read(version: str, contract: str | None, repository: Path | None = None) -> 
     Revisions are of the git repository in `repository`, the working folder unless given.
     """
     if Path(version).is_dir():
-        files = {path.name: path.read_text("utf-8") for path in Path(version).glob("*.yaml")}
+        paths = (*Path(version).glob("*.yaml"), *(Path(version).resolve().parent.glob(COMMON.name)))
+        files = {path.name: path.read_text("utf-8") for path in paths}
     else:
         files = _at_revision(version, contract, repository or Path())
     return _parsed(version, files)
@@ -58,6 +63,8 @@ def _at_revision(version: str, contract: str | None, repository: Path) -> dict[s
     folder = folder.rstrip("/")
     listed = _git(repository, "ls-tree", "--name-only", "--full-tree", commit.strip(), f"{folder}/") or ""
     names = [name for name in listed.splitlines() if name.endswith(".yaml")]
+    beside = f"{folder.rpartition('/')[0]}/{COMMON.name}".removeprefix("/")
+    names += [beside] if _git(repository, "cat-file", "-e", f"{commit.strip()}:{beside}") is not None else []
     found = {Path(name).name: _git(repository, "show", f"{commit.strip()}:{name}") or "" for name in names}
     if not found:
         raise Unreadable(f"{version}: no contract in {folder} at that revision")
@@ -82,7 +89,12 @@ def _parsed(name: str, files: Mapping[str, str]) -> Version:
             mark = getattr(error, "problem_mark", None)
             where = f" at line {mark.line + 1}" if mark is not None else ""
             raise Unreadable(f"{name}: {file} is not YAML{where}") from None
+    common = tables.pop(COMMON.stem, None)
     document = tables.pop("openapi", None)
     if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
         raise Unreadable(f"{name}: no openapi.yaml with paths")
-    return Version(name, document, tables.pop("behaviour", {}), tables)
+    own = tables.pop("behaviour", {})
+    if common is None and "envelope" in own:
+        common = read_yaml(COMMON)  # a copy of one folder, taken from beside the rows that it shares
+    behaviour = own if common is None else merge(common, own)
+    return Version(name, complete(document, own.get("catalogue"), tables), behaviour, tables)

@@ -55,4 +55,4 @@ def prices(target: Target, flow: Mapping[str, Any]) -> Iterator[float]:
     """The contract's price for each step of a flow."""
     for step in flow["steps"]:
         if target.profile.may_cost(step.get("call", "")) and "refused" not in step:
-            yield listed_price(target, step["call"], step.get("body"))
+            yield listed_price(target, step["call"], step.get("body")) or 0.0

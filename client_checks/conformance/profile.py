@@ -1,6 +1,6 @@
 """What the checks know of a provider beyond its contract: one YAML file each in `profiles/`.
 
-It says how credentials are sent, which operations may cost, how a submission is polled, and the flows and refusals that
+It says how credentials are sent, who tells prices, how a submission is polled, and the flows and refusals that
 are completed. What the vendor's facts are (codes, words, evidence) stays in the contract and is looked up there.
 """
 
@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from swapmock.contracts import read_yaml
+from swapmock.contracts import load, read_yaml
 
 FOLDER = Path(str(files(__package__))) / "profiles"
 
@@ -28,14 +28,11 @@ class Credential:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """An operation that may be charged for. Each of `estimates` tells the price of the same body, at its pointer in
-    `at`; without any, a call counts as `credits`. `list_price` finds the contract's own price for the plan."""
+class Estimate:
+    """Who tells what a call costs: each of `operations` tells the price of the same body, at its pointer in `at`."""
 
-    estimates: Sequence[str] = ()
+    operations: Sequence[str] = ()
     at: Mapping[str, str] = field(default_factory=dict)
-    credits: float = 0.0
-    list_price: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,12 +79,12 @@ class Profile:
 
     provider: str
     credentials: Sequence[Credential]
-    costs: Mapping[str, Cost]
     kinds: Mapping[str, Kind]
     flows: Sequence[Mapping[str, Any]]
     refusals: Sequence[Mapping[str, Any]]
     values: Mapping[str, Any]
     wrong_method: int = 405
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
     domain_refusals: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     absent: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     account: Mapping[str, Any] = field(default_factory=dict)
@@ -95,7 +92,10 @@ class Profile:
     anonymous: Mapping[str, Any] | None = None
 
     def may_cost(self, operation: str) -> bool:
-        return operation in self.costs
+        """Whether a call may cost credits. The contract says so (`x-cost`), and what it does not declare free may cost;
+        "" stands for a request that no operation is at."""
+        known = load(self.provider).operations.get(operation)
+        return bool(operation) and (known is None or known.may_cost)
 
     def present(self, operations: Sequence[str], variants: Mapping[str, Any]) -> list[str]:
         """Those of `operations` that exist under these choices."""
@@ -114,7 +114,7 @@ class Profile:
         rows = dict(document)
         return cls(
             credentials=[Credential(**row) for row in rows.pop("credentials")],
-            costs={name: Cost(**row) for name, row in rows.pop("costs").items()},
+            estimates={name: Estimate(**row) for name, row in rows.pop("estimates", {}).items()},
             kinds={row["name"]: Kind(**row) for row in rows.pop("kinds")},
             **rows,
         )

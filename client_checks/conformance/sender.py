@@ -20,6 +20,7 @@ from swapmock.client_checks.conformance.envelope import Envelope, parsed
 from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.price import listed_price
+from swapmock.client_checks.conformance.profile import Estimate
 from swapmock.client_checks.conformance.target import CannotRun, Target
 
 #: Seconds to connect, seconds between two bytes of an answer.
@@ -144,10 +145,13 @@ class Sender:
         self, operation: str, headers: list[tuple[str, str]], body: bytes, origin: str, expects_refusal: bool
     ) -> float:
         """What the call would cost, by the estimate of the server itself; LeftOut if that is not to be had."""
-        cost = self.target.profile.costs[operation]
-        names = self.target.profile.present(cost.estimates, self.target.variants)
+        cost = self.target.profile.estimates.get(operation, Estimate())
+        names = self.target.profile.present(cost.operations, self.target.variants)
         if not names:
-            return listed_price(self.target, operation, parsed(body))
+            listed = listed_price(self.target, operation, parsed(body))
+            if listed is None and self.target.is_live:
+                raise LeftOut("no price is known: the contract lists none, and nothing estimates it")
+            return listed or 0.0
         self.budget.need_calls(3)
         estimate = self.target.contract.operations[names[0]]
         exchange = self._send_free(

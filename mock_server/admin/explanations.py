@@ -74,16 +74,16 @@ def nearest_operation(exchange: Exchange, contract: Contract) -> str | None:
 
 def credential(exchange: Exchange, box: Box, contract: Contract) -> dict[str, Any]:
     """The credential of the request, masked, and the sandbox that it belongs to."""
-    form: Mapping[str, Any] = contract.behaviour.rest.get("credential_form", {})
-    names = {name: field for name, field in form.get("headers", {}).items() if name.lower() in exchange.headers}
-    shown = {name: masked(exchange.headers[name.lower()]) for name in names}
+    form = contract.behaviour.credential_form
+    expected = () if form is None else form.headers
+    shown = {name: masked(exchange.headers[name.lower()]) for name in expected if name.lower() in exchange.headers}
     keys = {c.key for c in box.sandbox.credentials if c.provider == exchange.provider}
     if exchange.problem != "key_unknown":  # an exchange from a snapshot holds the masked key
         keys |= {masked(key) for key in keys}
-    right = any(exchange.headers[name.lower()] in keys for name, field in names.items() if field == "key")
+    right = form is not None and form.key_in(exchange.headers) in keys
     return {
         "shown": shown,
-        "expected": sorted(form.get("headers", {})),
+        "expected": sorted(expected),
         "belongs_to": box.sandbox.id if right else None,
         "problem": exchange.problem if exchange.problem.startswith(("key_", "secret_")) else None,
     }

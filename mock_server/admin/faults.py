@@ -102,7 +102,7 @@ def check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine
     """Raise Problem `invalid` if an effect names something that does not exist, or has no effect."""
     contracts = [engine.contracts[provider]] if provider is not None else list(engine.contracts.values())
     if "code" in effect and "message" not in effect:
-        codes = sorted({str(code) for contract in contracts for code in contract.behaviour.body_codes})
+        codes = sorted({code for contract in contracts for code in contract.behaviour.codes})
         if str(effect["code"]) not in codes:
             listed = f"known: {', '.join(codes)}; an unknown code needs a `message`"
             raise invalid(("effect", "code"), f"no body code {effect['code']!r}; {listed}", "enum")

@@ -101,10 +101,10 @@ def _cost(tasks: Iterable[Task], engine: Engine) -> dict[str, Any]:
             by_model[key] = by_model.get(key, 0) + task.charge
     money: dict[str, float] = {}
     for (provider, _), amount in by_model.items():
-        price = engine.contracts[provider].behaviour.rest.get("money")
+        price = engine.contracts[provider].behaviour.money
         if price is not None:
-            currency = price["currency"]
-            money[currency] = round(money.get(currency, 0.0) + to_credits(amount) * price["per_credit"], 6)
+            currency = price.currency
+            money[currency] = round(money.get(currency, 0.0) + to_credits(amount) * price.per_credit, 6)
     rows = [{"provider": p, "model": m, "credits": to_credits(amount)} for (p, m), amount in by_model.items()]
     return {"credits": to_credits(sum(by_model.values())), "money": money, "by_model": rows}
 

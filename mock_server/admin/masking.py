@@ -61,16 +61,11 @@ class Mask:
     key, or if it is a credential of `sandbox` or one of `engine.secrets` (the admin token)."""
 
     def __init__(self, engine: Engine, sandbox: Sandbox) -> None:
-        forms = [contract.behaviour.rest.get("credential_form", {}) for contract in engine.contracts.values()]
-        names = {name.lower() for form in forms for name in form.get("headers", ())}
-        self._names = names
+        forms = [form for c in engine.contracts.values() if (form := c.behaviour.credential_form) is not None]
+        self._names = {name.lower() for form in forms for name in form.headers}
         own = {text for c in sandbox.credentials for text in (c.key, c.secret) if text} | engine.secrets
         keys = [re.escape(text) for text in sorted(own, key=len, reverse=True)]
-        keys += [
-            rf"{re.escape(form['key']['prefix'])}\w{{{form['key']['length']}}}"
-            for form in forms
-            if form.get("key", {}).get("prefix")
-        ]
+        keys += [pattern for form in forms for pattern in form.patterns]
         self._keys = re.compile("|".join(keys)) if keys else None
 
     def text(self, text: str) -> str:

@@ -202,10 +202,12 @@ def _span(given: Any) -> float:
 
 
 def check_scenario(name: str | None, engine: Engine, place: tuple[str, ...]) -> str | None:
-    """`name` if every provider has that scenario, None for None. Raises Problem `invalid` with the list otherwise."""
+    """`name` if a provider has that scenario, None for None. Raises Problem `invalid` with the list otherwise.
+
+    Tasks of a provider that has no such scenario run their usual one."""
     if name is None:
         return None
-    known = set.intersection(*(set(contract.behaviour.scenarios) for contract in engine.contracts.values()))
+    known = {scenario for contract in engine.contracts.values() for scenario in contract.behaviour.scenarios}
     if name not in known:
         raise invalid(place, f"no scenario {name[:60]!r}; known: {', '.join(sorted(known))}", "enum")
     return name

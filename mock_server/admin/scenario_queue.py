@@ -22,14 +22,14 @@ MAX_QUEUED = 10_000
 
 
 def steps_of(name: str, providers: list[str], engine: Engine) -> tuple[str, ...]:
-    """The scenarios that a name means: a scenario, or the steps of a series. Raises Problem `invalid` with the known names."""
+    """The scenarios that a name means for one of `providers`: a scenario, or the steps of a series. Raises Problem `invalid`
+    with the known names."""
     plain = "_".join(name.lower().replace("-", " ").split())
     known: dict[str, tuple[str, ...]] = {}
-    for index, provider in enumerate(providers):
+    for provider in providers:
         rules = engine.contracts[provider].behaviour
-        here: dict[str, tuple[str, ...]] = {scenario: (scenario,) for scenario in rules.scenarios}
-        here.update({series.name: series.steps for series in rules.series.values()})
-        known = here if index == 0 else {key: steps for key, steps in known.items() if key in here}
+        known |= {scenario: (scenario,) for scenario in rules.scenarios}
+        known |= {series.name: series.steps for series in rules.series.values()}
     if plain not in known:
         raise invalid(("scenario",), f"no scenario {name[:60]!r}; known: {', '.join(sorted(known))}", "enum")
     return known[plain]
@@ -81,34 +81,31 @@ def check_queued(item: Queued, engine: Engine) -> None:
 
 
 def kinds_of(contract: Contract) -> set[str]:
-    """The kinds of tasks that a provider makes: those of its tools, else those that have status words."""
-    tools = contract.tables.get("tools", {}).get("tools")
-    return {row["kind"] for row in tools} if tools else set(contract.behaviour.status_words)
+    """The kinds of tasks that a provider makes."""
+    return set(contract.task_kinds)
 
 
 def models_of(contract: Contract) -> set[str]:
     """The values of `Task.model` for a provider: the names of its models, or the codes of its tools."""
-    tools = contract.tables.get("tools", {}).get("tools")
-    return {row["code"] for row in tools} if tools else {row["name"] for row in contract.tables["models"]["models"]}
+    return set(contract.models)
 
 
 def _kind(name: str, providers: list[str], engine: Engine) -> dict[str, str]:
     """The field of the queue entry that a word for a kind of task means: `kind`, `operation` or `model`."""
     contracts = [engine.contracts[provider] for provider in providers]
     kinds = {kind for contract in contracts for kind in kinds_of(contract)}
-    words = {
-        provider: engine.contracts[provider].behaviour.rest.get("kind_words", {}).get(name) for provider in providers
-    }
+    words = {provider: engine.contracts[provider].behaviour.kind_words.get(name) for provider in providers}
     if name in kinds:
         return {"kind": name}
-    if len(providers) == 1 and words[providers[0]] is not None:
-        return {"kind": words[providers[0]]}
+    word = words[providers[0]]
+    if len(providers) == 1 and word is not None:
+        return {"kind": word}
     if any(name in contract.operations for contract in contracts):
         return {"operation": name}
     if any(name in models_of(contract) for contract in contracts):
         return {"model": name}
     if any(words.values()):
-        meant = " and ".join(f"{word!r} of {provider}" for provider, word in words.items())
+        meant = " and ".join(f"{word!r} of {provider}" for provider, word in words.items() if word)
         raise invalid(("kind",), f"{name!r} means {meant}: also give the `provider`, or use one of these kinds", "enum")
     check_known(name, kinds, ("kind",), "kind of task")
     return {"kind": name}
@@ -117,11 +114,11 @@ def _kind(name: str, providers: list[str], engine: Engine) -> dict[str, str]:
 def _check_words(order: Mapping[str, Any], steps: Sequence[str], providers: list[str], engine: Engine) -> None:
     """Raise Problem `invalid` if no scenario fails (only a failure has code and message), or if no vendor has the code."""
     field = "code" if "code" in order else "message"
-    scenarios = engine.contracts[providers[0]].behaviour.scenarios
-    if not any(scenarios[step].fails is not None for step in steps):
+    rules = [engine.contracts[provider].behaviour for provider in providers]
+    if not any(step in r.scenarios and r.scenarios[step].fails is not None for r in rules for step in steps):
         said = ", ".join(dict.fromkeys(steps))
         raise invalid((field,), f"{said} does not fail: only a failure has a code and a message")
-    codes = {str(code) for provider in providers for code in engine.contracts[provider].behaviour.body_codes}
+    codes = {code for rule in rules for code in rule.codes}
     if "code" in order and str(order["code"]) not in codes:
         raise invalid(("code",), f"no body code {order['code']!r}; known: {', '.join(sorted(codes))}", "enum")
 

@@ -169,10 +169,9 @@ def _sandbox_faults(sandbox: Sandbox, engine: Engine) -> Iterator[Inconsistency]
         choose_variants(engine.contracts, sandbox.variants)
     except UnknownVariant as unknown:
         yield ("sandbox", "variants", *unknown.place), str(unknown)
-    if sandbox.scenario is not None:
-        for name, contract in engine.contracts.items():
-            if sandbox.scenario not in contract.behaviour.scenarios:
-                yield ("sandbox", "scenario"), f"{name} has no scenario {sandbox.scenario[:60]!r}"
+    known = {scenario for contract in engine.contracts.values() for scenario in contract.behaviour.scenarios}
+    if sandbox.scenario is not None and sandbox.scenario not in known:
+        yield ("sandbox", "scenario"), f"no provider has a scenario {sandbox.scenario[:60]!r}"
     judged = {"labels": ("Labels", sandbox.labels), "rate_limit": ("RateLimit", sandbox.rate_limit)}
     for name, (schema, value) in judged.items():
         validator = engine.admin_contract.validator({"$ref": f"#/components/schemas/{schema}"})

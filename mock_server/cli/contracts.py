@@ -15,10 +15,11 @@ from swapmock.mock_server.cli.output import UsageError
 @click.command()
 def routes() -> None:
     """List every operation: method, path, id, evidence."""
-    from swapmock.mock_server.web.build import build
+    from swapmock.contracts import load
+    from swapmock.mock_server.web.build import registrations
 
-    for api in build().pipeline.apis:
-        for operation in api.contract.operations.values():
+    for name in (*registrations(), "admin"):
+        for operation in load(name).operations.values():
             level = operation.evidence.get("level", "-")
             click.echo(f"{operation.method:<6} {operation.path:<46} {operation.id:<26} {level}")
 
@@ -30,11 +31,12 @@ def evidence(provider: str | None, level: str | None) -> None:
     """List every behaviour with its source and how far it can be trusted."""
     from swapmock.contracts import load
     from swapmock.contracts.evidence import behaviours
-    from swapmock.mock_server.web.build import PROVIDERS
+    from swapmock.mock_server.web.build import registrations
 
-    if provider is not None and provider not in PROVIDERS:
-        raise UsageError(f"no provider named {provider!r}; known: {', '.join(sorted(PROVIDERS))}")
-    for name in PROVIDERS if provider is None else [provider]:
+    known = registrations()
+    if provider is not None and provider not in known:
+        raise UsageError(f"no provider named {provider!r}; known: {', '.join(sorted(known))}")
+    for name in known if provider is None else [provider]:
         for row in behaviours(load(name)):
             if level in (None, row["level"]):
                 click.echo(f"{name:<8} {row['level']:<10} {row['kind']:<10} {row['name']:<44} {row['source']}")
@@ -85,11 +87,16 @@ def lint() -> None:
         raise UsageError("lint needs the extra `checks`: pip install 'swapmock[checks]'") from None
     from swapmock.contracts.lint import lint_all
     from swapmock.mock_server import admin
-    from swapmock.mock_server.web.build import PROVIDERS
+    from swapmock.mock_server.web.build import ProviderError, make_providers, registrations
 
-    handled: dict[str, Callable[[Any], Any]] = {name: partial(_handled, make) for name, make in PROVIDERS.items()}
+    registered = registrations()
+    handled: dict[str, Callable[[Any], Any]] = {name: partial(_handled, row.make) for name, row in registered.items()}
     handled["admin"] = lambda _: admin.HANDLERS.keys()
     findings = lint_all(handled)
+    try:
+        make_providers(registered)
+    except ProviderError as error:
+        findings += [finding for finding in error.findings if finding not in findings]
     for finding in findings:
         click.echo(finding)
     click.echo(f"{len(handled)} contract(s), {len(findings)} finding(s)")

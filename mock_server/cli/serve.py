@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from swapmock.mock_server.cli.output import UsageError, say
 from swapmock.mock_server.settings import Settings, with_token
 
 if TYPE_CHECKING:
+    from swapmock.contracts import Contract
     from swapmock.mock_server.web.build import System
 
 
@@ -77,11 +79,11 @@ def set_up_logs(settings: Settings, system: System) -> None:
 
 def _mask(system: System) -> logs.Mask:
     """Hides what the contracts declare as credentials, and the secrets of this server."""
-    forms = [contract.behaviour.rest.get("credential_form", {}) for contract in system.engine.contracts.values()]
+    forms = [form for c in system.engine.contracts.values() if (form := c.behaviour.credential_form) is not None]
     credentials = [row.credential for row in system.standing]
     return logs.secret_mask(
-        prefixes=[form.get(part, {}).get("prefix", "") for form in forms for part in ("key", "secret")],
-        headers=[name for form in forms for name in form.get("headers", ())],
+        prefixes=[secret.prefix for form in forms for secret in (form.key, form.secret) if secret is not None],
+        headers=[name for form in forms for name in form.headers],
         values=[*system.engine.secrets, *(text for each in credentials for text in (each.key, each.secret))],
     )
 
@@ -125,14 +127,22 @@ def _welcome(url: str, settings: Settings, system: Any) -> str:
     for row in system.standing:
         shown = "(as --credential says)" if row.is_given else " ".join(filter(None, row.credential[1:3]))
         lines.append(f"  {row.credential.provider:<10} {shown}  {row.about}")
-    first = next(row for row in system.standing if row.credential.provider == "crun")
-    lines.append("  try it     " + _curl(reachable, "KEY" if first.is_given else first.credential.key))
+    first = system.standing[0]
+    contract = system.engine.contracts[first.credential.provider]
+    key, secret = ("KEY", "SECRET") if first.is_given else first.credential[1:3]
+    lines.append("  try it     " + _curl(reachable, contract, key, secret))
     return "\n".join(lines)
 
 
-def _curl(url: str, key: str) -> str:
+def _curl(url: str, contract: Contract, key: str, secret: str) -> str:
+    """A command to paste: the first operation of `contract` whose request has an example, with a credential."""
     base = {"unix": f"--unix-socket {url[5:]} http://localhost", "https": f"-k {url}"}.get(url.partition(":")[0], url)
-    return (
-        f"curl -s {base}/api/v1/client/job/detect-face-image -H 'x-api-key: {key}' "
-        """-H 'Content-Type: application/json' -d '{"image_url": "https://example.com/source.png"}'"""
-    )
+    operation = next((o for o in contract.operations.values() if o.takes_json and "{" not in o.path), None)
+    form = contract.behaviour.credential_form
+    shown = {} if form is None else form.shown(key, secret)
+    headers = "".join(f" -H '{name}: {value}'" for name, value in shown.items())
+    if operation is None or operation.body_spec is None:
+        return f"curl -s {base}{contract.behaviour.prefix}{headers}"
+    examples = operation.body_spec["content"]["application/json"].get("examples", {"": {"value": {}}})
+    body = json.dumps(next(iter(examples.values()))["value"])
+    return f"curl -s {base}{operation.path}{headers} -H 'Content-Type: application/json' -d '{body}'"

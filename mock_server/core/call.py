@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -47,21 +47,18 @@ class Call:
     client: str = ""
 
 
-#: Where a body says that news should go: URLs, but no media.
-CALLBACK_FIELDS = frozenset({"callback_url", "callbackUrl"})
-
-
-def texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Every `(place, text)` of a body in its order, but for the callback URL, which is no medium."""
+def texts(value: Any, apart: Collection[str] = (), place: str = "") -> Iterator[tuple[str, str]]:
+    """Every `(place, text)` of the JSON value `value` in its order. Top-level members named in `apart` are left out: those
+    of callback URLs, which are no media."""
     if isinstance(value, str):
         yield place, value
     elif isinstance(value, dict):
         for name, item in value.items():
-            if place or name not in CALLBACK_FIELDS:
-                yield from texts(item, f"{place}.{name}" if place else name)
+            if place or name not in apart:
+                yield from texts(item, apart, f"{place}.{name}" if place else name)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from texts(item, f"{place}.{index}")
+            yield from texts(item, apart, f"{place}.{index}")
 
 
 class Cacheable(NamedTuple):

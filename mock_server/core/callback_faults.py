@@ -44,11 +44,14 @@ CALLBACK_FAULTS: Mapping[str, tuple[PlannedSend, ...]] = {
 SILENT_BEFORE_THE_END = frozenset({"out_of_order", "never"})
 
 
-def wrongly_typed(value: Any) -> Any:
-    """`value` with every member `code` as text where it is a number, and as a number where it is text."""
+def wrongly_typed(value: Any, member: str) -> Any:
+    """The JSON `value` with every `member` (the envelope's code) as text where it is a number, and as a number where it is
+    text."""
     if isinstance(value, dict):
-        return {name: _other_type(item) if name == "code" else wrongly_typed(item) for name, item in value.items()}
-    return [wrongly_typed(item) for item in value] if isinstance(value, list) else value
+        return {
+            name: _other_type(item) if name == member else wrongly_typed(item, member) for name, item in value.items()
+        }
+    return [wrongly_typed(item, member) for item in value] if isinstance(value, list) else value
 
 
 def _other_type(code: Any) -> Any:

@@ -208,12 +208,14 @@ def waits(schedule: RetrySchedule) -> tuple[float, ...]:
 
 class Acknowledgement(Protocol):
     """Which answers acknowledge: a status from the first to the last of `statuses`; where `code` has values, also a JSON
-    object whose `code` is one of them."""
+    object whose member `member` is one of them."""
 
     @property
     def statuses(self) -> tuple[int, int]: ...
     @property
     def code(self) -> tuple[Any, ...]: ...
+    @property
+    def member(self) -> str: ...
 
 
 #: Stands for the document of an answer whose body is not JSON.
@@ -234,9 +236,9 @@ def why_not_acknowledged(demand: Acknowledgement, outcome: SendResult, document:
         return ""
     if document is NO_JSON:
         return f"the answer is not JSON: {outcome.error}" if outcome.error else "the answer is not JSON"
-    if not isinstance(document, dict) or "code" not in document:
-        return "the answer has no `code`"
-    code = document["code"]
+    if not isinstance(document, dict) or demand.member not in document:
+        return f"the answer has no `{demand.member}`"
+    code = document[demand.member]
     if any(code == wanted and type(code) is type(wanted) for wanted in demand.code):
         return ""
-    return f"the answer's `code` is {code!r:.40}, not {demand.code[0]!r}"
+    return f"the answer's `{demand.member}` is {code!r:.40}, not {demand.code[0]!r}"

@@ -218,14 +218,14 @@ def _number_of(code: str) -> int:
     return -number if code.startswith("-") else number
 
 
-#: What the envelope's code becomes under `code_type`.
-CODE_TYPES: Mapping[str, Callable[[Any], Any]] = {
-    "string": str,
-    "number": lambda code: _number_of(str(code)),
-    "null": lambda _: None,
-    "object": lambda code: {"code": code},
-    "list": lambda code: [code],
-    "boolean": lambda code: str(code) == "200",
+#: What the envelope's code becomes under `code_type`: (code, the code of success) -> the value to send.
+CODE_TYPES: Mapping[str, Callable[[Any, Any], Any]] = {
+    "string": lambda code, _: str(code),
+    "number": lambda code, _: _number_of(str(code)),
+    "null": lambda *_: None,
+    "object": lambda code, _: {"code": code},
+    "list": lambda code, _: [code],
+    "boolean": lambda code, success: str(code) == str(success),
 }
 
 

@@ -31,6 +31,16 @@ class VendorResponse(NamedTuple):
     contract_status: int | None = None
 
 
+class CallbackToSign(NamedTuple):
+    """What a provider signs: the bytes of a callback's `body`, the sandbox's `secret`, the id of the `delivery` (the same
+    for each retry), and the sandbox time `at` which it is sent."""
+
+    body: bytes
+    secret: str
+    delivery: str
+    at: float
+
+
 def forged(task: Task, digits: str) -> Task:
     """A task that does not exist: `task` with the eight `digits` in place of the end of its id."""
     return replace(task, id=task.id[: -len(digits)] + digits)
@@ -55,6 +65,8 @@ class Provider:
         name exists from the submission on; otherwise it comes with the task's first public link. The newest task with a
         name has the name.
     reads_query: whether `authenticate` is to see the query's parameters beside those of the path.
+    sign_callback: (CallbackToSign) -> the headers by which a callback shows who sent it; None for a provider that does
+        not sign.
     """
 
     name: str
@@ -69,3 +81,4 @@ class Provider:
     check_task: Callable[[Task, Any], Iterator[tuple[str, str]]] | None = None
     aliases: Callable[[Task, Any], Mapping[str, bool]] | None = None
     reads_query: bool = False
+    sign_callback: Callable[[CallbackToSign], Mapping[str, str]] | None = None

@@ -67,8 +67,10 @@ def _make_delivery(change: _PhaseChange, planned: PlannedSend) -> Delivery:
     task, number = change.task, change.box.next_number("delivery")
     reported, when = _reported_task(change, planned.body)
     body = _body(change, reported, when, f"d{number}")
-    if planned.corruption == "code_type":
-        body = wrongly_typed(body)
+    envelope = change.runtime.contracts[task.provider].behaviour.envelope
+    if planned.corruption == "code_type" and envelope is not None:
+        body = wrongly_typed(body, envelope.code)
+    is_signed = change.runtime.providers[task.provider].sign_callback is not None
     url = task.callback_url or ""
     return Delivery(
         id=f"d{number}",
@@ -81,10 +83,11 @@ def _make_delivery(change: _PhaseChange, planned: PlannedSend) -> Delivery:
         host=host_of(url),
         body=change.runtime.json.dumps(body),
         created_at=change.at,
-        waits=() if planned.extra else waits(change.rules.ladders[change.variants["callback_ladder"]]),
+        waits=() if planned.extra else waits(change.rules.ladder(change.variants)),
         cause=task.cause,
         callback_fault=change.callback_fault,
-        corruption=planned.corruption,
+        # Who forges a callback has no secret to sign it with.
+        corruption="signature" if is_signed and planned.body == "forged" else planned.corruption,
         alone=planned.alone,
         next_due=change.at + planned.after,
     )
@@ -97,8 +100,10 @@ def _reported_task(change: _PhaseChange, body: str) -> tuple[Task, float]:
         digits = text("0123456789", 8, change.box.sandbox.seed, "forged", task.id)
         return runtime.providers[task.provider].forge(task, digits), change.at
     if body == "contradicting":
-        fails = runtime.contracts[task.provider].behaviour.scenarios["fails"].fails
-        return replace(task, failure=Failure(**(fails or {})) if task.failure is None else None), change.at
+        fails = runtime.contracts[task.provider].behaviour.scenario("fails").fails
+        error = runtime.contracts[task.provider].behaviour.refusals["server_error"]
+        failure = Failure(**(fails or {"code": error.code, "message": error.message}))
+        return replace(task, failure=failure if task.failure is None else None), change.at
     if body == "started":
         return replace(task, ends_at=None), task.starts_at
     return task, change.at

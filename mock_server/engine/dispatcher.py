@@ -27,6 +27,7 @@ from swapmock.mock_server.core.delivery import (
     why_not_acknowledged,
 )
 from swapmock.mock_server.core.ports import Box, Transport
+from swapmock.mock_server.core.provider import CallbackToSign
 from swapmock.mock_server.engine.runtime import Runtime, Sent
 from swapmock.mock_server.engine.tasks import BATCH, run_due
 
@@ -335,8 +336,11 @@ class CallbackDispatcher:
             raise LookupError(f"{delivery.provider} has no callbacks")
         with runtime.store.open(sandbox_id) as box:
             sent, task = runtime.now(box), box.task(delivery.task)
+            secret = signing_secret(box, delivery)
         asker = "" if task is None else task.asker
-        outcome, failure = await self._attempt(runtime, delivery, rules, asker)
+        outcome, failure = await self._attempt(
+            runtime, delivery, rules, asker, CallbackToSign(delivery.body, secret, delivery.id, sent)
+        )
         noted = None
         with contextlib.suppress(KeyError), runtime.store.open(sandbox_id) as box:  # it may have been dropped meanwhile
             after, attempt = delivery.attempted(sent, runtime.now(box), outcome, failure)
@@ -349,12 +353,15 @@ class CallbackDispatcher:
         return outcome
 
     async def _attempt(
-        self, runtime: Runtime, delivery: Delivery, rules: Callbacks, asker: str
+        self, runtime: Runtime, delivery: Delivery, rules: Callbacks, asker: str, unsigned: CallbackToSign
     ) -> tuple[SendResult, str]:
-        """Send once. Returns the result, and why it does not acknowledge. An exception is a failed attempt, too."""
+        """Send once, signed if the provider signs. Returns the result, and why it does not acknowledge. An exception is a
+        failed attempt, too."""
         try:
+            sign = runtime.providers[delivery.provider].sign_callback
+            headers = rules.headers if sign is None else {**rules.headers, **sign(unsigned)}
             payload = delivery.payload()
-            result = await self._transport.send(rules.method, delivery.url, rules.headers, payload, asker)
+            result = await self._transport.send(rules.method, delivery.url, headers, payload, asker)
             return result, why_not_acknowledged(rules.acknowledged, result, _document(runtime, result))
         except Exception as error:
             log.exception("delivery %s to %s could not be sent", delivery.id, delivery.host)
@@ -542,6 +549,14 @@ async def _wait_for_change(send_loop: _SendLoop, seconds: float) -> None:
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
     for task in asyncio.all_tasks(loop):
         task.cancel()
+
+
+def signing_secret(box: Box, delivery: Delivery) -> str:
+    """What a delivery is signed with: the secret of the sandbox's first usable credential for its provider, "" without
+    one. A forged delivery gets another one."""
+    secrets = (c.secret for c in box.sandbox.credentials if c.provider == delivery.provider and not c.disabled)
+    secret = next(secrets, "")
+    return f"not {secret}" if delivery.corruption == "signature" else secret
 
 
 def claim_before_reply(runtime: Runtime, box: Box, task_id: str) -> list[Delivery]:

@@ -14,6 +14,7 @@ from swapmock.mock_server.engine.runtime import Runtime
 
 if TYPE_CHECKING:
     from swapmock.contracts import Contract
+    from swapmock.contracts.rows import SecretForm
 
 
 log = logging.getLogger("swapmock")
@@ -58,28 +59,30 @@ def credentials_for(contracts: Mapping[str, Contract], seed: str) -> tuple[Crede
     return tuple(
         credential_of(name, contract, seed)
         for name, contract in contracts.items()
-        if "credential_form" in contract.behaviour.rest
+        if contract.behaviour.credential_form is not None
     )
 
 
 def credential_of(provider: str, contract: Contract, seed: str) -> Credential:
-    """A credential of `provider` that depends on `seed` alone, in the form of its contract."""
-    form = contract.behaviour.rest["credential_form"]
-    key = _generate(form["key"], provider, "key", seed)
-    return Credential(provider, key, _generate(form.get("secret"), provider, "secret", seed))
+    """A credential of `provider` that depends on `seed` alone, in the form of its contract. LookupError without a form."""
+    form = contract.behaviour.credential_form
+    if form is None:
+        raise LookupError(f"{provider} has no credential_form")
+    key = _generate(form.key, provider, "key", seed)
+    return Credential(provider, key, _generate(form.secret, provider, "secret", seed))
 
 
-def _generate(form: Mapping[str, Any] | None, *seed: object) -> str:
+def _generate(form: SecretForm | None, *seed: object) -> str:
     if form is None:
         return ""
-    letters = lower_alphanumeric if form.get("case") == "lower" else alphanumeric
-    return str(form.get("prefix", "")) + letters(form["length"], *seed)
+    letters = lower_alphanumeric if form.case == "lower" else alphanumeric
+    return form.prefix + letters(form.length, *seed)
 
 
 def credential_headers(contract: Contract, credential: Credential) -> dict[str, str]:
     """The request headers that carry a credential, as the vendor expects them."""
-    form = contract.behaviour.rest["credential_form"]
-    return {name: getattr(credential, field) for name, field in form["headers"].items()}
+    form = contract.behaviour.credential_form
+    return {} if form is None else form.shown(credential.key, credential.secret)
 
 
 def open_account(runtime: Runtime, sandbox: Sandbox, clock: SandboxClock) -> None:

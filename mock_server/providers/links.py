@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from swapmock.mock_server.core.faces import FaceRef
-from swapmock.mock_server.core.ports import Box
 
-#: The kind of task that finds faces; its files are these faces.
-DETECTION = "detection"
+if TYPE_CHECKING:
+    from swapmock.contracts import Contract
+    from swapmock.mock_server.core.call import Call
+    from swapmock.mock_server.core.ports import Box
+    from swapmock.mock_server.core.task import Task
+    from swapmock.mock_server.engine.engine import Engine
 
 
 class Link(NamedTuple):
@@ -21,32 +25,36 @@ class Link(NamedTuple):
     folder: str = ""
 
 
-def read(path: str) -> Link | None:
-    """The link that a path spells: `/media/TOKEN/NUMBER.jpg` or `/Output-Img2/FOLDER/TOKEN-NUMBER.png`."""
-    steps = path.removeprefix("/").split("/")
-    if steps[0] not in ("media", "Output-Img2"):
-        return None
-    stem, _, extension = steps[-1].rpartition(".")
-    if steps[0] == "media" and len(steps) == 3:
-        return _link(steps[1], stem, extension)
-    if steps[0] == "Output-Img2" and len(steps) > 2:
-        token, _, number = stem.rpartition("-")
-        return _link(token, number, extension, "/".join(steps[1:-1]))
+def read(path: str, contracts: Mapping[str, Contract]) -> Link | None:
+    """The link that `path` spells in the form of one of `contracts` (`files` in behaviour.yaml); None for none."""
+    for contract in contracts.values():
+        files = contract.behaviour.files
+        parts = None if files is None else files.read(path)
+        if parts is not None:
+            return Link(parts["token"], int(parts["number"]), parts["extension"], parts.get("folder", ""))
     return None
 
 
-def _link(token: str, number: str, extension: str, folder: str = "") -> Link | None:
-    """None unless `number` is spelt in the one way in which we write it."""
-    if not (len(number) < 5 and number.isascii() and number.isdigit() and number == str(int(number))):
-        return None
-    return Link(token, int(number), extension, folder)
-
-
-def face_at(box: Box, url: str) -> FaceRef:
+def face_at(box: Box, engine: Engine, url: str) -> FaceRef:
     """The face that a media URL shows: behind a link to a face that was detected in this sandbox that face, else the
     URL's own first one."""
-    link = read(urlsplit(url).path)
+    link = read(urlsplit(url).path, engine.contracts)
     task = None if link is None else box.task(link.token)
-    if link is not None and task is not None and task.kind == DETECTION and link.number < task.facts["faces"]:
-        return FaceRef(task.facts["url"], link.number)
-    return FaceRef(url, 0)
+    if link is None or task is None:
+        return FaceRef(url, 0)
+    faces = task.facts.get("faces")
+    return (
+        FaceRef(task.facts["url"], link.number) if isinstance(faces, int) and link.number < faces else FaceRef(url, 0)
+    )
+
+
+def file_url(call: Call, engine: Engine, task: Task, number: int = 0) -> str:
+    """The public link to file `number` of a succeeded `task`, in the form of its provider's `files`. It opens the file to
+    everybody who has it. LookupError for a provider without files."""
+    form = engine.contracts[task.provider].behaviour.files
+    if form is None:
+        raise LookupError(f"{task.provider} serves no files: behaviour.yaml has no `files`")
+    more = task.facts.get("more", ())
+    ending = str(task.facts.get("extension", ".jpg") if number == 0 or not more else more[number - 1][0])
+    parts = {"token": engine.publish(call.box, task), "number": number, "folder": task.facts.get("folder", "")}
+    return call.base_url + form.path.format(extension=ending.removeprefix("."), **parts)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.core.call import Call, Problem, texts
-from swapmock.mock_server.core.credits import to_credits
+from swapmock.mock_server.core.credits import from_credits, to_credits
 from swapmock.mock_server.core.faces import count_in
 from swapmock.mock_server.core.queue import Queued
-from swapmock.mock_server.core.task import Failure, Schedule, schedule
+from swapmock.mock_server.core.task import Failure, Schedule, Task, schedule
 
 if TYPE_CHECKING:
     from swapmock.contracts import Behaviour
@@ -25,10 +26,11 @@ def scenario_for(call: Call, engine: Engine, kind: str = "", model: str = "", *,
         if asked is not None:
             return behaviour.scenarios[asked]
     queued = call.box.first_queued(call.provider, kind, call.operation, model)
-    if queued is not None:
+    # A scenario that this provider does not have waits for a task of one that has it.
+    if queued is not None and queued.scenario in behaviour.scenarios:
         call.queued = queued.id
         return _in_other_words(behaviour.scenarios[queued.scenario], queued)
-    return behaviour.scenarios[call.box.sandbox.scenario or "fine"]
+    return behaviour.scenario(call.box.sandbox.scenario or "fine")
 
 
 def _in_other_words(scenario: Scenario, queued: Queued) -> Scenario:
@@ -40,7 +42,7 @@ def _in_other_words(scenario: Scenario, queued: Queued) -> Scenario:
 
 
 def _magic_scenario(call: Call, engine: Engine, behaviour: Behaviour, needs_faces: bool) -> str | None:
-    for place, text in texts(call.body):
+    for place, text in texts(call.body, engine.contracts[call.provider].callback_fields):
         row = magic(behaviour, place, text)
         if row is None:
             continue
@@ -50,7 +52,7 @@ def _magic_scenario(call: Call, engine: Engine, behaviour: Behaviour, needs_face
             raise Problem(row.refuse, errors=errors, details={"balance": available})
         if row.scenario is not None:
             return str(row.scenario)
-        if row.faces == 0 and needs_faces and call.variants["no_face"] == "failed":
+        if row.faces == 0 and needs_faces and call.variants.get("no_face", "failed") == "failed":
             return "no_face"
     return None
 
@@ -76,3 +78,50 @@ def faces_in(url: str, behaviour: Behaviour) -> int:
 def course(now: float, timeline: Timeline, scenario: Scenario) -> Schedule:
     failure = None if scenario.fails is None else Failure(**scenario.fails)
     return schedule(now, timeline, scenario, failure)
+
+
+def submit_task(
+    call: Call,
+    engine: Engine,
+    *,
+    task_id: str,
+    kind: str,
+    timeline: str,
+    credits: float | str = 0,
+    model: str = "",
+    callback_url: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Task:
+    """Accept a task: choose its scenario, reserve its price, and return it.
+
+    `timeline` is a row of `timelines`; `credits` the listed price of `model`, which settings may replace; `facts` what the
+    task remembers. General code reads there, to draw the files of a provider that serves any: `faces` of the first file, as
+    (URL, number) from left to right, its `extension`, extension and faces of each file in `more`, and the `folder` of the
+    links. Where the files of this kind of task are the faces of one picture, `url` is that picture and `faces` how many.
+
+    Raises the Problem that a magic value names, and `insufficient_credits`.
+    """
+    behaviour = engine.contracts[call.provider].behaviour
+    scenario = scenario_for(call, engine, kind, model)
+    starts_at, ends_at, failure = course(call.now, behaviour.timelines[timeline], scenario)
+    cost = engine.price(call.provider, model, from_credits(str(credits)))
+    task = Task(
+        id=task_id,
+        kind=kind,
+        provider=call.provider,
+        operation=call.operation,
+        model=model,
+        request=call.raw,
+        created_at=call.now,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        failure=failure,
+        reserved=cost,
+        charge=cost if failure is None or scenario.charged else 0,
+        scenario=scenario.name,
+        callback_url=callback_url,
+        cause=call.exchange,
+        facts=facts or {},
+    )
+    engine.submit(call, task)
+    return task

@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from swapmock.contracts import Operation
 
 
-#: Where paths of files begin.
-FILE_PATHS = ("/media/", "/Output-Img2/", "/u/")
-
-
 def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) -> Flask:
     """A Flask application over `pipeline`.
 
@@ -37,6 +33,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
     which is faster.
     """
     app = Flask("swapmock", static_folder=None)
+    file_paths = (*file_starts(pipeline), *upload_starts(pipeline))
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
 
@@ -55,9 +52,10 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
     app.add_url_rule("/ready", "ready", _health)
     app.add_url_rule("/", "index", lambda: _index(pipeline, plain_request(request.environ)))
     if any(not api.is_admin for api in pipeline.apis):
-        for rule in ("/media/<path:_>", "/Output-Img2/<path:_>"):
+        for rule in (f"{start}<path:_>" for start in file_starts(pipeline)):
             app.add_url_rule(rule, rule, lambda _: _file(files.fetch(pipeline.engine, request.path)))
-        app.add_url_rule("/u/<name>", "upload", lambda name: _file(files.fetch_upload(pipeline.engine, name)))
+        for rule in (f"{start}<name>" for start in upload_starts(pipeline)):
+            app.add_url_rule(rule, rule, lambda name: _file(files.fetch_upload(pipeline.engine, name)))
 
     @app.before_request
     def check() -> Response | None:
@@ -68,7 +66,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
         if pipeline.match(request.method, request.path) is not None:
             return None
         asked = plain_request(request.environ)
-        is_file = path.startswith(FILE_PATHS)
+        is_file = path.startswith(file_paths)
         refusal = pipeline.request_filter.refusal(Zone.ADMIN if path == "/" else Zone.VENDOR, asked)
         if refusal is not None:
             return _Written(refused(refusal), pause)
@@ -79,7 +77,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
     @app.after_request
     def protect(response: Response) -> Response:
         """Add the headers of pages to everything but files and answers of the pipeline."""
-        if not isinstance(response, _Written) and not wsgi_path(request.environ).startswith(FILE_PATHS):
+        if not isinstance(response, _Written) and not wsgi_path(request.environ).startswith(file_paths):
             response.headers.extend(dict(ADMIN_HEADERS))
         return response
 
@@ -96,6 +94,18 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
     if with_middleware:
         app.wsgi_app = WsgiMiddleware(pipeline, app.wsgi_app, pause)  # type: ignore[method-assign]  # Flask's documented place
     return app
+
+
+def file_starts(pipeline: Pipeline) -> list[str]:
+    """Where the paths of files that tasks make begin, as the contracts say (`files`)."""
+    forms = (api.contract.behaviour.files for api in pipeline.apis if not api.is_admin)
+    return list(dict.fromkeys(form.start for form in forms if form is not None))
+
+
+def upload_starts(pipeline: Pipeline) -> list[str]:
+    """Where the paths of uploaded files begin, as the contracts say (`uploads`)."""
+    starts = (api.contract.behaviour.uploads for api in pipeline.apis if not api.is_admin)
+    return list(dict.fromkeys(start for start in starts if start))
 
 
 class _Written(Response):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from swapmock.contracts import Contract, load
+from swapmock.contracts import Contract, Registration, add_folder, folder, installed, load
+from swapmock.contracts.requirements import findings, handler_findings
 from swapmock.mock_server import admin
 from swapmock.mock_server.adapters import jsonquery, jsontext
 from swapmock.mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
@@ -21,6 +22,7 @@ from swapmock.mock_server.core.clock import ClockMode, SandboxClock
 from swapmock.mock_server.core.credits import from_credits
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.ports import RealTime
+from swapmock.mock_server.core.provider import Provider
 from swapmock.mock_server.core.sandbox import Credential, Sandbox
 from swapmock.mock_server.engine.dispatcher import CallbackDispatcher
 from swapmock.mock_server.engine.engine import Engine
@@ -41,7 +43,74 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
-PROVIDERS = {"crun": crun.provider, "imgopen": imgopen.provider}
+#: The providers of this package: name -> the function that makes it from its contract, the folder of that name.
+PROVIDERS: Mapping[str, Callable[[Contract], Provider]] = {"crun": crun.provider, "imgopen": imgopen.provider}
+
+
+class ProviderError(SettingError):
+    """Providers lack what general code needs; `findings` has one line for each thing, and the text has them all."""
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        super().__init__("\n".join(["the emulator cannot start with these providers:", *findings]))
+        self.findings = tuple(findings)
+
+
+def registrations(more: Mapping[str, Registration] | None = None) -> dict[str, Registration]:
+    """Every provider by name: those of this package, those of installed packages, and `more`. A name is given once."""
+    found = {name: Registration(folder(name), make) for name, make in PROVIDERS.items()}
+    for name, registration in {**installed(), **(more or {})}.items():
+        if name in PROVIDERS or not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == "admin":
+            raise ProviderError([f"{name}: is not a free name in lower case"])
+        add_folder(name, registration.folder)
+        found[name] = registration
+    return found
+
+
+def make_providers(registered: Mapping[str, Registration]) -> tuple[dict[str, Contract], dict[str, Provider]]:
+    """The contract and the provider of each registration. Raises ProviderError with all that any of them lacks."""
+    contracts: dict[str, Contract] = {}
+    providers: dict[str, Provider] = {}
+    found: list[str] = []
+    for name, registration in registered.items():
+        try:
+            contract = load(name)
+            lines = list(findings(contract))
+            provider = None if lines else registration.make(contract)
+            lines += [] if provider is None else provider_findings(contract, provider)
+        except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+            found.append(f"{name}: {type(error).__name__}: {error}")
+            continue
+        found += [f"{name}: {line}" for line in lines]
+        if provider is not None:
+            contracts[name], providers[name] = contract, provider
+    found += _overlaps(contracts)
+    if found:
+        raise ProviderError(found)
+    return contracts, providers
+
+
+def provider_findings(contract: Contract, provider: Provider) -> list[str]:
+    """What `provider` lacks for its `contract`: its name, handlers for the operations, the body of callbacks."""
+    found = list(handler_findings(contract, provider.handlers))
+    if provider.name != contract.name:
+        found.append(f"the provider calls itself {provider.name!r}; it is registered as {contract.name!r}")
+    if provider.callback_body is None and any(o.spec.get("callbacks") for o in contract.operations.values()):
+        found.append("no callback_body: the function that writes what a callback holds")
+    form = contract.behaviour.credential_form
+    if provider.sign_callback is not None and (form is None or form.secret is None):
+        found.append("credential_form: no `secret`: sign_callback needs one")
+    return found
+
+
+def _overlaps(contracts: Mapping[str, Contract]) -> list[str]:
+    """Pairs of providers of which one would get the other's requests."""
+    prefixes = {name: f"{contract.behaviour.prefix}/" for name, contract in contracts.items()}
+    return [
+        f"{other}: prefix {prefixes[other][:-1]} is below that of {name}, {prefixes[name][:-1]}"
+        for name in prefixes
+        for other in prefixes
+        if name != other and prefixes[other].startswith(prefixes[name])
+    ]
 
 
 @dataclass(frozen=True)
@@ -77,18 +146,23 @@ class System:
         return AsgiApp(self.admin_pipeline, make_flask, self.settings.max_bodies_bytes)
 
 
-def build(settings: Settings | None = None, time: RealTime | None = None, on_drift: Any = None) -> System:
+def build(
+    settings: Settings | None = None,
+    time: RealTime | None = None,
+    on_drift: Any = None,
+    *,
+    providers: Mapping[str, Registration] | None = None,
+) -> System:
     """An emulator by `settings`, on `time` (the machine's unless given).
 
-    `on_drift(exchange)` is called for every answer that breaks the contract; by default that is logged. Raises
-    SettingError for a variant that does not exist.
+    `providers` are further ones beside those of this package and of installed packages. `on_drift(exchange)` is called
+    for every answer that breaks the contract; by default that is logged. Raises SettingError for a variant that does not exist, ProviderError for providers that lack something.
     """
     settings = settings or Settings()
-    contracts = {name: load(name) for name in PROVIDERS}
+    contracts, made = make_providers(registrations(providers))
     store = MemoryStore(settings.journal_size, settings.max_journal_bytes)
     blobs = MemoryBlobs() if settings.data_dir is None else FolderBlobs(settings.data_dir / "uploads")
     admin_contract = load("admin")
-    providers = {name: PROVIDERS[name](contract) for name, contract in contracts.items()}
     meter = Meter()
 
     def report(exchange: Exchange) -> None:
@@ -105,7 +179,7 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         admin_contract,
         settings.public_url.rstrip("/"),
         settings.seed,
-        providers=providers,
+        providers=made,
         dispatcher=CallbackDispatcher(_transport(settings), new_event_loop=RealTimeLoop),
         prices=_prices(contracts, settings.prices),
         meter=meter,
@@ -119,7 +193,7 @@ def build(settings: Settings | None = None, time: RealTime | None = None, on_dri
         on_drift=report,
     )
     apis = [
-        MountedApi(contract, providers[name], engine, max_body=settings.max_body, max_upload=settings.max_upload)
+        MountedApi(contract, made[name], engine, max_body=settings.max_body, max_upload=settings.max_upload)
         for name, contract in contracts.items()
     ]
     standing = standing_credentials(contracts, settings, engine.draw_key_seed)

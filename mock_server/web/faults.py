@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from swapmock.contracts import Contract
+from swapmock.contracts import Behaviour, Contract
 from swapmock.contracts.patterns import search
+from swapmock.contracts.rows import Envelope
 from swapmock.mock_server.adapters import jsontext
 from swapmock.mock_server.core.call import Call, Problem, texts
 from swapmock.mock_server.core.credits import to_credits
@@ -103,8 +104,7 @@ class Subject:
         named = self._parsed.get("model") if isinstance(self._parsed, dict) else None
         if isinstance(named, str):
             return named
-        tools = self.contract.tables.get("tools", {}).get("tools", ())
-        return next((str(row["code"]) for row in tools if row["operation"] == self.operation), None)
+        return self.contract.models_by_operation.get(self.operation)
 
 
 def match_fault(call: Call, engine: Engine, path: str, query: str) -> FaultHit | None:
@@ -149,7 +149,7 @@ def _requested(call: Call, engine: Engine, subject: Subject, asks: bool) -> Iter
             yield "prefer", _moment(raw, effect), effect
     if b".invalid" in call.raw:
         behaviour = engine.contracts[call.provider].behaviour
-        for _, text in texts(subject.body()):
+        for _, text in texts(subject.body(), engine.contracts[call.provider].callback_fields):
             try:
                 row = behaviour.magic_for(text)
             except ValueError:
@@ -213,30 +213,35 @@ def date_of(call: Call, engine: Engine) -> float:
     return call.now if call.box.sandbox.client_clock == "sandbox" else engine.time.now()
 
 
-def is_success(effect: Effect, behaviour: Any) -> bool:
+def is_success(effect: Effect, behaviour: Behaviour) -> bool:
     """Whether `effect` asks for the success code of the envelope, which changes nothing."""
-    return effect.code is not None and str(effect.code) == str(behaviour.rest.get("success_code", 200))
+    envelope = behaviour.envelope
+    return effect.code is not None and envelope is not None and str(effect.code) == str(envelope.success)
 
 
-def apply_to_response(hit: FaultHit, response: VendorResponse) -> VendorResponse:
-    """`response` with another status, another type of `code`, or undocumented fields, as the fault says."""
+def apply_to_response(hit: FaultHit, response: VendorResponse, envelope: Envelope | None) -> VendorResponse:
+    """`response` with another status, another type of its code, or undocumented fields, as the fault says. `envelope` is
+    that of the provider; without one there is no code to change."""
     effect, body = hit.effect, response.body
     if isinstance(body, dict):
-        if effect.code_type is not None and "code" in body:
-            body = {**body, "code": CODE_TYPES[effect.code_type](body["code"])}
+        if effect.code_type is not None and envelope is not None and envelope.code in body:
+            code = CODE_TYPES[effect.code_type](body[envelope.code], envelope.success)
+            body = {**body, envelope.code: code}
         if effect.extra_fields is not None:
-            body = _with_extra_fields(body, effect.extra_fields)
+            body = _with_extra_fields(body, effect.extra_fields, envelope)
     for pointer, value in (effect.set or {}).items():
         body = with_value(body, pointer, value)
     headers = (*response.headers, *hit.headers) if hit.refusal is None else response.headers
     return VendorResponse(effect.status or response.status, body, response.code, headers)
 
 
-def _with_extra_fields(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """`body` with undocumented fields at its top, and in `data` unless `extra` says itself what comes there."""
+def _with_extra_fields(body: Mapping[str, Any], extra: Mapping[str, Any], envelope: Envelope | None) -> dict[str, Any]:
+    """`body` with undocumented fields at its top, and in the data of its `envelope` unless `extra` says itself what comes
+    there."""
     found: dict[str, Any] = merged(body, extra)
-    if isinstance(found.get("data"), dict) and "data" not in extra:
-        found["data"] = merged(found["data"], extra)
+    member = "" if envelope is None else envelope.data
+    if isinstance(found.get(member), dict) and member not in extra:
+        found[member] = merged(found[member], extra)
     return found
 
 

@@ -20,14 +20,15 @@ class Media(NamedTuple):
 
 def fetch(engine: Engine, path: str) -> Media | None:
     """The file that the path of a link leads to; None if there is none, or it has expired."""
-    link = links.read(path)
+    link = links.read(path, engine.contracts)
     found = None if link is None else engine.published(link.token)
     if link is None or found is None:
         return None
     box, task = found
-    if link.folder != task.facts.get("folder", "") or not _is_available(engine, box, task):
+    form = engine.contracts[task.provider].behaviour.files
+    if form is None or link.folder != task.facts.get("folder", "") or not _is_available(engine, box, task):
         return None
-    draw = _face if task.kind == links.DETECTION else _result
+    draw = _face if task.kind in form.faces else _result
     ending = link.extension
     drawn = draw(task, link.number, ending)
     if drawn is None:
@@ -42,8 +43,8 @@ def _is_available(engine: Engine, box: Box, task: Task) -> bool:
         now = engine.now(box)
     if task.failure is not None or not task.is_over(now) or task.ends_at is None:
         return False
-    lifetime = "face_links" if task.kind == "detection" else "media_urls"
-    return now < task.ends_at + engine.contracts[task.provider].behaviour.seconds(lifetime)
+    behaviour = engine.contracts[task.provider].behaviour
+    return behaviour.files is not None and now < task.ends_at + behaviour.seconds(behaviour.files.lifetime(task.kind))
 
 
 def _face(task: Task, index: int, ending: str) -> bytes | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from swapmock.contracts import Operation
+from swapmock.contracts.rows import Envelope
 from swapmock.mock_server.adapters import jsontext
 from swapmock.mock_server.core.faults import Moment
 from swapmock.mock_server.core.journal import Exchange
@@ -47,7 +48,7 @@ class Finalizer:
         if context.call.box.sandbox.evidence_header:
             response = with_evidence(context.api, exchange, context.operation.answer_evidence, response)
         if hit is not None:
-            return _with_fault(hit, response)
+            return _with_fault(hit, response, context.api.contract.behaviour.envelope)
         if context.cached is not None:
             return context.cached.answer
         answer = to_bytes(response)
@@ -74,9 +75,9 @@ class Finalizer:
             self._proven.add(key)
 
 
-def _with_fault(hit: FaultHit, response: VendorResponse) -> Answer:
+def _with_fault(hit: FaultHit, response: VendorResponse, envelope: Envelope | None) -> Answer:
     effect = hit.effect
-    answer = replacement(effect, hit.headers) or to_bytes(apply_to_response(hit, response))
+    answer = replacement(effect, hit.headers) or to_bytes(apply_to_response(hit, response, envelope))
     connection_fault = effect.connection or ("break_off" if effect.body == "truncated" else "")
     delay = hit.delay or (DRIBBLE_SECONDS if connection_fault == "dribble" else 0.0)
     headers = [*answer.headers, content_length(answer)] if connection_fault == "break_off" else answer.headers

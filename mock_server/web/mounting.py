@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from swapmock.contracts import Contract, Operation
+from swapmock.contracts.requirements import USUAL_BODY_BYTES
 from swapmock.mock_server.core.provider import Provider
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.web.cache import ResponseCache
@@ -56,8 +57,8 @@ class MountedApi:
         self.cache = ResponseCache(engine.store)
         self.engine = engine
         self.is_admin = is_admin
-        self._json_limit = max_body or contract.behaviour.limit("body_bytes")
-        self._upload_limit = max_upload or contract.behaviour.limit("upload_bytes")
+        self._json_limit = max_body or contract.behaviour.limit("body_bytes", USUAL_BODY_BYTES)
+        self._upload_limit = max_upload or contract.behaviour.limit("upload_bytes", self._json_limit)
 
     def match(self, method: str, path: str) -> RouteMatch | None:
         """The operation for `method` and `path`; None if the path is outside of this API."""

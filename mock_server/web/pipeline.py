@@ -135,7 +135,7 @@ class Pipeline:
             exchange = begin_exchange(box, now, api.provider.name, operation, request)
             call = self._call(target, request, box, exchange)
             if operation is None:
-                answer = _unmatched(api, call, exchange)
+                answer = _unmatched(api, call, exchange, request.path)
             else:
                 context = RequestContext(api, request, operation, call, identity, exchange)
                 answer = self.finalizer.finalize(context, run_stages(self.stages[api], context))
@@ -199,10 +199,11 @@ class Pipeline:
         )  # fmt: skip
 
 
-def _unmatched(api: MountedApi, call: Call, exchange: Exchange) -> Answer:
+def _unmatched(api: MountedApi, call: Call, exchange: Exchange, path: str) -> Answer:
     """The provider's error response for a path or method that its contract does not have."""
-    exchange.problem = "endpoint_not_found"
-    response = api.provider.render_problem(Problem("endpoint_not_found"), call.variants)
+    is_other_method = "method_not_allowed" in api.contract.behaviour.refusals and api.contract.knows_path(path)
+    exchange.problem = "method_not_allowed" if is_other_method else "endpoint_not_found"
+    response = api.provider.render_problem(Problem(exchange.problem), call.variants)
     if call.box.sandbox.evidence_header:
         response = with_evidence(api, exchange, {}, response)
     return to_bytes(response)

@@ -9,7 +9,8 @@ import yaml
 
 from swapmock.contracts import lint as lint_module
 from swapmock.contracts import load
-from swapmock.contracts.lint import lint, lint_all, unserved
+from swapmock.contracts.lint import lint, lint_all
+from swapmock.contracts.requirements import handler_findings
 from swapmock.mock_server.web.build import PROVIDERS
 
 CRUN = load("crun")
@@ -141,7 +142,7 @@ def test_parameters_of_an_example_count(tmp_path, monkeypatch, method, path, que
 
 
 def test_operations_and_handlers_are_the_same():
-    assert list(unserved(CRUN, {*CRUN.operations} - {"create_task"} | {"surplus"})) == [
+    assert list(handler_findings(CRUN, {*CRUN.operations} - {"create_task"} | {"surplus"})) == [
         "operation create_task has no handler",
         "handler surplus has no operation",
     ]

@@ -182,7 +182,7 @@ def test_only_the_first_attempt_is_truncated():
     ],
 )
 def test_codes_of_the_wrong_type(body, expected):
-    assert wrongly_typed(body) == expected
+    assert wrongly_typed(body, "code") == expected
 
 
 @pytest.mark.parametrize(

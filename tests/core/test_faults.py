@@ -133,7 +133,7 @@ def test_usual_moments(effect, moment):
 
 
 def test_code_types():
-    assert {name: make(200) for name, make in CODE_TYPES.items()} == {
+    assert {name: make(200, 200) for name, make in CODE_TYPES.items()} == {
         "string": "200",
         "number": 200,
         "null": None,
@@ -141,7 +141,8 @@ def test_code_types():
         "list": [200],
         "boolean": True,
     }
-    assert CODE_TYPES["number"]("1001") == 1001
+    assert CODE_TYPES["number"]("1001", "200") == 1001
+    assert CODE_TYPES["boolean"]("ok", "ok") is True
 
 
 @pytest.mark.parametrize("pattern", ["(", "(?=a)b", r"(a)\1", "x" * 501, "(a{1000}){1000}", "[z-a]"])

@@ -37,11 +37,11 @@ def test_counts(text, expected):
     [("200", 200), ("-7", -7), (500, 500), ("²", 0), ("--1", 0), ("", 0), ("E1", 0), ("9" * 5000, 2**53)],
 )
 def test_a_code_becomes_a_number(code, expected):
-    assert CODE_TYPES["number"](code) == expected
+    assert CODE_TYPES["number"](code, 200) == expected
 
 
 @pytest.mark.parametrize(
     ("code", "expected"), [("200", 200), ("²", None), ("x", None), (200, "200"), ("9" * 5000, 2**53)]
 )
 def test_a_code_of_the_other_type(code, expected):
-    assert wrongly_typed({"code": code}) == {"code": expected}
+    assert wrongly_typed({"code": code}, "code") == {"code": expected}

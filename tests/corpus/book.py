@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import yaml
 
+from swapmock.contracts.common import merge
 from tests.corpus.receiver import Receiver, taken_apart
 from tests.corpus.wire import Answer, Request, Wire
 
@@ -27,12 +28,18 @@ SEED = 7
 PROVIDERS = ("crun", "imgopen")
 
 
+def _behaviour(folder: Path, provider: str) -> Any:
+    """The rows of a provider, whole: an older checkout has them all in its own file, a newer one shares some."""
+    own, common = _load(folder / provider / "behaviour.yaml"), folder / "common.yaml"
+    return merge(_load(common), own) if common.is_file() else own
+
+
 class Contracts:
     """The YAML files of a checkout: what there is to be walked through, and which operations there are."""
 
     def __init__(self, folder: Path) -> None:
         self.apis = {name: _load(folder / name / "openapi.yaml") for name in (*PROVIDERS, "admin")}
-        self.behaviours = {name: _load(folder / name / "behaviour.yaml") for name in PROVIDERS}
+        self.behaviours = {name: _behaviour(folder, name) for name in PROVIDERS}
         self.models = _load(folder / "crun" / "models.yaml")["models"]
         self.tools = {row["operation"]: row for row in _load(folder / "imgopen" / "tools.yaml")["tools"]}
         self.operations = {name: list(_operations(api)) for name, api in self.apis.items()}

@@ -33,7 +33,7 @@ def single(call: Call, engine: Engine, model: str, field: str) -> Swap:
     count = faces_in(url, behaviour)
     if count == 0 or faces_in(new_face, behaviour) == 0:
         return Swap((), "no_face")
-    return Swap((face_at(call.box, new_face), *[FaceRef(url, index) for index in range(1, count)]))
+    return Swap((face_at(call.box, engine, new_face), *[FaceRef(url, index) for index in range(1, count)]))
 
 
 def multi(call: Call, engine: Engine, model: str, field: str) -> Swap:
@@ -54,7 +54,7 @@ def multi(call: Call, engine: Engine, model: str, field: str) -> Swap:
     if any(faces_in(target, behaviour) == 0 for target in targets.values()):
         late = "no_face"
     faces = tuple(
-        face_at(call.box, targets[index]) if index in targets else FaceRef(detection.facts["url"], index)
+        face_at(call.box, engine, targets[index]) if index in targets else FaceRef(detection.facts["url"], index)
         for index in range(detection.facts["faces"])
     )
     return Swap(faces, late)

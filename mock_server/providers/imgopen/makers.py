@@ -46,7 +46,9 @@ def swap(call: Call, engine: Engine, tool: Tool) -> Made:
             raise Problem("invalid", errors=[f"faceIdx should be from 1 to {count}: the target has no face {index}"])
         return Made(_picture([]), "index_out_of_range")
     places = _places(call, sources, count, index)
-    return Made(_picture([face_at(call.box, places[i]) if i in places else FaceRef(target, i) for i in range(count)]))
+    return Made(
+        _picture([face_at(call.box, engine, places[i]) if i in places else FaceRef(target, i) for i in range(count)])
+    )
 
 
 def _places(call: Call, sources: Sequence[str], count: int, index: int | None) -> Mapping[int, str]:
@@ -73,7 +75,7 @@ def pictures(call: Call, engine: Engine, tool: Tool) -> Made:
     if source is None:
         shown = [[FaceRef(hexadecimal(40, call.raw), number)] for number in range(count)]
     elif tool.faces:
-        shown = [[face_at(call.box, source)]] * count
+        shown = [[face_at(call.box, engine, source)]] * count
     else:
         shown = [[FaceRef(source, number) for number in range(faces_in(source, behaviour))]] * count
     facts = _picture(shown[0])

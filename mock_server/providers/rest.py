@@ -1,0 +1,110 @@
+"""The wire format of a plain REST API, for providers without an envelope: HTTP statuses, a key in a header, JSON errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from swapmock.mock_server.core.call import Call, Problem, Reply
+from swapmock.mock_server.core.ports import Store
+from swapmock.mock_server.core.provider import CallbackToSign, Identity, Provider, VendorResponse
+from swapmock.mock_server.core.task import Task
+
+if TYPE_CHECKING:
+    from swapmock.contracts import Behaviour, Contract, Operation, Violation
+
+#: (name of the refusal, its text, sentences on what is wrong) -> the JSON body of an error response.
+WriteError = Callable[[str, str, Sequence[str]], Any]
+
+
+def usual_error(name: str, text: str, errors: Sequence[str]) -> Any:
+    """`{"error": {"code": NAME, "message": TEXT, "details": [...]}}`; `details` is there where something is listed."""
+    details = {"details": list(errors)} if errors else {}
+    return {"error": {"code": name, "message": text, **details}}
+
+
+class RestWire:
+    """Renders replies and problems by HTTP status. `write_error` gives the body of an error response."""
+
+    def __init__(self, behaviour: Behaviour, write_error: WriteError = usual_error) -> None:
+        self._behaviour = behaviour
+        self._write_error = write_error
+
+    def render(self, reply: Reply, variants: Mapping[str, Any]) -> VendorResponse:
+        """A success: the reply's status, and its data as the whole body."""
+        return VendorResponse(reply.status, None if reply.is_empty else reply.data, None, reply.headers)
+
+    def render_problem(self, problem: Problem, variants: Mapping[str, Any]) -> VendorResponse:
+        """An error response: the `http` and the `message` of the problem's row of `refusals`."""
+        row = self._behaviour.refusals[problem.name]
+        errors = problem.errors if row.errors else ()
+        body = self._write_error(problem.name, problem.message or row.message, errors)
+        return VendorResponse(_status(problem.code) or problem.http or row.http or 500, body, None, problem.headers)
+
+    def explain_violations(
+        self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
+    ) -> Problem:
+        """The problem `invalid` with a sentence for each broken rule of the contract."""
+        return Problem("invalid", errors=[sentence(violation) for violation in violations])
+
+
+def _status(code: Any) -> int | None:
+    """The HTTP status that a fault asked for, where it is one of an error."""
+    text = str(code)
+    return int(text) if text.isascii() and text.isdigit() and 400 <= int(text[:4]) <= 599 else None
+
+
+def sentence(violation: Violation) -> str:
+    """`webhook_url: breaks format (uri)`."""
+    place = ".".join(map(str, violation.place[1:])) or str(violation.place[0])
+    wanted = "" if violation.expected is None else f" ({violation.expected})"
+    return f"{place}: {'is required' if violation.rule == 'required' else f'breaks {violation.rule}{wanted}'}"
+
+
+def authenticate_by_key(
+    contract: Contract,
+) -> Callable[[bool, Mapping[str, str], Mapping[str, Any], Store], Identity]:
+    """The `authenticate` of a provider whose requests show a key as its `credential_form` says."""
+    form = contract.behaviour.credential_form
+
+    def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
+        key = "" if form is None else form.key_in(headers)
+        if is_public and not key:
+            return Identity("")
+        if not key:
+            return Identity("", "key_missing")
+        found = store.find(contract.name, key)
+        if found is None:
+            return Identity("", "key_unknown")
+        return Identity(found[0], "key_disabled" if found[2] else None)
+
+    return authenticate
+
+
+def _no_further_rule(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
+    return None
+
+
+def rest_provider(
+    contract: Contract,
+    handlers: Mapping[str, Callable[[Call, Any], Reply]],
+    *,
+    callback_body: Callable[[Call, Any, Task], Any] | None = None,
+    sign_callback: Callable[[CallbackToSign], Mapping[str, str]] | None = None,
+    check_task: Callable[[Task, Any], Iterator[tuple[str, str]]] | None = None,
+    write_error: WriteError = usual_error,
+) -> Provider:
+    """A provider of a plain REST API. The parameters are those of `Provider`; `write_error` gives the body of errors."""
+    wire = RestWire(contract.behaviour, write_error)
+    return Provider(
+        name=contract.name,
+        handlers=handlers,
+        authenticate=authenticate_by_key(contract),
+        authorize=_no_further_rule,
+        render=wire.render,
+        render_problem=wire.render_problem,
+        explain_violations=wire.explain_violations,
+        callback_body=callback_body,
+        sign_callback=sign_callback,
+        check_task=check_task,
+    )
