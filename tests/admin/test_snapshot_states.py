@@ -15,15 +15,21 @@ def test_any_state_is_restored_to_the_byte_and_goes_on_alike():
     run(examples=12, steps=40)
 
 
+def holds(held, saved):
+    """Whether everything of `saved` is in `held`, which may have fields that were added since."""
+    if isinstance(saved, dict):
+        return all(name in held and holds(held[name], item) for name, item in saved.items())
+    if isinstance(saved, list):
+        return len(held) == len(saved) and all(map(holds, held, saved))
+    return held == saved
+
+
 def test_a_snapshot_of_version_0_1_is_restored(admin, box):
     saved = json.loads(OLD.read_text("utf-8"))
     assert saved["version"].startswith("0.1")
     box.ok("POST", "/restore", saved)
     held = box.ok("GET", "/snapshot")
-    for name in ("clock", "files", *saved["state"]):
-        place = (held, saved) if name in saved else (held["state"], saved["state"])
-        assert name == "faults" or place[0][name] == place[1][name]
-    assert box.ok("GET", "/faults")["faults"][0]["struck"] == saved["state"]["turns"]["f"]["struck"]
+    assert [name for name in ("clock", "state", "files") if not holds(held[name], saved[name])] == []
     twin = admin.sandbox(clock="frozen")
     twin.ok("POST", "/restore", held)
     assert box.advance(until="idle") == twin.advance(until="idle")
