@@ -1,0 +1,15 @@
+"""One emulator for all tests of a module that run clients, warmed up as the command does it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from swapmock import Control, Emulator
+from swapmock.client_checks.behaviour.warm import warm
+
+
+@pytest.fixture(scope="module")
+def control() -> Iterator[Control]:
+    with Emulator(journal_size=5000) as emulator:
+        warm(emulator)
+        yield emulator

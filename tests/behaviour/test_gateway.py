@@ -1,0 +1,188 @@
+"""The gateway between client and emulator: what it records, and what it does to answers."""
+
+import json
+import socket
+
+import pytest
+import requests
+
+from swapmock import Emulator
+from swapmock.client_checks.behaviour.conditions import BadCase, corpus, read
+from swapmock.client_checks.behaviour.gateway import EFFECTS, Gateway, GatewayFault
+from swapmock.client_checks.behaviour.model import Meaning, Role
+from swapmock.client_checks.behaviour.providers import CRUN, IMGOPEN, provider_of
+from swapmock.client_checks.behaviour.variation import ALL, Variation
+from swapmock.client_checks.clock import RealClock
+
+BODY = {"model": "z-image", "input": {"prompt": "a harbour"}}
+
+
+@pytest.fixture
+def sandbox():
+    with Emulator() as emulator, emulator.sandbox() as sandbox:
+        sandbox.queue("instant", times=20)
+        yield sandbox
+
+
+def gateway(sandbox, *faults, **more):
+    return Gateway(sandbox.base_url, RealClock(), faults=faults, **more)
+
+
+def create(server, sandbox):
+    return requests.post(f"{server.url}/api/v1/client/job/CreateTask", json=BODY, headers=sandbox.headers(), timeout=10)
+
+
+def poll(server, sandbox, task):
+    url = f"{server.url}/api/v1/client/job/TaskInfo"
+    return requests.get(url, params={"task_id": task}, headers=sandbox.headers(), timeout=10)
+
+
+def test_both_sides_are_recorded_and_links_lead_through_the_gateway(sandbox):
+    with gateway(sandbox) as server:
+        task = create(server, sandbox).json()["data"]["task_id"]
+        told = poll(server, sandbox, task).json()["data"]
+        link = told["result"]["media_urls"][0]
+        assert link.startswith(server.url)
+        assert requests.get(link, timeout=10).headers["content-type"].startswith("image/")
+        roles = [(one.role, one.meaning, one.status) for one in server.exchanges]
+    assert roles == [
+        (Role.CREATE, Meaning.ACCEPTED, 200),
+        (Role.POLL, Meaning.SUCCEEDED, 200),
+        (Role.MEDIA, Meaning.READ, 200),
+    ]
+    assert server.exchanges[1].asked == task
+    assert server.exchanges[0].headers["x-api-key"] == sandbox.key()
+
+
+@pytest.mark.parametrize(
+    ("effect", "value", "status", "kind"),
+    [("html", 502, 502, "text/html"), ("status", 408, 408, "text/plain"), ("expired", 403, 403, "application/xml")],
+)
+def test_pages_in_place_of_an_answer(sandbox, effect, value, status, kind):
+    with gateway(sandbox, GatewayFault(Role.CREATE, effect, value, times=1)) as server:
+        answer = create(server, sandbox)
+        assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (status, kind)
+        assert create(server, sandbox).json()["code"] == 200
+        assert server.exchanges[0].fault == effect
+    assert len(sandbox.tasks()) == 2, "the submission took effect behind the page"
+
+
+def test_a_value_is_set_only_where_the_document_has_it(sandbox):
+    row = {"/data/status": "aborted", "/data/outputImageUrl": None}
+    with gateway(sandbox, GatewayFault(Role.POLL, "set", row)) as server:
+        told = poll(server, sandbox, create(server, sandbox).json()["data"]["task_id"]).json()["data"]
+        assert told["status"] == "aborted"
+        assert "outputImageUrl" not in told
+        assert server.exchanges[-1].meaning is Meaning.UNKNOWN
+
+
+def test_a_body_that_breaks_off_keeps_its_length(sandbox):
+    with gateway(sandbox, GatewayFault(Role.MEDIA, "cut")) as server:
+        told = poll(server, sandbox, create(server, sandbox).json()["data"]["task_id"]).json()["data"]
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            requests.get(told["result"]["media_urls"][0], timeout=10)
+        assert server.exchanges[-1].delivered == "cut"
+
+
+def test_what_the_emulator_does_to_a_connection_reaches_the_client(sandbox):
+    sandbox.add_fault({"connection": "reset"}, times=1)
+    with gateway(sandbox) as server:
+        with pytest.raises(requests.ConnectionError):
+            create(server, sandbox)
+        assert (server.exchanges[0].status, server.exchanges[0].meaning) == (None, Meaning.AMBIGUOUS)
+    assert len(sandbox.tasks()) == 1
+
+
+def test_a_fault_by_meaning_strikes_that_answer_only(sandbox):
+    sandbox.clear_queue()
+    sandbox.set_clock("frozen")
+    fault = GatewayFault(Role.POLL, "set", {"/data/result": None}, meaning=Meaning.SUCCEEDED)
+    with gateway(sandbox, fault) as server:
+        task = create(server, sandbox).json()["data"]["task_id"]
+        poll(server, sandbox, task)
+        sandbox.advance(until="idle")
+        assert poll(server, sandbox, task).json()["data"]["result"] is None
+        assert [one.fault for one in server.exchanges] == ["", "", "set"]
+
+
+def test_chunked_requests_are_read(sandbox):
+    with gateway(sandbox) as server, socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as raw:
+        body = json.dumps(BODY).encode()
+        head = f"POST /api/v1/client/job/CreateTask HTTP/1.1\r\nhost: 127.0.0.1\r\nx-api-key: {sandbox.key()}\r\n"
+        head += "content-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+        raw.sendall(head.encode() + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
+        answer = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_variation_leaves_the_answer_a_good_one(sandbox, name):
+    vary = Variation.read({"seed": 3, "names": [name]}, CRUN)
+    with gateway(sandbox, vary=vary) as server:
+        task = create(server, sandbox).json()["data"]["task_id"]
+        answer = poll(server, sandbox, task)
+        assert answer.json()["code"] == 200
+        assert answer.json()["data"]["status"] == "success"
+
+
+def test_the_same_seed_varies_alike():
+    from swapmock.client_checks.behaviour.gateway import Answer
+
+    made = []
+    for _ in range(2):
+        answer = Answer(200, [("content-type", "application/json")], b'{"code": 200, "data": {"a": 1, "b": [2]}}')
+        Variation.read({"seed": 5}, CRUN)(answer, Role.POLL)
+        made.append((answer.body, answer.headers))
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(
+    ("provider", "method", "target", "role"),
+    [
+        (CRUN, "POST", "/api/v1/client/job/CreateTask", Role.CREATE),
+        (CRUN, "GET", "/api/v1/client/job/detect-face-result?detect_task_id=x", Role.DETECT_POLL),
+        (CRUN, "GET", "/media/abc/0.png", Role.MEDIA),
+        (CRUN, "GET", "/nothing", Role.OTHER),
+        (IMGOPEN, "POST", "/AIGCImgOpenServ/saas/tool/face/fusion", Role.CREATE),
+        (IMGOPEN, "POST", "/AIGCImgOpenServ/saas/tool/face/fusion/queryTask", Role.POLL),
+        (IMGOPEN, "POST", "/AIGCImgOpenServ/saas/tool/face/detection/queryTask", Role.DETECT_POLL),
+    ],
+)
+def test_what_a_request_is_for(provider, method, target, role):
+    assert provider.find(method, target)[1] is role
+
+
+def test_a_provider_is_known_by_its_prefix():
+    assert provider_of("/api/v1/client/job/Models") is CRUN
+    assert provider_of("/AIGCImgOpenServ/saas/tool/roop") is IMGOPEN
+    assert provider_of("/api/v1/clients") is None
+
+
+@pytest.mark.parametrize("success", [1, 2, 0])
+def test_the_number_of_success_is_the_tools_own(success):
+    tools = {2: "face/fusion", 1: "interrogate", 0: "prompts/expand"}
+    target = f"/AIGCImgOpenServ/saas/tool/{tools[success]}/queryTask"
+    answer = {"code": "200", "data": {"status": success}}
+    assert IMGOPEN.meaning(Role.POLL, "query_image_tool_task_info", target, 200, answer, "whole") is Meaning.SUCCEEDED
+
+
+def test_every_case_of_the_corpus_reads_and_is_told():
+    assert len({one.name for one in corpus()}) == len(corpus())
+    assert all(one.about for one in corpus())
+    assert {row["effect"] for one in corpus() for row in one.gateway} <= set(EFFECTS)
+    again = read([one.as_row() for one in corpus()])
+    assert [one.name for one in again] == [one.name for one in corpus()]
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({}, "without a name"),
+        ({"name": "x", "fault": []}, "no such field: fault"),
+        ({"name": "x", "gateway": [{"role": "poll", "effect": "explode"}]}, "no effect 'explode'"),
+        ({"name": "x", "faults": [{"role": "pol", "effect": {}}]}, "'pol' is not a valid Role"),
+    ],
+)
+def test_a_case_that_does_not_read_is_told(row, text):
+    with pytest.raises(BadCase, match=text):
+        read([row])

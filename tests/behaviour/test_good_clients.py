@@ -1,0 +1,67 @@
+"""The good clients pass every rule that applies to them, over the whole corpus."""
+
+import pytest
+
+from swapmock.client_checks.behaviour.coupling import library
+from swapmock.client_checks.behaviour.declaration import from_file
+from swapmock.client_checks.behaviour.model import Verdict
+from tests.behaviour.clients import AGAINST, EXAMPLES, broken, declared, judged
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(
+        not library(), reason="libfaketime is not installed: the whole corpus takes too long in real time"
+    ),
+]
+#: Rules that no case of the corpus can put to the test for a client: variation is asked for by --vary.
+NOT_IN_THE_CORPUS = {"V1"}
+
+
+def exercised(trial):
+    return {one.rule for one in trial.judgements if one.verdict is Verdict.PASS}
+
+
+def left_open(trial):
+    """The rules that were neither passed nor out of place for this client."""
+    open_words = (Verdict.NOT_EXERCISED, Verdict.NOT_DECLARED, *AGAINST)
+    passed = exercised(trial)
+    return {one.rule for one in trial.judgements if one.verdict in open_words and one.rule not in passed}
+
+
+@pytest.mark.parametrize(("script", "provider"), [("good/crun.py", "crun"), ("good/imgopen.py", "imgopen")])
+def test_python(control, script, provider):
+    trial = judged(control, declared(script), provider, None)
+    assert (broken(trial), trial.errors) == ({}, {})
+    assert left_open(trial) <= NOT_IN_THE_CORPUS
+
+
+@pytest.mark.needs("node")
+def test_node(control):
+    declaration = from_file(EXAMPLES / "good" / "conform-node.toml").with_flags(command=("node", "good/crun.mjs"))
+    trial = judged(control, declaration, "crun", None)
+    assert (broken(trial), trial.errors) == ({}, {})
+    assert left_open(trial) <= NOT_IN_THE_CORPUS
+
+
+@pytest.mark.needs("curl", "jq")
+def test_shell(control):
+    declaration = from_file(EXAMPLES / "good" / "conform-shell.toml").with_flags(command=("bash", "good/crun.sh"))
+    trial = judged(control, declaration, "crun", None)
+    assert (broken(trial), trial.errors) == ({}, {})
+    assert left_open(trial) <= NOT_IN_THE_CORPUS
+
+
+@pytest.mark.parametrize(("script", "provider"), [("good/crun.py", "crun"), ("good/imgopen.py", "imgopen")])
+def test_permitted_variation_breaks_nothing(control, script, provider):
+    from swapmock.client_checks.behaviour.variation import varied
+
+    trial = judged(control, declared(script), provider, [one.name for one in varied([], 1)])
+    assert (broken(trial), trial.errors) == ({}, {})
+    assert "V1" in exercised(trial)
+
+
+def test_an_upload_without_the_key(control):
+    trial = judged(control, declared("good/crun_upload.py", faces=4), "crun", ["create_429_seconds"])
+    assert broken(trial) == {}
+    assert "R4" in exercised(trial)
