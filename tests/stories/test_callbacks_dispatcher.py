@@ -173,6 +173,50 @@ def test_a_paused_sender_sends_nothing_twice(engine, time):
     assert standing(engine) == [("acknowledged", 1)]
 
 
+@pytest.mark.parametrize(
+    ("passed", "others_get_it", "state"),
+    [
+        (-0.001, False, "acknowledged"),  # just before the lease ends
+        (0.0, True, "pending"),
+        (0.001, True, "pending"),
+    ],
+)
+def test_a_lease_ends_at_its_end(engine, time, passed, others_get_it, state):
+    """A result that comes back after somebody else has claimed the delivery changes nothing."""
+    submit_ended(engine, NOWHERE)
+    other = []
+
+    def send(url):
+        time.advance(sender.dispatcher.lease + passed)
+        with engine.store.open("default") as box:
+            real = engine.time.now()
+            other.extend(box.claim_due(engine.now(box), real, real + 25, lambda host: True))
+        return SendResult(200)
+
+    sender = with_dispatcher(engine, Hands(send))
+    (sent,) = sender.dispatcher.deliver_due(sender, "default")
+    assert bool(other) is others_get_it
+    assert (standing(engine)[0][0], sent.after) == (state, state)
+
+
+def test_a_result_that_comes_late_counts_if_nobody_else_has_the_delivery(engine, time):
+    submit_ended(engine, NOWHERE)
+
+    def send(url):
+        time.advance(10 * sender.dispatcher.lease)
+        return SendResult(200)
+
+    sender = with_dispatcher(engine, Hands(send))
+    sender.dispatcher.deliver_due(sender, "default")
+    assert standing(engine) == [("acknowledged", 1)]
+
+
+def test_the_lease_outlasts_two_others_of_the_same_task(engine):
+    """Three attempts that take all the time they may fit into it, with a margin of five seconds."""
+    hands = Hands(lambda url: SendResult(200))
+    assert CallbackDispatcher(hands).lease == 3 * hands.timeout + 5.0
+
+
 def test_what_is_held_when_a_sandbox_is_saved_is_due_again_in_the_copy(engine):
     submit_ended(engine, NOWHERE)
     real = engine.time.now()
@@ -207,6 +251,61 @@ def test_a_body_that_breaks_the_contract_is_reported_and_sent(engine):
 
 
 # --- the concurrency limit
+
+LATE, ANSWERED, REFUSED, DROPPED = (
+    SendResult(None, error="no answer", timed_out=True),
+    SendResult(500),
+    SendResult(None, error="the connection was refused"),
+    None,
+)
+
+
+@pytest.mark.parametrize(
+    ("results", "is_slow"),
+    [
+        ([], False),
+        ([ANSWERED], False),
+        ([REFUSED], False),
+        ([DROPPED], False),
+        ([LATE], True),
+        ([LATE, LATE], True),
+        ([LATE, REFUSED], True),  # no answer says nothing about how fast it is
+        ([LATE, DROPPED], True),
+        ([LATE, ANSWERED], False),
+        ([LATE, ANSWERED, LATE], True),
+        ([ANSWERED, LATE, REFUSED, ANSWERED], False),
+    ],
+)
+def test_when_a_host_is_slow(results, is_slow):
+    """A slow host gets one of two places, and another one none beside it."""
+    limit = ConcurrencyLimit(per_host=2, in_all=2)
+    for result in results:
+        assert limit.acquire("a")
+        limit.release("a", result)
+    assert limit.acquire("a")
+    assert limit.acquire("a") is not is_slow
+    assert limit.acquire("b") is is_slow
+
+
+def test_the_host_that_was_slow_first_is_forgotten_first(monkeypatch):
+    monkeypatch.setattr("swapmock.mock_server.engine.dispatcher.SLOW_HOSTS_KEPT", 2)
+    limit = ConcurrencyLimit(per_host=9, in_all=2)
+    for host in "abc":
+        assert limit.acquire(host)
+        limit.release(host, LATE)
+    assert [limit.acquire("a"), limit.acquire("a")] == [True, True]
+    limit.release("a", None)
+    limit.release("a", None)
+    assert [limit.acquire("b"), limit.acquire("b")] == [True, False]
+
+
+def test_sends_that_began_before_a_host_was_slow_count_as_slow():
+    limit = ConcurrencyLimit(per_host=9, in_all=4)
+    assert all(limit.acquire("a") for _ in range(3))
+    limit.release("a", LATE)
+    assert not limit.acquire("a")  # two are still under way, and two is half of four
+    limit.release("a", DROPPED)
+    assert limit.acquire("a")
 
 
 def test_a_host_that_times_out_gets_half_of_the_room_until_it_answers():

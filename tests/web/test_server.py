@@ -364,17 +364,31 @@ class TestPatience:
         ],
     )
     def test_who_asks_nothing_whole_is_told(self, address, sent):
-        assert exchange(address, sent).startswith(b"HTTP/1.1 408 ")
+        got = b""
+        while not got:  # on a busy machine the first byte may come too late: then the client is let go without a word
+            with suppress(ConnectionError):
+                got = exchange(address, sent)
+        assert got.startswith(b"HTTP/1.1 408 ")
 
     def test_who_says_no_more_is_let_go(self, address):
-        got = exchange(address, f"{BALANCE}\r\n".encode())
+        got = b""
+        while not got:  # on a busy machine the request may come too late
+            with suppress(ConnectionError):
+                got = exchange(address, f"{BALANCE}\r\n".encode())
         assert got.count(b"HTTP/1.1 200 ") == 1
 
     @pytest.mark.parametrize("head", [f"X-Long: {'a' * 20000}\r\n", "X-Many: a\r\n" * 200])
     def test_too_large_a_head(self, address, head):
         assert exchange(address, f"{BALANCE}{head}\r\n".encode()).startswith(b"HTTP/1.1 431 ")
 
-    def test_who_is_still_sending_gets_the_refusal_all_the_same(self, address):
+    def test_who_is_still_sending_gets_the_refusal_all_the_same(self):
+        """However long it takes: the server has more patience here than the other tests ask for."""
+        system = build(Settings(read_timeout=60, max_headers=8192))
+        with LiveServer(system.asgi_app, options=options_from(system.settings)) as server:
+            self.still_sending(server.address)
+
+    @staticmethod
+    def still_sending(address):
         for _ in range(20):
             got = exchange(address, f"{BALANCE}X-Long: {'a' * 3_000_000}\r\n\r\n".encode())
             assert got.startswith(b"HTTP/1.1 431 ")

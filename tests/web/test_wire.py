@@ -23,6 +23,7 @@ from swapmock.mock_server.web.forwarded import TrustedProxies
 from swapmock.mock_server.web.messages import PIECES, Answer, pieces
 from swapmock.mock_server.web.server import LiveServer, Options
 from swapmock.mock_server.web.wsgi import WsgiMiddleware
+from tests.receivers import PATIENCE
 
 BODY = bytes(range(65, 91)) * 40
 ANSWERS = {
@@ -157,22 +158,20 @@ def test_what_is_broken_costs_no_answer_before_it(live, behind, before):
 @pytest.mark.parametrize("behind", [BEHIND["head"], BEHIND["body"]], ids=["head", "body"])
 def test_who_waits_for_an_answer_is_not_hurried(behind):
     """The time for the next request begins with the answer to the one before."""
-    with (
-        LiveServer(AsgiApp(PIPELINE, no_flask), options=Options(read_timeout=0.1)) as server,
-        socket.create_connection(server.address, 10) as client,
-    ):
-        client.sendall(LATE + behind)
-        got = everything(client)
+    with LiveServer(AsgiApp(PIPELINE, no_flask), options=Options(read_timeout=0.1)) as server:
+        got = b""
+        while not got.startswith(b"HTTP/1.1 200 "):  # on a busy machine the request itself may come too late
+            with socket.create_connection(server.address, 10) as client, suppress(ConnectionError):
+                client.sendall(LATE + behind)
+                got = everything(client)
     assert [part[:3] for part in got.split(b"HTTP/1.1 ")[1:]] == [b"200", b"408"]
 
 
 @pytest.mark.parametrize("path", ["/late_reset", "/late_hang_up", "/endless"])
 @pytest.mark.parametrize("leaves", [False, True])
 def test_nothing_stays_of_a_lost_answer_with_others_behind_it(path, leaves):
-    asgi_app = AsgiApp(PIPELINE, no_flask)
-    server = LiveServer(asgi_app)
+    server = LiveServer(AsgiApp(PIPELINE, no_flask))
     server.start()
-    started = monotonic()
     with socket.create_connection(server.address, 10) as client:
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() + LATE)
         if leaves:
@@ -181,8 +180,10 @@ def test_nothing_stays_of_a_lost_answer_with_others_behind_it(path, leaves):
         elif path != "/endless":
             with suppress(ConnectionResetError):
                 assert client.recv(1) == b""
-        server.stop()
-    assert monotonic() - started < 2
+        stopping = threading.Thread(target=server.stop, daemon=True)
+        stopping.start()
+        stopping.join(PATIENCE)
+    assert not stopping.is_alive(), "the last piece of the endless answer is due in an hour"
 
 
 def test_others_do_not_notice(live):
