@@ -91,6 +91,21 @@ def test_a_line_for_each_request():
         )
 
 
+def test_downloads_are_shown():
+    with serving() as (url, screen):
+        requests.get(f"{url}/media/none.png", timeout=20)
+        line = PLAIN.sub("", screen.wait_for("/media/none.png"))
+        assert line.endswith("  GET /media/none.png  file  404")
+
+
+def test_paths_outside_of_every_api_are_shown_with_the_nearest_operation():
+    with serving() as (url, screen):
+        requests.post(f"{url}/job/CreateTask", json={}, timeout=20)
+        line = PLAIN.sub("", screen.wait_for("/job/CreateTask"))
+        assert "unmatched  404" in line
+        assert "nearest: POST /api/v1/client/job/CreateTask" in line
+
+
 def test_a_refusal_says_why():
     with serving() as (url, screen):
         post(url, {"imageUrl": "https://example.com/a.png"})

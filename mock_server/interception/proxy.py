@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import h11
 
@@ -28,6 +29,9 @@ HEAD_LIMIT = 1 << 18
 
 #: Seconds in which a connection to another server has to come about.
 CONNECT_SECONDS = 10.0
+
+#: Turns of the event loop in which an aborted connection is closed.
+TURNS = 3
 
 #: Headers that concern one hop only (RFC 9110 7.6.1).
 HOP_HEADERS = (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization")
@@ -108,6 +112,8 @@ class Proxy:
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="swapmock-proxy", daemon=True)
         self._stop: Callable[[], object] = lambda: None
+        #: Both ends of every connection, so that none is left open at the end.
+        self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
 
     @property
     def url(self) -> str:
@@ -156,9 +162,14 @@ class Proxy:
         for task in tuple(clients):
             task.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     async def _guarded(self, serve: Callable[[_Client], Coroutine[Any, Any, None]], client: _Client) -> None:
         """Serve one client. Whatever goes wrong with it ends its connection only."""
+        self._writers.add(client.writer)
         try:
             await serve(client)
         except _Refused as refused:
@@ -249,9 +260,11 @@ class Proxy:
             )
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                return await asyncio.open_connection(host, port)
+                reader, writer = await asyncio.open_connection(host, port)
         except (OSError, TimeoutError) as error:
             raise _Refused("502 Bad Gateway", f"swapmock run: cannot connect to {host}:{port}: {error}") from None
+        self._writers.add(writer)
+        return reader, writer
 
     async def _to_emulator(self, client: _Client, scheme: str, requests: _Requests, head: h11.Request | None) -> None:
         if head is None:
@@ -259,6 +272,7 @@ class Proxy:
         upstream = self._upstreams[scheme]
         try:
             emulator = _Client(*await upstream.connect())
+            self._writers.add(emulator.writer)
         except (OSError, TimeoutError) as error:
             raise _Refused("502 Bad Gateway", f"swapmock run: the emulator cannot be reached: {error}") from None
         requests.on_head = self._note

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from swapmock.mock_server.web.cors import ANY, allow_origin, is_preflight, prefl
 from swapmock.mock_server.web.file_headers import headers_for
 from swapmock.mock_server.web.messages import Answer, Request
 from swapmock.mock_server.web.pipeline import Pipeline
+from swapmock.mock_server.web.recording import outcome_of
 from swapmock.mock_server.web.request_filter import ADMIN_HEADERS, Zone, refused, shows_token
 from swapmock.mock_server.web.wsgi import WsgiMiddleware, plain_request, read_request, respond, wsgi_path
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from swapmock.contracts import Operation
+
+log = logging.getLogger("swapmock")
 
 
 def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) -> Flask:
@@ -79,6 +83,19 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
         """Add the headers of pages to everything but files and answers of the pipeline."""
         if not isinstance(response, _Written) and not wsgi_path(request.environ).startswith(file_paths):
             response.headers.extend(dict(ADMIN_HEADERS))
+        return response
+
+    @app.after_request
+    def note(response: Response) -> Response:
+        """Log downloads, which no operation of a contract answers."""
+        path = wsgi_path(request.environ)
+        if path.startswith(file_paths) and log.isEnabledFor(logging.INFO):
+            facts = {
+                "operation": "file",
+                "status": response.status_code,
+                "outcome": outcome_of(str(response.status_code)),
+            }
+            log.info("%s %s", request.method, path, extra=facts)
         return response
 
     @app.errorhandler(HTTPException)

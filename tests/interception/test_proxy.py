@@ -3,13 +3,14 @@
 import json
 import socket
 import ssl
-import threading
 
 import pytest
+import requests
 
+from swapmock import Emulator
 from swapmock.mock_server.interception import intercept
 from tests.interception.conftest import ENVIRONMENT, Connection
-from tests.receivers import RawReceiver, Receiver, read_request
+from tests.receivers import Receiver
 
 
 @pytest.fixture
@@ -242,16 +243,37 @@ def test_a_client_that_leaves_harms_nobody(connect, secure, key):
     assert client.answer()[0] == 200
 
 
-def test_an_emulator_that_is_not_there_any_more_is_a_bad_gateway(key):
-    """The proxy of a running emulator, which then ends."""
-    ended = threading.Event()
-
-    def serve(connection):
-        read_request(connection)
-        ended.set()
-
-    with RawReceiver(serve) as raw:
-        port = raw.port
-    with pytest.raises(OSError), intercept(f"http://127.0.0.1:{port}", environment=ENVIRONMENT):  # noqa: PT011 - any
+def test_an_emulator_that_is_not_there_is_told_at_the_start():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(OSError, match="refused"), intercept(f"http://127.0.0.1:{port}", environment=ENVIRONMENT):
         pass
-    assert not ended.is_set()
+
+
+@pytest.mark.parametrize(("trusted", "scheme"), [((), "http"), (("127.0.0.1",), "https")])
+def test_links_of_a_running_emulator_are_secure_if_it_trusts_the_proxy(trusted, scheme):
+    with (
+        Emulator(trusted_proxies=trusted) as emulator,
+        intercept(emulator.url, environment=ENVIRONMENT) as running,
+        requests.Session() as session,
+    ):
+        session.trust_env = False
+        session.verify = running.environment["REQUESTS_CA_BUNDLE"]
+        session.proxies = {"https": running.proxy_url}
+        answer = session.get(
+            "https://api.crun.ai/api/v1/client/files/upload-url?content_type=image/png&ext=.png",
+            headers=emulator.default.headers(),
+            timeout=20,
+        )
+        assert answer.json()["data"]["file_url"].startswith(f"{scheme}://api.crun.ai/u/")
+        assert [request.host for request in running.vendor_requests] == ["api.crun.ai"]
+
+
+def test_an_emulator_that_ends_is_a_bad_gateway():
+    emulator = Emulator().start()
+    with intercept(emulator.url, environment=ENVIRONMENT) as running, requests.Session() as session:
+        emulator.stop()
+        session.trust_env = False
+        answer = session.get("http://api.crun.ai/", proxies={"http": running.proxy_url}, timeout=20)
+    assert answer.status_code == 502
+    assert "the emulator cannot be reached" in answer.text

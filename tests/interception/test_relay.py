@@ -22,7 +22,12 @@ def swap(interception, sandbox):
         given = {"image_url": IMAGE, "new_face": IMAGE}
         body = {"model": "image-face-swap", "input": given, "callback_url": interception.callback_url + path}
         made = requests.post(
-            f"{interception.url}/api/v1/client/job/CreateTask", json=body, headers=sandbox.headers(), timeout=20
+            "https://api.crun.ai/api/v1/client/job/CreateTask",
+            json=body,
+            headers=sandbox.headers(),
+            proxies={"https": interception.proxy_url},
+            verify=interception.environment["REQUESTS_CA_BUNDLE"],
+            timeout=20,
         )
         return made.json()["data"]["task_id"]
 
@@ -36,6 +41,7 @@ def test_a_callback_reaches_the_port_with_path_and_query(interception, sandbox, 
         sandbox.advance("1m")
     (got,) = receiver.got
     assert (got.method, got.path, got.json["task_id"]) == ("POST", "/hooks/crun?job=7&x=%20", task)
+    assert got.json["result"]["media_urls"][0].startswith("https://api.crun.ai/media/")
     assert sandbox.deliveries()[0]["url"] == interception.callback_url + "/hooks/crun?job=7&x=%20"
     (recorded,) = interception.callbacks[before:]
     assert (recorded.target, recorded.status, recorded.body) == (got.path, 200, got.body)
