@@ -59,7 +59,7 @@ class Emulator(Control):
 
     @_method_typed_as(Settings)
     def __init__(self, **options: Any) -> None:
-        check_process()
+        self._check_process()
         providers = options.pop("providers", None)  # of `with_providers`
         self.system: System = build(with_token(Settings.of(**{"port": 0, **options})), providers=providers)
         self._server: LiveServer | None = None
@@ -72,6 +72,9 @@ class Emulator(Control):
         """An emulator with further providers beside those of this package, by name (docs/add-a-provider.md). `options` are
         those of `Emulator`. Raises ProviderError, a SettingError, with all that a provider lacks."""
         return cls(**{**options, "providers": providers})
+
+    def _check_process(self) -> None:
+        check_process()
 
     @property
     def url(self) -> str:
@@ -91,7 +94,7 @@ class Emulator(Control):
 
     def start(self) -> Self:
         """Listen, and send callbacks, until `stop`."""
-        check_process()
+        self._check_process()
         self._pid = os.getpid()
         try:
             with explain_blocked_socket():
