@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
@@ -12,6 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from swapmock.mock_server.admin.home import HTML, home_document, home_page, prefers_html
 from swapmock.mock_server.web import files
+from swapmock.mock_server.web.conditional import FileFacts, decide
 from swapmock.mock_server.web.cors import ANY, allow_origin, is_preflight, preflight_answer
 from swapmock.mock_server.web.file_headers import headers_for
 from swapmock.mock_server.web.messages import Answer, Request
@@ -165,9 +167,16 @@ def _index(pipeline: Pipeline, asked: Request) -> Response:
 
 
 def _file(found: files.Media | None) -> Response:
+    """The answer with a file, or the ranges of it that the request asks for; 404 if there is none."""
     if found is None:
         return _problem(404, "no such file, or no longer")
-    return Response(found.content, content_type=found.content_type, headers=headers_for(found.content_type))
+    facts = FileFacts(len(found.content), found.content_type, blake2b(found.content, digest_size=16).hexdigest())
+    decision = decide(request.method, plain_request(request.environ).headers, facts)
+    parts = [piece.before + found.content[piece.start : piece.stop] for piece in decision.pieces]
+    response = Response(b"".join(parts) + decision.after, decision.status)
+    del response.headers["content-type"]  # an answer without content has none
+    response.headers.extend([*decision.headers, *headers_for(found.content_type)])
+    return response
 
 
 def _problem(status: int, detail: str) -> Response:

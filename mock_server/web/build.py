@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
+#: An unpredictable text, 64 characters long.
+draw_key_seed = partial(secrets.token_hex, 32)
+
 #: The providers of this package: name -> the function that makes it from its contract, the folder of that name.
 PROVIDERS: Mapping[str, Callable[[Contract], Provider]] = {"crun": crun.provider, "imgopen": imgopen.provider}
 
@@ -150,13 +153,16 @@ def build(
     settings: Settings | None = None,
     time: RealTime | None = None,
     on_drift: Any = None,
+    draw_key_seed: Callable[[], str] = draw_key_seed,
     *,
     providers: Mapping[str, Registration] | None = None,
 ) -> System:
     """An emulator by `settings`, on `time` (the machine's unless given).
 
     `providers` are further ones beside those of this package and of installed packages. `on_drift(exchange)` is called
-    for every answer that breaks the contract; by default that is logged. Raises SettingError for a variant that does not exist, ProviderError for providers that lack something.
+    for every answer that breaks the contract; by default that is logged. `draw_key_seed()` returns an
+    unpredictable text, from which keys are made. Raises SettingError for a variant that does
+    not exist, ProviderError for providers that lack something.
     """
     settings = settings or Settings()
     contracts, made = make_providers(registrations(providers))
@@ -188,7 +194,7 @@ def build(
         max_files=settings.max_files,
         max_files_bytes=settings.max_files_bytes,
         max_sandboxes=settings.max_sandboxes,
-        draw_key_seed=partial(secrets.token_hex, 32),
+        draw_key_seed=draw_key_seed,
         secrets=frozenset({settings.admin_token} - {""}),
         on_drift=report,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import socket
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -142,7 +143,10 @@ def held(talk: Callable[[], Talk], application: str, **settings: Any) -> list[tu
     """The conversation with one application of a new emulator."""
     time = ManualTime(START)
     drifted: list[Any] = []
-    system = build(Settings(allow_host=("api.test",), **settings), time, drifted.append)
+    numbers = itertools.count()
+    system = build(
+        Settings(allow_host=("api.test",), **settings), time, drifted.append, lambda: f"keys {next(numbers)}"
+    )
     said = []
     for ask in APPLICATIONS[application](system):
         speaker = talk()

@@ -285,6 +285,17 @@ class TestUses:
         page.goto(video_url)
         assert page.eval_on_selector("video", PLAYS) > 0
 
+    def test_a_video_can_be_sought(self, page: Page, video_url: str) -> None:
+        page.evaluate(
+            "url => { const v = document.createElement('video'); v.src = url; document.body.append(v) }", video_url
+        )
+        assert page.eval_on_selector("video", PLAYS) > 0
+        seek = """video => new Promise((done, failed) => {
+            video.pause(); video.onseeked = () => done(video.currentTime); video.onerror = failed
+            video.currentTime = video.duration / 2; setTimeout(() => failed('time-out'), 15000) })"""
+        assert page.eval_on_selector("video", seek) > 0
+        assert page.eval_on_selector("video", "video => video.seekable.length && video.seekable.end(0)") > 0
+
     def test_a_picture_is_shown_where_it_is_opened(self, page: Page, picture_url: str) -> None:
         page.goto(picture_url)
         assert page.eval_on_selector("img", "image => image.decode().then(() => image.naturalWidth)") > 0

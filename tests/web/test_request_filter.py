@@ -342,3 +342,26 @@ class TestFiles:
         status, headers, body = ask("GET", "/u/" + link["file_url"].rpartition("/")[2])
         assert (status, body, headers["content-type"]) == (200, b"<svg/>", "image/svg+xml")
         assert headers["content-disposition"] == "attachment"
+
+    @pytest.mark.parametrize(
+        ("wanted", "status", "part", "place"),
+        [
+            ("bytes=0-1", 206, slice(0, 2), "bytes 0-1/10"),
+            ("bytes=0-", 206, slice(0, 10), "bytes 0-9/10"),
+            ("bytes=-3", 206, slice(7, 10), "bytes 7-9/10"),
+            ("bytes=4-99", 206, slice(4, 10), "bytes 4-9/10"),
+            ("bytes=10-", 416, slice(0, 0), "bytes */10"),
+            ("lines=0-1", 200, slice(0, 10), None),
+        ],
+    )
+    def test_ranges(self, ask: Ask, crun: CrunClient, wanted: str, status: int, part: slice, place: str | None) -> None:
+        """So a video can be sought."""
+        link = crun.data("GET", "files/upload-url", params={"ext": ".png", "content_type": "image/png"})
+        requests.put(link["presigned_url"], data=b"0123456789", headers={"Content-Type": "image/png"}, timeout=10)
+        path = "/u/" + link["file_url"].rpartition("/")[2]
+        got, headers, body = ask("GET", path, {"Range": wanted})
+        assert (got, body, headers.get("content-range")) == (status, b"0123456789"[part], place)
+        assert headers["accept-ranges"] == "bytes"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert ask("HEAD", path)[1]["content-length"] == "10"
+        assert ask("GET", path, {"If-None-Match": headers["etag"]})[0] == 304
