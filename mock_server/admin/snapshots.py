@@ -15,7 +15,7 @@ from swapmock.mock_server.admin.masking import Mask
 from swapmock.mock_server.admin.wire import error
 from swapmock.mock_server.core.call import Problem
 from swapmock.mock_server.core.clock import END_OF_TIME, ClockMode, SandboxClock
-from swapmock.mock_server.core.codec import BadRecord, decode, encode
+from swapmock.mock_server.core.codec import BadRecord, Demand, decode, encode
 from swapmock.mock_server.core.delivery import Delivery
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.jsontext import JsonText
@@ -120,10 +120,10 @@ def _masked(exchange: Exchange, mask: Mask) -> Exchange:
 
 def from_document(document: Mapping[str, Any], engine: Engine) -> Saved:
     """The parts of a snapshot. Raises Problem `invalid` with the place of each fault, at most MOST_ERRORS of them."""
-    saved = _decoded(document)
+    is_current = document.get("version") == __version__
+    saved = _decoded(document, Demand.ALL if is_current else Demand.OLDER)
     sandbox, clock, state, files = saved
     sizes = {name: len(content) for name, content in files.items()}
-    is_current = document.get("version") == __version__
     snapshot = Snapshot(state, clock.shown, sandbox.seed, sizes, engine, is_current)
     found = chain(_clock_faults(clock), _sandbox_faults(sandbox, engine), inconsistencies(snapshot))
     if is_current:
@@ -134,13 +134,13 @@ def from_document(document: Mapping[str, Any], engine: Engine) -> Saved:
     return saved._replace(sandbox=replace(sandbox, variants=choose_variants(engine.contracts, sandbox.variants)))
 
 
-def _decoded(document: Mapping[str, Any]) -> Saved:
+def _decoded(document: Mapping[str, Any], demand: Demand) -> Saved:
     """The parts of a document by their types. Raises Problem `invalid` with the place of each value of a wrong type."""
     parts: dict[str, Any] = {}
     errors = []
     for name, kind in get_type_hints(Saved).items():
         try:
-            parts[name] = decode(kind, document.get(name, {}), (name,), complete=True)
+            parts[name] = decode(kind, document.get(name, {}), (name,), demand=demand)
         except BadRecord as bad:
             errors += [error(place, detail, "type") for place, detail in bad.faults]
     if errors:

@@ -2,7 +2,7 @@
 
 A field is stored under its own name, unless its type hint says otherwise: `retries: Annotated[int, StoredAs("rung")]`.
 So a field can get a better name, and snapshots keep their bytes. A field that older versions did not write is marked
-`Annotated[int, AddedIn("0.2")]` and has a default: a complete document may lack it.
+`Annotated[int, AddedIn("0.2")]` and has a default.
 """
 
 from __future__ import annotations
@@ -41,6 +41,14 @@ class AddedIn(NamedTuple):
     version: str
 
 
+class Demand(Enum):
+    """Which fields a document must have: those without a default, those that every version wrote, or all."""
+
+    NO_DEFAULT = "no default"
+    OLDER = "older"
+    ALL = "all"
+
+
 class BadRecord(ValueError):
     """The JSON does not hold a record of the type. `faults` says where and why, at most MOST_FAULTS times; `place` and
     `detail` are those of the first fault."""
@@ -70,29 +78,29 @@ def encode(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a record")
 
 
-def decode(kind: Any, value: Any, place: Place = (), *, complete: bool = False) -> Any:
+def decode(kind: Any, value: Any, place: Place = (), *, demand: Demand = Demand.NO_DEFAULT) -> Any:
     """The record of type `kind` that `value` encodes, or BadRecord. `place` is where `value` stands in the document.
 
-    A missing field gets its default; in a `complete` document it is a fault, unless a later version added the field.
+    A missing field gets its default, unless `demand` says that the document must have it.
     """
     if kind is Any:
         return value
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        return _first_fit(get_args(kind), value, place, complete)
+        return _first_fit(get_args(kind), value, place, demand)
     if kind is type(None):
         return _expect(value is None, None, "null", place)
     if origin is tuple:
-        return _tuple(get_args(kind), value, place, complete)
+        return _tuple(get_args(kind), value, place, demand)
     if origin in (list, Sequence):
         items = _expect(isinstance(value, list), value, "a list", place)
-        return [*_decode_all(enumerate(items), lambda _: get_args(kind)[0], place, complete).values()]
+        return [*_decode_all(enumerate(items), lambda _: get_args(kind)[0], place, demand).values()]
     if origin in (dict, Mapping):
         key, item_kind = get_args(kind)
         items = _expect(isinstance(value, dict), value, "an object", place)
         return {
             _key(key, name): item
-            for name, item in _decode_all(items.items(), lambda _: item_kind, place, complete).items()
+            for name, item in _decode_all(items.items(), lambda _: item_kind, place, demand).items()
         }
     if kind is bytes:
         return _bytes(value, place)
@@ -102,7 +110,7 @@ def decode(kind: Any, value: Any, place: Place = (), *, complete: bool = False) 
         except ValueError:
             raise BadRecord(place, f"{value!r} is none of {', '.join(str(k.value) for k in kind)}") from None
     if isinstance(kind, type) and (is_dataclass(kind) or hasattr(kind, "_fields")):
-        return _record(kind, value, place, complete)
+        return _record(kind, value, place, demand)
     if kind is float:
         return _number(value, place)
     if kind is int:
@@ -112,14 +120,14 @@ def decode(kind: Any, value: Any, place: Place = (), *, complete: bool = False) 
 
 
 def _decode_all(
-    items: Iterable[tuple[K, Any]], kind_of: Callable[[K], Any], place: Place, complete: bool
+    items: Iterable[tuple[K, Any]], kind_of: Callable[[K], Any], place: Place, demand: Demand
 ) -> dict[K, Any]:
     """Decode every item, and raise one BadRecord with the faults of all of them."""
     made: dict[K, Any] = {}
     faults: list[tuple[Place, str]] = []
     for step, item in items:
         try:
-            made[step] = decode(kind_of(step), item, (*place, step), complete=complete)  # type: ignore[arg-type]  # a step is a name or an index
+            made[step] = decode(kind_of(step), item, (*place, step), demand=demand)  # type: ignore[arg-type]  # a step is a name or an index
         except BadRecord as bad:
             faults += bad.faults
             if len(faults) >= MOST_FAULTS:
@@ -142,15 +150,15 @@ def _number(value: Any, place: Place) -> float:
     return float(_expect(fits, value, f"a number of at most {LARGEST}", place))
 
 
-def _first_fit(kinds: Sequence[Any], value: Any, place: Place, complete: bool) -> Any:
+def _first_fit(kinds: Sequence[Any], value: Any, place: Place, demand: Demand) -> Any:
     """The alternative that fits best: for objects, the record with the most of these fields; else the first that fits."""
     records = [kind for kind in kinds if isinstance(kind, type) and _hints(kind)]
     if isinstance(value, dict) and records:
-        return decode(max(records, key=lambda kind: _likeness(kind, value)), value, place, complete=complete)
+        return decode(max(records, key=lambda kind: _likeness(kind, value)), value, place, demand=demand)
     problem: BadRecord | None = None
     for kind in kinds:
         try:
-            return decode(kind, value, place, complete=complete)
+            return decode(kind, value, place, demand=demand)
         except BadRecord as error:
             problem = error
     raise problem or BadRecord(place, "nothing fits")
@@ -162,12 +170,12 @@ def _likeness(kind: type, given: Mapping[str, Any]) -> int:
     return len(known & given.keys()) - len(known ^ given.keys())
 
 
-def _tuple(kinds: Sequence[Any], value: Any, place: Place, complete: bool) -> tuple[Any, ...]:
+def _tuple(kinds: Sequence[Any], value: Any, place: Place, demand: Demand) -> tuple[Any, ...]:
     items = _expect(isinstance(value, list), value, "a list", place)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(_decode_all(enumerate(items), lambda _: kinds[0], place, complete).values())
+        return tuple(_decode_all(enumerate(items), lambda _: kinds[0], place, demand).values())
     _expect(len(items) == len(kinds), items, f"a list of {len(kinds)}", place)
-    return tuple(_decode_all(enumerate(items), lambda index: kinds[index], place, complete).values())
+    return tuple(_decode_all(enumerate(items), lambda index: kinds[index], place, demand).values())
 
 
 def _key(kind: Any, name: str) -> Any:
@@ -207,11 +215,12 @@ def _hints(kind: type) -> Mapping[str, tuple[str, Any]]:
 
 
 @lru_cache(maxsize=256)
-def _required(kind: type, complete: bool) -> tuple[str, ...]:
-    """The fields, as JSON has them, that must be there: those that every version wrote, or those without a default."""
+def _required(kind: type, demand: Demand) -> tuple[str, ...]:
+    """The fields, as JSON has them, that must be there."""
     hints = get_type_hints(kind, include_extras=True)
-    if complete:
-        return tuple(stored for name, stored in _stored_names(kind) if not _was_added(hints[name]))
+    if demand is not Demand.NO_DEFAULT:
+        every = demand is Demand.ALL
+        return tuple(stored for name, stored in _stored_names(kind) if every or not _was_added(hints[name]))
     wanted = {p.name for p in inspect.signature(kind).parameters.values() if p.default is p.empty}
     return tuple(stored for name, stored in _stored_names(kind) if name in wanted)
 
@@ -221,15 +230,15 @@ def _was_added(hint: Any) -> bool:
     return any(isinstance(extra, AddedIn) for extra in extras)
 
 
-def _record(kind: type, value: Any, place: Place, complete: bool) -> Any:
+def _record(kind: type, value: Any, place: Place, demand: Demand) -> Any:
     given = _expect(isinstance(value, dict), value, "an object", place)
     hints = _hints(kind)
     faults = [((*place, name), f"no such field of {kind.__name__}") for name in sorted(given.keys() - hints.keys())]
-    faults += [((*place, name), "is missing") for name in _required(kind, complete) if name not in given]
+    faults += [((*place, name), "is missing") for name in _required(kind, demand) if name not in given]
     made: dict[str, Any] = {}
     try:
         known = {name: item for name, item in given.items() if name in hints}
-        made = _decode_all(known.items(), lambda name: hints[name][1], place, complete)
+        made = _decode_all(known.items(), lambda name: hints[name][1], place, demand)
     except BadRecord as bad:
         faults += bad.faults
     if faults:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swapmock.mock_server.core.codec import BadRecord, StoredAs, decode, encode
+from swapmock.mock_server.core.codec import AddedIn, BadRecord, Demand, StoredAs, decode, encode
 from swapmock.mock_server.core.delivery import Attempt, Delivery, Standing
 from swapmock.mock_server.core.faults import Effect, FaultRule, Match, Turns
 from swapmock.mock_server.core.journal import Breach, Exchange, File, Transition
@@ -173,3 +173,36 @@ DELIVERY = {
     "waits": [],
     "cause": "x1",
 }
+
+
+class Grown(NamedTuple):
+    first: int
+    usual: int = 1
+    added: Annotated[int, AddedIn("0.2")] = 2
+
+
+@pytest.mark.parametrize(
+    ("demand", "missing"),
+    [
+        (Demand.NO_DEFAULT, [("first",)]),
+        (Demand.OLDER, [("first",), ("usual",)]),
+        (Demand.ALL, [("first",), ("usual",), ("added",)]),
+    ],
+)
+def test_which_fields_must_be_there(demand, missing):
+    with pytest.raises(BadRecord) as bad:
+        decode(Grown, {}, demand=demand)
+    assert [place for place, _ in bad.value.faults] == missing
+    whole = {"first": 5, "usual": 6, "added": 7}
+    given = {name: value for name, value in whole.items() if (name,) in missing}
+    assert decode(Grown, given, demand=demand).first == 5
+
+
+def test_every_fault_of_a_document_is_told():
+    with pytest.raises(BadRecord) as bad:
+        decode(list[Grown], [{"first": "x", "other": 1}, {"first": 1}, {"usual": None}])
+    places = [place for place, _ in bad.value.faults]
+    assert places == [(0, "other"), (0, "first"), (2, "first"), (2, "usual")]
+    with pytest.raises(BadRecord) as bad:
+        decode(list[int], ["x"] * 1000)
+    assert len(bad.value.faults) == 100
