@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from swapmock.mock_server.emulator import Emulator, typed_as
 from swapmock.mock_server.settings import Settings
-from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.asgi import AsgiApp, Client
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -85,7 +85,7 @@ class AsgiApplication:
             if app is None:
                 app = self._apps[loop] = self.emulator.system.asgi_app
             peer = (scope.get("client") or ("",))[0]
-            client = _AnyClient(scope.get("server"), app.proxies.trusts(peer))
+            client: Client = _AnyClient(scope.get("server"), peer, app.proxies.trusts(peer))
             await app(_completed(scope, client), receive, send)
         else:
             await receive()
@@ -111,10 +111,11 @@ class _AnyClient:
     is_gone = False
     has_left = False
 
-    def __init__(self, server: tuple[str, int | None] | None, is_trusted_proxy: bool) -> None:
+    def __init__(self, server: tuple[str, int | None] | None, peer: str, is_trusted_proxy: bool) -> None:
         host, port = server or ("localhost", None)
         host = f"[{host}]" if ":" in host else host
         self.own = host if port is None else f"{host}:{port}"
+        self.peer = peer
         self.is_trusted_proxy = is_trusted_proxy
 
     async def drained(self) -> None:
@@ -122,6 +123,9 @@ class _AnyClient:
 
     def holds(self, size: int) -> None:
         """The server sees to it."""
+
+    def leave_out_date(self) -> None:
+        """The server's own Date stays beside it."""
 
     def reset(self) -> None:
         raise ConnectionResetError("a fault of the emulator")
@@ -133,7 +137,7 @@ class _AnyClient:
         raise ConnectionAbortedError("a fault of the emulator")
 
 
-def _completed(scope: Any, client: _AnyClient) -> Any:
+def _completed(scope: Any, client: Client) -> Any:
     """The scope as our application reads it: with all keys, and the path without what a server or router is mounted at."""
     root, path = scope.get("root_path", "").rstrip("/"), scope["path"]
     if root and (path == root or path.startswith(f"{root}/")):
