@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from swapmock.client_checks.behaviour.judge import Judgement, by_rule
@@ -124,6 +127,14 @@ def noticed(trial: Trial) -> float | None:
             if task.phase == "failed" and task.ends is not None and told:
                 found.append(told[0].answered - task.ends)
     return max(found, default=None)
+
+
+@cache
+def schema() -> Mapping[str, Any]:
+    """The JSON Schema of the JSON report."""
+    text = files("swapmock.client_checks.behaviour.reports").joinpath("report.schema.json").read_text("utf-8")
+    found: Mapping[str, Any] = json.loads(text)
+    return found
 
 
 def document(result: Result) -> dict[str, Any]:
