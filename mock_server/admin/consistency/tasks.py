@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.admin.consistency.report import Inconsistency, Snapshot, is_moment, quoted
 from swapmock.mock_server.core.call import Call
 from swapmock.mock_server.core.task import Task
 from swapmock.mock_server.engine.tasks import remote_address
+
+if TYPE_CHECKING:
+    from swapmock.contracts import Operation, Violation
 
 
 def check_tasks(snapshot: Snapshot) -> Iterator[Inconsistency]:
@@ -41,8 +44,9 @@ def _task(key: str, task: Task, snapshot: Snapshot) -> Iterator[Inconsistency]:
         yield ("asker",), "should be the address of another machine, or empty"
     if not snapshot.is_exchange(task.cause):
         yield ("cause",), "should be the id of an exchange, not above the number in `numbers`"
-    if not _is_object(task, snapshot):
-        yield ("request",), "should be a JSON object"
+    wrong_request = _why_not_accepted(task, snapshot)
+    if wrong_request is not None:
+        yield ("request",), wrong_request
         return
     wrong = [*_provider_faults(task, snapshot)]
     yield from wrong
@@ -50,11 +54,35 @@ def _task(key: str, task: Task, snapshot: Snapshot) -> Iterator[Inconsistency]:
         yield from _callback_faults(task, snapshot)
 
 
-def _is_object(task: Task, snapshot: Snapshot) -> bool:
+def _why_not_accepted(task: Task, snapshot: Snapshot) -> str | None:
+    """Why the operation would not accept the request of a task; None if it would. An older version may have accepted
+    what this version refuses."""
     try:
-        return isinstance(snapshot.engine.json.loads(task.request), dict)
+        body = snapshot.engine.json.loads(task.request)
     except ValueError:
-        return False
+        body = None
+    if not isinstance(body, dict):
+        return "should be a JSON object"
+    if task.callback_url is not None and task.callback_url not in body.values():
+        return "should have the callback URL of the task"
+    operation = snapshot.engine.contracts[task.provider].operations[task.operation]
+    if not operation.takes_json:
+        return "should be empty: the operation takes no JSON"
+    violations = operation.check_body(operation.normalize(body))
+    if not snapshot.is_current or not violations or _is_waived(operation, body, violations, snapshot):
+        return None
+    return f"breaks {violations[0].rule} at /{'/'.join(map(str, violations[0].place[1:]))}"
+
+
+def _is_waived(operation: Operation, body: Any, violations: Sequence[Violation], snapshot: Snapshot) -> bool:
+    """Whether the choice of one variant accepts the request. The sandbox may have had that choice."""
+    provider, behaviour = snapshot.engine.providers[operation.contract.name], operation.contract.behaviour
+    chosen = [
+        {**behaviour.defaults, variant.name: choice}
+        for variant in behaviour.variants.values()
+        for choice in variant.waives
+    ]
+    return any(provider.explain_violations(operation, body, violations, variants) is None for variants in chosen)
 
 
 def _provider_faults(task: Task, snapshot: Snapshot) -> Iterator[Inconsistency]:

@@ -45,6 +45,11 @@ def _check_generation(task: Task, engine: Engine) -> Iterator[tuple[str, str]]:
     if task.model not in rows:
         yield "model", "is no model of the catalogue"
         return
+    body = engine.contracts["crun"].operations[task.operation].normalize(engine.json.loads(task.request))
+    if body.get("model") != task.model:
+        yield "model", "should be the model of the request"
+    if (body.get("callback_url") or None) != task.callback_url:
+        yield "callback_url", "should be that of the request"
     wrong = [*check_facts(task, {"faces": Faces, "extension": str, "more": Files})]
     yield from wrong
     if not wrong:
