@@ -108,7 +108,7 @@ def to_document(saved: Saved, engine: Engine) -> JsonText:
 
 
 def _not_leased(deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """Deliveries as nobody is sending them: after a restore, whoever sends them now no longer does."""
+    """Deliveries without a lease: a restore ends every attempt that is under way."""
     return [replace(delivery, leased_until=None) if delivery.leased_until else delivery for delivery in deliveries]
 
 

@@ -1,4 +1,4 @@
-"""Faults as rules, as a header and as magic values: which calls they strike, when, and how."""
+"""Faults as rules, as a header and as magic values: which calls they match, when they are applied, and how."""
 
 import email.utils
 import socket
@@ -226,13 +226,13 @@ MATCHES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("match", "strikes"), MATCHES, ids=str)
-def test_what_a_rule_matches(box, match, strikes):
+@pytest.mark.parametrize(("match", "is_applied"), MATCHES, ids=str)
+def test_what_a_rule_matches(box, match, is_applied):
     box.ok("POST", "/faults", {"match": match, "effect": {"code": 500}})
     body = {"model": "image-face-swap", "input": SWAP}
     headers = {"X-Trace": "abc", "X-Count": "5"}
     answer = box.crun("POST", "job/CreateTask", body, headers=headers, params={"page": "2"})
-    assert (answer.json()["code"] == 500) is strikes
+    assert (answer.json()["code"] == 500) is is_applied
 
 
 def test_a_rule_matches_a_tool_by_its_code(box):
@@ -269,7 +269,7 @@ def test_chance_is_seeded(admin):
     assert 500 not in codes(box, 5)
 
 
-def test_the_first_rule_whose_turn_it_is_strikes(box):
+def test_the_first_rule_whose_turn_it_is_applies(box):
     box.ok("POST", "/faults", {"id": "a", "times": 1, "effect": {"code": 500}})
     box.ok("POST", "/faults", {"id": "b", "times": 1, "effect": {"code": 455}})
     assert codes(box, 3) == [500, 455, 200]
@@ -414,7 +414,7 @@ def test_a_plain_path_reaches_into_a_long_body(box):
     assert box.crun("POST", "job/EstimateTask", body).json()["code"] == 500
 
 
-def test_the_admin_api_is_never_struck(admin):
+def test_no_fault_applies_to_the_admin_api(admin):
     box = admin.sandbox(rate_limit={"calls": 0, "seconds": 60}, prefer_header=True)
     box.ok("POST", "/faults", {"effect": {"connection": "reset"}})
     for _ in range(20):
@@ -443,7 +443,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("name", [Path(row.value).name for row in load("crun").behaviour.magic.values() if row.fault])
-def test_every_magic_value_that_spoils_an_answer(box, name):
+def test_every_magic_value_that_changes_an_answer(box, name):
     if name in ("reset", "hang_up", "truncated"):
         with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
             box.swap(f"https://errors.invalid/{name}")

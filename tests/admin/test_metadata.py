@@ -145,7 +145,7 @@ def test_a_token_is_demanded_everywhere(guarded):
     assert requests.get(f"{guarded.url}/health", timeout=10).status_code == 200
 
 
-def test_both_doors_show_it(guarded):
+def test_both_python_classes_show_it(guarded):
     assert guarded.token == "s3cret"
     assert guarded.sandboxes()
     assert RemoteEmulator(guarded.url, token="s3cret").sandboxes()
@@ -154,7 +154,7 @@ def test_both_doors_show_it(guarded):
     assert refused.value.status == 401
 
 
-def test_a_token_is_made_up_where_others_can_reach_it():
+def test_a_token_is_drawn_where_others_can_reach_the_server():
     with Emulator(host="0.0.0.0") as emulator:
         port = emulator.url.rpartition(":")[2]
         url = f"http://127.0.0.1:{port}"
@@ -181,7 +181,7 @@ def serve(*arguments):
     ("arguments", "printed"),
     [(["--host", "0.0.0.0"], True), (["--host", "0.0.0.0", "--admin-token", "chosen-by-me"], False), ([], False)],
 )
-def test_the_command_prints_the_token_that_it_made_up_once(arguments, printed):
+def test_the_command_prints_the_token_that_it_drew_once(arguments, printed):
     said, process = serve(*arguments)
     try:
         tokens = re.findall(r"token (\S+)", said)

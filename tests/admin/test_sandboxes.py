@@ -150,7 +150,7 @@ def test_an_id_that_is_taken(admin):
     admin.refused(409, "POST", "/sandboxes", {"id": "default"})
 
 
-def test_ids_made_up_do_not_clash_with_given_ones(admin, time):
+def test_chosen_ids_do_not_clash_with_given_ones(admin, time):
     first = admin.sandbox()
     first.ok("DELETE")
     admin.ok("POST", "/reset")

@@ -1,4 +1,4 @@
-"""Outcomes that are queued for the next tasks, beside magic values and a sandbox's own."""
+"""Scenarios that are queued for the next tasks, and how they rank with magic values and the sandbox's own scenario."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A sandbox as one document: saved, gone back to, copied, carried to another server, and refused when it was tampered with."""
+"""Snapshots: taken, restored, copied, restored on another server, and refused if they were changed."""
 
 import copy
 import json

@@ -279,9 +279,9 @@ def test_har(box):
 
 def test_the_schema_of_the_test_can_fail(box):
     box.swapped()
-    for spoil in ("version", "entries"):
+    for removed in ("version", "entries"):
         document = box.ok("GET", "/har")
-        del document["log"][spoil]
+        del document["log"][removed]
         assert not Draft202012Validator(HAR).is_valid(document)
     document = box.ok("GET", "/har")
     del document["log"]["entries"][0]["response"]["content"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_amounts(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """A snapshot brings no more into a sandbox than requests could have made there."""
+    """A snapshot holds no more than a sandbox of this server may hold."""
     state, engine = snapshot.state, snapshot.engine
     rows = (
         ("tasks", len(state.tasks), "tasks", engine.max_tasks),
