@@ -63,7 +63,11 @@ class Settings:
     speed: float = _row(1.0, "How many times faster than real time tasks run.", low=1e-6, high=1e6)
     balance: float = _row(1000.0, "Credits on each account at the start.", low=0, high=1e12)
     data_dir: Path | None = _row(None, "Folder for uploaded files; without it they are kept in memory.")
-    log_level: str = _row("warning", "What is logged to stderr.", choices=("debug", "info", "warning", "error"))
+    log_level: str = _row(
+        "warning",
+        "What is logged to stderr; `info` at a terminal unless it is chosen.",
+        choices=("debug", "info", "warning", "error"),
+    )
     log_format: str = _row("text", "Form of the log lines.", choices=("text", "json"))
     public_url: str = _row("", "Base URL of the links in answers; without it, the one the client used.")
     trusted_proxies: Sequence[str] = _row(

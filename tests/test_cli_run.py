@@ -152,7 +152,11 @@ def test_a_running_emulator_is_used():
     [
         ([], "Missing argument"),
         (["--others", "maybe", "--", "true"], "'maybe' is not one of"),
-        (["--emulator", "localhost:1", "--", "true"], "is not an http or https URL"),
+        (["--emulator", "localhost:1", "--", "true"], "is not the base URL of an emulator"),
+        (["--emulator", "http://127.0.0.1:999999", "--", "true"], "is not the base URL of an emulator"),
+        (["--emulator", "http://[::1", "--", "true"], "is not the base URL of an emulator"),
+        (["--emulator", "http://", "--", "true"], "is not the base URL of an emulator"),
+        (["--emulator", "http://127.0.0.1:1/base?x", "--", "true"], "is not the base URL of an emulator"),
         (["--emulator", "http://127.0.0.1:1", "--", "true"], "cannot reach http://127.0.0.1:1"),
         (["--callback-port", "x", "--", "true"], "is not a valid integer"),
     ],

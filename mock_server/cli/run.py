@@ -50,8 +50,6 @@ def run(emulator: str, others: str, callback_port: int, command: tuple[str, ...]
     from swapmock.mock_server.interception.proxy import Others
 
     settings = settings_from(values)
-    if emulator and not emulator.startswith(("http://", "https://")):
-        raise SettingError(f"--emulator: {emulator!r} is not an http or https URL")
     logs.set_up(settings.log_level, settings.log_format, environment=os.environ)
     with signals_held_back() as run_command:
         try:
@@ -70,6 +68,10 @@ def run(emulator: str, others: str, callback_port: int, command: tuple[str, ...]
             raise UsageError(str(error)) from None
         except AdminError as error:
             raise UsageError(f"--emulator: {emulator} refused: {error}") from None
+        except SettingError:
+            raise
+        except ValueError as error:
+            raise UsageError(f"--emulator: {error}") from None
         except OSError as error:
             raise UsageError(f"--emulator: cannot reach {emulator}: {error}" if emulator else str(error)) from None
     for line in summary(interception):

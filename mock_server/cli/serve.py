@@ -52,7 +52,7 @@ def serve(**values: Any) -> None:
 
     def on_ready() -> None:
         admin_url = url if control is None else control.url
-        # A token that the user has chosen is theirs to keep out of logs.
+        # A token that the user has chosen is not printed.
         token = f"  token {settings.admin_token}" if settings.admin_token != given.admin_token else ""
         lines = [_welcome(url, settings, system), f"  admin      {admin_url}/__admin{token}", f"Listening on {url}"]
         try:
@@ -61,7 +61,7 @@ def serve(**values: Any) -> None:
             unsaid.append(error)
             signal.raise_signal(signal.SIGTERM)
 
-    # Callbacks that are under way are waited for; who does not want to wait interrupts once more.
+    # The end waits for callbacks that are being sent. A second signal ends the process at once.
     with system.engine.dispatcher.running(system.engine, settings.callback_timeout), control or nullcontext():
         run(system.asgi_app, listener, options, on_ready)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -90,7 +90,7 @@ def _mask(system: System) -> logs.Mask:
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """What an import makes stays: to look for garbage in it again and again takes a twentieth of a start."""
+    """Import without garbage collections: what is imported stays, and looking through it takes 5 % of a start."""
     gc.disable()
     try:
         yield

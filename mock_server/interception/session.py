@@ -7,7 +7,7 @@ import shutil
 import ssl
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -80,8 +80,8 @@ def intercept(
     `emulator` is the base URL of a running emulator and `token` its admin token; without `emulator` one is started by
     `settings`. `others` says whether requests to other hosts are refused or tunnelled. `callback_port` is the port that
     callbacks are forwarded to; 0 takes a free one. `environment` (os.environ unless given) is what the client's environment
-    builds on. Raises MissingExtra without the extra `run`, OSError for an emulator that cannot be reached, and AdminError for
-    one that refuses the token.
+    builds on. Raises MissingExtra without the extra `run`, ValueError if `emulator` is no base URL, OSError for an emulator that
+    cannot be reached, and AdminError for one that refuses the token.
     """
     try:
         from swapmock.mock_server.interception.certificates import Authority
@@ -134,15 +134,24 @@ def _started(stack: ExitStack, settings: Settings, relay: CallbackRelay) -> tupl
 
 def _running(stack: ExitStack, url: str, token: str) -> tuple[Control, dict[str, Upstream]]:
     """A running emulator. It is told by X-Forwarded-Proto which scheme the client used, and heeds it if it trusts us."""
-    parts = urlsplit(url)
-    secure = parts.scheme == "https"
-    tls = ssl.create_default_context() if secure else None
-    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    host, port, is_secure = _address(url)
+    tls = ssl.create_default_context() if is_secure else None
     control = stack.enter_context(RemoteEmulator(url, token))
     return control, {
         scheme: Upstream(host, port, tls, host, ((b"X-Forwarded-Proto", scheme.encode()),))
         for scheme in ("http", "https")
     }
+
+
+def _address(url: str) -> tuple[str, int, bool]:
+    """Host, port and whether it is HTTPS. Raises ValueError unless `url` is a base URL without a path."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment)
+        if parts.scheme in ("http", "https") and parts.hostname and is_bare:
+            is_secure = parts.scheme == "https"
+            return parts.hostname, parts.port or (443 if is_secure else 80), is_secure
+    raise ValueError(f"{url!r} is not the base URL of an emulator: http or https, a host, and perhaps a port")
 
 
 def _credential_variables(control: Control) -> dict[str, str]:
