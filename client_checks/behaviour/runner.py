@@ -169,6 +169,8 @@ def _sandbox(
     if balance == "one_job":
         balance = max((task.captured for task in plain.tasks), default=PLENTY) if plain is not None else PLENTY
     options: dict[str, Any] = {"seed": bench.seed, "balance": balance, "clock": coupling.sandbox_clock}
+    if coupling.kind == "scaled":
+        options["client_clock"] = "sandbox"  # Date and Retry-After tell the time that the client has
     variants = {name: dict(rows) for name, rows in condition.variants.items() if name == provider}
     if variants:
         options["variants"] = variants

@@ -10,12 +10,13 @@ from swapmock import AdminError
 from swapmock.client_checks.behaviour import judge
 from swapmock.client_checks.behaviour.certificates import NoCertificate
 from swapmock.client_checks.behaviour.conditions import Condition
-from swapmock.client_checks.behaviour.coupling import Coupling, couple
+from swapmock.client_checks.behaviour.coupling import RATE, Coupling, couple
 from swapmock.client_checks.behaviour.judge import Judgement
 from swapmock.client_checks.behaviour.model import Observations, Verdict
 from swapmock.client_checks.behaviour.process import CommandMissing
 from swapmock.client_checks.behaviour.providers import PROVIDERS, provider_of
 from swapmock.client_checks.behaviour.rule import Rule, all_rules
+from swapmock.client_checks.behaviour.rules import c02_in_time
 from swapmock.client_checks.behaviour.runner import TIMEOUTS, Bench, NotCarried, run_case
 
 #: A time-out that clients usually have at least, where none is declared: seconds.
@@ -26,6 +27,8 @@ SHARE = 0.05
 LONGEST_CONFIRMATION = 90.0
 #: How often a case is run again to be sure, and the rate below which real time is as good.
 CONFIRMATIONS, SLOWEST_RATE = 3, 1.5
+#: The fastest rate at which a late answer to a callback is the client's own: five seconds are more than one real one.
+CALLBACK_RATE = 4.0
 #: Cases at a time.
 AT_ONCE = 6
 PLAIN = Condition("plain", "nothing goes wrong")
@@ -260,8 +263,13 @@ def _confirmed(bench: Bench, trial: Trial, case: Observations, rules: Sequence[R
 
 
 def is_trustworthy(case: Observations) -> bool:
-    """Whether every answer that was not delayed on purpose took a small part of the client's smallest time-out."""
-    return case.rate == 1.0 or case.slowest * case.rate < SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
+    """Whether every answer that was not delayed on purpose took a small part of the client's smallest time-out, and no
+    callback was answered late at a rate at which a busy machine alone makes it late."""
+    if case.rate == 1.0:
+        return True
+    if case.rate > CALLBACK_RATE and any(one.seconds > c02_in_time.SECONDS for one in case.attempts):
+        return False
+    return case.slowest * case.rate < SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
 
 
 def slower(bench: Bench, trial: Trial, case: Observations) -> Observations | None:
@@ -269,7 +277,8 @@ def slower(bench: Bench, trial: Trial, case: Observations) -> Observations | Non
     allowed = SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
     again = case
     for _ in range(CONFIRMATIONS):
-        rate = min(again.rate / 2, 0.7 * allowed / max(again.slowest, 0.001))
+        late = any(one.seconds > c02_in_time.SECONDS for one in again.attempts)
+        rate = min(again.rate / 2, CALLBACK_RATE if late else RATE, 0.7 * allowed / max(again.slowest, 0.001))
         length = max((run.finished for run in again.runs), default=0.0)
         coupling = replace(trial.coupling, rate=rate) if rate > SLOWEST_RATE else Coupling("real")
         if length / coupling.rate > LONGEST_CONFIRMATION:

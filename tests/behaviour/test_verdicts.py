@@ -100,7 +100,7 @@ def test_the_other_reports_hold_the_same_failures():
         "crun.P1",
         "crun.P2",
     }
-    assert int(xml.find("testsuite").get("skipped")) > 10
+    assert [int(suite.get("skipped", 0)) > 10 for suite in xml.iter("testsuite")] == [True]
     sarif = json.loads(files.as_sarif(made))
     assert {one["ruleId"] for one in sarif["runs"][0]["results"] if one["level"] == "error"} == {"P1", "P2"}
     page = files.as_html(made)
@@ -158,7 +158,10 @@ def test_a_fix_is_proven_only_by_a_flip():
     assert compare(before, before).still_failing == ("crun P1 in create_reset_after", "crun P2 in create_reset_after")
     assert compare(after, before).newly_failing == ("crun P1 in create_reset_after", "crun P2 in create_reset_after")
     gone = compare(before, [trial(PLAIN)])
-    assert (gone.fixed, set(gone.unproven)) == ((), {"crun P1 in create_reset_after", "crun P2 in create_reset_after"})
+    assert (gone.fixed, set(gone.unproven or ())) == (
+        (),
+        {"crun P1 in create_reset_after", "crun P2 in create_reset_after"},
+    )
     outside = compare(before, after, ["/elsewhere/client.py"])
     assert outside.fixed == ()
-    assert all("outside its worktree" in why for why in outside.unproven.values())
+    assert all("outside its worktree" in why for why in (outside.unproven or {}).values())

@@ -18,7 +18,9 @@ def judge(case: Observations) -> Findings:
     ends = [one for one in case.of(Role.POLL) if one.meaning in (Meaning.SUCCEEDED, Meaning.FAILED)]
     for told in case.effects:
         task = next((one for one in case.tasks if told.task in (one.id, one.business_id)), None)
-        if task is not None and not any(one.task == task.id and one.at <= told.at for one in ends):
+        if task is not None and not any(
+            (one.task == task.id or one.asked == told.task) and one.at <= told.at for one in ends
+        ):
             yield broken(f"it acted on the callback of task {task.id} without reading the task")
             return
     claim = case.last_claim
