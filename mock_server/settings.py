@@ -44,7 +44,15 @@ class Settings:
     tls_key: Path | None = _row(None, "Private key of the certificate, in PEM, without a password.")
     max_connections: int = _row(10_000, "Connections held at once; more are refused.", low=1, high=1_000_000)
     max_headers: int = _row(65_536, "Largest head of a request, roughly, in bytes.", low=8192, high=1 << 24)
-    read_timeout: float = _row(30.0, "Seconds that a client may take to send a request.", low=0.1, high=3600)
+    read_timeout: float = _row(
+        30.0,
+        "Seconds that a client may be silent in the middle of a request, and take for its head.",
+        low=0.1,
+        high=3600,
+    )
+    max_lag: float = _row(
+        1.0, "Seconds of a standstill of the event loop beyond which it is logged.", low=0.01, high=3600
+    )
     admin_port: int | None = _row(None, "Port of the admin API, if it is to have its own.", low=0, high=65535)
     admin_token: str = _row("", "Bearer token that the admin API demands; made up unless --host is loopback.")
     admin_origin: Sequence[str] = _row(

@@ -24,6 +24,7 @@ class Meter:
         self._answers: dict[tuple[str, str, str], list[float]] = {}
         self._attempts: dict[tuple[str, str], int] = {}
         self._drift: dict[tuple[str, str], int] = {}
+        self._lag = self._longest_lag = 0.0
 
     def answered(self, provider: str, operation: str, code: str, seconds: float) -> None:
         """An answer with a body code, or the HTTP status where there is none."""
@@ -46,6 +47,11 @@ class Meter:
         """Something of ours that broke the contract."""
         with self._lock:
             self._drift[provider, operation] = self._drift.get((provider, operation), 0) + 1
+
+    def lagged(self, seconds: float) -> None:
+        """By how many seconds the server's event loop was late at its last tick."""
+        self._lag = seconds
+        self._longest_lag = max(self._longest_lag, seconds)
 
     def text(self, tasks: Mapping[tuple[str, str, str], int], sandboxes: int) -> str:
         """All counts, with the tasks by (provider, kind, phase) and the number of sandboxes, which are not kept here."""
@@ -78,6 +84,12 @@ class Meter:
                 family.add_metric(key, value)
             yield family
         yield GaugeMetricFamily("swapmock_sandboxes", "Sandboxes that exist.", value=sandboxes)
+        yield GaugeMetricFamily(
+            "swapmock_loop_lag_seconds", "By how much the event loop was late at its last tick.", value=self._lag
+        )
+        yield GaugeMetricFamily(
+            "swapmock_loop_lag_longest_seconds", "The longest lag since the start.", value=self._longest_lag
+        )
         latency = HistogramMetricFamily(
             "swapmock_request_seconds", "Time to make an answer.", labels=("provider", "operation")
         )

@@ -224,6 +224,8 @@ class Meter(Protocol):
 
     def drifted(self, provider: str, operation: str) -> None: ...
 
+    def lagged(self, seconds: float) -> None: ...
+
     def text(self, tasks: Mapping[tuple[str, str, str], int], sandboxes: int) -> str:
         """All counts in the text form of Prometheus; tasks by (provider, kind, phase)."""
 

@@ -25,6 +25,7 @@ from swapmock.mock_server.web.messages import (
 )
 from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.pipeline import Pipeline
+from swapmock.mock_server.web.request_filter import Refusal, refused
 from swapmock.mock_server.web.threads import DaemonThreads
 from swapmock.mock_server.web.wsgi import SEVER, environ_from
 
@@ -85,8 +86,14 @@ class AsgiApp:
     """The ASGI application of one live server. `match_inline` and `answer` are for requests that need no thread."""
 
     def __init__(
-        self, pipeline: Pipeline, make_flask: Callable[[], WSGIApplication], max_bodies_bytes: int = 1 << 30
+        self,
+        pipeline: Pipeline,
+        make_flask: Callable[[], WSGIApplication],
+        max_bodies_bytes: int = 1 << 30,
+        note_lag: Callable[[float], None] = lambda _: None,
     ) -> None:
+        #: Called ten times a second with the seconds by which the event loop was late.
+        self.note_lag = note_lag
         self._pipeline = pipeline
         self._make_flask = make_flask
         self.body_budget = ByteBudget(max_bodies_bytes)
@@ -159,6 +166,8 @@ class AsgiApp:
         elif target.api.is_admin:
             request.has_left = lambda: client.has_left
             waits = target.operation is not None and target.operation.waits
+            if waits and self._waiters.is_full:
+                return refused(Refusal(503, f"{MOST_WAITERS} calls wait already; one of them has to end first"))
             answer = await self._in_thread(self._waiters if waits else self._callers, self.answer, target, request)
         else:
             answer = self.answer(target, request)

@@ -135,10 +135,18 @@ class System:
 
         return create_app(self.pipeline, pause)
 
+    def note_lag(self, seconds: float) -> None:
+        """Count by how many seconds the event loop of the server was late. Log it if that is more than `max_lag`."""
+        self.engine.meter.lagged(seconds)
+        if seconds > self.settings.max_lag:
+            log.warning(
+                "the event loop stood still for %.3f s: a long piece of work, or a pause of the process", seconds
+            )
+
     @property
     def asgi_app(self) -> AsgiApp:
         """An ASGI application for one live server."""
-        return AsgiApp(self.pipeline, lambda: self.app, self.settings.max_bodies_bytes)
+        return AsgiApp(self.pipeline, lambda: self.app, self.settings.max_bodies_bytes, self.note_lag)
 
     @property
     def admin_asgi_app(self) -> AsgiApp:

@@ -42,6 +42,10 @@ MOST_WAITING = 1000
 #: no answer. After more than HEAVY bytes at once other connections come first.
 MOST_UNWRITTEN, HEAVY = 16, 65_536
 
+#: How many bytes a second of a body have to come, beyond the time-out for a request. A body that comes faster may take as
+#: long as it takes, as long as the client is never silent for the whole time-out.
+SLOWEST = 1000
+
 #: Seconds that a refused client may continue to send.
 LINGER = 1.0
 
@@ -151,7 +155,9 @@ class Connection(HttpToolsProtocol):
         #: The request that is being answered; uvicorn's `cycle` is the last one that came.
         self._running: Any = None
         #: Since when the server has waited for the client to send or to read.
-        self._since = bounds.now
+        self._since = self._began = bounds.now
+        #: Bytes of the body that have come.
+        self._received = 0
 
     # Events of the transport
 
@@ -243,8 +249,8 @@ class Connection(HttpToolsProtocol):
         if self._is_over or self.transport.is_closing():
             self._is_over = True
             raise _OverError
-        self._since = self._bounds.now
-        self._useless = 0
+        self._since = self._began = self._bounds.now
+        self._useless = self._received = 0
         self.url = b""
         self.headers = []
         self._is_in_head = True
@@ -281,6 +287,8 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._useless = 0
+        self._since = self._bounds.now
+        self._received += len(body)
         if self._head is not None:
             self._body += body
         elif not self._is_upgrading:
@@ -463,7 +471,7 @@ class Connection(HttpToolsProtocol):
 
     def overdue(self, latest: float) -> None:
         """Close the connection if the server has waited for its client since before `latest`."""
-        if self._since > latest:
+        if self._since > latest and not self._is_too_slow(latest):
             return
         if self.flow.write_paused or self.transport.is_closing():
             self.transport.abort()
@@ -475,6 +483,10 @@ class Connection(HttpToolsProtocol):
             self._refuse(408, "the request took too long")
         else:
             self._end()
+
+    def _is_too_slow(self, latest: float) -> bool:
+        """Whether a body comes more slowly than SLOWEST, once the time for a whole request is over."""
+        return self._is_asking and self._began + self._received / SLOWEST <= latest
 
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops."""

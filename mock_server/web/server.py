@@ -28,6 +28,7 @@ from swapmock.mock_server.adapters.clock import RealTimeLoop, wall
 from swapmock.mock_server.settings import SettingError, Settings, flag
 from swapmock.mock_server.web.asgi import AsgiApp
 from swapmock.mock_server.web.protocol_check import Bounds, Connection, Unread, check_protocol
+from swapmock.mock_server.web.running_time import TICK, RunningTime
 
 BACKLOG = 1024
 
@@ -36,9 +37,6 @@ PAIR_ATTEMPTS = 10
 
 #: Descriptors that connections may not use.
 SPARE_DESCRIPTORS = 128
-
-#: Seconds between two searches for overdue connections.
-TICK = 0.1
 
 #: Seconds after which a stopping server aborts running requests, and then the time before it closes all connections.
 PATIENCE, GRACE = 0.5, 0.3
@@ -92,6 +90,8 @@ class _Uvicorn(Server):
         self._bounds = Bounds(
             asgi_app, _affordable(options.max_connections), options.max_headers, unread, options.scheme
         )
+        self._time = RunningTime()
+        self._note_lag = asgi_app.note_lag
         self._read_timeout = options.read_timeout
         self._is_ready = is_ready
         self._is_stopped = asyncio.Event()
@@ -152,7 +152,8 @@ class _Uvicorn(Server):
                     await self._is_stopped.wait()
 
     async def on_tick(self, counter: int) -> bool:
-        self._bounds.now = now = asyncio.get_running_loop().time()
+        self._note_lag(self._time.tick(asyncio.get_running_loop().time()))
+        self._bounds.now = now = self._time.now
         for connection in tuple(self._connections):
             connection.overdue(now - self._read_timeout)
         should_exit = await super().on_tick(counter)

@@ -22,6 +22,12 @@ class DaemonThreads(Executor):
         self._lock = Lock()
         self._threads = self._idle = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all threads are busy, so that more work would have to wait."""
+        with self._lock:
+            return self._threads >= self._most and self._idle <= 0
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         self._jobs.put((future, fn, args, kwargs))
