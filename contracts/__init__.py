@@ -90,7 +90,7 @@ def read(name: str, path: Path) -> Contract:
     own = tables.pop("behaviour", {})
     behaviour = Behaviour.read(own if own.get("is_control_plane") else merge(_kept(COMMON), own))
     document = complete(_kept(path / "openapi.yaml"), own.get("catalogue"), tables)
-    return Contract(name, document, behaviour, tables)
+    return Contract(name, document, behaviour, tables, None if path == HERE / name else path)
 
 
 def _kept(file: Path) -> Any:

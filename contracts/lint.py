@@ -136,7 +136,7 @@ def _documented_examples(operation: Operation) -> Iterator[str]:
 
 def examples(contract: Contract) -> Iterator[tuple[str, Operation | None, Mapping[str, Any]]]:
     """`(title, operation, exchange)` for every documented exchange in the contract's folder `examples/`."""
-    for path in sorted((folder(contract.name) / "examples").glob("*.yaml")):
+    for path in sorted(((contract.folder or folder(contract.name)) / "examples").glob("*.yaml")):
         for exchange in read_yaml(path):
             request = exchange["request"]
             found = contract.find(request["method"], urlsplit(request["path"]).path)

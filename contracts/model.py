@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from swapmock.contracts.aliases import Spelling, read_spelling
@@ -24,12 +25,14 @@ class ContractError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Contract:
-    """One API: the OpenAPI document, its behaviour and the other tables of its folder."""
+    """One API: the OpenAPI document, its behaviour and the other tables of its folder. `folder` is given where that is
+    not the folder of this name in the package."""
 
     name: str
     document: Mapping[str, Any]
     behaviour: Behaviour
     tables: Mapping[str, Any]
+    folder: Path | None = None
 
     @cached_property
     def operations(self) -> Mapping[str, Operation]:

@@ -54,6 +54,9 @@ class MountedApi:
         self.contract = contract
         self.provider = provider
         self.prefix = contract.behaviour.prefix
+        files, uploads = contract.behaviour.files, contract.behaviour.uploads
+        #: Files are no operations, wherever their paths begin.
+        self._file_starts = tuple(start for start in ("" if files is None else files.start, uploads) if start)
         self.cache = ResponseCache(engine.store)
         self.engine = engine
         self.is_admin = is_admin
@@ -65,7 +68,8 @@ class MountedApi:
         found = self.contract.find(method, path)
         if found is not None:
             return RouteMatch(self, *found)
-        if path.startswith(self.prefix) or self.contract.knows_path(path):
+        is_file = self._file_starts != () and path.startswith(self._file_starts)
+        if (path.startswith(self.prefix) and not is_file) or self.contract.knows_path(path):
             return RouteMatch(self, None, {})
         return None
 
