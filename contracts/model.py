@@ -12,6 +12,7 @@ from typing import Any
 from swapmock.contracts.aliases import Spelling, read_spelling
 from swapmock.contracts.behaviour import Behaviour
 from swapmock.contracts.polls import PollLink, TaskIdPlace, links, poll_places
+from swapmock.contracts.pricing import price_of
 from swapmock.contracts.validators import SchemaValidator, Violation
 
 __all__ = ["Contract", "ContractError", "Operation", "Violation"]
@@ -89,7 +90,10 @@ class Contract:
                 return float(self.behaviour.rest[other["row"]]["credits"])
         named = body.get(catalogue.member) if isinstance(body, Mapping) else None
         row = self.models.get(str(self.models_by_operation.get(operation, named)))
-        return None if row is None or catalogue.price not in row else float(row[catalogue.price])
+        if row is None or catalogue.price not in row:
+            return None
+        given = body.get(catalogue.input, {}) if catalogue.input and isinstance(body, Mapping) else body
+        return float(price_of(row, given if isinstance(given, Mapping) else {}, self.tables).credits)
 
     @cached_property
     def callback_fields(self) -> frozenset[str]:

@@ -78,7 +78,8 @@ class Catalogue(NamedTuple):
     """Which table of the folder has a row for each model or tool, and its columns.
 
     `table` is a file's stem and the list in it; `name` and `price` are columns. Where each row is one operation,
-    `operation` is that column; else a request names its row in the member `member` of its body. `kind` is the column
+    `operation` is that column; else a request names its row in the member `member` of its body, and what the price depends on lies in the
+    member `input` ("" for the body itself). `kind` is the column
     with the kind of task. `others` has what is priced beside: a name -> `{row: ROW, operations: [...]}`, where ROW is a
     row of behaviour.yaml with `credits`.
     """
@@ -89,6 +90,7 @@ class Catalogue(NamedTuple):
     operation: str = ""
     kind: str = ""
     member: str = "model"
+    input: str = ""
     others: Mapping[str, Mapping[str, Any]] = {}
 
     def rows(self, tables: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

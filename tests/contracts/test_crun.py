@@ -89,7 +89,10 @@ def test_a_row_of_the_catalogue(name):
     assert row["price"] > 0
     assert row["version"] == name.rpartition("/")[2] or name.startswith("bytedance/seedream")
     for special in row.get("prices", ()):
-        assert set(special["when"]) <= set(row["fields"])
+        named = {*special.get("when", {}), *special.get("per", {})}
+        named |= {special["listed"]["field"]} if "listed" in special else set()
+        assert named
+        assert named <= set(row["fields"])
 
 
 def test_the_key_has_the_form_that_the_vendors_tool_wants():

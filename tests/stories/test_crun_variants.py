@@ -159,6 +159,13 @@ def test_amounts_have_fractions(crun):
     assert crun.balance() == 998.5
 
 
+@under(credits_number="fraction")
+def test_the_credits_of_a_task_have_a_point(crun):
+    task_id = crun.create("image-face-swap", SWAP)
+    assert '"credits":3.0,' in crun.call("GET", f"job/TaskInfo?task_id={task_id}").text
+    assert crun.call("GET", "account/balance").text.endswith('{"balance":997}}')
+
+
 @under(credits_number="integer")
 def test_amounts_are_whole(crun):
     assert crun.data("POST", "job/estimate-credits", json=HALF) == {"credits": 2, "estimated": False}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from swapmock.contracts.pricing import price_of
 from swapmock.mock_server.core.call import Cacheable, Call, Problem, Reply
 from swapmock.mock_server.core.credits import Millicredits, from_credits
 
@@ -23,15 +24,11 @@ def model_row(engine: Engine, name: str) -> Mapping[str, Any]:
     return _rows(engine.contracts["crun"])[name]
 
 
-def price(engine: Engine, model: str, given: Mapping[str, Any]) -> Millicredits:
-    """What a task costs by the price list: the first row of `prices` whose `when` fits the input, else `price`."""
-    row = model_row(engine, model)
-    credits = row["price"]
-    for special in row.get("prices", ()):
-        if all(given.get(name) == value for name, value in special["when"].items()):
-            credits = special["credits"]
-            break
-    return engine.price("crun", model, from_credits(credits))
+def price(engine: Engine, model: str, given: Mapping[str, Any]) -> tuple[Millicredits, bool]:
+    """What a task costs by the price list or the settings, and whether the list has no price of its own for this input."""
+    contract = engine.contracts["crun"]
+    listed = price_of(model_row(engine, model), given, contract.tables)
+    return engine.price("crun", model, from_credits(str(listed.credits))), listed.estimated
 
 
 def list_models(call: Call, engine: Engine) -> Reply:

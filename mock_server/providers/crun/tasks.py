@@ -37,7 +37,7 @@ def create_task(call: Call, engine: Engine) -> Reply:
     if swap.fails is not None and scenario.fails is None and scenario.ends:
         scenario = behaviour.scenarios[swap.fails]
     starts_at, ends_at, failure = course(call.now, behaviour.timelines[row["modality"]], scenario)
-    cost = price(engine, model, body["input"])
+    cost, _ = price(engine, model, body["input"])
     task = Task(
         id=_task_id(call),
         kind=KIND,
@@ -141,7 +141,7 @@ def _told(call: Call, engine: Engine, task: Task) -> tuple[dict[str, Any], str]:
         "param": _echo(engine, task),
         "create_at": int(task.created_at),
         "result": _result(call, engine, task, phase, token),
-        "credits": _amount(task.credits_at(now), call.variants),
+        "credits": _task_amount(task.credits_at(now), call.variants),
         "duration_s": None if over is None else int(over) - int(task.created_at),
         "complete_at": None if over is None else int(over),
         "source": "api",
@@ -172,12 +172,12 @@ def _result(call: Call, engine: Engine, task: Task, phase: Phase, token: str) ->
 
 
 def estimate_credits(call: Call, engine: Engine) -> Reply:
-    cost = _estimate(call, engine, "estimate-credits")
-    return Reply({"credits": _amount(cost, call.variants), "estimated": False})
+    cost, is_estimated = _estimate(call, engine, "estimate-credits")
+    return Reply({"credits": _amount(cost, call.variants), "estimated": is_estimated})
 
 
 def estimate_task(call: Call, engine: Engine) -> Reply:
-    cost = _estimate(call, engine, "EstimateTask")
+    cost, _ = _estimate(call, engine, "EstimateTask")
     available = engine.available(call.box)
     return Reply(
         {
@@ -188,12 +188,18 @@ def estimate_task(call: Call, engine: Engine) -> Reply:
     )
 
 
-def _estimate(call: Call, engine: Engine, endpoint: str) -> Millicredits:
-    """What the task would cost; nothing is created, so a `detect_id` is not looked up."""
+def _estimate(call: Call, engine: Engine, endpoint: str) -> tuple[Millicredits, bool]:
+    """What the task would cost, and whether the list leaves that open; nothing is created, so a `detect_id` is not looked up."""
     if call.variants["estimate_endpoints"] not in ("both", endpoint):
         raise Problem("endpoint_not_found")
     scenario_for(call, engine)
     return price(engine, call.body["model"], call.body["input"])
+
+
+def _task_amount(millicredits: Millicredits, variants: Mapping[str, Any]) -> int | float:
+    """`credits` of TaskInfo and callbacks: always with a point, as the live service was seen to write it (12.0)."""
+    amount = _amount(millicredits, variants)
+    return float(amount) if variants["credits_number"] == "fraction" else amount
 
 
 def _amount(millicredits: Millicredits, variants: Mapping[str, Any]) -> int | float:
