@@ -59,6 +59,16 @@ def test_a_run_without_vendor_requests_says_so():
     assert said.count("\n") == 1
 
 
+@pytest.mark.needs("curl")
+def test_requests_by_the_base_url_count_too():
+    """Also those to a running emulator, and only those of this run."""
+    words = ("--", "sh", "-c", "curl -sS $SWAPMOCK_URL/api/v1/client/account/balance")
+    assert run(*words).stderr == ""
+    with Emulator() as emulator:
+        assert run("--emulator", emulator.url, *words).stderr == ""
+        assert "no request to api.crun.ai" in run("--emulator", emulator.url, "--", "true").stderr
+
+
 UNTRUSTING = """
 import requests
 try:

@@ -60,7 +60,9 @@ def run(emulator: str, others: str, callback_port: int, command: tuple[str, ...]
                 others=cast(Others, others),
                 callback_port=callback_port,
             ) as interception:
+                before = interception.answered() if emulator else 0
                 status = run_command(command, interception.environment)
+                lines = summary(interception, before)
         except CannotStart as error:
             click.echo(f"swapmock: {error}", err=True)
             sys.exit(error.status)
@@ -74,18 +76,21 @@ def run(emulator: str, others: str, callback_port: int, command: tuple[str, ...]
             raise UsageError(f"--emulator: {error}") from None
         except OSError as error:
             raise UsageError(f"--emulator: cannot reach {emulator}: {error}" if emulator else str(error)) from None
-    for line in summary(interception):
+    for line in lines:
         click.echo(printable(f"swapmock run: {line}"), err=True)
     sys.exit(status)
 
 
-def summary(interception: Interception) -> list[str]:
-    """What is to be said at the end of a run: which hosts were refused, and why no vendor request may have arrived."""
+def summary(interception: Interception, before: int) -> list[str]:
+    """What is to be said at the end of a run: which hosts were refused, and why no vendor request may have arrived.
+
+    `before` is how many requests the emulator had answered at the start: CMD may also use SWAPMOCK_URL.
+    """
     lines = []
     if interception.refused:
         hosts = ", ".join(sorted(set(interception.refused)))
         lines.append(f"refused {len(interception.refused)} request(s) to {hosts}; --others tunnel lets them through")
-    if interception.vendor_requests:
+    if interception.vendor_requests or _answered(interception) > before:
         return lines
     hosts = ", ".join(interception.hosts)
     lines.append(f"no request to {hosts} arrived; docs/run.md lists the clients that cannot be intercepted")
@@ -96,3 +101,13 @@ def summary(interception: Interception) -> list[str]:
             f"a client broke off TLS {count} time(s) ({reasons}): it may not trust the certificate of this run"
         )
     return lines
+
+
+def _answered(interception: Interception) -> int:
+    """How many requests the emulator has answered; 0 if it no longer answers itself."""
+    from swapmock.mock_server.control import AdminError
+
+    try:
+        return interception.answered()
+    except (OSError, AdminError):
+        return 0

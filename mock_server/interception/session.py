@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import ssl
 import tempfile
@@ -58,6 +59,11 @@ class Interception:
     @property
     def callback_port(self) -> int:
         return self.relay.port
+
+    def answered(self) -> int:
+        """How many requests the emulator has answered as a vendor, whichever way they came."""
+        counts = re.findall(r"^swapmock_requests_total\{.*\} (\S+)$", self.control.metrics(), re.MULTILINE)
+        return int(sum(map(float, counts)))
 
     @property
     def callbacks(self) -> list[RelayedCallback]:
