@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -67,6 +68,7 @@ def _conform(command: tuple[str, ...], options: Mapping[str, Any], echo: Callabl
     rows = chosen_conditions(options)
     entries = known.from_file(options["known"]) if options["known"] else []
     started = clock.now()
+    logging.getLogger("swapmock").setLevel(logging.CRITICAL)  # what fails on purpose is no news
     with Emulator(seed=options["seed"], journal_size=5000) as emulator:
         bench = Bench(emulator, declared, Path.cwd(), clock, seed=options["seed"] or 1)
         warm(emulator)

@@ -1,5 +1,6 @@
 """One emulator for all tests of a module that run clients, warmed up as the command does it."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from swapmock.client_checks.behaviour.warm import warm
 
 @pytest.fixture(scope="module")
 def control() -> Iterator[Control]:
+    logging.getLogger("swapmock").setLevel(logging.CRITICAL)  # what fails on purpose is no news
     with Emulator(journal_size=5000) as emulator:
         warm(emulator)
         yield emulator

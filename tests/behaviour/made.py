@@ -3,7 +3,16 @@
 from swapmock.client_checks.behaviour.conditions import Condition, corpus
 from swapmock.client_checks.behaviour.declaration import Declaration
 from swapmock.client_checks.behaviour.judge import judge_case
-from swapmock.client_checks.behaviour.model import Claim, Exchange, Meaning, Observations, Role, Run, Task
+from swapmock.client_checks.behaviour.model import (
+    CallbackAttempt,
+    Claim,
+    Exchange,
+    Meaning,
+    Observations,
+    Role,
+    Run,
+    Task,
+)
 from swapmock.client_checks.behaviour.rule import all_rules
 
 ONE_JOB = Declaration(command=("client",), jobs=1, verdict="claim", deadline=300.0, resume="again")
@@ -51,6 +60,19 @@ def task(name: str, phase: str = "succeeded", charge: float = 3.0, **more) -> Ta
         "business_id": None,
     }
     return Task(**{**given, **more})
+
+
+def attempt(task: str, status: int | None = 200, **more) -> CallbackAttempt:
+    given = {
+        "delivery": "d1",
+        "number": 1,
+        "event": "succeeded",
+        "at": 8.0,
+        "seconds": 0.1,
+        "answer": "",
+        "failure": "",
+    }
+    return CallbackAttempt(**{**given, "task": task, "status": status, "fault": "", "body": {}, **more})
 
 
 def run(number: int = 1, ended: str = "exit", status: int | None = 0, **more) -> Run:

@@ -9,7 +9,7 @@ from swapmock.client_checks.behaviour.judge import judge_case
 from swapmock.client_checks.behaviour.model import Level, Meaning, Role
 from swapmock.client_checks.behaviour.rule import all_rules
 from swapmock.client_checks.behaviour.rulesets import SETS, NoSuchSet, rules_of
-from tests.behaviour.made import ONE_JOB, claim, exchange, observed, run, task, verdict
+from tests.behaviour.made import ONE_JOB, attempt, claim, exchange, observed, run, task, verdict
 
 CREATE, POLL, MEDIA = Role.CREATE, Role.POLL, Role.MEDIA
 
@@ -119,6 +119,11 @@ def test_another_run_may_try_again_what_was_refused():
     assert verdict("P3", observed("no_credits", exchanges=twice, runs=[run(1), run(2)])) == "pass"
 
 
+def test_one_refused_poll_of_a_resumed_run_does_not_refuse_everything():
+    seen = [exchange(1, POLL, Meaning.REFUSED, refusal="404"), exchange(2, POLL, Meaning.SUCCEEDED)]
+    assert verdict("E1", observed("poll_404_at_first", exchanges=seen, claims=[claim("succeeded")])) == "not_exercised"
+
+
 def test_a_poll_for_nothing_after_a_refusal_shows_that_it_was_not_understood():
     seen = [exchange(1, CREATE, Meaning.REFUSED, refusal="422"), exchange(2, POLL, Meaning.REFUSED, asked="undefined")]
     assert verdict("E1", observed("create_refused_in_200", exchanges=seen)) == "fail"
@@ -127,7 +132,7 @@ def test_a_poll_for_nothing_after_a_refusal_shows_that_it_was_not_understood():
 @pytest.mark.parametrize(("gap", "expected"), [(37.5, "pass"), (5.0, "warn")])
 def test_retry_after_is_waited_for(gap, expected):
     seen = [
-        exchange(1, CREATE, Meaning.REFUSED, at=1.0, refusal="429", status=429),
+        exchange(1, CREATE, Meaning.REFUSED, at=1.0, refusal="429", status=429, answer_headers={"retry-after": "37"}),
         exchange(2, CREATE, Meaning.ACCEPTED, at=1.1 + gap),
     ]
     assert verdict("P5", observed("create_429_seconds", exchanges=seen)) == expected
@@ -195,6 +200,14 @@ def test_a_poll_has_a_reason_after_a_failed_download():
     assert verdict("L1", observed("plain", exchanges=[end, again])) == "warn"
     failed = exchange(2, MEDIA, Meaning.REFUSED, status=403)
     assert verdict("L1", observed("plain", exchanges=[end, failed, again])) == "pass"
+
+
+@pytest.mark.parametrize(("polls", "expected"), [(1, "pass"), (2, "warn")])
+def test_a_callback_is_a_reason_for_one_more_poll(polls, expected):
+    end = exchange(1, POLL, Meaning.FAILED, task="a")
+    more = [exchange(n, POLL, Meaning.FAILED, task="a") for n in range(2, 2 + polls)]
+    case = observed("task_fails", exchanges=[end, *more], attempts=[attempt("a", at=1.5)])
+    assert verdict("L1", case) == expected
 
 
 def test_a_new_paid_task_after_a_failed_download():

@@ -11,8 +11,9 @@ def judge(case: Observations) -> Findings:
         refused = [one for one in submissions if one.meaning is Meaning.REFUSED]
         polls = case.of(Role.POLL, Role.DETECT_POLL, run=run.number)
         refused_polls = [one for one in polls if one.meaning is Meaning.REFUSED]
-        is_all_refused = len(refused) == len(submissions) or (bool(refused_polls) and len(refused_polls) == len(polls))
-        if not (refused or refused_polls) or not is_all_refused or run.ended == "killed":
+        no_submission = bool(refused) and len(refused) == len(submissions)
+        no_poll = bool(refused_polls) and len(refused_polls) == len(polls)
+        if not (no_submission or no_poll) or run.ended == "killed":
             continue
         blind = [
             one

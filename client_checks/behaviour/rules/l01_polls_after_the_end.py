@@ -13,7 +13,7 @@ def judge(case: Observations) -> Findings:
     ]
     for first in {(one.task, one.run): one for one in reversed(ended)}.values():
         more = [one for one in case.asking(first.task) if one.run == first.run and one.at > first.answered]
-        wasted = [one for one in more if not _has_reason(case, first, one)]
+        wasted = more[reasons(case, first) :]
         if wasted:
             yield broken(
                 f"{len(wasted)} polls after the end was told", first, wasted[0], losses={"polls_wasted": len(wasted)}
@@ -22,13 +22,12 @@ def judge(case: Observations) -> Findings:
             yield kept("the end was the last poll", first)
 
 
-def _has_reason(case: Observations, first: Exchange, poll: Exchange) -> bool:
-    """A callback that came in between is checked by a poll, and so is a link that could not be fetched."""
-    callback = any(
-        one.task == first.task and first.at <= one.at + 1.0 and one.at <= poll.answered for one in case.attempts
-    )
-    download = any(first.number < one.number < poll.number and is_bad_media(one) for one in case.of(Role.MEDIA))
-    return callback or download
+def reasons(case: Observations, first: Exchange) -> int:
+    """How many more polls have a reason: a callback that came since is checked by one, and so is a link that could not be
+    fetched."""
+    callbacks = sum(one.task == first.task and one.reached and one.at >= first.at - 1.0 for one in case.attempts)
+    downloads = sum(one.number > first.number and is_bad_media(one) for one in case.of(Role.MEDIA))
+    return callbacks + downloads
 
 
 RULE = Rule(

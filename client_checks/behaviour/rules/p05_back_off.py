@@ -13,29 +13,28 @@ AT_ONCE, LONG = 0.5, 30.0
 
 def judge(case: Observations) -> Findings:
     for role in (Role.CREATE, Role.POLL):
-        told = _retry_after(case, role)
         busy = refused(case, BUSY[case.provider], role)
-        for one in busy if told else ():
-            following = next(
-                (
-                    other
-                    for other in case.of(role, run=one.run)
-                    if other.number > one.number and other.asked == one.asked
-                ),
-                None,
-            )
+        untold = [one for one in busy if one.retry_after is None]
+        for one in busy:
+            told = _seconds(case, one, role)
+            later = (other for other in case.of(role, run=one.run) if other.number > one.number)
+            following = next((other for other in later if other.asked == one.asked), None)
             waited = None if following is None else following.at - one.answered
-            if waited is not None and waited < told * 0.9:
-                yield broken(
-                    f"Retry-After said {told:g} s, the next request came after {waited:.1f} s", one, following or one
-                )
-            else:
+            if told and following is not None and waited is not None and waited < told * 0.9:
+                text = f"Retry-After said {told:g} s, the next request came after {waited:.1f} s"
+                yield broken(text, one, following)
+            elif told:
                 yield kept("it waited as told" if waited is not None else "it was not sent again", one)
-        if busy and not told:
-            yield from _growing(case, busy, role)
+        if untold and len(untold) == len(busy):
+            yield from _growing(case, untold, role)
 
 
-def _retry_after(case: Observations, role: Role) -> float:
+def _seconds(case: Observations, one: Exchange, role: Role) -> float:
+    """What Retry-After says; a date is that of the case's row, for its distance depends on the answer's Date."""
+    if one.retry_after is None:
+        return 0.0
+    if one.retry_after.isdigit():
+        return float(one.retry_after)
     rows = [row for row in case.condition.faults if role in row["role"] and "retry_after" in row["effect"]]
     return float(rows[0]["effect"]["retry_after"]["seconds"]) if rows else 0.0
 
