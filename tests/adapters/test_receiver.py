@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import zlib
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,8 @@ from swapmock.mock_server.adapters.receiver import (
 )
 
 OK = ReceiverAnswer(200, b"ok")
-SMALL = ReceiverLimits(head=2048, body=1000, seconds=0.3, connections=2)
+SMALL = ReceiverLimits(head=2048, body=1000, connections=2)
+IMPATIENT = replace(SMALL, seconds=0.3)
 
 
 class Recorded:
@@ -128,7 +130,7 @@ def test_a_sender_that_waits_is_told_to_go_on():
     ],
 )
 def test_what_is_refused_is_answered_and_told(raw, status, reason):
-    with Recorded() as recorded:
+    with Recorded(limits=IMPATIENT if status == 408 else SMALL) as recorded:
         answer = recorded.exchange(raw)
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert recorded.requests == []
@@ -148,7 +150,7 @@ def test_a_sender_that_goes_on_slowly_is_refused_in_the_same_time():
 
 
 def test_a_connection_without_a_request_ends_quietly():
-    with Recorded() as recorded, recorded.connect() as client:
+    with Recorded(limits=IMPATIENT) as recorded, recorded.connect() as client:
         assert read_all(client) == b""
     assert recorded.refusals == []
 
