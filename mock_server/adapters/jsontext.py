@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
+from swapmock.mock_server.adapters.clock import pause
 from swapmock.mock_server.core.jsontext import JsonText
 
 orjson: Any
@@ -17,6 +18,9 @@ try:
     import orjson
 except ImportError:  # the extra `fast` is not installed
     orjson = None
+
+#: How many pieces of a large value are written before other threads get their turn.
+PIECES_IN_A_ROW = 64
 
 #: Deeper nesting is refused before a parser meets it: parsers differ in where they give up, orjson writes no more than 254
 #: levels, and what was sent is told within further ones.
@@ -145,7 +149,12 @@ def write_large(value: Any, depth: int, encode: Callable[[Any], Any]) -> JsonTex
     The first `depth` levels of `value` are mappings, lists and iterators (written as arrays); what lies below is written in
     one piece, after `encode`. No more than one piece exists as a value at a time.
     """
-    return JsonText(b"".join(_pieces(value, depth, encode)))
+    written = []
+    for number, piece in enumerate(_pieces(value, depth, encode)):
+        written.append(piece)
+        if number % PIECES_IN_A_ROW == 0:
+            pause(0)  # another thread gets its turn at once, and not only when the interpreter takes this one's away
+    return JsonText(b"".join(written))
 
 
 def _pieces(value: Any, depth: int, encode: Callable[[Any], Any]) -> Iterator[bytes]:

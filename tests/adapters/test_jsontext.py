@@ -113,3 +113,25 @@ def test_another_encoding_is_named(raw, said):
     with pytest.raises(jsontext.BadJson) as refused:
         jsontext.loads(raw)
     assert str(refused.value) == said
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3, 9])
+@pytest.mark.parametrize(
+    "value",
+    [{}, [], {"a": {}}, {"a": []}, {"a": [1, {"b": [None, "ü"]}], "c": {"d": {"e": 1.5}}}, [[], [1], [[2]]], 7, "x"],
+)
+def test_a_large_value_is_written_as_a_small_one(value, depth):
+    assert jsontext.write_large(value, depth, lambda item: item).text == jsontext.dumps(value)
+
+
+def test_a_large_value_is_encoded_piece_by_piece():
+    seen = []
+
+    def encode(item):
+        seen.append(item)
+        return item * 2
+
+    rows = (number for number in range(200))
+    text = jsontext.write_large({"rows": rows, "name": "x"}, 2, encode).text
+    assert jsontext.loads(text) == {"rows": list(range(0, 400, 2)), "name": "xx"}
+    assert seen == [*range(200), "x"]

@@ -110,3 +110,23 @@ def test_a_clock_stops_at_the_last_moment_that_can_be_written(elapsed, rate, exp
 def test_a_clock_beyond_the_end_stands_there():
     beyond = SandboxClock.make(ClockMode.SCALED, START, 10.0, start=END_OF_TIME + 5.0)
     assert beyond.read(START) == beyond.read(START + 100.0) == END_OF_TIME + 5.0
+
+
+def test_a_clock_that_is_switched_runs_as_real_time_unless_told():
+    assert SandboxClock.make(ClockMode.FROZEN, START).switched(START, ClockMode.SCALED).rate == 1.0
+    assert SandboxClock.make(ClockMode.SCALED, START).rate == 1.0
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown", "real", "expected"),
+    [
+        (2.0, START + 10, START, START + 5),
+        (2.0, START, START + 3, START + 3),  # shown already
+        (2.0, START + 10, START - 7, START + 5),  # real time has stepped back
+        (0.0, FIXED_START, START, START),
+        (0.0, FIXED_START + 1, START, None),
+    ],
+)
+def test_when_a_clock_shows_a_moment(rate, shown, real, expected):
+    clock = SandboxClock.make(ClockMode.SCALED if rate else ClockMode.FROZEN, START, rate)
+    assert clock.real_at(shown, real) == expected

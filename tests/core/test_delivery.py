@@ -197,3 +197,57 @@ def test_codes_of_the_wrong_type(body, expected):
 )
 def test_host_of(url, expected):
     assert host_of(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (199, "answered HTTP 199"),
+        (200, ""),
+        (299, ""),
+        (300, "answered HTTP 300, and redirects are not followed"),
+        (399, "answered HTTP 399, and redirects are not followed"),
+        (400, "answered HTTP 400"),
+    ],
+)
+def test_the_edges_of_the_statuses(status, said):
+    assert why_not_acknowledged(ANY_2XX, SendResult(status), NO_JSON) == said
+
+
+def test_each_claim_has_a_number_of_its_own():
+    once = delivery().claimed(5.0)
+    twice = once.claimed(7.0)
+    assert [(one.claim, one.leased_until) for one in (delivery(), once, twice)] == [(0, None), (1, 5.0), (2, 7.0)]
+
+
+def test_a_host_that_cannot_be_read_is_cut():
+    url = "http://[" + "x" * 300
+    assert host_of(url) == url[:200]
+    assert (host_of("http://a/"), host_of("https://a:81/")) == ("a:http", "a:81")
+
+
+def test_the_answer_is_cut():
+    sent = SendResult(500, b"x" * (KEPT_ANSWER + 1))
+    _, attempt = delivery().attempted(100.0, 100.5, sent, "no")
+    assert (len(attempt.answer), attempt.latency) == (KEPT_ANSWER, 0.5)
+    _, attempt = delivery().attempted(100.0, 99.0, sent, "no")
+    assert attempt.latency == 0.0
+
+
+def test_a_fresh_delivery_and_result():
+    fresh = delivery()
+    assert (fresh.callback_fault, fresh.corruption, fresh.alone) == ("", "", False)
+    assert (fresh.state, fresh.retries, fresh.attempts, fresh.before_redelivery) == ("pending", 0, (), None)
+    assert SendResult(200) == (200, b"", "", False, False)
+
+
+def test_every_second_half_is_cut():
+    for length in (0, 1, 2, 7, 8):
+        whole = delivery(corruption="truncated", body=b"x" * length)
+        assert len(whole.payload()) == length // 2
+
+
+@pytest.mark.parametrize("shown", ["200", "x" * 60])
+def test_a_wrong_code_is_shown_up_to_a_length(shown):
+    said = why_not_acknowledged(CODE_200, SendResult(200), {"code": [shown]})
+    assert said == f"the answer's `code` is {str([shown])[:40]}, not {CODE_200.code[0]!r}"

@@ -85,3 +85,36 @@ def test_there_and_back(epoch):
 )
 def test_fractions_of_a_second(epoch, shown):
     assert format_timestamp(epoch) == shown
+
+
+def test_what_is_wrong_is_shown_up_to_a_length():
+    with pytest.raises(ValueError, match="is no span of time") as bad:
+        parse_duration("x" * 100)
+    assert str(bad.value) == f"{'x' * 60!r} is no span of time; write 65, '65s', '2m', '1h' or '14d'"
+    with pytest.raises(ValueError, match="is no moment") as bad:
+        parse_timestamp("x" * 100)
+    assert str(bad.value) == f"{'x' * 60!r} is no moment; write epoch seconds or 2026-01-01T00:00:00Z"
+    with pytest.raises(ValueError, match="too large") as bad:
+        parse_duration(10**100)
+    assert str(bad.value) == f"1{'0' * 39} is too large"
+
+
+@pytest.mark.parametrize(
+    ("given", "fits"),
+    [(1e15 - 1, True), (1e15, False), ("9" * 14, True), ("0" * 38 + "1", True), ("0" * 39 + "1", False)],
+)
+def test_the_largest_span(given, fits):
+    if fits:
+        assert parse_duration(given) == float(given)
+    else:
+        with pytest.raises(ValueError, match="too large"):
+            parse_duration(given)
+
+
+@pytest.mark.parametrize(("digits", "fits"), [(12, True), (13, False)])
+def test_the_longest_epoch(digits, fits):
+    if fits:
+        assert parse_timestamp("1" * digits) == float("1" * digits)
+    else:
+        with pytest.raises(ValueError, match="no moment"):
+            parse_timestamp("1" * digits)

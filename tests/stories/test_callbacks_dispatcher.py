@@ -184,7 +184,7 @@ def test_a_paused_sender_sends_nothing_twice(engine, time):
 def test_a_lease_ends_at_its_end(engine, time, passed, others_get_it, state):
     """A result that comes back after somebody else has claimed the delivery changes nothing."""
     submit_ended(engine, NOWHERE)
-    other = []
+    other: list[object] = []
 
     def send(url):
         time.advance(sender.dispatcher.lease + passed)
