@@ -130,3 +130,16 @@ def test_a_clock_that_is_switched_runs_as_real_time_unless_told():
 def test_when_a_clock_shows_a_moment(rate, shown, real, expected):
     clock = SandboxClock.make(ClockMode.SCALED if rate else ClockMode.FROZEN, START, rate)
     assert clock.real_at(shown, real) == expected
+
+
+@pytest.mark.parametrize("by", [0.0, 0.001, 0.5, 1.0])
+def test_a_clock_is_moved_by_any_time_forward(by):
+    assert SandboxClock.make(ClockMode.FROZEN, START).moved(START, by).read(START) == FIXED_START + by
+
+
+@pytest.mark.parametrize(
+    ("now", "change", "expected"),
+    [(0.0, 10.0, 5.0), (0.0, 1.0, 0.5), (0.0, 0.9, 0.5), (0.0, 0.5, 0.5), (0.0, 0.4, 0.4), (0.0, 1.5, 0.75)],
+)
+def test_the_steps_of_polls(now, change, expected):
+    assert after_poll(now, change) == expected

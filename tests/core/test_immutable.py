@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_a_type_checker_lets_nobody_change_a_fact(tmp_path):
     assert '"code" defined in "Reply" is read-only' in ran.stdout
 
 
-RECORDS = (
+RECORDS: tuple[tuple[Any, tuple[Any, ...]], ...] = (
     (Failure, ("code", "message")),
     (Invariant, ("name", True)),
     (Sandbox, ("id", 1, (), {}, 0, 0.0)),

@@ -94,6 +94,7 @@ HELD = {Account.VENDOR: -10_000, Account.AVAILABLE: 8000, Account.SPENT: 2000, A
             "sums_to_zero",
             "sum 0; available is not what its entries say; spent is not what its entries say",
         ),
+        (WHOLE, ["t"], HELD | {Account.SPENT: 1999}, "sums_to_zero", "sum -1; spent is not what its entries say"),
         ([RESERVED], [], None, "never_negative", "reserve of 3000 at 1.0: 0 available, 3000 wanted"),
         (
             [GRANT, SETTLED, Entry(9.0, Move.REFUND, 1, "t")],

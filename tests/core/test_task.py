@@ -1,6 +1,8 @@
 """A task's state is a function of the task and the time, and of nothing else."""
 
 from dataclasses import replace
+from math import inf
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,3 +66,30 @@ def test_a_course_is_the_timeline_stretched(timeline, scenario):
 def test_an_instant_task_is_over_at_once():
     course = schedule(1000.0, RULES.timelines["image"], RULES.scenarios["instant"], None)
     assert replace(FINE, starts_at=course.starts_at, ends_at=course.ends_at).phase(1000.0) is Phase.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("now", "ends_at", "phase", "change", "credits"),
+    [
+        (0.9, 20.0, "queued", 10.0, 7),
+        (9.999, 20.0, "queued", 10.0, 7),
+        (10.0, 20.0, "running", 20.0, 7),
+        (19.999, 20.0, "running", 20.0, 7),
+        (20.0, 20.0, "succeeded", None, 3),
+        (20.001, 20.0, "succeeded", None, 3),
+        (10.0, None, "running", None, 7),
+        (1e12, None, "running", None, 7),
+    ],
+)
+def test_the_edges_of_phases(now, ends_at, phase, change, credits):
+    made = Task("i", "k", "p", "o", "m", b"", 0.0, 10.0, ends_at, reserved=7, charge=3)
+    assert (made.phase(now), made.next_change(now), made.credits_at(now)) == (phase, change, credits)
+    assert made.unchanged_until(now) == (inf if change is None else change)
+    assert made.is_over(now) is (phase == "succeeded")
+
+
+def test_a_schedule_is_stretched():
+    timeline, scenario = SimpleNamespace(queued=2.0, running=5.0), SimpleNamespace(stretch=3.0, ends=True)
+    assert schedule(100.0, timeline, scenario, None) == (106.0, 121.0, None)
+    failure = Failure(501, "no")
+    assert schedule(100.0, timeline, SimpleNamespace(stretch=0.5, ends=False), failure) == (101.0, None, failure)

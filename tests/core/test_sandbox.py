@@ -1,0 +1,31 @@
+"""A sandbox's settings as headers and limits show them."""
+
+import locale
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from swapmock.mock_server.core.sandbox import RateLimit, http_date
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+@pytest.mark.parametrize("day", range(1, 8))
+def test_dates_of_http(month, day):
+    """Every month and every day of the week, as the standard library writes them."""
+    moment = datetime(2026, month, day, 23, 59, 58, tzinfo=UTC) + timedelta(microseconds=999_999)
+    assert http_date(moment.timestamp()) == format_datetime(moment.replace(microsecond=0), usegmt=True)
+    assert locale.setlocale(locale.LC_TIME) is not None
+
+
+@pytest.mark.parametrize(
+    ("raw", "limit"),
+    [
+        ({"calls": 3}, RateLimit(3, 60.0, "none")),
+        ({"calls": 3, "seconds": 5}, RateLimit(3, 5.0, "none")),
+        ({"calls": 0, "seconds": "2m", "retry_after": "date"}, RateLimit(0, 120.0, "date")),
+    ],
+)
+def test_limits_are_read(raw, limit):
+    assert RateLimit.read(raw) == limit
+    assert RateLimit(1, 2.0).retry_after == "none"
