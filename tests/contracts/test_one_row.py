@@ -1,6 +1,7 @@
 """A model is one row, and a tool is one row and its path: added to a copy, each is listed, creatable, priced and checked."""
 
 import shutil
+from typing import Any
 
 import pytest
 import yaml
@@ -74,13 +75,14 @@ def hair_schema(document):
 
 @pytest.fixture
 def ask(copied, time):
-    drifted = []
+    drifted: list[Any] = []
     system = build(Settings(prices={"crun": {"acme/painter": 9}, "imgopen": {"sharpen": 4}}), time, drifted.append)
     keys = {name: contracts.load(name).behaviour.credentials["default"] for name in ("crun", "imgopen")}
     headers = {"content-type": "application/json"}
     for name, row in keys.items():
-        shown = contracts.load(name).behaviour.credential_form.shown(row["key"], row.get("secret", ""))
-        headers |= {header.lower(): value for header, value in shown.items()}
+        form = contracts.load(name).behaviour.credential_form
+        assert form is not None
+        headers |= {header.lower(): value for header, value in form.shown(row["key"], row.get("secret", "")).items()}
 
     def send(method, path, body=None, query=""):
         content = b"" if body is None else system.engine.json.dumps(body)
@@ -88,6 +90,7 @@ def ask(copied, time):
             method=method, path=path, query=query, headers=headers, body=content, base_url="http://localhost"
         )
         target = system.pipeline.match(method, path)
+        assert target is not None
         return system.engine.json.loads(system.pipeline.answer(target, request).body)
 
     yield send
@@ -130,5 +133,6 @@ def test_every_model_and_tool_has_a_price_and_none_is_named_twice():
     for name in ("crun", "imgopen"):
         contract = contracts.load(name)
         assert set(contract.models) <= contract.priced
+        assert contract.behaviour.catalogue is not None
         rows = list(contract.behaviour.catalogue.rows(contract.tables))
         assert len(rows) == len(contract.models)
