@@ -54,7 +54,8 @@ def _common_end(left: list[str], right: list[str]) -> int:
 def hint(method: str, path: str, contracts: Mapping[str, Contract], base_url: str) -> str:
     """What to say about a request that no API has: the nearest operation, and the base URL where its paths begin."""
     found = nearest_anywhere(method, path, contracts)
-    said = f"no operation at {method} {path[:200]}"
+    shown = "GET" if method == "HEAD" else method  # the answer to HEAD is as long as the one to GET
+    said = f"no operation at {shown} {path[:200]}"
     if found is None:
         prefixes = ", ".join(f"{contract.behaviour.prefix} ({name})" for name, contract in contracts.items())
         return f"{said}; paths begin with {prefixes}"
