@@ -38,8 +38,11 @@ def mutated(row, folder):
     shutil.copytree(EXAMPLES / "good", copy / "good", ignore=shutil.ignore_patterns("__pycache__"))
     path = copy / "good" / row["file"]
     text = path.read_text("utf-8")
-    assert text.count(row["old"]) == 1, f"{row['name']}: what it changes stands {text.count(row['old'])} times"
-    path.write_text(text.replace(row["old"], row["new"]), "utf-8")
+    old, new = (row[name].replace("\\n", "\n") for name in ("old", "new"))
+    assert text.count(old) == 1, f"{row['name']}: what it changes stands {text.count(old)} times"
+    changed = text.replace(old, new)
+    compile(changed, str(path), "exec")
+    path.write_text(changed, "utf-8")
     return copy
 
 

@@ -1,6 +1,6 @@
 """C8: a lost callback is made up for by polling."""
 
-from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import ended_with_success
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
@@ -10,7 +10,9 @@ def judge(case: Observations) -> Findings:
         return
     for task in (one for one in case.tasks if one.role is Role.CREATE and one.callback_url):
         polls = case.asking(task.id)
-        create = next((one for one in case.of(Role.CREATE) if one.task == task.id), None)
+        create = next(
+            (one for one in case.of(Role.CREATE) if one.task == task.id and one.meaning is Meaning.ACCEPTED), None
+        )
         if create is None:
             continue
         if ended_with_success(case) or any(task.ends is not None and one.at >= task.ends for one in polls):
