@@ -17,7 +17,7 @@ SERVER := $(if $(wildcard $(DEV)),$(DEV),$(RUN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test check check-static format bench fuzz mutants docs lint lock image clean
+.PHONY: help install serve test check check-static format bench fuzz mutants docs lint lock edges dist image clean
 
 help: ## list these verbs
 	@echo 'usage: make VERB [ARGS=...]'
@@ -67,6 +67,17 @@ lock: $(DEV) ## renew both lock files from pyproject.toml; ARGS=--upgrade takes 
 	$(BIN)/uv pip compile $(ARGS) $(COMPILE) --all-extras --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group build
+
+edges: $(DEV) ## try the wheel with the lowest and the highest versions that pyproject.toml allows; needs a package index
+	$(BIN)/python -m tests.edges
+
+# What pyroma would ask beside: an author's address and a page of the project, which this project does not have.
+dist: $(DEV) ## build sdist and wheel into dist/, and check them
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation . >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/pyroma --min 10 --skip-tests Author,AuthorEmail,Url dist/*.tar.gz
 
 image: ## build the container image with buildah, podman or docker, whichever is there
 	@if command -v buildah >/dev/null; then set -- buildah build --format docker; \

@@ -1,11 +1,15 @@
 """The wheel holds what it must and no more, and the lock files say what pyproject.toml asks for."""
 
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tarfile
 import tomllib
+import venv
 import zipfile
 from pathlib import Path
 
@@ -14,6 +18,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import swapmock
+
+# Builds the wheel and sdist, and installs them; a minute where all is well.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -138,3 +145,215 @@ sys.exit(", ".join(sorted(slow & set(sys.modules))) or 0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# --- The wheel in foreign projects
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a venv outside of this tree that has the wheel; what the wheel needs comes from our own venv."""
+    place = tmp_path_factory.mktemp("foreign-venv")
+    venv.create(place, with_pip=False)
+    python = place / "bin/python"
+    (packages,) = place.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    before = {file.name for file in packages.iterdir()}
+    assert wheel.filename is not None
+    install = [
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--ignore-installed",
+    ]
+    done = subprocess.run([sys.executable, *install, wheel.filename], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    new = {file.name for file in packages.iterdir()} - before
+    assert new == {"swapmock", f"swapmock-{swapmock.__version__}.dist-info"}, "exactly one new top-level package"
+    return python
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A project of somebody else with the names that this repository has at its top, PyContracts' among them."""
+    files = {
+        "contracts/__init__.py": "def contract(function):\n    return function\n\nload = 'theirs'\n",
+        "contracts/interface.py": "load = 'theirs'\n",
+        "mock_server.py": "Emulator = 'theirs'\n",
+        "client_checks/__init__.py": "cli = 'theirs'\n",
+        "tests/__init__.py": "",
+        "tests/conftest.py": "",
+        "settings.py": "Settings = 'theirs'\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def outside(*command: str | Path, cwd: Path, **more: str) -> str:
+    """What a command prints that knows nothing of this tree."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "SWAPMOCK_", "PYTEST_"))}
+    done = subprocess.run(
+        list(map(str, command)), cwd=cwd, env={**environment, **more}, capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+THEIRS = """
+import contracts, contracts.interface, mock_server, client_checks, tests, settings
+assert [contracts.load, mock_server.Emulator, client_checks.cli, settings.Settings] == ["theirs"] * 4
+"""
+OURS = """
+import swapmock
+from swapmock import Emulator, RemoteEmulator, Settings, SettingError
+assert "site-packages" in swapmock.__file__, swapmock.__file__
+with Emulator() as emulator, emulator.sandbox() as sandbox:
+    assert sandbox.balance() == 1000
+"""
+
+
+@pytest.mark.parametrize("program", [THEIRS + OURS, OURS + THEIRS], ids=["theirs first", "ours first"])
+def test_a_foreign_project_and_the_wheel_do_not_disturb_each_other(
+    installed: Path, foreign: Path, program: str
+) -> None:
+    outside(installed, "-c", program, cwd=foreign)
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("routes",), ("lint",)])
+def test_the_command_works_in_a_foreign_project(installed: Path, foreign: Path, arguments: tuple[str, ...]) -> None:
+    by_script = outside(installed.parent / "swapmock", *arguments, cwd=foreign)
+    assert by_script
+    assert outside(installed, "-m", "swapmock", *arguments, cwd=foreign) == by_script
+
+
+def test_pytest_of_a_foreign_project_runs_with_the_plugin(installed: Path, foreign: Path) -> None:
+    (foreign / "tests/test_it.py").write_text(
+        "import contracts, mock_server\n\ndef test_it(swapmock_sandbox):\n"
+        "    assert (contracts.load, mock_server.Emulator) == ('theirs', 'theirs')\n"
+        "    assert swapmock_sandbox.balance() == 1000\n"
+    )
+    assert "1 passed" in outside(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=foreign)
+
+
+TYPED = """
+from swapmock import Emulator
+from swapmock.contracts import load
+
+with Emulator(speed=2.0) as emulator:
+    box: str = emulator.sandbox().id
+operations: int = len(load("crun").operations)
+wrong: int = emulator.url
+Emulator(prot=1)
+"""
+
+
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+def test_a_type_checker_sees_the_installed_package(installed: Path, foreign: Path, checker: str) -> None:
+    """Two mistakes are found, and nothing else."""
+    (foreign / "typed.py").write_text(TYPED)
+    command = {
+        "mypy": [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(installed), "typed.py"],
+        "pyright": [sys.executable, "-m", "pyright", "--pythonpath", str(installed), "typed.py"],
+    }[checker]
+    if checker == "pyright":
+        try:
+            subprocess.run([*command[:3], "--version"], capture_output=True, check=True, timeout=60)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            pytest.skip("pyright fetches its program from npm at its first run, and cannot here")
+    done = subprocess.run(command, cwd=foreign, capture_output=True, text=True, timeout=110)
+    errors = [line for line in done.stdout.splitlines() if "error:" in line or " - error" in line]
+    assert [re.search(r":(\d+)", line)[1] for line in errors] == ["8", "9"], done.stdout  # type: ignore[index]
+
+
+# --- The repository as it is worked in
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_bare_import_from_a_checkout_names_the_new_one(name: str) -> None:
+    done = subprocess.run([sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True)
+    assert "ImportError: import swapmock" in done.stderr.splitlines()[-1]
+
+
+def test_nothing_imports_the_bare_names() -> None:
+    bare = re.compile(r"^\s*(?:from|import) (?:mock_server|contracts|client_checks)\b", re.MULTILINE)
+    files = [
+        file for top in (*PACKAGES, "src/swapmock", "tests", "bench", "examples") for file in (ROOT / top).rglob("*.py")
+    ]
+    assert len(files) > 200
+    assert [str(file) for file in files if file != Path(__file__) and bare.search(file.read_text("utf-8"))] == []
+
+
+def test_a_new_module_of_an_editable_install_is_importable_at_once(tmp_path: Path) -> None:
+    project, target = copy_of_the_project(tmp_path), tmp_path / "venv"
+    venv.create(target, with_pip=False)
+    (packages,) = target.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    python = target / "bin/python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps"]
+    outside(*pip, "--ignore-installed", "--no-build-isolation", "-e", project, cwd=tmp_path)
+    for package in PACKAGES:
+        (project / package / "brand_new.py").write_text("VALUE = 7\n")
+        code = f"from swapmock.{package}.brand_new import VALUE; assert VALUE == 7"
+        outside(python, "-c", code, cwd=tmp_path)
+
+
+def test_a_worktree_of_git_keeps_the_links(tmp_path: Path) -> None:
+    project = copy_of_the_project(tmp_path)
+    git = [
+        "git",
+        "-C",
+        project,
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@example.com",
+        "-c",
+        "core.hooksPath=/dev/null",
+    ]
+    outside(*git, "init", "-q", cwd=tmp_path)
+    outside(*git, "add", "src", *PACKAGES, "pyproject.toml", cwd=tmp_path)
+    outside(*git, "commit", "-q", "-m", "all", cwd=tmp_path)
+    outside(*git, "worktree", "add", "-q", tmp_path / "elsewhere", cwd=tmp_path)
+    for package in PACKAGES:
+        assert (tmp_path / "elsewhere/src/swapmock" / package).readlink() == Path("../..") / package
+    code = "import swapmock.mock_server as m; print(m.__file__)"
+    found = outside(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=str(tmp_path / "elsewhere/src"))
+    assert Path(found.strip()).is_relative_to(tmp_path / "elsewhere")
+
+
+def test_the_links_are_ignored_by_the_tools() -> None:
+    links = {f"src/swapmock/{package}" for package in PACKAGES}
+    assert links <= set(PROJECT["tool"]["ruff"]["extend-exclude"])
+    assert links <= set(PROJECT["tool"]["pyright"]["exclude"])
+    assert {f"{link}/*" for link in links} <= set(PROJECT["tool"]["coverage"]["run"]["omit"])
+
+
+def test_the_sdist_is_whole_and_builds_the_same_wheel(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    project = copy_of_the_project(tmp_path)
+    outside(sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist", project, cwd=tmp_path)
+    (sdist,) = (tmp_path / "dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    written = {
+        str(file.relative_to(project)) for file in project.rglob("*") if file.is_file() and not file.is_symlink()
+    }
+    scratch = re.compile(r"(^|/)(build|dist|node_modules|[^/]+\.egg-info)/|^\.")
+    assert sorted(name for name in written - packed if not scratch.search(name)) == []
+    (built,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(built) as from_sdist:
+        assert sorted(from_sdist.namelist()) == sorted(wheel.namelist())
+    for tool in (["check_wheel_contents", built], ["twine", "check", "--strict", sdist, built]):
+        outside(sys.executable, "-m", *tool, cwd=tmp_path)
+
+
+def copy_of_the_project(tmp_path: Path) -> Path:
+    kept_out = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info", "node_modules")
+    shutil.copytree(ROOT, tmp_path / "project", symlinks=True, ignore=kept_out)
+    return tmp_path / "project"
