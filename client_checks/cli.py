@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import traceback
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,15 @@ def choices(context: click.Context, option: click.Parameter, given: tuple[str, .
         if not dot:
             raise click.BadParameter(f"{name!r} is not of the form PROVIDER.NAME", param=option)
         found.setdefault(provider, {})[variant] = choice
+    return found
+
+
+def severities(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """`("answer.*=warn",)` as `{"answer.*": "warn"}`."""
+    found = pairs(context, option, given)
+    for name, word in found.items():
+        if word not in ("fail", "warn", "ignore"):
+            raise click.BadParameter(f"{name}={word}: {word!r} is none of fail, warn, ignore", param=option)
     return found
 
 
@@ -163,6 +172,34 @@ def parts(_: click.Context, option: click.Parameter, given: str | None) -> tuple
     "--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one HTML page."
 )
 @click.option("--har", "har_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the traffic as HAR.")
+@click.option("--ctrf", "ctrf_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as CTRF.")
+@click.option("--flow", "flows", multiple=True, help="A flow, or `refusal NAME`, to run; repeatable, all unless given.")
+@click.option(
+    "--flows",
+    "flows_file",
+    type=click.Path(path_type=Path),
+    help="A YAML file of flows to run instead of the provider's.",
+)
+@click.option(
+    "--baseline",
+    "baseline_file",
+    type=click.Path(path_type=Path),
+    help="A YAML file of known findings, each with a reason and a last day.",
+)
+@click.option(
+    "--severity",
+    "severities",
+    multiple=True,
+    callback=severities,
+    metavar="ID=fail|warn|ignore",
+    help="How findings of an id count; * matches anything; repeatable.",
+)
+@click.option(
+    "--allow-partial",
+    multiple=True,
+    metavar="NAME",
+    help="What may be missing without making the run fail, by its name in `left out`; * matches anything; repeatable.",
+)
 @needs_the_extra
 def check(target: str, **options: Any) -> None:
     """Does a server obey the contract? TARGET is `emulator`, or a base URL.
@@ -191,29 +228,47 @@ def _confirm(question: str) -> bool:
 @click.argument("old")
 @click.argument("new")
 @click.option("--contract", help="Which contract a bare git revision means: crun or imgopen.")
+@click.option(
+    "--ignore",
+    "ignored",
+    multiple=True,
+    metavar="PATTERN",
+    help="Accept changes whose `AREA PLACE` matches; * matches anything; repeatable.",
+)
+@click.option(
+    "--ignore-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file of such patterns, one a line; # begins a comment.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "note"]),
+    default="warning",
+    show_default=True,
+    help="The least severity that fails: error breaks somebody, warning is what no rule classes, note breaks nobody.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the changes as JSON.")
+@click.option(
+    "--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the changes as JUnit XML."
+)
+@click.option(
+    "--sarif", "sarif_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the changes as SARIF 2.1.0."
+)
+@click.option("--github", is_flag=True, help="Print annotations for GitHub Actions as well.")
 @needs_the_extra
-def compat(old: str, new: str, contract: str | None, json_file: Path | None) -> None:
+def compat(old: str, new: str, contract: str | None, **given: Any) -> None:
     """What changed between two versions of a contract, and for whom it breaks.
 
     OLD and NEW are folders of a contract, REVISION:FOLDER of the git repository here, or a revision alone with
-    --contract. Exit code 0 nothing breaks, 1 something does, 2 could not run.
+    --contract. Exit code 0 nothing breaks, 1 something does or no rule classes it, 2 could not run.
     """
-    from swapmock.client_checks.compat.compare import compare
-    from swapmock.client_checks.compat.source import Unreadable, read
+    from swapmock.client_checks.compat import command
+    from swapmock.client_checks.compat.source import Unreadable
 
     try:
-        changes = compare(read(old, contract), read(new, contract))
+        raise SystemExit(command.compat(old, new, contract, given, click.echo))
     except Unreadable as why:
         raise CannotRun(str(why)) from None
-    for change in changes:
-        click.echo(str(change))
-    breaking = [change for change in changes if change.breaks]
-    click.echo(f"{len(changes)} changes, {len(breaking)} of them break somebody")
-    if json_file is not None:
-        rows = {"format": "swapmock-compat/1", "old": old, "new": new, "changes": [one.as_row() for one in changes]}
-        json_file.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    raise SystemExit(1 if breaking else 0)
 
 
 #: The options of whatever may speak to a live target.
@@ -245,13 +300,19 @@ def live_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the differences as JSON."
 )
+@click.option(
+    "--allow-partial",
+    multiple=True,
+    metavar="NAME",
+    help="A flow that may go without a comparison; * matches anything; repeatable.",
+)
 @live_options
 @needs_the_extra
 def parity(left: str, right: str | None, replay: str | None, json_file: Path | None, **given: Any) -> None:
     """Do two servers behave alike? The same flows on both, compared by structure, states and timing.
 
     Credentials as for `check`; LEFT_ or RIGHT_ before a variable's name is for that side alone. Exit code 0 alike,
-    1 differences, 2 could not run.
+    1 differences, 2 could not compare every flow.
     """
     from swapmock.client_checks.conformance.target import CannotRun as Refused
     from swapmock.client_checks.parity import command
@@ -260,15 +321,17 @@ def parity(left: str, right: str | None, replay: str | None, json_file: Path | N
     if other is None or (right and replay):
         raise CannotRun("name one of --right and --replay")
     confirm = (lambda _: True) if given.pop("yes") else _confirm
+    allowed = given.pop("allow_partial")
     try:
         differences, compared, left_out = command.parity(left, other, given, os.environ, confirm)
     except Refused as why:
         raise CannotRun(str(why)) from None
+    unexpected = [name for name in left_out if not any(fnmatchcase(name, pattern) for pattern in allowed)]
     for line in command.told(differences, compared, left_out):
         click.echo(line)
     if json_file is not None:
         command.write(json_file, differences, compared, left_out)
-    raise SystemExit(2 if not compared else 1 if differences else 0)
+    raise SystemExit(1 if differences else 2 if not compared or unexpected else 0)
 
 
 @click.command()

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -16,22 +16,24 @@ from werkzeug import Request, Response
 
 from swapmock.client_checks.clock import Clock
 from swapmock.client_checks.conformance.context import to_finding
-from swapmock.client_checks.conformance.envelope import parsed
 from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
-from swapmock.client_checks.conformance.flow import Rule
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.profile import Kind
+from swapmock.client_checks.conformance.rules import CALLBACK_CHANGED as CHANGED
+from swapmock.client_checks.conformance.rules import CALLBACK_MISSING as MISSING
+from swapmock.client_checks.conformance.rules import CALLBACK_POLL as POLL
+from swapmock.client_checks.conformance.rules import CALLBACK_REPEATED as REPEATED
+from swapmock.client_checks.conformance.rules import CALLBACK_REQUEST as REQUEST
+from swapmock.client_checks.conformance.rules import CALLBACK_SCHEMA as SCHEMA
+from swapmock.client_checks.conformance.rules import CALLBACK_SECRET as SHOWN
+from swapmock.client_checks.conformance.rules import CALLBACK_STATE as STATE
+from swapmock.client_checks.conformance.rules import CALLBACK_TASK as TASK
+from swapmock.client_checks.conformance.rules import RETRY_SCHEDULE, Rule
 from swapmock.client_checks.conformance.schema import evidence_at
+from swapmock.client_checks.conformance.strict_json import parsed, why_not_json
 from swapmock.client_checks.conformance.target import Target
+from swapmock.client_checks.conformance.tasks import difference, shared_part, without_queries
 from swapmock.contracts import Operation
-
-MISSING = Rule("callback.missing", "a callback that did not come")
-REQUEST = Rule("callback.request", "a callback that is not the request it should be")
-SCHEMA = Rule("callback.schema", "a callback outside its schema")
-STATE = Rule("callback.state", "a callback that tells another state than a poll")
-TASK = Rule("callback.task", "a callback for another task")
-REPEATED = Rule("callback.repeated", "a callback that came again after it was acknowledged")
-RETRY_SCHEDULE = Rule("callback.ladder", "a callback that was not tried again when it should be")
 
 #: Real seconds in which a callback that is due arrives.
 ARRIVAL = 5.0
@@ -114,6 +116,8 @@ class Callbacks:
         self._receiver = receiver
         self._clock = clock
         rules = target.contract.behaviour.callbacks
+        self._method = "POST" if rules is None else rules.method
+        self._headers: Mapping[str, str] = {} if rules is None else rules.headers
         self._schedule = None if rules is None else rules.ladders.get(str(target.variants.get("callback_ladder")))
         if rules is not None and rules.acknowledged.code:
             receiver.acknowledge = rules.acknowledged.code[0]
@@ -135,11 +139,14 @@ class Callbacks:
         self._wait_for_first(path)
         received = self._receiver.at(path)
         if not received:
-            yield self._found(MISSING, operation, "a POST to callback_url", "nothing came", self._evidence(operation))
+            yield self._found(
+                MISSING, operation, f"a {self._method} to the callback URL", "nothing came", self._evidence(operation)
+            )
             return
         yield from self._retry_findings(path, operation)
         for one in self._receiver.at(path):
             yield from self._look(kind, operation, one, str(name), polled)
+        yield from self._changed(kind, operation, self._receiver.at(path))
         yield from self._after_acknowledgement(path, operation)
 
     def _wait_for_first(self, path: str) -> None:
@@ -189,26 +196,37 @@ class Callbacks:
 
     def _look(self, kind: Kind, operation: Operation, one: Received, name: str, polled: Any) -> Iterator[Finding]:
         evidence = self._evidence(operation)
-        if one.method != "POST":
-            yield self._found(REQUEST, operation, "POST", one.method, evidence, "method")
+        if one.method != self._method:
+            yield self._found(REQUEST, operation, self._method, one.method, evidence, "method")
         if not one.headers.get("content-type", "").startswith("application/json"):
             got = one.headers.get("content-type", "none")
             yield self._found(REQUEST, operation, "Content-Type application/json", got, evidence, "content-type")
         if one.query.get("secret") != ["kept"]:
             got = str(dict(one.query))
             yield self._found(REQUEST, operation, "the query string of callback_url kept", got, evidence, "query")
+        shown = self._target.secrets.shown_in(one.body, one.headers.items())
+        if shown:
+            leak = Evidence("documented", "a key is a secret: it belongs in no callback (CWE-200)")
+            yield self._found(SHOWN, operation, "a callback without any key", f"the value of {shown}", leak)
+        for header, wanted in self._headers.items():
+            got = one.headers.get(header.lower(), "none")
+            if header.lower() != "content-type" and got.split(";")[0].strip().lower() != wanted.lower():
+                yield self._found(REQUEST, operation, f"{header}: {wanted}", got[:80], evidence, header.lower())
+        why = why_not_json(one.body)
         body = one.json
+        if why and isinstance(body, Mapping):
+            yield self._found(SCHEMA, operation, "a JSON document", why, evidence, "body")
         if not isinstance(body, Mapping):
             got = one.body.decode("utf-8", "replace")[:200]
             yield self._found(SCHEMA, operation, "a JSON object", got, evidence, "body")
             return
         yield from self._schema(operation, body, evidence)
-        rows = kind.callback
-        inner = at(body, rows["wrapped"]) if rows.get("wrapped") and at(body, rows["id"]) is None else body
-        told = at(inner, rows["id"])
+        inner = self._inner(kind, body)
+        told = at(inner, kind.callback["id"])
         if told is not None and str(told) != name:
             yield self._found(TASK, operation, f"the task {name}", repr(told)[:80], evidence)
         yield from self._state(kind, operation, inner, polled, evidence)
+        yield from self._same_as_poll(kind, operation, inner, polled)
 
     def _schema(self, operation: Operation, body: Mapping[str, Any], above: Evidence) -> Iterator[Finding]:
         schema = operation.callback_requests[0]["schema"]
@@ -233,6 +251,42 @@ class Callbacks:
             if state in (words["queued"], words["running"]):
                 return
         yield self._found(STATE, operation, f"{known!r}, as a poll says", repr(state)[:80], evidence)
+
+    def _same_as_poll(self, kind: Kind, operation: Operation, inner: Any, polled: Any) -> Iterator[Finding]:
+        """What both a callback and the poll of the same state tell, they tell alike. Links may lead to other places."""
+        told = at(polled, "/data")
+        if not isinstance(inner, Mapping) or not isinstance(told, Mapping):
+            return
+        if at(inner, kind.callback["state"]) != at(polled, kind.state):
+            return
+        shared = [name for name in inner if name in told]
+        for name in shared:
+            differs = difference(*shared_part(told[name], inner[name]), f"/{name}")
+            if differs is not None:
+                place, wanted, got = differs
+                evidence = self._evidence(operation)
+                yield self._found(
+                    POLL, operation, f"{place} {wanted!r}, as a poll says"[:200], repr(got)[:80], evidence, f"/{name}"
+                )
+
+    def _changed(self, kind: Kind, operation: Operation, received: Sequence[Received]) -> Iterator[Finding]:
+        """A callback that comes again tells what the first one told."""
+        first: dict[str, Any] = {}
+        for one in received:
+            inner = self._inner(kind, one.json)
+            state = str(at(inner, kind.callback["state"]))
+            before = first.setdefault(state, inner)
+            differs = difference(without_queries(before), without_queries(inner))
+            if differs is not None:
+                place, was, now = differs
+                evidence = self._evidence(operation)
+                yield self._found(CHANGED, operation, f"{place} {was!r} again"[:200], repr(now)[:80], evidence, place)
+
+    @staticmethod
+    def _inner(kind: Kind, body: Any) -> Any:
+        """The task in a callback's body, which may be wrapped in an envelope."""
+        rows = kind.callback
+        return at(body, rows["wrapped"]) if rows.get("wrapped") and at(body, rows["id"]) is None else body
 
     def _evidence(self, operation: Operation) -> Evidence:
         for callback in map(operation.contract.resolve, operation.spec.get("callbacks", {}).values()):

@@ -36,6 +36,7 @@ class Comparison:
         yield from self._enum(old, new, place, party)
         yield from self._bounds(old, new, place, party)
         yield from self._fields(old, new, place, party)
+        yield from self._rest(old, new, place, party)
         if isinstance(old.get("items"), Mapping) and isinstance(new.get("items"), Mapping):
             yield from self.compare(old["items"], new["items"], f"{place}/*", party)
         for word in ("oneOf", "anyOf", "allOf"):
@@ -77,6 +78,38 @@ class Comparison:
                 what = f"{word} {_told(before)} became {_told(after)}"
                 yield Change("fields", place, what, _broken(party, lost=after is not None, gained=before is not None))
 
+    def _rest(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
+        """Defaults, additional properties, conditions and what else a schema may say."""
+        if old.get("default") != new.get("default") or ("default" in old) != ("default" in new):
+            what = f"default {_told(old.get('default'))} became {_told(new.get('default'))}"
+            yield Change("fields", place, what, party)
+        if bool(old.get("deprecated")) != bool(new.get("deprecated")):
+            yield Change("deprecation", place, "deprecated now" if new.get("deprecated") else "no longer deprecated")
+        before, after = old.get("additionalProperties", True), new.get("additionalProperties", True)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from self.compare(before, after, f"{place}/*", party)
+        elif before != after:
+            what = f"further fields: {_allowed(before)} became {_allowed(after)}"
+            yield Change(
+                "fields", place, what, _broken(party, lost=_tighter(before, after), gained=_tighter(after, before))
+            )
+        for word in ("multipleOf", "uniqueItems"):
+            if old.get(word) != new.get(word):
+                what = f"{word} {_told(old.get(word))} became {_told(new.get(word))}"
+                lost, gained = new.get(word) is not None, old.get(word) is not None
+                yield Change("fields", place, what, _broken(party, lost=lost, gained=gained))
+        for word in ("if", "then", "else", "not"):
+            if _without_words(old.get(word)) != _without_words(new.get(word)):
+                yield Change("fields", place, f"its condition `{word}` changed", party)
+        if ("items" in old) != ("items" in new):
+            has = "items" in new
+            yield Change(
+                "fields",
+                f"{place}/*",
+                "items are limited now" if has else "items are free now",
+                _broken(party, lost=has, gained=not has),
+            )
+
     def _fields(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
         before, after = old.get("properties", {}), new.get("properties", {})
         needed, needed_now = set(old.get("required", ())), set(new.get("required", ()))
@@ -115,6 +148,27 @@ def _broken(party: Party, lost: bool = False, gained: bool = False) -> Party | N
 
 def _named(branches: list[Any]) -> dict[str, Any]:
     return {str(one.get("$ref", index)).rsplit("/", 1)[-1]: one for index, one in enumerate(branches)}
+
+
+def _allowed(rule: Any) -> str:
+    return "of one form" if isinstance(rule, Mapping) else "allowed" if rule else "forbidden"
+
+
+def _tighter(before: Any, after: Any) -> bool:
+    """Whether `after` allows fewer further fields than `before`; a form of its own lies between all and none."""
+    rank = [1 if isinstance(rule, Mapping) else 2 if rule else 0 for rule in (before, after)]
+    return rank[1] < rank[0]
+
+
+def _without_words(schema: Any) -> Any:
+    """A schema without what only people read."""
+    if isinstance(schema, Mapping):
+        return {
+            key: _without_words(value)
+            for key, value in schema.items()
+            if key not in ("description", "title", "x-evidence")
+        }
+    return [_without_words(one) for one in schema] if isinstance(schema, list) else schema
 
 
 def _set(kind: Any) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Version:
     document: Mapping[str, Any]
     behaviour: Mapping[str, Any]
     tables: Mapping[str, Any]
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def resolve(self, node: Any) -> Any:
         """`node`, or what its `$ref` points at, followed to the end."""
@@ -44,8 +45,10 @@ def read(version: str, contract: str | None, repository: Path | None = None) -> 
     Revisions are of the git repository in `repository`, the working folder unless given.
     """
     if Path(version).is_dir():
-        paths = (*Path(version).glob("*.yaml"), *(Path(version).resolve().parent.glob(COMMON.name)))
-        files = {path.name: path.read_text("utf-8") for path in paths}
+        top = Path(version)
+        files = {str(path.relative_to(top).as_posix()): path.read_text("utf-8") for path in sorted(top.rglob("*.yaml"))}
+        for path in top.resolve().parent.glob(COMMON.name):
+            files.setdefault(COMMON.name, path.read_text("utf-8"))
     else:
         files = _at_revision(version, contract, repository or Path())
     return _parsed(version, files)
@@ -61,11 +64,15 @@ def _at_revision(version: str, contract: str | None, repository: Path) -> dict[s
     if commit is None:
         raise Unreadable(f"{version}: neither a folder nor a git revision")
     folder = folder.rstrip("/")
-    listed = _git(repository, "ls-tree", "--name-only", "--full-tree", commit.strip(), f"{folder}/") or ""
+    listed = _git(repository, "ls-tree", "-r", "--name-only", "--full-tree", commit.strip(), f"{folder}/") or ""
     names = [name for name in listed.splitlines() if name.endswith(".yaml")]
+    found = {
+        name.removeprefix(f"{folder}/"): _git(repository, "show", f"{commit.strip()}:{name}") or "" for name in names
+    }
     beside = f"{folder.rpartition('/')[0]}/{COMMON.name}".removeprefix("/")
-    names += [beside] if _git(repository, "cat-file", "-e", f"{commit.strip()}:{beside}") is not None else []
-    found = {Path(name).name: _git(repository, "show", f"{commit.strip()}:{name}") or "" for name in names}
+    shared = _git(repository, "show", f"{commit.strip()}:{beside}")
+    if found and shared is not None:
+        found[COMMON.name] = shared
     if not found:
         raise Unreadable(f"{version}: no contract in {folder} at that revision")
     return found
@@ -78,6 +85,16 @@ def _git(repository: Path, *arguments: str) -> str | None:
     except FileNotFoundError:
         raise Unreadable("a git revision needs git, which is not installed") from None
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+def line_of(text: str, place: str) -> int:
+    """A line of `text` to show for a place: the first that has its last word; 1 if none has."""
+    words = [word for word in place.replace("/", " ").split() if word not in ("*", "request", "answer")]
+    for word in reversed(words):
+        for number, line in enumerate(text.splitlines(), 1):
+            if word in line:
+                return number
+    return 1
 
 
 def _parsed(name: str, files: Mapping[str, str]) -> Version:
@@ -93,8 +110,8 @@ def _parsed(name: str, files: Mapping[str, str]) -> Version:
     document = tables.pop("openapi", None)
     if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
         raise Unreadable(f"{name}: no openapi.yaml with paths")
-    own = tables.pop("behaviour", {})
+    own = tables.pop("behaviour", {}) or {}
     if common is None and "envelope" in own:
         common = read_yaml(COMMON)  # a copy of one folder, taken from beside the rows that it shares
     behaviour = own if common is None else merge(common, own)
-    return Version(name, complete(document, own.get("catalogue"), tables), behaviour, tables)
+    return Version(name, complete(document, own.get("catalogue"), tables), behaviour, tables, dict(files))

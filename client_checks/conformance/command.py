@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,20 +14,20 @@ from urllib.parse import urlsplit
 from hypothesis.configuration import set_hypothesis_home_dir
 from rich.console import Console
 
-from swapmock import Control, Sandbox, __version__
+from swapmock import Control, Sandbox
 from swapmock.client_checks.clock import Clock, RealClock
-from swapmock.client_checks.conformance import emulators
+from swapmock.client_checks.conformance import emulators, interrupts
+from swapmock.client_checks.conformance.baseline import read_baseline
 from swapmock.client_checks.conformance.budget import Budget
-from swapmock.client_checks.conformance.exchange import Secrets
 from swapmock.client_checks.conformance.flow import PollTiming
+from swapmock.client_checks.conformance.flow_files import read_flows
 from swapmock.client_checks.conformance.profile import Profile, known, profile
 from swapmock.client_checks.conformance.run import PARTS, Options, Run, RunResult
+from swapmock.client_checks.conformance.secrets import Secrets
 from swapmock.client_checks.conformance.target import CannotRun, Target, credentials_from
 from swapmock.client_checks.receiver import CallbackReceiver, Callbacks
-from swapmock.client_checks.report.document import document, exit_code
-from swapmock.client_checks.report.har import write_har
-from swapmock.client_checks.report.junit import junit
-from swapmock.client_checks.report.page import page
+from swapmock.client_checks.report.document import exit_code
+from swapmock.client_checks.report.files import RENDERERS, ReportFiles
 from swapmock.client_checks.report.terminal import progress, show, show_plan
 from swapmock.contracts import Contract, load
 
@@ -43,25 +42,38 @@ DEFAULTS: Mapping[str, Any] = {
     "provider": None, "variants": {}, "parts": PARTS, "operations": (), "max_examples": 25, "seed": 1, "strict": False,
     "read_only": False, "live": False, "max_credits": None, "max_calls": None, "rate": 2.0, "poll_interval": 3.0,
     "poll_timeout": 600.0, "media": {}, "callback_base": None, "callback_listen": "127.0.0.1:0",
+    "allow_partial": (), "flows": (), "flows_file": None, "baseline_file": None, "severities": {},
 }  # fmt: skip
 
 
 def run_check(target: str, given: Mapping[str, Any], environment: Mapping[str, str], confirm: Confirm) -> int:
     """Check a target, tell a terminal, and write what was asked for; the exit code. CannotRun says why nothing was
-    checked."""
+    checked. Whatever happens once something was sent, the reports are written."""
     console = Console() if Console().is_terminal else Console(soft_wrap=True)
+    files = ReportFiles({name: given.get(name) for name in RENDERERS})
+    files.open()
+    results: list[RunResult] = []
 
     def go(run: Run) -> RunResult:
-        return _go(run, given, console, confirm)
+        result = _go(run, given, console, confirm)
+        results.append(result)
+        return result
 
-    with TemporaryDirectory(prefix="swapmock-") as home:
-        # Hypothesis would leave a folder of its own wherever the command is run.
-        set_hypothesis_home_dir(home)
-        try:
-            results = check_target(target, given, environment, go)
-        finally:
-            set_hypothesis_home_dir(None)
-    _write(results, given)
+    try:
+        with TemporaryDirectory(prefix="swapmock-") as home, interrupts.as_exceptions():
+            # Hypothesis would leave a folder of its own wherever the command is run.
+            set_hypothesis_home_dir(home)
+            try:
+                check_target(target, given, environment, go)
+            finally:
+                set_hypothesis_home_dir(None)
+    finally:
+        if results:
+            files.write(results)
+            for result in results:
+                show(console, result)
+    if files.problems:
+        raise CannotRun("; ".join(files.problems))
     return exit_code(results)
 
 
@@ -78,10 +90,13 @@ def check_target(
     with ExitStack() as stack:
         providers = _providers(target, given)
         base_url, emulator = where(target, given, environment, stack)
+        given["was_started"] = target == "emulator"
         results = []
         for provider in providers:
             with set_up(provider, base_url, emulator, given, environment, clock or RealClock()) as run:
                 results.append(go(run))
+            if results[-1].aborted:
+                break
     return results
 
 
@@ -120,7 +135,10 @@ def set_up(
     clock: Clock,
 ) -> Iterator[Run]:
     contract, facts = load(provider), profile(provider)
-    options = _options(given, is_live=emulator is None)
+    own_flows = None
+    if given["flows_file"] is not None:
+        own_flows = read_flows(given["flows_file"], contract, facts, given["media"])
+    options = _options(given, own_flows, is_live=emulator is None)
     advance: Callable[[str | float], None] | None = None
     let_polls_move_time: Callable[[], object] | None = None
     with ExitStack() as stack:
@@ -174,8 +192,15 @@ def _past(contract: Contract, clock: Clock) -> Callable[[str | float], None]:
     return move
 
 
-def _options(given: Mapping[str, Any], is_live: bool) -> Options:
+def _options(given: Mapping[str, Any], own_flows: Sequence[Mapping[str, Any]] | None, is_live: bool) -> Options:
+    baseline = [] if given["baseline_file"] is None else read_baseline(given["baseline_file"])
     return Options(
+        own_flows=own_flows,
+        flow_names=given["flows"],
+        baseline=baseline,
+        severities=given["severities"],
+        today=datetime.fromtimestamp(RealClock().now(), UTC).date(),
+        was_started=given.get("was_started", False),
         parts=given["parts"],
         max_examples=given["max_examples"],
         seed=given["seed"],
@@ -185,6 +210,7 @@ def _options(given: Mapping[str, Any], is_live: bool) -> Options:
         poll_timing=PollTiming(given["poll_interval"], given["poll_timeout"]) if is_live else SANDBOX_TIMING,
         media=given["media"],
         operations=given["operations"],
+        allow_partial=given["allow_partial"],
     )
 
 
@@ -209,31 +235,9 @@ def _callbacks(target: Target, clock: Clock, given: Mapping[str, Any]) -> Iterat
 
 def _go(run: Run, given: Mapping[str, Any], console: Console, confirm: Confirm) -> RunResult:
     if run.target.is_live:
-        show_plan(console, run.target, run.plan)
+        show_plan(console, run.target, run.plan, run.budget)
         limits = f"{run.budget.max_calls} calls and {run.budget.max_credits:g} credits"
         if not given["yes"] and not confirm(f"Send this to {run.target.base_url}, at most {limits}?"):
             raise CannotRun("not confirmed: nothing was sent (--yes goes ahead without asking)")
-    with progress(console, run.target) as report:
-        result = run.go(report)
-    show(console, result)
-    return result
-
-
-def _write(results: list[RunResult], given: Mapping[str, Any]) -> None:
-    told = document(results)
-    try:
-        if given["json_file"]:
-            _file(given["json_file"]).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        if given["junit_file"]:
-            _file(given["junit_file"]).write_text(junit(results), "utf-8")
-        if given["html_file"]:
-            _file(given["html_file"]).write_text(page(told), "utf-8")
-        if given["har_file"]:
-            write_har(_file(given["har_file"]), (e for result in results for e in result.exchanges), __version__)
-    except OSError as error:
-        raise CannotRun(f"cannot write {error.filename}: {error.strerror}") from None
-
-
-def _file(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    with progress(console, run.target, run.budget) as report:
+        return run.go(report)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -15,15 +16,42 @@ from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.profile import Kind
+from swapmock.client_checks.conformance.schema import branch_for, evidence_at
 from swapmock.client_checks.conformance.target import Target
 from swapmock.contracts import Operation
 
 
+@dataclass(frozen=True)
+class Submission:
+    """A task that was accepted: the number of its exchange, when it was sent, and its body as parsed JSON."""
+
+    number: int
+    at: float
+    body: Any
+
+
 @dataclass
 class History:
-    """What earlier answers said: the last phase of each task by `(kind, id)`."""
+    """What earlier answers said: `phases` the last phase of each task by `(kind, id)`, `memory` what each check across
+    exchanges keeps for itself, by its id. `examined` counts how often each check judged something. `submissions` are the
+    accepted tasks by `(kind, id)`; `balance` is the last that was told, `bought_since_balance` whether a call that may cost
+    was sent after it. `observed` is the number of the last exchange whose submission was remembered."""
 
     phases: dict[tuple[str, str], str] = field(default_factory=dict)
+    memory: dict[str, dict[Any, Any]] = field(default_factory=lambda: defaultdict(dict))
+    examined: Counter[str] = field(default_factory=Counter)
+    submissions: dict[tuple[str, str], Submission] = field(default_factory=dict)
+    balance: float | None = None
+    bought_since_balance: bool = False
+    observed: int = 0
+
+    def forget(self, kind: str, name: str) -> None:
+        """Drop what is known of a task: its name means another one from now on."""
+        self.phases.pop((kind, name), None)
+        self.submissions.pop((kind, name), None)
+        for memory in self.memory.values():
+            for key in [key for key in memory if isinstance(key, tuple) and key[:2] == (kind, name)]:
+                del memory[key]
 
 
 @dataclass(frozen=True)
@@ -52,6 +80,11 @@ class ResponseContext:
         return self.exchange.status or 0
 
     @property
+    def is_success(self) -> bool:
+        """Whether the call was accepted: by its HTTP status and, where the contract has an envelope, by its code."""
+        return 200 <= self.status < 300 and (not self.wants_envelope or self.code == self.envelope.ok)
+
+    @property
     def wants_envelope(self) -> bool:
         """Whether the contract has JSON for a success here; an upload's answer, for one, has no body."""
         ok = self.operation.spec["responses"].get("200", self.operation.spec["responses"].get(200, {}))
@@ -60,6 +93,13 @@ class ResponseContext:
     @property
     def evidence(self) -> Evidence:
         return Evidence.of(self.operation.evidence) or Evidence("inferred", "the operation says nothing of itself")
+
+    def evidence_at(self, pointer: str) -> Evidence:
+        """How well what stands at `pointer` of a success is known: by the field itself, else by the operation."""
+        branch = branch_for(self.operation, 200, False)
+        steps: list[str | int] = [0 if step == "*" or step.isdigit() else step for step in pointer.split("/")[1:]]
+        known = None if branch is None else evidence_at(self.target.contract, branch.schema, steps)
+        return known or self.evidence
 
     @cached_property
     def variants(self) -> Mapping[str, Any]:
@@ -96,20 +136,26 @@ class ResponseContext:
         return next((phase for phase, known in self.words(kind).items() if str(known) == str(word)), None)
 
 
-Look = Callable[[ResponseContext], Iterator[Deviation]]
+#: What a check yields when it has judged something: then its silence means that it found nothing wrong.
+EXAMINED = None
+
+Look = Callable[[ResponseContext], Iterator[Deviation | None]]
 
 
 @dataclass(frozen=True)
 class Check:
-    """Looks at one answer and yields what is wrong with it."""
+    """Looks at one answer; yields EXAMINED for each thing that it judges, and a deviation for what is wrong."""
 
     id: str
     title: str
     look: Look
 
     def findings(self, context: ResponseContext) -> Iterator[Finding]:
+        """What is wrong with an answer; how often the check judged something is counted in the history."""
         for deviation in self.look(context):
-            yield to_finding(self, context.operation.id, deviation, context.exchange)
+            context.history.examined[self.id] += 1
+            if deviation is not None:
+                yield to_finding(self, context.operation.id, deviation, context.exchange)
 
 
 def to_finding(check: Check | Any, operation: str, deviation: Deviation, exchange: Exchange | None) -> Finding:
@@ -125,6 +171,7 @@ def to_finding(check: Check | Any, operation: str, deviation: Deviation, exchang
         got=deviation.got,
         curl="" if exchange is None else exchange.curl(),
         where="" if exchange is None else exchange.origin,
+        exchange=0 if exchange is None else exchange.number,
     )
 
 
@@ -145,13 +192,12 @@ def check(id: str, title: str) -> Callable[[Look], Look]:
 
 def all_checks() -> Mapping[str, Check]:
     """Every check of the folder `checks/`, by id."""
-    package = import_module("swapmock.client_checks.conformance.checks")
-    for module in iter_modules(package.__path__):
-        import_module(f"{package.__name__}.{module.name}")
+    _load_checks()
     return CHECKS
 
 
-def check_response(context: ResponseContext) -> Iterator[Finding]:
-    """Everything that any check finds in one answer."""
-    for one in all_checks().values():
-        yield from one.findings(context)
+@cache
+def _load_checks() -> None:
+    package = import_module("swapmock.client_checks.conformance.checks")
+    for module in iter_modules(package.__path__):
+        import_module(f"{package.__name__}.{module.name}")

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from swapmock.client_checks.conformance.budget import Budget
 from swapmock.client_checks.conformance.context import History, ResponseContext, to_finding
 from swapmock.client_checks.conformance.envelope import Envelope
 from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
-from swapmock.client_checks.conformance.flow import Rule
+from swapmock.client_checks.conformance.profile import applies
+from swapmock.client_checks.conformance.rules import UNSEEN
 from swapmock.client_checks.conformance.target import Target
-
-UNSEEN = Rule("operation.success", "an operation that was never seen to succeed")
 
 
 @dataclass
@@ -70,23 +70,43 @@ class Coverage:
             list(rows.values()), [*listed, *((code, "not in the contract", n) for code, n in sorted(codes.items()))]
         )
 
-    def unseen(self, target: Target, left_out: Iterable[str]) -> Iterator[Finding]:
-        """A finding for every operation that was never seen to succeed; a remark only, if calls to it were left out."""
-        reasons = ", ".join(left_out)
+    def percent(self) -> dict[str, int]:
+        """How much of the contract was seen, in per cent: `operations` that succeeded, body `codes` that came."""
+        known = [seen for _, name, seen in self.codes if name != "not in the contract"]
+        return {
+            "operations": 100 * sum(bool(row.succeeded) for row in self.operations) // max(1, len(self.operations)),
+            "codes": 100 * sum(map(bool, known)) // max(1, len(known)),
+        }
+
+    def unseen(self, target: Target, options: Any, budget: Budget) -> Iterator[Finding]:
+        """A finding for every operation that was to be seen and never succeeded. What the user left out is not accused;
+        what a limit cut off warns, for `run.partial` tells of that."""
+        expected = _expected(target, options)
+        cut = ", ".join(budget.cut)
         for row in self.operations:
-            if row.succeeded:
+            if row.succeeded or (row.operation not in expected and not row.tried):
                 continue
-            evidence = Evidence.of(target.contract.operations[row.operation].evidence) or Evidence(
-                "inferred", "the contract"
-            )
+            evidence = Evidence("documented", "what never succeeds was not examined")
             got = f"{row.calls} calls, none succeeded"
-            if reasons and not row.tried:
+            if not row.tried and (cut or target.is_live):
                 evidence = Evidence("inferred", evidence.source)
-                got = f"never asked to succeed; left out: {reasons}"[:300]
+                got = f"never asked to succeed; left out: {cut or 'by the nature of a live run'}"[:300]
             yield to_finding(UNSEEN, row.operation, Deviation("at least one success", got, evidence), None)
+
+
+def _expected(target: Target, options: Any) -> set[str]:
+    """The operations that the chosen parts of a run send calls of."""
+    wanted: set[str] = set()
+    if "flows" in options.parts:
+        for flow in target.profile.flows:
+            if not flow.get("needs") and applies(flow.get("when"), target.variants):
+                wanted |= {step["call"] for step in flow["steps"] if "call" in step and "refused" not in step}
+                wanted |= {target.profile.kinds[step["poll"]].poll for step in flow["steps"] if "poll" in step}
+    if any(part != "flows" for part in options.parts):
+        wanted |= set(options.operations or target.contract.operations)
+    return {name for name in wanted if not (options.read_only and target.may_cost(name))}
 
 
 def succeeded(target: Target, exchange: Exchange) -> bool:
     """Whether a call of a known operation was answered with a success."""
-    seen = ResponseContext(target, target.contract.operations[exchange.operation], exchange, History())
-    return 200 <= seen.status < 300 and (not seen.wants_envelope or seen.code == seen.envelope.ok)
+    return ResponseContext(target, target.contract.operations[exchange.operation], exchange, History()).is_success

@@ -10,6 +10,7 @@ import requests
 
 from swapmock import AdminError, Control, Emulator, RemoteEmulator, Sandbox
 from swapmock.client_checks.conformance.target import CannotRun
+from swapmock.client_checks.conformance.transport import Transport, Unreachable
 
 #: Credits in a sandbox of a run: more than any run needs.
 PLENTY = 1_000_000
@@ -39,19 +40,21 @@ def at(base_url: str, environment: Mapping[str, str]) -> Control | None:
     that has a port of its own, SWAPMOCK_ADMIN_TOKEN what that demands.
     """
     admin_url = environment.get("SWAPMOCK_ADMIN_URL", base_url).rstrip("/")
+    transport = Transport(total=TIMEOUT, silence=TIMEOUT)
     try:
-        answer = requests.get(f"{admin_url}/__admin", timeout=TIMEOUT, allow_redirects=False)
-    except requests.ConnectTimeout:
-        raise CannotRun(f"no server at {admin_url}: it does not answer") from None
-    except requests.RequestException as failure:
-        if "Connection refused" in str(failure) or "NameResolution" in str(failure):
-            raise CannotRun(f"no server at {admin_url}") from None
-        return None
-    kind = answer.headers.get("Content-Type", "").split(";")[0]
+        answer = transport.send("GET", f"{admin_url}/__admin", [], b"")
+    except Unreachable as why:
+        if why.is_connected:
+            return None
+        raise CannotRun(f"no server at {admin_url}: {why}") from None
+    finally:
+        transport.close()
+    kinds = [value for name, value in answer.headers if name.lower() == "content-type"]
+    kind = "".join(kinds).split(";")[0]
     # An emulator that listens on more than loopback wants a token here, and says so as problem+json.
-    wants_token = answer.status_code in (401, 403) and kind == "application/problem+json"
+    wants_token = answer.status in (401, 403) and kind == "application/problem+json"
     if not wants_token and not (
-        answer.status_code == 200 and kind == "application/json" and "/sandboxes" in answer.text
+        answer.status == 200 and kind == "application/json" and b"/sandboxes" in answer.content
     ):
         return None
     return RemoteEmulator(base_url, environment.get("SWAPMOCK_ADMIN_TOKEN", ""), admin_url)

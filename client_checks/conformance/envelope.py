@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from swapmock.client_checks.conformance.strict_json import parsed
 from swapmock.contracts import Contract
 
 #: What a refusal counts as whose body code says no HTTP status.
@@ -44,13 +45,5 @@ class Envelope:
         row = self.contract.behaviour.body_codes.get(code) if isinstance(code, str | int) else None
         if row is not None and row.http >= 400:
             return row.http
-        number = int(code) if str(code).isdigit() else 0
+        number = int(code) if re.fullmatch("[0-9]{3}", str(code)) else 0
         return number if 400 <= number < 600 else UNSPECIFIED
-
-
-def parsed(content: bytes) -> Any:
-    """`content` as JSON; None if it is none."""
-    try:
-        return json.loads(content)
-    except ValueError:
-        return None

@@ -1,48 +1,25 @@
-"""One request and its answer, with every secret already taken out."""
+"""One request and its answer, with every secret already masked."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from swapmock.client_checks.conformance.envelope import parsed
+from swapmock.client_checks.conformance.strict_json import parsed
 
 #: Headers that say nothing about the call, left out of curl lines.
 PLUMBING = ("host", "content-length", "connection", "accept-encoding", "accept", "user-agent", "transfer-encoding")
-
-
-class Secrets:
-    """Takes secrets out of whatever is kept or shown; each becomes the name of its variable, as `$CRUN_API_KEY`."""
-
-    def __init__(self, values: Mapping[str, str] | None = None) -> None:
-        found = dict(values or {})
-        pairs = [
-            (form, f"${name}") for name, value in found.items() if value for form in {value, quote(value, safe="")}
-        ]
-        self._pairs = sorted(pairs, key=lambda pair: -len(pair[0]))
-
-    def out_of(self, text: str) -> str:
-        for value, name in self._pairs:
-            text = text.replace(value, name)
-        return text
-
-    def out_of_bytes(self, content: bytes) -> bytes:
-        for value, name in self._pairs:
-            content = content.replace(value.encode(), name.encode())
-        return content
-
-    def out_of_headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        return [(name, self.out_of(value)) for name, value in headers]
 
 
 @dataclass(frozen=True)
 class Exchange:
     """A call as it went over the wire. `status` is None when no answer came, `error` then says why.
 
-    `origin` is the part of the run that sent it (`flow image`, `fuzzing`); times are in seconds.
+    `origin` is the part of the run that sent it (`flow image`, `fuzzing`); times are in seconds. `broken_bound` says which
+    bound of time or size the answer broke, `shown_secret` names the variable whose value the answer showed.
     """
 
     method: str
@@ -58,9 +35,10 @@ class Exchange:
     elapsed: float
     error: str = ""
     number: int = 0
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    broken_bound: str = ""
+    shown_secret: str = ""
 
-    @property
+    @cached_property
     def json(self) -> Any:
         """The answer's body as JSON; None if it is none."""
         return parsed(self.answer)

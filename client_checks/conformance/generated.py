@@ -15,10 +15,12 @@ from schemathesis.engine import events, from_schema
 from swapmock.client_checks.conformance.context import Check, History, ResponseContext, all_checks, to_finding
 from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding, Findings
-from swapmock.client_checks.conformance.flow import Rule
 from swapmock.client_checks.conformance.hooks import install_hooks, operation_id
 from swapmock.client_checks.conformance.proxy import EXCHANGE, LEFT_OUT, Proxy
+from swapmock.client_checks.conformance.rules import GENERATED, Rule
 from swapmock.client_checks.conformance.sender import Sender
+from swapmock.client_checks.conformance.tasks import observe
+from swapmock.client_checks.conformance.transport import quiet_environment
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
@@ -85,6 +87,7 @@ def _as_schemathesis_check(one: Check, name: str) -> Callable[..., None]:
         answer = _context_of(response, case)
         if answer is None:
             return
+        observe(answer)
         for finding in one.findings(answer):
             raise CheckFailure(finding)
 
@@ -118,7 +121,7 @@ def generate(
 ) -> Iterator[str]:
     """Run the phases over `operations` (all, if empty); yields the labels of scenarios as they end. Raises nothing for what the server does."""
     register()
-    with Proxy(sender) as proxy:
+    with quiet_environment(), Proxy(sender) as proxy:
         _RUN.append(Run(sender, history))
         try:
             schema = _schema(sender, proxy, phases, max_examples, seed, operations)
@@ -146,15 +149,19 @@ def _drive(
             yield event.label or ""
         elif isinstance(event, events.NonFatalError):
             if type(event.value).__name__ == "NoLinksFound":
-                sender.budget.note("generated: links", "none leads to an operation that calls are generated for")
+                sender.budget.note(
+                    "generated: links", "none leads to an operation that calls are generated for", is_chosen=True
+                )
             else:
                 findings.extend(_of_error(event))
         elif isinstance(event, events.FatalError):
             raise event.exception
-        if proxy.left_out:
-            sender.budget.note(f"generated: {proxy.origin}", proxy.left_out)
+        if proxy.limit:
+            sender.budget.note(f"generated: {proxy.origin}", proxy.limit)
             stream.stop()
             break
+    for why in proxy.left_out:
+        sender.budget.note(f"generated: single calls ({why})", why)
 
 
 def _schema(
@@ -164,6 +171,7 @@ def _schema(
     config = SchemathesisConfig.from_dict(
         {
             "seed": seed,
+            "continue-on-failure": True,
             "base-url": proxy.url,
             "headers": dict(target.credentials),
             "generation": {
@@ -182,11 +190,11 @@ def _schema(
     absent = [
         name
         for name in target.contract.operations
-        if (target.is_live and target.profile.may_cost(name))
+        if (target.is_live and target.may_cost(name))
         or (not target.is_live and not target.profile.present([name], target.variants))
     ]
     if target.is_live and absent:
-        sender.budget.note("generated: " + ", ".join(absent), "each call could cost")
+        sender.budget.note("generated: " + ", ".join(absent), "each call could cost", is_chosen=True)
     if absent:
         schema = schema.exclude(operation_id=absent)
     if operations:
@@ -237,7 +245,7 @@ def _of_error(event: Any) -> Iterator[Finding]:
     if "Connection" in text or "RemoteDisconnected" in text:
         return
     yield to_finding(
-        Rule("generated.error", "an operation that could not be generated for"),
+        GENERATED,
         event.label,
         Deviation("calls made from the contract", " ".join(text.split())[:300], Evidence("documented", "the contract")),
         None,

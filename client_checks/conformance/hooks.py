@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from swapmock.client_checks.conformance.envelope import Envelope, parsed
+from swapmock.client_checks.conformance.envelope import Envelope
 from swapmock.client_checks.conformance.profile import Profile, applies
+from swapmock.client_checks.conformance.strict_json import parsed
 from swapmock.contracts import Contract
 
 

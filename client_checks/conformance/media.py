@@ -1,29 +1,39 @@
-"""What kind of file some bytes are, by their own first bytes."""
+"""What kind of file some bytes are, by their own content, and whether they are whole."""
 
 from __future__ import annotations
 
 import base64
+import warnings
+from collections.abc import Sequence
+from io import BytesIO
 from posixpath import splitext
+
+from PIL import Image
 
 #: A picture of one pixel, for uploads.
 IMAGE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M/wHwAEBgIApD5fRAAAAABJRU5ErkJggg=="
 )
 
-#: Kind -> (media type, extensions that a URL of it may have).
+#: Kind -> (media types, extensions that a URL of it may have).
 KINDS = {
-    "png": ("image/png", (".png",)),
-    "jpeg": ("image/jpeg", (".jpg", ".jpeg")),
-    "gif": ("image/gif", (".gif",)),
-    "webp": ("image/webp", (".webp",)),
-    "mp4": ("video/mp4", (".mp4", ".m4v", ".mov")),
-    "webm": ("video/webm", (".webm",)),
-    "wav": ("audio/wav", (".wav",)),
-    "mp3": ("audio/mpeg", (".mp3",)),
+    "png": (("image/png", "image/x-png"), (".png",)),
+    "jpeg": (("image/jpeg", "image/jpg", "image/pjpeg"), (".jpg", ".jpeg", ".jfif")),
+    "gif": (("image/gif",), (".gif",)),
+    "webp": (("image/webp",), (".webp",)),
+    "mp4": (("video/mp4", "video/quicktime", "video/x-m4v"), (".mp4", ".m4v", ".mov")),
+    "webm": (("video/webm",), (".webm",)),
+    "wav": (("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"), (".wav",)),
+    "mp3": (("audio/mpeg", "audio/mp3"), (".mp3",)),
 }
+#: What a store says that does not know what it keeps.
+UNTYPED = ("application/octet-stream", "binary/octet-stream", "")
 
-#: What a flow may ask for -> the beginnings of the media types that do.
-ASKED = {"image": ("image/",), "video": ("video/",), "audio": ("audio/",), "image or video": ("image/", "video/")}
+#: What a flow may ask for -> the kinds of file that are it.
+IMAGES, VIDEOS, AUDIO = ("png", "jpeg", "gif", "webp"), ("mp4", "webm"), ("wav", "mp3")
+ASKED = {"image": IMAGES, "video": VIDEOS, "audio": AUDIO, "image or video": (*IMAGES, *VIDEOS)}
+#: Pixels beyond which a picture is not decoded.
+MOST_PIXELS = 100_000_000
 
 
 def kind_of(content: bytes) -> str | None:
@@ -40,15 +50,62 @@ def kind_of(content: bytes) -> str | None:
         return "mp4"
     if content.startswith(b"\x1aE\xdf\xa3"):
         return "webm"
-    if content.startswith(b"ID3") or content[:2] in (b"\xff\xfb", b"\xff\xf3"):
+    if content.startswith(b"ID3") or content[:2] in (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2"):
         return "mp3"
     return None
 
 
-def fits(asked: str, declared: str, kind: str | None, path: str) -> bool:
-    """Whether declared type, bytes and extension agree with one another and with what was asked for."""
-    if kind is None or not declared.startswith(ASKED[asked]):
+def fits(asked: str, declared: str, kind: str | None, paths: Sequence[str]) -> bool:
+    """Whether the declared type, the bytes and the extensions of `paths` agree with one another and with what was asked
+    for. A path without an extension of a known kind says nothing; neither does the type of a store of plain bytes."""
+    if kind is None or kind not in ASKED[asked]:
         return False
-    media_type, extensions = KINDS[kind]
-    same = declared == media_type or declared.split("/")[0] == media_type.split("/")[0] == "audio"
-    return same and splitext(path.lower())[1] in extensions
+    types, extensions = KINDS[kind]
+    if declared not in types and declared not in UNTYPED:
+        return False
+    known = {extension for _, all_of_it in KINDS.values() for extension in all_of_it}
+    named = [splitext(path.lower())[1] for path in paths]
+    return all(extension in extensions for extension in named if extension in known)
+
+
+def why_broken(content: bytes, kind: str | None) -> str:
+    """Why a file cannot be decoded to its end; "" if it can, or if nothing here decodes its kind."""
+    if kind in IMAGES:
+        return _why_broken_image(content)
+    if kind == "mp4":
+        return _why_broken_mp4(content)
+    if kind == "wav":
+        size = int.from_bytes(content[4:8], "little") + 8
+        return "" if size <= len(content) else f"it says that it has {size} bytes"
+    return ""
+
+
+def _why_broken_image(content: bytes) -> str:
+    try:
+        with warnings.catch_warnings(), Image.open(BytesIO(content)) as picture:
+            warnings.simplefilter("ignore")
+            if picture.width * picture.height > MOST_PIXELS:
+                return f"{picture.width} x {picture.height} pixels"
+            for frame in range(min(getattr(picture, "n_frames", 1), 1000)):
+                picture.seek(frame)
+                picture.load()
+    except Exception as error:  # a decoder of files that nobody trusts raises anything
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+    return ""
+
+
+def _why_broken_mp4(content: bytes) -> str:
+    """The boxes of the file cover it to its last byte, and those that a player needs are there."""
+    place, names = 0, []
+    while place < len(content):
+        size, name = int.from_bytes(content[place : place + 4], "big"), content[place + 4 : place + 8]
+        if size == 1:
+            size = int.from_bytes(content[place + 8 : place + 16], "big")
+        elif size == 0:
+            size = len(content) - place
+        if size < 8 or place + size > len(content):
+            return f"the box {name!r} at byte {place} reaches beyond the end"
+        names.append(name)
+        place += size
+    missing = [name.decode() for name in (b"moov", b"mdat") if name not in names and b"moof" not in names]
+    return f"no box {missing[0]}" if missing else ""

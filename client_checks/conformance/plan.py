@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from swapmock.client_checks.conformance.budget import Budget
 from swapmock.client_checks.conformance.flow import FlowRunner, least_calls
 from swapmock.client_checks.conformance.price import listed_price
 from swapmock.client_checks.conformance.target import Target
@@ -30,13 +31,13 @@ def plan(runner: FlowRunner, parts: Sequence[str], read_only: bool) -> list[Item
             cost = sum(prices(target, flow))
             if runner.can(flow) and not (read_only and costs(target, flow)):
                 extra = (
-                    2 * sum(profile.may_cost(step.get("call", "")) for step in flow["steps"]) if target.is_live else 0
+                    2 * sum(target.may_cost(step.get("call", "")) for step in flow["steps"]) if target.is_live else 0
                 )
                 items.append(Item(f"flow {flow['name']}", flow["about"], least_calls(flow) + extra, cost))
         items += [
             Item(f"refusal {row['name']}", "must be refused", 1, 0.0)
-            for row in profile.refusals
-            if runner.can(row) and not (read_only and profile.may_cost(row.get("call", "")))
+            for row in [*profile.refusals, *profile.everywhere(target.contract, with_paid=not target.is_live)]
+            if runner.can(row) and not (read_only and target.may_cost(row.get("call", "")))
         ]
     items += [
         Item(f"generated: {part}", "made from the contract by Schemathesis", None, 0.0)
@@ -48,11 +49,24 @@ def plan(runner: FlowRunner, parts: Sequence[str], read_only: bool) -> list[Item
 
 def costs(target: Target, flow: Mapping[str, Any]) -> bool:
     """Whether any step of a flow may cost."""
-    return any(target.profile.may_cost(step.get("call", "")) for step in flow["steps"])
+    return any(target.may_cost(step.get("call", "")) for step in flow["steps"])
 
 
 def prices(target: Target, flow: Mapping[str, Any]) -> Iterator[float]:
     """The contract's price for each step of a flow."""
     for step in flow["steps"]:
-        if target.profile.may_cost(step.get("call", "")) and "refused" not in step:
+        if target.may_cost(step.get("call", "")) and "refused" not in step:
             yield listed_price(target, step["call"], step.get("body")) or 0.0
+
+
+def beyond(items: Sequence[Item], budget: Budget) -> list[str]:
+    """The names of those items that do not fit into a budget, taken in their order."""
+    calls, credits, names = 0, 0.0, []
+    for item in items:
+        too_many = budget.max_calls is not None and calls + (item.calls or 0) > budget.max_calls
+        too_dear = budget.max_credits is not None and item.credits > 0 and credits + item.credits > budget.max_credits
+        if too_many or too_dear:
+            names.append(item.name)
+        else:
+            calls, credits = calls + (item.calls or 0), credits + item.credits
+    return names

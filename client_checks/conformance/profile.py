@@ -6,14 +6,14 @@ are completed. What the vendor's facts are (codes, words, evidence) stays in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from swapmock.contracts import load, read_yaml
+from swapmock.contracts import Contract, read_yaml
 
 FOLDER = Path(str(files(__package__))) / "profiles"
 
@@ -44,7 +44,9 @@ class Kind:
     contract's status_words, or a row for each choice of a variant: `{variant: NAME, CHOICE: ROW, ...}`. `match` has the
     values of path parameters by which a poll is of this kind, where one operation polls several; `callers` points at the caller's own id in a submission. `echo` points at the id in the poll's answer,
     `times` at its beginning and end; `forms` says which form an id has; `credits` points at what the task costs.
-    `failed_result` says that a failed task may have a result, which then tells why. `callback` has the pointers into a
+    `fixed` points at what stands still from the first poll to the last, `echoes` maps places of the submission to the places
+    of a poll that repeat them, `links` point at the files of a result, `faces` at a detection's list of faces, `duration` at
+    the seconds between `times`, `own` at the server's id of the task in a poll. `failed_result` says that a failed task may have a result, which then tells why. `callback` has the pointers into a
     callback's body.
     """
 
@@ -66,6 +68,12 @@ class Kind:
     path: Mapping[str, Any] = field(default_factory=dict)
     match: Mapping[str, Sequence[str]] = field(default_factory=dict)
     callers: Sequence[str] = ()
+    fixed: Sequence[str] = ()
+    echoes: Mapping[str, str] = field(default_factory=dict)
+    links: Sequence[str] = ()
+    faces: str = ""
+    duration: str = ""
+    own: str = ""
 
     def row_of_words(self, variants: Mapping[str, Any]) -> str:
         """The row of the contract's status_words: `words` itself, or what it names for the choice of a variant."""
@@ -75,7 +83,8 @@ class Kind:
 @dataclass(frozen=True)
 class Profile:
     """One provider's file, typed. `absent` names operations that do not exist under some choices of variants, `anonymous`
-    the choices under which calls without credentials are let in."""
+    the choices under which calls without credentials are let in. `links` point at links in answers. `lists` says of each operation that answers a page where its items, their ids,
+    the total and the request's page are; `affordable` where an estimate says whether the balance covers it."""
 
     provider: str
     credentials: Sequence[Credential]
@@ -90,12 +99,25 @@ class Profile:
     account: Mapping[str, Any] = field(default_factory=dict)
     http_overrides: Sequence[Mapping[str, Any]] = ()
     anonymous: Mapping[str, Any] | None = None
+    every_operation: Sequence[str] = ()
+    links: Sequence[str] = ()
+    lists: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    affordable: Mapping[str, str] = field(default_factory=dict)
 
-    def may_cost(self, operation: str) -> bool:
-        """Whether a call may cost credits. The contract says so (`x-cost`), and what it does not declare free may cost;
-        "" stands for a request that no operation is at."""
-        known = load(self.provider).operations.get(operation)
-        return bool(operation) and (known is None or known.may_cost)
+    def everywhere(self, contract: Contract, *, with_paid: bool) -> Iterator[Mapping[str, Any]]:
+        """The refusals of `every_operation`, once for each operation that wants credentials and has no such row yet; those
+        that may cost only `with_paid`."""
+        for name in self.every_operation:
+            row = next(row for row in self.refusals if row["name"] == name)
+            for operation in contract.operations.values():
+                if operation.is_public or operation.id == row["call"]:
+                    continue
+                if operation.may_cost and not with_paid:
+                    continue
+                kept = {key: row[key] for key in ("credentials", "refused", "when", "needs", "evidence") if key in row}
+                path = {parameter["name"]: "x" for parameter in operation.parameters if parameter["in"] == "path"}
+                body: dict[str, Any] = {"body": {}} if operation.takes_json else {}
+                yield {"name": f"{name}: {operation.id}", "call": operation.id, "path": path, **body, **kept}
 
     def present(self, operations: Sequence[str], variants: Mapping[str, Any]) -> list[str]:
         """Those of `operations` that exist under these choices."""

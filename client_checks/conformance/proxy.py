@@ -10,7 +10,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from swapmock.client_checks.conformance.budget import LeftOut
+from swapmock.client_checks.conformance.budget import LeftOut, LimitReached
 from swapmock.client_checks.conformance.envelope import Envelope
 from swapmock.client_checks.conformance.sender import Sender
 
@@ -28,7 +28,10 @@ class Proxy:
 
     def __init__(self, sender: Sender) -> None:
         self.origin = "generated"
-        self.left_out = ""
+        #: Why nothing more can be sent; "" while something can.
+        self.limit = ""
+        #: Why single calls were not sent.
+        self.left_out: list[str] = []
         envelope = Envelope(sender.target.contract)
         proxy = self
 
@@ -51,7 +54,7 @@ class Proxy:
                 try:
                     exchange = sender.send(self.command, sender.url(self.path), headers, body, origin=proxy.origin)
                 except LeftOut as why:
-                    proxy.left_out = proxy.left_out or str(why)
+                    proxy.note(why)
                     self.write(503, [(LEFT_OUT, str(why))], b"")
                     return
                 if exchange.status is None:
@@ -76,6 +79,12 @@ class Proxy:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="proxy", daemon=True)
+
+    def note(self, why: LeftOut) -> None:
+        if isinstance(why, LimitReached):
+            self.limit = self.limit or str(why)
+        elif str(why) not in self.left_out:
+            self.left_out.append(str(why))
 
     def __enter__(self) -> Proxy:
         self._thread.start()

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Any
 
 from swapmock.client_checks.clock import Clock
-from swapmock.client_checks.conformance.budget import Budget
-from swapmock.client_checks.conformance.context import History, ResponseContext, all_checks, check_response, to_finding
+from swapmock.client_checks.conformance.baseline import Known, apply
+from swapmock.client_checks.conformance.budget import Budget, LeftOut
+from swapmock.client_checks.conformance.checking import check_response
+from swapmock.client_checks.conformance.context import History, ResponseContext, all_checks, to_finding
 from swapmock.client_checks.conformance.coverage import Coverage
+from swapmock.client_checks.conformance.examined import not_examined, unexercised
 from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding, Findings
-from swapmock.client_checks.conformance.flow import FlowRunner, PollTiming, Rule
+from swapmock.client_checks.conformance.flow import FlowRunner, PollTiming
 from swapmock.client_checks.conformance.generated import PHASES, generate
 from swapmock.client_checks.conformance.plan import Item, costs, plan
+from swapmock.client_checks.conformance.refusals import refuse
+from swapmock.client_checks.conformance.repeating import chain_of, repeat_of
+from swapmock.client_checks.conformance.rules import ABORTED, EMPTY
 from swapmock.client_checks.conformance.sender import Sender
 from swapmock.client_checks.conformance.stateful import run_interleaved
+from swapmock.client_checks.conformance.steps import HANDLERS
 from swapmock.client_checks.conformance.target import CannotRun, Target
 
 #: The parts of a run, in order: flows and refusals first, for they say most about few calls.
 PARTS = ("flows", *PHASES)
 
-EMPTY = Rule("run.empty", "a run that has seen nothing")
+#: Findings that say something of the run, not of the server.
+NOT_ABOUT_THE_SERVER = ("run.empty", "run.partial", "run.aborted", "operation.success")
 
 #: The names of the body codes that say that a key is no good.
 LOCKED_OUT = ("unauthorized", "key_disabled")
@@ -33,7 +45,10 @@ Progress = Callable[[str, str], None]
 @dataclass(frozen=True)
 class Options:
     """How a run goes. `rate` is calls per second; None goes as fast as it can. `operations` are those that calls are
-    generated for, all if empty."""
+    generated for, all if empty. `allow_partial` are patterns for what may be missing (`*` matches anything).
+    `flow_names` are the flows and refusals to run, all if empty; `own_flows` are those of a user's file. `severities` maps
+    patterns of finding ids to fail, warn or ignore. `today` is the day that a baseline is held against. `was_started` says
+    that the emulator was started for this run."""
 
     parts: Sequence[str] = PARTS
     max_examples: int = 25
@@ -44,11 +59,29 @@ class Options:
     poll_timing: PollTiming = field(default_factory=lambda: PollTiming(0.5, 120.0))
     media: Mapping[str, str] = field(default_factory=dict)
     operations: Sequence[str] = ()
+    allow_partial: Sequence[str] = ()
+    flow_names: Sequence[str] = ()
+    own_flows: Sequence[Mapping[str, Any]] | None = None
+    baseline: Sequence[Known] = ()
+    severities: Mapping[str, str] = field(default_factory=dict)
+    today: date = date.max
+    was_started: bool = False
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether the user asked for a part of the checks only."""
+        return (
+            set(self.parts) != set(PARTS)
+            or bool(self.operations or self.flow_names)
+            or self.own_flows is not None
+            or self.read_only
+        )
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """All that a run has to say."""
+    """All that a run has to say. `examined` counts, for each check, how often it judged something; `aborted` says why the
+    run ended before its end, "" if it did not; `started` and `duration` are in seconds."""
 
     target: Target
     options: Options
@@ -60,6 +93,10 @@ class RunResult:
     calls: int
     spent: float
     completed: Sequence[str]
+    examined: Mapping[str, int] = field(default_factory=dict)
+    aborted: str = ""
+    started: float = 0.0
+    duration: float = 0.0
 
     @property
     def failing(self) -> list[Finding]:
@@ -68,7 +105,7 @@ class RunResult:
     @property
     def warnings(self) -> list[Finding]:
         failing = self.failing
-        return [finding for finding in self.findings if finding not in failing]
+        return [finding for finding in self.findings if finding not in failing and not finding.known]
 
     @property
     def is_empty(self) -> bool:
@@ -77,8 +114,8 @@ class RunResult:
 
     @property
     def exit_code(self) -> int:
-        """0 clean, 1 findings, 2 nothing was seen that could be judged."""
-        if self.is_empty and not self.failing:
+        """0 clean, 1 findings, 2 nothing was seen that could be judged, or the run was ended by force."""
+        if self.aborted or (self.is_empty and all(one.id in NOT_ABOUT_THE_SERVER for one in self.failing)):
             return 2
         return 1 if self.failing else 0
 
@@ -86,6 +123,44 @@ class RunResult:
 def is_slow(flow: Mapping[str, Any]) -> bool:
     """Whether a flow moves the clock far, or waits for callbacks: not for a journey with others."""
     return flow.get("needs") in ("clock", "callback")
+
+
+def _check_operations(target: Target, operations: Sequence[str]) -> None:
+    """CannotRun if the contract lacks one of `operations`: a filter that matches nothing examines nothing."""
+    known = list(target.contract.operations)
+    for name in operations:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else f": {', '.join(known)}"
+            raise CannotRun(f"--operation: {name!r} is no operation of {target.provider}{hint}")
+
+
+def _with_flows(target: Target, options: Options) -> Target:
+    """The target with the flows and refusals that were asked for; CannotRun names one that does not exist."""
+    facts = target.profile
+    if options.own_flows is not None:
+        facts = replace(facts, flows=options.own_flows, refusals=(), every_operation=())
+    if options.flow_names:
+        everywhere = list(facts.everywhere(target.contract, with_paid=not target.is_live))
+        known = [
+            *(row["name"] for row in facts.flows),
+            *(f"refusal {row['name']}" for row in [*facts.refusals, *everywhere]),
+        ]
+        for name in options.flow_names:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                raise CannotRun(
+                    f"--flow: {name!r} is none of {target.provider}'s"
+                    + (f"; did you mean {near[0]!r}?" if near else "")
+                )
+        wanted = options.flow_names
+        facts = replace(
+            facts,
+            flows=[row for row in facts.flows if row["name"] in wanted],
+            refusals=[row for row in [*facts.refusals, *everywhere] if f"refusal {row['name']}" in wanted],
+            every_operation=(),
+        )
+    return replace(target, profile=facts)
 
 
 class Run:
@@ -101,7 +176,8 @@ class Run:
         callbacks: Any = None,
         let_polls_move_time: Callable[[], object] | None = None,
     ) -> None:
-        self.target = target
+        _check_operations(target, options.operations)
+        target = self.target = _with_flows(target, options)
         self._let_polls_move_time = let_polls_move_time
         self.options = options
         self.budget = budget
@@ -111,30 +187,46 @@ class Run:
         known = target.profile.values["emulator" if target.is_ours and not target.is_live else "live"]
         self.runner = FlowRunner(
             target=target, sender=self.sender, clock=clock, poll_timing=options.poll_timing,
-            values={**known, **options.media}, findings=self.findings, history=self.history,
+            values={**known, **options.media}, handlers=HANDLERS, findings=self.findings, history=self.history,
             advance=advance, callbacks=callbacks,
         )  # fmt: skip
         self.plan = plan(self.runner, options.parts, options.read_only)
         missing = [part for part in PARTS if part not in options.parts]
         if missing:
-            budget.note(", ".join(missing), "--parts")
+            budget.note(", ".join(missing), "--parts", is_chosen=True)
         if options.operations:
-            budget.note("generated calls of other operations", "--operation")
+            budget.note("generated calls of other operations", "--operation", is_chosen=True)
 
     def go(self, progress: Progress = lambda *_: None) -> RunResult:
-        """Send what was planned, as far as the budget goes."""
+        """Send what was planned, as far as the budget goes. Whatever happens on the way ends in a result; CannotRun says
+        why nothing was judged."""
         all_checks()
+        started, aborted = self.sender.clock.now(), ""
         try:
-            if "flows" in self.options.parts:
-                self._walk(progress)
-                self._stop_if_locked_out()
-            phases = [part for part in self.options.parts if part in PHASES]
-            if phases:
-                self._generate(phases, progress)
-                self._stop_if_locked_out()
+            self._go(progress)
+        except CannotRun:
+            raise
+        except LeftOut as why:
+            self.budget.note("the rest of the run", str(why))
+        except KeyboardInterrupt as stop:
+            aborted = f"interrupted{f': {stop}' if str(stop) else ''}"
+        except Exception as error:  # whatever we did wrong, what was spent must be told
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            aborted = (
+                f"a mistake of swapmock's own: {type(error).__name__}: {error} ({place.name}, line {place.lineno})"
+            )
         finally:
             self.sender.close()
-        return self._result()
+        return self._result(started, " ".join(aborted.split())[:400])
+
+    def _go(self, progress: Progress) -> None:
+        if "flows" in self.options.parts:
+            self._run_flows(progress)
+            self._stop_if_locked_out()
+        phases = [part for part in self.options.parts if part in PHASES]
+        if phases:
+            self._generate(phases, progress)
+            self._stop_if_locked_out()
 
     def _stop_if_locked_out(self) -> None:
         """CannotRun if every call with our credentials was refused because of them: that judges nobody."""
@@ -144,22 +236,30 @@ class Run:
             names = ", ".join(credential.env[0] for credential in self.target.profile.credentials)
             raise CannotRun(f"the credentials in {names} are refused: {ours[0].shown_answer(120)}")
 
-    def _walk(self, progress: Progress) -> None:
+    def _run_flows(self, progress: Progress) -> None:
         profile, runner = self.target.profile, self.runner
-        for flow in filter(runner.can, profile.flows):
-            progress("flows", flow["name"])
-            if self.options.read_only and costs(self.target, flow):
-                self.budget.note(f"flow {flow['name']}", "--read-only: it may cost")
-            else:
-                runner.run(flow)
-        for row in filter(runner.can, profile.refusals):
-            progress("refusals", row["name"])
-            runner.refuse(row)
+        for flow in profile.flows:
+            name, need = f"flow {flow['name']}", runner.lacks(flow)
+            if need:
+                self.budget.note(name, f"this target has no {need}", is_chosen=True)
+            elif runner.can(flow):
+                progress("flows", flow["name"])
+                if self.options.read_only and costs(self.target, flow):
+                    self.budget.note(name, "--read-only: it may cost", is_chosen=True)
+                else:
+                    runner.run(flow)
+        for row in [*profile.refusals, *profile.everywhere(self.target.contract, with_paid=not self.target.is_live)]:
+            need = runner.lacks(row)
+            if need:
+                self.budget.note(f"refusal {row['name']}", f"this target has no {need}", is_chosen=True)
+            elif runner.can(row):
+                progress("refusals", row["name"])
+                refuse(runner, row)
 
     def _generate(self, phases: Sequence[str], progress: Progress) -> None:
         before = len(self.sender.exchanges)
         if "stateful" in phases and not self.target.is_live:
-            progress("stateful", "journeys")
+            progress("stateful", "several flows at once")
             flows = [flow for flow in self.target.profile.flows if self.runner.can(flow) and not is_slow(flow)]
             run_interleaved(self.runner, flows, max(1, self.options.max_examples // 5), self.options.seed)
         if self._let_polls_move_time is not None:
@@ -175,16 +275,42 @@ class Run:
             if exchange.status is None and operation is not None:
                 self.findings.extend(check_response(ResponseContext(self.target, operation, exchange, self.history)))
 
-    def _result(self) -> RunResult:
+    def _result(self, started: float, aborted: str) -> RunResult:
         coverage = Coverage.of(self.target, self.sender.exchanges)
-        self.findings.extend(coverage.unseen(self.target, self.budget.left_out))
-        if not any(row.succeeded for row in coverage.operations) and not self.findings.failing(self.options.strict):
-            deviation = Deviation(
-                "at least one success", "none was seen", Evidence("inferred", "an empty run proves nothing")
-            )
-            self.findings.add(to_finding(EMPTY, "", deviation, None))
+        self.findings.extend(coverage.unseen(self.target, self.options, self.budget))
+        if aborted:
+            evidence = Evidence("documented", "what was not examined is not called clean")
+            self.findings.add(to_finding(ABORTED, "", Deviation("a run to its end", aborted, evidence), None))
+        examined = {name: self.history.examined[name] for name in all_checks()}
+        missing = {**self.budget.cut, **{name: f"it broke off: {why}" for name, why in self.runner.broken.items()}}
+        if not self.options.is_narrowed and not aborted:
+            missing |= unexercised(self.target, examined)
+        self.findings.extend(not_examined(missing, self.options.allow_partial))
+        about_server = [one for one in self.findings.failing(self.options.strict) if one.id not in NOT_ABOUT_THE_SERVER]
+        if not about_server and not any(row.succeeded for row in coverage.operations):
+            evidence = Evidence("inferred", "an empty run proves nothing")
+            self.findings.add(to_finding(EMPTY, "", Deviation("at least one success", "none was seen", evidence), None))
+        self._finish_findings()
         return RunResult(
             target=self.target, options=self.options, plan=self.plan, findings=self.findings, coverage=coverage,
             exchanges=self.sender.exchanges, left_out=self.budget.left_out, calls=self.budget.calls,
-            spent=self.budget.spent, completed=self.runner.completed,
+            spent=self.budget.spent, completed=self.runner.completed, examined=examined, aborted=aborted,
+            started=started, duration=self.sender.clock.now() - started,
         )  # fmt: skip
+
+    def _finish_findings(self) -> None:
+        """Give every finding its chain and its repeat, then apply the user's severities and baseline."""
+        options, exchanges = self.options, self.sender.exchanges
+
+        def finished(finding: Finding) -> Finding | None:
+            severity = next(
+                (word for pattern, word in options.severities.items() if fnmatchcase(finding.id, pattern)), ""
+            )
+            if severity == "ignore":
+                return None
+            chain = tuple(one.number for one in chain_of(finding, exchanges))
+            repeat = repeat_of(finding, exchanges, self.target, options.seed, options.was_started)
+            return replace(finding, severity=severity, chain=chain, repeat=repeat)
+
+        self.findings.rewrite(finished)
+        apply(self.findings, options.baseline, self.target.provider, options.today, is_narrowed=options.is_narrowed)

@@ -74,3 +74,20 @@ def _step(node: Mapping[str, Any], step: str | int) -> Any:
     if isinstance(step, int):
         return node.get("items")
     return node.get("properties", {}).get(step)
+
+
+def documented(contract: Contract, schema: Any, value: Any) -> Any:
+    """`value` without the members that `schema` does not name; an object whose schema names none is kept whole."""
+    parts = list(_parts(contract, contract.resolve(schema))) if isinstance(schema, Mapping) else []
+    if isinstance(value, Mapping):
+        known: dict[str, list[Any]] = {}
+        for part in parts:
+            for name, below in part.get("properties", {}).items():
+                known.setdefault(name, []).append(below)
+        if not known:
+            return dict(value)
+        return {name: documented(contract, {"anyOf": known[name]}, value[name]) for name in value if name in known}
+    if isinstance(value, list):
+        items = [part["items"] for part in parts if isinstance(part.get("items"), Mapping)]
+        return [documented(contract, {"anyOf": items}, item) for item in value] if items else list(value)
+    return value

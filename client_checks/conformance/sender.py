@@ -1,61 +1,93 @@
 """The one way out: every call of a run, whoever makes it, goes through here and is counted, paced and kept.
 
-On a live target a call that may cost is sent only if its price was asked for just before and the budget covers it, and
-is never sent twice. Magic values never leave for one.
+A live server's prices and balances are not trusted. A call that may cost is sent only if the largest of its prices is
+within the budget, and is never sent twice. Magic values never leave for a live server.
 """
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import requests
-
 from swapmock.client_checks.clock import Clock
-from swapmock.client_checks.conformance.budget import Budget, LeftOut
-from swapmock.client_checks.conformance.envelope import Envelope, parsed
+from swapmock.client_checks.conformance.budget import Budget, LeftOut, LimitReached, amount
+from swapmock.client_checks.conformance.envelope import Envelope
 from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.price import listed_price
 from swapmock.client_checks.conformance.profile import Estimate
+from swapmock.client_checks.conformance.strict_json import parsed
 from swapmock.client_checks.conformance.target import CannotRun, Target
+from swapmock.client_checks.conformance.transport import RawAnswer, Transport, Unreachable
 
-#: Seconds to connect, seconds between two bytes of an answer.
-TIMEOUT = (10.0, 60.0)
 #: The longest that a Retry-After is obeyed before the run stops instead.
 LONGEST_WAIT = 300.0
 #: Seconds to wait after a 429 that does not say how long.
 USUAL_WAIT = 10.0
+#: After this many answers beyond their bounds the run stops: such a server can hold it up for hours.
+MOST_UNBOUNDED = 3
+#: Bytes of all answers together that a run keeps.
+MOST_BYTES = 1 << 30
+#: Methods that read: a path that no contract has is not charged for them.
+READING = ("GET", "HEAD", "OPTIONS", "TRACE")
+
+
+@dataclass(frozen=True)
+class Quote:
+    """The prices of a paid call in credits: `estimates` maps an estimate operation to what it answered, `listed` is the
+    contract's own price."""
+
+    estimates: dict[str, float]
+    listed: float | None
+
+    @property
+    def highest(self) -> float | None:
+        known = [*self.estimates.values(), *([] if self.listed is None else [self.listed])]
+        return max(known, default=None)
 
 
 class Sender:
     """Sends calls to a target. `rate` is calls per second, None for as fast as it goes."""
 
     def __init__(
-        self, target: Target, budget: Budget, clock: Clock, rate: float | None = None, read_only: bool = False
+        self,
+        target: Target,
+        budget: Budget,
+        clock: Clock,
+        rate: float | None = None,
+        read_only: bool = False,
+        transport: Transport | None = None,
     ) -> None:
         self.target = target
         self.budget = budget
         self.exchanges: list[Exchange] = []
         self.envelope = Envelope(target.contract)
-        self._clock = clock
+        #: The prices of each paid call, by the number of its exchange.
+        self.quotes: dict[int, Quote] = {}
+        self.clock = clock
         self._interval = 1.0 / rate if rate else 0.0
         self._read_only = read_only
         self._not_before = 0.0
         self._stopped = ""
         self._lock = threading.RLock()
-        self._session = requests.Session()
-        self._start_balance: float | None = None
+        self._transport = transport or Transport()
         self._known_balance: float | None = None
         #: The balance as it was known just before the last call that may cost, where budgets are kept.
         self.balance_before: float | None = None
         self._learned: dict[str, float] = {}
+        self._unbounded = 0
+        self._bytes = 0
 
     def close(self) -> None:
-        self._session.close()
+        self._transport.close()
+
+    def stop(self, why: str) -> None:
+        """Send nothing more; the first reason stands."""
+        self._stopped = self._stopped or why
 
     def url(self, path: str) -> str:
         return self.target.base_url + path
@@ -79,21 +111,37 @@ class Sender:
             sent = list(headers)
             if self.target.is_live:
                 self._guard(url, sent, body)
-            if not self.target.profile.may_cost(operation):
+            if not self._may_cost(method, url, operation):
                 return self._send_free(method, url, sent, body, operation, origin)
             if self._read_only:
-                raise LeftOut("--read-only: it may cost")
+                raise LeftOut("--read-only: it may cost", is_chosen=True)
             if not self.target.is_live and self.budget.max_credits is None:
                 return self._transmit(method, url, sent, body, operation, origin)
             return self._send_paid(method, url, sent, body, operation, origin, expects_refusal)
 
+    def _path(self, url: str) -> str | None:
+        """The decoded path of `url` below the target's base URL; None if it is elsewhere."""
+        ours, its = urlsplit(self.target.base_url), urlsplit(url)
+        if (ours.scheme, ours.netloc) != (its.scheme, its.netloc) or not its.path.startswith(ours.path):
+            return None
+        return unquote(its.path[len(ours.path) :])
+
     def _operation(self, method: str, url: str) -> str:
-        if not url.startswith(self.target.base_url):
-            return ""
-        found = self.target.contract.find(
-            method, unquote(urlsplit(url).path[len(urlsplit(self.target.base_url).path) :])
-        )
+        path = self._path(url)
+        found = None if path is None else self.target.contract.find(method, path)
         return "" if found is None else found[0].id
+
+    def _may_cost(self, method: str, url: str, operation: str) -> bool:
+        """Whether a call may be charged for: every operation that is not declared free, and what only differs from one
+        by its method or by slashes and case in its path."""
+        if operation:
+            return self.target.may_cost(operation)
+        path = self._path(url)
+        if path is None or method.upper() in READING:
+            return False
+        plain = re.sub("/+", "/", path).rstrip("/").casefold()
+        operations = self.target.contract.operations.values()
+        return any(self.target.may_cost(one.id) and one.path.casefold() == plain for one in operations)
 
     def _guard(self, url: str, headers: list[tuple[str, str]], body: bytes) -> None:
         text = " ".join([url, *(value for _, value in headers)]).encode() + body
@@ -122,52 +170,57 @@ class Sender:
         expects_refusal: bool,
     ) -> Exchange:
         self.budget.need_credits(0.0)
-        before = self.balance(origin) if self._start_balance is None else None
-        if before is not None:
-            self._start_balance = before
-        price = self._price(operation, headers, body, origin, expects_refusal)
-        self.budget.need_credits(price if expects_refusal else max(price, self._learned.get(operation, 0.0)))
+        if self.target.profile.account and self.budget.spending.first_balance is None:
+            self.balance(origin)
+            self._stop_without_balance()
+        quote = self.quote(operation, headers, body, origin, expects_refusal)
+        price = quote.highest
+        if price is None:
+            raise LeftOut(f"no price is known: {operation or method + ' ' + url} is not declared free, so it may cost")
+        self.budget.need_credits(max(price, 0.0 if expects_refusal else self._learned.get(operation, 0.0)))
         self.budget.need_calls(2)
-        self.balance_before = self._known_balance
+        before = self.balance_before = self._known_balance
         exchange = self._transmit(method, url, headers, body, operation, origin)
-        definitely_refused = exchange.status is not None and exchange.status < 500 and (
-            exchange.status >= 400 or self.envelope.refuses(exchange.json))  # fmt: skip
-        if not definitely_refused:
+        self.quotes[exchange.number] = quote
+        if not self._is_refused(exchange):
             # Accepted, or nobody knows: it counts as spent, and nobody sends it again.
-            self.budget.spent += price
-        more = self._recount(origin)
-        if more > 0 and not definitely_refused:
-            # It took more than was announced: the next one is reckoned so.
-            self._learned[operation] = max(self._learned.get(operation, 0.0), price + more)
+            self.budget.spending.charge(exchange.number, price)
+        self._recount(operation, before, origin)
         return exchange
 
-    def _price(
-        self, operation: str, headers: list[tuple[str, str]], body: bytes, origin: str, expects_refusal: bool
-    ) -> float:
-        """What the call would cost, by the estimate of the server itself; LeftOut if that is not to be had."""
-        cost = self.target.profile.estimates.get(operation, Estimate())
-        names = self.target.profile.present(cost.operations, self.target.variants)
-        if not names:
-            listed = listed_price(self.target, operation, parsed(body))
-            if listed is None and self.target.is_live:
-                raise LeftOut("no price is known: the contract lists none, and nothing estimates it")
-            return listed or 0.0
-        self.budget.need_calls(3)
-        estimate = self.target.contract.operations[names[0]]
-        exchange = self._send_free(
-            estimate.method, self.url(estimate.path), headers, body, estimate.id, f"{origin}: price"
-        )
-        amount = at(exchange.json, cost.at[names[0]])
-        is_answer = exchange.status is not None and 200 <= exchange.status < 300
-        if is_answer and not self.envelope.refuses(exchange.json) and _is_amount(amount):
-            return float(amount)
-        refused = exchange.status is not None and exchange.status < 500 and self.envelope.refuses(exchange.json)
-        if expects_refusal and refused:
-            return 0.0
-        raise LeftOut(f"no price to be had: {names[0]} answered {exchange.shown_answer(120)}")
+    def _is_refused(self, exchange: Exchange) -> bool:
+        """Whether an answer says for certain that the call was not accepted."""
+        if exchange.status is None or exchange.status >= 500 or exchange.broken_bound:
+            return False
+        return exchange.status >= 400 or self.envelope.refuses(exchange.json)
+
+    def quote(
+        self, operation: str, headers: list[tuple[str, str]], body: bytes, origin: str, expects_refusal: bool = False
+    ) -> Quote:
+        """What a call would cost, by every estimate of the server and by the contract; LeftOut if an estimate is not to
+        be had. An estimate that is refused together with a call that `expects_refusal` costs nothing."""
+        listed = listed_price(self.target, operation, parsed(body))
+        told = self.target.profile.estimates.get(operation, Estimate())
+        names = self.target.profile.present(told.operations, self.target.variants)[:1]
+        found: dict[str, float] = {}
+        for name in names:
+            self.budget.need_calls(3)
+            estimate = self.target.contract.operations[name]
+            exchange = self._send_free(
+                estimate.method, self.url(estimate.path), headers, body, estimate.id, f"{origin}: price"
+            )
+            said = amount(at(exchange.json, told.at[name]))
+            is_answer = exchange.status is not None and 200 <= exchange.status < 300
+            if is_answer and not self.envelope.refuses(exchange.json) and said is not None:
+                found[name] = said
+            elif expects_refusal and self._is_refused(exchange):
+                found[name] = 0.0
+            else:
+                raise LeftOut(f"no price to be had: {name} answered {exchange.shown_answer(120)}")
+        return Quote(found, listed)
 
     def balance(self, origin: str) -> float | None:
-        """The account's balance; None if the provider tells none or did not answer."""
+        """The account's balance; None if the provider tells none, did not answer, or told no sensible amount."""
         account = self.target.profile.account
         if not account:
             return None
@@ -177,83 +230,103 @@ class Sender:
         exchange = self._send_free(
             operation.method, self.url(operation.path), headers, b"", operation.id, f"{origin}: balance"
         )
-        amount = at(exchange.json, account["at"])
-        self._known_balance = float(amount) if _is_amount(amount) else None
+        self._known_balance = amount(at(exchange.json, account["at"]))
+        if self._known_balance is not None:
+            self.budget.spending.saw_balance(self._known_balance)
         return self._known_balance
 
-    def _recount(self, origin: str) -> float:
-        """Take the fall of the balance for spent where it is more than was announced; by how much it is more."""
+    def task_ended(self, number: int, said: float | None, origin: str) -> None:
+        """A task that the paid call `number` made has ended and says what it cost. If the balance does not move although
+        tasks say that they cost, nothing more is spent."""
+        if said is None or number not in self.quotes:
+            return
+        spending = self.budget.spending
+        spending.task_says(number, said)
+        if spending.said_by_tasks <= 0 or spending.fallen > 0 or not self.target.profile.account:
+            return
+        self.balance(origin)
+        self._stop_without_balance()
+        if spending.fallen <= 0:
+            told = f"tasks say that they cost {spending.said_by_tasks:g} credits, and the balance does not move"
+            self.budget.stop_spending(told)
+
+    def _stop_without_balance(self) -> None:
+        if self.target.profile.account and self._known_balance is None:
+            self.budget.stop_spending("the balance cannot be read")
+            self.budget.need_credits(0.0)
+
+    def _recount(self, operation: str, before: float | None, origin: str) -> None:
+        """Look at the balance after a paid call: what it took more than was announced, the next one is held to cost."""
+        if not self.target.profile.account:
+            return
         try:
             now = self.balance(origin)
         except LeftOut:
-            return 0.0
-        if now is None or self._start_balance is None:
-            return 0.0
-        known, self.budget.spent = self.budget.spent, max(self.budget.spent, self._start_balance - now)
-        return self.budget.spent - known
+            now = None
+        if now is None:
+            self.budget.stop_spending("the balance cannot be read")
+        elif before is not None:
+            self._learned[operation] = max(self._learned.get(operation, 0.0), before - now)
 
     def _transmit(
         self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, operation: str, origin: str
     ) -> Exchange:
         if self._stopped:
-            raise LeftOut(self._stopped)
+            raise LimitReached(self._stopped)
         self.budget.need_calls(1)
-        self._clock.pause(self._not_before - self._clock.now())
+        self.clock.pause(self._not_before - self.clock.now())
         self.budget.calls += 1
-        at_time = self._clock.now()
+        at_time = self.clock.now()
         secrets = self.target.secrets
-        status: int | None = None
-        answer_headers: list[tuple[str, str]] = []
-        content, error, elapsed = b"", "", 0.0
+        answer, error = RawAnswer(0, [], b"", 0.0), ""
         try:
-            answer = self._through_requests(method, url, headers, body)
-            status, content, elapsed = answer.status_code, answer.content, answer.elapsed.total_seconds()
-            answer_headers = [(name, value) for name, value in answer.headers.items()]
-        except (requests.RequestException, OSError) as failure:
-            error = secrets.out_of(f"{type(failure).__name__}: {failure}")
-            if not self.exchanges and isinstance(failure, requests.ConnectionError):
-                raise CannotRun(f"no server at {self.target.base_url}: {_cause(failure)}") from None
+            answer = self._transport.send(method, url, headers, body)
+        except Unreachable as why:
+            error = secrets.out_of(str(why))
+            if not self.exchanges and not why.is_connected:
+                raise CannotRun(f"no server at {self.target.base_url}: {error}") from None
         exchange = Exchange(
             method=method,
             url=secrets.out_of(url),
             headers=secrets.out_of_headers(headers),
             body=secrets.out_of_bytes(body),
-            status=status,
-            answer_headers=secrets.out_of_headers(answer_headers),
-            answer=secrets.out_of_bytes(content),
+            status=answer.status or None,
+            answer_headers=secrets.out_of_headers(answer.headers),
+            answer=secrets.out_of_bytes(answer.content),
             operation=operation,
             origin=origin,
             at=at_time,
-            elapsed=elapsed,
+            elapsed=answer.elapsed,
             error=error,
             number=len(self.exchanges) + 1,
+            broken_bound=answer.broken_bound,
+            shown_secret=secrets.shown_in(answer.content, answer.headers),
         )
         self.exchanges.append(exchange)
+        self._bound_the_run(exchange)
         self._pace(exchange)
         return exchange
 
-    def _through_requests(
-        self, method: str, url: str, headers: list[tuple[str, str]], body: bytes
-    ) -> requests.Response:
-        request = requests.Request(method, url, headers=dict(headers), data=body or None)
-        prepared = self._session.prepare_request(request)
-        # As it was given: requests would tidy up what a test means to send.
-        prepared.url = url
-        settings: Mapping[str, Any] = {}
-        if self.target.is_live:
-            settings = self._session.merge_environment_settings(url, {}, False, None, None)
-        return self._session.send(prepared, timeout=TIMEOUT, allow_redirects=False, **settings)
+    def _bound_the_run(self, exchange: Exchange) -> None:
+        self._bytes += len(exchange.answer)
+        if self._bytes > MOST_BYTES:
+            self.stop(f"the answers together have more than {MOST_BYTES} bytes")
+        self._unbounded += bool(exchange.broken_bound) or "no answer within" in exchange.error
+        if self._unbounded >= MOST_UNBOUNDED:
+            self.stop(
+                f"{self._unbounded} answers broke their bounds, the last: {exchange.broken_bound or exchange.error}"
+            )
 
     def _pace(self, exchange: Exchange) -> None:
         """Set when the next call may go."""
-        now = self._clock.now()
+        now = self.clock.now()
         self._not_before = max(self._not_before, now + self._interval)
         if not self._is_limited(exchange):
             return
         told = exchange.header("Retry-After")
         wait = USUAL_WAIT if told is None else _seconds(told, now)
         if wait > LONGEST_WAIT:
-            self._stopped = f"the server asked to wait {wait:.0f} s"
+            self.stop(f"the server asked to wait {wait:.0f} s")
         self._not_before = max(self._not_before, now + wait)
 
     def _is_limited(self, exchange: Exchange) -> bool:
@@ -264,19 +337,10 @@ class Sender:
 
 
 def _seconds(told: str, now: float) -> float:
-    """A Retry-After, in seconds from now: a number or an HTTP date."""
-    if told.strip().isdigit():
+    """A Retry-After, in seconds from now: a number or an HTTP date. What is neither counts as USUAL_WAIT."""
+    if re.fullmatch(r"[0-9]{1,12}", told.strip()):
         return float(told)
     try:
         return max(0.0, parsedate_to_datetime(told).timestamp() - now)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return USUAL_WAIT
-
-
-def _cause(failure: BaseException) -> str:
-    """The last words of a chain of errors, in one line."""
-    return str(failure).rsplit(": ", 1)[-1].rstrip("')\"") or type(failure).__name__
-
-
-def _is_amount(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

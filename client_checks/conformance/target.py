@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from swapmock.client_checks.conformance.exchange import Secrets
 from swapmock.client_checks.conformance.profile import Profile
+from swapmock.client_checks.conformance.secrets import Secrets
 from swapmock.contracts import Contract
 
 
@@ -35,6 +35,12 @@ class Target:
     are_declared: bool = False
     variants_of_strangers: Mapping[str, Any] | None = None
     secrets: Secrets = field(default_factory=Secrets)
+
+    def may_cost(self, operation: str) -> bool:
+        """Whether a call of `operation` may be charged for: every one that the contract does not declare free may, and so
+        may one that the contract does not know. "" is no call."""
+        known = self.contract.operations.get(operation)
+        return bool(operation) and (known is None or known.may_cost)
 
     @property
     def declared_statuses(self) -> set[int]:

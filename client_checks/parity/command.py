@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from swapmock.client_checks.clock import Clock, RealClock
 from swapmock.client_checks.conformance.command import DEFAULTS, set_up, where
 from swapmock.client_checks.conformance.flow import PollTiming
+from swapmock.client_checks.conformance.flow_files import read_flows
 from swapmock.client_checks.conformance.profile import known, profile
 from swapmock.client_checks.conformance.run import Run
 from swapmock.client_checks.conformance.target import CannotRun
@@ -52,7 +52,7 @@ def parity(
         sides.append(recorded or _recorded(side, provider, flows, given, mine, confirm, clock or RealClock()))
     comparison = Comparison(load(provider), profile(provider), load(provider).behaviour.defaults)
     compared = comparison.compared(*sides)
-    left_out = {**sides[0].left_out, **sides[1].left_out}
+    left_out = {name: why for side in sides for name, why in side.left_out.items() if name not in compared}
     return list(comparison.differences(*sides)), compared, left_out
 
 
@@ -102,33 +102,25 @@ def _flows(provider: str, given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The flows to walk: those of a file, else the provider's that need nothing but the server; by name if named."""
     rows = [*profile(provider).flows, *_refusals(provider)]
     if given.get("flows_file"):
-        rows = _read(given["flows_file"])
+        rows = read_flows(given["flows_file"], load(provider), profile(provider), given["media"])
     wanted = given.get("flows") or ()
     unknown = [name for name in wanted if name not in {row["name"] for row in rows}]
     if unknown:
         raise CannotRun(f"--flow: {unknown[0]!r} is none of {', '.join(row['name'] for row in rows)}")
-    return [row for row in rows if "needs" not in row and (not wanted or row["name"] in wanted)]
+    chosen = [row for row in rows if "needs" not in row and (not wanted or row["name"] in wanted)]
+    # What only one kind of target can do is no part of a comparison.
+    return [
+        {**row, "steps": [step for step in row["steps"] if row.get("refused") or "needs" not in step]} for row in chosen
+    ]
 
 
 def _refusals(provider: str) -> Iterator[Mapping[str, Any]]:
     """The provider's refusals of calls that never cost, each as a flow of one step."""
     facts = profile(provider)
     for row in facts.refusals:
-        if not facts.may_cost(row.get("call", "")):
+        if "call" not in row or not load(provider).operations[row["call"]].may_cost:
             rules = {key: row[key] for key in ("needs", "when") if key in row}
             yield {"name": f"refusal {row['name']}", "about": "must be refused", "steps": [row], **rules}
-
-
-def _read(path: Path) -> list[Mapping[str, Any]]:
-    try:
-        rows = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise CannotRun(f"--flows: cannot read {path}: {error.strerror}") from None
-    except yaml.YAMLError:
-        raise CannotRun(f"--flows: {path} is not YAML") from None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and {"name", "steps"} <= row.keys() for row in rows):
-        raise CannotRun(f"--flows: {path} should be a list of flows, each with name and steps")
-    return [{"about": "", **row} for row in rows]
 
 
 def _recorded(
@@ -142,19 +134,20 @@ def _recorded(
 ) -> Recording:
     with ExitStack() as stack:
         base_url, emulator = where(side, given, environment, stack)
-        run = stack.enter_context(set_up(provider, base_url, emulator, given, environment, clock))
+        mine = {**given, "flows": (), "flows_file": None}
+        run = stack.enter_context(set_up(provider, base_url, emulator, mine, environment, clock))
         stack.callback(run.sender.close)
-        mine = [flow for flow in flows if run.runner.can(flow)]
+        possible = [flow for flow in flows if run.runner.can(flow)]
         if emulator is not None:
             run.runner.poll_timing = EVEN
-        elif not confirm(_question(run, mine)):
+        elif not confirm(_question(run, possible)):
             raise CannotRun("not confirmed: nothing was sent (--yes goes ahead without asking)")
-        return record(run, mine)
+        return record(run, possible)
 
 
 def _question(run: Run, flows: Sequence[Mapping[str, Any]]) -> str:
     names = {name for flow in flows for name in (flow["name"], f"flow {flow['name']}")}
-    show_plan(Console(stderr=True), run.target, [item for item in run.plan if item.name in names])
+    show_plan(Console(stderr=True), run.target, [item for item in run.plan if item.name in names], run.budget)
     return (
         f"Send this to {run.target.base_url}, at most {run.budget.max_calls} calls and "
         f"{run.budget.max_credits:g} credits?"

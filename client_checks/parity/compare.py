@@ -9,18 +9,19 @@ from typing import Any
 
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.profile import Kind, Profile
+from swapmock.client_checks.parity.alike import Relations, kind_of, numbers_differ, texts_differ
 from swapmock.client_checks.parity.lines import line_at, line_of, operation_line
-from swapmock.client_checks.parity.normal import kind_of, normal
 from swapmock.client_checks.parity.recording import Answer, Recording
 from swapmock.contracts import Contract
 
 #: How many times as long one side may take before that is a difference, and the seconds below which nothing is.
-PATIENCE, SHORT = 2.0, 2.0
+LONGER, SHORT = 2.0, 2.0
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`kind` is calls, status, code, shape, value, path or timing; `line` is what the contract would change."""
+    """`kind` is flow, calls, status, code, shape, value, relation, path or timing; `line` is what the contract would
+    change."""
 
     kind: str
     flow: str
@@ -50,18 +51,33 @@ class Comparison:
         self._profile = profile
         self._provider = contract.name
         self._variants = variants
+        self._relations = Relations()
+        #: Fields whose value says something of the account or the moment, not of the server.
+        self._of_the_moment = {"seed", *_last_steps(profile)}
 
     def differences(self, left: Recording, right: Recording) -> Iterator[Difference]:
-        """What differs in the flows that both have walked to their end."""
+        """What differs in the flows that at least one side has run to its end; a flow that broke on one side differs."""
         for flow in self.compared(left, right):
+            broken = [side.broken.get(flow, "") for side in (left, right)]
+            if any(broken):
+                shown = [f"broke off: {why}" if why else "ran to its end" for why in broken]
+                operation = next(
+                    (answer.operation for answer in reversed((left if broken[0] else right).flows[flow])), ""
+                )
+                line = operation_line(self._provider, operation)
+                yield Difference("flow", flow, operation, "", shown[0], shown[1], line)
+            self._relations = Relations()
             yield from self._flow(flow, self._steps(left.flows[flow]), self._steps(right.flows[flow]))
 
     @staticmethod
     def compared(left: Recording, right: Recording) -> list[str]:
+        """The flows that both sides began and nobody cut off; those that broke in the same way on both are left out."""
         return [
             name
             for name in left.flows
-            if name in right.flows and name not in left.left_out and name not in right.left_out
+            if name in right.flows
+            and not any(name in side.left_out and name not in side.broken for side in (left, right))
+            and not (name in left.broken and name in right.broken)
         ]
 
     def _steps(self, answers: Sequence[Answer]) -> list[Step]:
@@ -122,23 +138,33 @@ class Comparison:
     def _timing(self, flow: str, left: Step, right: Step) -> Iterator[Difference]:
         ours, theirs = left.states[-1][1], right.states[-1][1]
         longer, shorter = max(ours, theirs), min(ours, theirs)
-        if longer <= SHORT or longer <= PATIENCE * shorter:
+        if longer <= SHORT or longer <= LONGER * shorter:
             return
         assert left.kind is not None  # only polls come here
         line = line_at(self._provider, "timelines")
         yield Difference("timing", flow, left.operation, left.kind.name, f"{ours:g} s", f"{theirs:g} s", line)
 
     def _answer(self, flow: str, left: Step, right: Step) -> Iterator[Difference]:
-        """The last answer of each: of a poll, that which shows the end."""
-        one, other = left.answers[-1], right.answers[-1]
-        operation = left.operation
+        """The last answer of each. Of polls, the first answer in each state that both sides show as well."""
+        for word in [word for word, _ in left.states[:-1] if word in dict(right.states)]:
+            ours, theirs = (self._first_in(step, word) for step in (left, right))
+            yield from self._pair(flow, left.operation, ours, theirs)
+        yield from self._pair(flow, left.operation, left.answers[-1], right.answers[-1])
+
+    @staticmethod
+    def _first_in(step: Step, word: str) -> Answer:
+        assert step.kind is not None  # only polls have states
+        state = step.kind.state
+        return next(answer for answer in step.answers if str(at(answer.body, state)) == word)
+
+    def _pair(self, flow: str, operation: str, one: Answer, other: Answer) -> Iterator[Difference]:
         if one.status != other.status:
             line = self._code_line(one, other)
             yield Difference("status", flow, operation, "", f"HTTP {one.status}", f"HTTP {other.status}", line)
         if one.kind != other.kind:
             line = operation_line(self._provider, operation)
             yield Difference("value", flow, operation, "Content-Type", one.kind or "none", other.kind or "none", line)
-        yield from self._bodies(flow, operation, normal(one.body), normal(other.body), "")
+        yield from self._bodies(flow, operation, one.body, other.body, "")
 
     def _code_line(self, one: Answer, other: Answer) -> str:
         for answer in (other, one):
@@ -163,13 +189,33 @@ class Comparison:
             if len(left) != len(right):
                 shown = (f"{len(left)} items", f"{len(right)} items")
                 yield Difference("value", flow, operation, place, *shown, self._line(operation, place, None, None))
-            for one, other in zip(left[:1], right[:1], strict=False):
-                yield from self._bodies(flow, operation, one, other, f"{place}/*")
-        elif left != right:
-            kind = "code" if place == "/code" else "value"
-            yield Difference(
-                kind, flow, operation, place, repr(left), repr(right), self._line(operation, place, left, right)
-            )
+            for index, (one, other) in enumerate(zip(left, right, strict=False)):
+                yield from self._bodies(flow, operation, one, other, f"{place}/{index}")
+        else:
+            yield from self._values(flow, operation, left, right, place)
+
+    def _values(self, flow: str, operation: str, left: Any, right: Any, place: str) -> Iterator[Difference]:
+        """Two texts, numbers or booleans."""
+        shown, kind = (repr(left)[:160], repr(right)[:160]), "code" if place == "/code" else "value"
+        line = self._line(operation, place, left, right)
+        if isinstance(left, str):
+            why = texts_differ(left, right, self._relations) if left != right else ""
+            if why:
+                kind = "relation" if "stood for" in why else kind
+                yield Difference(
+                    kind,
+                    flow,
+                    operation,
+                    place,
+                    f"{shown[0]} ({why})" if kind == "relation" else shown[0],
+                    shown[1],
+                    line,
+                )
+        elif isinstance(left, bool) or left is None:
+            if left != right:
+                yield Difference(kind, flow, operation, place, *shown, line)
+        elif place.rsplit("/", 1)[-1] not in self._of_the_moment and numbers_differ(left, right):
+            yield Difference(kind, flow, operation, place, *shown, line)
 
     def _line(self, operation: str, place: str, left: Any, right: Any) -> str:
         """The line of the contract that says what stands at this place of an answer."""
@@ -183,3 +229,11 @@ class Comparison:
         if place.rsplit("/", 1)[-1] in ("credits", "estimated_credits"):
             return line_at(self._provider, "models", file="models.yaml")
         return operation_line(self._provider, operation)
+
+
+def _last_steps(profile: Profile) -> Iterator[str]:
+    """The names of the fields that tell a balance or a duration."""
+    pointers = [profile.account.get("at", ""), profile.affordable.get("balance", "")]
+    for pointer in [*pointers, *(kind.duration for kind in profile.kinds.values())]:
+        if pointer:
+            yield str(pointer).rsplit("/", 1)[-1]

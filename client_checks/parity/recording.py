@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swapmock.client_checks.conformance.envelope import parsed
 from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.run import Run
+from swapmock.client_checks.conformance.strict_json import parsed
 
 FORMAT = "swapmock-recording/1"
 
@@ -34,13 +34,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Recording:
-    """Answers by flow; `left_out` says which flows were not walked to their end, and why."""
+    """Answers by flow; `left_out` says which flows did not come to their end, and why. Of these, `broken` are the ones that
+    the server broke; the others were cut off by a limit or do not fit this target."""
 
     provider: str
     base_url: str
     values: Mapping[str, Any]
     flows: Mapping[str, Sequence[Answer]]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         document = {"format": FORMAT, **asdict(self)}
@@ -59,13 +61,20 @@ class Recording:
             raise NoRecording(f"{path} is no recording: its format is not {FORMAT}")
         try:
             flows = {name: [Answer(**row) for row in rows] for name, rows in document["flows"].items()}
-            return cls(document["provider"], document["base_url"], document["values"], flows, document["left_out"])
+            return cls(
+                document["provider"],
+                document["base_url"],
+                document["values"],
+                flows,
+                document["left_out"],
+                document.get("broken", {}),
+            )
         except (KeyError, TypeError, AttributeError) as error:
             raise NoRecording(f"{path} is no recording: {error}") from None
 
 
 def record(run: Run, flows: Sequence[Mapping[str, Any]]) -> Recording:
-    """Walk `flows` and keep what was answered. The exchanges of a run hold no secrets any more."""
+    """Run `flows` and keep what was answered. The exchanges of a run hold no secrets any more."""
     kept: dict[str, list[Answer]] = {}
     for flow in flows:
         first = len(run.sender.exchanges)
@@ -74,12 +83,14 @@ def record(run: Run, flows: Sequence[Mapping[str, Any]]) -> Recording:
         mine = [exchange for exchange in run.sender.exchanges[first:] if exchange.origin == origin]
         kept[flow["name"]] = [_answer(exchange, mine[0].at) for exchange in mine]
     completed = {name.removeprefix("flow ") for name in run.runner.completed}
+    broken = {name.removeprefix("flow "): why for name, why in run.runner.broken.items()}
     left_out = {
-        flow["name"]: run.budget.left_out.get(f"flow {flow['name']}", "it could not be walked to its end")
+        flow["name"]: broken.get(flow["name"])
+        or run.budget.left_out.get(f"flow {flow['name']}", "it did not come to its end")
         for flow in flows
         if flow["name"] not in completed
     }
-    return Recording(run.target.provider, run.target.base_url, dict(run.runner.values), kept, left_out)
+    return Recording(run.target.provider, run.target.base_url, dict(run.runner.values), kept, left_out, broken)
 
 
 def _answer(exchange: Exchange, start: float) -> Answer:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from swapmock import __version__
 from swapmock.client_checks.conformance.findings import Grade
 from swapmock.client_checks.conformance.run import RunResult
 
@@ -13,7 +15,10 @@ def document(results: Sequence[RunResult]) -> dict[str, Any]:
     """Everything of every target; `exit_code` is the command's."""
     return {
         "format": "swapmock-check/1",
+        "version": __version__,
         "exit_code": exit_code(results),
+        "started": _moment(min((result.started for result in results), default=None)),
+        "duration": round(sum(result.duration for result in results), 3),
         "targets": [_target(result) for result in results],
     }
 
@@ -41,7 +46,16 @@ def _target(result: RunResult) -> dict[str, Any]:
         "codes": [{"code": code, "name": name, "seen": seen} for code, name, seen in result.coverage.codes],
         "left_out": [{"what": what, "why": why} for what, why in result.left_out.items()],
         "walked": list(result.completed),
+        "checks": [{"id": name, "examined": count} for name, count in result.examined.items()],
+        "aborted": result.aborted,
+        "started": _moment(result.started),
+        "duration": round(result.duration, 3),
+        "coverage": result.coverage.percent(),
     }
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def ordered(result: RunResult) -> list[Any]:

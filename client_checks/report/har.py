@@ -5,22 +5,25 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
+from io import StringIO
 from urllib.parse import parse_qsl, urlsplit
 
 import harfile
 
+from swapmock import __version__
 from swapmock.client_checks.conformance.exchange import Exchange
 
 #: Bodies beyond this many bytes are cut; the entry's comment says so.
 LIMIT = 1 << 20
 
 
-def write_har(path: Path, exchanges: Iterable[Exchange], version: str) -> None:
-    creator = harfile.Creator(name="swapmock", version=version)
-    with path.open("w", encoding="utf-8") as file, harfile.HarFile.open(file, creator=creator) as har:
+def har(exchanges: Iterable[Exchange]) -> str:
+    """The archive as text. Its entries have the numbers of the exchanges, which findings name."""
+    file = StringIO()
+    creator = harfile.Creator(name="swapmock", version=__version__)
+    with harfile.HarFile.open(file, creator=creator) as archive:
         for exchange in exchanges:
-            har.add_entry(
+            archive.add_entry(
                 startedDateTime=datetime.fromtimestamp(exchange.at, UTC),
                 time=round(exchange.elapsed * 1000, 3),
                 request=_request(exchange),
@@ -28,6 +31,7 @@ def write_har(path: Path, exchanges: Iterable[Exchange], version: str) -> None:
                 timings=harfile.Timings(send=0, wait=round(exchange.elapsed * 1000, 3), receive=0),
                 comment=f"{exchange.number} {exchange.origin} {exchange.operation}".strip(),
             )
+    return file.getvalue()
 
 
 def _request(exchange: Exchange) -> harfile.Request:

@@ -1,72 +1,71 @@
-"""JUnit XML: one test case for each check on each operation, one for each flow and refusal."""
+"""JUnit XML: one test suite for each provider, one test case for each check on each operation, flow and refusal."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
-from swapmock.client_checks.conformance.context import all_checks
-from swapmock.client_checks.conformance.findings import Finding, Grade
+from swapmock import __version__
 from swapmock.client_checks.conformance.run import RunResult
-from swapmock.client_checks.report.document import ordered
+from swapmock.client_checks.report.cases import Case, cases_of
 
 #: What XML 1.0 cannot hold.
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(results: Sequence[RunResult]) -> str:
+    """The report as text. Suites are named by provider, so that names are the same in every run."""
     root = ET.Element("testsuites", name="swapmock check")
     for result in results:
-        suite = ET.SubElement(root, "testsuite", name=result.target.name)
-        cases = list(_cases(result))
-        suite.extend(cases)
-        failures = sum(case.find("failure") is not None for case in cases)
-        skipped = sum(case.find("skipped") is not None for case in cases)
-        for name, value in (("tests", len(cases)), ("failures", failures), ("errors", 0), ("skipped", skipped)):
-            suite.set(name, str(value))
+        root.append(_suite(result))
+    for name in ("tests", "failures", "errors"):
+        root.set(name, str(sum(int(suite.get(name, 0)) for suite in root)))
+    root.set("time", f"{sum(result.duration for result in results):.3f}")
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True)
 
 
-def _cases(result: RunResult) -> Iterator[ET.Element]:
-    provider = result.target.provider
-    by_place: dict[tuple[str, str], list[Finding]] = {}
-    for finding in ordered(result):
-        by_place.setdefault((finding.operation, finding.id), []).append(finding)
-    for row in result.coverage.operations:
-        for check_id in [*all_checks(), "operation.success"]:
-            if row.calls:
-                by_place.setdefault((row.operation, check_id), [])
-    for (operation, check_id), findings in sorted(by_place.items()):
-        case = ET.Element("testcase", classname=f"{provider}.{operation or 'run'}", name=check_id)
-        _judge(case, findings, result.options.strict)
-        yield case
-    for what in result.completed:
-        yield ET.Element("testcase", classname=f"{provider}.walked", name=what)
-    for what, why in result.left_out.items():
-        case = ET.Element("testcase", classname=f"{provider}.left_out", name=_clean(what))
-        ET.SubElement(case, "skipped", message=_clean(why))
-        yield case
+def _suite(result: RunResult) -> ET.Element:
+    suite = ET.Element("testsuite", name=result.target.provider)
+    cases = list(cases_of(result))
+    for name, value in (
+        ("tests", len(cases)), ("failures", sum(case.status == "failed" for case in cases)), ("errors", 0),
+        ("skipped", sum(case.status == "skipped" for case in cases)), ("time", f"{result.duration:.3f}"),
+        ("timestamp", datetime.fromtimestamp(result.started, UTC).strftime("%Y-%m-%dT%H:%M:%S")),
+        ("hostname", clean(result.target.base_url)),
+    ):  # fmt: skip
+        suite.set(name, str(value))
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (
+        ("swapmock", __version__), ("target", result.target.base_url), ("seed", result.options.seed),
+        ("parts", ",".join(result.options.parts)), ("calls", result.calls), ("credits", f"{result.spent:g}"),
+    ):  # fmt: skip
+        ET.SubElement(properties, "property", name=name, value=clean(str(value)))
+    names: set[tuple[str, str]] = set()
+    for case in cases:
+        suite.append(_case(result, case, names))
+    return suite
 
 
-def _judge(case: ET.Element, findings: Sequence[Finding], strict: bool) -> None:
-    failing = [finding for finding in findings if finding.grade(strict) is Grade.FAIL]
-    warnings = [finding for finding in findings if finding not in failing]
-    if failing:
-        first = failing[0]
-        failure = ET.SubElement(case, "failure", type=first.id, message=_clean(f"{first.title}: {first.got}")[:300])
-        failure.text = _clean("\n\n".join(map(_told, failing)))
-    if warnings:
-        ET.SubElement(case, "system-out").text = _clean("\n\n".join(f"warning: {_told(one)}" for one in warnings))
+def _case(result: RunResult, case: Case, names: set[tuple[str, str]]) -> ET.Element:
+    group, name = f"{result.target.provider}.{clean(case.group)}", clean(case.name)
+    number = 1
+    while (group, name) in names:
+        number += 1
+        name = f"{clean(case.name)} ({number})"
+    names.add((group, name))
+    element = ET.Element("testcase", classname=group, name=name, time=f"{case.seconds:.3f}")
+    if case.status == "failed":
+        failure = ET.SubElement(element, "failure", type=case.kind, message=clean(case.message))
+        failure.text = clean(case.details)
+    elif case.status == "skipped":
+        ET.SubElement(element, "skipped", message=clean(case.message))
+    if case.warnings:
+        ET.SubElement(element, "system-out").text = clean(case.warnings)
+    return element
 
 
-def _told(finding: Finding) -> str:
-    return (
-        f"{finding.title} {finding.place}\nexpected: {finding.expected}\n"
-        f"source: {finding.source} ({finding.level})\ngot: {finding.got}\n{finding.curl}"
-    )
-
-
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     return FORBIDDEN.sub("\ufffd", text)

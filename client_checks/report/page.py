@@ -25,7 +25,8 @@ def page(document: Mapping[str, Any]) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>swapmock check</title>'
         '<meta name="viewport" content="width=device-width"><meta name="referrer" content="no-referrer">'
-        f"<style>{STYLE}</style></head><body><h1>swapmock check</h1>{body}</body></html>\n"
+        f"<style>{STYLE}</style></head><body><h1>swapmock check</h1><p>swapmock {escape(str(document.get('version', '')))}, "
+        f"{escape(str(document.get('started', '')))}, {document.get('duration', 0):g} s</p>{body}</body></html>\n"
     )
 
 
@@ -37,6 +38,15 @@ def _target(target: Mapping[str, Any]) -> Iterator[str]:
         f'<p class="verdict">{fails} failing, {len(findings) - fails} warnings; {target["calls"]} calls'
         f"{_spent(target)}, seed {target['seed']}</p>"
     )
+    if target.get("aborted"):
+        yield f'<p class="verdict none">Not finished: {escape(target["aborted"])}</p>'
+    seen = target.get("coverage", {})
+    told = ", ".join(f"{value} % of {name}" for name, value in seen.items())
+    yield f"<p>Seen: {escape(told)}.</p>"
+    never = [row["operation"] for row in target["operations"] if not row["succeeded"]]
+    never += [f"code {row['code']}" for row in target["codes"] if not row["seen"]]
+    never += [f"check {row['id']}" for row in target.get("checks", ()) if not row["examined"]]
+    yield f"<p>Never seen: {escape(', '.join(never))}.</p>" if never else "<p>Everything was seen.</p>"
     yield "".join(map(_finding, findings)) or "<p>No findings.</p>"
     yield "<h3>Operations</h3>"
     yield _table(
@@ -65,11 +75,12 @@ def _finding(finding: Mapping[str, Any]) -> str:
         ("got", finding["got"]), ("where", f"{finding['where']}, {finding['count']} times"),
     ]  # fmt: skip
     told = "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in rows)
-    curl = f"<pre>{escape(finding['curl'])}</pre>" if finding["curl"] else ""
+    lines = finding.get("repeat") or finding["curl"]
+    curl = f"<pre>{escape(lines)}</pre>" if lines else ""
     title = (
         f"{finding['id']} <b>{escape(finding['title'])}</b> {escape(finding['operation'])} {escape(finding['place'])}"
     )
-    return f'<details class="{finding["grade"]}"><summary>{finding["grade"]} {title}</summary><dl>{told}</dl>{curl}</details>'
+    return f'<details open class="{finding["grade"]}"><summary>{finding["grade"]} {title}</summary><dl>{told}</dl>{curl}</details>'
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from swapmock.client_checks.api import check
     from swapmock.mock_server.control import AdminError, Control, Sandbox
     from swapmock.mock_server.emulator import Emulator, RemoteEmulator
     from swapmock.mock_server.interception.session import intercept
@@ -26,6 +27,7 @@ __all__ = [
     "SettingError",
     "Settings",
     "__version__",
+    "check",
     "intercept",
 ]
 
@@ -38,6 +40,7 @@ _HOMES = {
     "RemoteEmulator": "swapmock.mock_server.emulator",
     "SettingError": "swapmock.mock_server.settings",
     "Settings": "swapmock.mock_server.settings",
+    "check": "swapmock.client_checks.api",
     "intercept": "swapmock.mock_server.interception.session",
 }
 

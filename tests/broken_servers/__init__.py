@@ -99,6 +99,9 @@ class Defect:
 
 CATALOGUE: dict[str, Defect] = {}
 
+#: The keys that tasks were made with, in order: a defect may show the last.
+KEYS: list[str] = []
+
 
 def defect(about: str, finds: str, **more: Any) -> Callable[[Any], Any]:
     """Register a function as the defect of its name. `finds` lists ids with spaces between."""
@@ -120,7 +123,7 @@ def defect(about: str, finds: str, **more: Any) -> Callable[[Any], Any]:
 
 def catalogue() -> Mapping[str, Defect]:
     """Every broken server by name."""
-    from tests.broken_servers import answers, callbacks, tasks  # noqa: F401 - importing registers them
+    from tests.broken_servers import answers, callbacks, relations, tasks  # noqa: F401 - importing registers them
 
     return CATALOGUE
 
@@ -139,6 +142,8 @@ class Spoiler:
             found: Iterable[bytes] = self._app(environ, start_response)
             return found
         ask = self._read(environ)
+        if ask.operation == "create_task" and "x-api-key" in ask.headers:
+            KEYS.append(ask.headers["x-api-key"])
         if self._one.pass_on is not None:
             ask = self._one.pass_on(ask)
         reply = self._through(environ, ask)

@@ -37,14 +37,14 @@ def code_unknown(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_json({**reply.json, "code": 499}) if refused(reply, 422) else reply
 
 
-@defect("a list answers HTTP 500 with a page", "answer.form flow.step operation.success")
+@defect("a list answers HTTP 500 with a page", "answer.form flow.step operation.success refusal.expected")
 def page_of_html(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if ask.operation != "list_vidu_templates":
         return reply
     return Reply(500, {"Content-Type": "text/html"}, HTML)
 
 
-@defect("a list says that it is JSON and breaks off", "answer.form flow.step operation.success")
+@defect("a list says that it is JSON and breaks off", "answer.form flow.step operation.success refusal.expected")
 def broken_off(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return replace(reply, body=reply.body[:-7]) if ask.operation == "list_kling_templates" else reply
 
@@ -69,7 +69,7 @@ def status_not_listed(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return replace(reply, status=418) if refused(reply, 401) else reply
 
 
-@defect("the balance is text", "answer.schema")
+@defect("the balance is text", "answer.schema credits.amount")
 def wrong_type(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if ask.operation != "get_account_balance" or not reply.is_success:
         return reply
@@ -81,7 +81,7 @@ def field_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(provider=...) if ask.operation == "get_task_info" and reply.is_success else reply
 
 
-@defect("the balance is NaN, which JSON does not have", "answer.form")
+@defect("the balance is NaN, which JSON does not have", "answer.form credits.amount")
 def not_a_number(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if ask.operation != "get_account_balance" or not reply.is_success:
         return reply
@@ -93,21 +93,24 @@ def answer_is_null(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return replace(reply, body=b"null") if ask.operation == "get_account_balance" and reply.is_success else reply
 
 
-@defect("the connection is closed in place of a list of models", "answer.missing flow.step operation.success")
+@defect(
+    "the connection is closed in place of a list of models",
+    "answer.missing flow.step operation.success refusal.expected",
+)
 def hang_up(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if ask.operation == "list_models":
         raise HangUp
     return reply
 
 
-@defect("the price of a task is never told", "flow.step operation.success")
+@defect("the price of a task is never told", "flow.step operation.success refusal.expected")
 def never_succeeds(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if ask.operation != "estimate_task":
         return reply
     return reply.with_json({"code": 505, "message": "Feature disabled", "data": None}, 200)
 
 
-@defect("an unknown key is as good as a known one", "refusal.missing")
+@defect("an unknown key is as good as a known one", "refusal.missing refusal.expected")
 def key_not_looked_at(ask: Ask) -> Ask:
     if "0000000000" not in ask.headers.get("x-api-key", ""):
         return ask
@@ -126,7 +129,7 @@ def field_not_named(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_json({**reply.json, "errors": ["something is wrong"]}) if refused(reply, 422) else reply
 
 
-@defect("links to results lead nowhere", "media.download")
+@defect("links to results lead nowhere", "media.download link.lifetime")
 def dead_link(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return replace(reply, status=404) if ask.path.startswith("/media/") else reply
 
@@ -143,7 +146,7 @@ def upload_changed(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return replace(reply, body=reply.body + b"!") if ask.path.startswith("/u/") else reply
 
 
-@defect("an upload link is dead when it is handed out", "link.expiry flow.step operation.success")
+@defect("an upload link is dead when it is handed out", "link.expiry flow.step operation.success link.lifetime")
 def dead_on_arrival(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if ask.operation != "get_upload_url" or not reply.is_success:
         return reply
@@ -160,7 +163,7 @@ def header_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
 
 @defect(
     "the catalogue takes any modality",
-    "data.accepted",
+    "data.accepted list.page",
     parts=("flows", "coverage"),
     operations=("list_models",),
 )
@@ -182,7 +185,7 @@ def valid_refused(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
 
 @defect(
     "a server error in its envelope",
-    "server.error flow.step operation.success",
+    "server.error flow.step operation.success data.header refusal.expected",
     parts=("flows", "coverage"),
     operations=("list_models",),
 )
@@ -194,7 +197,7 @@ def server_error(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
 
 @defect(
     "the balance is anybody's",
-    "auth.ignored data.header refusal.missing",
+    "auth.ignored data.header refusal.missing refusal.expected",
     parts=("flows", "coverage"),
     operations=("get_account_balance",),
 )
@@ -216,3 +219,76 @@ def _with_key(ask: Ask) -> Ask:
 )
 def any_method(ask: Ask) -> Ask:
     return replace(ask, method="GET") if ask.path.endswith("/account/balance") else ask
+
+
+@defect("an answer begins with a byte order mark", "answer.form")
+def byte_order_mark(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_account_balance" or not reply.is_success:
+        return reply
+    return replace(reply, body=b"\xef\xbb\xbf" + reply.body)
+
+
+@defect("an answer is in another encoding", "answer.form flow.step operation.success")
+def other_encoding(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "list_vidu_templates" or not reply.is_success:
+        return reply
+    return replace(reply, body=reply.body.decode().encode("utf-16"))
+
+
+@defect("a name stands twice in an answer", "answer.form")
+def name_twice(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_account_balance" or not reply.is_success:
+        return reply
+    return replace(
+        reply,
+        body=reply.body.replace(b'"code":', b'"code": 200, "code":', 1).replace(
+            b'"code": 200, "code": 200, "code"', b'"code": 200, "code"'
+        ),
+    )
+
+
+@defect("a refusal shows the key, escaped", "secret.shown")
+def key_shown(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    key = ask.headers.get("x-api-key", "")
+    if not refused(reply, 404) or not key:
+        return reply
+    escaped = "".join(f"\\u{ord(character):04x}" for character in key)
+    return replace(reply, body=reply.body.replace(b'"data":null', b'"hint":"' + escaped.encode() + b'","data":null', 1))
+
+
+@defect("a balance is below zero", "credits.amount")
+def balance_negative(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_account_balance" or not reply.is_success:
+        return reply
+    return reply.with_data(balance=-reply.json["data"]["balance"])
+
+
+@defect("Retry-After is no number", "answer.headers")
+def retry_after_odd(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not refused(reply, 429):
+        return reply
+    kept = {name: value for name, value in reply.headers.items() if name.lower() != "retry-after"}
+    return replace(reply, headers={**kept, "Retry-After": "\u00b2"})
+
+
+@defect("pictures break off", "media.broken")
+def picture_broken(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return (
+        replace(reply, body=reply.body[:-200])
+        if ask.path.startswith("/media/") and ask.path.endswith(".png")
+        else reply
+    )
+
+
+@defect("videos break off", "media.broken")
+def video_broken(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return (
+        replace(reply, body=reply.body[:-200])
+        if ask.path.startswith("/media/") and ask.path.endswith(".mp4")
+        else reply
+    )
+
+
+@defect("an answer has more bytes than anybody wants", "answer.bounds")
+def answer_huge(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return replace(reply, body=reply.body + b" " * (9 << 20)) if ask.operation == "list_kling_templates" else reply

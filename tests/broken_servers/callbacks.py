@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.broken_servers import defect
+from tests.broken_servers import KEYS, defect
 
 Sent = tuple[str, str, dict[str, str], bytes]
 
@@ -51,7 +51,7 @@ def callback_without_query(
     yield method, url.partition("?")[0], headers, body
 
 
-@defect("a callback tells of another task", "callback.task")
+@defect("a callback tells of another task", "callback.task callback.poll")
 def callback_of_other_task(
     method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
 ) -> Iterator[Sent]:
@@ -82,3 +82,25 @@ def callback_repeated(
     if url in memory:
         yield method, url, headers, body
     memory[url] = True
+
+
+@defect("a callback tells other credits than a poll", "callback.poll")
+def callback_of_other_credits(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    yield method, url, headers, changed(body, credits=77)
+
+
+@defect("the second attempt of a callback tells something else", "callback.changed callback.poll")
+def callback_changed(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    memory[url] = memory.get(url, 0) + 1
+    yield method, url, headers, changed(body, duration_s=memory[url]) if memory[url] > 1 else body
+
+
+@defect("a callback shows the key of the account", "callback.secret")
+def callback_with_key(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    yield method, url, {**headers, "x-key": KEYS[-1]}, body

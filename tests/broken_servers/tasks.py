@@ -42,24 +42,24 @@ def early_result(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(result={"code": 200, "message": "success", "media_urls": ["https://example.com/0.png"]})
 
 
-@defect("a task succeeds without a result", "task.result answer.schema flow.step")
+@defect("a task succeeds without a result", "task.result answer.schema flow.step callback.poll")
 def result_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(result=None) if state(ask, reply) == "success" else reply
 
 
-@defect("a failed task shows media", "task.result")
+@defect("a failed task shows media", "task.result callback.poll")
 def failed_with_media(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if state(ask, reply) != "failed":
         return reply
     return reply.with_data(result={"code": 501, "message": "no", "media_urls": ["https://example.com/0.png"]})
 
 
-@defect("a poll answers for another task", "task.ids")
+@defect("a poll answers for another task", "task.ids callback.poll")
 def other_task(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(task_id="00000000-0000-4000-8000-00000000000f") if state(ask, reply) else reply
 
 
-@defect("a detect_id has dashes", "task.ids answer.schema flow.step")
+@defect("a detect_id has dashes", "task.ids answer.schema flow.step link.lifetime")
 def id_form(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if ask.operation != "get_detect_face_result" or not reply.is_success or not reply.json["data"]["result"]:
         return reply
@@ -67,7 +67,7 @@ def id_form(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(result={**result, "id": result["id"][:5] + "-----" + result["id"][5:]})
 
 
-@defect("a task ends before it began", "task.times")
+@defect("a task ends before it began", "task.times callback.poll task.clock")
 def time_reversed(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if state(ask, reply) != "success":
         return reply
@@ -88,7 +88,7 @@ def always_fails(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(status="failed", result=None, error="No face detected")
 
 
-@defect("a task says that it cost more than was taken", "credits.settled")
+@defect("a task says that it cost more than was taken", "credits.settled credits.estimate callback.poll")
 def charge_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if state(ask, reply) != "success":
         return reply
@@ -113,7 +113,7 @@ def refusal_charged(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(balance=document["data"]["balance"] - memory.get("taken", 0))
 
 
-@defect("times are in milliseconds", "task.times")
+@defect("times are in milliseconds", "task.times callback.poll task.clock")
 def time_in_milliseconds(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if not state(ask, reply):
         return reply

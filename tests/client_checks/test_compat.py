@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -16,7 +17,9 @@ from click.testing import CliRunner
 from swapmock.client_checks.cli import compat
 from swapmock.client_checks.compat.change import Change
 from swapmock.client_checks.compat.compare import compare
+from swapmock.client_checks.compat.ignoring import Accepted, without
 from swapmock.client_checks.compat.source import Unreadable, Version, read
+from swapmock.client_checks.report.changes import annotations_of, junit_of, sarif_of
 from swapmock.contracts import folder
 
 CRUN = str(folder("crun"))
@@ -130,6 +133,91 @@ EDITS: dict[str, tuple[Edit, str, str, str | None]] = {
 }  # fmt: skip
 
 
+OF_THE_STRUCTURE: dict[str, tuple[Edit, str, str, str | None]] = {
+    "key header renamed": (lambda d, b, t: d["components"]["securitySchemes"]["ApiKey"].update(name="authorization"), "auth", "get_task_info", "writer"),
+    "key no longer wanted": (lambda d, b, t: d["paths"][INFO]["get"].update(security=[]), "auth", "get_task_info", None),
+    "form of the key": (lambda d, b, t: b["credential_form"]["key"].update(length=40), "auth", "credential_form key", "writer"),
+    "server gone": (lambda d, b, t: d["servers"].pop(0), "servers", "https://api.crun.ai", "writer"),
+    "operation deprecated": (lambda d, b, t: d["paths"][INFO]["get"].update(deprecated=True), "deprecation", "get_task_info", None),
+    "operationId renamed": (lambda d, b, t: d["paths"][INFO]["get"].update(operationId="task_info"), "names", "task_info", None),
+    "default of a parameter": (
+        lambda d, b, t: d["components"]["parameters"]["PageSize"]["schema"].update(default=7), "fields", "list_kling_templates query page_size", "writer",
+    ),
+    "further fields forbidden": (
+        lambda d, b, t: schema(d, "ImageFaceSwapInput").update(additionalProperties=not schema(d, "ImageFaceSwapInput").get("additionalProperties", True)),
+        "fields", "ImageFaceSwapInput", "writer",
+    ),
+    "callback by PUT": (
+        lambda d, b, t: [item.update(put=item.pop("post")) for name, item in callback_of(d).items()], "callbacks", "create_task taskFinished", "receiver",
+    ),
+    "callback method in the table": (lambda d, b, t: b["callbacks"].update(method="PUT"), "callbacks", "method", "receiver"),
+    "slower": (lambda d, b, t: row(b["timelines"], "name", "video").update(running=99), "timelines", "video", "reader"),
+    "faster": (lambda d, b, t: row(b["timelines"], "name", "video").update(running=1), "timelines", "video", None),
+    "refusal reworded": (lambda d, b, t: row(b["refusals"], "problem", "task_not_found").update(message="No such task"), "wording", "task_not_found", None),
+    "refusal with errors": (lambda d, b, t: row(b["refusals"], "problem", "task_not_found").update(errors=True), "refusals", "task_not_found", "reader"),
+    "refusal under another status": (lambda d, b, t: row(b["refusals"], "problem", "task_not_found").update(http=410), "refusals", "task_not_found", "reader"),
+    "order of the stages": (lambda d, b, t: b["order"].reverse(), "refusals", "order", "reader"),
+    "model listed no more": (lambda d, b, t: row(t["models"]["models"], "name", "google/nano-banana").update(listed=False), "tables", "models google/nano-banana listed", "reader"),
+    "described otherwise": (lambda d, b, t: d["paths"][INFO]["get"].update(description="x"), "wording", "/paths/~1api~1v1~1client~1job~1TaskInfo/get", None),
+    "a keyword that no rule knows": (lambda d, b, t: schema(d, "MediaUrl").update(contentEncoding="base64"), "unclassed", "openapi /components/schemas/MediaUrl/contentEncoding", None),
+    "a table that no rule knows": (lambda d, b, t: b.update(moods=["happy"]), "unclassed", "behaviour /moods", None),
+    "answer header gone": (
+        lambda d, b, t: d["components"]["responses"]["RateLimited"]["headers"].clear(), "headers", "get_task_info answer 429 retry-after", "reader",
+    ),
+}  # fmt: skip
+EDITS |= OF_THE_STRUCTURE
+
+
+def callback_of(document: dict[str, Any]) -> Any:
+    callback = document["paths"][CREATE]["post"]["callbacks"]["taskFinished"]
+    return (
+        callback if "$ref" not in callback else document["components"]["callbacks"][callback["$ref"].rsplit("/", 1)[-1]]
+    )
+
+
+HARMLESS: dict[str, Edit] = {
+    "parameters in another order": lambda d, b, t: d["paths"][INFO]["get"]["parameters"].reverse(),
+    "required in another order": lambda d, b, t: schema(d, "TaskInfoData")["required"].reverse(),
+    "rows in another order": lambda d, b, t: b["body_codes"].reverse(),
+    "models in another order": lambda d, b, t: t["models"]["models"].reverse(),
+    "path parameter renamed": lambda d, b, t: d["paths"].update({path.replace("{model}", "{name}"): d["paths"].pop(path) for path in list(d["paths"]) if "{model}" in path}),
+    "scheme renamed": lambda d, b, t: (
+        d["components"]["securitySchemes"].update(Key=d["components"]["securitySchemes"].pop("ApiKey")), d.update(security=[{"Key": []}]),
+    ),
+    "another source": lambda d, b, t: row(b["body_codes"], "code", 402).update(source="elsewhere", evidence="observed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_changes_nothing_on_the_wire_breaks_nobody(crun: Version, name: str) -> None:
+    assert [str(one) for one in changes(crun, HARMLESS[name]) if one.severity.value != "note"] == []
+
+
+def test_changes_are_accepted_by_pattern(crun: Version) -> None:
+    found = changes(
+        crun,
+        lambda d, b, t: (b["callbacks"].update(method="PUT"), row(b["limits"], "name", "body_bytes").update(value=10)),
+    )
+    left, ignored, unused = without(found, [Accepted("callbacks method", "a"), Accepted("prices *", "b")])
+    assert [one.area for one in left] == ["limits"]
+    assert [one.area for one in ignored] == ["callbacks"]
+    assert [one.where for one in unused] == ["b"]
+
+
+def test_reports_of_changes(crun: Version, tmp_path: Path) -> None:
+    found = changes(
+        crun, lambda d, b, t: (b["callbacks"].update(method="PUT"), schema(d, "MediaUrl").update(contentEncoding="x"))
+    )
+    suite = ET.fromstring(junit_of(found, [one for one in found if one.breaks])).find("testsuite")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    sarif = sarif_of(found, crun, "contracts/crun")
+    assert [one["level"] for one in sarif["runs"][0]["results"]] == ["error", "warning"]
+    lines = annotations_of(found, crun, "contracts/crun")
+    assert lines[0].startswith("::error file=contracts/crun/")
+    assert lines[1].startswith("::warning file=contracts/crun/openapi.yaml,line=")
+
+
 def test_a_version_is_compatible_with_itself(crun: Version) -> None:
     assert compare(crun, crun) == []
 
@@ -198,6 +286,7 @@ def test_exit_codes_and_report(crun: Version, tmp_path: Path) -> None:
     edited = tmp_path / "crun"
     edited.mkdir()
     for name, document in (("openapi", crun.document), ("behaviour", crun.behaviour), *crun.tables.items()):
+        (edited / f"{name}.yaml").parent.mkdir(exist_ok=True)
         (edited / f"{name}.yaml").write_text(yaml.dump(document, Dumper=yaml.SafeDumper), "utf-8")
     runner, report = CliRunner(), tmp_path / "report.json"
     same = runner.invoke(compat, [CRUN, str(edited)])

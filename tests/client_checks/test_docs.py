@@ -12,15 +12,12 @@ import pytest
 
 from swapmock.client_checks.cli import COMMANDS, PARTS
 from swapmock.client_checks.conformance.context import all_checks
-from swapmock.client_checks.conformance.flow import Rule
 from swapmock.client_checks.conformance.generated import STOCK
 from swapmock.client_checks.conformance.profile import known, profile
+from swapmock.client_checks.conformance.rules import Rule
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "checks.md").read_text("utf-8")
-WITH_RULES = (
-    "swapmock.client_checks.receiver",
-    *(f"swapmock.client_checks.conformance.{name}" for name in ("flow", "run", "coverage")),
-)
+WITH_RULES = ("swapmock.client_checks.conformance.rules",)
 
 
 def test_the_table_of_findings_is_complete() -> None:

@@ -18,12 +18,12 @@ from swapmock.client_checks.cli import record as record_command
 from swapmock.client_checks.clock import ManualClock
 from swapmock.client_checks.conformance.target import CannotRun
 from swapmock.client_checks.parity import command
+from swapmock.client_checks.parity.alike import Relations, form_of, numbers_differ, texts_differ
 from swapmock.client_checks.parity.command import parity, take
 from swapmock.client_checks.parity.compare import Difference
-from swapmock.client_checks.parity.normal import normal
 from swapmock.client_checks.parity.recording import Recording
 from swapmock.contracts import folder
-from tests.broken_servers import CATALOGUE, Ask, Defect, Reply, catalogue, running
+from tests.broken_servers import Ask, Defect, Reply, catalogue, running
 from tests.conformance.test_live import ENVIRONMENT, standing_in
 from tests.conftest import KEY
 
@@ -64,8 +64,8 @@ def test_a_recording_is_like_what_it_recorded(recorded: Path) -> None:
     [
         ("wrong_type", "shape", "get_account_balance", "/data/balance"),
         ("field_missing", "shape", "get_task_info", "/data/provider"),
-        ("early_result", "", "", ""),
-        ("word_unknown", "", "", ""),
+        ("early_result", "shape", "get_task_info", "/data/result"),
+        ("word_unknown", "path", "get_task_info", "task working"),
         ("wrong_medium", "value", "download", "Content-Type"),
         ("dead_link", "status", "download", ""),
         ("time_reversed", "", "", ""),
@@ -83,7 +83,7 @@ def test_differences_are_named(recorded: Path, name: str, kind: str, operation: 
 
 
 def spoiled(spoil: Any) -> Defect:
-    return replace(CATALOGUE["wrong_type"], answer=spoil)
+    return replace(catalogue()["wrong_type"], answer=spoil)
 
 
 def test_the_line_of_the_contract_is_named(recorded: Path) -> None:
@@ -109,7 +109,7 @@ def test_the_line_of_the_contract_is_named(recorded: Path) -> None:
 
 def test_a_status_names_the_row_of_its_code(recorded: Path) -> None:
     answers = Recording.read(recorded)
-    flow = "account"
+    flow = "price"
     changed = [
         replace(one, status=505, body={"code": 505, "message": "no", "data": None}) for one in answers.flows[flow]
     ]
@@ -125,11 +125,11 @@ def test_a_status_names_the_row_of_its_code(recorded: Path) -> None:
 
 
 def test_a_live_run_is_recorded_without_its_key(tmp_path: Path) -> None:
-    limits = {"provider": "crun", "max_credits": 10.0, "max_calls": 60, "live": True}
+    limits = {"provider": "crun", "max_credits": 10.0, "max_calls": 90, "live": True}
     with standing_in() as service:
         recording = take(service.url, limits, ENVIRONMENT, clock=ManualClock())
         assert service.spent <= 10.0
-        assert len(service.asked) <= 60
+        assert len(service.asked) <= 90
     path = tmp_path / "live.json"
     recording.write(path)
     assert KEY not in path.read_text("utf-8")
@@ -141,7 +141,7 @@ def test_a_live_run_is_recorded_without_its_key(tmp_path: Path) -> None:
 
 
 def test_without_a_yes_nothing_is_sent() -> None:
-    limits = {"provider": "crun", "max_credits": 10.0, "max_calls": 60, "live": True}
+    limits = {"provider": "crun", "max_credits": 10.0, "max_calls": 90, "live": True}
     with standing_in() as service:
         with pytest.raises(CannotRun, match="not confirmed"):
             take(service.url, limits, ENVIRONMENT, confirm=lambda _: False)
@@ -186,21 +186,140 @@ def test_a_file_of_flows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "placeholder"),
+    ("text", "form"),
     [
         ("https://example.com/a/b.png?x=1", "<url .png>"),
         ("http://127.0.0.1:4020/x", "<url>"),
-        ("d6956973-2f17-43d4-8514-af6cc3a2f55d", "<id>"),
-        ({"taskId": "pre1717727539423845581626", "id": 0}, {"taskId": "<id>", "id": 0}),
-        ({"detect_id": "m1oZzqYp9dN"}, {"detect_id": "<id>"}),
+        ("d6956973-2f17-43d4-8514-af6cc3a2f55d", "<uuid>"),
+        ("pre1717727539423845581626", "<id>"),
+        ("m1oZzqYp9dN", "<id>"),
         ("2026-05-27 12:14:03", "<time>"),
-        ("success", "success"),
-        (12, 12),
-        (True, True),
+        ("2026-05-27T12:14:03Z", "<time>"),
+        ("success", ""),
+        ("image-face-swap", ""),
+        ("Missing Params or Type Error", ""),
     ],
 )
-def test_what_no_two_runs_share_is_taken_out(value: Any, placeholder: Any) -> None:
-    assert normal(value) == placeholder
+def test_what_no_two_runs_share_is_known_by_its_form(text: str, form: str) -> None:
+    assert form_of(text) == form
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("m1oZzqYp9dN", "k2pXyrWq8eM", True),
+        ("m1oZzqYp9dN", "d6956973-2f17-43d4-8514-af6cc3a2f55d", False),
+        ("https://a.example/1/x.png", "https://b.example/2/y.png", True),
+        ("https://a.example/1/x.png", "https://a.example/1/x.jpg", False),
+        ("2026-05-27 12:14:03", "2026-11-27 18:00:00", True),
+        ("2026-05-27 12:14:03", "soon", False),
+        ("success", "succeeded", False),
+        ("Task pre1717727539423845581626 not found", "Task pre1717727539423845589999 not found", True),
+        ("Task pre1717727539423845581626 not found", "Task pre1717727539423845589999 is gone", False),
+    ],
+)
+def test_texts_are_compared_by_what_they_mean(left: str, right: str, same: bool) -> None:
+    assert (texts_differ(left, right, Relations()) == "") == same
+
+
+def test_relations_are_kept() -> None:
+    relations = Relations()
+    assert texts_differ("m1oZzqYp9dN", "k2pXyrWq8eM", relations) == ""
+    assert texts_differ("m1oZzqYp9dN", "k2pXyrWq8eM", relations) == ""
+    assert "stood for" in texts_differ("m1oZzqYp9dN", "aaaaaaaa111", relations)
+    assert "stood for" in texts_differ("bbbbbbbb111", "k2pXyrWq8eM", relations)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "differ"),
+    [(1, 1, False), (1, 1.0, False), (1, 2, True), (1767225600, 1799999999, False), (1767225600, 1767225600000, True), (0, 1767225600, True)],
+)  # fmt: skip
+def test_numbers(left: float, right: float, differ: bool) -> None:
+    assert numbers_differ(left, right) == differ
+
+
+def changing(operation: str, change: Any) -> Any:
+    """A server that changes the `data` of one operation's successes."""
+
+    def answer(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+        if ask.operation != operation or not reply.is_success:
+            return reply
+        return reply.with_data(**change(reply.json["data"]))
+
+    return answer
+
+
+def other_face(data: dict[str, Any]) -> dict[str, Any]:
+    if not data["result"]:
+        return {}
+    faces = [*data["result"]["faces"][:2], {**data["result"]["faces"][2], "id": 7}]
+    return {"result": {**data["result"], "faces": faces}}
+
+
+def shared_link(data: dict[str, Any]) -> dict[str, Any]:
+    if not data["result"]:
+        return {}
+    faces = [{**face, "link": data["result"]["faces"][0]["link"]} for face in data["result"]["faces"]]
+    return {"result": {**data["result"], "faces": faces}}
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "place"),
+    [
+        (other_face, "value", "/data/result/faces/2/id"),
+        (shared_link, "relation", "/data/result/faces/1/link"),
+    ],
+)
+def test_every_item_and_every_relation_is_compared(recorded: Path, change: Any, kind: str, place: str) -> None:
+    with running(spoiled(changing("get_detect_face_result", change))) as url:
+        found = differences(str(recorded), url, flows=("image multi",))
+    assert (kind, place) in {(one.kind, one.place) for one in found}
+
+
+def test_what_breaks_on_one_side_only_is_a_difference(recorded: Path) -> None:
+    def down(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+        if ask.operation != "list_vidu_templates":
+            return reply
+        return reply.with_json({"code": 500, "message": "Server error", "data": None}, 503)
+
+    with running(spoiled(down)) as url:
+        found = differences(str(recorded), url)
+    assert ("flow", "vidu templates") in {(one.kind, one.flow) for one in found}
+    assert {one.flow for one in found} == {"vidu templates"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        (
+            "- {name: a, steps: [{call: get_account_balance}]}\n- name: b\n  steps:\n  - {call: no_such_call}\n",
+            4,
+            "no operation is named 'no_such_call'",
+        ),
+        ("- name: a\n  steps:\n  - {poll: nothing, id: x}\n", 3, "no kind of task is named 'nothing'"),
+        ("- name: a\n  steps:\n  - {cal: get_account_balance}\n", 3, "cal"),
+        ("- name: a\n  steps: []\n", 2, "[]"),
+        ("name: a\n", 1, "is not of type 'array'"),
+        (
+            "- name: a\n  steps:\n  - call: get_task_info\n    query: {task_id: $nobody}\n",
+            4,
+            "$nobody stands for nothing",
+        ),
+        (
+            "- name: a\n  steps: [{call: list_models}]\n- name: a\n  steps: [{call: list_models}]\n",
+            3,
+            "stands above already",
+        ),
+        ("- [\n", 2, "is not YAML"),
+    ],
+)
+def test_a_mistake_in_a_file_of_flows_is_told_with_its_line(tmp_path: Path, text: str, line: int, why: str) -> None:
+    path = tmp_path / "flows.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(CannotRun) as told:
+        parity("emulator", "emulator", {"provider": "crun", "flows_file": path}, {})
+    assert str(told.value).startswith(f"--flows: {path}:{line}")
+    assert why in str(told.value)
 
 
 def test_refusals_are_compared() -> None:

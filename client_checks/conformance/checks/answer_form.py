@@ -1,30 +1,30 @@
-"""Answers are JSON and say so: no error page, no stack trace, no text."""
+"""Answers are JSON and say so: UTF-8, no repeated names, no NaN, no page, no stack trace, no text."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
-from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
+from swapmock.client_checks.conformance.strict_json import why_not_json
 
 
 @check("answer.form", "an answer that is not the JSON it should be")
-def look(context: ResponseContext) -> Iterator[Deviation]:
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
     exchange = context.exchange
     if exchange.status is None or exchange.method == "HEAD" or not (context.wants_envelope or exchange.status >= 400):
         return
-    kind = (exchange.header("Content-Type") or "").split(";")[0].strip().lower()
+    yield EXAMINED
+    kind, _, parameters = (exchange.header("Content-Type") or "").lower().partition(";")
+    kind = kind.strip()
     if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
         got = f"{kind or 'no Content-Type'}: {exchange.shown_answer()}"
         yield Deviation("Content-Type application/json", got, context.evidence, place="content-type")
         return
-    try:
-        json.loads(exchange.answer, parse_constant=_refused)
-    except ValueError as error:
-        yield Deviation("a JSON document", f"{error}: {exchange.shown_answer()}", context.evidence, place="body")
-
-
-def _refused(word: str) -> None:
-    """Python reads NaN and Infinity, JSON has neither."""
-    raise ValueError(f"{word} is not JSON")
+    charset = parameters.replace(" ", "").replace('"', "").partition("charset=")[2].partition(";")[0]
+    if charset not in ("", "utf-8", "utf8", "us-ascii"):
+        got = f"charset {charset[:40]}"
+        yield Deviation("JSON in UTF-8 (RFC 8259)", got, context.evidence, place="charset")
+    why = why_not_json(exchange.answer)
+    if why and not exchange.broken_bound:
+        yield Deviation("a JSON document", f"{why}: {exchange.shown_answer()}", context.evidence, place="body")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
-from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.schema import Branch, branch_for, evidence_at
 
@@ -15,13 +15,14 @@ EVERY = 1 << 30
 
 
 @check("answer.schema", "an answer outside its schema")
-def look(context: ResponseContext) -> Iterator[Deviation]:
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
     body = context.body
     if not isinstance(body, Mapping):
         is_null = body is None and context.exchange.answer.strip() == b"null"
         if (body is not None or is_null) and context.wants_envelope:
             yield Deviation("an object", context.exchange.shown_answer(), context.evidence)
         return
+    yield EXAMINED
     branch = _branch(context, body)
     if branch is None:
         return

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 
 
 @check("answer.status", "an HTTP status that the contract does not list")
-def look(context: ResponseContext) -> Iterator[Deviation]:
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    yield EXAMINED
     listed = [str(status) for status in context.operation.spec["responses"]]
     status = context.exchange.status
     if status is None or str(status) in listed or "default" in listed or status in context.target.declared_statuses:

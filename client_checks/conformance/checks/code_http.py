@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.status_policy import evidence_of, is_hidden, statuses_for
 
 
 @check("code.http", "an HTTP status that does not go with the body code")
-def look(context: ResponseContext) -> Iterator[Deviation]:
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
     row = (
         context.target.contract.behaviour.body_codes.get(context.code) if isinstance(context.code, str | int) else None
     )
@@ -18,6 +18,7 @@ def look(context: ResponseContext) -> Iterator[Deviation]:
         return
     if row.name == "ok" and context.status >= 400:
         return  # a refusal that says yes: `refusal.hidden` has it
+    yield EXAMINED
     allowed = statuses_for(context.target, context.code, context.variants)
     if context.status not in allowed:
         expected = f"HTTP {' or '.join(map(str, sorted(allowed)))} with code {context.code}"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.contracts.behaviour import LEVELS
 
 
 @check("code.known", "a body code that the contract does not list")
-def look(context: ResponseContext) -> Iterator[Deviation]:
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
     rows = context.target.contract.behaviour.body_codes
     if not isinstance(context.body, Mapping) or "code" not in context.body:
         return
     code = context.code
+    yield EXAMINED
     if not isinstance(code, str | int) or isinstance(code, bool) or str(code) in map(str, rows):
         return
     refusals = [row for row in rows.values() if row.name != "ok"]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 
 
 @check("code.type", "a body code of the wrong type, or none")
-def look(context: ResponseContext) -> Iterator[Deviation]:
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
     rows = context.target.contract.behaviour.body_codes
     if not isinstance(context.body, Mapping) or not rows or not (context.wants_envelope or "code" in context.body):
         return
+    yield EXAMINED
     wanted = type(next(iter(rows)))
     evidence = Evidence.of_row(rows[context.envelope.ok])
     if "code" not in context.body:

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
-from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.client_checks.conformance.pointer import every
 
-#: Where links stand that are handed out, and the query fields that say their last second.
-PLACES = ("/data/presigned_url", "/data/file_url", "/data/result/media_urls/*", "/data/result/faces/*/link")
+#: The query fields that say the last second of a link.
 FIELDS = ("expires", "Expires")
 #: Numbers below this are no epoch seconds.
 EPOCH = 1_000_000_000
 
 
 @check("link.expiry", "a link that was dead when it was handed out")
-def look(context: ResponseContext) -> Iterator[Deviation]:
-    for place in PLACES:
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    for place in context.target.profile.links:
         for link in every(context.body, place):
             if not isinstance(link, str):
                 continue
+            yield EXAMINED
             query = parse_qs(urlsplit(link).query)
             for name in FIELDS:
                 last = next(iter(query.get(name, ())), "")

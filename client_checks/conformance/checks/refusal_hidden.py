@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.status_policy import evidence_of, is_hidden, statuses_for
 
 
 @check("refusal.hidden", "a refusal that looks like a success")
-def look(context: ResponseContext) -> Iterator[Deviation]:
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
     if not isinstance(context.body, Mapping) or context.exchange.status is None:
         return
+    yield EXAMINED
     code, ok = context.code, context.envelope.ok
     if is_hidden(context):
         allowed = " or ".join(map(str, sorted(statuses_for(context.target, code, context.variants))))

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.pointer import at
 
 
 @check("task.result", "a result before success, or success without a result")
-def look(context: ResponseContext) -> Iterator[Deviation]:
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
     for kind, word in context.polls():
         if not kind.result:
             continue
+        yield EXAMINED
         phase, result = context.phase(kind, word), at(context.body, kind.result)
         media = at(context.body, kind.media) if kind.media else None
         if phase in ("queued", "running") and (result or media):
             yield Deviation(
-                f"no result while {word!r}", repr(result)[:200], context.evidence, place=f"{kind.name} early"
+                f"no result while {word!r}",
+                repr(result)[:200],
+                context.evidence_at(kind.result),
+                place=f"{kind.name} early",
             )
         elif phase == "succeeded" and (not result or (kind.media and not media)):
             yield Deviation(
-                f"a result with {word!r}", repr(result)[:200], context.evidence, place=f"{kind.name} missing"
+                f"a result with {word!r}",
+                repr(result)[:200],
+                context.evidence_at(kind.result),
+                place=f"{kind.name} missing",
             )
         elif phase == "failed" and (media or (result and not kind.failed_result)):
             yield Deviation(
-                f"no media with {word!r}", repr(result)[:200], context.evidence, place=f"{kind.name} failed"
+                f"no media with {word!r}",
+                repr(result)[:200],
+                context.evidence_at(kind.result),
+                place=f"{kind.name} failed",
             )

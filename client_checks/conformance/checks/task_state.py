@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 
 
 @check("task.state", "a state word that the contract does not have")
-def look(context: ResponseContext) -> Iterator[Deviation]:
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
     for kind, word in context.polls():
+        yield EXAMINED
         if context.phase(kind, word) is None:
             known = ", ".join(str(word) for word in context.words(kind).values())
-            yield Deviation(f"one of {known}", repr(word)[:80], context.evidence, place=kind.name)
+            yield Deviation(f"one of {known}", repr(word)[:80], context.evidence_at(kind.state), place=kind.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swapmock.client_checks.conformance.context import ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.pointer import at
 
@@ -13,15 +13,20 @@ SECONDS = (1_000_000_000, 100_000_000_000)
 
 
 @check("task.times", "a task with times that make no sense")
-def look(context: ResponseContext) -> Iterator[Deviation]:
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
     for kind, _ in context.polls():
         if not kind.times:
             continue
+        yield EXAMINED
         begun, ended = (at(context.body, pointer) for pointer in kind.times)
         for pointer, time in zip(kind.times, (begun, ended), strict=True):
             if isinstance(time, int | float) and not SECONDS[0] <= time < SECONDS[1]:
-                yield Deviation("seconds since the epoch", repr(time), context.evidence, place=f"{kind.name} {pointer}")
+                yield Deviation(
+                    "seconds since the epoch", repr(time), context.evidence_at(pointer), place=f"{kind.name} {pointer}"
+                )
         if begun is None or ended is None or type(begun) is not type(ended):
             continue
         if ended < begun:
-            yield Deviation(f"an end at or after {begun}", repr(ended), context.evidence, place=kind.name)
+            yield Deviation(
+                f"an end at or after {begun}", repr(ended), context.evidence_at(kind.times[1]), place=kind.name
+            )

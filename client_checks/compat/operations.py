@@ -1,0 +1,280 @@
+"""Compares the operations of two versions of a contract, paired by method and path: what goes over the wire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from swapmock.client_checks.compat.change import Change, Party
+from swapmock.client_checks.compat.schemas import Comparison
+from swapmock.client_checks.compat.source import Version
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One operation of one version; `name` is its operationId, which no client sends."""
+
+    name: str
+    method: str
+    path: str
+    spec: Mapping[str, Any]
+
+
+def endpoints(version: Version) -> dict[str, Endpoint]:
+    """Every operation by its method and path; the names of path parameters are no part of that."""
+    found: dict[str, Endpoint] = {}
+    for path, item in version.document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                parameters = [*item.get("parameters", ()), *item[method].get("parameters", ())]
+                spec = {**item[method], "parameters": parameters}
+                key = f"{method} {re.sub('{[^}]*}', '{}', path)}"
+                found[key] = Endpoint(str(spec.get("operationId", f"{method} {path}")), method.upper(), path, spec)
+    return found
+
+
+def operation_changes(old: Version, new: Version) -> Iterator[Change]:
+    """Every change of an operation that somebody can see."""
+    before, after = endpoints(old), endpoints(new)
+    comparison = Comparison(old, new)
+    names_now = {one.name: one for one in after.values()}
+    names_before = {one.name for one in before.values()}
+    for key, was in before.items():
+        if key not in after:
+            moved = names_now.get(was.name)
+            where = f"became {moved.method} {moved.path}" if moved else "is gone"
+            yield Change("paths", was.name, f"{was.method} {was.path} {where}", Party.WRITER)
+    for key, now in after.items():
+        if key not in before:
+            if now.name not in names_before:
+                yield Change("paths", now.name, f"{now.method} {now.path} is new")
+            continue
+        was = before[key]
+        if was.name != now.name:
+            yield Change("names", now.name, f"operationId {was.name} became {now.name}: nothing changes on the wire")
+        yield from _security(old, new, now.name, was.spec, now.spec)
+        if bool(was.spec.get("deprecated")) != bool(now.spec.get("deprecated")):
+            what = "deprecated now" if now.spec.get("deprecated") else "no longer deprecated"
+            yield Change("deprecation", now.name, what)
+        yield from _parameters(old, new, comparison, now.name, was.spec, now.spec)
+        yield from _request(old, new, comparison, now.name, was.spec, now.spec)
+        yield from _answers(old, new, comparison, now.name, was.spec, now.spec)
+        yield from _callbacks(old, new, comparison, now.name, was.spec, now.spec)
+    yield from _servers(old, new)
+
+
+def _servers(old: Version, new: Version) -> Iterator[Change]:
+    before, after = ([str(one.get("url")) for one in side.document.get("servers", ())] for side in (old, new))
+    for url in before:
+        if url not in after:
+            yield Change("servers", url, "server is gone", Party.WRITER)
+    for url in after:
+        if url not in before:
+            yield Change("servers", url, "server is new")
+    if set(before) == set(after) and before != after and before[:1] != after[:1]:
+        yield Change("servers", after[0], f"is the first server now, it was {before[0]}", Party.WRITER)
+
+
+def _demands(version: Version, spec: Mapping[str, Any]) -> list[frozenset[tuple[Any, ...]]]:
+    """What an operation accepts as credentials: alternatives, each a set of schemes by what they put on the wire."""
+    schemes = version.document.get("components", {}).get("securitySchemes", {})
+    wanted = spec.get("security", version.document.get("security", []))
+    found = []
+    for alternative in wanted:
+        resolved = [version.resolve(schemes.get(name, {"type": name})) for name in alternative]
+        found.append(
+            frozenset(
+                tuple(str(one.get(key)) for key in ("type", "in", "name", "scheme", "bearerFormat")) for one in resolved
+            )
+        )
+    return found
+
+
+def _security(
+    old: Version, new: Version, name: str, was: Mapping[str, Any], now: Mapping[str, Any]
+) -> Iterator[Change]:
+    before, after = _demands(old, was), _demands(new, now)
+    if set(before) == set(after):
+        return
+    what = f"credentials {_schemes(before)} became {_schemes(after)}"
+    # Whoever sends what was wanted before is still let in, if that still is an alternative or nothing is wanted.
+    is_wider = not after or frozenset() in after or (bool(before) and set(before) <= set(after))
+    yield Change("auth", name, what, None if is_wider else Party.WRITER)
+
+
+def _schemes(alternatives: list[frozenset[tuple[Any, ...]]]) -> str:
+    told = [
+        " and ".join(sorted(" ".join(part for part in one if part != "None") for one in some)) for some in alternatives
+    ]
+    return " or ".join(one or "none" for one in told) or "none"
+
+
+def _parameters(
+    old: Version, new: Version, comparison: Comparison, name: str, was: Mapping[str, Any], spec: Mapping[str, Any]
+) -> Iterator[Change]:
+    before = {(p["in"], p["name"]): p for p in map(old.resolve, was["parameters"])}
+    after = {(p["in"], p["name"]): p for p in map(new.resolve, spec["parameters"])}
+    for key in before.keys() - after.keys():
+        yield Change("fields", f"{name} {' '.join(key)}", "parameter is gone", Party.WRITER)
+    for key, parameter in after.items():
+        place = f"{name} {' '.join(key)}"
+        if key not in before:
+            needed = bool(parameter.get("required"))
+            what = f"{'required' if needed else 'optional'} parameter is new"
+            yield Change("fields", place, what, Party.WRITER if needed else None)
+            continue
+        if bool(before[key].get("required")) != bool(parameter.get("required")):
+            needed = bool(parameter.get("required"))
+            what = f"parameter is {'required' if needed else 'optional'} now"
+            yield Change("fields", place, what, Party.WRITER if needed else None)
+        if bool(before[key].get("deprecated")) != bool(parameter.get("deprecated")):
+            yield Change(
+                "deprecation", place, "deprecated now" if parameter.get("deprecated") else "no longer deprecated"
+            )
+        for word in ("style", "explode", "allowReserved", "allowEmptyValue"):
+            if before[key].get(word) != parameter.get(word):
+                what = f"{word} {before[key].get(word)} became {parameter.get(word)}"
+                yield Change("fields", place, what, Party.WRITER)
+        yield from comparison.compare(before[key].get("schema", {}), parameter.get("schema", {}), place, Party.WRITER)
+
+
+def _content(version: Version, holder: Any) -> Any:
+    """The JSON schema of a request body or an answer; None without one."""
+    content = (version.resolve(holder or {}) or {}).get("content", {})
+    return content.get("application/json", {}).get("schema")
+
+
+def _request(
+    old: Version, new: Version, comparison: Comparison, name: str, was: Mapping[str, Any], spec: Mapping[str, Any]
+) -> Iterator[Change]:
+    place = f"{name} request"
+    bodies = [version.resolve(one.get("requestBody") or {}) for version, one in ((old, was), (new, spec))]
+    if bool(bodies[0].get("required")) != bool(bodies[1].get("required")) and all(bodies):
+        needed = bool(bodies[1].get("required"))
+        yield Change(
+            "fields", place, f"body is {'required' if needed else 'optional'} now", Party.WRITER if needed else None
+        )
+    before, after = _content(old, was.get("requestBody")), _content(new, spec.get("requestBody"))
+    if (before is None) != (after is None):
+        what = "a JSON body is wanted now" if before is None else "no JSON body is wanted any more"
+        yield Change("fields", place, what, Party.WRITER)
+    elif before is not None:
+        yield from _models(old, new, name, before, after)
+        yield from comparison.compare(before, after, place, Party.WRITER)
+    yield from _media_types(bodies[0].get("content", {}), bodies[1].get("content", {}), place, Party.WRITER)
+
+
+def _media_types(before: Mapping[str, Any], after: Mapping[str, Any], place: str, party: Party) -> Iterator[Change]:
+    """Media types other than JSON, which is compared by its schema."""
+    for kind in before.keys() - after.keys() - {"application/json"}:
+        yield Change("fields", place, f"media type {kind} is gone", party)
+    for kind in after.keys() - before.keys() - {"application/json"}:
+        yield Change("fields", place, f"media type {kind} is new", None if party is Party.WRITER else party)
+
+
+def _models(old: Version, new: Version, name: str, before: Any, after: Any) -> Iterator[Change]:
+    """The values of a discriminator: which of them there are, and which form each has."""
+    was = old.resolve(before).get("discriminator", {}).get("mapping", {})
+    now = new.resolve(after).get("discriminator", {}).get("mapping", {})
+    for value in was:
+        if value not in now:
+            yield Change("fields", f"{name} request", f"{value} is gone", Party.WRITER)
+        elif was[value].rsplit("/", 1)[-1] != now[value].rsplit("/", 1)[-1]:
+            what = f"{value} has the form {now[value].rsplit('/', 1)[-1]} now"
+            yield Change("fields", f"{name} request", what, Party.WRITER)
+    for value in now:
+        if value not in was:
+            yield Change("fields", f"{name} request", f"{value} is new")
+
+
+def _answers(
+    old: Version, new: Version, comparison: Comparison, name: str, was: Mapping[str, Any], spec: Mapping[str, Any]
+) -> Iterator[Change]:
+    before = {str(status): answer for status, answer in was["responses"].items()}
+    after = {str(status): answer for status, answer in spec["responses"].items()}
+    for status in before.keys() - after.keys():
+        broken = Party.READER if status.startswith("2") else None
+        yield Change("fields", f"{name} answer {status}", "HTTP status is gone", broken)
+    for status, answer in after.items():
+        if status not in before:
+            yield Change("fields", f"{name} answer {status}", "HTTP status is new")
+            continue
+        yield from _headers(old, new, comparison, f"{name} answer {status}", before[status], answer)
+        contents = [version.resolve(one).get("content", {}) for version, one in ((old, before[status]), (new, answer))]
+        yield from _media_types(contents[0], contents[1], f"{name} answer {status}", Party.READER)
+        left, right = _content(old, before[status]), _content(new, answer)
+        if left is not None and right is not None:
+            yield from comparison.compare(left, right, f"{name} answer {status}", Party.READER)
+        elif left is not None or right is not None:
+            yield Change("fields", f"{name} answer {status}", "its body became another kind", Party.READER)
+
+
+def _headers(old: Version, new: Version, comparison: Comparison, place: str, was: Any, now: Any) -> Iterator[Change]:
+    """The headers of an answer; their names are compared without regard to case."""
+    before, after = (
+        {name.lower(): version.resolve(header) for name, header in version.resolve(answer).get("headers", {}).items()}
+        for version, answer in ((old, was), (new, now))
+    )
+    for name in before.keys() - after.keys():
+        yield Change("headers", f"{place} {name}", "header is gone", Party.READER)
+    for name, header in after.items():
+        if name not in before:
+            yield Change("headers", f"{place} {name}", "header is new")
+            continue
+        if bool(before[name].get("required")) != bool(header.get("required")):
+            needed = bool(header.get("required"))
+            what = f"header is {'always there' if needed else 'optional'} now"
+            yield Change("headers", f"{place} {name}", what, None if needed else Party.READER)
+        for change in comparison.compare(
+            before[name].get("schema", {}), header.get("schema", {}), f"{place} {name}", Party.READER
+        ):
+            yield replace(change, area="headers")
+
+
+def _callbacks(
+    old: Version, new: Version, comparison: Comparison, name: str, was: Mapping[str, Any], spec: Mapping[str, Any]
+) -> Iterator[Change]:
+    before, after = _callback_requests(old, was), _callback_requests(new, spec)
+    for callback in before.keys() - after.keys():
+        yield Change("callbacks", f"{name} {callback}", "callback is gone", Party.RECEIVER)
+    for callback, request in after.items():
+        place = f"{name} {callback}"
+        if callback not in before:
+            yield Change("callbacks", place, "callback is new")
+            continue
+        ours = before[callback]
+        for word in ("method", "url"):
+            if ours[word] != request[word]:
+                yield Change("callbacks", place, f"{word} {ours[word]} became {request[word]}", Party.RECEIVER)
+        yield from _callback_headers(place, ours["headers"], request["headers"])
+        if (ours["schema"] is None) != (request["schema"] is None):
+            yield Change("callbacks", place, "its body became another kind", Party.RECEIVER)
+        elif request["schema"] is not None:
+            for change in comparison.compare(ours["schema"], request["schema"], place, Party.RECEIVER):
+                yield replace(change, area="callbacks")
+
+
+def _callback_headers(place: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+    for header in before.keys() - after.keys():
+        yield Change("callbacks", f"{place} {header}", "header is gone", Party.RECEIVER)
+    for header in after.keys() - before.keys():
+        yield Change("callbacks", f"{place} {header}", "header is new")
+
+
+def _callback_requests(version: Version, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The request of each callback: its method, URL expression, headers and the schema of its body."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, callback in spec.get("callbacks", {}).items():
+        for url, item in version.resolve(callback).items():
+            for method, request in version.resolve(item).items():
+                if method not in METHODS:
+                    continue
+                parameters = map(version.resolve, request.get("parameters", ()))
+                headers = {one["name"].lower(): one for one in parameters if one.get("in") == "header"}
+                schema = _content(version, request.get("requestBody"))
+                found[name] = {"method": method.upper(), "url": url, "headers": headers, "schema": schema}
+    return found

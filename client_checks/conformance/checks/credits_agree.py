@@ -1,0 +1,50 @@
+"""Every estimate of the same task tells the same price, and every call tells the same balance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from swapmock.client_checks.conformance.budget import amount
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
+from swapmock.client_checks.conformance.findings import Deviation
+from swapmock.client_checks.conformance.pointer import at
+from swapmock.client_checks.conformance.strict_json import parsed
+
+
+@check("credits.agree", "prices or balances that do not agree with one another")
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    if not context.is_success or not context.exchange.has_our_credentials:
+        return
+    yield from _prices(context)
+    yield from _balances(context)
+
+
+def _prices(context: ResponseContext) -> Iterator[Deviation | None]:
+    memory = context.history.memory["credits.agree"]
+    for cost in context.target.profile.estimates.values():
+        pointer = cost.at.get(context.operation.id)
+        price = None if pointer is None else amount(at(context.body, pointer))
+        if pointer is None or price is None:
+            continue
+        body = json.dumps(parsed(context.exchange.body), sort_keys=True)
+        operation, before = memory.setdefault(body, (context.operation.id, price))
+        if operation != context.operation.id or before != price:
+            yield EXAMINED
+        if abs(before - price) > 0.001:
+            evidence = context.evidence_at(pointer)
+            yield Deviation(f"{before:g} credits, as {operation} says", f"{price:g}", evidence, place=pointer)
+
+
+def _balances(context: ResponseContext) -> Iterator[Deviation | None]:
+    """The balance that an estimate tells is that of the account, as long as nothing is bought in between."""
+    where = context.target.profile.affordable
+    if not where or context.operation.id != where["operation"]:
+        return
+    told, known = amount(at(context.body, where["balance"])), context.history.balance
+    if told is None or known is None or context.history.bought_since_balance or context.target.is_live:
+        return
+    yield EXAMINED
+    if abs(told - known) > 0.001:
+        evidence = context.evidence_at(where["balance"])
+        yield Deviation(f"a balance of {known:g}, as the account says", f"{told:g}", evidence, place="balance")

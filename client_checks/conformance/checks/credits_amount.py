@@ -1,0 +1,31 @@
+"""Prices and balances are numbers that a budget can be kept with: finite, not negative, within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from swapmock.client_checks.conformance.budget import amount
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
+from swapmock.client_checks.conformance.findings import Deviation
+from swapmock.client_checks.conformance.pointer import every
+
+
+@check("credits.amount", "a price or a balance that is no sensible number")
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    if not context.is_success:
+        return
+    for place in _places(context):
+        for value in every(context.body, place):
+            yield EXAMINED
+            if value is not None and amount(value) is None:
+                expected = "a number that is finite, not negative and below a million million"
+                yield Deviation(expected, repr(value)[:60], context.evidence, place=place)
+
+
+def _places(context: ResponseContext) -> Iterator[str]:
+    """Where an answer of this operation tells of credits."""
+    profile, operation = context.target.profile, context.operation.id
+    if profile.account and profile.account["operation"] == operation:
+        yield profile.account["at"]
+    yield from {cost.at[operation] for cost in profile.estimates.values() if operation in cost.at}
+    yield from (kind.credits for kind, _ in context.polls() if kind.credits)

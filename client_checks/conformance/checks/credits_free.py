@@ -1,0 +1,35 @@
+"""The balance falls for what was bought, and for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from swapmock.client_checks.conformance.budget import amount
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
+from swapmock.client_checks.conformance.findings import Deviation, Evidence
+from swapmock.client_checks.conformance.pointer import at
+
+
+@check("credits.free", "a balance that fell although nothing was bought")
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    history, account = context.history, context.target.profile.account
+    if not account or not context.exchange.has_our_credentials:
+        return
+    if context.target.may_cost(context.operation.id):
+        history.bought_since_balance = True
+        return
+    if context.operation.id != account["operation"] or not context.is_success:
+        return
+    balance = amount(at(context.body, account["at"]))
+    if balance is None:
+        return
+    before, bought = history.balance, history.bought_since_balance
+    history.balance, history.bought_since_balance = balance, False
+    if before is None or bought:
+        return
+    yield EXAMINED
+    if before - balance > 0.001:
+        # Somebody else may use a live account at the same time.
+        level = "inferred" if context.target.is_live else "documented"
+        evidence = Evidence(level, "only tasks cost")
+        yield Deviation(f"a balance of {before:g}, as before", f"{balance:g}", evidence)

@@ -1,0 +1,71 @@
+"""The times of a task agree with one another and with the clock of the machine, or with the server's own Date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
+from swapmock.client_checks.conformance.findings import Deviation, Evidence
+from swapmock.client_checks.conformance.pointer import at
+from swapmock.client_checks.conformance.tasks import polled
+
+#: Seconds that two clocks may differ: no two machines agree better for certain.
+CLOCKS_DIFFER = 300.0
+#: Seconds that a duration may differ from the time between two moments that are told in whole seconds.
+ROUNDING = 1.0
+
+
+@check("task.clock", "a task whose times do not agree with its duration or with the clock")
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    for kind, _, name in polled(context):
+        if not kind.times:
+            continue
+        begun, ended = (_seconds(at(context.body, pointer)) for pointer in kind.times)
+        if kind.duration:
+            duration = _seconds(at(context.body, kind.duration))
+            if duration is not None and begun is not None and ended is not None:
+                yield EXAMINED
+                if abs(ended - begun - duration) > ROUNDING:
+                    evidence = context.evidence_at(kind.duration)
+                    yield Deviation(
+                        f"{ended - begun:g} s, from beginning to end", f"{duration:g} s", evidence, "duration"
+                    )
+        submission = context.history.submissions.get((kind.name, name))
+        if submission is None or not context.exchange.origin.startswith("flow"):
+            continue
+        for pointer, moment, earliest in ((kind.times[0], begun, submission.at), (kind.times[1], ended, submission.at)):
+            if moment is None or moment < 1e9 or moment > 1e11:
+                continue  # `task.times` tells of what is no moment
+            yield EXAMINED
+            now = context.exchange.at
+            if not _is_between(moment, earliest, now) and not _agrees_with_date(context, moment, now - earliest):
+                # A live server's clock, and this machine's, are nobody's promise.
+                known = context.evidence_at(pointer)
+                evidence = Evidence("inferred", known.source) if context.target.is_live else known
+                expected = (
+                    f"a moment between {earliest:.0f} and {now:.0f} (submission and poll, by this machine's clock)"
+                )
+                yield Deviation(expected, f"{moment:.0f}", evidence, place=f"{kind.name} {pointer}")
+
+
+def _is_between(moment: float, earliest: float, latest: float) -> bool:
+    return earliest - CLOCKS_DIFFER <= moment <= latest + CLOCKS_DIFFER
+
+
+def _agrees_with_date(context: ResponseContext, moment: float, elapsed: float) -> bool:
+    """Whether the server's own Date says that `moment` is right: then this machine's clock is wrong."""
+    try:
+        now = parsedate_to_datetime(context.exchange.header("Date") or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return False
+    # Only a clock that is far off is overruled: near it, the two Dates would excuse each other.
+    if abs(now - context.exchange.at) <= CLOCKS_DIFFER:
+        return False
+    return _is_between(moment, now - elapsed, now)
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 1e15 else None

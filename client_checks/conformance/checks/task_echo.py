@@ -1,0 +1,38 @@
+"""A task tells what was asked: its model, its parameters, the caller's own id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
+from swapmock.client_checks.conformance.findings import Deviation
+from swapmock.client_checks.conformance.pointer import at, every
+from swapmock.client_checks.conformance.tasks import difference, polled
+
+
+@check("task.echo", "a task that tells something else than was asked")
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    for kind, _, name in polled(context):
+        submission = context.history.submissions.get((kind.name, name))
+        if submission is None:
+            continue
+        for asked, told in kind.echoes.items():
+            wanted, got = next(every(submission.body, asked), None), at(context.body, told)
+            if wanted is None or got is None:
+                continue
+            yield EXAMINED
+            differs = difference(wanted, _of(wanted, got), told)
+            if differs is not None:
+                place, was, now = differs
+                evidence = context.evidence_at(told)
+                yield Deviation(f"{place} as it was asked: {was!r}"[:200], repr(now)[:120], evidence, place=told)
+
+
+def _of(wanted: Any, got: Any) -> Any:
+    """`got` without the members that nobody asked for: a server may fill in defaults."""
+    if isinstance(wanted, Mapping) and isinstance(got, Mapping):
+        return {name: _of(wanted[name], got[name]) for name in got if name in wanted}
+    if isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):
+        return [_of(one, other) for one, other in zip(wanted, got, strict=True)]
+    return got

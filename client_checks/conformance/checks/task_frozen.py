@@ -1,0 +1,32 @@
+"""An ended task never changes again, in nothing that the contract documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
+from swapmock.client_checks.conformance.findings import Deviation
+from swapmock.client_checks.conformance.schema import branch_for, documented
+from swapmock.client_checks.conformance.tasks import difference, polled, without_queries
+
+
+@check("task.frozen", "an ended task that changed")
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    memory = context.history.memory["task.frozen"]
+    branch = branch_for(context.operation, 200, False)
+    for kind, word, name in polled(context):
+        phase = context.phase(kind, word)
+        if phase not in ("succeeded", "failed") or branch is None:
+            continue
+        body = documented(context.target.contract, branch.schema, context.body)
+        value = without_queries(body.get("data", body))
+        yield EXAMINED
+        was_phase, before = memory.setdefault((kind.name, name), (phase, value))
+        if was_phase != phase:
+            continue  # `task.order` tells of it
+        changed = difference(before, value)
+        if changed is not None:
+            place, was, now = changed
+            evidence = context.evidence_at(f"/data{place}")
+            general = "".join("/*" if step.isdigit() else f"/{step}" for step in place.split("/")[1:])
+            yield Deviation(f"{place} as it was: {was!r}"[:200], repr(now)[:120], evidence, f"{kind.name} {general}")

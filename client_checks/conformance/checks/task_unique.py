@@ -1,0 +1,61 @@
+"""No two tasks share an id, and no two results share a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
+from swapmock.client_checks.conformance.findings import Deviation
+from swapmock.client_checks.conformance.pointer import at, every
+from swapmock.client_checks.conformance.tasks import polled
+
+
+@check("task.unique", "an id or a link that two tasks share")
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    yield from _ids(context)
+    yield from _links(context)
+
+
+def _ids(context: ResponseContext) -> Iterator[Deviation | None]:
+    given = context.history.memory["task.unique"]
+    if not context.is_success:
+        return
+    seen = set()
+    for kind in context.target.profile.kinds.values():
+        if context.operation.id not in kind.submit or kind.id in seen:
+            continue
+        seen.add(kind.id)
+        name = at(context.body, kind.id)
+        if name is None:
+            continue
+        yield EXAMINED
+        number = context.exchange.number
+        before = given.setdefault(("id", str(name)), number)
+        if before != number:
+            got = f"{name!r}, which exchange {before} was given already"
+            yield Deviation(
+                "an id of its own for each task", got[:160], context.evidence_at(kind.id), f"{kind.name} id"
+            )
+
+
+def _links(context: ResponseContext) -> Iterator[Deviation | None]:
+    owners = context.history.memory["task.unique"]
+    for kind, word, name in polled(context):
+        if context.phase(kind, word) != "succeeded":
+            continue
+        owner = str((at(context.body, kind.own) if kind.own else None) or name)
+        for pointer in kind.links:
+            links = [str(link).partition("?")[0] for link in every(context.body, pointer) if isinstance(link, str)]
+            if links:
+                yield EXAMINED
+            repeated = next((link for link in links if links.count(link) > 1), None)
+            if repeated is not None:
+                expected = "a file of its own at each place of a result"
+                yield Deviation(expected, repeated[:120], context.evidence_at(pointer), f"{kind.name} {pointer} twice")
+            for link in links:
+                known = owners.setdefault(("link", link), owner)
+                if known != owner:
+                    got = f"{link[:100]}, which task {known[:40]} has as well"
+                    yield Deviation(
+                        "files of its own for each task", got, context.evidence_at(pointer), f"{kind.name} {pointer}"
+                    )

@@ -1,0 +1,109 @@
+"""The steps of a flow that upload and download files, and what a medium must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from swapmock.client_checks.conformance.context import to_finding
+from swapmock.client_checks.conformance.exchange import Exchange
+from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
+from swapmock.client_checks.conformance.flow import FlowAborted, FlowRunner, FlowState
+from swapmock.client_checks.conformance.media import IMAGE, fits, kind_of, why_broken
+from swapmock.client_checks.conformance.pointer import filled
+from swapmock.client_checks.conformance.rules import DECODED, DOWNLOAD, LIFETIME, MEDIUM, STEP
+
+#: Redirects that a download follows.
+MOST_REDIRECTS = 5
+REDIRECTS = (301, 302, 303, 307, 308)
+LINKED = Evidence("documented", "the answer links to it")
+
+
+def put(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
+    """Upload a small picture to a presigned URL; with `refused`, the upload must be refused."""
+    url = str(filled(step["put"], state.known))
+    exchange = runner.sender.send("PUT", url, [("Content-Type", step["type"])], IMAGE, origin=state.name)
+    operation = runner.target.contract.operations.get(exchange.operation)
+    if operation is not None:
+        runner.look(exchange, operation)
+    where = exchange.operation or "PUT of a file"
+    accepted = exchange.status is not None and 200 <= exchange.status < 300
+    if step.get("expired"):
+        if accepted:
+            expected = f"a refusal: the link is older than its lifetime {step['expired']}"
+            deviation = Deviation(expected, exchange.shown_answer(), _lifetime_evidence(runner, step), "upload late")
+            runner.findings.add(to_finding(LIFETIME, where, deviation, exchange))
+        return
+    if not accepted:
+        rule = LIFETIME if step.get("within") else STEP
+        evidence = _lifetime_evidence(runner, step) if step.get("within") else Evidence("documented", "cli")
+        deviation = Deviation(
+            "any 2xx", exchange.shown_answer(), evidence, "upload early" if step.get("within") else ""
+        )
+        runner.findings.add(to_finding(rule, where, deviation, exchange))
+        raise FlowAborted("the upload did not succeed")
+
+
+def download(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
+    """Download every link of the step and judge what came; with `expired`, the links must be dead by now."""
+    links = filled(step["download"], state.known)
+    for link in links if isinstance(links, list) else [links]:
+        exchange, paths = _fetched(runner, str(link), state.name)
+        if step.get("expired"):
+            if exchange.status == 200:
+                expected = f"no file: the link is older than its lifetime {step['expired']}"
+                evidence = _lifetime_evidence(runner, step)
+                deviation = Deviation(expected, f"HTTP 200, {len(exchange.answer)} bytes", evidence, "download late")
+                runner.findings.add(to_finding(LIFETIME, state.name, deviation, exchange))
+            continue
+        runner.findings.extend(_judged(runner, step, exchange, paths, state.name))
+
+
+def _fetched(runner: FlowRunner, link: str, origin: str) -> tuple[Exchange, list[str]]:
+    """The answer at the end of all redirects, and the paths on the way."""
+    exchange = runner.sender.send("GET", link, origin=origin)
+    paths = [exchange.path]
+    for _ in range(MOST_REDIRECTS):
+        target = exchange.header("Location")
+        if exchange.status not in REDIRECTS or not target:
+            break
+        link = urljoin(link, target)
+        if urlsplit(link).scheme not in ("http", "https"):
+            break
+        exchange = runner.sender.send("GET", link, origin=origin)
+        paths.append(exchange.path)
+    return exchange, paths
+
+
+def _judged(
+    runner: FlowRunner, step: Mapping[str, Any], exchange: Exchange, paths: list[str], origin: str
+) -> Iterator[Finding]:
+    if exchange.status != 200:
+        if step.get("within"):
+            evidence = _lifetime_evidence(runner, step)
+            deviation = Deviation("the file: the link still lives", exchange.shown_answer(), evidence, "download early")
+            yield to_finding(LIFETIME, origin, deviation, exchange)
+        else:
+            yield to_finding(DOWNLOAD, origin, Deviation("HTTP 200", exchange.shown_answer(), LINKED), exchange)
+        return
+    declared = (exchange.header("Content-Type") or "").split(";")[0].strip().lower()
+    kind = kind_of(exchange.answer)
+    if not fits(step["kind"], declared, kind, paths):
+        got = f"{declared or 'no type'}, {kind or 'unknown'} bytes, at {', '.join(paths)}"
+        yield to_finding(MEDIUM, origin, Deviation(f"a file that is {step['kind']}", got, LINKED), exchange)
+        return
+    if step.get("equals"):
+        if exchange.answer != IMAGE:
+            deviation = Deviation("the bytes that were put there", "other bytes", LINKED, "bytes")
+            yield to_finding(MEDIUM, origin, deviation, exchange)
+        return
+    why = why_broken(exchange.answer, kind)
+    if why:
+        deviation = Deviation(f"a whole {kind} file", f"{why} ({len(exchange.answer)} bytes)", LINKED)
+        yield to_finding(DECODED, origin, deviation, exchange)
+
+
+def _lifetime_evidence(runner: FlowRunner, step: Mapping[str, Any]) -> Evidence:
+    row = runner.target.contract.behaviour.lifetimes[step.get("expired") or step["within"]]
+    return Evidence(str(row["evidence"]), str(row["source"]))

@@ -1,0 +1,56 @@
+"""What a run did not examine: told, and not called clean unless the user allowed that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from swapmock.client_checks.conformance.context import to_finding
+from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
+from swapmock.client_checks.conformance.rules import PARTIAL
+from swapmock.client_checks.conformance.target import Target
+
+#: Why something that was not examined fails a run.
+WHY = Evidence("documented", "what was not examined is not called clean")
+
+
+def not_examined(missing: Mapping[str, str], allowed: Sequence[str]) -> Iterator[Finding]:
+    """A finding for each part in `missing` (part -> why) that no pattern of `allowed` names."""
+    for what, why in missing.items():
+        if not any(fnmatchcase(what, pattern) for pattern in allowed):
+            expected = f"{what} examined; --allow-partial '{what}' accepts that it is missing"
+            yield to_finding(PARTIAL, "", Deviation(expected, why, WHY, what), None)
+
+
+def unexercised(target: Target, examined: Mapping[str, int]) -> dict[str, str]:
+    """The checks that never judged anything, of those that the provider's contract and profile give something to."""
+    return {
+        f"check {name}": "it never met anything that it judges"
+        for name, count in examined.items()
+        if not count and name not in _idle(target)
+    }
+
+
+def _idle(target: Target) -> set[str]:
+    """Checks that this provider gives nothing to judge."""
+    kinds = target.profile.kinds.values()
+    given = {
+        "task.times": any(kind.times for kind in kinds),
+        "task.clock": any(kind.times for kind in kinds),
+        "task.ids": any(kind.forms or kind.echo for kind in kinds),
+        "task.echo": any(kind.echoes for kind in kinds),
+        "credits.amount": bool(target.profile.account),
+        "credits.free": bool(target.profile.account),
+        "credits.affordable": bool(target.profile.affordable),
+        "credits.agree": any(len(one.operations) > 1 for one in target.profile.estimates.values()),
+        "link.expiry": bool(target.profile.links),
+        "list.page": bool(target.profile.lists),
+        "faces.stable": any(kind.faces for kind in kinds),
+        "answer.headers": any(_has_headers(target, name) for name in target.contract.operations),
+    }
+    return {name for name, has in given.items() if not has}
+
+
+def _has_headers(target: Target, operation: str) -> bool:
+    answers = target.contract.operations[operation].spec["responses"].values()
+    return any("headers" in target.contract.resolve(answer) for answer in answers)

@@ -1,0 +1,118 @@
+"""The step of a flow that polls a task to its end, and what it cost then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from swapmock.client_checks.conformance.budget import LeftOut, amount
+from swapmock.client_checks.conformance.context import ResponseContext
+from swapmock.client_checks.conformance.findings import Deviation, Evidence
+from swapmock.client_checks.conformance.flow import FlowAborted, FlowRunner, FlowState, Purchase
+from swapmock.client_checks.conformance.pointer import at, filled
+from swapmock.client_checks.conformance.profile import Kind
+from swapmock.client_checks.conformance.rules import ESTIMATED, OUTCOME, REFUNDED, SETTLED, STEP, STUCK
+
+
+def poll(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
+    """Poll until the task has ended, then once more; judge how it ended and what it cost."""
+    kind = runner.target.profile.kinds[step["poll"]]
+    row = runner.poll_row(kind, str(filled(step["id"], state.known)), step)
+    context, phase = _until_ended(runner, kind, row, step, state)
+    state.last = context.body
+    state.polled.append(row)
+    with suppress(LeftOut):
+        # What has ended stays as it is.
+        runner.ask_again(row, state.name)
+    if kind.credits:
+        purchase, state.purchase = state.purchase, None
+        if purchase is not None:
+            _check_money(runner, kind, context, phase, purchase, state)
+    wanted = step.get("until", "succeeded")
+    if phase != wanted:
+        got, place = context.exchange.shown_answer(), f"{kind.name} {state.name}"
+        runner.report(OUTCOME, context, Deviation(wanted, got, context.evidence, place))
+        raise FlowAborted(f"the {kind.name} {phase}")
+    runner.save(step, context, state.known)
+
+
+def _until_ended(
+    runner: FlowRunner, kind: Kind, row: Mapping[str, Any], step: Mapping[str, Any], state: FlowState
+) -> tuple[ResponseContext, str]:
+    """The answer that shows the end, and how the task ended: `succeeded` or `failed`."""
+    timing = runner.poll_timing
+    give_up, wait, growth = runner.clock.now() + timing.timeout, timing.interval, timing.growth
+    if "every" in step and not runner.target.is_live:
+        wait, growth = step["every"], 1.0
+    while True:
+        context = runner.send(row, state.known, state.name, expects_refusal=False)
+        word = at(context.body, kind.state)
+        phase = None if word is None else context.phase(kind, word)
+        if phase in ("succeeded", "failed"):
+            return context, phase
+        if word is None or phase is None:
+            got = context.exchange.shown_answer()
+            runner.report(STEP, context, Deviation("the state of the task", got, context.evidence))
+            raise FlowAborted(f"a poll of the {kind.name} tells no state")
+        if runner.clock.now() >= give_up:
+            expected = f"an end within {timing.timeout:g} s"
+            runner.report(STUCK, context, Deviation(expected, f"still {word!r}", context.evidence, kind.name))
+            raise FlowAborted(f"the {kind.name} did not end")
+        runner.clock.pause(wait)
+        wait *= growth
+
+
+def _check_money(
+    runner: FlowRunner, kind: Kind, context: ResponseContext, phase: str, purchase: Purchase, state: FlowState
+) -> None:
+    """Estimate, charge, balance and the task's own word agree; a failed task is not charged."""
+    said = amount(at(context.body, kind.credits))
+    with suppress(LeftOut):
+        runner.sender.task_ended(purchase.number, said, state.name)
+    if said is None:
+        return
+    if phase == "succeeded":
+        _check_estimate(runner, context, said, purchase)
+    if phase == "failed" and said > 0:
+        _check_refund(runner, kind, context, said)
+    if purchase.balance is None:
+        return
+    try:
+        after = runner.sender.balance(state.name)
+    except LeftOut:
+        return
+    if after is None:
+        return
+    fallen = round(purchase.balance - after, 6)
+    if not same_amount(fallen, said, purchase.balance, after):
+        source = "spec: task-info" if phase == "succeeded" else "spec: task-info implies the refund"
+        evidence = Evidence("documented" if phase == "succeeded" else "inferred", source)
+        runner.report(
+            SETTLED, context, Deviation(f"the balance to fall by {said:g}", f"it fell by {fallen:g}", evidence, phase)
+        )
+
+
+def _check_estimate(runner: FlowRunner, context: ResponseContext, said: float, purchase: Purchase) -> None:
+    if purchase.quote is None:
+        return
+    for operation, estimate in purchase.quote.estimates.items():
+        if abs(estimate - said) > 0.001:
+            known = runner.target.contract.operations[operation].evidence
+            evidence = Evidence.of(known) or context.evidence
+            got = f"{operation} said {estimate:g}"
+            runner.report(ESTIMATED, context, Deviation(f"an estimate of {said:g}", got, evidence, operation))
+
+
+def _check_refund(runner: FlowRunner, kind: Kind, context: ResponseContext, said: float) -> None:
+    """A failed task whose code is not charged for says that it cost nothing."""
+    code = at(context.body, f"{kind.result}/code")
+    row = runner.target.contract.behaviour.body_codes.get(code) if isinstance(code, str | int) else None
+    if row is not None and not row.charged:
+        expected = f"no charge for a task that failed with code {code}"
+        runner.report(REFUNDED, context, Deviation(expected, f"it says that it cost {said:g}", Evidence.of_row(row)))
+
+
+def same_amount(left: float, right: float, *balances: float) -> bool:
+    """Whether two amounts agree; balances that are whole numbers may have been rounded, so they may be one off."""
+    return abs(left - right) <= (1 if all(one.is_integer() for one in balances) and not right.is_integer() else 0.001)

@@ -1,0 +1,48 @@
+"""The ids and titles of findings that a flow, a run or a callback shows, not a single answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`id` never changes, `title` says what is wrong in a few words."""
+
+    id: str
+    title: str
+
+
+STEP = Rule("flow.step", "a step of a flow that did not succeed")
+STUCK = Rule("flow.stuck", "a task that did not end")
+OUTCOME = Rule("flow.outcome", "a task that ended otherwise than it should")
+DOWNLOAD = Rule("media.download", "a medium that cannot be downloaded")
+MEDIUM = Rule("media.kind", "a medium that is not what it should be")
+DECODED = Rule("media.broken", "a medium that cannot be decoded to its end")
+LIFETIME = Rule("link.lifetime", "a link or an id that does not live as long as it should")
+REFUSAL = Rule("refusal.expected", "a call that was not refused as it should be")
+ACCEPTED = Rule("refusal.missing", "a call that should be refused and was accepted")
+MENTION = Rule("refusal.names", "a refusal that does not name the field")
+SETTLED = Rule("credits.settled", "a charge that is not what the task or the refusal says")
+ESTIMATED = Rule("credits.estimate", "an estimate that is not what was charged, or not what another estimate says")
+REFUNDED = Rule("credits.refund", "a failed task that was charged")
+AMBIGUOUS = Rule("paid.ambiguous", "a call that may have been charged, without a clear answer")
+
+EMPTY = Rule("run.empty", "a run that has seen nothing")
+PARTIAL = Rule("run.partial", "a part of the run that was not examined")
+ABORTED = Rule("run.aborted", "a run that ended before its end")
+STALE = Rule("baseline.stale", "a row of the baseline that fits nothing any more")
+EXPIRED = Rule("baseline.expired", "a row of the baseline whose last day is over")
+UNSEEN = Rule("operation.success", "an operation that was never seen to succeed")
+GENERATED = Rule("generated.error", "an operation that could not be generated for")
+
+CALLBACK_MISSING = Rule("callback.missing", "a callback that did not come")
+CALLBACK_REQUEST = Rule("callback.request", "a callback that is not the request it should be")
+CALLBACK_SCHEMA = Rule("callback.schema", "a callback outside its schema")
+CALLBACK_STATE = Rule("callback.state", "a callback that tells another state than a poll")
+CALLBACK_TASK = Rule("callback.task", "a callback for another task")
+CALLBACK_REPEATED = Rule("callback.repeated", "a callback that came again after it was acknowledged")
+CALLBACK_CHANGED = Rule("callback.changed", "a second callback that tells something else than the first")
+CALLBACK_POLL = Rule("callback.poll", "a callback that tells something else than a poll")
+CALLBACK_SECRET = Rule("callback.secret", "a callback that shows a key")
+RETRY_SCHEDULE = Rule("callback.ladder", "a callback that was not tried again when it should be")

@@ -1,0 +1,44 @@
+"""What each kind of step of a flow does, by the member that names the kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from swapmock.client_checks.conformance import downloads, polling, refusals
+from swapmock.client_checks.conformance.flow import FlowRunner, FlowState, StepHandler
+from swapmock.client_checks.conformance.pointer import filled
+
+
+def refused(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
+    """A call that must be refused at this point of the flow."""
+    refusals.refused_step(runner, step, state.known, state.name)
+
+
+def callback(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
+    """Judge the callbacks of a task that has ended."""
+    kind = runner.target.profile.kinds[step["callback"]]
+    name = filled(step["id"], state.known)
+    runner.findings.extend(runner.callbacks.findings(kind, name, state.last, state.name))
+
+
+def advance(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:  # noqa: ARG001 - a handler's signature
+    """Move the target's clock: by seconds, past a lifetime, or to `before` seconds before its end."""
+    if runner.advance is None:
+        return
+    by = step["advance"]
+    if "before" in step:
+        by = runner.target.contract.behaviour.seconds(by) - step["before"]
+    runner.advance(by)
+
+
+#: The first of these members that a step has says what is done.
+HANDLERS: Mapping[str, StepHandler] = {
+    "refused": refused,
+    "call": FlowRunner.call,
+    "poll": polling.poll,
+    "put": downloads.put,
+    "download": downloads.download,
+    "callback": callback,
+    "advance": advance,
+}

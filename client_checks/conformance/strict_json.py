@@ -1,0 +1,99 @@
+"""Reads JSON from a server that nobody trusts: bounded in depth, strict about what RFC 8259 allows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+#: Arrays and objects within one another that an answer may have. The deepest answer of a contract has fewer than ten.
+MAX_DEPTH = 100
+#: Digits that a number may have: a float holds 17, the largest 64-bit integer 20.
+MAX_DIGITS = 40
+
+
+class NotJson(ValueError):
+    """Why some bytes are not a JSON document, in one line."""
+
+
+def parsed(content: bytes) -> Any:
+    """`content` as JSON, read leniently (a byte order mark, NaN and repeated names pass); None if it cannot be read."""
+    try:
+        _check_depth(content)
+        return json.loads(content.decode("utf-8-sig"), parse_int=_integer)
+    except (ValueError, RecursionError):
+        return None
+
+
+def why_not_json(content: bytes) -> str:
+    """What RFC 8259 has against `content` as a JSON document in UTF-8; "" if nothing."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 at byte {error.start}"
+    if text.startswith("\ufeff"):
+        return "a byte order mark stands before the document"
+    try:
+        _check_depth(content)
+        json.loads(text, parse_constant=_no_constant, parse_int=_strict_integer, parse_float=_strict_float,
+                   object_pairs_hook=_unique_names)  # fmt: skip
+    except NotJson as error:
+        return str(error)
+    except (ValueError, RecursionError) as error:
+        return " ".join(str(error).split())[:200]
+    return ""
+
+
+def _check_depth(content: bytes) -> None:
+    """NotJson if arrays and objects are nested beyond MAX_DEPTH; brackets within strings do not count."""
+    if content.count(b"[") + content.count(b"{") <= MAX_DEPTH:
+        return
+    depth, in_string, escaped = 0, False, False
+    for byte in content:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise NotJson(f"nested more than {MAX_DEPTH} levels deep")
+        elif byte in b"]}":
+            depth -= 1
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
+
+
+def _strict_integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise NotJson(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _strict_float(digits: str) -> float:
+    value = float(digits)
+    if not isfinite(value) or len(digits) > 10 * MAX_DIGITS:
+        raise NotJson(f"a number beyond every bound: {digits[:40]}")
+    return value
+
+
+def _no_constant(word: str) -> None:
+    """Python reads NaN and Infinity, JSON has neither."""
+    raise NotJson(f"{word} is not JSON")
+
+
+def _unique_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise NotJson(f"the name {repeated[:60]!r} stands twice in one object")
+    return found

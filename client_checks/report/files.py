@@ -1,0 +1,63 @@
+"""The report files of a run: opened before the first call, written at its end, whatever the end is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from swapmock.client_checks.conformance.run import RunResult
+from swapmock.client_checks.conformance.target import CannotRun
+from swapmock.client_checks.report.ctrf import ctrf
+from swapmock.client_checks.report.document import document
+from swapmock.client_checks.report.har import har
+from swapmock.client_checks.report.junit import junit
+from swapmock.client_checks.report.page import page
+
+Render = Callable[[Sequence[RunResult]], str]
+
+#: The option of each report, and what makes its text.
+RENDERERS: Mapping[str, Render] = {
+    "json_file": lambda results: as_json(document(results)),
+    "junit_file": lambda results: junit(results),
+    "html_file": lambda results: page(document(results)),
+    "har_file": lambda results: har([one for result in results for one in result.exchanges]),
+    "ctrf_file": lambda results: as_json(ctrf(results)),
+}
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+@dataclass
+class ReportFiles:
+    """The files that a user named, by option. `open` makes sure that each can be written, `write` fills them."""
+
+    given: Mapping[str, Path | None]
+    problems: list[str] = field(default_factory=list)
+
+    def open(self) -> None:
+        """Create every file, and its folder; CannotRun names the first that cannot be written."""
+        for _, path in self._wanted():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.open("a", encoding="utf-8").close()
+            except OSError as error:
+                raise CannotRun(f"cannot write {path}: {error.strerror}") from None
+
+    def write(self, results: Sequence[RunResult]) -> None:
+        """Write every file; one that fails does not stop the others. `problems` says what failed."""
+        for option, path in self._wanted():
+            try:
+                text = RENDERERS[option](results)
+                path.write_text(text, "utf-8", errors="backslashreplace")
+            except OSError as error:
+                self.problems.append(f"cannot write {path}: {error.strerror}")
+            except Exception as error:  # one report that fails must not lose the others
+                self.problems.append(f"cannot make {path}: {type(error).__name__}: {error}")
+
+    def _wanted(self) -> list[tuple[str, Path]]:
+        return [(option, Path(path)) for option in RENDERERS if (path := self.given.get(option)) is not None]

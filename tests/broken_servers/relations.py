@@ -1,0 +1,197 @@
+"""Defects that only several exchanges together show: what changed, what was shared, what was not kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tests.broken_servers import Ask, Reply, defect
+from tests.broken_servers.tasks import state
+
+
+def detected(ask: Ask, reply: Reply) -> Any:
+    """The result of a finished detection; None in any other answer."""
+    if ask.operation != "get_detect_face_result" or not reply.is_success:
+        return None
+    return reply.json["data"]["result"]
+
+
+@defect("a task is created anew with each poll", "task.stable")
+def creation_moves(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not state(ask, reply):
+        return reply
+    memory[ask.query] = memory.get(ask.query, 0) + 1
+    return reply.with_data(create_at=reply.json["data"]["create_at"] + memory[ask.query] % 3)
+
+
+@defect("an ended task runs longer with each poll", "task.frozen")
+def duration_grows(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) != "success":
+        return reply
+    memory[ask.query] = memory.get(ask.query, 0) + 1
+    return reply.with_data(duration_s=reply.json["data"]["duration_s"] + memory[ask.query])
+
+
+@defect("a task tells another model than was asked for", "task.echo callback.poll")
+def model_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not state(ask, reply):
+        return reply
+    return reply.with_data(param={**reply.json["data"]["param"], "model": "video-enhance"})
+
+
+@defect("a task tells other media than were asked for", "task.echo callback.poll")
+def input_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not state(ask, reply):
+        return reply
+    param = reply.json["data"]["param"]
+    return reply.with_data(param={**param, "input": {**param["input"], "new_face": "https://example.com/other.jpg"}})
+
+
+@defect("all results are the same file", "task.unique callback.poll link.lifetime")
+def link_shared(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) != "success":
+        return reply
+    result = reply.json["data"]["result"]
+    kind = result["media_urls"][0].rsplit(".", 1)[-1]
+    link = memory.setdefault(kind, result["media_urls"])
+    return reply.with_data(result={**result, "media_urls": link})
+
+
+@defect("two detections have the same id", "task.unique flow.outcome link.lifetime")
+def id_shared(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "detect_face_image" or not reply.is_success:
+        return reply
+    return reply.with_data(detect_task_id=memory.setdefault("first", reply.json["data"]["detect_task_id"]))
+
+
+@defect("times are an hour late", "task.clock callback.poll")
+def clock_off(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not state(ask, reply):
+        return reply
+    times = {name: reply.json["data"].get(name) for name in ("create_at", "complete_at")}
+    return reply.with_data(**{name: value + 3600 for name, value in times.items() if value is not None})
+
+
+@defect("a duration is not the time from beginning to end", "task.clock callback.poll")
+def duration_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(duration_s=60) if state(ask, reply) == "success" else reply
+
+
+@defect("faces come in another order each time", "faces.stable task.frozen")
+def faces_shuffled(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    result = detected(ask, reply)
+    if result is None:
+        return reply
+    memory[ask.query] = memory.get(ask.query, 0) + 1
+    faces = result["faces"][::-1] if memory[ask.query] % 2 else result["faces"]
+    return reply.with_data(result={**result, "faces": faces})
+
+
+@defect("the two estimates do not agree", "credits.agree")
+def estimates_disagree(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(estimated_credits=9) if ask.operation == "estimate_task" and reply.is_success else reply
+
+
+@defect("an estimate knows another balance than the account", "credits.agree")
+def balance_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(balance=12345) if ask.operation == "estimate_task" and reply.is_success else reply
+
+
+@defect("an estimate says that the balance does not do", "credits.affordable")
+def not_affordable(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(affordable=False) if ask.operation == "estimate_task" and reply.is_success else reply
+
+
+@defect("estimates are lower than charges", "credits.agree credits.estimate")
+def estimate_low(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(credits=1) if ask.operation == "estimate_credits" and reply.is_success else reply
+
+
+@defect("a failed task is charged", "credits.refund callback.poll")
+def failure_charged(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) == "failed":
+        if ask.query not in memory:
+            memory[ask.query] = True
+            memory["taken"] = memory.get("taken", 0) + 3
+        return reply.with_data(credits=3)
+    if ask.operation == "get_account_balance" and reply.is_success:
+        return reply.with_data(balance=reply.json["data"]["balance"] - memory.get("taken", 0))
+    return reply
+
+
+@defect("an estimate is charged", "credits.free credits.agree credits.settled")
+def estimate_charged(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation == "estimate_credits" and reply.is_success:
+        memory["taken"] = memory.get("taken", 0) + 1
+    if ask.operation != "get_account_balance" or not reply.is_success:
+        return reply
+    return reply.with_data(balance=reply.json["data"]["balance"] - memory.get("taken", 0))
+
+
+@defect("a task is charged twice", "credits.settled")
+def charged_twice(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation == "create_task" and reply.is_success:
+        memory["taken"] = memory.get("taken", 0) + 3
+    if ask.operation != "get_account_balance" or not reply.is_success:
+        return reply
+    return reply.with_data(balance=reply.json["data"]["balance"] - memory.get("taken", 0))
+
+
+@defect("pages are larger than asked for", "list.page")
+def page_size_ignored(ask: Ask) -> Ask:
+    return replace(ask, query="page=1&page_size=50") if ask.operation == "list_kling_templates" else ask
+
+
+@defect("every page is the first", "list.page")
+def page_ignored(ask: Ask) -> Ask:
+    return replace(ask, query=ask.query.replace("page=2", "page=1")) if ask.operation == "list_vidu_templates" else ask
+
+
+@defect("the total is that of the page", "list.page")
+def total_of_page(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "list_bytedance_templates" or not reply.is_success:
+        return reply
+    return reply.with_data(total=len(reply.json["data"]["templates"]))
+
+
+@defect("a filter keeps everything", "list.page")
+def filter_ignored(ask: Ask) -> Ask:
+    return replace(ask, query="") if ask.operation == "list_models" else ask
+
+
+@defect("everybody sees every task", "refusal.missing")
+def tasks_of_others(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation not in ("get_task_info", "get_detect_face_result"):
+        return reply
+    if reply.is_success:
+        memory[ask.query] = reply
+    return memory.get(ask.query, reply) if "swapmockother" in ask.headers.get("x-api-key", "") else reply
+
+
+@defect("a swap takes any media for a detection", "refusal.missing")
+def other_media(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "create_task" or reply.is_success or not isinstance(ask.json, dict):
+        return reply
+    given = ask.json.get("input", {})
+    if "detect_id" not in given or given.get("image_url") != "https://faces.invalid/1.png":
+        return reply
+    return reply.with_json(
+        {"code": 200, "message": "success", "data": {"task_id": "00000000-0000-4000-8000-00000000000f"}}, 200
+    )
+
+
+@defect("links never die", "link.lifetime")
+def link_immortal(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not ask.path.startswith(("/media/", "/u/")) or ask.method != "GET":
+        return reply
+    if reply.status == 200:
+        memory[ask.path] = reply
+    return memory.get(ask.path, reply)
+
+
+@defect("links die after a minute", "link.lifetime")
+def link_short(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not ask.path.startswith("/media/"):
+        return reply
+    memory[ask.path] = memory.get(ask.path, 0) + 1
+    return replace(reply, status=403) if memory[ask.path] > 1 else reply
