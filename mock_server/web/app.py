@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
@@ -170,10 +169,13 @@ def _file(found: files.Media | None) -> Response:
     """The answer with a file, or the ranges of it that the request asks for; 404 if there is none."""
     if found is None:
         return _problem(404, "no such file, or no longer")
-    facts = FileFacts(len(found.content), found.content_type, blake2b(found.content, digest_size=16).hexdigest())
+    facts = FileFacts(found.size, found.content_type, found.etag)
     decision = decide(request.method, plain_request(request.environ).headers, facts)
-    parts = [piece.before + found.content[piece.start : piece.stop] for piece in decision.pieces]
-    response = Response(b"".join(parts) + decision.after, decision.status)
+    wanted = () if request.method == "HEAD" else decision.pieces
+    parts = [part for piece in wanted for part in (piece.before, *found.read(piece.start, piece.stop))]
+    response = Response(b"".join(parts) + (decision.after if wanted else b""), decision.status)
+    if decision.pieces:
+        response.headers["content-length"] = str(decision.length)
     del response.headers["content-type"]  # an answer without content has none
     response.headers.extend([*decision.headers, *headers_for(found.content_type)])
     return response

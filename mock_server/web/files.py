@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import NamedTuple, Protocol
 
 from swapmock.mock_server.core.faces import FaceRef
 from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.shape import Shape
 from swapmock.mock_server.core.task import Task
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.providers import links
 
 
+class Made(Protocol):
+    """A file whose bytes are made when they are read."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]: ...
+
+
 class Media(NamedTuple):
-    """A file with its content type."""
+    """A file with its content type: its bytes, or what makes them."""
 
     content_type: str
-    content: bytes
+    content: bytes | Made
+
+    @property
+    def size(self) -> int:
+        return len(self.content) if isinstance(self.content, bytes) else self.content.size
+
+    @property
+    def etag(self) -> str:
+        """The same for the same bytes: their digest, or that of what they are made from."""
+        facts = self.content if isinstance(self.content, bytes) else repr(self.content).encode()
+        return blake2b(facts, digest_size=16).hexdigest()
+
+    def read(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from `start` up to `stop`."""
+        if isinstance(self.content, bytes):
+            yield self.content[start:stop]
+        else:
+            yield from self.content.read(start, stop)
 
 
 def fetch(engine: Engine, path: str) -> Media | None:
@@ -28,9 +57,11 @@ def fetch(engine: Engine, path: str) -> Media | None:
     form = engine.contracts[task.provider].behaviour.files
     if form is None or link.folder != task.facts.get("folder", "") or not _is_available(engine, box, task):
         return None
-    draw = _face if task.kind in form.faces else _result
     ending = link.extension
-    drawn = draw(task, link.number, ending)
+    if task.kind in form.faces:
+        drawn = _face(task, link.number, ending)
+    else:
+        drawn = _result(task, link.number, ending, engine.providers[task.provider].shape(task, engine))
     if drawn is None:
         return None
     from swapmock.mock_server.media import content_type
@@ -47,7 +78,7 @@ def _is_available(engine: Engine, box: Box, task: Task) -> bool:
     return behaviour.files is not None and now < task.ends_at + behaviour.seconds(behaviour.files.lifetime(task.kind))
 
 
-def _face(task: Task, index: int, ending: str) -> bytes | None:
+def _face(task: Task, index: int, ending: str) -> bytes | Made | None:
     from swapmock.mock_server.media import Face, face_jpeg, face_png
 
     if f".{ending}" != task.facts.get("extension", ".jpg") or index >= task.facts["faces"]:
@@ -55,13 +86,22 @@ def _face(task: Task, index: int, ending: str) -> bytes | None:
     return (face_png if ending == "png" else face_jpeg)(Face(task.facts["url"], index))
 
 
-def _result(task: Task, index: int, ending: str) -> bytes | None:
+def _result(task: Task, index: int, ending: str, shape: Shape | None) -> bytes | Made | None:
     from swapmock.mock_server.media import Face, audio_wav, group_gif, group_mp4, group_picture
+    from swapmock.mock_server.media.clip import Clip
+    from swapmock.mock_server.media.pictures import sized_picture
+    from swapmock.mock_server.media.tone import Tone
 
     files = ((task.facts["extension"], task.facts["faces"]), *task.facts.get("more", ()))
     if index >= len(files) or f".{ending}" != files[index][0]:
         return None
     faces = tuple(Face(*FaceRef(*face)) for face in files[index][1])
+    if shape is not None and ending == "mp4":
+        return Clip(faces, shape.width, shape.height, shape.seconds, shape.fps)
+    if shape is not None and ending == "wav":
+        return Tone(faces[0].identity, shape.seconds)
+    if shape is not None and shape.width and ending != "gif":
+        return sized_picture(faces, "jpg" if ending == "jpeg" else ending, shape.width, shape.height)
     if ending == "mp4":
         return group_mp4(faces)
     if ending == "gif":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swapmock.mock_server.core.provider import Provider
-from swapmock.mock_server.providers.crun import account, catalogue, detection, restored, tasks, wire
+from swapmock.mock_server.providers.crun import account, catalogue, detection, restored, shapes, tasks, wire
 
 if TYPE_CHECKING:
     from swapmock.contracts import Contract
@@ -42,4 +42,5 @@ def provider(contract: Contract) -> Provider:
         callback_body=tasks.callback_body,
         check_task=restored.check_task,
         aliases=restored.aliases,
+        shape=shapes.shape,
     )
