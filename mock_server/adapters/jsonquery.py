@@ -14,6 +14,9 @@ class BadPath(ValueError):
     """Neither a JSONPath nor a JSON Pointer; the text says why."""
 
 
+#: How many compiled paths are remembered: those of several sandboxes with a thousand rules each.
+MOST_COMPILED = 8192
+
 #: The longest path, in characters.
 LONGEST = 500
 
@@ -37,7 +40,7 @@ def searches(path: str) -> bool:
     return path.startswith("$") and SEARCH.search(path) is not None
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=MOST_COMPILED)
 def compiled(path: str) -> Any:
     import jsonpath
 
@@ -156,7 +159,7 @@ class BoundedQuery:
         return known
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=MOST_COMPILED)
 def steps_of(path: str) -> Steps | None:
     """The steps of a path such as `$..name`, `$..name.other[0]`; None for every other path."""
     from jsonpath import segments, selectors

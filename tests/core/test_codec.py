@@ -206,3 +206,30 @@ def test_every_fault_of_a_document_is_told():
     with pytest.raises(BadRecord) as bad:
         decode(list[int], ["x"] * 1000)
     assert len(bad.value.faults) == 100
+
+
+class Twice(NamedTuple):
+    first: int = 0
+    second: int = 0
+    third: int = 0
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"left": 1}, Pair),
+        ({"left": 1, "right": "r"}, Pair),
+        ({"first": 1, "second": 2}, Twice),
+        ({"first": 1, "second": 2, "third": 3}, Twice),
+    ],
+)
+def test_the_alternative_that_fits_best(value, kind):
+    assert type(decode(Pair | Twice, value)) is kind
+    assert type(decode(Twice | Pair, value)) is kind
+
+
+def test_items_of_a_list_and_of_a_mapping():
+    assert decode(list[Pair], [{"left": 1}, {"left": 2}]) == [Pair(1), Pair(2)]
+    assert decode(Mapping[str, Pair], {"a": {"left": 1}}) == {"a": Pair(1)}
+    assert decode(dict[int, int], {"7": 1}) == {7: 1}
+    assert decode(dict[Colour, int], {"red": 1}) == {Colour.RED: 1}

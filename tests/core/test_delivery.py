@@ -229,7 +229,7 @@ def test_a_host_that_cannot_be_read_is_cut():
 def test_the_answer_is_cut():
     sent = SendResult(500, b"x" * (KEPT_ANSWER + 1))
     _, attempt = delivery().attempted(100.0, 100.5, sent, "no")
-    assert (len(attempt.answer), attempt.latency) == (KEPT_ANSWER, 0.5)
+    assert (len(attempt.answer), attempt.latency, KEPT_ANSWER) == (2048, 0.5, 2048)
     _, attempt = delivery().attempted(100.0, 99.0, sent, "no")
     assert attempt.latency == 0.0
 

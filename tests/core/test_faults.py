@@ -1,6 +1,7 @@
 """Fault rules: what they match, whose turn it is, how effects are read and written."""
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -173,3 +174,36 @@ def test_paths_that_lead_nowhere():
         documents: list[Any] = [{}, [], {"a": 1}, None, 5, "text"]
         for document in documents:
             assert list(find(path, document)) == [] or (path, document) == ("$[?@.a > 1]", {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "fits"),
+    [
+        ({"exists": True}, [1], True),
+        ({"exists": True}, [], False),
+        ({"exists": False}, [1], False),
+        ({"exists": False}, [], True),
+        ({"exists": True}, [None], True),
+        ({"equals": 1}, [2, 1], True),
+        ({"equals": 1}, [2], False),
+        ({"contains": "b"}, ["a", "abc"], True),
+        ({"contains": "b"}, ["a"], False),
+        ({"contains": 2}, [[1, 2]], True),
+        ({"equals": 1, "exists": True}, [1], False),  # two conditions are a value
+        ({"other": 1}, [{"other": 1}], True),
+    ],
+)
+def test_conditions(wanted, found, fits):
+    assert any_fits(wanted, found, search) is fits
+
+
+def test_names_are_compared_by_what_they_say():
+    provider, operation, model = ("-".join(pair) for pair in ("ab", "cd", "ef"))
+    named = SimpleNamespace(
+        provider=provider, operation=operation, model=model, headers={}, params={}, body=lambda: None
+    )
+    asked = Match(provider="a-b", operation="c-d", model="e-f")
+    assert matches(asked, named, find, search)
+    for other in (asked._replace(provider="x"), asked._replace(operation="x"), asked._replace(model="x")):
+        assert not matches(other, named, find, search)
+    assert Turns() == (0, 0)

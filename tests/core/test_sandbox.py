@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from swapmock.mock_server.core.sandbox import RateLimit, http_date
+from swapmock.mock_server.core.sandbox import RateLimit, http_date, retry_after
 
 
 @pytest.mark.parametrize("month", range(1, 13))
@@ -29,3 +29,21 @@ def test_dates_of_http(month, day):
 def test_limits_are_read(raw, limit):
     assert RateLimit.read(raw) == limit
     assert RateLimit(1, 2.0).retry_after == "none"
+
+
+@pytest.mark.parametrize(
+    ("form", "seconds", "shown"),
+    [
+        ("none", 5.0, ()),
+        ("seconds", 0.0, "0"),
+        ("seconds", 5.0, "5"),
+        ("seconds", 5.001, "6"),
+        ("date", 5.0, "Thu, 01 Jan 2026 00:00:05 GMT"),
+        ("date", 5.001, "Thu, 01 Jan 2026 00:00:06 GMT"),
+        ("zzz", 5.0, ()),
+        ("aaa", 5.0, ()),
+    ],
+)
+@pytest.mark.parametrize("fraction", [0.0, 0.999])
+def test_retry_after(form, seconds, shown, fraction):
+    assert retry_after(form, seconds, 1_767_225_600.0 + fraction) == ((("retry-after", shown),) if shown else ())
