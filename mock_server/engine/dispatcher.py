@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import resource
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -529,7 +530,10 @@ def _log_attempt(sandbox_id: str, sent: Sent) -> None:
         "why": (attempt.failure or "acknowledged") + then,
         "outcome": outcome,
     }
-    log.log(level, "callback %s to %s", attempt.attempt, attempt.url.partition("?")[0], extra=facts)
+    # Path, query and user may hold secrets of the receiver: they stay in the journal, which masks them.
+    scheme, _, rest = attempt.url.partition("://")
+    receiver = f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0].rpartition('@')[2]}"
+    log.log(level, "callback %s, attempt %s to %s", attempt.delivery, attempt.attempt, receiver, extra=facts)
 
 
 def _document(runtime: Runtime, outcome: SendResult) -> Any:
