@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from io import BytesIO
 from typing import Any, NoReturn
 
 from swapmock.mock_server.adapters.clock import pause
@@ -149,12 +150,12 @@ def write_large(value: Any, depth: int, encode: Callable[[Any], Any]) -> JsonTex
     The first `depth` levels of `value` are mappings, lists and iterators (written as arrays); what lies below is written in
     one piece, after `encode`. No more than one piece exists as a value at a time.
     """
-    written = []
+    written = BytesIO()  # grows as it is written; to join all pieces in the end would hold everybody once more
     for number, piece in enumerate(_pieces(value, depth, encode)):
-        written.append(piece)
+        written.write(piece)
         if number % PIECES_IN_A_ROW == 0:
             pause(0)  # another thread gets its turn at once, and not only when the interpreter takes this one's away
-    return JsonText(b"".join(written))
+    return JsonText(written.getvalue())
 
 
 def _pieces(value: Any, depth: int, encode: Callable[[Any], Any]) -> Iterator[bytes]:
