@@ -52,6 +52,7 @@ fuzz: $(DEV) ## attack a server of its own; ARGS='--requests 100000 --seconds 60
 	$(BIN)/python -m tests.hostile.fuzz $(ARGS)
 
 mutants: $(DEV) ## change the code in a copy, see whether a test notices; ARGS='--sample 200 --seed 0'
+	@$(BIN)/python -c 'import cosmic_ray' 2>/dev/null || $(BIN)/python -m pip install --disable-pip-version-check --quiet 'cosmic-ray>=8.4,<9'
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 lint: $(SERVER) ## lint the contracts
