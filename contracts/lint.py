@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from swapmock.contracts import folder, load, read_yaml
+from swapmock.contracts import folder, lint_document, load, read_yaml
 from swapmock.contracts.behaviour import LEVELS
 from swapmock.contracts.model import Contract, Operation, Violation
 from swapmock.contracts.requirements import findings, handler_findings
@@ -38,6 +38,8 @@ def lint_all(handled: Mapping[str, Callable[[Contract], Collection[str]]]) -> li
 def lint(contract: Contract) -> Iterator[str]:
     """One line for each thing that is wrong in `contract`: document, evidence, rows, examples, what a provider must have."""
     yield from _document(contract)
+    yield from lint_document.findings(contract.document)
+    yield from _repeated_keys(contract)
     yield from findings(contract)
     yield from _evidence(contract.document, "openapi.yaml")
     yield from _tables(contract)
@@ -54,9 +56,20 @@ def lint(contract: Contract) -> Iterator[str]:
 def _document(contract: Contract) -> Iterator[str]:
     from openapi_spec_validator import OpenAPIV31SpecValidator
 
-    for error in OpenAPIV31SpecValidator(contract.document).iter_errors():
-        where = "/".join(map(str, getattr(error, "absolute_path", ())))
-        yield f"openapi.yaml: {where}: {error.message if hasattr(error, 'message') else error}"
+    try:
+        for error in OpenAPIV31SpecValidator(contract.document).iter_errors():
+            where = "/".join(map(str, getattr(error, "absolute_path", ())))
+            yield f"openapi.yaml: {where}: {error.message if hasattr(error, 'message') else error}"
+    except Exception as error:  # the validator follows references, and raises what it meets there
+        yield f"openapi.yaml: cannot be validated: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _repeated_keys(contract: Contract) -> Iterator[str]:
+    """Keys that stand twice in a file of the contract's folder."""
+    home = contract.folder or folder(contract.name)
+    for path in sorted([*home.glob("*.yaml"), *(home / "examples").glob("*.yaml")]):
+        for finding in lint_document.repeated_keys(path.read_text("utf-8")):
+            yield f"{path.name}: {finding}"
 
 
 def _evidence(node: Any, place: str) -> Iterator[str]:

@@ -34,6 +34,20 @@ def polled(context: ResponseContext) -> Iterator[tuple[Kind, Any, str]]:
             yield kind, word, name
 
 
+def identity(context: ResponseContext, kind: Kind, asked: str) -> str | None:
+    """A name under which a polled task can be recognised; None if there is none.
+
+    Flows give each task a name of its own. Generated calls may use a caller's id twice, for tasks of two tools even at the
+    same time: there the server's own id counts, in the answer or in the question.
+    """
+    if context.exchange.origin.startswith(("flow", "stateful")):
+        return asked
+    own = at(context.body, kind.own) if kind.own else None
+    if own is not None:
+        return str(own)
+    return asked if not kind.callers else None
+
+
 def observe(context: ResponseContext) -> None:
     """Remember an accepted submission under the server's id and the caller's; a caller's id that is used again means
     another task from now on."""

@@ -16,7 +16,7 @@ def detected(ask: Ask, reply: Reply) -> Any:
     return reply.json["data"]["result"]
 
 
-@defect("a task is created anew with each poll", "task.stable")
+@defect("a task is created anew with each poll", "task.stable callback.poll task.clock task.frozen")
 def creation_moves(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if not state(ask, reply):
         return reply
@@ -24,7 +24,7 @@ def creation_moves(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(create_at=reply.json["data"]["create_at"] + memory[ask.query] % 3)
 
 
-@defect("an ended task runs longer with each poll", "task.frozen")
+@defect("an ended task runs longer with each poll", "task.frozen callback.poll task.clock")
 def duration_grows(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if state(ask, reply) != "success":
         return reply

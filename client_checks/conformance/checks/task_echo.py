@@ -8,17 +8,18 @@ from typing import Any
 from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.pointer import at, every
-from swapmock.client_checks.conformance.tasks import difference, polled
+from swapmock.client_checks.conformance.tasks import difference, identity, polled
 
 
 @check("task.echo", "a task that tells something else than was asked")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
-    for kind, _, name in polled(context):
-        submission = context.history.submissions.get((kind.name, name))
+    for kind, _, asked in polled(context):
+        name = identity(context, kind, asked)
+        submission = None if name is None else context.history.submissions.get((kind.name, name))
         if submission is None:
             continue
-        for asked, told in kind.echoes.items():
-            wanted, got = next(every(submission.body, asked), None), at(context.body, told)
+        for pointer, told in kind.echoes.items():
+            wanted, got = next(every(submission.body, pointer), None), at(context.body, told)
             if wanted is None or got is None:
                 continue
             yield EXAMINED

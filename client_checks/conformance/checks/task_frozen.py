@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.schema import branch_for, documented
-from swapmock.client_checks.conformance.tasks import difference, polled, without_queries
+from swapmock.client_checks.conformance.tasks import difference, identity, polled, without_queries
 
 
 @check("task.frozen", "an ended task that changed")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     memory = context.history.memory["task.frozen"]
     branch = branch_for(context.operation, 200, False)
-    for kind, word, name in polled(context):
+    for kind, word, asked in polled(context):
+        name = identity(context, kind, asked)
         phase = context.phase(kind, word)
-        if phase not in ("succeeded", "failed") or branch is None:
+        if phase not in ("succeeded", "failed") or branch is None or name is None:
             continue
         body = documented(context.target.contract, branch.schema, context.body)
         value = without_queries(body.get("data", body))

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.pointer import at
-from swapmock.client_checks.conformance.tasks import difference, polled, without_queries
+from swapmock.client_checks.conformance.tasks import difference, identity, polled, without_queries
 
 
 @check("task.stable", "a task whose beginning changes between two polls")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     memory = context.history.memory["task.stable"]
-    for kind, _, name in polled(context):
+    for kind, _, asked in polled(context):
+        name = identity(context, kind, asked)
+        if name is None:
+            continue
         for pointer in kind.fixed:
             value = without_queries(at(context.body, pointer))
             if value is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.pointer import at, every
-from swapmock.client_checks.conformance.tasks import polled
+from swapmock.client_checks.conformance.tasks import identity, polled
 
 
 @check("task.unique", "an id or a link that two tasks share")
@@ -43,7 +43,10 @@ def _links(context: ResponseContext) -> Iterator[Deviation | None]:
     for kind, word, name in polled(context):
         if context.phase(kind, word) != "succeeded":
             continue
-        owner = str((at(context.body, kind.own) if kind.own else None) or name)
+        known_name = identity(context, kind, name)
+        if known_name is None:
+            continue
+        owner = str((at(context.body, kind.own) if kind.own else None) or known_name)
         for pointer in kind.links:
             links = [str(link).partition("?")[0] for link in every(context.body, pointer) if isinstance(link, str)]
             if links:
