@@ -35,14 +35,14 @@ ELEMENTS: tuple[Mapping[str, Any], ...] = (
     {"name": "create_reset_after", "faults": [{"role": CREATE, "effect": {"connection": "reset"}, "times": 1}]},
     {"name": "create_500_after", "faults": [{"role": CREATE, "effect": {"refuse": "server_error"}, "moment": "after", "times": 1}]},
     {"name": "create_html_after", "gateway": [{"role": CREATE, "effect": "html", "value": 502, "times": 1}]},
-    {"name": "poll_reset", "faults": [{"role": POLL, "effect": {"connection": "reset"}, "nth": 2}]},
-    {"name": "poll_500", "faults": [{"role": POLL, "effect": {"refuse": "server_error"}, "nth": 1}]},
-    {"name": "poll_503", "faults": [{"role": POLL, "effect": {"status": 503}, "nth": 2}]},
+    {"name": "poll_reset", "faults": [{"role": POLL, "effect": {"connection": "reset"}, "times": 1}]},
+    {"name": "poll_500", "faults": [{"role": POLL, "effect": {"refuse": "server_error"}, "times": 1}]},
+    {"name": "poll_503", "faults": [{"role": POLL, "effect": {"status": 503}, "times": 1}]},
     {"name": "poll_html", "gateway": [{"role": POLL, "effect": "html", "value": 502, "times": 1}]},
-    {"name": "poll_malformed", "faults": [{"role": POLL, "effect": {"body": "malformed"}, "nth": 1}]},
-    {"name": "poll_empty", "faults": [{"role": POLL, "effect": {"body": "empty"}, "nth": 2}]},
+    {"name": "poll_malformed", "faults": [{"role": POLL, "effect": {"body": "malformed"}, "times": 1}]},
+    {"name": "poll_empty", "faults": [{"role": POLL, "effect": {"body": "empty"}, "times": 1}]},
     {"name": "poll_404", "faults": [{"role": POLL, "effect": {"refuse": "task_not_found"}, "times": 1}]},
-    {"name": "poll_429", "faults": [{"role": POLL, "effect": {"refuse": "rate_limited", "retry_after": {"seconds": 37, "form": "seconds"}}, "nth": 2}]},
+    {"name": "poll_429", "faults": [{"role": POLL, "effect": {"refuse": "rate_limited", "retry_after": {"seconds": 37, "form": "seconds"}}, "times": 1}]},
     {"name": "media_503", "needs": ["downloads"], "gateway": [{"role": MEDIA, "effect": "status", "value": 503, "times": 1}]},
     {"name": "media_cut", "needs": ["downloads"], "gateway": [{"role": MEDIA, "effect": "cut", "times": 1}]},
     {"name": "media_page", "needs": ["downloads"], "gateway": [{"role": MEDIA, "effect": "page_as_media", "times": 1}]},
@@ -186,7 +186,7 @@ class Explorer:
         best, place = first, 0
         while place < len(elements) and len(elements) > 1:
             fewer = elements[:place] + elements[place + 1 :]
-            still = self._broken(fewer, first.rule)
+            still = self._broken(fewer, first.rule) or self._broken(fewer, first.rule)  # a busy machine hides some
             if still is None:
                 place += 1
             else:

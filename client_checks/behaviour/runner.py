@@ -92,7 +92,8 @@ class _Watcher:
 
     def answered(self, role: Role, meaning: Meaning) -> None:
         kill = self._condition.kill
-        if self.active and kill and kill["when"] == "answered" and role == kill["role"] and not self._submitted:
+        is_accepted = meaning in (Meaning.ACCEPTED, Meaning.SUCCEEDED)
+        if self.active and kill and kill["when"] == "answered" and role == kill["role"] and is_accepted:
             self._submitted = True
             self.kill_at = self._clock.now() + KILL_AFTER
         with self._lock:

@@ -29,9 +29,14 @@ def rows(names: Sequence[str] | None) -> list[Condition]:
 
 
 def judged(
-    control: Control, declaration: Declaration, provider: str, names: Sequence[str] | None, at_once: int = 4
+    control: Control,
+    declaration: Declaration,
+    provider: str,
+    names: Sequence[str] | None,
+    at_once: int = 4,
+    project: Path = EXAMPLES,
 ) -> Trial:
-    bench = Bench(control, declaration, EXAMPLES, RealClock())
+    bench = Bench(control, declaration, project, RealClock())
     return judge_client(bench, rows(names), providers=[provider], at_once=at_once)[0]
 
 

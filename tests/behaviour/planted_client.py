@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """A good client with a planted bug: it pays for the job again once it has met both of two faults.
 
 The two stand in PLANTED, by the names of what `swapmock conform --explore` puts conditions together from. What was met is

@@ -70,7 +70,7 @@ def test_a_bug_of_two_faults_is_found_and_shrunk(control, tmp_path, pair):
     found = explorer(control, tmp_path, pair).search(seed=1, budget=240.0)
     assert found is not None
     assert set(found.elements) == set(pair)
-    assert found.judgement.rule == "P2"
+    assert found.judgement.rule in ("P1", "P2")
 
 
 def main():

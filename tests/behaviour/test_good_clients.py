@@ -1,5 +1,8 @@
 """The good clients pass every rule that applies to them, over the whole corpus."""
 
+import shutil
+import subprocess
+
 import pytest
 
 from swapmock.client_checks.behaviour.coupling import library
@@ -36,10 +39,30 @@ def test_python(control, script, provider):
     assert left_open(trial) <= NOT_IN_THE_CORPUS
 
 
-@pytest.mark.needs("node")
-def test_node(control):
-    declaration = from_file(EXAMPLES / "good" / "conform-node.toml").with_flags(command=("node", "good/crun.mjs"))
-    trial = judged(control, declaration, "crun", None)
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """The TypeScript clients as JavaScript, for a Node that does not run TypeScript yet."""
+    folder = tmp_path_factory.mktemp("typescript")
+    for path in [
+        *(EXAMPLES / "good").glob("*.ts"),
+        EXAMPLES / "good" / "tsconfig.json",
+        EXAMPLES / "good" / "package.json",
+    ]:
+        shutil.copy(path, folder)
+    for words in (["npm", "install", "--no-audit", "--no-fund"], ["npx", "tsc", "--outDir", "out"]):
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "out" / "package.json").write_text('{"type": "module"}')
+    return folder / "out"
+
+
+@pytest.mark.needs("node", "npm")
+@pytest.mark.parametrize("provider", ["crun", "imgopen"])
+def test_typescript(control, compiled, provider):
+    declaration = from_file(EXAMPLES / "good" / "conform-typescript.toml").with_flags(
+        command=("node", f"{provider}.js")
+    )
+    trial = judged(control, declaration, provider, None, project=compiled)
     assert (broken(trial), trial.errors) == ({}, {})
     assert left_open(trial) <= NOT_IN_THE_CORPUS
 

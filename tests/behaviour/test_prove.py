@@ -41,7 +41,7 @@ CLIENT = """
     while call(f"{JOB}/TaskInfo?task_id={task}")["status"] != "success":
         time.sleep(2)
 """
-OPTIONS = {
+OPTIONS: dict = {
     **dict.fromkeys(
         ("claim", "deadline", "resume", "smallest_timeout", "downloads", "callbacks", "uploads", "effects", "faces")
     ),
@@ -91,7 +91,7 @@ def project(tmp_path, monkeypatch):
 
 
 def proven(*command, **options):
-    told = []
+    told: list[str] = []
     code = conform(command or (sys.executable, "client.py"), {**OPTIONS, **options}, told.append)
     return code, told
 

@@ -1,7 +1,7 @@
 """L1: no poll after a terminal state."""
 
 from swapmock.client_checks.behaviour.model import Exchange, Findings, Meaning, Observations, Role, broken, kept
-from swapmock.client_checks.behaviour.reading import is_bad_media
+from swapmock.client_checks.behaviour.reading import is_bad_media, is_in_doubt
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
@@ -23,11 +23,12 @@ def judge(case: Observations) -> Findings:
 
 
 def reasons(case: Observations, first: Exchange) -> int:
-    """How many more polls have a reason: a callback that came since is checked by one, and so is a link that could not be
-    fetched."""
+    """How many more polls have a reason: a callback that came since is checked by one, a link that could not be fetched
+    is asked for again, and the poll that settles a doubtful submission is not yet that of the wait."""
     callbacks = sum(one.task == first.task and one.reached and one.at >= first.at - 1.0 for one in case.attempts)
     downloads = sum(one.number > first.number and is_bad_media(one) for one in case.of(Role.MEDIA))
-    return callbacks + downloads
+    doubts = sum(one.task == first.task and is_in_doubt(case, one) for one in case.of(Role.CREATE))
+    return callbacks + downloads + doubts
 
 
 RULE = Rule(

@@ -1,7 +1,7 @@
 """L3: the interval of polls is not under a lower limit, and not ever denser."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
-from swapmock.client_checks.behaviour.reading import gaps
+from swapmock.client_checks.behaviour.reading import gaps, is_clean
 from swapmock.client_checks.behaviour.rule import INFO, Rule
 
 #: Clients of these APIs wait 2 to 30 seconds; below this nobody does.
@@ -9,7 +9,7 @@ LOWEST = 1.0
 
 
 def judge(case: Observations) -> Findings:
-    if case.condition.scenario != "slow":
+    if case.condition.scenario != "slow" or not is_clean(case):
         return
     for task in {one.task for one in case.of(Role.POLL, run=1) if one.task}:
         polls = [one for one in case.asking(task) if one.meaning is Meaning.RUNNING and one.run == 1]

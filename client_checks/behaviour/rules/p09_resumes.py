@@ -1,6 +1,6 @@
 """P9: killed and started again, the client resumes."""
 
-from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
@@ -9,7 +9,7 @@ def judge(case: Observations) -> Findings:
         return
     if case.jobs != 1:
         return
-    first = next(iter(case.of(Role.CREATE, run=1)), None)
+    first = next((one for one in case.of(Role.CREATE, run=1) if one.meaning is Meaning.ACCEPTED), None)
     if first is None:
         return
     again = case.of(Role.CREATE, run=2)
