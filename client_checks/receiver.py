@@ -300,4 +300,7 @@ class Callbacks:
     def _found(
         self, rule: Rule, operation: Operation, expected: str, got: str, evidence: Evidence, place: str = ""
     ) -> Finding:
-        return to_finding(rule, operation.id, Deviation(expected, got, evidence, place), None)
+        secrets = self._target.secrets
+        return to_finding(
+            rule, operation.id, Deviation(secrets.out_of(expected), secrets.out_of(got), evidence, place), None
+        )

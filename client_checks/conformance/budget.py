@@ -64,6 +64,10 @@ class Spending:
         """Hold the paid call with this exchange number to cost at least `credits`."""
         self.charges[number] = max(credits, self.charges.get(number, 0.0))
 
+    def forget(self, number: int) -> None:
+        """Take back the charge of a call that was certainly refused."""
+        self.charges.pop(number, None)
+
     def task_says(self, number: int, credits: float) -> None:
         """A task that the paid call `number` made says what it cost."""
         self.said_by_tasks += credits

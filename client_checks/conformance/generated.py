@@ -154,6 +154,8 @@ def _drive(
                 )
             else:
                 findings.extend(_of_error(event))
+        elif isinstance(event, events.Interrupted):
+            raise KeyboardInterrupt
         elif isinstance(event, events.FatalError):
             raise event.exception
         if proxy.limit:

@@ -180,11 +180,17 @@ class Sender:
         self.budget.need_credits(max(price, 0.0 if expects_refusal else self._learned.get(operation, 0.0)))
         self.budget.need_calls(2)
         before = self.balance_before = self._known_balance
-        exchange = self._transmit(method, url, headers, body, operation, origin)
-        self.quotes[exchange.number] = quote
-        if not self._is_refused(exchange):
-            # Accepted, or nobody knows: it counts as spent, and nobody sends it again.
-            self.budget.spending.charge(exchange.number, price)
+        number = len(self.exchanges) + 1
+        self.quotes[number] = quote
+        # From now on it counts as spent, whatever interrupts the run; nobody sends it again.
+        self.budget.spending.charge(number, price)
+        try:
+            exchange = self._transmit(method, url, headers, body, operation, origin)
+        except (LeftOut, CannotRun):
+            self.budget.spending.forget(number)
+            raise
+        if self._is_refused(exchange):
+            self.budget.spending.forget(number)
         self._recount(operation, before, origin)
         return exchange
 
@@ -281,10 +287,25 @@ class Sender:
         answer, error = RawAnswer(0, [], b"", 0.0), ""
         try:
             answer = self._transport.send(method, url, headers, body)
+        except KeyboardInterrupt:
+            # It may have arrived: the report tells of it.
+            self._keep(method, url, headers, body, operation, origin, at_time, answer, "interrupted")
+            raise
         except Unreachable as why:
             error = secrets.out_of(str(why))
             if not self.exchanges and not why.is_connected:
                 raise CannotRun(f"no server at {self.target.base_url}: {error}") from None
+        exchange = self._keep(method, url, headers, body, operation, origin, at_time, answer, error)
+        self._bound_the_run(exchange)
+        self._pace(exchange)
+        return exchange
+
+    def _keep(
+        self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, operation: str, origin: str,
+        at_time: float, answer: RawAnswer, error: str,
+    ) -> Exchange:  # fmt: skip
+        """Keep a call and its answer, with secrets masked."""
+        secrets = self.target.secrets
         exchange = Exchange(
             method=method,
             url=secrets.out_of(url),
@@ -303,8 +324,6 @@ class Sender:
             shown_secret=secrets.shown_in(answer.content, answer.headers),
         )
         self.exchanges.append(exchange)
-        self._bound_the_run(exchange)
-        self._pace(exchange)
         return exchange
 
     def _bound_the_run(self, exchange: Exchange) -> None:

@@ -26,9 +26,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 #: Seconds to connect, and seconds in which nothing arrives before an answer is given up.
-CONNECT_TIMEOUT, SILENCE_TIMEOUT = 10.0, 60.0
+CONNECT_TIMEOUT, SILENCE_TIMEOUT = 10.0, 30.0
 #: Seconds for a whole answer.
-TOTAL_TIMEOUT = 120.0
+TOTAL_TIMEOUT = 60.0
 #: Bytes of one answer, after decompression: of JSON and other text, and of anything else (media).
 MAX_TEXT, MAX_MEDIA = 8 << 20, 128 << 20
 #: Bytes read at a time.

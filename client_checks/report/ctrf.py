@@ -16,10 +16,10 @@ def ctrf(results: Sequence[RunResult]) -> dict[str, Any]:
     """One test for each case of the JUnit report, under the same names. Times are in milliseconds."""
     tests = [
         {
-            "name": case.name,
+            "name": f"{result.target.provider} {case.group} {case.name}",
             "status": case.status,
             "duration": round(case.seconds * 1000),
-            "suite": [result.target.provider, case.group],
+            "extra": {"provider": result.target.provider, "group": case.group, "check": case.name},
             **({"message": case.message} if case.message else {}),
             **({"trace": case.details} if case.details else {}),
         }

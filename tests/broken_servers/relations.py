@@ -187,11 +187,3 @@ def link_immortal(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if reply.status == 200:
         memory[ask.path] = reply
     return memory.get(ask.path, reply)
-
-
-@defect("links die after a minute", "link.lifetime")
-def link_short(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
-    if not ask.path.startswith("/media/"):
-        return reply
-    memory[ask.path] = memory.get(ask.path, 0) + 1
-    return replace(reply, status=403) if memory[ask.path] > 1 else reply

@@ -78,7 +78,8 @@ def test_every_flow_and_refusal_is_walked(provider: str) -> None:
     facts = profile(provider)
     (result,) = check_target("emulator", {"provider": provider, "parts": ("flows",)}, {})
     # Rows that are for another choice than a default are completed in the rounds above.
-    rows = [("flow", row) for row in facts.flows] + [("refusal", row) for row in facts.refusals]
+    refusals = [*facts.refusals, *facts.everywhere(load(provider), with_paid=True)]
+    rows = [("flow", row) for row in facts.flows] + [("refusal", row) for row in refusals]
     defaults = load(provider).behaviour.defaults
     names = {f"{kind} {row['name']}" for kind, row in rows if applies(row.get("when"), defaults)}
     assert set(result.completed) == names
@@ -100,14 +101,14 @@ def run(*arguments: str) -> Any:
 
 
 def test_reports_tell_the_same(tmp_path: Path) -> None:
-    files = {name: tmp_path / name for name in ("json", "junit", "html", "har")}
+    files = {name: tmp_path / name for name in ("json", "junit", "html", "har", "ctrf")}
     options = [part for name, path in files.items() for part in (f"--{name}", str(path))]
     with running(catalogue()["wrong_type"]) as url:
         result = run(url, "--provider", "crun", "--parts", "flows", *options)
     assert result.exit_code == 1
     told = json.loads(files["json"].read_text("utf-8"))
     (target,) = told["targets"]
-    (finding,) = (one for one in target["findings"] if one["grade"] == "fail")
+    (finding,) = (one for one in target["findings"] if one["id"] == "answer.schema")
     assert (finding["id"], finding["operation"], finding["place"]) == (
         "answer.schema",
         "get_account_balance",
@@ -119,12 +120,21 @@ def test_reports_tell_the_same(tmp_path: Path) -> None:
 
     suite = ET.fromstring(files["junit"].read_text("utf-8")).find("testsuite")
     assert suite is not None
-    assert suite.get("failures") == "1"
+    assert suite.get("failures") == "2"
     failed = [case for case in suite.iter("testcase") if case.find("failure") is not None]
     assert [(case.get("classname"), case.get("name")) for case in failed] == [
-        ("crun.get_account_balance", "answer.schema")
+        ("crun.get_account_balance", "answer.schema"),
+        ("crun.get_account_balance", "credits.amount"),
     ]
     assert int(suite.get("tests") or 0) == len(list(suite.iter("testcase"))) > 100
+
+    names = [(case.get("classname"), case.get("name")) for case in suite.iter("testcase")]
+    assert len(names) == len(set(names))
+    assert suite.get("name") == "crun"
+    assert suite.get("timestamp")
+    ctrf = json.loads(files["ctrf"].read_text("utf-8"))["results"]
+    assert ctrf["summary"]["failed"] == 2
+    assert ctrf["summary"]["tests"] == len(ctrf["tests"]) == len(names)
 
     page = files["html"].read_text("utf-8")
     assert "answer.schema" in page
@@ -132,6 +142,8 @@ def test_reports_tell_the_same(tmp_path: Path) -> None:
 
     entries = json.loads(files["har"].read_text("utf-8"))["log"]["entries"]
     assert len(entries) == target["calls"]
+    assert entries[finding["exchange"] - 1]["comment"].startswith(f"{finding['exchange']} flow account")
+    assert finding["chain"][-1] == finding["exchange"]
     for text in (result.output, page):
         assert "the balance" in text or "get_account_balance" in text
     assert "FAIL answer.schema" in result.output
@@ -165,7 +177,7 @@ def test_nothing_is_left_where_it_is_run(tmp_path: Path, monkeypatch: pytest.Mon
 def test_an_empty_run_is_not_green() -> None:
     result = run("emulator", "--provider", "crun", "--parts", "examples", "--operation", "no_such_operation")
     assert result.exit_code == 2
-    assert "run.empty" in result.output
+    assert "'no_such_operation' is no operation of crun" in result.output
 
 
 @pytest.mark.parametrize(
