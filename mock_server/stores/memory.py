@@ -68,7 +68,6 @@ class MemoryBox:
         self._rates = {name: deque(calls) for name, calls in state.rates.items()}
         self._journal: deque[Record] = deque()
         #: The size of each record in the journal, and the sums.
-        self._sizes: deque[int] = deque()
         self._journal_held = self._exchanges = 0
         for record in state.journal:
             self._append(record)
@@ -293,14 +292,14 @@ class MemoryBox:
 
     def _append(self, record: Record) -> None:
         """Add a record at the end of the journal and drop the oldest ones, as far as its bounds demand."""
-        size = size_of(record)
-        self._journal.append(record)
-        self._sizes.append(size)
-        self._journal_held += size
-        self._exchanges += isinstance(record, Exchange)
-        while len(self._sizes) > self._journal_size or self._journal_held > self._journal_bytes:
-            self._journal_held -= self._sizes.popleft()
-            self._exchanges -= isinstance(self._journal.popleft(), Exchange)
+        journal = self._journal
+        journal.append(record)
+        self._exchanges += type(record) is Exchange
+        self._journal_held += size_of(record)
+        while len(journal) > self._journal_size or self._journal_held > self._journal_bytes:
+            dropped = journal.popleft()
+            self._exchanges -= type(dropped) is Exchange
+            self._journal_held -= size_of(dropped)
 
     def records(self) -> Sequence[Record]:
         return tuple(self._journal)
@@ -311,7 +310,6 @@ class MemoryBox:
     def forget_records(self) -> int:
         count = len(self._journal)
         self._journal.clear()
-        self._sizes.clear()
         self._journal_held = self._exchanges = self._recorded = 0
         return count
 
