@@ -68,6 +68,7 @@ class MemoryBox:
         self._rates = {name: deque(calls) for name, calls in state.rates.items()}
         self._journal: deque[Record] = deque()
         #: The size of each record in the journal, and the sums.
+        self._sizes: deque[int] = deque()
         self._journal_held = self._exchanges = 0
         for record in state.journal:
             self._append(record)
@@ -292,14 +293,15 @@ class MemoryBox:
 
     def _append(self, record: Record) -> None:
         """Add a record at the end of the journal and drop the oldest ones, as far as its bounds demand."""
-        journal = self._journal
+        journal, sizes, size = self._journal, self._sizes, size_of(record)
         journal.append(record)
+        sizes.append(size)
+        held = self._journal_held + size
         self._exchanges += type(record) is Exchange
-        self._journal_held += size_of(record)
-        while len(journal) > self._journal_size or self._journal_held > self._journal_bytes:
-            dropped = journal.popleft()
-            self._exchanges -= type(dropped) is Exchange
-            self._journal_held -= size_of(dropped)
+        while held > self._journal_bytes or len(journal) > self._journal_size:
+            held -= sizes.popleft()
+            self._exchanges -= type(journal.popleft()) is Exchange
+        self._journal_held = held
 
     def records(self) -> Sequence[Record]:
         return tuple(self._journal)
@@ -310,6 +312,7 @@ class MemoryBox:
     def forget_records(self) -> int:
         count = len(self._journal)
         self._journal.clear()
+        self._sizes.clear()
         self._journal_held = self._exchanges = self._recorded = 0
         return count
 
