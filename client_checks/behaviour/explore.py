@@ -15,6 +15,7 @@ from swapmock import AdminError
 from swapmock.client_checks.behaviour import judge, trial
 from swapmock.client_checks.behaviour.certificates import NoCertificate
 from swapmock.client_checks.behaviour.conditions import Condition
+from swapmock.client_checks.behaviour.coupling import RATE
 from swapmock.client_checks.behaviour.judge import Judgement
 from swapmock.client_checks.behaviour.model import Observations, Verdict
 from swapmock.client_checks.behaviour.process import CommandMissing
@@ -169,8 +170,9 @@ class Explorer:
         except (NotCarried, CommandMissing, NoCertificate, OSError, AdminError):
             return None
         against = self._against(seen, rule)
-        if against is not None and not trial.is_trustworthy(seen):
-            again = trial.slower(self._bench, self._base, seen)
+        timed = against is not None and against.rule in trial.TIMED
+        if against is not None and (timed or not trial.is_trustworthy(seen)):
+            again = trial.slower(self._bench, self._base, seen, trial.TIMED_RATE if timed else RATE)
             return None if again is None else self._against(again, rule)
         return against
 

@@ -187,6 +187,7 @@ class Gateway:
         self.media = {} if media is None else media
         self.run = 1
         self.exchanges: list[Exchange] = []
+        self._waiting: dict[int, Exchange] = {}
         self.unanswered: dict[int, str] = {}
         self.undelayed: list[float] = []
         self.connections = 0
@@ -225,8 +226,21 @@ class Gateway:
 
     def keep(self, exchange: Exchange) -> None:
         with self._lock:
+            self._waiting.pop(exchange.number, None)
             if len(self.exchanges) < MOST:
                 self.exchanges.append(exchange)
+
+    def begin(self, exchange: Exchange) -> None:
+        """Note a request that is not answered yet."""
+        with self._lock:
+            if len(self._waiting) < MOST:
+                self._waiting[exchange.number] = exchange
+
+    def seen(self) -> list[Exchange]:
+        """Every exchange so far, in order; those that are not answered yet as lost."""
+        with self._lock:
+            waiting = [replace(one, answered=max(one.at, self.now())) for one in self._waiting.values()]
+            return sorted([*self.exchanges, *waiting], key=lambda one: one.number)
 
     def strike(self, role: Role, meaning: Meaning | None) -> list[GatewayFault]:
         """The faults whose turn it is: those on a meaning once `meaning` is known, the rest before."""
@@ -293,6 +307,7 @@ class _Handler(BaseHTTPRequestHandler):
         operation, role = provider.find(self.command, self.path)
         if gateway.watcher is not None:
             gateway.watcher.received(role, number)
+        gateway.begin(self._unanswered(provider, number, run, at, role, operation, headers, body))
         answer = self._from_cache(role) or self._forward(number, body, headers)
         if gateway.watcher is not None and not gateway.watcher.passed_on(role, number):
             answer.lost = "hang_up"
@@ -340,6 +355,39 @@ class _Handler(BaseHTTPRequestHandler):
         if gateway.watcher is not None:
             gateway.watcher.answered(role, meaning)
         self._send(answer)
+
+    def _unanswered(
+        self,
+        provider: Provider,
+        number: int,
+        run: int,
+        at: float,
+        role: Role,
+        operation: str,
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> Exchange:
+        document = parsed(body)
+        return Exchange(
+            number=number,
+            run=run,
+            at=at,
+            answered=at,
+            role=role,
+            operation=operation,
+            method=self.command,
+            target=self.path,
+            headers=headers,
+            body=document,
+            status=None,
+            answer_headers={},
+            answer=None,
+            answer_text="",
+            meaning=Meaning.AMBIGUOUS,
+            business_id=provider.caller_id(document),
+            asked=provider.task_named(self.command, self.path, document),
+            delivered="lost",
+        )
 
     def _fetch_ahead(self, number: int, links: Sequence[str]) -> None:
         """Get the results before the client asks: drawing one takes long in scaled time, and is no delay of the vendor's."""

@@ -154,8 +154,8 @@ class CallbackAttempt:
 
     @property
     def reached(self) -> bool:
-        """Whether a receiver of the client's took it."""
-        return self.status is not None or "time" in self.failure
+        """Whether a receiver of the client's took the connection, answered or not."""
+        return self.status is not None or not any(word in self.failure for word in ("refused", "blocked", "resolve"))
 
 
 @dataclass(frozen=True)

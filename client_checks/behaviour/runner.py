@@ -169,6 +169,8 @@ def _sandbox(
     balance: Any = PLENTY if condition.balance is None else condition.balance
     if balance == "one_job":
         balance = max((task.captured for task in plain.tasks), default=PLENTY) if plain is not None else PLENTY
+    if balance == "no_job":
+        balance = sum(task.captured for task in plain.tasks if task.role is Role.DETECT) if plain is not None else 0
     options: dict[str, Any] = {"seed": bench.seed, "balance": balance, "clock": coupling.sandbox_clock}
     if coupling.kind == "scaled":
         options["client_clock"] = "sandbox"  # Date and Retry-After tell the time that the client has
@@ -293,13 +295,14 @@ class OpenCase:
         sandbox, gateway = self.sandbox, self.gateway
         files, texts = environment.saved_files(self.folders, self._before)
         start = float(sandbox.document["clock"]["now"])
+        tasks = tasks_of(sandbox, start)
         return Observations(
             case=self.condition.name,
             provider=self.facts.name,
             declaration=self.bench.declaration,
             condition=self.condition,
-            exchanges=_with_tasks(gateway.exchanges, journal_tasks(sandbox)),
-            tasks=tasks_of(sandbox, start),
+            exchanges=_with_tasks(gateway.seen(), journal_tasks(sandbox), tasks),
+            tasks=tasks,
             attempts=attempts_of(sandbox, start),
             claims=list(self.inbox.claims),
             effects=list(self.inbox.effects),
@@ -336,9 +339,18 @@ def journal_tasks(sandbox: Sandbox) -> dict[int, str]:
     return found
 
 
-def _with_tasks(exchanges: Sequence[Exchange], tasks: Mapping[int, str]) -> list[Exchange]:
-    ordered = sorted(exchanges, key=lambda one: one.number)
-    return [replace(one, task=tasks[one.number]) if one.number in tasks else one for one in ordered]
+def _with_tasks(exchanges: Sequence[Exchange], known: Mapping[int, str], tasks: Sequence[Task]) -> list[Exchange]:
+    """The exchanges with the emulator's ids of their tasks. A submission that is not answered yet is in no journal: its
+    task is the one with the same body that no other made."""
+    found = [replace(one, task=known[one.number]) if one.number in known else one for one in exchanges]
+    free = [task for task in tasks if task.id not in {one.task for one in found if one.is_submission}]
+    for place, one in enumerate(found):
+        if one.is_submission and one.task is None and one.status is None:
+            mine = next((task for task in free if task.body == one.body), None)
+            if mine is not None:
+                free.remove(mine)
+                found[place] = replace(one, task=mine.id)
+    return found
 
 
 def tasks_of(sandbox: Sandbox, start: float) -> list[Task]:

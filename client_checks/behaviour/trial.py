@@ -16,7 +16,6 @@ from swapmock.client_checks.behaviour.model import Observations, Verdict
 from swapmock.client_checks.behaviour.process import CommandMissing
 from swapmock.client_checks.behaviour.providers import PROVIDERS, provider_of
 from swapmock.client_checks.behaviour.rule import Rule, all_rules
-from swapmock.client_checks.behaviour.rules import c02_in_time
 from swapmock.client_checks.behaviour.runner import TIMEOUTS, Bench, NotCarried, run_case
 
 #: A time-out that clients usually have at least, where none is declared: seconds.
@@ -27,8 +26,9 @@ SHARE = 0.05
 LONGEST_CONFIRMATION = 90.0
 #: How often a case is run again to be sure, and the rate below which real time is as good.
 CONFIRMATIONS, SLOWEST_RATE = 3, 1.5
-#: The fastest rate at which a late answer to a callback is the client's own: five seconds are more than one real one.
-CALLBACK_RATE = 4.0
+#: Rules about how long the client itself takes, and the fastest rate at which they count: at x40 the start of a program
+#: is ten seconds.
+TIMED, TIMED_RATE = ("C2", "P5"), 4.0
 #: Cases at a time.
 AT_ONCE = 6
 PLAIN = Condition("plain", "nothing goes wrong")
@@ -246,9 +246,10 @@ def _confirmed(bench: Bench, trial: Trial, case: Observations, rules: Sequence[R
     enough, or when the case ends alike at a slower rate."""
     found = judge.judge_case(case, rules)
     against = [one for one in found if one.verdict in (Verdict.FAIL, Verdict.WARN)]
-    if not against or is_trustworthy(case):
+    timed = any(one.rule in TIMED for one in against)
+    if not against or (is_trustworthy(case) and not (timed and case.rate > TIMED_RATE)):
         return found
-    again = slower(bench, trial, case)
+    again = slower(bench, trial, case, TIMED_RATE if timed else RATE)
     if again is None:
         return [
             judge.as_harness_error(one, "answers were too slow for scaled time, and the case is too long for real time")
@@ -263,22 +264,18 @@ def _confirmed(bench: Bench, trial: Trial, case: Observations, rules: Sequence[R
 
 
 def is_trustworthy(case: Observations) -> bool:
-    """Whether every answer that was not delayed on purpose took a small part of the client's smallest time-out, and no
-    callback was answered late at a rate at which a busy machine alone makes it late."""
+    """Whether every answer that was not delayed on purpose took a small part of the client's smallest time-out."""
     if case.rate == 1.0:
         return True
-    if case.rate > CALLBACK_RATE and any(one.seconds > c02_in_time.SECONDS for one in case.attempts):
-        return False
     return case.slowest * case.rate < SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
 
 
-def slower(bench: Bench, trial: Trial, case: Observations) -> Observations | None:
+def slower(bench: Bench, trial: Trial, case: Observations, fastest: float = RATE) -> Observations | None:
     """The case again, alone and at a rate at which its answers are quick enough; None where that would take too long."""
     allowed = SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
     again = case
     for _ in range(CONFIRMATIONS):
-        late = any(one.seconds > c02_in_time.SECONDS for one in again.attempts)
-        rate = min(again.rate / 2, CALLBACK_RATE if late else RATE, 0.7 * allowed / max(again.slowest, 0.001))
+        rate = min(again.rate / 2, fastest, 0.7 * allowed / max(again.slowest, 0.001))
         length = max((run.finished for run in again.runs), default=0.0)
         coupling = replace(trial.coupling, rate=rate) if rate > SLOWEST_RATE else Coupling("real")
         if length / coupling.rate > LONGEST_CONFIRMATION:

@@ -68,9 +68,12 @@ def test_typescript(control, compiled, provider):
 
 
 @pytest.mark.needs("curl", "jq")
-def test_shell(control):
-    declaration = from_file(EXAMPLES / "good" / "conform-shell.toml").with_flags(command=("bash", "good/crun.sh"))
-    trial = judged(control, declaration, "crun", None)
+@pytest.mark.parametrize("provider", ["crun", "imgopen"])
+def test_shell(control, provider):
+    declaration = from_file(EXAMPLES / "good" / "conform-shell.toml").with_flags(
+        command=("bash", f"good/{provider}.sh")
+    )
+    trial = judged(control, declaration, provider, None)
     assert (broken(trial), trial.errors) == ({}, {})
     assert left_open(trial) <= NOT_IN_THE_CORPUS
 

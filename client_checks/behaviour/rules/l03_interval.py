@@ -18,7 +18,7 @@ def judge(case: Observations) -> Findings:
             continue
         if min(between) < LOWEST:
             yield broken(f"polls come {min(between):.2f} s apart", *polls[:2])
-        elif between[-1] < between[0] * 0.5:
+        elif len(between) >= 9 and sum(between[-3:]) < sum(between[:3]) * 0.5:
             yield broken(
                 f"polls grow denser: {between[0]:.1f} s at first, {between[-1]:.1f} s at the end", polls[0], polls[-1]
             )
