@@ -51,7 +51,10 @@ class Settings:
         high=3600,
     )
     max_lag: float = _row(
-        1.0, "Seconds of a standstill of the event loop beyond which it is logged.", low=0.01, high=3600
+        1.0,
+        "Seconds beyond which it is logged that the event loop stood still, or that a sandbox was held open.",
+        low=0.01,
+        high=3600,
     )
     admin_port: int | None = _row(None, "Port of the admin API, if it is to have its own.", low=0, high=65535)
     admin_token: str = _row("", "Bearer token that the admin API demands; made up unless --host is loopback.")

@@ -10,11 +10,16 @@ import asyncio
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 
 
 def monotonic() -> float:
     """Seconds since some moment in the past, whatever was done to `time.monotonic`."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+#: The same as one call in C, for what is measured many times in each request.
+ticks = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 
 
 def wall() -> float:

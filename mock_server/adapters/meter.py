@@ -24,7 +24,7 @@ class Meter:
         self._answers: dict[tuple[str, str, str], list[float]] = {}
         self._attempts: dict[tuple[str, str], int] = {}
         self._drift: dict[tuple[str, str], int] = {}
-        self._lag = self._longest_lag = 0.0
+        self._lag = self._longest_lag = self._longest_hold = 0.0
 
     def answered(self, provider: str, operation: str, code: str, seconds: float) -> None:
         """An answer with a body code, or the HTTP status where there is none."""
@@ -52,6 +52,10 @@ class Meter:
         """By how many seconds the server's event loop was late at its last tick."""
         self._lag = seconds
         self._longest_lag = max(self._longest_lag, seconds)
+
+    def held(self, seconds: float) -> None:
+        """For how many seconds a sandbox was held open."""
+        self._longest_hold = max(self._longest_hold, seconds)
 
     def text(self, tasks: Mapping[tuple[str, str, str], int], sandboxes: int) -> str:
         """All counts, with the tasks by (provider, kind, phase) and the number of sandboxes, which are not kept here."""
@@ -89,6 +93,11 @@ class Meter:
         )
         yield GaugeMetricFamily(
             "swapmock_loop_lag_longest_seconds", "The longest lag since the start.", value=self._longest_lag
+        )
+        yield GaugeMetricFamily(
+            "swapmock_sandbox_held_longest_seconds",
+            "The longest time for which a sandbox was held open; others wait for it.",
+            value=self._longest_hold,
         )
         latency = HistogramMetricFamily(
             "swapmock_request_seconds", "Time to make an answer.", labels=("provider", "operation")

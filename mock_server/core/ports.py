@@ -226,6 +226,8 @@ class Meter(Protocol):
 
     def lagged(self, seconds: float) -> None: ...
 
+    def held(self, seconds: float) -> None: ...
+
     def text(self, tasks: Mapping[tuple[str, str, str], int], sandboxes: int) -> str:
         """All counts in the text form of Prometheus; tasks by (provider, kind, phase)."""
 

@@ -9,6 +9,7 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from threading import Lock, RLock
 from types import TracebackType
+from typing import NamedTuple
 
 from swapmock.mock_server.core import ledger
 from swapmock.mock_server.core.clock import SandboxClock
@@ -23,14 +24,30 @@ from swapmock.mock_server.core.state import Due, State
 from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
 from swapmock.mock_server.stores.agenda import Agenda
 
+#: Shorter times for which a sandbox is held open are not noted, in seconds.
+NOTED_SECONDS = 0.001
+
+
+class Held(NamedTuple):
+    """Who is told for how long a sandbox was held open: `note(sandbox id, seconds)`. `ticks()` is a time in seconds."""
+
+    ticks: Callable[[], float]
+    note: Callable[[str, float], None]
+
+
+#: Nobody is told.
+UNWATCHED = Held(lambda: 0.0, lambda _sandbox, _seconds: None)
+
 
 class MemoryBox:
     """A sandbox in memory. `journal` is the most records of its journal, and the most bytes that they hold."""
 
-    def __init__(self, sandbox: Sandbox, clock: SandboxClock, journal: tuple[int, int]) -> None:
+    def __init__(self, sandbox: Sandbox, clock: SandboxClock, journal: tuple[int, int], held: Held = UNWATCHED) -> None:
         self.sandbox = sandbox
         self.clock = clock
         self._lock = RLock()
+        self._held = held
+        self._depth, self._since = 0, 0.0
         self._journal_size, self._journal_bytes = journal
         self.tokens: set[str] = set()
         self._hold(State())
@@ -41,7 +58,7 @@ class MemoryBox:
     def loader(self, state: State) -> Callable[[], None]:
         prepared = MemoryBox(self.sandbox, self.clock, (self._journal_size, self._journal_bytes))
         prepared._hold(state)
-        own = ("sandbox", "clock", "tokens", "_lock")
+        own = ("sandbox", "clock", "tokens", "_lock", "_held", "_depth", "_since")
         changes = {name: value for name, value in vars(prepared).items() if name not in own}
         return lambda: vars(self).update(changes)
 
@@ -119,12 +136,19 @@ class MemoryBox:
 
     def __enter__(self) -> MemoryBox:
         self._lock.acquire()
+        self._depth += 1
+        if self._depth == 1:
+            self._since = self._held.ticks()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._depth -= 1
+        seconds = 0.0 if self._depth else self._held.ticks() - self._since
         self._lock.release()
+        if seconds > NOTED_SECONDS:
+            self._held.note(self.sandbox.id, seconds)
 
     def next_number(self, sequence: str) -> int:
         number = self._numbers.get(sequence, 0) + 1
@@ -388,9 +412,11 @@ def _phase_before(task: Task, work: str | None) -> Phase:
 
 
 class MemoryStore:
-    """`journal_size` bounds the records in the journal of each sandbox, `journal_bytes` their bytes."""
+    """`journal_size` bounds the records in the journal of each sandbox, `journal_bytes` their bytes. `held` is told how long
+    sandboxes were held open."""
 
-    def __init__(self, journal_size: int = 1000, journal_bytes: int = 1 << 26) -> None:
+    def __init__(self, journal_size: int = 1000, journal_bytes: int = 1 << 26, held: Held = UNWATCHED) -> None:
+        self._held = held
         self._journal = (journal_size, journal_bytes)
         self._lock = Lock()
         self._boxes: dict[str, MemoryBox] = {}
@@ -408,7 +434,7 @@ class MemoryStore:
             taken = [key for _, key in keys.keys() & self._credentials.keys()]
             if sandbox.id in self._boxes or taken:
                 raise ValueError(f"sandbox {sandbox.id} or its credentials exist already")
-            self._boxes[sandbox.id] = MemoryBox(sandbox, clock, self._journal)
+            self._boxes[sandbox.id] = MemoryBox(sandbox, clock, self._journal, self._held)
             self._credentials.update(keys)
 
     def open(self, sandbox_id: str) -> MemoryBox:

@@ -15,7 +15,7 @@ from swapmock.contracts.requirements import findings, handler_findings
 from swapmock.mock_server import admin
 from swapmock.mock_server.adapters import jsonquery, jsontext
 from swapmock.mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
-from swapmock.mock_server.adapters.clock import RealTimeLoop, SystemTime, pause
+from swapmock.mock_server.adapters.clock import RealTimeLoop, SystemTime, pause, ticks
 from swapmock.mock_server.adapters.meter import Meter
 from swapmock.mock_server.adapters.transport import Guard, Transport, check_allowed
 from swapmock.mock_server.core.clock import ClockMode, SandboxClock
@@ -29,7 +29,7 @@ from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX, UnknownVariant, choose_variants, open_account
 from swapmock.mock_server.providers import crun, imgopen
 from swapmock.mock_server.settings import SettingError, Settings, is_private
-from swapmock.mock_server.stores.memory import MemoryStore
+from swapmock.mock_server.stores.memory import Held, MemoryStore
 from swapmock.mock_server.web.asgi import AsgiApp
 from swapmock.mock_server.web.cors import Cors
 from swapmock.mock_server.web.forwarded import TrustedProxies
@@ -174,10 +174,16 @@ def build(
     """
     settings = settings or Settings()
     contracts, made = make_providers(registrations(providers))
-    store = MemoryStore(settings.journal_size, settings.max_journal_bytes)
+    meter = Meter()
+
+    def note_held(sandbox: str, seconds: float) -> None:
+        meter.held(seconds)
+        if seconds > settings.max_lag:
+            log.warning("sandbox %s was held open for %.3f s; requests to it waited", sandbox, seconds)
+
+    store = MemoryStore(settings.journal_size, settings.max_journal_bytes, Held(ticks, note_held))
     blobs = MemoryBlobs() if settings.data_dir is None else FolderBlobs(settings.data_dir / "uploads")
     admin_contract = load("admin")
-    meter = Meter()
 
     def report(exchange: Exchange) -> None:
         meter.drifted(exchange.provider, exchange.operation)

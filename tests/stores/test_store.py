@@ -17,7 +17,7 @@ from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.sandbox import Credential, RateLimit, Sandbox
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Task
-from swapmock.mock_server.stores.memory import MemoryStore
+from swapmock.mock_server.stores.memory import Held, MemoryStore
 
 JOURNAL, JOURNAL_BYTES = 5, 10_000
 
@@ -433,3 +433,16 @@ class TestBox:
             box.schedule(1.0, "start", "t1")
             box.next_number("n")
             assert saved == State()
+
+
+def test_how_long_a_sandbox_was_held_is_told():
+    now, told = [0.0], []
+    store = MemoryStore(held=Held(lambda: now[0], lambda *what: told.append(what)))
+    store.add(sandbox("s"), CLOCK)
+    with store.open("s") as box:
+        now[0] += 0.5
+        with box:
+            now[0] += 0.25
+    with store.open("s"):
+        now[0] += 0.0005
+    assert told == [("s", 0.75)]

@@ -63,7 +63,7 @@ OF_THE_SERVER = {"server", "date", "connection", "content-length"}
 
 
 #: What the metrics say of the server's event loop, which WSGI has none of.
-LAG = re.compile(rb"swapmock_loop_lag\S* [0-9.e-]+\n")
+LAG = re.compile(rb"swapmock_(?:loop_lag|sandbox_held)\S* [0-9.e-]+\n")
 
 
 def got(status: int, headers: Any, body: bytes) -> Got:
