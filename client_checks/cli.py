@@ -295,8 +295,8 @@ def live_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--right", help="The same, for the other side.")
 @click.option("--replay", type=click.Path(), help="A recording, in place of --right.")
 @click.option("--provider", help="Whose flows: crun or imgopen; a recording knows.")
-@click.option("--flow", "flows", multiple=True, help="A flow to walk; repeatable, all unless given.")
-@click.option("--flows", "flows_file", type=click.Path(path_type=Path), help="A YAML file of flows to walk instead.")
+@click.option("--flow", "flows", multiple=True, help="A flow to run; repeatable, all unless given.")
+@click.option("--flows", "flows_file", type=click.Path(path_type=Path), help="A YAML file of flows to run instead.")
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the differences as JSON."
 )
@@ -338,8 +338,8 @@ def parity(left: str, right: str | None, replay: str | None, json_file: Path | N
 @click.argument("target")
 @click.option("--provider", required=True, help="Whose flows: crun or imgopen.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
-@click.option("--flow", "flows", multiple=True, help="A flow to walk; repeatable, all unless given.")
-@click.option("--flows", "flows_file", type=click.Path(path_type=Path), help="A YAML file of flows to walk instead.")
+@click.option("--flow", "flows", multiple=True, help="A flow to run; repeatable, all unless given.")
+@click.option("--flows", "flows_file", type=click.Path(path_type=Path), help="A YAML file of flows to run instead.")
 @live_options
 @needs_the_extra
 def record(target: str, out: Path, **given: Any) -> None:

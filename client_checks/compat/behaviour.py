@@ -165,15 +165,15 @@ def _schedules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
             yield Change("callbacks", f"ladder {name}", what, Party.RECEIVER if shorter else None)
 
 
-def _told(ladder: Mapping[str, Any]) -> str:
-    """A ladder in words: every interval, for two may take the same time in all."""
-    tries, seconds = _reach(ladder)
-    return f"{tries} retries within {seconds:.12g} s (after {', '.join(f'{one:g}' for one in ladder['intervals'])})"
+def _told(schedule: Mapping[str, Any]) -> str:
+    """A retry schedule in words, with every interval: two may take the same time in all."""
+    tries, seconds = _reach(schedule)
+    return f"{tries} retries within {seconds:.12g} s (after {', '.join(f'{one:g}' for one in schedule['intervals'])})"
 
 
-def _reach(ladder: Mapping[str, Any]) -> tuple[int, float]:
+def _reach(schedule: Mapping[str, Any]) -> tuple[int, float]:
     """How often and for how long a receiver that is down is tried again."""
-    intervals, retries, then = list(ladder["intervals"]), int(ladder["retries"]), ladder.get("then", "stop")
+    intervals, retries, then = list(schedule["intervals"]), int(schedule["retries"]), schedule.get("then", "stop")
     waits: list[float] = []
     while intervals and len(waits) < retries:
         if len(waits) >= len(intervals) and then == "stop":

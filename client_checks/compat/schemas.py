@@ -17,7 +17,7 @@ FORMS = ("pattern", "format", "const")
 
 
 class Comparison:
-    """Walks two versions of a schema at once. Shared components are compared once for each party."""
+    """Compares two versions of a schema, level by level. Shared components are compared once for each party."""
 
     def __init__(self, old: Version, new: Version) -> None:
         self._old, self._new = old, new

@@ -45,6 +45,7 @@ def _idle(target: Target) -> set[str]:
         "credits.agree": any(len(one.operations) > 1 for one in target.profile.estimates.values()),
         "link.expiry": bool(target.profile.links),
         "list.page": bool(target.profile.lists),
+        "list.detail": bool(target.profile.details),
         "faces.stable": any(kind.faces for kind in kinds),
         "answer.headers": any(_has_headers(target, name) for name in target.contract.operations),
     }

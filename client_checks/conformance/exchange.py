@@ -44,8 +44,9 @@ class Exchange:
         return parsed(self.answer)
 
     def header(self, name: str) -> str | None:
-        """A header of the answer, whatever its case."""
-        return next((value for key, value in self.answer_headers if key.lower() == name.lower()), None)
+        """A header of the answer, whatever its case; several of one name are joined by commas, as RFC 9110 reads them."""
+        values = [value for key, value in self.answer_headers if key.lower() == name.lower()]
+        return ", ".join(values) if values else None
 
     @property
     def has_our_credentials(self) -> bool:

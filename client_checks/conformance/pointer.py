@@ -18,21 +18,21 @@ def at(document: Any, pointer: str) -> Any:
 
 def every(document: Any, pointer: str) -> Iterator[Any]:
     steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
-    yield from _walk(document, steps)
+    yield from _find(document, steps)
 
 
-def _walk(node: Any, steps: list[str]) -> Iterator[Any]:
+def _find(node: Any, steps: list[str]) -> Iterator[Any]:
     if not steps:
         yield node
         return
     step, rest = steps[0], steps[1:]
     if step == "*":
         for item in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
-            yield from _walk(item, rest)
+            yield from _find(item, rest)
     elif isinstance(node, Mapping) and step in node:
-        yield from _walk(node[step], rest)
+        yield from _find(node[step], rest)
     elif isinstance(node, list) and step.isdigit() and int(step) < len(node):
-        yield from _walk(node[int(step)], rest)
+        yield from _find(node[int(step)], rest)
 
 
 def filled(template: Any, values: Mapping[str, Any]) -> Any:

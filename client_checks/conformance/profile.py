@@ -6,14 +6,15 @@ are completed. What the vendor's facts are (codes, words, evidence) stays in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from swapmock.contracts import Contract, read_yaml
+from swapmock.client_checks.conformance.pointer import NAME
+from swapmock.contracts import Contract, Operation, read_yaml
 
 FOLDER = Path(str(files(__package__))) / "profiles"
 
@@ -46,7 +47,8 @@ class Kind:
     `times` at its beginning and end; `forms` says which form an id has; `credits` points at what the task costs.
     `fixed` points at what stands still from the first poll to the last, `echoes` maps places of the submission to the places
     of a poll that repeat them, `links` point at the files of a result, `faces` at a detection's list of faces, `duration` at
-    the seconds between `times`, `own` at the server's id of the task in a poll. `failed_result` says that a failed task may have a result, which then tells why. `callback` has the pointers into a
+    the seconds between `times`, `own` at the server's id of the task in a poll,
+    `described` at what the contract's row of the model says in a column. `failed_result` says that a failed task may have a result, which then tells why. `callback` has the pointers into a
     callback's body.
     """
 
@@ -74,6 +76,7 @@ class Kind:
     faces: str = ""
     duration: str = ""
     own: str = ""
+    described: Mapping[str, str] = field(default_factory=dict)
 
     def row_of_words(self, variants: Mapping[str, Any]) -> str:
         """The row of the contract's status_words: `words` itself, or what it names for the choice of a variant."""
@@ -84,7 +87,8 @@ class Kind:
 class Profile:
     """One provider's file, typed. `absent` names operations that do not exist under some choices of variants, `anonymous`
     the choices under which calls without credentials are let in. `links` point at links in answers. `lists` says of each operation that answers a page where its items, their ids,
-    the total and the request's page are; `affordable` where an estimate says whether the balance covers it."""
+    the total and the request's page are; `affordable` where an estimate says whether the balance covers it, `details` which call tells
+    of one item of a list."""
 
     provider: str
     credentials: Sequence[Credential]
@@ -103,6 +107,7 @@ class Profile:
     links: Sequence[str] = ()
     lists: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     affordable: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def everywhere(self, contract: Contract, *, with_paid: bool) -> Iterator[Mapping[str, Any]]:
         """The refusals of `every_operation`, once for each operation that wants credentials and has no such row yet; those
@@ -115,9 +120,19 @@ class Profile:
                 if operation.may_cost and not with_paid:
                     continue
                 kept = {key: row[key] for key in ("credentials", "refused", "when", "needs", "evidence") if key in row}
-                path = {parameter["name"]: "x" for parameter in operation.parameters if parameter["in"] == "path"}
-                body: dict[str, Any] = {"body": {}} if operation.takes_json else {}
-                yield {"name": f"{name}: {operation.id}", "call": operation.id, "path": path, **body, **kept}
+                yield {"name": f"{name}: {operation.id}", "call": operation.id, **self._sample(operation), **kept}
+
+    def _sample(self, operation: Operation) -> dict[str, Any]:
+        """Path, query and body of a call of `operation` that is well-formed: those of a flow or a poll, with a word in
+        place of what earlier steps would have saved."""
+        known = {*self.values["live"], "unique"}
+        steps = [step for flow in self.flows for step in flow["steps"] if step.get("call") == operation.id]
+        found = {key: steps[0][key] for key in ("path", "query", "body") if key in steps[0]} if steps else {}
+        for kind in self.kinds.values() if not steps else ():
+            if kind.poll == operation.id:
+                found = {kind.ask["in"]: {kind.ask["name"]: "no-such-task"}}
+        path = {one["name"]: "x" for one in operation.parameters if one["in"] == "path"}
+        return {**_worded(found, known), "path": {**path, **_worded(found.get("path", {}), known)}}
 
     def present(self, operations: Sequence[str], variants: Mapping[str, Any]) -> list[str]:
         """Those of `operations` that exist under these choices."""
@@ -140,6 +155,15 @@ class Profile:
             kinds={row["name"]: Kind(**row) for row in rows.pop("kinds")},
             **rows,
         )
+
+
+def _worded(value: Any, known: Collection[str]) -> Any:
+    """`value` with a word in place of every `$name` that is not known."""
+    if isinstance(value, str):
+        return NAME.sub(lambda match: match[0] if match[1] in known else "no-such-thing", value)
+    if isinstance(value, Mapping):
+        return {key: _worded(one, known) for key, one in value.items()}
+    return [_worded(one, known) for one in value] if isinstance(value, list) else value
 
 
 def applies(when: Mapping[str, Any] | None, variants: Mapping[str, Any]) -> bool:

@@ -121,7 +121,7 @@ class RunResult:
 
 
 def is_slow(flow: Mapping[str, Any]) -> bool:
-    """Whether a flow moves the clock far, or waits for callbacks: not for a journey with others."""
+    """Whether a flow moves the clock far, or waits for callbacks: such a flow does not run beside others."""
     return flow.get("needs") in ("clock", "callback")
 
 

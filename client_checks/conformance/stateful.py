@@ -17,18 +17,18 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from swapmock.client_checks.conformance.budget import LeftOut
 from swapmock.client_checks.conformance.flow import FlowRunner
 
-#: How many moves a journey has.
-MOVES = 12
+#: How many steps one example has.
+STEPS = 12
 
 
 def run_interleaved(runner: FlowRunner, flows: Sequence[Mapping[str, Any]], examples: int, number: int) -> None:
-    """Walk `examples` journeys through `flows`; what is wrong ends in the runner's findings."""
+    """Run `examples` sequences of steps of several `flows`; what is wrong ends in the runner's findings."""
     machine = _machine(runner, list(flows))
     run_state_machine_as_test(
         seed(number)(machine),
         settings=settings(
             max_examples=examples,
-            stateful_step_count=MOVES,
+            stateful_step_count=STEPS,
             deadline=None,
             database=None,
             phases=[Phase.generate],
@@ -49,14 +49,14 @@ def _machine(runner: FlowRunner, flows: list[Mapping[str, Any]]) -> type[RuleBas
             self.under_way.append(runner.steps_of(flow, f"stateful {flow['name']}", self.polled))
 
         @precondition(lambda self: self.under_way)
-        @rule(which=st.integers(0, MOVES))
+        @rule(which=st.integers(0, STEPS))
         def go_on(self, which: int) -> None:
-            walking = self.under_way[which % len(self.under_way)]
-            if next(walking, walking) is walking:
-                self.under_way.remove(walking)
+            steps = self.under_way[which % len(self.under_way)]
+            if next(steps, steps) is steps:
+                self.under_way.remove(steps)
 
         @precondition(lambda self: self.polled)
-        @rule(which=st.integers(0, MOVES))
+        @rule(which=st.integers(0, STEPS))
         def ask_again(self, which: int) -> None:
             with suppress(LeftOut):
                 runner.ask_again(self.polled[which % len(self.polled)], "stateful ask again")

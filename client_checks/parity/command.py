@@ -99,7 +99,7 @@ def _values(provider: str, files: Mapping[str, Recording | None], sides: Sequenc
 
 
 def _flows(provider: str, given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The flows to walk: those of a file, else the provider's that need nothing but the server; by name if named."""
+    """The flows to run: those of a file, else the provider's that need nothing but the server; by name if named."""
     rows = [*profile(provider).flows, *_refusals(provider)]
     if given.get("flows_file"):
         rows = read_flows(given["flows_file"], load(provider), profile(provider), given["media"])

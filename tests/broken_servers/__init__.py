@@ -1,4 +1,4 @@
-"""Servers with one defect each: the emulator behind a layer that spoils it, startable by hand.
+"""Servers with one defect each: the emulator behind a layer that changes it, startable by hand.
 
 `python -m tests.broken_servers` lists them, `python -m tests.broken_servers NAME` starts one.
 """
@@ -74,7 +74,7 @@ class HangUp(ConnectionError):
     """Raised by a defect: the connection is closed in place of an answer."""
 
 
-Spoil = Callable[[Ask, Reply, dict[str, Any]], Reply]
+ChangeReply = Callable[[Ask, Reply, dict[str, Any]], Reply]
 Send = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Iterable[tuple[str, str, dict[str, str], bytes]]]
 
 
@@ -82,14 +82,14 @@ Send = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Iterable[tupl
 class Defect:
     """One defect. `finds` is every finding that it brings about, no more and no less.
 
-    `answer(ask, reply, memory)` spoils answers, `pass_on(ask)` spoils requests before the emulator has them, `send` turns
+    `answer(ask, reply, memory)` changes answers, `pass_on(ask)` changes requests before the emulator has them, `send` turns
     one callback into those that are sent. `parts` and `operations` say what of a check it takes to see it.
     """
 
     name: str
     about: str
     finds: frozenset[str]
-    answer: Spoil | None = None
+    answer: ChangeReply | None = None
     pass_on: Callable[[Ask], Ask] | None = None
     send: Send | None = None
     parts: tuple[str, ...] = ("flows",)
@@ -128,7 +128,7 @@ def catalogue() -> Mapping[str, Defect]:
     return CATALOGUE
 
 
-class Spoiler:
+class FaultLayer:
     """WSGI layer over the emulator that brings the defect in. The admin API is left as it is."""
 
     def __init__(self, app: Any, one: Defect) -> None:
@@ -151,7 +151,7 @@ class Spoiler:
             reply = self._one.answer(ask, reply, self._memory)
         kept = {name: value for name, value in reply.headers.items() if name.lower() != "content-length"}
         headers = {**kept, "Content-Length": str(len(reply.body))}
-        start_response(f"{reply.status} Spoiled", list(headers.items()))
+        start_response(f"{reply.status} Changed", list(headers.items()))
         return [reply.body]
 
     def _read(self, environ: dict[str, Any]) -> Ask:
@@ -177,7 +177,7 @@ class Spoiler:
         return Reply(int(seen[0].split(" ", 1)[0]), dict(seen[1]), content)
 
 
-class SpoiledTransport:
+class FaultyTransport:
     """Between the dispatcher and the real transport."""
 
     def __init__(self, inner: Any, one: Defect) -> None:
@@ -212,10 +212,10 @@ def running(one: Defect, port: int = 0) -> Iterator[str]:
     system: System = build(Settings(variants={"crun": one.variants}), on_drift=lambda exchange: None)
     dispatcher: Any = system.engine.dispatcher
     if one.send is not None:
-        dispatcher._transport = SpoiledTransport(
+        dispatcher._transport = FaultyTransport(
             dispatcher._transport, one
-        )  # what goes out is spoiled here and nowhere else
-    server = make_server("127.0.0.1", port, Spoiler(system.app, one), threaded=True, request_handler=Handler)
+        )  # callbacks are changed here and nowhere else
+    server = make_server("127.0.0.1", port, FaultLayer(system.app, one), threaded=True, request_handler=Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     dispatcher.start(system.engine)

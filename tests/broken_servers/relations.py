@@ -39,7 +39,7 @@ def model_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(param={**reply.json["data"]["param"], "model": "video-enhance"})
 
 
-@defect("a task tells other media than were asked for", "task.echo callback.poll")
+@defect("a task tells other media than were asked for", "task.echo")
 def input_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if not state(ask, reply):
         return reply
@@ -47,7 +47,7 @@ def input_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(param={**param, "input": {**param["input"], "new_face": "https://example.com/other.jpg"}})
 
 
-@defect("all results are the same file", "task.unique callback.poll link.lifetime")
+@defect("all results are the same file", "task.unique link.lifetime")
 def link_shared(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if state(ask, reply) != "success":
         return reply
@@ -187,3 +187,35 @@ def link_immortal(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if reply.status == 200:
         memory[ask.path] = reply
     return memory.get(ask.path, reply)
+
+
+@defect("a task tells another version of the model", "task.echo callback.poll")
+def version_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(model_version="v0") if state(ask, reply) else reply
+
+
+@defect("a model alone is another one than in the list", "list.detail")
+def detail_differs(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_model" or not reply.is_success:
+        return reply
+    return reply.with_data(supports_reference=not reply.json["data"]["supports_reference"])
+
+
+@defect("everything costs more than the contract lists", "credits.agree callback.poll credits.refund")
+def price_high(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation == "create_task" and reply.is_success:
+        memory["taken"] = memory.get("taken", 0) + 2
+    if not reply.is_success:
+        return reply
+    data = reply.json["data"]
+    if ask.operation == "estimate_credits":
+        return reply.with_data(credits=data["credits"] + 2)
+    if ask.operation == "estimate_task":
+        return reply.with_data(
+            estimated_credits=data["estimated_credits"] + 2, balance=data["balance"] - memory.get("taken", 0)
+        )
+    if state(ask, reply):
+        return reply.with_data(credits=data["credits"] + 2)
+    if ask.operation == "get_account_balance":
+        return reply.with_data(balance=data["balance"] - memory.get("taken", 0))
+    return reply

@@ -74,7 +74,7 @@ def test_what_is_public_is_held_to_no_variant() -> None:
 
 
 @pytest.mark.parametrize("provider", known())
-def test_every_flow_and_refusal_is_walked(provider: str) -> None:
+def test_every_flow_and_refusal_is_run(provider: str) -> None:
     facts = profile(provider)
     (result,) = check_target("emulator", {"provider": provider, "parts": ("flows",)}, {})
     # Rows that are for another choice than a default are completed in the rounds above.

@@ -22,7 +22,7 @@ from swapmock.client_checks.conformance.target import CannotRun
 from swapmock.contracts import load
 from swapmock.mock_server.settings import Settings
 from swapmock.mock_server.web.build import build
-from tests.broken_servers import Ask, Handler, HangUp, Reply, Spoiler
+from tests.broken_servers import Ask, FaultLayer, Handler, HangUp, Reply
 from tests.broken_servers import Defect as Layer
 from tests.conftest import KEY
 
@@ -43,7 +43,7 @@ class StandIn:
             return ask
 
         layer = Layer("stand-in", "notes every call", frozenset(), answer=answer, pass_on=note)
-        self._app = Spoiler(self.system.app, layer)
+        self._app = FaultLayer(self.system.app, layer)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         if environ["PATH_INFO"].startswith("/__admin"):

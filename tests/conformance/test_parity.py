@@ -82,8 +82,8 @@ def test_differences_are_named(recorded: Path, name: str, kind: str, operation: 
     assert compared
 
 
-def spoiled(spoil: Any) -> Defect:
-    return replace(catalogue()["wrong_type"], answer=spoil)
+def changed_by(change: Any) -> Defect:
+    return replace(catalogue()["wrong_type"], answer=change)
 
 
 def test_the_line_of_the_contract_is_named(recorded: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_line_of_the_contract_is_named(recorded: Path) -> None:
             return reply.with_json({**reply.json, "message": "ok"})
         return reply
 
-    with running(spoiled(slow_and_rude)) as url:
+    with running(changed_by(slow_and_rude)) as url:
         found = differences(str(recorded), url, flows=("image single", "kling templates"))
     by_kind = {one.kind: one for one in found}
     lines = (folder("crun") / "behaviour.yaml").read_text("utf-8").splitlines()
@@ -271,7 +271,7 @@ def shared_link(data: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_every_item_and_every_relation_is_compared(recorded: Path, change: Any, kind: str, place: str) -> None:
-    with running(spoiled(changing("get_detect_face_result", change))) as url:
+    with running(changed_by(changing("get_detect_face_result", change))) as url:
         found = differences(str(recorded), url, flows=("image multi",))
     assert (kind, place) in {(one.kind, one.place) for one in found}
 
@@ -282,7 +282,7 @@ def test_what_breaks_on_one_side_only_is_a_difference(recorded: Path) -> None:
             return reply
         return reply.with_json({"code": 500, "message": "Server error", "data": None}, 503)
 
-    with running(spoiled(down)) as url:
+    with running(changed_by(down)) as url:
         found = differences(str(recorded), url)
     assert ("flow", "vidu templates") in {(one.kind, one.flow) for one in found}
     assert {one.flow for one in found} == {"vidu templates"}

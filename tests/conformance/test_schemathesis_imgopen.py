@@ -40,7 +40,7 @@ def test_each_operation_the_other_way_round_and_refusals_with_statuses(case: sch
 
 
 @pytest.mark.parametrize("schema", [always_200, other_way_round])
-def test_every_operation_is_walked(schema: Any) -> None:
+def test_every_operation_is_generated(schema: Any) -> None:
     completed = [result.ok().definition.raw["operationId"] for result in schema.get_all_operations()]
     assert sorted(completed) == sorted(load("imgopen").operations)
 

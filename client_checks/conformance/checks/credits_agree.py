@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from swapmock.client_checks.conformance.budget import amount
 from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
-from swapmock.client_checks.conformance.findings import Deviation
+from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.strict_json import parsed
 
@@ -22,7 +23,8 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
 
 def _prices(context: ResponseContext) -> Iterator[Deviation | None]:
     memory = context.history.memory["credits.agree"]
-    for cost in context.target.profile.estimates.values():
+    asked = parsed(context.exchange.body)
+    for paid, cost in context.target.profile.estimates.items():
         pointer = cost.at.get(context.operation.id)
         price = None if pointer is None else amount(at(context.body, pointer))
         if pointer is None or price is None:
@@ -34,6 +36,23 @@ def _prices(context: ResponseContext) -> Iterator[Deviation | None]:
         if abs(before - price) > 0.001:
             evidence = context.evidence_at(pointer)
             yield Deviation(f"{before:g} credits, as {operation} says", f"{price:g}", evidence, place=pointer)
+        listed = None if context.target.is_live else _listed(context, paid, asked)
+        if listed is not None:
+            yield EXAMINED
+            if abs(listed - price) > 0.001:
+                evidence = Evidence("inferred", "the contract's list of prices")
+                yield Deviation(
+                    f"{listed:g} credits, as the contract lists", f"{price:g}", evidence, place=f"{pointer} listed"
+                )
+
+
+def _listed(context: ResponseContext, operation: str, asked: Any) -> float | None:
+    """The contract's price of a call of `operation`; None where it lists none, or several that depend on the input."""
+    contract = context.target.contract
+    catalogue = contract.behaviour.catalogue
+    named = asked.get(catalogue.member) if catalogue is not None and isinstance(asked, Mapping) else None
+    row = contract.models.get(str(named))
+    return None if row is None or row.get("prices") else contract.list_price(operation, asked)
 
 
 def _balances(context: ResponseContext) -> Iterator[Deviation | None]:

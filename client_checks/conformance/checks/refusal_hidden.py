@@ -1,4 +1,4 @@
-"""A refusal is not dressed as a success: neither by HTTP 200, where the policy has another status, nor by its code."""
+"""A refusal does not look like a success: neither by HTTP 200, where the policy has another status, nor by its code."""
 
 from __future__ import annotations
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
-from swapmock.client_checks.conformance.findings import Deviation
+from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.client_checks.conformance.pointer import at, every
+from swapmock.client_checks.conformance.profile import Kind
 from swapmock.client_checks.conformance.tasks import difference, identity, polled
 
 
@@ -28,6 +29,23 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
                 place, was, now = differs
                 evidence = context.evidence_at(told)
                 yield Deviation(f"{place} as it was asked: {was!r}"[:200], repr(now)[:120], evidence, place=told)
+        yield from _described(context, kind, submission.body)
+
+
+def _described(context: ResponseContext, kind: Kind, body: Any) -> Iterator[Deviation | None]:
+    """What the contract's row of the model that was asked for says of it."""
+    contract = context.target.contract
+    catalogue = contract.behaviour.catalogue
+    named = body.get(catalogue.member) if catalogue is not None and isinstance(body, Mapping) else None
+    row = contract.models.get(str(named))
+    if row is None:
+        return
+    for pointer, column in kind.described.items():
+        got = at(context.body, pointer)
+        yield EXAMINED
+        if got is not None and got != row[column]:
+            evidence = Evidence("inferred", "the contract's row of the model")
+            yield Deviation(f"{column} {row[column]!r} of {named}", repr(got)[:120], evidence, place=pointer)
 
 
 def _of(wanted: Any, got: Any) -> Any:

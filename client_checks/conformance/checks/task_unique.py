@@ -46,7 +46,9 @@ def _links(context: ResponseContext) -> Iterator[Deviation | None]:
         known_name = identity(context, kind, name)
         if known_name is None:
             continue
-        owner = str((at(context.body, kind.own) if kind.own else None) or known_name)
+        submission = context.history.submissions.get((kind.name, name))
+        made = f"of exchange {submission.number}" if submission is not None else ""
+        owner = made or str((at(context.body, kind.own) if kind.own else None) or known_name)
         for pointer in kind.links:
             links = [str(link).partition("?")[0] for link in every(context.body, pointer) if isinstance(link, str)]
             if links:

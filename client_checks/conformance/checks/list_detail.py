@@ -1,0 +1,35 @@
+"""What a list says of a thing, the call for that thing alone says as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
+from swapmock.client_checks.conformance.findings import Deviation
+from swapmock.client_checks.conformance.pointer import at
+from swapmock.client_checks.conformance.tasks import difference, shared_part
+
+
+@check("list.detail", "a thing that its list describes otherwise")
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    if not context.is_success:
+        return
+    memory = context.history.memory["list.detail"]
+    for detail, rules in context.target.profile.details.items():
+        listed = context.target.profile.lists[rules["list"]]
+        if context.operation.id == rules["list"]:
+            items = at(context.body, listed["items"])
+            for item in items if isinstance(items, list) else ():
+                if isinstance(item, Mapping) and item.get(listed["key"]) is not None:
+                    memory[str(item[listed["key"]])] = item
+        elif context.operation.id == detail:
+            data = at(context.body, rules["at"])
+            known = memory.get(str(data.get(listed["key"]))) if isinstance(data, Mapping) else None
+            if known is None:
+                continue
+            yield EXAMINED
+            differs = difference(*shared_part(known, data))
+            if differs is not None:
+                place, was, now = differs
+                evidence = context.evidence_at(f"{rules['at']}{place}")
+                yield Deviation(f"{place} {was!r}, as the list says"[:200], repr(now)[:120], evidence, place=place)
