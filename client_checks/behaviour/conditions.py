@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonschema import Draft202012Validator
 
 from swapmock.client_checks.behaviour.gateway import EFFECTS, GatewayFault
 from swapmock.client_checks.behaviour.model import Meaning, Role
@@ -87,28 +89,28 @@ def _roles(row: Mapping[str, Any]) -> list[Role]:
     return [Role(one) for one in (given if isinstance(given, list | tuple) else [given])]
 
 
-def read(rows: Iterable[Any]) -> list[Condition]:
-    """Conditions from rows. Raises BadCase for an unknown field, role or effect."""
+def read(rows: Any) -> list[Condition]:
+    """Conditions from rows. Raises BadCase with a line for each value that does not fit `conditions.schema.json`."""
+    wrong = sorted(Draft202012Validator(schema()).iter_errors(rows), key=lambda error: list(map(str, error.path)))
+    if wrong:
+        raise BadCase("; ".join(f"case {'.'.join(map(str, error.path)) or 'list'}: {error.message}" for error in wrong))
     found = []
     for row in rows:
-        name = row.get("name") if isinstance(row, Mapping) else None
-        if not isinstance(name, str):
-            raise BadCase("a case without a name")
-        unknown = set(row) - set(Condition.__dataclass_fields__)
-        if unknown:
-            raise BadCase(f"case {name}: no such field: {', '.join(sorted(unknown))}")
         values: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
         condition = Condition(**values)
-        try:
-            condition.gateway_faults("")
-            for fault in condition.faults:
-                _roles(fault)
-        except (KeyError, ValueError) as wrong:
-            raise BadCase(f"case {name}: {wrong}") from None
         for fault in condition.gateway:
             if fault["effect"] not in EFFECTS:
-                raise BadCase(f"case {name}: no effect {fault['effect']!r} of the gateway; known: {', '.join(EFFECTS)}")
+                known = ", ".join(EFFECTS)
+                raise BadCase(f"case {condition.name}: no effect {fault['effect']!r} of the gateway; known: {known}")
         found.append(condition)
+    return found
+
+
+@cache
+def schema() -> Mapping[str, Any]:
+    """The JSON Schema of a file of cases."""
+    text = files("swapmock.client_checks.behaviour").joinpath("conditions.schema.json").read_text("utf-8")
+    found: Mapping[str, Any] = json.loads(text)
     return found
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonschema import Draft202012Validator
 
 from swapmock.client_checks.behaviour.judge import Judgement
 from swapmock.client_checks.behaviour.model import Verdict
@@ -37,20 +41,36 @@ def from_file(path: Path) -> list[KnownFailure]:
         rows = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise BadFile(f"{path}: {error}") from None
-    if not isinstance(rows, list):
-        raise BadFile(f"{path}: a list of {{rule, case, reason, until}} is expected")
-    return [_entry(path, row) for row in rows]
-
-
-def _entry(path: Path, row: Any) -> KnownFailure:
-    if not isinstance(row, dict) or not row.get("rule") or not row.get("reason") or not row.get("until"):
-        raise BadFile(f"{path}: each entry needs `rule`, `reason` and `until`: {row!r:.100}")
-    until = row["until"]
+    rows = [_dated(row) for row in rows] if isinstance(rows, list) else rows
+    wrong = list(Draft202012Validator(schema()).iter_errors(rows))
+    if wrong:
+        raise BadFile(
+            f"{path}: " + "; ".join(f"{'.'.join(map(str, one.path)) or 'the file'}: {one.message}" for one in wrong)
+        )
     try:
-        end = until if isinstance(until, date) else date.fromisoformat(str(until))
-    except ValueError:
-        raise BadFile(f"{path}: `until` of {row['rule']} is a date like 2027-01-31, not {until!r:.40}") from None
-    return KnownFailure(str(row["rule"]), str(row["reason"]), end, str(row.get("case", "")))
+        return [
+            KnownFailure(row["rule"], row["reason"], date.fromisoformat(row["until"]), row.get("case", ""))
+            for row in rows
+        ]
+    except ValueError as error:
+        raise BadFile(f"{path}: until: {error}") from None
+
+
+def _dated(row: Any) -> Any:
+    """YAML reads 2027-01-31 as a date: as text again."""
+    return (
+        {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
+        if isinstance(row, dict)
+        else row
+    )
+
+
+@cache
+def schema() -> Mapping[str, Any]:
+    """The JSON Schema of a file of known failures."""
+    text = files("swapmock.client_checks.behaviour").joinpath("known.schema.json").read_text("utf-8")
+    found: Mapping[str, Any] = json.loads(text)
+    return found
 
 
 def apply(known: Iterable[KnownFailure], judgements: list[Judgement], today: date) -> tuple[list[Judgement], list[str]]:

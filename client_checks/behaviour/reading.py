@@ -25,15 +25,21 @@ def is_clean(case: Observations) -> bool:
 
 
 def later_same(case: Observations, exchange: Exchange) -> list[Exchange]:
-    """The same request sent again in the same run, after the answer to `exchange` was there."""
-    return [
-        one
-        for one in case.exchanges
-        if one.number > exchange.number
-        and one.run == exchange.run
-        and one.key == exchange.key
-        and one.at >= exchange.answered - 1e-6
-    ]
+    """The same request sent again in the same run, after the answer to `exchange` was there.
+
+    Equal submissions of a batch are no repetition: as many as the plain case has are left out.
+    """
+    same = [one for one in case.exchanges if one.run == exchange.run and one.key == exchange.key]
+    later = [one for one in same if one.number > exchange.number and one.at >= exchange.answered - 1e-6]
+    extra = len(same) - equal_in_batch(case, exchange)
+    return later[-extra:] if extra > 0 else []
+
+
+def equal_in_batch(case: Observations, exchange: Exchange) -> int:
+    """How often the plain case sends this very submission; 1 for everything else."""
+    if not exchange.is_submission or case.plain is None:
+        return 1
+    return max(1, sum(one.key == exchange.key for one in case.plain.exchanges if one.run == 1))
 
 
 def refused(case: Observations, codes: Sequence[str], *roles: Role) -> list[Exchange]:

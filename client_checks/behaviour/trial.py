@@ -29,7 +29,8 @@ CONFIRMATIONS, SLOWEST_RATE = 3, 1.5
 #: Rules about how long the client itself takes, and the fastest rate at which they count: at x40 the start of a program
 #: is ten seconds.
 TIMED, TIMED_RATE = ("C2", "P5"), 4.0
-#: Cases at a time.
+#: Cases at a time, and of those that are run again to be sure.
+CONFIRMED_AT_ONCE = 3
 AT_ONCE = 6
 PLAIN = Condition("plain", "nothing goes wrong")
 
@@ -183,8 +184,9 @@ def _judge(
             told(condition.name, number, len(chosen) + 1)
     order = {one.name: place for place, one in enumerate([PLAIN, *conditions])}
     trial.cases.sort(key=lambda case: order.get(case.case, 0))
-    for case in trial.cases:
-        trial.judgements += _confirmed(bench, trial, case, rules)
+    with ThreadPoolExecutor(min(CONFIRMED_AT_ONCE, workers), thread_name_prefix="confirm") as pool:
+        for judged in pool.map(lambda case: _confirmed(bench, trial, case, rules), tuple(trial.cases)):
+            trial.judgements += judged
     does = judge.features(trial.cases)
     trial.judgements += judge.unjudged(rules, trial.provider, trial.judgements, does, declares(trial.cases))
     return trial

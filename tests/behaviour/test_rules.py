@@ -88,6 +88,15 @@ def test_equal_bodies_of_a_batch_are_no_repetition():
     assert (verdict("P1", case), verdict("P2", case)) == ("fail", "fail")
 
 
+@pytest.mark.parametrize(("sent", "expected"), [(3, "pass"), (4, "fail")])
+def test_equal_refused_submissions_of_a_batch_are_no_repetition(sent, expected):
+    batch = replace(ONE_JOB, jobs=3)
+    made = [exchange(n, CREATE, Meaning.ACCEPTED, task=str(n), body={"same": 1}) for n in (1, 2, 3)]
+    plain = observed("plain", declaration=batch, exchanges=made, tasks=[])
+    sent_ones = [exchange(n, CREATE, Meaning.REFUSED, refusal="422", body={"same": 1}) for n in range(1, sent + 1)]
+    assert verdict("P4", observed("create_422", declaration=batch, exchanges=sent_ones, plain=plain)) == expected
+
+
 def test_a_failed_task_that_costs_nothing_may_be_made_again():
     seen = [exchange(n, CREATE, Meaning.ACCEPTED, task=str(n)) for n in (1, 2)]
     assert verdict("P2", observed("plain", exchanges=seen, tasks=[task("1", "failed", 0.0), task("2")])) == "pass"

@@ -18,6 +18,8 @@ COLOURS: Mapping[Verdict, str] = {
     Verdict.HARNESS_ERROR: "magenta",
     Verdict.PASS: "green",
 }
+#: How many cases of a rule are told with their exchanges; the JSON and HTML reports have all.
+FULL = 4
 SHOWN = (Verdict.FAIL, Verdict.WARN, Verdict.HARNESS_ERROR, Verdict.INFO)
 
 
@@ -30,6 +32,9 @@ def _lines(result: Result) -> Iterator[str]:
     for trial in result.trials:
         rate = f", x{trial.coupling.rate:g}" if trial.coupling.rate != 1 else ""
         yield f"{trial.provider}: {len(trial.cases)} cases, time {trial.coupling.kind}{rate}, rules {result.rules}"
+        real = sum(case.coupling == "real" for case in trial.cases)
+        if trial.coupling.kind == "scaled" and real:
+            yield f"{real} of them in real time"
         yield from (f"note: {note}" for note in trial.notes)
     yield ""
     yield from _losses(result)
@@ -74,9 +79,11 @@ def _finding(result: Result, group: list[Judgement]) -> Iterator[str]:
     rule = all_rules()[first.rule]
     head = f"{first.verdict.value.upper()} {first.rule} ({first.level.value}): {rule.title}"
     yield click.style(head, fg=COLOURS[first.verdict], bold=True) + ("" if first.scored else "  (not scored)")
-    for one in group:
+    for one in group[:FULL]:
         yield f"  in {one.case} [{one.coupling}]: {one.text}" + (f"  (known: {one.known})" if one.known else "")
         yield from (f"      {line(each)}" for each in one.evidence)
+    if len(group) > FULL:
+        yield f"  also in {', '.join(one.case for one in group[FULL:])}"
     yield f"  source: {rule.sources.get(first.provider, '')}"
     yield f"  how a good client does it: {rule.good}"
     yield f"  repeat: {result.repeat(first)}"

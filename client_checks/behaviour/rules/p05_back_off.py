@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from swapmock.client_checks.behaviour.model import Exchange, Findings, Observations, Role, broken, kept
-from swapmock.client_checks.behaviour.reading import gaps, refused
+from swapmock.client_checks.behaviour.reading import equal_in_batch, gaps, later_same, refused
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 BUSY = {"crun": ("429", "455"), "imgopen": ("429", "503")}
@@ -17,16 +17,23 @@ def judge(case: Observations) -> Findings:
         untold = [one for one in busy if one.retry_after is None]
         for one in busy:
             told = _seconds(case, one, role)
-            later = (other for other in case.of(role, run=one.run) if other.number > one.number)
-            following = next((other for other in later if other.asked == one.asked), None)
+            following = _following(case, one, role)
             waited = None if following is None else following.at - one.answered
             if told and following is not None and waited is not None and waited < told * 0.9:
                 text = f"Retry-After said {told:g} s, the next request came after {waited:.1f} s"
                 yield broken(text, one, following)
             elif told:
                 yield kept("it waited as told" if waited is not None else "it was not sent again", one)
-        if untold and len(untold) == len(busy):
+        if untold and len(untold) == len(busy) and equal_in_batch(case, untold[0]) == 1:
             yield from _growing(case, untold, role)
+
+
+def _following(case: Observations, one: Exchange, role: Role) -> Exchange | None:
+    """The next request of the same job: the next submission where a run makes one, else the same one sent again."""
+    if role is Role.CREATE and case.jobs != 1:
+        return next(iter(later_same(case, one)), None)
+    later = (other for other in case.of(role, run=one.run) if other.number > one.number)
+    return next((other for other in later if other.asked == one.asked), None)
 
 
 def _seconds(case: Observations, one: Exchange, role: Role) -> float:

@@ -1,6 +1,7 @@
 """P7: the attempts of one call are bounded over all layers."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.reading import equal_in_batch
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 #: The most attempts of one submission.
@@ -17,7 +18,7 @@ def judge(case: Observations) -> Findings:
             tries.setdefault(one.key, []).append(place)
         for places in tries.values():
             first, last = creates[places[0]], creates[places[-1]]
-            if len(places) > MOST:
+            if len(places) > MOST * equal_in_batch(case, first):
                 yield broken(f"one submission was sent {len(places)} times", first, last)
             elif len(places) > 1 or run.ended == "exit":
                 yield kept(f"{len(places)} attempts", first, last)
