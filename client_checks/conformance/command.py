@@ -21,9 +21,9 @@ from swapmock.client_checks.conformance.baseline import read_baseline
 from swapmock.client_checks.conformance.budget import Budget
 from swapmock.client_checks.conformance.flow import PollTiming
 from swapmock.client_checks.conformance.flow_files import read_flows
+from swapmock.client_checks.conformance.masking import Secrets
 from swapmock.client_checks.conformance.profile import Profile, known, profile
 from swapmock.client_checks.conformance.run import PARTS, Options, Run, RunResult
-from swapmock.client_checks.conformance.secrets import Secrets
 from swapmock.client_checks.conformance.target import CannotRun, Target, credentials_from
 from swapmock.client_checks.receiver import CallbackReceiver, Callbacks
 from swapmock.client_checks.report.document import exit_code

@@ -23,11 +23,12 @@ from swapmock.contracts import Operation
 
 @dataclass(frozen=True)
 class Submission:
-    """A task that was accepted: the number of its exchange, when it was sent, and its body as parsed JSON."""
+    """A task that was accepted: the number of its exchange, when it was sent, its body as parsed JSON, and its operation."""
 
     number: int
     at: float
     body: Any
+    operation: str = ""
 
 
 @dataclass

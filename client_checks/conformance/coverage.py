@@ -99,11 +99,16 @@ def _expected(target: Target, options: Any) -> set[str]:
     wanted: set[str] = set()
     if "flows" in options.parts:
         for flow in target.profile.flows:
+            costs = any(target.may_cost(step.get("call", "")) for step in flow["steps"])
+            if options.read_only and costs:
+                continue
             if not flow.get("needs") and applies(flow.get("when"), target.variants):
                 wanted |= {step["call"] for step in flow["steps"] if "call" in step and "refused" not in step}
                 wanted |= {target.profile.kinds[step["poll"]].poll for step in flow["steps"] if "poll" in step}
     if any(part != "flows" for part in options.parts):
-        wanted |= set(options.operations or target.contract.operations)
+        # Calls of operations that may cost are not generated for a live target.
+        generated = set(options.operations or target.contract.operations)
+        wanted |= {name for name in generated if not (target.is_live and target.may_cost(name))}
     return {name for name in wanted if not (options.read_only and target.may_cost(name))}
 
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
-from swapmock.client_checks.clock import Clock
+from swapmock.client_checks.clock import Clock, RealClock
 from swapmock.client_checks.conformance.baseline import Known, apply
 from swapmock.client_checks.conformance.budget import Budget, LeftOut
 from swapmock.client_checks.conformance.checking import check_response
@@ -68,6 +68,11 @@ class Options:
     was_started: bool = False
 
     @property
+    def wants_refusals_only(self) -> bool:
+        """Whether the user asked for calls that must be refused, and for nothing else."""
+        return bool(self.flow_names) and all(name.startswith("refusal ") for name in self.flow_names)
+
+    @property
     def is_narrowed(self) -> bool:
         """Whether the user asked for a part of the checks only."""
         return (
@@ -109,7 +114,10 @@ class RunResult:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was seen to succeed: then there is nothing to be clean about."""
+        """Whether nothing was seen to succeed: then there is nothing to be clean about, unless only refusals were asked
+        for."""
+        if self.options.wants_refusals_only and self.completed:
+            return False
         return not any(row.succeeded for row in self.coverage.operations)
 
     @property
@@ -201,7 +209,7 @@ class Run:
         """Send what was planned, as far as the budget goes. Whatever happens on the way ends in a result; CannotRun says
         why nothing was judged."""
         all_checks()
-        started, aborted = self.sender.clock.now(), ""
+        started, aborted = RealClock().now(), ""
         try:
             self._go(progress)
         except CannotRun:
@@ -287,7 +295,11 @@ class Run:
             missing |= unexercised(self.target, examined)
         self.findings.extend(not_examined(missing, self.options.allow_partial))
         about_server = [one for one in self.findings.failing(self.options.strict) if one.id not in NOT_ABOUT_THE_SERVER]
-        if not about_server and not any(row.succeeded for row in coverage.operations):
+        if (
+            not self.options.wants_refusals_only
+            and not about_server
+            and not any(row.succeeded for row in coverage.operations)
+        ):
             evidence = Evidence("inferred", "an empty run proves nothing")
             self.findings.add(to_finding(EMPTY, "", Deviation("at least one success", "none was seen", evidence), None))
         self._finish_findings()
@@ -295,7 +307,7 @@ class Run:
             target=self.target, options=self.options, plan=self.plan, findings=self.findings, coverage=coverage,
             exchanges=self.sender.exchanges, left_out=self.budget.left_out, calls=self.budget.calls,
             spent=self.budget.spent, completed=self.runner.completed, examined=examined, aborted=aborted,
-            started=started, duration=self.sender.clock.now() - started,
+            started=started, duration=RealClock().now() - started,
         )  # fmt: skip
 
     def _finish_findings(self) -> None:

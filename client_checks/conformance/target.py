@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from swapmock.client_checks.conformance.masking import Secrets
 from swapmock.client_checks.conformance.profile import Profile
-from swapmock.client_checks.conformance.secrets import Secrets
 from swapmock.contracts import Contract
 
 

@@ -66,7 +66,9 @@ def observe(context: ResponseContext) -> None:
             history.forget(kind.name, name)
         own = at(context.body, kind.id)
         for name in [*([] if own is None else [str(own)]), *callers]:
-            history.submissions[kind.name, name] = Submission(context.exchange.number, context.exchange.at, body)
+            history.submissions[kind.name, name] = Submission(
+                context.exchange.number, context.exchange.at, body, context.operation.id
+            )
 
 
 def without_queries(value: Any) -> Any:

@@ -266,3 +266,17 @@ def test_a_run_that_a_limit_cut_off_is_not_clean() -> None:
 def test_nothing_is_checked_for_an_operation_that_does_not_exist() -> None:
     with pytest.raises(CannotRun, match="did you mean list_models"):
         check_target("emulator", {"provider": "crun", "operations": ("list_model",)}, {})
+
+
+def test_a_read_only_run_accuses_nothing_that_was_left_out() -> None:
+    with standing_in() as service:
+        result = checked(service, read_only=True, max_credits=0.0, strict=True)
+    assert [(finding.id, finding.operation) for finding in result.failing] == []
+
+
+def test_a_refusal_alone_can_be_clean() -> None:
+    (result,) = check_target(
+        "emulator", {"provider": "crun", "parts": ("flows",), "flows": ("refusal key unknown",)}, {}
+    )
+    assert result.exit_code == 0
+    assert result.completed == ["refusal key unknown"]

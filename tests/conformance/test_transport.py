@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from swapmock.client_checks.conformance.secrets import Secrets
+from swapmock.client_checks.conformance.masking import Secrets
 from swapmock.client_checks.conformance.strict_json import MAX_DEPTH, parsed, why_not_json
 from swapmock.client_checks.conformance.transport import Transport, Unreachable, is_loopback, proxies_for, proxy_named
 

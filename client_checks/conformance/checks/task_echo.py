@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, Submission, check
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.client_checks.conformance.pointer import at, every
 from swapmock.client_checks.conformance.profile import Kind
@@ -29,21 +29,22 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
                 place, was, now = differs
                 evidence = context.evidence_at(told)
                 yield Deviation(f"{place} as it was asked: {was!r}"[:200], repr(now)[:120], evidence, place=told)
-        yield from _described(context, kind, submission.body)
+        yield from _described(context, kind, submission)
 
 
-def _described(context: ResponseContext, kind: Kind, body: Any) -> Iterator[Deviation | None]:
+def _described(context: ResponseContext, kind: Kind, submission: Submission) -> Iterator[Deviation | None]:
     """What the contract's row of the model that was asked for says of it."""
     contract = context.target.contract
-    catalogue = contract.behaviour.catalogue
+    catalogue, body = contract.behaviour.catalogue, submission.body
     named = body.get(catalogue.member) if catalogue is not None and isinstance(body, Mapping) else None
+    named = contract.models_by_operation.get(submission.operation, named)
     row = contract.models.get(str(named))
     if row is None:
         return
     for pointer, column in kind.described.items():
         got = at(context.body, pointer)
         yield EXAMINED
-        if got is not None and got != row[column]:
+        if got is not None and row.get(column) is not None and got != row[column]:
             evidence = Evidence("inferred", "the contract's row of the model")
             yield Deviation(f"{column} {row[column]!r} of {named}", repr(got)[:120], evidence, place=pointer)
 
