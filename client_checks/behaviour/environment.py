@@ -8,6 +8,7 @@ import itertools
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,14 +91,32 @@ LOWEST_PORT, PORTS = 20_000, 12_000
 _numbers = itertools.count(os.getpid() * 37)
 
 
+#: What holds the ports that this process has handed out, so that no other run takes them while a client is down.
+_held: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port of loopback that nothing listens on, another one at each call."""
+    """A port of loopback that nothing listens on, another one at each call, and in each process."""
     for number in itertools.islice(_numbers, PORTS):
         port = LOWEST_PORT + number % PORTS
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
+            _hold(port)
             return port
     raise OSError("no free port from 20000 to 31999")
+
+
+def _hold(port: int) -> None:
+    """Reserve a port among the runs on this machine by an abstract socket, which ends with the process (Linux only).
+    Raises OSError if another run has it."""
+    if sys.platform == "linux":
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0swapmock-conform-port-{port}")
+        except OSError:
+            lock.close()
+            raise
+        _held.append(lock)
 
 
 def variables(

@@ -15,7 +15,7 @@ def judge(case: Observations) -> Findings:
             f"it acted on a callback for the task {forged[0].task}, which does not exist", losses={"false_successes": 1}
         )
         return
-    ends = [one for one in case.of(Role.POLL) if one.meaning in (Meaning.SUCCEEDED, Meaning.FAILED)]
+    ends = [one for one in case.of(Role.POLL) if one.meaning in (Meaning.SUCCEEDED, Meaning.FAILED, Meaning.UNKNOWN)]
     for told in case.effects:
         task = next((one for one in case.tasks if told.task in (one.id, one.business_id)), None)
         if task is not None and not any(
