@@ -16,6 +16,7 @@ from werkzeug import Request, Response
 
 from swapmock.client_checks.clock import Clock
 from swapmock.client_checks.conformance.context import to_finding
+from swapmock.client_checks.conformance.envelope import Envelope
 from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.profile import Kind
@@ -61,7 +62,7 @@ class Received:
 
 class CallbackReceiver:
     """`with CallbackReceiver() as receiver: receiver.url`. `refuse_first` names paths whose first callback is answered with 500;
-    everything else is acknowledged with HTTP 200 and `{"code": acknowledge}`."""
+    everything else is answered with `acknowledgement`: an HTTP status and a JSON value."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, base: str | None = None) -> None:
         self._server = HTTPServer(host=host, port=port)
@@ -69,7 +70,7 @@ class CallbackReceiver:
         self._arrived = threading.Condition()
         self.received: list[Received] = []
         self.refuse_first: set[str] = set()
-        self.acknowledge: Any = 200
+        self.acknowledgement: tuple[int, Any] = (200, {})
 
     @property
     def url(self) -> str:
@@ -94,8 +95,9 @@ class CallbackReceiver:
             self.received.append(Received(request.method, request.path, query, headers, request.get_data(), not refuse))
             self._arrived.notify_all()
         if refuse:
-            return Response('{"code": 500}', 500, content_type="application/json")
-        return Response(json.dumps({"code": self.acknowledge}), 200, content_type="application/json")
+            return Response("{}", 500, content_type="application/json")
+        status, value = self.acknowledgement
+        return Response(json.dumps(value), status, content_type="application/json")
 
     def at(self, path: str) -> list[Received]:
         """What came to `path`, in order."""
@@ -118,9 +120,10 @@ class Callbacks:
         rules = target.contract.behaviour.callbacks
         self._method = "POST" if rules is None else rules.method
         self._headers: Mapping[str, str] = {} if rules is None else rules.headers
-        self._schedule = None if rules is None else rules.ladders.get(str(target.variants.get("callback_ladder")))
-        if rules is not None and rules.acknowledged.code:
-            receiver.acknowledge = rules.acknowledged.code[0]
+        self._schedule = None if rules is None else rules.ladder(target.variants)
+        self._data = Envelope(target.contract).data
+        if rules is not None:
+            receiver.acknowledgement = rules.acknowledged.usual
 
     def url_for(self, flow: str) -> str:
         """The URL to give for a flow. An emulator's first callback is refused, to see that it comes again."""
@@ -254,7 +257,7 @@ class Callbacks:
 
     def _same_as_poll(self, kind: Kind, operation: Operation, inner: Any, polled: Any) -> Iterator[Finding]:
         """What both a callback and the poll of the same state tell, they tell alike. Links may lead to other places."""
-        told = at(polled, "/data")
+        told = at(polled, self._data)
         if not isinstance(inner, Mapping) or not isinstance(told, Mapping):
             return
         if at(inner, kind.callback["state"]) != at(polled, kind.state):

@@ -35,6 +35,7 @@ __all__ = [
     "folder",
     "installed",
     "load",
+    "outside",
     "read",
     "read_yaml",
 ]
@@ -62,6 +63,11 @@ def folder(name: str) -> Path:
     if not (path / "openapi.yaml").is_file():
         raise FileNotFoundError(f"no contract named {name!r}: {path / 'openapi.yaml'} is missing")
     return path
+
+
+def outside() -> tuple[str, ...]:
+    """The names of the contracts that are no part of this package: of added folders, then of installed packages."""
+    return tuple(dict.fromkeys([*_elsewhere, *installed()]))
 
 
 def read_yaml(path: Path) -> Any:

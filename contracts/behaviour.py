@@ -97,6 +97,11 @@ class Acknowledgement(NamedTuple):
     code: tuple[Any, ...] = ()
     member: str = "code"
 
+    @property
+    def usual(self) -> tuple[int, dict[str, Any]]:
+        """The plainest answer that acknowledges: an HTTP status and a JSON object."""
+        return self.statuses[0], {self.member: self.code[0]} if self.code else {}
+
 
 class Callbacks(NamedTuple):
     """How a provider calls back. Which of the retry schedules `ladders` is in force is the variant `callback_ladder`; with

@@ -22,7 +22,7 @@ from swapmock.client_checks.conformance.budget import Budget
 from swapmock.client_checks.conformance.flow import PollTiming
 from swapmock.client_checks.conformance.flow_files import read_flows
 from swapmock.client_checks.conformance.masking import Secrets
-from swapmock.client_checks.conformance.profile import Profile, known, profile
+from swapmock.client_checks.conformance.profile import Profile, has_profile, known, profile
 from swapmock.client_checks.conformance.run import PARTS, Options, Run, RunResult
 from swapmock.client_checks.conformance.target import CannotRun, Target, credentials_from
 from swapmock.client_checks.receiver import CallbackReceiver, Callbacks
@@ -120,7 +120,7 @@ def _providers(target: str, given: Mapping[str, Any]) -> list[str]:
         if target == "emulator":
             return known()
         raise CannotRun(f"a server at a URL needs --provider, one of {', '.join(known())}")
-    if given["provider"] not in known():
+    if not has_profile(given["provider"]):
         raise CannotRun(f"--provider: {given['provider']!r} is none of {', '.join(known())}")
     return [given["provider"]]
 
@@ -161,8 +161,8 @@ def set_up(
 def sandbox_target(contract: Contract, facts: Profile, base_url: str, box: Sandbox) -> Target:
     """A sandbox of an emulator, held to the variants that it says it has."""
     headers = box.headers(facts.provider)
-    names = {credential.header.lower(): credential.env[0] for credential in facts.credentials}
-    secrets = Secrets({names.get(header.lower(), header.upper()): value for header, value in headers.items()})
+    own = box.document["credentials"][facts.provider]
+    secrets = Secrets({credential.env[0]: str(own[credential.field]) for credential in facts.credentials})
     variants = contract.behaviour.choose(box.document["variants"].get(facts.provider, {}))
     return Target(contract, facts, base_url, headers, False, True, variants, True, secrets=secrets)
 
@@ -174,7 +174,7 @@ def live_target(
     environment: Mapping[str, str],
     variants: Mapping[str, Mapping[str, Any]],
 ) -> Target:
-    headers, secrets = credentials_from(environment, facts)
+    headers, secrets = credentials_from(environment, contract, facts)
     try:
         chosen = contract.behaviour.choose(variants.get(facts.provider, {}))
     except ValueError as error:

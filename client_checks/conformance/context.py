@@ -16,7 +16,7 @@ from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.profile import Kind
-from swapmock.client_checks.conformance.schema import branch_for, evidence_at
+from swapmock.client_checks.conformance.schema import branch_for, evidence_at, success_status
 from swapmock.client_checks.conformance.target import Target
 from swapmock.contracts import Operation
 
@@ -74,7 +74,7 @@ class ResponseContext:
 
     @property
     def code(self) -> Any:
-        return self.envelope.code(self.body)
+        return self.envelope.code(self.exchange.status, self.body)
 
     @property
     def status(self) -> int:
@@ -83,13 +83,14 @@ class ResponseContext:
     @property
     def is_success(self) -> bool:
         """Whether the call was accepted: by its HTTP status and, where the contract has an envelope, by its code."""
-        return 200 <= self.status < 300 and (not self.wants_envelope or self.code == self.envelope.ok)
+        has_code = bool(self.envelope.member) and self.wants_json
+        return 200 <= self.status < 300 and (not has_code or self.code == self.envelope.ok)
 
     @property
-    def wants_envelope(self) -> bool:
+    def wants_json(self) -> bool:
         """Whether the contract has JSON for a success here; an upload's answer, for one, has no body."""
-        ok = self.operation.spec["responses"].get("200", self.operation.spec["responses"].get(200, {}))
-        return "application/json" in self.target.contract.resolve(ok).get("content", {})
+        success = self.operation.spec["responses"].get(success_status(self.operation), {})
+        return "application/json" in self.target.contract.resolve(success).get("content", {})
 
     @property
     def evidence(self) -> Evidence:
@@ -97,7 +98,7 @@ class ResponseContext:
 
     def evidence_at(self, pointer: str) -> Evidence:
         """How well what stands at `pointer` of a success is known: by the field itself, else by the operation."""
-        branch = branch_for(self.operation, 200, False)
+        branch = branch_for(self.operation, success_status(self.operation), False)
         steps: list[str | int] = [0 if step == "*" or step.isdigit() else step for step in pointer.split("/")[1:]]
         known = None if branch is None else evidence_at(self.target.contract, branch.schema, steps)
         return known or self.evidence

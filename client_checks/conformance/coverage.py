@@ -51,7 +51,7 @@ class Coverage:
         rows = {name: Row(name) for name in target.profile.present(list(target.contract.operations), target.variants)}
         codes: Counter[str] = Counter()
         for exchange in exchanges:
-            code = envelope.code(exchange.json)
+            code = envelope.code(exchange.status, exchange.json)
             if code is not None:
                 codes[str(code)[:40]] += 1
             row = rows.get(exchange.operation)
@@ -64,7 +64,7 @@ class Coverage:
                 row.codes[str(code)[:40]] += 1
             if succeeded(target, exchange):
                 row.succeeded += 1
-        known = {str(code): row.name for code, row in target.contract.behaviour.body_codes.items()}
+        known = _names_of_codes(target)
         listed = [(code, name, codes.pop(code, 0)) for code, name in known.items()]
         return cls(
             list(rows.values()), [*listed, *((code, "not in the contract", n) for code, n in sorted(codes.items()))]
@@ -92,6 +92,17 @@ class Coverage:
                 evidence = Evidence("inferred", evidence.source)
                 got = f"never asked to succeed; left out: {cut or 'by the nature of a live run'}"[:300]
             yield to_finding(UNSEEN, row.operation, Deviation("at least one success", got, evidence), None)
+
+
+def _names_of_codes(target: Target) -> dict[str, str]:
+    """The text of each code that an answer may have, with its name: body codes, or HTTP statuses without an envelope."""
+    behaviour = target.contract.behaviour
+    if behaviour.envelope is not None:
+        return {str(code): row.name for code, row in behaviour.body_codes.items()}
+    names: dict[str, str] = {}
+    for refusal in behaviour.refusals.values():
+        names.setdefault(str(refusal.code), refusal.problem)
+    return names
 
 
 def _expected(target: Target, options: Any) -> set[str]:

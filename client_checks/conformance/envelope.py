@@ -1,10 +1,11 @@
-"""The envelope's own word for a refusal, which may ride on HTTP 200, read by the contract's table of body codes."""
+"""How an answer says success or error: by the contract's envelope, which may ride on HTTP 200, or by the HTTP status."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from swapmock.client_checks.conformance.strict_json import parsed
@@ -16,22 +17,38 @@ UNSPECIFIED = 422
 
 @dataclass(frozen=True)
 class Envelope:
-    """How one contract's answers say yes and no. Body codes are compared as they are: `"200"` is not `200`."""
+    """How the answers of one contract say success or error. Body codes are compared as they are: `"200"` is not `200`."""
 
     contract: Contract
 
-    @property
-    def ok(self) -> Any:
-        """The body code of a success."""
-        rows = self.contract.behaviour.body_codes
-        return next((code for code, row in rows.items() if row.name == "ok"), 200)
+    @cached_property
+    def member(self) -> str:
+        """The member of a JSON answer that holds the body code; "" for a contract without an envelope."""
+        declared = self.contract.behaviour.envelope
+        return "" if declared is None else declared.code
 
-    def code(self, body: Any) -> Any:
-        """The body code of a parsed answer; None if it has no envelope."""
-        return body.get("code") if isinstance(body, Mapping) else None
+    @cached_property
+    def data(self) -> str:
+        """A JSON pointer to what the operation answers, below the envelope; "" for the whole answer."""
+        declared = self.contract.behaviour.envelope
+        return "" if declared is None or not declared.data else f"/{declared.data}"
+
+    @cached_property
+    def ok(self) -> Any:
+        """The body code of a success; None for a contract without an envelope."""
+        declared = self.contract.behaviour.envelope
+        return None if declared is None else declared.success
+
+    def code(self, status: int | None, body: Any) -> Any:
+        """The code of an answer: the body code of `body` (parsed JSON), or the HTTP status `status` of an error where the
+        contract has no envelope. None for an answer without a code."""
+        if not self.member:
+            return status if status is not None and status >= 400 else None
+        return body.get(self.member) if isinstance(body, Mapping) else None
 
     def refuses(self, body: Any) -> bool:
-        code = self.code(body)
+        """Whether the envelope in `body` (parsed JSON) says that the call was refused."""
+        code = self.code(None, body)
         return code is not None and code != self.ok
 
     def judged(self, status: int, content: bytes) -> int:
@@ -41,7 +58,7 @@ class Envelope:
         body = parsed(content)
         if not self.refuses(body):
             return status
-        code = self.code(body)
+        code = self.code(status, body)
         row = self.contract.behaviour.body_codes.get(code) if isinstance(code, str | int) else None
         if row is not None and row.http >= 400:
             return row.http

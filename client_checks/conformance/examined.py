@@ -34,7 +34,12 @@ def unexercised(target: Target, examined: Mapping[str, int]) -> dict[str, str]:
 def _idle(target: Target) -> set[str]:
     """Checks that this provider gives nothing to judge."""
     kinds = target.profile.kinds.values()
+    has_envelope = target.contract.behaviour.envelope is not None
     given = {
+        "code.http": has_envelope,
+        "code.known": has_envelope,
+        "code.type": has_envelope,
+        "refusal.hidden": has_envelope,
         "task.times": any(kind.times for kind in kinds),
         "task.clock": any(kind.times for kind in kinds),
         "task.ids": any(kind.forms or kind.echo for kind in kinds),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,9 @@ from swapmock.client_checks.conformance.strict_json import parsed
 
 #: Headers that say nothing about the call, left out of curl lines.
 PLUMBING = ("host", "content-length", "connection", "accept-encoding", "accept", "user-agent", "transfer-encoding")
+
+#: A header's value that is a masked secret, alone or behind a scheme: `$CRUN_API_KEY`, `Bearer $TOKEN`.
+SECRET = re.compile(r"(?:[\w.+-]+ +)?\$[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Exchange:
     @property
     def has_our_credentials(self) -> bool:
         """Whether a header carries a secret of the run, which stands as the name of its variable here."""
-        return any(value.startswith("$") for _, value in self.headers)
+        return any(SECRET.fullmatch(value) for _, value in self.headers)
 
     @property
     def path(self) -> str:

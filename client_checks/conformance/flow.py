@@ -251,10 +251,11 @@ class FlowRunner:
         """The call that polls the task `name`, which is named in the query, the body or the path."""
         path = {**kind.path, **step.get("path", {})}
         row: dict[str, Any] = {"call": kind.poll, "path": path}
-        if kind.ask["in"] == "path":
-            path[kind.ask["name"]] = name
+        place = kind.asked_at(self.target.contract)
+        if place.place == "path":
+            path[place.name] = name
         else:
-            row["query" if kind.ask["in"] == "query" else "body"] = {kind.ask["name"]: name}
+            row[place.place] = {place.name: name}
         return row
 
 

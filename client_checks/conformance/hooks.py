@@ -24,7 +24,8 @@ def install_hooks(schema: Any, contract: Contract, profile: Profile, variants: M
         "MissingHeaderNotRejected": lambda *_: lets_anybody_in,
         "RejectedPositiveData": lambda case, response: _is_domain_refusal(profile, envelope, chosen, case, response),
         "UnsupportedMethodResponse": lambda _, response: (
-            response.status_code == profile.wrong_method and envelope.refuses(parsed(response.content))
+            response.status_code == profile.wrong_method
+            and (not envelope.member or envelope.refuses(parsed(response.content)))
         ),
     }
 
@@ -39,7 +40,7 @@ def _is_domain_refusal(
     profile: Profile, envelope: Envelope, variants: Mapping[str, Any], case: Any, response: Any
 ) -> bool:
     """Refused for what no schema can say: the refusal has the profile's code and names one of its fields."""
-    code = envelope.code(parsed(response.content))
+    code = envelope.code(response.status_code, parsed(response.content))
     text = response.content.decode("utf-8", "replace")
     return any(
         code == rule["code"] and applies(rule.get("when"), variants) and any(field in text for field in rule["fields"])

@@ -1,4 +1,5 @@
-"""What the checks know of a provider beyond its contract: one YAML file each in `profiles/`.
+"""What the checks know of a provider beyond its contract: `profiles/PROVIDER.yaml`, or `profile.yaml` beside the contract
+of a provider from outside this package.
 
 It says how credentials are sent, who tells prices, how a submission is polled, and the flows and refusals that
 are completed. What the vendor's facts are (codes, words, evidence) stays in the contract and is looked up there.
@@ -14,18 +15,27 @@ from pathlib import Path
 from typing import Any
 
 from swapmock.client_checks.conformance.pointer import NAME
-from swapmock.contracts import Contract, Operation, read_yaml
+from swapmock.contracts import Contract, Operation, installed, load, outside, read_yaml
+from swapmock.contracts.polls import TaskIdPlace
 
 FOLDER = Path(str(files(__package__))) / "profiles"
 
 
 @dataclass(frozen=True)
 class Credential:
-    """A header that carries a secret; its value comes from the first set variable of `env`."""
+    """A header that carries a secret, which comes from the first variable of `env` that is set. `field` names the secret in
+    a row of the contract's credentials: `key` or `secret`."""
 
     header: str
     env: Sequence[str]
     field: str = "key"
+
+    def shown(self, contract: Contract, secret: str) -> str:
+        """The header's value that shows `secret`, by the template of the contract, such as `Bearer {key}`."""
+        form = contract.behaviour.credential_form
+        templates = {} if form is None else {name.lower(): template for name, template in form.headers.items()}
+        template = templates.get(self.header.lower(), f"{{{self.field}}}")
+        return template.replace(f"{{{self.field}}}", secret)
 
 
 @dataclass(frozen=True)
@@ -40,8 +50,8 @@ class Estimate:
 class Kind:
     """A kind of task: submitted by operations, then polled until it has ended.
 
-    `id` points into the submission's answer, `state`, `result`, `reason` and `media` into the poll's. `ask` is how a poll
-    names the task: `{in: query, name: task_id}` or `{in: body, name: businessTaskId}`. `words` names the row of the
+    `id` points into the submission's answer, `state`, `result`, `reason` and `media` into the poll's. Where a poll
+    names the task, the contract says. `words` names the row of the
     contract's status_words, or a row for each choice of a variant: `{variant: NAME, CHOICE: ROW, ...}`. `match` has the
     values of path parameters by which a poll is of this kind, where one operation polls several; `callers` points at the caller's own id in a submission. `echo` points at the id in the poll's answer,
     `times` at its beginning and end; `forms` says which form an id has; `credits` points at what the task costs.
@@ -56,7 +66,6 @@ class Kind:
     submit: Sequence[str]
     id: str
     poll: str
-    ask: Mapping[str, str]
     state: str
     words: Any
     result: str = ""
@@ -77,6 +86,14 @@ class Kind:
     duration: str = ""
     own: str = ""
     described: Mapping[str, str] = field(default_factory=dict)
+
+    def asked_at(self, contract: Contract) -> TaskIdPlace:
+        """Where a poll of this kind names its task: in the query, the body or the path. ValueError if the contract says
+        nothing of it."""
+        place = contract.operations[self.poll].poll
+        if place is None:
+            raise ValueError(f"{contract.name}: neither a link nor x-task-id says where {self.poll} names its task")
+        return place
 
     def row_of_words(self, variants: Mapping[str, Any]) -> str:
         """The row of the contract's status_words: `words` itself, or what it names for the choice of a variant."""
@@ -176,11 +193,20 @@ def applies(when: Mapping[str, Any] | None, variants: Mapping[str, Any]) -> bool
 
 
 def known() -> list[str]:
-    """The providers that there is a profile for."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    """The providers that every emulator has and that there is a profile for: of this package, then of installed ones."""
+    own = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return [*own, *(name for name in installed() if name not in own and "profile" in load(name).tables)]
+
+
+def has_profile(provider: str) -> bool:
+    """Whether there is a profile for `provider`, which may be one of a folder that was added in this process."""
+    return provider in known() or (provider in outside() and "profile" in load(provider).tables)
 
 
 @lru_cache(maxsize=8)
 def profile(provider: str) -> Profile:
     """The profile of `provider`; FileNotFoundError if there is none."""
-    return Profile.read(read_yaml(FOLDER / f"{provider}.yaml"))
+    file = FOLDER / f"{provider}.yaml"
+    if file.is_file() or not has_profile(provider):
+        return Profile.read(read_yaml(file))
+    return Profile.read(load(provider).tables["profile"])

@@ -50,13 +50,14 @@ def _check_not_charged(runner: FlowRunner, context: ResponseContext, before: flo
     """A refusal takes nothing, where the contract says so of its code."""
     code = context.code
     row = runner.target.contract.behaviour.body_codes.get(code) if isinstance(code, str | int) else None
-    if before is None or row is None or row.charged:
+    if before is None or (row is None and context.envelope.member) or (row is not None and row.charged):
         return
     after = runner.sender.balance(origin)
     if after is not None and before - after > 0.001:
         got = f"it fell by {round(before - after, 6):g}: {context.exchange.shown_answer(120)}"
         expected = f"the balance to stay where it is with code {code}"
-        runner.report(SETTLED, context, Deviation(expected, got, Evidence.of_row(row), "refused"))
+        evidence = Evidence("inferred", "what is refused costs nothing") if row is None else Evidence.of_row(row)
+        runner.report(SETTLED, context, Deviation(expected, got, evidence, "refused"))
 
 
 def _judged(runner: FlowRunner, row: Mapping[str, Any], context: ResponseContext, origin: str) -> Iterator[Finding]:
@@ -65,16 +66,15 @@ def _judged(runner: FlowRunner, row: Mapping[str, Any], context: ResponseContext
         behaviour.refusals[one] for one in ([row["refused"]] if isinstance(row["refused"], str) else row["refused"])
     ]
     codes = [expected_code(row, refusal.code, context.variants) for refusal in allowed]
-    evidence = Evidence.of(row.get("evidence")) or Evidence.of_row(behaviour.body_codes[codes[0]])
+    evidence = Evidence.of(row.get("evidence")) or Evidence.of_row(behaviour.body_codes.get(codes[0], allowed[0]))
     where, place = row.get("call", origin), row.get("name", origin)
     got = context.exchange.shown_answer()
-    told = " or ".join(repr(code) for code in codes)
+    word = "code" if context.envelope.member else "HTTP status"
+    told = f"{word} {' or '.join(repr(code) for code in codes)}"
     if context.is_success:
-        yield to_finding(
-            ACCEPTED, where, Deviation(f"a refusal with code {told}", got, evidence, place), context.exchange
-        )
+        yield to_finding(ACCEPTED, where, Deviation(f"a refusal with {told}", got, evidence, place), context.exchange)
     elif context.code not in codes:
-        yield to_finding(REFUSAL, where, Deviation(f"code {told}", got, evidence, place), context.exchange)
+        yield to_finding(REFUSAL, where, Deviation(told, got, evidence, place), context.exchange)
     elif row.get("mentions") and row["mentions"] not in context.exchange.answer.decode("utf-8", "replace"):
         source = Evidence("inferred", "every 422 that was seen names the field")
         expected = f"a message that names {row['mentions']}"

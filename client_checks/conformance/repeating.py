@@ -67,8 +67,8 @@ def _new_sandbox(target: Target, seed: int, was_started: bool) -> list[str]:
     ]
     for credential in target.profile.credentials:
         program = (
-            "import json,sys; headers = json.load(sys.stdin)['credentials']['" + target.provider + "']['headers']; "
-            "print(headers['" + credential.header + "'])"
+            "import json,sys; own = json.load(sys.stdin)['credentials']['" + target.provider + "']; "
+            "print(own['" + credential.field + "'])"
         )
         lines.append(f'{credential.env[0]}=$(printf %s "$SANDBOX" | python3 -c {shlex.quote(program)})')
     return lines

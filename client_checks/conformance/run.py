@@ -39,6 +39,9 @@ NOT_ABOUT_THE_SERVER = ("run.empty", "run.partial", "run.aborted", "operation.su
 #: The names of the body codes that say that a key is no good.
 LOCKED_OUT = ("unauthorized", "key_disabled")
 
+#: The refusals of a key, for a provider without body codes.
+REFUSED_KEY = ("key_missing", "key_unknown", "key_disabled", "secret_wrong")
+
 Progress = Callable[[str, str], None]
 
 
@@ -238,9 +241,13 @@ class Run:
 
     def _stop_if_locked_out(self) -> None:
         """CannotRun if every call with our credentials was refused because of them: that judges nobody."""
-        codes = {c for c, row in self.target.contract.behaviour.body_codes.items() if row.name in LOCKED_OUT}
+        behaviour = self.target.contract.behaviour
+        if behaviour.envelope is None:
+            codes = {row.code for row in behaviour.refusals.values() if row.problem in REFUSED_KEY}
+        else:
+            codes = {code for code, row in behaviour.body_codes.items() if row.name in LOCKED_OUT}
         ours = [one for one in self.sender.exchanges if one.has_our_credentials and one.operation]
-        if ours and all(self.sender.envelope.code(one.json) in codes for one in ours):
+        if ours and all(self.sender.envelope.code(one.status, one.json) in codes for one in ours):
             names = ", ".join(credential.env[0] for credential in self.target.profile.credentials)
             raise CannotRun(f"the credentials in {names} are refused: {ours[0].shown_answer(120)}")
 

@@ -15,8 +15,13 @@ class Branch(NamedTuple):
     validator: Any
 
 
+def success_status(operation: Operation) -> str:
+    """The first HTTP status of a success that the contract lists for `operation`, such as `200`, `202` or `2XX`."""
+    return next((str(status) for status in operation.spec["responses"] if str(status).startswith("2")), "200")
+
+
 @lru_cache(maxsize=512)
-def branch_for(operation: Operation, status: int, refuses: bool) -> Branch | None:
+def branch_for(operation: Operation, status: int | str, refuses: bool) -> Branch | None:
     """The schema for an answer of `operation`; None where the contract has no JSON for that status.
 
     Under HTTP 200 stand both a success and a refusal; which of the two an answer is held to is decided by its code,
@@ -24,7 +29,8 @@ def branch_for(operation: Operation, status: int, refuses: bool) -> Branch | Non
     """
     contract = operation.contract
     answers = {str(key): value for key, value in operation.spec["responses"].items()}
-    answer = contract.resolve(answers.get(str(status)) or answers.get("default") or answers.get("200") or {})
+    found = answers.get(str(status)) or answers.get(f"{str(status)[0]}XX") or answers.get("default")
+    answer = contract.resolve(found or answers.get(success_status(operation)) or {})
     content = answer.get("content", {}).get("application/json")
     if content is None:
         return None
@@ -38,10 +44,15 @@ def branch_for(operation: Operation, status: int, refuses: bool) -> Branch | Non
 
 
 def _is_refusal(contract: Contract, schema: Mapping[str, Any]) -> bool:
-    """Whether a schema is that of a refusal: its name says so, or its `code` is not the word for success."""
+    """Whether a schema is that of a refusal: its name says so, or it does not allow the envelope's code of a success."""
     if str(schema.get("$ref", "")).endswith("Refusal"):
         return True
-    return "Refusal" in str(contract.resolve(schema).get("title", ""))
+    whole, envelope = contract.resolve(schema), contract.behaviour.envelope
+    if "Refusal" in str(whole.get("title", "")):
+        return True
+    code = {} if envelope is None else contract.resolve(whole.get("properties", {}).get(envelope.code, {}))
+    allowed = code.get("enum", [code["const"]] if "const" in code else None)
+    return envelope is not None and allowed is not None and envelope.success not in allowed
 
 
 def evidence_at(contract: Contract, schema: Mapping[str, Any], place: Sequence[str | int]) -> Evidence | None:

@@ -60,10 +60,12 @@ class Target:
 def standing_credentials(contract: Contract, profile: Profile, name: str = "default") -> dict[str, str]:
     """The headers of one of an emulator's standing accounts."""
     row = contract.behaviour.credentials[name]
-    return {credential.header: str(row[credential.field]) for credential in profile.credentials}
+    return {one.header: one.shown(contract, str(row[one.field])) for one in profile.credentials}
 
 
-def credentials_from(environment: Mapping[str, str], profile: Profile) -> tuple[dict[str, str], dict[str, str]]:
+def credentials_from(
+    environment: Mapping[str, str], contract: Contract, profile: Profile
+) -> tuple[dict[str, str], dict[str, str]]:
     """The headers that carry the credentials, and the secrets by the variable that each came from.
 
     CannotRun names a variable that is not set.
@@ -73,6 +75,6 @@ def credentials_from(environment: Mapping[str, str], profile: Profile) -> tuple[
         found = next(((name, environment[name]) for name in credential.env if environment.get(name)), None)
         if found is None:
             raise CannotRun(f"no credentials for {profile.provider}: set {credential.env[0]}")
-        headers[credential.header] = found[1]
+        headers[credential.header] = credential.shown(contract, found[1])
         secrets[found[0]] = found[1]
     return headers, secrets

@@ -14,10 +14,10 @@ from swapmock.client_checks.conformance.strict_json import parsed
 
 def asked_id(context: ResponseContext, kind: Kind) -> str | None:
     """The id that a poll asked for, in the query, the body or the path; None if it named none."""
-    name = kind.ask["name"]
-    if kind.ask["in"] == "path":
+    place, name = kind.asked_at(context.target.contract)
+    if place == "path":
         return context.params.get(name)
-    if kind.ask["in"] == "query":
+    if place == "query":
         return next(iter(parse_qs(urlsplit(context.exchange.url).query).get(name, ())), None)
     body = parsed(context.exchange.body)
     value = body.get(name) if isinstance(body, dict) else None

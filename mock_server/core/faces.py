@@ -37,7 +37,15 @@ def _count(url: str) -> int:
     return integer(1, MOST_FACES, "faces", url)
 
 
+def path_of(url: str) -> str:
+    """The path of a URL; "" for a text that is none, such as `http://[`."""
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
+
+
 def extension(url: str) -> str:
     """The file extension of a URL's path in lower case, with its dot; "" without one."""
-    last = urlsplit(url).path.rsplit("/", 1)[-1]
+    last = path_of(url).rsplit("/", 1)[-1]
     return "." + last.rsplit(".", 1)[-1].lower() if "." in last else ""

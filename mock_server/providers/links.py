@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
-from swapmock.mock_server.core.faces import FaceRef
+from swapmock.mock_server.core.faces import FaceRef, path_of
 
 if TYPE_CHECKING:
     from swapmock.contracts import Contract
@@ -38,7 +37,7 @@ def read(path: str, contracts: Mapping[str, Contract]) -> Link | None:
 def face_at(box: Box, engine: Engine, url: str) -> FaceRef:
     """The face that a media URL shows: behind a link to a face that was detected in this sandbox that face, else the
     URL's own first one."""
-    link = read(urlsplit(url).path, engine.contracts)
+    link = read(path_of(url), engine.contracts)
     task = None if link is None else box.task(link.token)
     if link is None or task is None:
         return FaceRef(url, 0)

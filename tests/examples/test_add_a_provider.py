@@ -59,7 +59,7 @@ def run(folder, *arguments, more=""):
     return done.stdout
 
 
-@pytest.mark.parametrize("script", ["try_acme.py", "check_acme.py"])
+@pytest.mark.parametrize("script", ["try_acme.py", "check_acme.py", "check_server.py"])
 def test_a_script_of_the_guide_runs(folder, script):
     run(folder, script)
 
@@ -81,3 +81,5 @@ def test_an_installed_package_is_found_by_its_entry_point(folder):
     routes = run(folder, "-m", "swapmock", "routes")
     assert "/acme/jobs/{id}" in routes
     assert "0 finding(s)" in run(folder, "-m", "swapmock", "lint")
+    parts = "flows,examples,fuzzing,stateful"
+    run(folder, "-m", "swapmock", "check", "emulator", "--provider", "acme", "--parts", parts, "--max-examples", "2")

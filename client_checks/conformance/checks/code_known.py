@@ -12,7 +12,8 @@ from swapmock.contracts.behaviour import LEVELS
 @check("code.known", "a body code that the contract does not list")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     rows = context.target.contract.behaviour.body_codes
-    if not isinstance(context.body, Mapping) or "code" not in context.body:
+    member = context.envelope.member
+    if not isinstance(context.body, Mapping) or not member or member not in context.body:
         return
     code = context.code
     yield EXAMINED

@@ -10,13 +10,13 @@ from swapmock.client_checks.conformance.findings import Deviation, Evidence
 
 @check("code.type", "a body code of the wrong type, or none")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
-    rows = context.target.contract.behaviour.body_codes
-    if not isinstance(context.body, Mapping) or not rows or not (context.wants_envelope or "code" in context.body):
+    rows, member = context.target.contract.behaviour.body_codes, context.envelope.member
+    if not isinstance(context.body, Mapping) or not member or not (context.wants_json or member in context.body):
         return
     yield EXAMINED
     wanted = type(next(iter(rows)))
     evidence = Evidence.of_row(rows[context.envelope.ok])
-    if "code" not in context.body:
-        yield Deviation("an envelope with `code`", context.exchange.shown_answer(), evidence, place="missing")
-    elif type(context.body["code"]) is not wanted:
-        yield Deviation(f"`code` as {wanted.__name__}", repr(context.body["code"])[:80], evidence, place="type")
+    if member not in context.body:
+        yield Deviation(f"an envelope with `{member}`", context.exchange.shown_answer(), evidence, place="missing")
+    elif type(context.code) is not wanted:
+        yield Deviation(f"`{member}` as {wanted.__name__}", repr(context.code)[:80], evidence, place="type")

@@ -11,7 +11,7 @@ from swapmock.client_checks.conformance.status_policy import evidence_of, is_hid
 
 @check("refusal.hidden", "a refusal that looks like a success")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
-    if not isinstance(context.body, Mapping) or context.exchange.status is None:
+    if not isinstance(context.body, Mapping) or context.exchange.status is None or not context.envelope.member:
         return
     yield EXAMINED
     code, ok = context.code, context.envelope.ok

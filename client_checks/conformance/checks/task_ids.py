@@ -14,7 +14,7 @@ from swapmock.client_checks.conformance.tasks import asked_id
 
 @check("task.ids", "an id of the wrong form, or of another task")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
-    if context.code != context.envelope.ok:
+    if not context.is_success:
         return
     for kind in context.target.profile.kinds.values():
         yield from _forms(context, kind)
