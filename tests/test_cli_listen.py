@@ -10,9 +10,12 @@ from contextlib import contextmanager
 
 import pytest
 import requests
+from click.testing import CliRunner
 
+from swapmock.contracts.behaviour import Acknowledgement
 from swapmock.mock_server.adapters.receiver import ReceivedRequest
-from swapmock.mock_server.cli.listen import MAX_DEPTH, Printer, pretty
+from swapmock.mock_server.cli.listen import MAX_DEPTH, Printer, acknowledgement, listen, pretty
+from swapmock.mock_server.cli.output import UsageError
 from tests.test_cli import ENVIRONMENT, ROOT
 
 
@@ -45,6 +48,45 @@ def test_it_prints_and_acknowledges():
             "}",
             "#2 POST /cb  application/json, 2 bytes -> HTTP 200",
         ]
+
+
+@pytest.mark.parametrize(("provider", "value"), [("crun", {}), ("imgopen", {"code": "200"})])
+def test_it_acknowledges_as_one_provider_wants_it(provider, value):
+    with listening("--provider", provider) as (_, url):
+        taken = requests.post(url, json={}, timeout=10)
+    assert (taken.status_code, taken.json()) == (200, value)
+
+
+def test_an_unknown_provider_is_told():
+    done = CliRunner().invoke(listen, ["--provider", "crn"])
+    assert done.exit_code == 2
+    assert "'crn' is none of crun, imgopen" in done.output
+
+
+def rule(first, last, code=(), member="code"):
+    return Acknowledgement((first, last), "invented", "ours", code, member)
+
+
+@pytest.mark.parametrize(
+    ("rules", "answer"),
+    [
+        ([], (200, {})),
+        ([rule(200, 299)], (200, {})),
+        ([rule(200, 299), rule(202, 202)], (202, {})),
+        ([rule(200, 299, ("200", 200)), rule(200, 299)], (200, {"code": "200"})),
+        ([rule(200, 299, ("200", 200)), rule(200, 200, (200,))], (200, {"code": 200})),
+        ([rule(200, 299, ("200",)), rule(200, 299, ("ok",), "result")], (200, {"code": "200", "result": "ok"})),
+        ([rule(200, 200), rule(202, 299)], None),
+        ([rule(200, 299, ("200",)), rule(200, 299, (0,))], None),
+    ],
+)
+def test_one_answer_fits_all_contracts_or_none_is_given(rules, answer):
+    named = {f"p{number}": one for number, one in enumerate(rules)}
+    if answer is None:
+        with pytest.raises(UsageError, match="choose one with --provider"):
+            acknowledgement(named)
+    else:
+        assert acknowledgement(named) == answer
 
 
 def test_a_terminal_of_ascii_gets_escapes():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from swapmock.contracts.behaviour import Acknowledgement
 from swapmock.mock_server.adapters.clock import pause
 from swapmock.mock_server.adapters.receiver import (
     ReceivedRequest,
@@ -24,9 +25,8 @@ from swapmock.mock_server.adapters.receiver import (
 )
 from swapmock.mock_server.cli.output import UsageError, printable, say
 
-#: Every vendor takes this for an acknowledgement: HTTP 200 and JSON whose `code` is 200.
-ACKNOWLEDGEMENT = (200, {"code": "200", "msg": "success"})
-REFUSAL = (500, {"code": "500", "msg": "refused by swapmock listen"})
+#: What a refused callback is answered: no provider takes HTTP 500 for an acknowledgement.
+REFUSAL = (500, {"message": "refused by swapmock listen"})
 
 #: JSON that is nested deeper is shown as it came.
 MAX_DEPTH = 100
@@ -36,9 +36,11 @@ LIMITS = ReceiverLimits()
 
 @dataclass
 class Printer:
-    """Prints each request by `show`, refuses the first `fail` of them, and waits `slow` seconds before each answer."""
+    """Prints each request by `show`, refuses the first `fail` of them, and waits `slow` seconds before each answer. The
+    others are answered with `acknowledgement`: an HTTP status and a JSON value."""
 
     show: Callable[[str], None]
+    acknowledgement: tuple[int, Any] = (200, {})
     fail: int = 0
     slow: float = 0.0
     _lock: Lock = field(default_factory=Lock)
@@ -49,7 +51,7 @@ class Printer:
         try:
             text, (status, value) = pretty(decoded_body(request, LIMITS.body)), self._planned(request.number)
         except RequestRefused as refused:
-            text, status, value = f"refused: {refused}", refused.status, {"code": str(refused.status)}
+            text, status, value = f"refused: {refused}", refused.status, {"message": str(refused)}
         with self._lock:
             line = f"#{request.number} {request.method} {request.target}  {kind}, {len(request.body)} bytes -> HTTP {status}"
             self.show(printable(line.replace("\n", "\\n")))
@@ -59,7 +61,7 @@ class Printer:
         return json_answer(status, value)
 
     def _planned(self, number: int) -> tuple[int, Any]:
-        return REFUSAL if number <= self.fail else ACKNOWLEDGEMENT
+        return REFUSAL if number <= self.fail else self.acknowledgement
 
     def refused(self, reason: str) -> None:
         """Print that a request was refused before it was whole."""
@@ -91,6 +93,33 @@ def _depth(value: Any) -> int:
     return depth
 
 
+def acknowledgement(rules: Mapping[str, Acknowledgement]) -> tuple[int, Any]:
+    """The HTTP status and the JSON object that acknowledge a callback by all `rules` (provider -> what its contract
+    declares). UsageError if one answer cannot fit all of them."""
+    first = max((rule.statuses[0] for rule in rules.values()), default=200)
+    last = min((rule.statuses[1] for rule in rules.values()), default=299)
+    values: dict[str, list[Any]] = {}
+    for rule in rules.values():
+        if rule.code:
+            values[rule.member] = [one for one in values.get(rule.member, rule.code) if one in rule.code]
+    if first > last or not all(values.values()):
+        raise UsageError(f"no answer acknowledges callbacks of all of {', '.join(rules)}: choose one with --provider")
+    return first, {member: fitting[0] for member, fitting in values.items()}
+
+
+def _rules(provider: str | None) -> dict[str, Acknowledgement]:
+    """What the contracts declare: of `provider`, or of every provider that has callbacks."""
+    from swapmock.contracts import load
+    from swapmock.mock_server.web.build import registrations
+
+    contracts = {name: load(name) for name in registrations()}
+    if provider is not None and provider not in contracts:
+        raise UsageError(f"--provider: {provider!r} is none of {', '.join(contracts)}")
+    wanted = contracts if provider is None else {provider: contracts[provider]}
+    found = {name: contract.behaviour.callbacks for name, contract in wanted.items()}
+    return {name: rules.acknowledged for name, rules in found.items() if rules is not None}
+
+
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -100,9 +129,12 @@ def _depth(value: Any) -> int:
 @click.option(
     "--slow", default=0.0, type=click.FloatRange(0, 3600), metavar="S", help="Wait S seconds before each answer."
 )
-def listen(host: str, port: int, fail: int, slow: float) -> None:
+@click.option(
+    "--provider", metavar="NAME", help="Acknowledge as this provider wants it; unless given, as all of them do."
+)
+def listen(host: str, port: int, fail: int, slow: float, provider: str | None) -> None:
     """Receive callbacks, print each one, and acknowledge it."""
-    printer = Printer(say, fail, slow)
+    printer = Printer(say, acknowledgement(_rules(provider)), fail, slow)
     try:
         receiver = Receiver(printer.answer, host, port, LIMITS, printer.refused)
     except OSError as error:
