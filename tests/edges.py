@@ -70,12 +70,26 @@ def main() -> None:
         (wheel,) = scratch.glob("*.whl")
         for edge, resolution in EDGES.items():
             pins, target = scratch / f"{edge}.txt", scratch / edge
-            compiler = [Path(sys.executable).parent / "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
+            compiler: list[str | Path] = [
+                Path(sys.executable).parent / "uv",
+                "pip",
+                "compile",
+                "--quiet",
+                "--no-header",
+                "--no-annotate",
+            ]
             python = f"{sys.version_info.major}.{sys.version_info.minor}"
             options = ["--extra", "fast", "--resolution", resolution, "--python-version", python, "--upgrade"]
             run(*compiler, *options, "--output-file", pins, ROOT / "pyproject.toml")
             venv.create(target, with_pip=False)
-            installer = [*pip, "--python", target / "bin/python", "install", "--quiet", "--only-binary=:all:"]
+            installer: list[str | Path] = [
+                *pip,
+                "--python",
+                target / "bin/python",
+                "install",
+                "--quiet",
+                "--only-binary=:all:",
+            ]
             run(*installer, "-r", pins)
             run(*installer, "--no-deps", wheel)
             sys.stdout.write(f"{edge}: ")

@@ -296,7 +296,17 @@ def test_a_new_module_of_an_editable_install_is_importable_at_once(tmp_path: Pat
     (packages,) = target.glob("lib/python*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     python = target / "bin/python"
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps"]
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+    ]
     outside(*pip, "--ignore-installed", "--no-build-isolation", "-e", project, cwd=tmp_path)
     for package in PACKAGES:
         (project / package / "brand_new.py").write_text("VALUE = 7\n")
@@ -306,7 +316,7 @@ def test_a_new_module_of_an_editable_install_is_importable_at_once(tmp_path: Pat
 
 def test_a_worktree_of_git_keeps_the_links(tmp_path: Path) -> None:
     project = copy_of_the_project(tmp_path)
-    git = [
+    git: list[str | Path] = [
         "git",
         "-C",
         project,
@@ -352,7 +362,8 @@ def test_the_sdist_is_whole_and_builds_the_same_wheel(wheel: zipfile.ZipFile, tm
     (built,) = (tmp_path / "dist").glob("*.whl")
     with zipfile.ZipFile(built) as from_sdist:
         assert sorted(from_sdist.namelist()) == sorted(wheel.namelist())
-    for tool in (["check_wheel_contents", built], ["twine", "check", "--strict", sdist, built]):
+    tools: list[list[str | Path]] = [["check_wheel_contents", built], ["twine", "check", "--strict", sdist, built]]
+    for tool in tools:
         outside(sys.executable, "-m", *tool, cwd=tmp_path)
 
 
