@@ -145,9 +145,8 @@ class Profile:
         known = {*self.values["live"], "unique"}
         steps = [step for flow in self.flows for step in flow["steps"] if step.get("call") == operation.id]
         found = {key: steps[0][key] for key in ("path", "query", "body") if key in steps[0]} if steps else {}
-        for kind in self.kinds.values() if not steps else ():
-            if kind.poll == operation.id:
-                found = {kind.ask["in"]: {kind.ask["name"]: "no-such-task"}}
+        if not steps and operation.poll is not None:
+            found = {operation.poll.place: {operation.poll.name: "no-such-task"}}
         path = {one["name"]: "x" for one in operation.parameters if one["in"] == "path"}
         return {**_worded(found, known), "path": {**path, **_worded(found.get("path", {}), known)}}
 

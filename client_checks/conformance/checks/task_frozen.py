@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
+from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.schema import branch_for, documented
 from swapmock.client_checks.conformance.tasks import difference, identity, polled, without_queries
 
@@ -19,8 +20,9 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
         phase = context.phase(kind, word)
         if phase not in ("succeeded", "failed") or branch is None or name is None:
             continue
+        data = context.envelope.data
         body = documented(context.target.contract, branch.schema, context.body)
-        value = without_queries(body.get("data", body))
+        value = without_queries(at(body, data))
         yield EXAMINED
         was_phase, before = memory.setdefault((kind.name, name), (phase, value))
         if was_phase != phase:
@@ -28,6 +30,6 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
         changed = difference(before, value)
         if changed is not None:
             place, was, now = changed
-            evidence = context.evidence_at(f"/data{place}")
+            evidence = context.evidence_at(f"{data}{place}")
             general = "".join("/*" if step.isdigit() else f"/{step}" for step in place.split("/")[1:])
             yield Deviation(f"{place} as it was: {was!r}"[:200], repr(now)[:120], evidence, f"{kind.name} {general}")
