@@ -398,7 +398,7 @@ CONFORM = (
     click.option("--budget", default="60s", show_default=True, help="How long --explore tries."),
     click.option("--prove", metavar="REV", help="Run the failing cases on a worktree of REV and on the tree."),
     click.option("--setup", metavar="CMD", help="Run in each worktree before --prove judges it."),
-    click.option("--attach", is_flag=True, help="Judge a client that runs by itself: print its variables and watch."),
+    click.option("--attach", is_flag=True, help="Judge a client that you start: print its variables and watch."),
     click.option("--idle", type=click.FloatRange(0, min_open=True), default=15.0, show_default=True, help="Seconds without a request that end --attach."),
     click.option("--draft", is_flag=True, help="Write a first conform.toml from a plain run."),
     click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON."),

@@ -1,4 +1,4 @@
-"""Judges a client that runs by itself: it is told where to call, and watched until it is done."""
+"""Judges a client that its user starts: it is told where to call, and watched until it is done."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def drawn(usable: Sequence[Mapping[str, Any]], seed: int) -> Iterator[list[Mappi
 
 
 def _compatible(elements: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Elements of which at most one sets the scenario, one kills, and one strikes the first submission."""
+    """Elements of which at most one sets the scenario, one kills, and one leaves the first submission in doubt."""
     kept: list[Mapping[str, Any]] = []
     taken: set[str] = set()
     for one in elements:

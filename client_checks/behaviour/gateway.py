@@ -31,7 +31,7 @@ UPSTREAM_TIMEOUT = 60.0
 
 @dataclass
 class GatewayFault:
-    """A fault at the gateway: it strikes requests of `role` (and of `meaning`, once the answer is known), from the
+    """A fault at the gateway: it applies to requests of `role` (and of `meaning`, once the answer is known), from the
     `nth` on, `times` times. The effect is one of `EFFECTS`; `value` is its parameter."""
 
     role: Role
@@ -41,13 +41,13 @@ class GatewayFault:
     times: int | None = None
     meaning: Meaning | None = None
     matched: int = 0
-    struck: int = 0
+    applied: int = 0
 
     def takes_turn(self) -> bool:
         self.matched += 1
-        if self.matched < self.nth or (self.times is not None and self.struck >= self.times):
+        if self.matched < self.nth or (self.times is not None and self.applied >= self.times):
             return False
-        self.struck += 1
+        self.applied += 1
         return True
 
 
@@ -242,7 +242,7 @@ class Gateway:
             waiting = [replace(one, answered=max(one.at, self.now())) for one in self._waiting.values()]
             return sorted([*self.exchanges, *waiting], key=lambda one: one.number)
 
-    def strike(self, role: Role, meaning: Meaning | None) -> list[GatewayFault]:
+    def match_faults(self, role: Role, meaning: Meaning | None) -> list[GatewayFault]:
         """The faults whose turn it is: those on a meaning once `meaning` is known, the rest before."""
         with self._lock:
             return [
@@ -314,10 +314,10 @@ class _Handler(BaseHTTPRequestHandler):
         meaning = self._meaning(provider, role, operation, answer)
         if meaning is Meaning.SUCCEEDED:
             self._fetch_ahead(number, provider.links(parsed(answer.body)))
-        struck = [*gateway.strike(role, None), *gateway.strike(role, meaning)]
-        for fault in struck:
+        applied = [*gateway.match_faults(role, None), *gateway.match_faults(role, meaning)]
+        for fault in applied:
             EFFECTS[fault.effect](answer, fault.value)
-        if struck:
+        if applied:
             meaning = self._meaning(provider, role, operation, answer)
         elif not answer.lost:
             gateway.undelayed.append(gateway.clock.now() - real)
@@ -346,7 +346,7 @@ class _Handler(BaseHTTPRequestHandler):
                 else "",
                 business_id=provider.caller_id(parsed(body)),
                 asked=named,
-                fault=", ".join(fault.effect for fault in struck),
+                fault=", ".join(fault.effect for fault in applied),
                 delivered="lost" if answer.lost else "cut" if answer.cut is not None else "whole",
                 size=len(answer.body[: answer.cut]),
                 digest=hashlib.sha256(answer.body[: answer.cut]).hexdigest() if answer.body else "",

@@ -80,7 +80,7 @@ def main():
     """Try all of them, or those whose names are given."""
     import tempfile
 
-    names, tally = sys.argv[1:], {True: 0, False: 0}
+    names, counts = sys.argv[1:], {True: 0, False: 0}
     with Emulator(journal_size=5000) as emulator:
         warm(emulator)
         for row, provider in mutants():
@@ -88,10 +88,10 @@ def main():
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 found = killed_by(emulator, row, provider, Path(folder))
-            tally[bool(found)] += 1
+            counts[bool(found)] += 1
             sys.stdout.write(f"{'killed  ' if found else 'SURVIVED'} {row['name']} {provider} {sorted(found)}\n")
             sys.stdout.flush()
-    sys.stdout.write(f"{tally[True]} of {tally[True] + tally[False]} killed\n")
+    sys.stdout.write(f"{counts[True]} of {counts[True] + counts[False]} killed\n")
 
 
 if __name__ == "__main__":

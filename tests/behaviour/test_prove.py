@@ -1,4 +1,4 @@
-"""Proof of a fix on two worktrees, and a client that runs by itself."""
+"""Proof of a fix on two worktrees, and a client that its user starts."""
 
 import subprocess
 import sys

@@ -17,7 +17,7 @@ from swapmock.client_checks.behaviour.rule import all_rules
 from swapmock.client_checks.behaviour.trial import Trial
 
 FORMAT = "swapmock-conform/1"
-SCHEMA = "https://swapmock.dev/schemas/conform-report-1.json"
+SCHEMA = "urn:swapmock:conform-report:1"
 #: The losses, in the order of the report, and what each counts.
 LOSSES: Mapping[str, str] = {
     "credits_paid_twice": "credits paid twice",

@@ -81,7 +81,6 @@ def as_sarif(result: Result) -> str:
     driver = {
         "name": "swapmock conform",
         "version": result.rules,
-        "informationUri": "https://swapmock.dev/",
         "rules": [
             {
                 "id": rule.id,

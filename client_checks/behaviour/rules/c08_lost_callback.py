@@ -1,4 +1,4 @@
-"""C8: a lost callback is made up for by polling."""
+"""C8: a lost callback is replaced by polling."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import ended_with_success

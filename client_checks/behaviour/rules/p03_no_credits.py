@@ -31,7 +31,7 @@ RULE = Rule(
         "imgopen": "no code is documented for an exhausted quota, so that this only warns",
     },
     looks_at="submissions refused with 402 and the same request afterwards, within one run",
-    good="end the job with the vendor's message and leave the retry to whoever adds credits",
+    good="end the job with the vendor's message and leave the retry to the person who adds credits",
     bad="p3_repeats_402",
     judge=judge,
 )
