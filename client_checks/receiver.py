@@ -42,6 +42,8 @@ ARRIVAL = 5.0
 PATIENCE = 15.0
 #: What a retry may be off its time, as a part of the interval, and in seconds.
 SLACK = 0.2
+#: Seconds of an emulator's clock until the first look at what came: the wait for it, and at most one poll's.
+WAITED = 1.5
 
 
 @dataclass(frozen=True)
@@ -161,14 +163,20 @@ class Callbacks:
 
     def _retry_findings(self, path: str, operation: Operation) -> Iterator[Finding]:
         """The one that was refused is tried again, and not before its time."""
-        if self._target.is_live or self._schedule is None or any(one.acknowledged for one in self._receiver.at(path)):
+        received = self._receiver.at(path)
+        if self._target.is_live or self._schedule is None or not self._schedule.retries or not self._schedule.intervals:
             return
-        if not self._schedule.retries or not self._schedule.intervals:
+        first = self._schedule.intervals[0]
+        if first * (1 - SLACK) > WAITED and sum(one.body == received[0].body for one in received) > 1:
+            evidence = Evidence.of_row(self._schedule)
+            expected = f"the next attempt after {first:g} s"
+            yield self._found(RETRY_SCHEDULE, operation, expected, "it came at once", evidence, "early")
+        if any(one.acknowledged for one in received):
             return
         interval, before = self._schedule.intervals[0], len(self._receiver.at(path))
         evidence = Evidence.of_row(self._schedule)
         # So much has gone by since the first: the wait for it, and at most one poll's.
-        gone = 1.0 + 0.5
+        gone = WAITED
         early = interval * (1 - SLACK) - gone
         self._clock.pause(early)
         if early > 0 and self._receiver.wait(path, before + 1, 0.2):

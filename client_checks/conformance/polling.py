@@ -88,6 +88,9 @@ def _check_money(
     if not same_amount(fallen, said, purchase.balance, after):
         source = "spec: task-info" if phase == "succeeded" else "spec: task-info implies the refund"
         evidence = Evidence("documented" if phase == "succeeded" else "inferred", source)
+        row = _row_of_failure(runner, kind, context)
+        if phase == "failed" and row is not None and not row.charged:
+            evidence = Evidence.of_row(row)
         runner.report(
             SETTLED, context, Deviation(f"the balance to fall by {said:g}", f"it fell by {fallen:g}", evidence, phase)
         )
@@ -106,11 +109,16 @@ def _check_estimate(runner: FlowRunner, context: ResponseContext, said: float, p
 
 def _check_refund(runner: FlowRunner, kind: Kind, context: ResponseContext, said: float) -> None:
     """A failed task whose code is not charged for says that it cost nothing."""
-    code = at(context.body, f"{kind.result}/code")
-    row = runner.target.contract.behaviour.body_codes.get(code) if isinstance(code, str | int) else None
+    row, code = _row_of_failure(runner, kind, context), at(context.body, f"{kind.result}/code")
     if row is not None and not row.charged:
         expected = f"no charge for a task that failed with code {code}"
         runner.report(REFUNDED, context, Deviation(expected, f"it says that it cost {said:g}", Evidence.of_row(row)))
+
+
+def _row_of_failure(runner: FlowRunner, kind: Kind, context: ResponseContext) -> Any:
+    """The contract's row of the code with which a task failed; None if it has none."""
+    code = at(context.body, f"{kind.result}/code")
+    return runner.target.contract.behaviour.body_codes.get(code) if isinstance(code, str | int) else None
 
 
 def same_amount(left: float, right: float, *balances: float) -> bool:

@@ -104,3 +104,11 @@ def callback_with_key(
     method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
 ) -> Iterator[Sent]:
     yield method, url, {**headers, "x-key": KEYS[-1]}, body
+
+
+@defect("a callback that is refused comes again at once", "callback.ladder")
+def callback_at_once(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[Sent]:
+    yield method, url, headers, body
+    yield method, url, headers, body

@@ -119,3 +119,20 @@ def time_in_milliseconds(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Repl
         return reply
     times = {name: reply.json["data"].get(name) for name in ("create_at", "complete_at")}
     return reply.with_data(**{name: int(value * 1000) for name, value in times.items() if value is not None})
+
+
+@defect("a failed task says that all went well", "task.result callback.poll")
+def failure_with_code_200(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) != "failed":
+        return reply
+    return reply.with_data(result={"code": 200, "message": "success"})
+
+
+@defect("a failed task is given back twice", "credits.settled")
+def refunded_twice(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) == "failed" and ask.query not in memory:
+        memory[ask.query] = True
+        memory["given"] = memory.get("given", 0) + 3
+    if ask.operation != "get_account_balance" or not reply.is_success:
+        return reply
+    return reply.with_data(balance=reply.json["data"]["balance"] + memory.get("given", 0))

@@ -38,3 +38,10 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
                 context.evidence_at(kind.result),
                 place=f"{kind.name} failed",
             )
+        elif (
+            phase == "failed" and kind.failed_result and at(context.body, f"{kind.result}/code") == context.envelope.ok
+        ):
+            evidence = context.evidence_at(kind.result)
+            yield Deviation(
+                f"the code of a failure with {word!r}", repr(result)[:200], evidence, place=f"{kind.name} code"
+            )
