@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _inside(what: str, *arguments: str) -> Any:
-    """A measurement in a process of its own, for memory is never given back whole."""
+    """A measurement in its own process, because a process never returns all its memory."""
     command = [sys.executable, "-m", "bench.inside", what, *arguments]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE)
     if done.returncode:
@@ -69,7 +69,7 @@ def _options() -> argparse.Namespace:
 
 
 def _install() -> None:
-    """What cannot be had is left out of the comparison."""
+    """Servers that are not installed are left out of the comparison."""
     PEERS.parent.mkdir(exist_ok=True)
     (PEERS.parent / "package.json").write_text('{"name": "peers", "private": true}')
     for package in PACKAGES:

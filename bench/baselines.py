@@ -11,7 +11,7 @@ from swapmock.mock_server.web.messages import Answer, Request
 
 
 class Constant:
-    """The same server, behind a asgi_app that answers constant bytes."""
+    """The server of `serve` with an application that answers constant bytes."""
 
     def __init__(self, answers: list[bytes]) -> None:
         headers = [("content-type", "application/json")]
@@ -26,13 +26,13 @@ class Constant:
         return self._answers[request.method]
 
     def begin_shutdown(self) -> None:
-        """Holds nothing back."""
+        """Does nothing: this application delays no answer."""
 
     def abort_pending(self) -> None:
-        """Has nothing in hand."""
+        """Does nothing: this application has no work in progress."""
 
     def close(self) -> None:
-        """Keeps no threads."""
+        """Does nothing: this application has no threads."""
 
 
 def constant(port: int, answers: list[bytes]) -> None:
@@ -43,7 +43,7 @@ def constant(port: int, answers: list[bytes]) -> None:
 
 
 def uvicorn(port: int, answers: list[bytes]) -> None:
-    """uvicorn as it comes, with the smallest application that takes the request in, body and all."""
+    """uvicorn without our protocol class, with the smallest application that reads the whole request."""
     from uvicorn import run
 
     async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -55,7 +55,7 @@ class Emulator:
 
 
 def cost(work: Callable[[], Any], count: int = 3000, repeat: int = 7) -> float:
-    """Microseconds a call: the best of some runs, for everything else only adds."""
+    """Microseconds for one call: the best of several runs, because other work only adds time."""
     best = float("inf")
     for _ in range(repeat):
         started = time.perf_counter_ns()
@@ -66,7 +66,7 @@ def cost(work: Callable[[], Any], count: int = 3000, repeat: int = 7) -> float:
 
 
 def _watched(function: Callable[..., Any], label: str, spent: dict[str, int]) -> Callable[..., Any]:
-    """The function, which adds the nanoseconds that it takes to `spent`."""
+    """`function` wrapped so that it adds its nanoseconds to `spent`."""
 
     def outer(*args: Any, **more: Any) -> Any:
         started = time.perf_counter_ns()
@@ -80,7 +80,7 @@ def _watched(function: Callable[..., Any], label: str, spent: dict[str, int]) ->
 
 @contextmanager
 def timed(places: list[tuple[Any, str, str]], spent: dict[str, int]) -> Iterator[None]:
-    """Watches functions, each as (owner, attribute, label)."""
+    """Measures functions, each given as (owner, attribute, label)."""
     kept = [(owner, attribute, getattr(owner, attribute)) for owner, attribute, _ in places]
     for (owner, attribute, inner), (_, _, label) in zip(kept, places, strict=True):
         setattr(owner, attribute, _watched(inner, label, spent))
@@ -92,7 +92,7 @@ def timed(places: list[tuple[Any, str, str]], spent: dict[str, int]) -> Iterator
 
 
 def stages() -> dict[str, dict[str, float]]:
-    """Microseconds by stage; the rest of the whole is what joins them."""
+    """Microseconds by stage; the rest is the code between the stages."""
     table = {}
     for name in ("W1", "W2"):
         emulator = Emulator()
@@ -117,7 +117,7 @@ def stages() -> dict[str, dict[str, float]]:
 
 
 def growth(most: int) -> dict[str, float]:
-    """Microseconds a poll, by the number of stored tasks; polled are ten tasks from all over the store.
+    """Microseconds a poll, by the number of stored tasks; ten tasks are polled, spread over the store.
 
     A shared machine is now faster, now slower: polls of a store of ten are timed in turn with those of each size, and
     what is told is the cost beside theirs.
@@ -176,7 +176,7 @@ def _resident() -> int:
 
 
 def sandboxes(count: int) -> dict[str, float]:
-    """Seconds to make, use (create and poll) and drop so many over HTTP, one after the other."""
+    """Seconds to create, use (create and poll) and delete a number of sandboxes over HTTP, one after the other."""
     from http.client import HTTPConnection
 
     from swapmock.mock_server.web.server import LiveServer

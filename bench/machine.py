@@ -17,12 +17,12 @@ from typing import NamedTuple
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
-#: The server on one processor, the load generator on the other, so that neither takes the other's time.
+#: The server on one processor, the load generator on the other, so that neither slows the other.
 SERVER_CPU, LOAD_CPU = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
 
 
 class Load(NamedTuple):
-    """What a run of wrk saw, and what the server's processes paid for it."""
+    """The results of one run of wrk, and the processor time of the server's processes."""
 
     per_second: float
     p50_ms: float
@@ -33,7 +33,7 @@ class Load(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """A request that is sent over and over."""
+    """A request that is sent repeatedly."""
 
     method: str
     target: str
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 
 def tree(pid: int) -> Iterator[int]:
-    """A process and all below it."""
+    """A process and all its descendants."""
     yield pid
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):  # the thread has ended since it was listed
@@ -57,7 +57,7 @@ def tree(pid: int) -> Iterator[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process and all below it, living or waited for."""
+    """Processor time of a process and all its descendants, running or ended."""
     total = 0
     for each in tree(pid):
         fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
@@ -66,7 +66,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def resident_mb(pid: int) -> float:
-    """Memory in use, of a process and all below it."""
+    """Memory of a process and all its descendants."""
     pages = sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in tree(pid))
     return pages * PAGE / 1e6
 
@@ -85,7 +85,7 @@ def cpu_ticks() -> list[int]:
 def running(command: Sequence[str], folder: Path, *, pinned: bool = True) -> Iterator[subprocess.Popen[bytes]]:
     """A process, ended afterwards; `folder` is where it runs and its log is."""
     prefix = ["taskset", "-c", SERVER_CPU] if pinned else []
-    # As for most users: Python keeps its bytecode.
+    # As for most users, Python stores its bytecode.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

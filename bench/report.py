@@ -12,7 +12,7 @@ from bench.speed import WORKLOADS, Seen
 OURS = "swapmock"
 #: The peer that answers all of a contract.
 WHOLE_PEER = "Prism"
-#: The server with nothing behind it: with our protocol class, which answers at once, and as others have it.
+#: The server with an empty application: with our protocol class, and without.
 BARE = ("constant bytes, same server", "constant bytes, plain uvicorn")
 
 
@@ -61,7 +61,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _requests(results: Results) -> str:
-    """A row a server and workload."""
+    """One row for each server and workload."""
     rows = []
     for name, connections in WORKLOADS:
         for server, seen in results.seen.items():
@@ -90,7 +90,7 @@ def _requests(results: Results) -> str:
 
 
 def _others(results: Results) -> str:
-    """A row a kind of request."""
+    """One row for each kind of request."""
     ours, peer = results.seen[OURS].others, results.seen[WHOLE_PEER].others if WHOLE_PEER in results.seen else {}
     rows = []
     for kind, loads in ours.items():
@@ -148,7 +148,7 @@ def _order(row: Mapping[str, float]) -> Callable[[str], int]:
 
 
 def _goals(results: Results) -> str:
-    """Each goal, what was seen, and whether that reaches it."""
+    """Each goal, the measured value, and whether it reaches the goal."""
     rows: list[tuple[str, str, str, str]] = []
 
     def goal(what: str, wanted: str, value: float, reached: bool) -> None:

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, and what it is asked. Peers answer examples, without state."""
+"""The servers that are compared: how each is started, and which requests it gets. Peers answer examples, without state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CREATE = Call("POST", DETECT, {**KEY, "Content-Type": "application/json"}, '{"im
 CREATED = {"code": 200, "message": "success", "data": {"detect_task_id": "dygp3awddm8kebghkq"}}
 
 
-#: What the peers that read OpenAPI are given.
+#: The document for the peers that read OpenAPI.
 CONTRACT = ROOT / "contracts" / "crun" / "openapi.yaml"
 
 
@@ -44,7 +44,7 @@ def swap(**given: Any) -> Call:
     return Call("POST", f"{JOB}/CreateTask", JSON, json.dumps(body, separators=(",", ":")))
 
 
-#: Requests of other kinds and sizes, to see that none of them costs much more than the two above.
+#: Requests of other kinds and sizes, to find one that costs much more than the two above.
 OTHERS = {
     "swap": swap(**SWAP),
     "swap, body of 30 KB": swap(**SWAP, note="x" * 30_000),
@@ -54,7 +54,7 @@ OTHERS = {
     "list of models": Call("GET", f"{JOB}/Models", KEY),
     "task that does not exist": Call("GET", f"{JOB}/TaskInfo?task_id=00000000-0000-4000-8000-000000000000", KEY),
 }
-#: The same of the API whose contract no peer is given.
+#: The same for the API whose contract no peer gets.
 OURS_ALONE = {
     "Img Open, face detection": Call(
         "POST",
@@ -78,8 +78,8 @@ def settled() -> Any:
 
 @dataclass(frozen=True)
 class Server:
-    """`prepare(folder, port)` writes what it needs and returns its command. `warm_up` in seconds; what is compiled while
-    it runs needs more."""
+    """`prepare(folder, port)` writes what it needs and returns its command. `warm_up` in seconds; a server with a just-in-time
+    compiler needs more."""
 
     name: str
     prepare: Callable[[Path, int], Sequence[str]]
@@ -88,7 +88,7 @@ class Server:
 
     @property
     def missing(self) -> str:
-        """Why it cannot be measured here; "" if it can."""
+        """The reason why it cannot be measured here; "" if it can."""
         return next(
             (f"{need} is not there" for need in self.needs if not (shutil.which(need) or Path(need).exists())), ""
         )

@@ -23,7 +23,7 @@ SETTLING = 1.8
 
 @dataclass
 class Seen:
-    """What was seen of one server, a value a round."""
+    """The results of one server, one value for each round."""
 
     loads: dict[tuple[str, int], list[Load]] = field(default_factory=dict)
     others: dict[str, list[Load]] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Seen:
 
 
 def measure(servers: Iterable[Server], rounds: int, seconds: int) -> dict[str, Seen]:
-    """Each round starts every server afresh, in another order."""
+    """Each round restarts every server, in another order."""
     found = {server.name: Seen() for server in servers}
     chance = random.Random(0)
     for number in range(rounds):
@@ -97,7 +97,7 @@ def cold_starts(servers: Iterable[Server], found: dict[str, Seen], times: int) -
 
 
 def after_tasks(server: Server, count: int) -> tuple[float, float]:
-    """Memory (MB) of the emulator at its start and after so many tasks."""
+    """Memory (MB) of the emulator at its start and after a number of tasks."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
         with running(server.prepare(folder, port), folder) as process:

@@ -71,7 +71,7 @@ def outside() -> tuple[str, ...]:
 
 
 def read_yaml(path: Path) -> Any:
-    # Late: a start that finds everything parsed does without it.
+    # Imported late: a start that finds all files parsed does not need YAML.
     import yaml
 
     # libyaml's loader reads the contracts ten times faster than the pure one; wheels carry it, some builds do not.
@@ -82,7 +82,7 @@ def read_yaml(path: Path) -> Any:
 
 @lru_cache(maxsize=32)
 def load(name: str) -> Contract:
-    """The contract `name`, read once a process. Raises FileNotFoundError or ValueError for a folder that is in no order.
+    """The contract `name`, read once in a process. Raises FileNotFoundError or ValueError for a folder with a missing or wrong file.
 
     Beside `openapi.yaml`, every other YAML file of the folder becomes a table: `behaviour.yaml` as `Behaviour`,
     the rest (`models.yaml`, `templates.yaml`) by their stem in `Contract.tables`.
@@ -100,10 +100,13 @@ def read(name: str, path: Path) -> Contract:
 
 
 def _kept(file: Path) -> Any:
-    """A YAML file of ours, parsed. It is kept where Python keeps its bytecode, and as it does: parsing is a quarter of
-    what a start costs."""
+    """The parsed content of the YAML `file`. A copy is stored beside Python's bytecode, because parsing takes a quarter of the
+    time of a start."""
     stat = file.stat()
-    stamp = (int(stat.st_mtime), stat.st_size)  # as for bytecode: a copy may lose the rest of the second
+    stamp = (
+        int(stat.st_mtime),
+        stat.st_size,
+    )  # whole seconds, as for bytecode: a copy of a folder may lose the fraction
     kept = file.parent / "__pycache__" / f"{file.stem}.{sys.implementation.cache_tag}.data"
     try:
         found, value = marshal.loads(kept.read_bytes())
@@ -112,13 +115,15 @@ def _kept(file: Path) -> Any:
     if found != stamp:
         value = read_yaml(file)
         if not sys.dont_write_bytecode:
-            with contextlib.suppress(OSError, ValueError):  # a folder of others, or a value that is no plain data
+            with contextlib.suppress(
+                OSError, ValueError
+            ):  # a folder without write permission, or a value that is not plain data
                 _keep(kept, marshal.dumps((stamp, value)))
     return value
 
 
 def _keep(path: Path, content: bytes) -> None:
-    """Whole or not at all, whoever else does the same."""
+    """Write `content` to `path` in one step: another process sees the whole file or none."""
     import tempfile  # late, like YAML: most starts keep nothing
 
     path.parent.mkdir(exist_ok=True)

@@ -18,7 +18,7 @@ Resolve = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """What one schema takes for its own; `branches` are the alternatives of a `oneOf`."""
+    """The other spellings that one schema accepts; `branches` are the alternatives of a `oneOf`."""
 
     words: Mapping[str, Any]
     plain: str | None
@@ -35,7 +35,7 @@ class Spelling:
         )
 
     def normalize(self, value: Any) -> Any:
-        """`value` in the contract's own words; what it does not know stays as it is."""
+        """`value` with the contract's own names; unknown members stay as they are."""
         if not isinstance(value, dict | list):
             value = self._word(value)
         if isinstance(value, dict):
@@ -70,7 +70,7 @@ class Spelling:
         }
 
     def _renamed(self, given: dict[str, Any]) -> dict[str, Any]:
-        """With the fields' own names: the own name wins where both are there, and the first of two other names."""
+        """An object with the fields' own names. If a body has the own name and another, the own name counts; of two others, the first."""
         made: dict[str, Any] = {}
         for name, value in given.items():
             own = self.aliases.get(name, name)
@@ -84,7 +84,7 @@ class Spelling:
 
 
 def read_spelling(schema: Any, resolve: Resolve, within: tuple[int, ...] = ()) -> Spelling | None:
-    """What a schema and those in it take for their own; None if that is nothing."""
+    """The other spellings that a schema and the schemas in it accept; None if there are none."""
     schema = resolve(schema)
     if not isinstance(schema, Mapping) or id(schema) in within:
         return None

@@ -14,7 +14,7 @@ from swapmock.contracts.rows import Catalogue, CredentialForm, Envelope, FileLin
 Level = Literal["documented", "observed", "inferred", "invented"]
 LEVELS: tuple[Level, ...] = ("documented", "observed", "inferred", "invented")
 
-#: No magic value is longer, in characters: what is, is not even taken apart.
+#: No magic value is longer, in characters; a longer text is not parsed.
 LONGEST_MAGIC = 2048
 
 
@@ -36,7 +36,7 @@ class BodyCode(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """How a problem of the domain is said on the wire; `http` overrides the status policy."""
+    """An error response of the vendor for a problem of the domain; `http` overrides the status policy."""
 
     problem: str
     code: int | str
@@ -59,7 +59,7 @@ class Timeline(NamedTuple):
 
 
 class Scenario(NamedTuple):
-    """A named course and outcome: `stretch` multiplies the timeline, `ends: false` leaves the task running for ever.
+    """A named timeline and outcome of a task: `stretch` multiplies the timeline, `ends: false` leaves the task running forever.
 
     `delivery` names what goes wrong with the callback: a row of PLANS in mock_server/core/delivery.py.
     """
@@ -76,8 +76,8 @@ class Scenario(NamedTuple):
 
 
 class Ladder(NamedTuple):
-    """How callbacks are tried again: `intervals` are seconds from one attempt to the next, at most `retries` are used;
-    when they run out before, `then` goes on: `repeat` the last, `restart` from the first, `stop`."""
+    """A retry schedule of callbacks: `intervals` are the seconds from one attempt to the next, at most `retries` of them are
+    used. When the intervals run out earlier, `then` says what follows: `repeat` the last, `restart` from the first, `stop`."""
 
     name: str
     intervals: tuple[float, ...]
@@ -128,7 +128,7 @@ class Callbacks(NamedTuple):
 
 
 class MagicValue(NamedTuple):
-    """A reserved URL and what it brings about: exactly one of `refuse`, `scenario`, `faces` and `fault` (the effect of a
+    """A reserved URL and its effect: exactly one of `refuse`, `scenario`, `faces` and `fault` (the effect of a
     fault rule)."""
 
     value: str
@@ -242,7 +242,7 @@ class Behaviour:
 
     @cached_property
     def pictures(self) -> Mapping[str, int]:
-        """The faces of ordinary pictures of which they are known, by URL."""
+        """The number of faces of the ordinary pictures whose faces are known, by URL."""
         return {row["name"]: int(row["faces"]) for row in self.rest.get("pictures", ())}
 
     @cached_property
@@ -257,7 +257,7 @@ class Behaviour:
         """The row for a reserved URL, whatever its file extension; None if `url` is on no reserved host.
 
         An unknown value on a reserved host is a BehaviourError that lists the known ones: a misspelt magic value
-        must not pass for an ordinary picture.
+        must not be taken for an ordinary picture.
         """
         if len(url) > LONGEST_MAGIC or ".invalid" not in url:
             return None
@@ -272,7 +272,7 @@ class Behaviour:
         return row
 
     def refusal_for(self, code: int | str) -> Refusal | None:
-        """The plainest refusal with a body code: that of its magic value, else the first one whose HTTP status follows
+        """The usual refusal with the body code `code`: that of its magic value, else the first one whose HTTP status follows
         the policy."""
         rows = [row for row in self.refusals.values() if str(row.code) == str(code)]
         shown = {row.refuse for row in self.magic.values()}
@@ -295,7 +295,7 @@ class Behaviour:
 
     @cached_property
     def envelope(self) -> Envelope | None:
-        """The envelope of the provider's answers; None where the HTTP status alone says what came of a call."""
+        """The envelope of the provider's answers; None where the HTTP status alone says whether a call worked."""
         row = self.rest.get("envelope")
         return None if row is None else Envelope(**row)
 
@@ -308,7 +308,7 @@ class Behaviour:
 
     @cached_property
     def codes(self) -> Mapping[str, int | str]:
-        """Every code that an answer may have, by its text: body codes, or HTTP statuses without an envelope."""
+        """Every code that an answer may have, with its text as the key: body codes, or HTTP statuses without an envelope."""
         codes = list(self.body_codes) or [row.code for row in self.refusals.values()]
         return {str(code): code for code in codes}
 

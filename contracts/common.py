@@ -1,4 +1,4 @@
-"""Puts the rows of common.yaml under those of one provider's behaviour.yaml. Works on plain data, before rows are typed."""
+"""Merges the rows of common.yaml with one provider's behaviour.yaml; the provider's rows win. The rows are plain data here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Row = dict[str, Any]
 #: Table of common.yaml -> the column that names its rows.
 KEYS = {"scenarios": "name", "series": "name", "magic": "value"}
 
-#: Where the magic values of codes and scenarios lie.
+#: The host of the magic values for codes and scenarios.
 ERRORS = "https://errors.invalid/"
 
 
@@ -44,7 +44,7 @@ def merge(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Provider:
-    """What the common rows ask of a provider's own document."""
+    """What the common rows read from a provider's own document."""
 
     def __init__(self, own: Mapping[str, Any]) -> None:
         self._own = own
@@ -56,7 +56,7 @@ class _Provider:
         return row.get("code", row.get("http"))
 
     def fitting(self, rows: Iterable[Row], dropped: Iterable[str], table: str) -> list[Row]:
-        """Those of the common `rows` that are for this provider, without the names in `dropped`."""
+        """The common `rows` that apply to this provider, without the names in `dropped`."""
         key, left = KEYS[table], {_value(name) if table == "magic" else name for name in dropped}
         found = [row for row in rows if row[key] not in left and self._has(row.get("needs")) and self._can_say(row)]
         if not left <= {row[key] for row in rows} and table != "magic":
@@ -67,7 +67,7 @@ class _Provider:
         return thing is None or (self.has_envelope if thing == "envelope" else thing in self.refusals)
 
     def _can_say(self, row: Row) -> bool:
-        """Whether there is the refusal that a common row speaks of. That one is missing is for requirements.py to say."""
+        """Whether the provider has the refusal that a common row names. requirements.py reports a missing one."""
         named = {**(row.get("fails") or {}), **(row.get("fault") or {})}.get("refusal")
         return named is None or named in self.refusals
 

@@ -1,4 +1,4 @@
-"""Completes an OpenAPI document from the tables beside it, so that a model is one row and nothing else."""
+"""Completes an OpenAPI document from the tables beside it, so that a new model needs one row only."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ TABLES = {
 
 
 def behaviours(contract: Contract) -> list[dict[str, str]]:
-    """One row each: provider, kind, name, level, source, and what it is about where something says so."""
+    """One row each: provider, kind, name, level, source, and a description where one is given."""
     found = [*_operations(contract), *_fields(contract), *_tables(contract), *_callbacks(contract), *_rest(contract)]
     found += _models(contract)
     return [{"provider": contract.name, **row} for row in found]
@@ -43,7 +43,7 @@ def _operations(contract: Contract) -> Iterator[dict[str, str]]:
 def _fields(contract: Contract) -> Iterator[dict[str, str]]:
     """Every component, and every place in one, that carries evidence of its own."""
     for group, parts in contract.components.items():
-        # Callbacks are told of each operation that has them.
+        # Callbacks are listed for each operation that has them.
         for name, part in parts.items() if group != "callbacks" else ():
             yield from _within(part, f"{group}/{name}")
 
@@ -72,7 +72,7 @@ def _tables(contract: Contract) -> Iterator[dict[str, str]]:
 
 
 def _callbacks(contract: Contract) -> Iterator[dict[str, str]]:
-    """What is told for each operation, what acknowledges it, and how it is tried again."""
+    """The callbacks of each operation: their body, their acknowledgement and their retry schedules."""
     for operation in contract.operations.values():
         for name, callback in operation.spec.get("callbacks", {}).items():
             for row in _within(contract.resolve(callback), f"{operation.id}/{name}"):
@@ -101,7 +101,7 @@ def _rest(contract: Contract) -> Iterator[dict[str, str]]:
 
 
 def _models(contract: Contract) -> Iterator[dict[str, str]]:
-    """The rows of the catalogue and its kin, one behaviour for each group of columns that has its own level."""
+    """The rows of the catalogue and of similar tables: one behaviour for each group of columns with its own level."""
     for table, document in contract.tables.items():
         if not isinstance(document, Mapping):
             continue

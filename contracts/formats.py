@@ -12,8 +12,8 @@ from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-#: What almost every URL looks like. It is one by RFC 3986; whatever looks otherwise is left to the package, which takes
-#: longer, and a twentieth of a start to load.
+#: The form of almost every URL. What has this form is a URL by RFC 3986. The package judges all others: it is slower, and
+#: takes a twentieth of a start to load.
 PLAIN = re.compile(
     r"https?://[A-Za-z0-9._-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?-]*)?"
 )
@@ -24,7 +24,7 @@ LONGEST_KEPT, LONGEST_JUDGED = 512, 16_384
 
 
 def is_uri(value: object) -> bool:
-    """RFC 3986 URI with a scheme; a value that is no string has no format to break."""
+    """RFC 3986 URI with a scheme; a value that is not a string always passes."""
     if not isinstance(value, str):
         return True
     if len(value) > LONGEST_KEPT:
@@ -34,12 +34,12 @@ def is_uri(value: object) -> bool:
 
 @lru_cache(4096)
 def _is_known_uri(text: str) -> bool:
-    """The same URLs come again and again, above all in answers; the expressions that judge them are long ones."""
+    """Verdicts are cached: the same URLs come often, mainly in answers, and the expressions are slow."""
     return _is_uri(text)
 
 
 def _is_uri(text: str) -> bool:
-    """The package takes an opened bracket for an address; the standard library does not."""
+    """Whether the standard library can parse the URL: the package accepts an unclosed bracket of an address."""
     if PLAIN.fullmatch(text):
         return True
     from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped]  # has no stubs
@@ -71,7 +71,7 @@ FORMATS: Mapping[str, Callable[[object], bool]] = {"uri": is_uri, "date-time": i
 
 @cache
 def format_checker() -> Any:
-    """The same functions as `jsonschema.FormatChecker`; imported late, it costs a fifth of a second."""
+    """The same functions as `jsonschema.FormatChecker`; imported late, because the import takes a fifth of a second."""
     from jsonschema import FormatChecker
 
     checker = FormatChecker(formats=())

@@ -1,4 +1,4 @@
-"""Whether the contracts themselves are in order: valid OpenAPI 3.1, examples that fit, rows that agree.
+"""Whether the contracts themselves are correct: valid OpenAPI 3.1, examples that fit, rows that agree.
 
 Needs openapi-spec-validator (the extra `checks`).
 """
@@ -18,7 +18,7 @@ from swapmock.contracts.requirements import findings, handler_findings
 
 
 def lint_all(handled: Mapping[str, Callable[[Contract], Collection[str]]]) -> list[str]:
-    """One line for each thing that is wrong in the contracts of these names; empty when nothing is.
+    """One line for each thing that is wrong in the contracts of these names; empty when all is correct.
 
     Beside each name, a function that tells for which of its operations there is a handler.
     """
@@ -30,7 +30,7 @@ def lint_all(handled: Mapping[str, Callable[[Contract], Collection[str]]]) -> li
             found += [f"{name}: {finding}" for finding in handler_findings(contract, handlers(contract))]
         except (ValueError, yaml.YAMLError, OSError) as error:
             found.append(f"{name}: {' '.join(str(error).split())}")
-        except (LookupError, TypeError, AttributeError) as error:  # a file of another form than it should have
+        except (LookupError, TypeError, AttributeError) as error:  # the form of a file is wrong
             found.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
     return found
 
@@ -60,12 +60,12 @@ def _document(contract: Contract) -> Iterator[str]:
         for error in OpenAPIV31SpecValidator(contract.document).iter_errors():
             where = "/".join(map(str, getattr(error, "absolute_path", ())))
             yield f"openapi.yaml: {where}: {error.message if hasattr(error, 'message') else error}"
-    except Exception as error:  # the validator follows references, and raises what it meets there
+    except Exception as error:  # the validator follows references and raises any error from there
         yield f"openapi.yaml: cannot be validated: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _repeated_keys(contract: Contract) -> Iterator[str]:
-    """Keys that stand twice in a file of the contract's folder."""
+    """Keys that occur twice in a file of the contract's folder."""
     home = contract.folder or folder(contract.name)
     for path in sorted([*home.glob("*.yaml"), *(home / "examples").glob("*.yaml")]):
         for finding in lint_document.repeated_keys(path.read_text("utf-8")):
@@ -118,7 +118,7 @@ def _tables(contract: Contract) -> Iterator[str]:
 
 
 def _cost(operation: Operation) -> Iterator[str]:
-    """Every operation of a vendor says whether it may cost, or has a price in the catalogue; never both at odds."""
+    """Every operation of a vendor says whether it may cost, or has a price in the catalogue; and the two agree."""
     said, is_listed = operation.spec.get("x-cost"), operation.id in operation.contract.models_by_operation
     if operation.contract.behaviour.rest.get("is_control_plane"):
         return

@@ -83,7 +83,7 @@ NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSc
 
 
 def findings(document: Mapping[str, Any]) -> Iterator[str]:
-    """One line for each thing that is wrong; `document` is a parsed openapi.yaml. Raises nothing for what it holds."""
+    """One line for each thing that is wrong; `document` is a parsed openapi.yaml. No content of it raises an exception."""
     for place, schema in _schemas(document, ""):
         yield from _schema(place, schema)
     yield from _references(document, document, "")
@@ -92,7 +92,7 @@ def findings(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def repeated_keys(text: str) -> Iterator[str]:
-    """One line for each key that stands twice in a mapping of a YAML text: parsers keep one of them in silence."""
+    """One line for each key that occurs twice in a mapping of a YAML text: parsers keep one of them without a warning."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -231,7 +231,7 @@ def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping
 
 
 def _links(document: Mapping[str, Any]) -> Iterator[str]:
-    """A link leads to an operation that there is, with parameters that it has."""
+    """A link leads to an existing operation and uses its parameters."""
     known = {operation.get("operationId"): operation for _, _, operation in _operations(document)}
     for path, method, operation in _operations(document):
         for status, answer in (operation.get("responses") or {}).items():
@@ -243,7 +243,7 @@ def _links(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parameters(document: Mapping[str, Any]) -> Iterator[str]:
-    """The parameters of a path are those in its braces."""
+    """The path parameters of an operation are those in braces in its path."""
     for path, method, operation in _operations(document):
         item = document["paths"][path]
         rows = [*(item.get("parameters") or ()), *(operation.get("parameters") or ())]

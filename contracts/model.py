@@ -1,4 +1,4 @@
-"""A contract: its operations, and what they demand of a request and an answer."""
+"""A contract: its operations, and what a request and an answer must be."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Contract:
 
     @cached_property
     def models_by_operation(self) -> Mapping[str, str]:
-        """operationId -> the name of the one model or tool that it runs, where each operation is one."""
+        """operationId -> the name of the one model or tool that it runs, for a catalogue with one row for each operation."""
         catalogue = self.behaviour.catalogue
         if catalogue is None or not catalogue.operation:
             return {}
@@ -212,7 +212,7 @@ class Operation:
 
     @cached_property
     def waits(self) -> bool:
-        """Whether an answer may take long because something else has to happen first (`x-waits`)."""
+        """Whether an answer may take long because it waits for another event (`x-waits`)."""
         return bool(self.spec.get("x-waits", False))
 
     @cached_property
@@ -232,7 +232,7 @@ class Operation:
 
     @cached_property
     def answer_evidence(self) -> Mapping[str, str]:
-        """How far to trust what a success answers: as the operation, unless the response says otherwise."""
+        """The evidence for a successful answer: that of the operation, unless the response has its own."""
         found: Mapping[str, str] = self.spec["responses"].get("200", {}).get("x-evidence", self.evidence)
         return found
 
@@ -302,7 +302,7 @@ class Operation:
         return read_spelling(self.body_schema, self.contract.resolve)
 
     def normalize(self, body: Any) -> Any:
-        """A parsed JSON body in the contract's own words (`swapmock.contracts.aliases`)."""
+        """A parsed JSON body with the contract's own names (`swapmock.contracts.aliases`)."""
         return body if self._spelling is None else self._spelling.normalize(body)
 
     @cached_property
@@ -394,7 +394,7 @@ class Operation:
 
 
 def _typed(text: Any, kind: str) -> Any:
-    """`text` as the number or boolean that it spells; unchanged if it spells none, for the schema to refuse."""
+    """`text` as a number or a boolean; unchanged if it is neither, so that the schema refuses it."""
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if re.fullmatch(r"-?\d{1,18}", text):

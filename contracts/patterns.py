@@ -1,13 +1,13 @@
-"""Regular expressions from outside, in an engine whose time grows with text and pattern alone: with a bound to both, none
-can hold us up."""
+"""Regular expressions from outside, in an engine whose time grows linearly with text and pattern. Both are
+bounded, so no pattern can block the server."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
 
-#: The longest pattern, in characters, and the most memory that one may take, in bytes: what is just allowed takes a tenth
-#: of a second for a megabyte.
+#: The longest pattern, in characters, and the most memory that one may take, in bytes: the largest allowed pattern
+#: takes a tenth of a second for a megabyte.
 LONGEST, LARGEST = 500, 1 << 16
 
 
@@ -31,7 +31,7 @@ def _compiled(pattern: str) -> Any:
 
 
 def check(pattern: str) -> None:
-    """BadPattern with a sentence fit for a client if `pattern` cannot be used."""
+    """BadPattern with a sentence for the client if `pattern` cannot be used."""
     _compiled(pattern)
 
 

@@ -1,4 +1,4 @@
-"""How clients ask what became of a task: which operation, and where its request holds the task's id."""
+"""How clients poll a task: the operation, and the place of the task's id in its request."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _of_link(operation: Any, target: Any, link: Mapping[str, Any]) -> Iterator[P
 
 
 def poll_places(contract: Any) -> Mapping[str, TaskIdPlace]:
-    """operationId -> where that poll of a `Contract` names its task: as its `x-task-id` says, else as the links say that lead to it."""
+    """operationId -> where that poll of a `Contract` names its task: by its `x-task-id`, else by the links that lead to it."""
     found: dict[str, TaskIdPlace] = {}
     for operation in contract.operations.values():
         for link in links(operation):

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-#: More units than this are a mistake of the input, and are not multiplied.
+#: A larger number of units is an error of the input and is not multiplied.
 MOST_UNITS = Decimal(1_000_000)
 
 CENT = Decimal("0.01")
@@ -68,7 +68,7 @@ def _listed(how: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[st
 
 
 def _units(value: Any) -> Decimal | None:
-    """A number of units in an input, None for anything that is no finite number of at least 0."""
+    """A number of units in an input, None for a value that is not a finite number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

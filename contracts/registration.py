@@ -1,4 +1,4 @@
-"""How a provider from outside this package is made known: a folder with its contract, and the function that makes it."""
+"""How a provider from outside this package is registered: a folder with its contract, and the function that makes it."""
 
 from __future__ import annotations
 

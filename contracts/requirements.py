@@ -4,7 +4,7 @@ General code reads no other refusal, limit, lifetime, scenario or variant by nam
 checked at each start and by `swapmock lint`. Later work that asks more of a provider adds a field here.
 """
 
-# `required` and `optional` return what dataclasses.field returns, under names that say which is which.
+# `required` and `optional` return what dataclasses.field returns, under names that tell them apart.
 # ruff: noqa: RUF009
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from swapmock.contracts.model import Contract
 #: The longest body where a contract states no limit, in bytes.
 USUAL_BODY_BYTES = 1_048_576
 
-#: The stages that `order` puts in order; each stands there once.
+#: The stages whose sequence `order` gives; each occurs once.
 STAGES = ("authenticate", "fault", "rate", "parse", "validate", "handle")
 
 #: The member of `headers` templates in `credential_form`.
@@ -126,7 +126,7 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 
 def findings(contract: Contract) -> Iterator[str]:
-    """One line for each thing that general code would miss in `contract`; nothing when it has all. The lines begin with the
+    """One line for each thing that general code needs and `contract` lacks. Each line begins with the name of the
     file. The emulator's own admin API is no provider and has no such rows."""
     if contract.behaviour.rest.get("is_control_plane"):
         return
@@ -146,7 +146,7 @@ def findings(contract: Contract) -> Iterator[str]:
         try:
             yield from (f"behaviour.yaml: {text}" for text in part(contract))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            # A row of another form than its type has; which one, the part's name says.
+            # The form of a row is wrong; the name of the part says which row.
             yield f"behaviour.yaml: {part.__name__.lstrip('_')}: {type(error).__name__} {error}"
 
 
@@ -175,7 +175,7 @@ def _rows(contract: Contract) -> Iterator[str]:
 
 
 def _misspelt(contract: Contract) -> Iterator[str]:
-    """Tables that nobody reads and whose name is nearly that of one that is read."""
+    """Unknown tables whose name is nearly that of a known one."""
     known = names(Tables) | set(ROW_TYPES)
     for name in contract.behaviour.rest:
         if name not in known and (near := get_close_matches(name, known, 1, 0.85)):

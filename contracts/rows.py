@@ -26,7 +26,7 @@ class SecretForm(NamedTuple):
 
     @property
     def pattern(self) -> str:
-        """A regular expression for such a text, or "" where no prefix tells it from an ordinary word."""
+        """A regular expression for such a text, or "" for a form without a prefix, which looks like an ordinary word."""
         return rf"{re.escape(self.prefix)}\w{{{self.length}}}" if self.prefix else ""
 
 
@@ -43,7 +43,7 @@ class CredentialForm(NamedTuple):
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> CredentialForm:
-        """The form that a row of behaviour.yaml describes; KeyError or TypeError where it is none."""
+        """The form that a row of behaviour.yaml describes; KeyError or TypeError for a wrong row."""
         secret = row.get("secret")
         return cls(SecretForm(**row["key"]), row["headers"], None if secret is None else SecretForm(**secret))
 

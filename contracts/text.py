@@ -22,7 +22,7 @@ def written(contract: Contract, form: str) -> str:
 
 def _yaml(document: Any) -> str:
     """YAML in which repeated parts are written out: many tools do not read aliases."""
-    import yaml  # late: a server start does not need it
+    import yaml  # imported late: a server's start does not need YAML
 
     base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     dumper = type("WholeDumper", (base,), {"ignore_aliases": lambda self, data: True})  # noqa: ARG005 - as PyYAML calls it

@@ -1,4 +1,4 @@
-"""Two engines for one JSON Schema: jsonschema-rs judges and explains, jsonschema is the reference.
+"""Two engines for one JSON Schema: jsonschema-rs is used, jsonschema is the reference in tests.
 
 A test holds the two to the same verdicts and the same explanations. jsonschema takes twenty times longer and is not even
 imported by a server.
@@ -17,7 +17,7 @@ from swapmock.contracts.formats import FORMATS, format_checker
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-#: Of an instance with more values than these, only the first violation is told.
+#: Of an instance with more values than these, only the first violation is reported.
 MOST_VALUES = 1000
 
 ALTERNATIVES = ("oneOf", "anyOf")
@@ -67,7 +67,7 @@ class SchemaValidator:
         return bool(self._verdict(instance))
 
     def is_valid_by_reference(self, instance: Any) -> bool:
-        """The verdict of jsonschema, which tests hold `is_valid` to."""
+        """The verdict of jsonschema; tests compare `is_valid` with it."""
         return bool(self._reference.is_valid(instance))
 
     def violations(self, instance: Any, part: str, *, most: int = MOST_VALUES) -> tuple[Violation, ...]:
@@ -83,7 +83,7 @@ class SchemaValidator:
         return found[:1] if is_long else found  # a single error may name many properties
 
     def violations_by_reference(self, instance: Any, part: str) -> tuple[Violation, ...]:
-        """All that jsonschema finds, which tests hold `violations` to."""
+        """The violations that jsonschema finds; tests compare `violations` with them."""
         if self._reference.is_valid(instance):
             return ()
         return _violations(map(_read_reference, self._reference.iter_errors(instance)), part)
@@ -119,7 +119,7 @@ def _read(error: Any, instance: Any, schema: Any) -> _Broken:
         return _Broken(place, kind.error.kind.name, expected, kind.error.instance)
     if kind.name == "required":
         return _Broken(place, kind.name, expected, got, [kind.property])
-    # Where no name is allowed, one of them is told.
+    # Where no name is allowed, one of them is reported.
     if kind.name == "falseSchema" and error.schema_path[-1] == UNWANTED[0] and isinstance(got, dict):
         return _Broken(place, UNWANTED[0], expected, got, list(got))
     if kind.name in UNWANTED and isinstance(got, dict):

@@ -1,4 +1,4 @@
-"""The two doors to an emulator: one started in this process, one that runs elsewhere."""
+"""The two ways to use an emulator: one started in this process, or one that runs elsewhere."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Settings:
         high=3600,
     )
     admin_port: int | None = _row(None, "Port of the admin API, if it is to have its own.", low=0, high=65535)
-    admin_token: str = _row("", "Bearer token that the admin API demands; made up unless --host is loopback.")
+    admin_token: str = _row("", "Bearer token that the admin API demands; drawn at random unless --host is loopback.")
     admin_origin: Sequence[str] = _row(
         (), "Origin of a page that may use the admin API, such as http://localhost:3000; repeatable."
     )

@@ -1,4 +1,4 @@
-"""Fixtures in a stairway: time -> system -> app / server -> crun and imgopen, clients with words."""
+"""Fixtures that build on each other: time -> system -> app or server -> the clients `crun` and `imgopen`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`pytestmark = pytest.mark.long`: modules that take longest come first, or one worker ends alone with them."""
+    """`pytestmark = pytest.mark.long`: the slowest modules run first, so that no worker is left with one at the end."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
@@ -48,7 +48,7 @@ def time() -> ManualTime:
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest) -> Settings:
-    """The defaults; other ones by overriding it, or by `parametrize("settings", [{"balance": 5}], indirect=True)`."""
+    """The default settings; a test changes them by overriding this fixture, or by `parametrize("settings", [{"balance": 5}], indirect=True)`."""
     return Settings(**getattr(request, "param", {}))
 
 

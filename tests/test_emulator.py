@@ -1,4 +1,4 @@
-"""One interface with two doors: every verb is asked in this process and over HTTP, with the same result."""
+"""One interface in two forms: every verb is called in this process and over HTTP, with the same result."""
 
 import doctest
 import inspect
@@ -14,7 +14,7 @@ from swapmock.mock_server import control, emulator
 from swapmock.mock_server.settings import SettingError
 from tests.control import CRUN, PICTURE, SWAP
 
-DOORS = ("in process", "over HTTP")
+FORMS = ("in process", "over HTTP")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def running():
         yield running
 
 
-@pytest.fixture(params=DOORS)
+@pytest.fixture(params=FORMS)
 def emu(request, running):
     """Either asgi_app of the same emulator."""
     running.reset()

@@ -1,4 +1,4 @@
-"""Faults: rules that spoil an answer or a connection on purpose, the same way every time."""
+"""Faults: rules that change an answer or break a connection on purpose, in the same way every time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Moment(StrEnum):
-    """When a fault strikes: instead of the handler; after it, so that its work is done and its answer lost; or on the
+    """When a fault applies: instead of the handler; after it, so that its work is done and its answer lost; or on the
     way out, in bytes and connection."""
 
     BEFORE = "before"
@@ -96,7 +96,7 @@ class Match(NamedTuple):
 
 
 class FaultRule(NamedTuple):
-    """`times` bounds how often it strikes (None: for ever)."""
+    """`times` bounds how often it applies (None: no bound)."""
 
     id: str
     effect: Effect
@@ -106,7 +106,7 @@ class FaultRule(NamedTuple):
 
 
 class Turns(NamedTuple):
-    """How many calls matched a rule, and on how many it struck."""
+    """How many calls matched a rule, and to how many of them it was applied."""
 
     matched: int = 0
     struck: int = 0
@@ -198,7 +198,7 @@ def _is(value: Any, wanted: Any) -> bool:
 
 
 def takes_turn(rule: FaultRule, turns: Turns, seed: int) -> bool:
-    """Whether a rule strikes on its next matching call, `turns` being those before it."""
+    """Whether a rule applies to its next matching call, `turns` being those before it."""
     if rule.times is not None and turns.struck >= rule.times:
         return False
     number = turns.matched + 1

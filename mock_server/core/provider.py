@@ -20,7 +20,7 @@ class Identity(NamedTuple):
 
 
 class VendorResponse(NamedTuple):
-    """An answer in the vendor's clothes: HTTP status, body (None for an empty one), the envelope's code.
+    """An answer in the vendor's wire format: HTTP status, body (None for an empty one), the envelope's code.
 
     `contract_status` is the status that the contract knows this answer by, where a variant has chosen another.
     """

@@ -1,1 +1,1 @@
-"""One folder a vendor, always the same rooms: handlers and wire."""
+"""One folder for each vendor, with the same modules: handlers and wire."""

@@ -54,9 +54,9 @@ def test_the_paths_are_those_of_the_vendor():
     }
 
 
-@pytest.mark.parametrize("room", ["schemas", "parameters", "responses", "securitySchemes"])
-def test_every_component_says_how_far_to_trust_it(room):
-    for name, component in CONTRACT.components[room].items():
+@pytest.mark.parametrize("section", ["schemas", "parameters", "responses", "securitySchemes"])
+def test_every_component_says_how_far_to_trust_it(section):
+    for name, component in CONTRACT.components[section].items():
         assert component["x-evidence"]["level"] in LEVELS, name
         assert component["x-evidence"]["source"], name
 

@@ -1,4 +1,4 @@
-"""The lint finds nothing in our contracts, and each kind of fault in spoilt copies of them."""
+"""The lint finds nothing in our contracts, and each kind of fault in changed copies of them."""
 
 import copy
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Two engines check one schema: they must not disagree, about the documented exchanges or about spoilt ones."""
+"""Two engines check one schema: they must not disagree, about the documented exchanges or about changed ones."""
 
 import copy
 import random
@@ -39,7 +39,7 @@ def in_full(violations):
     return [tuple(violation) for violation in violations]
 
 
-def spoilt(dice, document):
+def changed(dice, document):
     """A copy with one value somewhere replaced, removed or added."""
     document = copy.deepcopy(document)
     node, parents = document, list[Any]()
@@ -64,7 +64,7 @@ def spoilt(dice, document):
 def test_both_give_the_same_verdict_and_explanation(title, validator, document):
     dice = random.Random(title)
     verdicts = []
-    for candidate in (document, *(spoilt(dice, document) for _ in range(40))):
+    for candidate in (document, *(changed(dice, document) for _ in range(40))):
         verdict = validator.is_valid(candidate)
         assert verdict == validator.is_valid_by_reference(candidate), candidate
         found = validator.violations(candidate, "body", most=10**6)

@@ -1,4 +1,4 @@
-"""Callbacks: every ladder to its end, every answer of a receiver, everything that can go wrong on purpose."""
+"""Callbacks: every retry schedule to its end, every answer of a receiver, everything that can go wrong on purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Films: every box and every bit is read back by a strict reader of our own, and by ffmpeg where there is one."""
+"""Videos: every box and every bit is read back by a strict reader of our own, and by ffmpeg where there is one."""
 
 import itertools
 import random
@@ -54,14 +54,14 @@ def table(body: bytes, columns: int) -> list[tuple[int, ...]]:
 
 
 @dataclass
-class Film:
+class Video:
     size: tuple[int, int]
     sps: bytes
     pps: bytes
     units: list[bytes]
 
 
-def read(data: bytes) -> Film:
+def read(data: bytes) -> Video:
     """Read one of our videos; every length is checked."""
     assert list(boxes(data)) == ["ftyp", "moov", "mdat"], "the index comes before the samples"
     found = flat(data)
@@ -73,7 +73,7 @@ def read(data: bytes) -> Film:
     [(start,)] = table(found["stco"], 1)
     assert data[start:] == found["mdat"], "the chunk is all of mdat"
     entry = boxes(found["stsd"][8:])["avc1"]
-    return Film(struct.unpack_from(">HH", entry, 24), *parameter_sets(entry), list(units(found["mdat"], sizes)))
+    return Video(struct.unpack_from(">HH", entry, 24), *parameter_sets(entry), list(units(found["mdat"], sizes)))
 
 
 def parameter_sets(entry: bytes) -> tuple[bytes, bytes]:

@@ -63,7 +63,7 @@ def test_an_unknown_model_is_not_found(crun, name):
     assert refused == {"http": 404, "code": 404, "message": "Model not found", "data": None}
 
 
-#: A value that every model takes, by the name of the field.
+#: Name of a field -> a value that every model accepts.
 VALUES = {
     "prompt": "a harbour",
     "image_url": "https://example.com/a.png",

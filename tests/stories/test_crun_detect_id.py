@@ -1,4 +1,4 @@
-"""What a multi swap must keep to: the detection it names, the media that it saw, the faces that it found."""
+"""The rules of a multi swap: it must use an existing detection, the detected media and the detected faces."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def swap(found, faces=((0, "https://example.com/ann.jpg"),), **other):
 
 
 def refusal(client, body):
-    """The one sentence with which CreateTask refuses; nothing is made and nothing paid."""
+    """The sentence with which CreateTask refuses; no task is created and nothing is charged."""
     before = client.balance()
     refused = client.refused("POST", "job/CreateTask", json=body)
     assert (refused["http"], refused["code"], refused["message"]) == (422, 422, "Missing Params or Type Error")
@@ -142,6 +142,6 @@ def test_tasks_of_another_account_are_not_found(crun, other_crun, time):
         refused = other_crun.refused("GET", path, params=params)
         assert refused == {"code": 404, "message": "Task not found", "data": None, "http": 404}
         assert crun.data("GET", path, params=params)
-    # One kind of task is not found by way of the other.
+    # The poll of one kind of task does not find the other kind.
     assert crun.refused("GET", "job/TaskInfo", params={"task_id": detect_task_id})["code"] == 404
     assert crun.refused("GET", "job/detect-face-result", params={"detect_task_id": task_id})["code"] == 404

@@ -1,4 +1,4 @@
-"""Magic values: every outcome and every code without any set-up, from reserved URLs alone."""
+"""Magic values: every outcome and every code by reserved URLs alone, without further set-up."""
 
 import pytest
 import requests

@@ -1,4 +1,4 @@
-"""Credits: reserved at the start, settled at the end, given back on failure, refused when there are too few."""
+"""Credits: reserved at the start, settled at the end, returned on failure, and a refusal when too few are left."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_out_of_credits(crun, time):
     refused = crun.refused("POST", "job/CreateTask", json={"model": "image-face-swap", "input": SWAP})
     assert refused == {"code": 402, "message": "Insufficient Credits", "data": {"balance": 1.5}, "http": 402}
     assert crun.balance() == 1.5
-    # A cheaper one is still to be had, and the credits of failed tasks come back.
+    # A cheaper task is still possible, and the credits of failed tasks are returned.
     assert crun.create("z-image", {"prompt": "a harbour"})
     assert crun.balance() == 0
     time.advance(60)

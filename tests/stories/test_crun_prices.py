@@ -1,4 +1,4 @@
-"""Prices that depend on the input: the estimates, the reservation, the charge and TaskInfo tell the same."""
+"""Prices that depend on the input: the estimates, the reservation, the charge and TaskInfo agree."""
 
 import json
 

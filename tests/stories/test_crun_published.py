@@ -1,4 +1,4 @@
-"""What the vendor's published OpenAPI documents say of answers and requests, held against the live emulator.
+"""The running emulator is compared with the vendor's published OpenAPI documents: answers and requests.
 
 The schemas are written down here a second time, from the documents and not from our contract, in JSON Schema instead of
 OpenAPI 3.0 (`nullable` is a second type). Sources: spec: task-info, estimate-credits, nano-banana-pro, veo3-1-fast-t2v,
@@ -46,7 +46,7 @@ TASK = {
     "required": ["task_id", "provider", "model_version", "status", "param", "create_at", "source"],
 }
 CREATED = {"type": "object", "properties": {"task_id": {"type": "string"}}}
-# The document types `credits` as integer and shows 1.5: number is what holds of both.
+# The document types `credits` as integer and shows 1.5: the type number fits both.
 ESTIMATED = {
     "type": "object",
     "properties": {"credits": {"type": "number"}, "estimated": {"type": "boolean"}},
@@ -58,7 +58,7 @@ def _with(envelope, data):
     return {"allOf": [envelope, {"type": "object", "properties": {"data": data}}]}
 
 
-#: Path -> HTTP status -> schema of the body. A status that a document does not name is held to its envelope.
+#: Path -> HTTP status -> schema of the body. For a status that the document does not name, only the envelope is checked.
 ANSWERS = {
     "job/CreateTask": {200: _with(ENVELOPE, CREATED), 422: INVALID},
     "job/estimate-credits": {200: _with(ENVELOPE, ESTIMATED), 422: INVALID},
@@ -75,7 +75,7 @@ def check(path, answer):
     return answer.json()
 
 
-# Code 403 stands in the document of task-info alone; the two others cannot tell of a disabled key.
+# Only the document of task-info has code 403; the two others cannot express a disabled key.
 @pytest.mark.parametrize("row", [row for row in MAGIC if row.refuse != "key_disabled"], ids=lambda row: row.value)
 def test_every_outcome_fits_the_documents(crun, time, row):
     body = {"model": "bytedance/seedream-4-5", "input": {"prompt": "a harbour", "img_urls": [row.value]}}
@@ -99,7 +99,7 @@ def test_refused_keys_fit_the_document_of_task_info(crun, key, code):
 URL = "https://example.com/a.png"
 RATIOS = ["1:1", "2:3", "3:2", "3:4", "4:3", "9:16", "16:9", "21:9"]
 
-#: Model -> field of `input` -> values at the edge of what its document allows, values just beyond.
+#: Model -> field of `input` -> values at the limit of its document, values just beyond.
 LIMITS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
     "google/nano-banana-pro": {
         "prompt": (["x", "x" * 20000], ["", "x" * 20001, None, 1]),

@@ -1,4 +1,4 @@
-"""Requests that are wrong: always the envelope, in the vendor's words, never a trace or HTML."""
+"""Wrong requests are answered in the envelope with the vendor's sentences, never with a stack trace or HTML."""
 
 import gzip
 import json
@@ -143,7 +143,7 @@ BAD_TASKS = {
         {"model": "image-face-swap", "input": SWAP, "callback_url": "example.com"},
         ["callback_url: URL scheme should be 'http' or 'https'"],
     ),
-    # The vendor's own documents say these two word for word.
+    # The vendor's own documents contain these two sentences.
     "a format that does not exist": (
         {"model": "google/nano-banana-pro", "input": {"prompt": "a", "output_format": "gif"}},
         [says("output_format", "Input should be 'png' or 'jpg'", "google/nano-banana-pro")],
@@ -353,7 +353,7 @@ def test_numbers_beyond_reason(crun):
 
 
 def test_what_is_nested_as_deep_as_it_may_be_is_told_everywhere(account, receiver):
-    """And neither the answers that quote it nor the callback are too deep for whoever writes them."""
+    """The answers that quote the input and the callback can be written, too, however deep the input is."""
     deep = "[" * 198 + "]" * 198
     body = f'{{"model":"image-face-swap","callback_url":"{receiver.url()}","input":{{"image_url":"https://example.com/a.png"'
     body += f',"new_face":"https://example.com/b.png","x":{deep}}}}}'

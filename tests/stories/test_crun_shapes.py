@@ -1,4 +1,4 @@
-"""A result is what was asked for: the ratio and size of a picture, the length, size and rate of a video, the length of a sound."""
+"""A result has the requested form: the ratio and size of a picture, the length, size and rate of a video, the length of a sound."""
 
 import io
 import json

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops
 PHOTO = "https://faces.invalid/3.png"
 NEW_FACES = ("https://example.com/ann.jpg", "https://example.com/bob.jpg")
 
-#: What is swapped, by the field that names it: URL, model, extension of the result and how its bytes start.
+#: The field that names the media -> URL, model, extension of the result and how its bytes start.
 MULTI = {
     "picture": ("image", PHOTO, "image-face-swap-multi", ".png", "image/png", b"\x89PNG\r\n\x1a\n"),
     "photo": ("image", "https://faces.invalid/3.jpg", "image-face-swap-multi", ".jpg", "image/jpeg", b"\xff\xd8\xff"),
@@ -32,7 +32,7 @@ def picture(url):
 
 
 def statuses_until_the_end(ask, time, step=0.5):
-    """Every status in turn, asked for twice each time: asking changes nothing."""
+    """Every status in turn, polled twice each: a poll changes nothing."""
     seen: list[dict] = []
     for _ in range(200):
         data = ask()

@@ -12,7 +12,7 @@ DATA_URI = "data:image/png;base64," + "A" * 3000
 
 
 def under(**choices):
-    """Run the test with these choices; what they are is noted for `test_every_choice_has_a_test`."""
+    """Run the test with these choices; they are recorded for `test_every_choice_has_a_test`."""
     NOTED.update((name, str(choice)) for name, choice in choices.items())
     return pytest.mark.parametrize("settings", [{"variants": {"crun": choices}}], indirect=True, ids=[str(choices)])
 
@@ -21,7 +21,7 @@ NOTED: set[tuple[str, str]] = set()
 
 
 def statuses(crun):
-    """HTTP status by body code, over every code that a magic value brings about."""
+    """Body code -> HTTP status, for every code that a magic value causes."""
     found = {}
     for row in RULES.magic.values():
         if row.refuse is not None:
@@ -47,7 +47,7 @@ def test_the_status_is_always_200(crun, server):
         ("POST", "job/CreateTask", {"data": b"{", "headers": {"Content-Type": "application/json"}}),
     ):
         assert crun.refused(method, path, **more)["http"] == 200
-    # What is too large is refused by the server before the vendor's code would see it.
+    # A body that is too large is refused by the server, before the vendor's code would read it.
     big = crun.refused("POST", "job/CreateTask", data=b" " * 2_000_000, headers={"Content-Type": "application/json"})
     assert (big["http"], big["code"]) == (413, 422)
     # The storage behind uploads is plain HTTP.
@@ -249,7 +249,7 @@ def multi(found, url=PHOTO):
 
 
 def outcome(crun, body):
-    """The body code of a refusal, or how the task ends."""
+    """The body code of a refusal, or the final status of the task."""
     answer = crun.call("POST", "job/CreateTask", json=body).json()
     if answer["code"] != 200:
         return answer["code"]
@@ -341,7 +341,7 @@ def test_the_defaults_are_the_first_choices():
         assert variant.default == variant.choices[0], variant.name
 
 
-#: Variants that other tests hold: those of callbacks.
+#: Variants that other tests cover: those of callbacks.
 ELSEWHERE = {name for name in RULES.variants if name.startswith("callback")}
 
 

@@ -1,4 +1,4 @@
-"""Flows as clients in the field walk them."""
+"""The flows of real clients."""
 
 import pytest
 import requests
@@ -59,7 +59,7 @@ class PatientClient:
     "settings", [{"variants": {"imgopen": {"sd_task_id": whose}}} for whose in ("server", "caller")], indirect=True
 )
 def test_a_patient_client_gets_its_picture(imgopen, time):
-    """Whichever id the submission answers; of its one id for all, the newest task."""
+    """The client finds its task by either id in the answer; a reused own id finds the newest task."""
     client = PatientClient(imgopen, time)
     first, second = client.picture("a castle"), client.picture("a bridge")
     for answer in (first, second):
@@ -77,7 +77,7 @@ def test_a_patient_client_tells_a_failure_from_a_wait(imgopen, time):
 
 
 def test_a_lost_answer_and_its_second_submission(imgopen):
-    """The task was made; the client cannot know, and its own id leads to what came of it."""
+    """The task was created, but the client did not get the answer; it finds the task by its own id."""
     path, body = job("face_fusion", own_id="lost", url="https://errors.invalid/lost")
     assert imgopen.refused(path, body)["code"] == "500"
     assert imgopen.query("face/fusion", "lost")["status"] == 3

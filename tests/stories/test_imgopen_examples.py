@@ -1,4 +1,4 @@
-"""The documented exchanges, reproduced field by field: names, order, types, and every value that is not chance."""
+"""The documented exchanges, reproduced field by field: names, order, types, and every value that is not random."""
 
 import re
 
@@ -10,7 +10,7 @@ from swapmock.contracts.lint import examples
 CONTRACT = load("imgopen")
 EXAMPLES = {title: exchange for title, _, exchange in examples(CONTRACT)}
 
-#: What an example shows of its own task, and what of ours stands in its place.
+#: The values of the example's own task -> those of our task in their place.
 OF_ITS_OWN = {
     "taskId": re.compile(r"pre\d{22}"),
     "task_id": re.compile(r"pre\d{22}"),
@@ -27,7 +27,7 @@ def path_of(exchange):
 
 
 def compare(ours, theirs, place=""):
-    """Equal but for what belongs to the one task of the example."""
+    """Whether two bodies are equal apart from the values of the example's own task."""
     name = place.rsplit("/", 1)[-1]
     if isinstance(theirs, dict):
         assert list(ours) == list(theirs) or set(ours) == set(theirs), place
@@ -125,13 +125,13 @@ def test_a_tool_with_the_remark_as_its_page_shows_it(imgopen, title):
     ours = imgopen.data(path_of(exchange), exchange["request"]["body"])
     assert ours["businessTaskId"] == exchange["request"]["body"]["businessTaskId"]
     theirs = exchange["response"]["body"]["data"]
-    # The description's example answers another id than it was asked with.
+    # The example of the image description answers with another id than the request's.
     compare(ours, {**theirs, "businessTaskId": ours["businessTaskId"]})
     assert list(ours) == list(theirs)
 
 
 def test_every_example_is_reproduced():
-    """Each of them stands above by name."""
+    """Each example is named in a test above."""
     assert {title.split(":")[0] for title in EXAMPLES} == {
         "expand_prompts",
         "face_detection",

@@ -1,4 +1,4 @@
-"""Magic values: every outcome and every code without any set-up, from reserved URLs alone."""
+"""Magic values: every outcome and every code by reserved URLs alone, without further set-up."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_every_refusal_at_every_tool(imgopen, operation):
 
 
 def ask(imgopen, operation):
-    """How the task of `operation` stands, by the query that finds it."""
+    """The state of the task of `operation`, from the query for its kind."""
     row = TOOLS[operation]
     if row["kind"] == "sd":
         return imgopen.data("sd/v2/queryTaskInfo", {"businessTaskId": "job-1"})

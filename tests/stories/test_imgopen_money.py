@@ -1,4 +1,4 @@
-"""Credits: reserved with the submission, settled or given back at the end."""
+"""Credits: reserved with the submission, charged or returned at the end."""
 
 import pytest
 
@@ -10,7 +10,7 @@ TOOLS = {row["operation"]: row for row in load("imgopen").tables["tools"]["tools
 
 
 def books(system):
-    """Credits that are available, reserved and spent on the default account, once all that is due is done."""
+    """Credits that are available, reserved and spent on the default account, once all due work is done."""
     with system.engine.store.open("default") as box:
         system.engine.catch_up(box, system.engine.now(box))
         return tuple(box.balance(account) / 1000 for account in (Account.AVAILABLE, Account.RESERVED, Account.SPENT))

@@ -37,7 +37,7 @@ def refusal(problem, detail=""):
 @pytest.mark.parametrize("path", ["tool/face/detection", "sd/v2/queryTaskInfo", "sd/v2/queryModelList"])
 def test_credentials(imgopen, path, headers, problem):
     sent = {f"X-Request-req-{name}": value for name, value in headers.items()}
-    # Credentials are looked at before the body: this one is empty.
+    # Credentials are checked before the body, which is empty here.
     assert imgopen.refused(path, {}, headers=sent) == refusal(problem)
 
 
@@ -148,7 +148,7 @@ def test_another_method(imgopen, method):
 def test_no_face(imgopen):
     body = {"imageUrl": "https://faces.invalid/0.png", "businessTaskId": "1"}
     assert imgopen.refused("tool/face/detection", body) == refusal("no_face")
-    # The task is there all the same, and it has failed.
+    # The task exists nevertheless, and it has failed.
     asked = imgopen.query("face/detection", "1")
     assert (asked["status"], asked["faceUrls"], asked["errorMessage"]) == (4, [], "no face detected")
 

@@ -1,4 +1,4 @@
-"""Detect the faces of a picture, let a user choose, swap, ask how it stands, fetch the result."""
+"""Detect the faces of a picture, let a user choose, swap, poll, fetch the result."""
 
 import io
 import re
@@ -18,7 +18,7 @@ TASK_ID = re.compile(r"pre(\d{13})\d{9}")
 
 
 def picture(url):
-    """The picture behind a link, fetched as anybody would."""
+    """The picture behind a link, fetched without credentials."""
     answer = requests.get(url, timeout=10)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png"), answer.text
     return Image.open(io.BytesIO(answer.content)).convert("RGB")
@@ -31,7 +31,7 @@ def tiles(url):
 
 
 def crops(imgopen, url, own_id="detection"):
-    """The faces of any picture, as a detection cuts them out."""
+    """The faces of any picture, as a detection crops them."""
     return [picture(link).tobytes() for link in imgopen.detect(url, own_id)["faceUrls"]]
 
 
@@ -59,7 +59,7 @@ def test_detect_choose_swap_query_download(imgopen, time):
     assert [face.size for face in shown] == [(256, 256)] * 3
     assert len({face.tobytes() for face in shown}) == 3
 
-    # The user taps the second of them: faces are counted from 1, files from 0.
+    # The user selects the second face: faces are counted from 1, files from 0.
     chosen = found["faceUrls"].index(found["faceUrls"][1]) + 1
     made = imgopen.fuse([ANNA], GROUP, own_id="swap-1", faceIdx=chosen)
     assert made == {"businessTaskId": "swap-1", "toolTask": "faceFusion", "status": 3, "taskId": made["taskId"]}
@@ -161,7 +161,7 @@ def test_results_are_there_when_they_are_told_and_for_thirty_days(imgopen, time)
 
 
 def test_detection_here_swap_there(imgopen, crun, time):
-    """A face that one vendor found is that face for the other, in one sandbox."""
+    """In one sandbox, a face that one vendor detected is the same face for the other vendor."""
     found = imgopen.detect(GROUP)["faceUrls"][1]
     task = crun.create("image-face-swap", {"image_url": "https://faces.invalid/1.png", "new_face": found})
     theirs = crun.detected(GROUP)["faces"][1]["link"]
@@ -173,7 +173,7 @@ def test_detection_here_swap_there(imgopen, crun, time):
 
 
 def test_a_sandbox_that_moved_serves_what_it_made(imgopen, system, settings, time):
-    """What one emulator held, taken over by another: the first to be told of a result there opens its link."""
+    """A snapshot of one emulator is restored in another: the first poll of a result there publishes its link."""
     made = imgopen.fuse([ANNA], GROUP, own_id="moved")
     time.advance(10)
     there = build(settings, time)

@@ -1,4 +1,4 @@
-"""Every tool from submission to result: what its row in tools.yaml says is what the wire shows."""
+"""Every tool from submission to result: the wire agrees with its row in tools.yaml."""
 
 import io
 
@@ -137,7 +137,7 @@ def test_training(imgopen, time):
     made = imgopen.data(path, {**body, "learningRate": "0.00001", "maxTokenLength": 150, "randomCrop": False})
     assert made["taskId"].startswith("pre")
     assert imgopen.refused(path, body)["code"] == "409"
-    # What became of it is asked on a page that could not be read.
+    # The vendor's page about the query of this task could not be read.
     time.advance(10_000)
     for query in ("sd/queryTaskInfo", "sd/v2/queryTaskInfo", "tool/roop/queryTask"):
         assert imgopen.refused(query, {"businessTaskId": made["taskId"]})["code"] == "404"
@@ -181,7 +181,7 @@ def test_models_by_pages_and_names(imgopen):
 
 
 def test_the_same_run_twice_gives_the_same_answers(imgopen, other_imgopen, time):
-    """Ids and words follow from seed, clock and request; another account has other ids."""
+    """Ids and texts are derived from seed, clock and request; another account has other ids."""
     mine, theirs = imgopen.detect(PICTURE), other_imgopen.detect(PICTURE)
     assert mine["taskId"] != theirs["taskId"]
     assert len(mine["faceUrls"]) == len(theirs["faceUrls"])

@@ -13,7 +13,7 @@ NOTED: set[tuple[str, str]] = set()
 
 
 def under(**choices):
-    """Run the test with these choices; what they are is noted for `test_every_choice_has_a_test`."""
+    """Run the test with these choices; they are recorded for `test_every_choice_has_a_test`."""
     NOTED.update((name, str(choice)) for name, choice in choices.items())
     return pytest.mark.parametrize("settings", [{"variants": {"imgopen": choices}}], indirect=True, ids=[str(choices)])
 
@@ -28,7 +28,7 @@ def sd_query(imgopen, own_id="job-1", version="v2/"):
 
 
 def statuses(imgopen):
-    """HTTP status by body code, over every code that a magic value brings about."""
+    """Body code -> HTTP status, for every code that a magic value causes."""
     found = {}
     for row in RULES.magic.values():
         if row.refuse is not None:
@@ -83,7 +83,7 @@ def test_credentials_are_optional(imgopen, other_imgopen):
     anonymous = {"Content-Type": "application/json"}
     path, body = job("face_detection")
     made = imgopen.data(path, body, headers=anonymous)
-    # It was done on the default account. Wrong credentials are no better than before.
+    # The call used the default account. Wrong credentials are refused as before.
     assert imgopen.query("face/detection", made["taskId"]) == made
     assert other_imgopen.refused("tool/face/detection/queryTask", {"businessTaskId": made["taskId"]})["code"] == "404"
     wrong = {**anonymous, "X-Request-req-accessKeyId": "nobody", "X-Request-req-accessKeySecret": "x"}
@@ -224,7 +224,7 @@ def test_no_face_is_a_failure(imgopen):
 def test_no_face_is_an_empty_list(imgopen, time):
     found = imgopen.detect("https://faces.invalid/0.png")
     assert (found["status"], found["faceUrls"]) == (2, [])
-    # A swap has nothing to work on all the same.
+    # A swap is refused nevertheless: there is no face.
     do(imgopen, "face_fusion", url="https://faces.invalid/0.png")
     time.advance(10)
     assert imgopen.query("face/fusion", "job-1")["status"] == 4
@@ -294,7 +294,7 @@ def test_a_repeated_id_makes_another_task(imgopen):
 def test_a_repeated_id_is_refused(imgopen):
     do(imgopen, "roop")
     assert imgopen.refused(*job("roop"))["code"] == "409"
-    # Another tool has ids of its own.
+    # Another tool has its own ids.
     assert do(imgopen, "roop_v2")["status"] == 3
 
 

@@ -30,15 +30,15 @@ HANDLERS = {
 
 
 def provider(contract: Contract) -> Provider:
-    clothes = wire.Wire(contract.behaviour)
+    wire_format = wire.Wire(contract.behaviour)
     return Provider(
         name=wire.NAME,
         handlers=HANDLERS,
         authenticate=wire.authenticate,
         authorize=wire.authorize,
-        render=clothes.render,
-        render_problem=clothes.render_problem,
-        explain_violations=clothes.explain_violations,
+        render=wire_format.render,
+        render_problem=wire_format.render_problem,
+        explain_violations=wire_format.explain_violations,
         callback_body=tasks.callback_body,
         check_task=restored.check_task,
         aliases=restored.aliases,

@@ -23,7 +23,7 @@ def get_account_balance(call: Call, engine: Engine) -> Reply:
 
 def get_upload_url(call: Call, engine: Engine) -> Reply:
     """A link to PUT a file to, and the URL under which it can then be fetched; Problem `rate_limited` if the sandbox
-    holds as many files as it may."""
+    has reached its limit of files."""
     box, rules = call.box, engine.contracts["crun"].behaviour
     _forget_expired(call, engine)
     if box.files_held()[0] >= engine.max_files:
@@ -47,7 +47,7 @@ def get_upload_url(call: Call, engine: Engine) -> Reply:
 
 
 def _free_name(call: Call, engine: Engine) -> str:
-    """A name that no other sandbox has published: two with the same seed must not fill one another's files."""
+    """A name that no other sandbox has published: two sandboxes with the same seed must not overwrite each other's files."""
     while True:
         number = call.box.next_number("upload")
         name: str = uuid4(call.box.sandbox.seed, "upload", number) + call.params["ext"]
@@ -56,7 +56,7 @@ def _free_name(call: Call, engine: Engine) -> str:
 
 
 def _forget_expired(call: Call, engine: Engine) -> None:
-    """Make room: what has expired is of no use to anybody."""
+    """Delete the expired files and links, which nobody can use."""
     sandbox_id = call.box.sandbox.id
     for name in call.box.forget_files(call.now):
         engine.store.unpublish(name, sandbox_id)
@@ -65,11 +65,11 @@ def _forget_expired(call: Call, engine: Engine) -> None:
 
 def put_upload(call: Call, engine: Engine) -> Reply:
     """Take the bytes, if the link's signature, its time and the content type are those that were given out, and if the
-    sandbox has room for them."""
+    sandbox's limits allow them."""
     file = call.box.file(call.params["file_name"])
-    # The owner is gone if the sandbox was dropped while this call was on its way.
+    # The owner is missing if the sandbox was deleted during this call.
     if file is None or engine.store.owner(file.name) is None:
-        # A link that was never used is forgotten at its end; that it has ended is still said.
+        # An unused link is deleted when it expires; the answer still says that it has expired.
         raise Problem("upload_refused" if call.now >= call.params["expires"] else "file_not_found")
     shown = call.params["signature"].encode("utf-8", "replace")
     right = hmac.compare_digest(shown, file.signature.encode()) and call.params["expires"] == int(file.link_expires_at)

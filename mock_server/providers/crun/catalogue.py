@@ -66,7 +66,7 @@ def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def input_schema(contract: Contract, model: str) -> Any:
-    """The JSON Schema of a model's `input`, with nothing in it that points elsewhere or is ours alone.
+    """The JSON Schema of a model's `input`, without references and without our own annotations.
 
     Of the schema that many models share, a model shows the fields that it has, and which of them it needs.
     """

@@ -23,7 +23,7 @@ def detect_face_image(call: Call, engine: Engine) -> Reply:
 
 
 def detect_face_video(call: Call, engine: Engine) -> Reply:
-    """Video and GIF alike; path and field name are guesses (NOTES.md)."""
+    """Detect the faces of a video or a GIF; path and field name are guesses (NOTES.md)."""
     return _detect(call, engine, call.body["video_url"], "video")
 
 
@@ -55,7 +55,7 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
 
 
 def _task_id(call: Call) -> str:
-    """A free id that follows from the seed and the number of the detection."""
+    """An unused id, derived from the seed and the number of the detection."""
     box = call.box
     while True:
         made = "d" + lower_alphanumeric(17, box.sandbox.seed, KIND, box.next_number(KIND))
@@ -98,12 +98,12 @@ def _result(call: Call, task: Task, token: str) -> dict[str, Any]:
 
 
 def detect_id(task: Task) -> str:
-    """What a swap names a detection by. It opens nothing before its first poll has told it."""
+    """The `detect_id` by which a swap names a detection. It is valid once a poll has shown it."""
     return alphanumeric(11, "detect_id", task.id)
 
 
 def _stamp(at: float) -> str:
-    """`YYYY-MM-DD HH:MM:SS`; the docs name no zone, UTC is the neutral reading."""
+    """`YYYY-MM-DD HH:MM:SS`; the docs name no time zone, so UTC is used."""
     return _stamp_of(int(at))
 
 
@@ -113,6 +113,6 @@ def _stamp_of(second: int) -> str:
 
 
 def expires_at(task: Task, hour_from: str, seconds: float) -> float:
-    """When a detection's `detect_id` goes stale."""
+    """When a detection's `detect_id` expires."""
     start = task.created_at if hour_from == "creation" else task.ends_at or task.created_at
     return start + seconds

@@ -1,4 +1,4 @@
-"""The shape of a result, read from the input of its task: ratio, resolution, size, length, rate of frames."""
+"""The shape of a result, read from the input of its task: ratio, resolution, size, length, frame rate."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from swapmock.mock_server.providers.crun.swap import SWAPS
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: Pixels of the side of a square with as many pixels as a picture of this resolution has.
+#: The side in pixels of a square that has as many pixels as a picture of this resolution.
 PICTURE_SIDES = {"512": 512, "0.5k": 512, "1k": 1024, "2k": 2048, "3k": 3072, "4k": 4096}
 
 #: Pixels of the shorter side of a video of this resolution.
 VIDEO_SIDES = {"360p": 360, "480p": 480, "512p": 512, "540p": 540, "580p": 580, "720p": 720, "768p": 768, "1080p": 1080}
 VIDEO_SIDES |= {"1k": 720, "2k": 1440, "1440p": 1440, "4k": 2160, "2160p": 2160}
 
-#: What a video has that nobody asked for: the default of most models' pages.
+#: The values of a video whose request gives none: the default on most models' pages.
 VIDEO_RATIO, VIDEO_SIDE, VIDEO_SECONDS, SOUND_SECONDS = (16, 9), 720, 5, 10
 
-#: Bounds of what is drawn, whatever is asked for.
+#: Bounds of what is drawn; larger requests are cut to these.
 LONGEST_SIDE, MOST_SECONDS, RATES = 4096, 60, range(1, 61)
 LONGEST_SOUND = 480
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Swap(NamedTuple):
-    """The faces of the result, left to right, and why the task must fail (a scenario's name), if it must."""
+    """The faces of the result, left to right, and the name of the scenario with which the task must fail, if any."""
 
     faces: tuple[FaceRef, ...]
     fails: str | None = None
@@ -37,7 +37,7 @@ def single(call: Call, engine: Engine, model: str, field: str) -> Swap:
 
 
 def multi(call: Call, engine: Engine, model: str, field: str) -> Swap:
-    """Replace the faces that `faces` names of the media that `detect_id` stands for."""
+    """Replace the faces in `faces` of the media that was detected as `detect_id`."""
     given = call.body["input"]
     detection = _detection(call, engine, model, field)
     late = None
@@ -66,7 +66,7 @@ class Stale(NamedTuple):
 
 
 def _detection(call: Call, engine: Engine, model: str, field: str) -> Task | Stale:
-    """The finished detection that `detect_id` names, or the refusal that it deserves."""
+    """The finished detection that `detect_id` names; raises Problem for any other `detect_id`."""
     named = call.body["input"]["detect_id"]
     task = call.box.task(named)
     if task is None or task.kind != DETECTION or detect_id(task) != named:

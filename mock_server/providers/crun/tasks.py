@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 KIND = "task"
 
-#: The kind of media a model makes -> the extension of its result; pictures and films keep that of their source.
+#: The kind of media a model makes -> the extension of its result; swapped pictures and videos keep that of their source.
 DEFAULT_EXTENSION = {"image": ".png", "video": ".mp4", "audio": ".wav"}
 KEPT_EXTENSIONS = {"image": (".png", ".jpg", ".jpeg", ".webp"), "video": (".mp4", ".gif"), "audio": ()}
 
-#: The most pictures that one task makes (spec: seedream-4-5), whatever a model without a schema is asked for.
+#: The most pictures that one task makes (spec: seedream-4-5), also for a model without a schema.
 MOST_OUTPUTS = 15
 
 
@@ -72,7 +72,7 @@ def _swap(call: Call, engine: Engine, model: str) -> Swap:
 
 
 def _task_id(call: Call) -> str:
-    """A free id that follows from the seed and the number of the task."""
+    """An unused id, derived from the seed and the number of the task."""
     while True:
         seed, number = call.box.sandbox.seed, call.box.next_number(KIND)
         is_short = call.variants["task_id_form"] == "short"
@@ -100,7 +100,7 @@ def _result_extension(modality: str, given: Mapping[str, Any]) -> str:
 
 
 def _further_files(modality: str, given: Mapping[str, Any], faces: tuple[FaceRef, ...]) -> list[list[Any]]:
-    """Extension and faces of each file after the first: further pictures, or the last frame of a film."""
+    """Extension and faces of each file after the first: further pictures, or the last frame of a video."""
     wanted = given.get("num_outputs", 1)
     if modality == "image" and isinstance(wanted, int) and faces:
         return [[".png", [[faces[0].source, index]]] for index in range(1, min(wanted, MOST_OUTPUTS))]
@@ -152,7 +152,7 @@ def _told(call: Call, engine: Engine, task: Task) -> tuple[dict[str, Any], str]:
 
 
 def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
-    """What a callback carries: what TaskInfo says at that moment, bare or in the envelope."""
+    """The body of a callback: TaskInfo's `data` at the time `call.now`, alone or in the envelope."""
     data = task_info(call, engine, task)
     return {"code": 200, "message": "success", "data": data} if call.variants["callback_body"] == "wrapped" else data
 
@@ -189,7 +189,7 @@ def estimate_task(call: Call, engine: Engine) -> Reply:
 
 
 def _estimate(call: Call, engine: Engine, endpoint: str) -> tuple[Millicredits, bool]:
-    """What the task would cost, and whether the list leaves that open; nothing is created, so a `detect_id` is not looked up."""
+    """What the task would cost, and whether that is an estimate. Nothing is created, so a `detect_id` is not looked up."""
     if call.variants["estimate_endpoints"] not in ("both", endpoint):
         raise Problem("endpoint_not_found")
     scenario_for(call, engine)
@@ -197,7 +197,7 @@ def _estimate(call: Call, engine: Engine, endpoint: str) -> tuple[Millicredits, 
 
 
 def _task_amount(millicredits: Millicredits, variants: Mapping[str, Any]) -> int | float:
-    """`credits` of TaskInfo and callbacks: always with a point, as the live service was seen to write it (12.0)."""
+    """`credits` of TaskInfo and callbacks: always with a decimal point, as the live service was seen to write it (12.0)."""
     amount = _amount(millicredits, variants)
     return float(amount) if variants["credits_number"] == "fraction" else amount
 

@@ -1,4 +1,4 @@
-"""crun.ai's clothes: the key header, the envelope, the status policy, pydantic's sentences."""
+"""crun.ai's wire format: the key header, the envelope, the status policy, pydantic's sentences."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ class Wire:
         return 200 if known is None else known.http
 
     def _usual(self, code: int | str, status: int, variants: Mapping[str, Any]) -> int | None:
-        """The status by the contract's table, where a map of the user's own has put another in its place."""
+        """The HTTP status of the contract's table, where the user's own map has replaced it."""
         policy = variants["http_status"]
         return None if isinstance(policy, str) or policy.get(code) != status else self._by_code(code)
 
     def explain_violations(
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
     ) -> Problem | None:
-        """The violations in pydantic's sentences; None if a variant waives every one."""
+        """The violations in pydantic's sentences; None if a variant allows all of them."""
         left = [v for v in violations if not self._is_waived(v, variants)]
         if not left:
             return None
@@ -136,7 +136,7 @@ def _input_sentence(model: object, place: str, message: str) -> str:
 
 
 def sentence(violation: Violation, model: object) -> str:
-    """As FastAPI and pydantic would say it; errors inside `input` carry the model's name (spec: nano-banana-pro)."""
+    """The sentence of FastAPI and pydantic; errors inside `input` carry the model's name (spec: nano-banana-pro)."""
     message = _message(violation)
     steps = [str(step) for step in violation.place[1:]]
     if steps[:1] == ["input"] and len(steps) > 1 and isinstance(model, str):

@@ -24,16 +24,16 @@ HANDLERS = {
 
 
 def provider(contract: Contract) -> Provider:
-    clothes = wire.Wire(contract.behaviour)
+    wire_format = wire.Wire(contract.behaviour)
     handlers = {**HANDLERS, **dict.fromkeys(tools(contract), submission.submit)}
     return Provider(
         name=wire.NAME,
         handlers={operation: wire.by_header(handler) for operation, handler in handlers.items()},
         authenticate=wire.authenticate,
         authorize=wire.authorize,
-        render=clothes.render,
-        render_problem=clothes.render_problem,
-        explain_violations=clothes.explain_violations,
+        render=wire_format.render,
+        render_problem=wire_format.render_problem,
+        explain_violations=wire_format.explain_violations,
         callback_body=callback_body,
         forge=forge,
         check_task=restored.check_task,

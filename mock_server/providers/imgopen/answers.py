@@ -1,4 +1,4 @@
-"""How a task is told: right after its submission, to a query, and to a callback."""
+"""How answers show a task: after its submission, in a query, and in a callback."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def submitted(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
-    """The answer to a submission: the result if it is there, a refusal if a synchronous task has failed, else what an
-    asynchronous tool answers at first."""
+    """The answer to a submission: the result of a synchronous task, a refusal if that task has failed, else the first
+    answer of an asynchronous tool."""
     if tool.family == "S":
         own = tool.kind == "sd" and call.variants["sd_task_id"] == "caller"
         return Reply({tool.id_name: task.facts["caller"] if own else task.id})
@@ -33,7 +33,7 @@ def submitted(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
 
 
 def failed(behaviour: Behaviour, task: Task) -> Problem:
-    """The refusal that a failure amounts to."""
+    """The refusal for a failed task."""
     if task.failure is None:
         raise LookupError(f"task {task.id} has not failed")
     row = behaviour.refusal_for(task.failure.code) or behaviour.refusals["generation_failed"]
@@ -41,7 +41,7 @@ def failed(behaviour: Behaviour, task: Task) -> Problem:
 
 
 def told(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
-    """What a query of the tool's own page answers, and a callback carries."""
+    """The answer to a query of the tool's own page, which is also a callback's body."""
     if tool.kind == "sd":
         return coded(call, task, sd_data(call, engine, task, version=2))
     return coded(call, task, tool_data(call, engine, tool, task, call.now))
@@ -56,7 +56,7 @@ def coded(call: Call, task: Task, data: dict[str, Any]) -> Reply:
 
 
 def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
-    """What a callback carries for a task as it stands at `call.now`: the envelope, or its `data` alone."""
+    """The body of a callback for a task at the time `call.now`: the envelope, or its `data` alone."""
     tool = tools(engine.contracts[NAME])[task.operation]
     reply = told(call, engine, tool, task)
     return dict(reply.data) if call.variants["callback_body"] == "bare" else envelope(reply)
@@ -68,7 +68,7 @@ def forge(task: Task, digits: str) -> Task:
 
 
 def tool_data(call: Call, engine: Engine, tool: Tool, task: Task, now: float) -> dict[str, Any]:
-    """`data` at `now`, in the order of the tool's documented example; the result is there once the task has succeeded."""
+    """`data` at `now`, in the order of the tool's documented example; with the result if the task has succeeded."""
     phase = task.phase(now)
     known: dict[str, Any] = {
         "taskId": task.id,
@@ -84,7 +84,7 @@ def tool_data(call: Call, engine: Engine, tool: Tool, task: Task, now: float) ->
         elif phase is Phase.SUCCEEDED:
             data[name] = _result(call, engine, task, name)
         elif name == "faceUrls":
-            data[name] = []  # the page marks it as required
+            data[name] = []  # the vendor's page marks this member as required
     if phase is Phase.FAILED and task.failure is not None and task.failure.message:
         data["errorMessage"] = task.failure.message
     return data
@@ -105,8 +105,8 @@ def _result(call: Call, engine: Engine, task: Task, name: str) -> Any:
 
 
 def file_links(call: Call, engine: Engine, task: Task) -> list[str]:
-    """The URLs of a task's files, numbered from 0: crops for a detection, pictures for the rest. They are open to
-    everybody from now on."""
+    """The URLs of a task's files, numbered from 0: crops for a detection, pictures for the rest. From now on
+    everybody can fetch them."""
     facts, owner = task.facts, call.box.sandbox.id
     if engine.store.owner(task.id) != owner:
         engine.store.publish(task.id, owner)

@@ -1,4 +1,4 @@
-"""What each kind of tool makes of a request: the facts that its task remembers, from which answers and files follow."""
+"""For each kind of tool: the facts of its task, read from the request. Answers and files are made from these facts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXTENSION = ".png"
 
 
 class Made(NamedTuple):
-    """Facts for the task, and the scenario in which it must end (None: as it likes)."""
+    """Facts for the task, and the scenario in which it must end (None: the queued or usual one)."""
 
     facts: dict[str, Any]
     fails: str | None = None
@@ -52,7 +52,7 @@ def swap(call: Call, engine: Engine, tool: Tool) -> Made:
 
 
 def _places(call: Call, sources: Sequence[str], count: int, index: int | None) -> Mapping[int, str]:
-    """Which face of the target (from 0) is replaced by which source; sources beyond its faces are left over."""
+    """Which face of the target (from 0) is replaced by which source; sources beyond the number of faces are not used."""
     if index is not None:
         if len(sources) > 1 and call.variants["index_with_two_sources"] == "refuse":
             raise Problem("invalid", errors=["faceIdx should not be given with two sources"])
@@ -68,7 +68,7 @@ PICTURE_FIELDS = ("image", "imageUrl", "sourceImage")
 
 
 def pictures(call: Call, engine: Engine, tool: Tool) -> Made:
-    """As many pictures as asked for: of the person or the people in the source, else of whom the request suggests."""
+    """The requested number of pictures: of the people in the source, else of faces derived from the request."""
     body, behaviour = call.body, _behaviour(engine)
     source = next((body[name] for name in PICTURE_FIELDS if isinstance(body.get(name), str)), None)
     count = tool.picture_count(body)
@@ -90,7 +90,7 @@ def _picture(people: Sequence[FaceRef]) -> dict[str, Any]:
 
 
 def _seed(call: Call) -> int:
-    """The seed of the first picture: as asked for, or any."""
+    """The seed of the first picture: the requested one, or a derived one."""
     asked = int(call.body.get("seed", -1))
     return asked if asked >= 0 else integer(0, 2**32 - 1, call.box.sandbox.seed, "picture", call.raw)
 
@@ -104,7 +104,7 @@ SUBJECTS = (
 )
 DETAILS = ("with short hair", "with long hair", "with a hat", "with glasses", "with a smile", "in a striped shirt")
 STYLES = ("watercolour", "oil painting", "pixel art", "line art", "photograph", "cartoon", "paper cut")
-#: So much of a prompt stands in each one that is made of it, in characters.
+#: How many characters of a prompt each expanded prompt contains.
 LONGEST_QUOTED = 2000
 
 TOUCHES = ("highly detailed", "soft light", "sharp focus", "muted colours", "wide angle", "studio light", "film grain")

@@ -1,4 +1,4 @@
-"""The three ways to ask how a task stands. Each takes the server's id and the caller's."""
+"""The three queries of a task. Each accepts the server's id and the caller's id."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _sd(call: Call, engine: Engine, *, version: int) -> Reply:
 
 
 def _is_reached(task: Task, now: float, variants: Mapping[str, Any], version: int) -> bool:
-    """V2.0 reaches the tasks of this month; V1.0 those of the months before, or all."""
+    """V2.0 finds the tasks of this month; V1.0 finds those of earlier months, or all."""
     zone = CHINA if variants["month_zone"] == "china" else UTC
     is_recent = _month(task.created_at, zone) == _month(now, zone)
     return is_recent if version == 2 else not is_recent or variants["v1_reach"] == "all"

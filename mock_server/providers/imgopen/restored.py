@@ -1,4 +1,4 @@
-"""Whether a task from a snapshot is one that this provider could have made, and the names of its tasks."""
+"""Checks whether this provider could have made a task from a snapshot; the other names of its tasks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
 
 
 def check_task(task: Task, engine: Engine) -> Iterator[tuple[str, str]]:
-    """What in kind, model and facts of `task` no task of this provider can have."""
+    """What is wrong in kind, model and facts of `task`: values that no task of this provider has."""
     tool = tools(engine.contracts[NAME]).get(task.operation)
     if tool is None:
         yield "operation", "makes no task"

@@ -1,4 +1,4 @@
-"""One function that takes a job for any tool."""
+"""Creates a task for any tool."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def submit(call: Call, engine: Engine) -> Reply:
 
 
 def _earlier(call: Call, tool: Tool, caller: str) -> Task | None:
-    """The task that a repeated id stands for, where it stands for that and not for a new one."""
-    # Training alone says that the id must be unique.
+    """The existing task for a repeated id; None where a repeated id makes a new task."""
+    # Only the page of training says that the id must be unique.
     rule = "refuse" if tool.kind == "training" else call.variants["repeated_id"]
     if rule == "new_task":
         return None
@@ -70,7 +70,7 @@ def _earlier(call: Call, tool: Tool, caller: str) -> Task | None:
 
 
 def _timeline(call: Call, engine: Engine, tool: Tool, scenario: Scenario) -> Timeline:
-    """A synchronous tool is done at once, unless the scenario is one that a call cannot wait for."""
+    """A synchronous tool ends at once, unless its scenario takes too long for one call."""
     timelines = engine.contracts[NAME].behaviour.timelines
     waits = tool.mode_under(call.variants) == "sync" and scenario.ends and scenario.stretch <= 1
     return timelines["sync" if waits else tool.timeline]
@@ -86,13 +86,13 @@ def _callback_url(call: Call, tool: Tool, *, fails: bool) -> str | None:
         return None
     url: Any = call.body.get("callbackUrl")
     wanted = tool.callback or (tool.kind != "training" and call.variants["undocumented_callback"] == "sent")
-    # Where no page lists the field, no schema has looked at it.
+    # Where no page lists the field, no schema has checked it.
     return url if wanted and isinstance(url, str) and url.startswith(("http://", "https://")) else None
 
 
 def _task_id(call: Call) -> str:
-    """Prefix, the time in milliseconds, nine more digits. They follow from the request, so that sandboxes with the same
-    seed and clock share an id only for the same job."""
+    """Prefix, the time in milliseconds, nine more digits. The digits are derived from the request, so that sandboxes with
+    the same seed and clock have the same id only for the same job."""
     box, stamp = call.box, f"{round(call.now * 1000):013d}"
     while True:
         digits = text("0123456789", 9, box.sandbox.seed, NAME, box.next_number(NAME), call.raw)

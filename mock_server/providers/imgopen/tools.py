@@ -1,4 +1,4 @@
-"""The tools as typed rows of tools.yaml, and how their tasks are found again."""
+"""The tools as typed rows of tools.yaml, and how their tasks are found by id."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def tool_codes(contract: Contract) -> Mapping[str, Tool]:
 
 
 def remember(box: Box, tool: Tool, task: Task, caller: str) -> None:
-    """Let the caller's id lead to its newest task: of this tool, and of any."""
+    """Store the caller's id as a name of its newest task: of this tool, and of any."""
     for name in names(tool, caller):
         box.add_alias(name, task.id)
 
 
 def names(tool: Tool, caller: str) -> tuple[str, str]:
-    """The names under which the caller's id leads to a task: among those of its tool, and of every tool in its scope."""
+    """The names by which the caller's id finds a task: within its tool, and within all tools of its scope."""
     return _alias(tool.code, caller), _alias(_reach(tool), caller)
 
 

@@ -1,4 +1,4 @@
-"""Img Open's clothes: the pair of credential headers, the envelope with its text codes, the status policy."""
+"""Img Open's wire format: the pair of credential headers, the envelope with its text codes, the status policy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLUX = "flux_text2image"
 
 
 def _pair(place: Mapping[str, Any], names: tuple[str, str]) -> tuple[str, str]:
-    """Key and secret; an empty header is as good as none."""
+    """Key and secret; an empty header counts as missing."""
     key, secret = names
     return str(place.get(key, "")).strip(), str(place.get(secret, "")).strip()
 
@@ -36,7 +36,7 @@ def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[st
     if not key and not secret:
         key, secret = _pair(params, QUERY)
     if not key and not secret:
-        return Identity("")  # whether that will do is a variant, so `authorize` decides
+        return Identity("")  # a variant says whether that is allowed, so `authorize` decides
     if not key or not secret:
         return Identity("", "key_missing")
     found = store.find(NAME, key)
@@ -55,7 +55,7 @@ def authorize(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | 
 
 
 def by_header(handler: Callable[[Call, Any], Reply]) -> Callable[[Call, Any], Reply]:
-    """The handler, closed to requests whose credentials stand where the operation does not look for them."""
+    """The handler for requests whose credentials are in the place where the operation expects them."""
 
     def handle(call: Call, engine: Any) -> Reply:
         if call.variants["credentials"] == "required" and not any(_pair(call.headers, HEADERS)):
@@ -118,7 +118,7 @@ def envelope(reply: Reply) -> dict[str, Any]:
     return {"code": str(reply.code), "msg": reply.message, "data": reply.data}
 
 
-#: How a broken rule is said; what is not here is named as it stands. The vendor's words are unknown.
+#: The sentence for a broken rule; other rules show their own name. The vendor's sentences are unknown.
 WORDS = {
     "required": "is required",
     "type": "should be of type {expected}",

@@ -1,4 +1,4 @@
-"""crun.ai's clothes, without HTTP: sentences, keys, envelope."""
+"""crun.ai's wire format, without HTTP: sentences, keys, envelope."""
 
 import pytest
 
@@ -66,23 +66,23 @@ def test_only_the_bearer_scheme_shows_a_token():
 
 @pytest.mark.parametrize("row", RULES.refusals.values(), ids=lambda row: row.problem)
 def test_a_refusal_is_its_row(row):
-    dressed = WIRE.render_problem(Problem(row.problem, errors=["e"], details={"balance": 1.5}), DEFAULTS)
-    assert (dressed.code, dressed.body["code"], dressed.body["message"]) == (row.code, row.code, row.message)
-    assert dressed.status == (row.http or RULES.body_codes[row.code].http)
-    assert dressed.body.get("errors") == (["e"] if row.errors else None)
-    assert dressed.body.get("data") == ({"balance": 1.5} if row.data == "balance" else None)
-    assert ("data" in dressed.body) is (row.data is not None)
-    assert dressed.contract_status is None
+    rendered = WIRE.render_problem(Problem(row.problem, errors=["e"], details={"balance": 1.5}), DEFAULTS)
+    assert (rendered.code, rendered.body["code"], rendered.body["message"]) == (row.code, row.code, row.message)
+    assert rendered.status == (row.http or RULES.body_codes[row.code].http)
+    assert rendered.body.get("errors") == (["e"] if row.errors else None)
+    assert rendered.body.get("data") == ({"balance": 1.5} if row.data == "balance" else None)
+    assert ("data" in rendered.body) is (row.data is not None)
+    assert rendered.contract_status is None
 
 
 def test_a_success_is_wrapped():
-    dressed = WIRE.render(Reply({"a": 1}), DEFAULTS)
-    assert (dressed.status, dressed.body) == (200, {"code": 200, "message": "success", "data": {"a": 1}})
+    rendered = WIRE.render(Reply({"a": 1}), DEFAULTS)
+    assert (rendered.status, rendered.body) == (200, {"code": 200, "message": "success", "data": {"a": 1}})
     assert WIRE.render(Reply(is_empty=True, status=204), DEFAULTS).body is None
 
 
 def test_a_status_of_the_users_own_keeps_the_usual_one_beside_it():
     mapped = {**DEFAULTS, "http_status": {422: 400}}
-    dressed = WIRE.render_problem(Problem("invalid"), mapped)
-    assert (dressed.status, dressed.contract_status) == (400, 422)
+    rendered = WIRE.render_problem(Problem("invalid"), mapped)
+    assert (rendered.status, rendered.contract_status) == (400, 422)
     assert WIRE.render_problem(Problem("key_missing"), mapped).contract_status is None

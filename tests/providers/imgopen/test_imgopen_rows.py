@@ -53,7 +53,7 @@ def test_every_task_can_be_called_back_but_training():
         ("D", [3, 8, 23, 53, 113, 713, 4313, 7913, 11513]),
     ],
 )
-def test_the_readings_of_the_ladder(ladder, times):
+def test_the_readings_of_the_retry_schedule(ladder, times):
     """When each retry is due, in seconds after the first attempt, by the row alone."""
     assert RULES.callbacks is not None
     row = RULES.callbacks.ladders[ladder]
