@@ -92,7 +92,7 @@ _numbers = itertools.count(os.getpid() * 37)
 
 
 #: What holds the ports that this process has handed out, so that no other run takes them while a client is down.
-_held: list[socket.socket] = []
+_held: list[int] = []
 
 
 def free_port() -> int:
@@ -116,7 +116,7 @@ def _hold(port: int) -> None:
         except OSError:
             lock.close()
             raise
-        _held.append(lock)
+        _held.append(lock.detach())
 
 
 def variables(

@@ -90,7 +90,7 @@ def _set(answer: Answer, value: Any) -> None:
     document = parsed(answer.body)
     for pointer, wanted in dict(value).items():
         _put(document, [step for step in pointer.split("/") if step], wanted)
-    answer.body = json.dumps(document, ensure_ascii=False).encode()
+    answer.body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _put(document: Any, steps: list[str], wanted: Any) -> None:
@@ -108,7 +108,7 @@ def _reverse(answer: Answer, value: Any) -> None:
     name = str(value).rsplit("/", 1)[1]
     if isinstance(holder, dict) and isinstance(holder.get(name), list):
         holder[name] = holder[name][::-1]
-        answer.body = json.dumps(document, ensure_ascii=False).encode()
+        answer.body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _expired(answer: Answer, value: Any) -> None:

@@ -93,7 +93,8 @@ class Variation:
             if name in self.names:
                 document = change(document, self._chance)
         indent = self._chance.choice([1, 2, 4]) if "whitespace" in self.names else None
-        text = json.dumps(document, ensure_ascii="unicode_escapes" in self.names, indent=indent)
+        compact = (",", ":") if indent is None else None
+        text = json.dumps(document, ensure_ascii="unicode_escapes" in self.names, indent=indent, separators=compact)
         answer.body = (f"\n {text}\r\n" if "whitespace" in self.names else text).encode()
 
     def _case(self, name: str) -> str:

@@ -79,6 +79,17 @@ def test_such_a_client_is_judged_in_real_time(control, tmp_path):
     assert trial.cases[0].runs[0].status == 0
 
 
+@needs_library
+def test_a_client_with_a_short_timeout_is_judged_in_a_slower_time(control, tmp_path):
+    made = bench(control, tmp_path, "time.sleep(seconds / 20)")
+    text = (tmp_path / "client.py").read_text().replace("timeout=60", "timeout=0.1")
+    (tmp_path / "client.py").write_text(text)
+    trial = judge_client(made, [], providers=["crun"])[0]
+    assert trial.coupling.rate < 40
+    assert "does not get through its plain run" in trial.notes[0]
+    assert trial.cases[0].runs[0].status == 0
+
+
 def test_on_poll_each_poll_moves_the_clock(control, tmp_path):
     made = bench(control, tmp_path, "time.sleep(seconds / 1000)")
     seen = run_case(made, slow(), "crun", Coupling("on_poll"))
