@@ -13,7 +13,7 @@ from swapmock.client_checks.behaviour.declaration import declare
 from swapmock.client_checks.behaviour.gateway import KEPT
 from swapmock.client_checks.behaviour.judge import Judgement
 from swapmock.client_checks.behaviour.model import Claim, Exchange, Observations, Role, Run, Verdict
-from swapmock.client_checks.behaviour.providers import PROVIDERS, Provider
+from swapmock.client_checks.behaviour.providers import NAMES, PROVIDERS, Provider
 from swapmock.client_checks.behaviour.reports.document import line
 from swapmock.client_checks.behaviour.rule import all_rules
 from swapmock.client_checks.behaviour.runner import PAGE, attempts_of, secrets_of, tasks_of
@@ -68,7 +68,7 @@ def verdict_of(
     declared = declare({"jobs": 1, **(declaration or {})})
     start = float(sandbox.document["clock"]["now"])
     records = [one for one in sandbox.requests(limit=PAGE) if provider in (None, one["provider"])]
-    names = sorted({str(one["provider"]) for one in records if one["provider"] in PROVIDERS}) or [provider or "crun"]
+    names = sorted({str(one["provider"]) for one in records if one["provider"] in PROVIDERS}) or [provider or NAMES[0]]
     chosen = [rule for rule in all_rules().values() if not tuple(rules) or rule.id in tuple(rules)]
     found: list[Judgement] = []
     for name in names:

@@ -6,16 +6,24 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from swapmock import contracts
 from swapmock.client_checks.behaviour.model import Meaning, Role
 
+#: A file for each provider whose clients are judged.
+FOLDER = Path(str(files(__package__))) / "vendors"
+
+#: The names of these providers.
+NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
 
 @dataclass(frozen=True)
 class Provider:
-    """The reading rules of one provider; all but the tables of `contracts` is here.
+    """The reading rules of one provider: its contract, and its file in `vendors/`.
 
     `ids` are the names under which answers give a task's id and requests ask for one; `caller_ids` those of the caller's
     own id. `states` maps a status word to its meaning; `media` names the members that hold links of results.
@@ -32,6 +40,23 @@ class Provider:
     secret_headers: frozenset[str]
     callback_fields: tuple[str, ...]
     kinds: tuple[str, ...]
+    words: Mapping[str, str]
+    tool_words: Mapping[str, str]
+    detections: Mapping[str, str]
+
+    @classmethod
+    def read(cls, name: str) -> Provider:
+        """The rules of the provider `name`; FileNotFoundError without a file."""
+        rows = {"tool_words": {}, "detections": {}, **contracts.read_yaml(FOLDER / f"{name}.yaml")}
+        roles = {operation: Role(role) for role, operations in rows.pop("roles").items() for operation in operations}
+        frozen: dict[str, Any] = {
+            key: frozenset(rows.pop(key)) for key in ("refusals_without_effect", "secret_headers")
+        }
+        others: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in rows.items()
+        }
+        envelope = loaded(name).behaviour.envelope
+        return cls(name=name, roles=roles, success=() if envelope is None else (envelope.success,), **frozen, **others)
 
     @property
     def contract(self) -> contracts.Contract:
@@ -42,14 +67,14 @@ class Provider:
         path = unquote(urlsplit(target).path)
         found = self.contract.find(method, path)
         if found is None:
-            is_media = any(path.startswith(prefix) for prefix in ("/media/", "/u/", "/Output-Img2/"))
+            is_media = path.startswith(file_prefixes())
             return ("media", Role.MEDIA) if is_media and method in ("GET", "HEAD") else ("", Role.OTHER)
         operation = found[0].id
         if operation.startswith("get_media") or operation in ("download", "get_file"):
             return operation, Role.MEDIA
         role = self.roles.get(operation, Role.OTHER)
-        tool = found[1].get("toolCode", "")
-        return operation, Role.DETECT_POLL if role is Role.POLL and tool == "face/detection" else role
+        detects = self.detections and all(found[1].get(name) == value for name, value in self.detections.items())
+        return operation, Role.DETECT_POLL if role is Role.POLL and detects else role
 
     def operations(self, role: Role) -> list[str]:
         """The operationIds of one role."""
@@ -95,14 +120,21 @@ class Provider:
 
     def _words(self, operation: str, target: str) -> Mapping[str, Meaning]:
         rows = self.contract.behaviour.status_words
-        if self.name == "crun":
-            row = rows["detection" if self.roles.get(operation) in (Role.DETECT, Role.DETECT_POLL) else "task"]
-            return _meanings(row)
-        found = self.contract.find("POST", unquote(urlsplit(target).path))
-        code = found[1].get("toolCode", "") if found is not None else ""
-        tools = self.contract.tables["tools"]["tools"]
-        tool = next((one for one in tools if one["operation"] == operation or (code and one["code"] == code)), None)
-        return _meanings(rows[tool["numbers"] if tool else "two"])
+        columns = self.tool_words
+        if columns:
+            found = self.contract.find("POST", unquote(urlsplit(target).path))
+            code = found[1].get(columns["parameter"], "") if found is not None else ""
+            tools = self.contract.tables[columns["table"]][columns["table"]]
+            named = (
+                one
+                for one in tools
+                if one[columns["operation"]] == operation or (code and one[columns["code"]] == code)
+            )
+            tool = next(named, None)
+            if tool is not None:
+                return _meanings(rows[tool[columns["words"]]])
+        role = self.roles.get(operation, Role.OTHER)
+        return _meanings(rows[self.words.get(role.value, self.words["other"])])
 
     def links(self, answer: Any) -> list[str]:
         """The links of results in an answer."""
@@ -155,65 +187,15 @@ def loaded(name: str) -> contracts.Contract:
     return contracts.load(name)
 
 
-CRUN = Provider(
-    name="crun",
-    roles={
-        "create_task": Role.CREATE,
-        "detect_face_image": Role.DETECT,
-        "detect_face_video": Role.DETECT,
-        "get_detect_face_result": Role.DETECT_POLL,
-        "get_task_info": Role.POLL,
-        "get_account_balance": Role.BALANCE,
-        "estimate_credits": Role.PRICE,
-        "estimate_task": Role.PRICE,
-        "get_upload_url": Role.UPLOAD_LINK,
-        "put_upload": Role.UPLOAD,
-    },
-    success=(200,),
-    ids=("task_id", "detect_task_id"),
-    caller_ids=(),
-    media=("media_urls",),
-    refusals_without_effect=frozenset({"401", "402", "403", "404", "422", "429", "451", "455", "505"}),
-    secret_headers=frozenset({"x-api-key", "authorization"}),
-    callback_fields=("callback_url",),
-    kinds=("task",),
-)
+PROVIDERS: Mapping[str, Provider] = {name: Provider.read(name) for name in NAMES}
 
-_OPEN_TOOLS = (
-    *(
-        "face_fusion",
-        "roop",
-        "roop_v2",
-        "instant_id",
-        "interrogate",
-        "flux_text2image",
-        "expand_prompts",
-        "identify_style",
-    ),
-    *("img_expand", "cnt_preview", "hair_change", "sd_prompts", "sd_text2image", "sd_image2image", "sd_controlnet"),
-    *("sd_text2image_v3", "sd_image2image_v3", "submit_training"),
-)
 
-IMGOPEN = Provider(
-    name="imgopen",
-    roles={
-        **dict.fromkeys(_OPEN_TOOLS, Role.CREATE),
-        "face_detection": Role.DETECT,
-        "query_task_info_v1": Role.POLL,
-        "query_task_info_v2": Role.POLL,
-        "query_image_tool_task_info": Role.POLL,
-    },
-    success=("200",),
-    ids=("taskId", "task_id", "taskIds"),
-    caller_ids=("businessTaskId", "id_task", "business_task_id"),
-    media=("outputImageUrl", "outputImageUrls", "faceUrls", "images", "imageUrls"),
-    refusals_without_effect=frozenset({"400", "401", "402", "403", "404", "409", "429", "503", "1001", "1002", "1003"}),
-    secret_headers=frozenset({"x-request-req-accesskeyid", "x-request-req-accesskeysecret"}),
-    callback_fields=("callbackUrl",),
-    kinds=("tool", "sd", "training"),
-)
-
-PROVIDERS: Mapping[str, Provider] = {"crun": CRUN, "imgopen": IMGOPEN}
+@cache
+def file_prefixes() -> tuple[str, ...]:
+    """The beginnings of the paths of files: results, and uploads."""
+    rules = [one.contract.behaviour for one in PROVIDERS.values()]
+    links = [one.files.start for one in rules if one.files is not None]
+    return (*links, *(one.uploads for one in rules if one.uploads))
 
 
 def provider_of(target: str) -> Provider | None:

@@ -14,7 +14,7 @@ from swapmock.client_checks.behaviour.coupling import RATE, Coupling, couple
 from swapmock.client_checks.behaviour.judge import Judgement
 from swapmock.client_checks.behaviour.model import Observations, Verdict
 from swapmock.client_checks.behaviour.process import CommandMissing
-from swapmock.client_checks.behaviour.providers import PROVIDERS, provider_of
+from swapmock.client_checks.behaviour.providers import NAMES, PROVIDERS, provider_of
 from swapmock.client_checks.behaviour.reading import ended_with_success, stage
 from swapmock.client_checks.behaviour.rule import Rule, all_rules
 from swapmock.client_checks.behaviour.runner import TIMEOUTS, Bench, NotCarried, run_case
@@ -88,7 +88,7 @@ def judge_client(
 ) -> list[Trial]:
     """Run the client under `conditions` and judge it, once for each provider that it calls. Raises NothingToJudge."""
     chosen_rules = list(all_rules().values() if rules is None else rules)
-    first = _plain(bench, providers[0] if providers else "crun", time)
+    first = _plain(bench, providers[0] if providers else NAMES[0], time)
     if not _called(first.cases[0]) and not bench.intercepts:
         first = _intercepted(bench, first, time)
     first = _in_bearable_time(bench, first)

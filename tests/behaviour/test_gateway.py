@@ -10,11 +10,13 @@ from swapmock import Emulator
 from swapmock.client_checks.behaviour.conditions import BadCase, corpus, read
 from swapmock.client_checks.behaviour.gateway import EFFECTS, Gateway, GatewayFault
 from swapmock.client_checks.behaviour.model import Meaning, Role
-from swapmock.client_checks.behaviour.providers import CRUN, IMGOPEN, provider_of
+from swapmock.client_checks.behaviour.providers import PROVIDERS, provider_of
 from swapmock.client_checks.behaviour.variation import ALL, Variation
 from swapmock.client_checks.clock import RealClock
 
 BODY = {"model": "z-image", "input": {"prompt": "a harbour"}}
+
+CRUN, IMGOPEN = PROVIDERS["crun"], PROVIDERS["imgopen"]
 
 
 @pytest.fixture
@@ -191,3 +193,19 @@ def test_a_case_that_does_not_read_is_told(row, text):
 def test_a_file_of_cases_is_a_list():
     with pytest.raises(BadCase, match="case list"):
         read({"name": "x"})
+
+
+@pytest.mark.parametrize("facts", PROVIDERS.values(), ids=lambda facts: facts.name)
+def test_a_vendors_table_fits_its_contract(facts):
+    operations, words = facts.contract.operations, facts.contract.behaviour.status_words
+    assert set(facts.roles) <= set(operations)
+    assert set(facts.words.values()) <= set(words)
+    paid = {name for name, one in operations.items() if one.may_cost and one.callback_requests}
+    assert {facts.roles.get(name) for name in paid} <= {Role.CREATE, Role.DETECT}
+    polls = {name for name, role in facts.roles.items() if role in (Role.POLL, Role.DETECT_POLL)}
+    assert polls == set(facts.contract.poll_places)
+
+
+@pytest.mark.parametrize("path", ["/media/a/0.png", "/u/a.png", "/Output-Img2/sd/text2image/a-0.png"])
+def test_files_are_known_by_the_contracts_links(path):
+    assert CRUN.find("GET", path) == ("media", Role.MEDIA)

@@ -13,9 +13,9 @@ from swapmock.mock_server.core.provider import Provider
 
 ROOT = Path(__file__).parents[2]
 GENERAL = ("contracts", "mock_server", "client_checks")
-#: The vendors' own folders, and the judgement of clients, which is written for clients of these two vendors (providers.py there).
+#: The vendors' own folders, and the rules for clients: each has the vendors' documents as its sources.
 VENDORS = (
-    "client_checks/behaviour/",
+    "client_checks/behaviour/rules/",
     "contracts/crun/",
     "contracts/imgopen/",
     "mock_server/providers/crun/",
@@ -45,6 +45,19 @@ EXCEPTIONS = {
 #: Variables of the test plugin, which its users know by these names.
 for _word in ("crun", "imgopen"):
     EXCEPTIONS["client_checks/testing/plugin.py", _word] = "names of variables that the plugin's users already use"
+
+#: The judgement of clients: what a client of one of the two vendors is given, or is told.
+for _name, _words in {
+    "rule": ("crun", "imgopen"),  # how severe a rule is, by vendor
+    "variation": ("crun", "imgopen"),  # variations that rest on one vendor's variants
+    "pages": ("crun", "imgopen", "img open"),  # the vendors' columns on the pages of the rules
+    "environment": ("crun", "imgopen"),  # names of variables that clients already read
+    "attach": ("crun", "imgopen"),  # the same variables
+    "warm": ("crun", "/api/v1/client", "createtask", "taskinfo"),  # a call that warms the emulator up
+    "command": ("crun",),  # the vendor of an attached client that has sent nothing
+}.items():
+    for _word in _words:
+        EXCEPTIONS[f"client_checks/behaviour/{_name}.py", _word] = "the rules are for clients of these vendors"
 
 #: Lines that only show what a value looks like: docstrings and help texts with an example.
 EXAMPLE = re.compile(r'"""|help=|`|^\s*#|e\.g\.|for example', re.IGNORECASE)
