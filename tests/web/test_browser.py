@@ -30,8 +30,10 @@ ADMIN = "/__admin/sandboxes/default"
 RULE = {"effect": {"status": 503}}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One browser for the whole run, for no other module needs one. Playwright keeps an event loop running in this thread
+    until its end, and other tests of the same worker want one of their own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         yield browser
