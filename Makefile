@@ -17,7 +17,7 @@ SERVER := $(if $(wildcard $(DEV)),$(DEV),$(RUN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test check check-static format bench fuzz mutants docs lint lock edges dist image clean
+.PHONY: help install serve test test-slow check check-static format bench fuzz mutants docs lint lock edges dist image clean
 
 help: ## list these verbs
 	@echo 'usage: make VERB [ARGS=...]'
@@ -30,7 +30,10 @@ serve: $(SERVER) ## run the emulator; installs only what the server needs
 
 # Three workers for two cores: one of them always waits for an image, a callback or a time-out.
 test: $(DEV) ## run the tests
-	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m 'not slow' $(ARGS)
+
+test-slow: $(DEV) ## run the whole corpora of client checks: bad clients, mutants, planted bugs
+	$(BIN)/pytest -n 2 --dist loadscope -m slow $(ARGS)
 
 check: ## everything that must hold: check-static, then test
 	@$(MAKE) --no-print-directory check-static

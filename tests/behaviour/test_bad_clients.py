@@ -23,6 +23,7 @@ def test_each_rule_has_its_bad_client():
     assert {path.stem for path in (EXAMPLES / "bad").glob("*.py")} - {"_good"} == {row["client"] for row in ROWS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=[row["rule"] for row in ROWS])
 def test_a_bad_client_breaks_its_rule_and_no_other(control, row):
     declaration = declared(f"bad/{row['client']}.py", **(BATCH if row.get("batch") else {}))

@@ -62,6 +62,7 @@ def test_what_is_combined_reads_as_a_case():
     assert (len(again.faults), len(again.gateway)) == (1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(not library(), reason="libfaketime is not installed: each condition takes too long")

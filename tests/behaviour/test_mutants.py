@@ -68,6 +68,7 @@ def test_survivors_have_reasons():
 SAMPLE = [(row, provider) for row, provider in mutants() if "survives" not in row][::9]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not library(), reason="libfaketime is not installed: some mutants wait for minutes")
