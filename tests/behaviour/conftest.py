@@ -11,7 +11,10 @@ from swapmock.client_checks.behaviour.warm import warm
 
 @pytest.fixture(scope="module")
 def control() -> Iterator[Control]:
-    logging.getLogger("swapmock").setLevel(logging.CRITICAL)  # what fails on purpose is no news
+    log = logging.getLogger("swapmock")
+    before = log.level
+    log.setLevel(logging.CRITICAL)  # what fails on purpose is no news
     with Emulator(journal_size=5000) as emulator:
         warm(emulator)
         yield emulator
+    log.setLevel(before)  # other tests of this worker read the log

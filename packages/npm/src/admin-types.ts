@@ -11,8 +11,95 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What the admin API offers */
+        /** What runs here and what the admin API offers: JSON, or a page for a browser */
         get: operations["index"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/__admin/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as /__admin */
+        get: operations["home"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/__admin/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The contract of the admin API as JSON */
+        get: operations["get_openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/__admin/openapi.yaml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The contract of the admin API as YAML */
+        get: operations["get_openapi_yaml"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/__admin/contracts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The contracts: where each is, as JSON and as YAML */
+        get: operations["list_contracts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/__admin/contracts/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file: string;
+            };
+            cookie?: never;
+        };
+        /** A contract by its file name, such as crun.json */
+        get: operations["get_contract"];
         put?: never;
         post?: never;
         delete?: never;
@@ -690,6 +777,11 @@ export interface components {
             evidence_header?: boolean;
             /** @description whether `Prefer: code=429` and the like are obeyed */
             prefer_header?: boolean;
+            /**
+             * @description the clock of the Date of answers: sandbox for a client whose own clock is moved with the sandbox
+             * @enum {unknown}
+             */
+            client_clock?: "machine" | "sandbox";
             labels?: components["schemas"]["Labels"];
         };
         SandboxChange: {
@@ -706,6 +798,11 @@ export interface components {
             evidence_header?: boolean;
             /** @description whether `Prefer: code=429` and the like are obeyed */
             prefer_header?: boolean;
+            /**
+             * @description the clock of the Date of answers: sandbox for a client whose own clock is moved with the sandbox
+             * @enum {unknown}
+             */
+            client_clock?: "machine" | "sandbox";
             labels?: components["schemas"]["Labels"];
         };
         ForkOptions: {
@@ -747,6 +844,7 @@ export interface components {
             expires_at?: number | null;
             evidence_header?: boolean;
             prefer_header?: boolean;
+            client_clock?: string;
             labels?: Record<string, never>;
             counts?: {
                 [key: string]: number;
@@ -1110,13 +1208,123 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What the admin API offers */
+            /** @description What runs here and what the admin API offers: JSON, or a page for a browser */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Object"];
+                    "text/html": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    home: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The same as /__admin */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Object"];
+                    "text/html": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The contract of the admin API as JSON */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Object"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_openapi_yaml: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The contract of the admin API as YAML */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/yaml": components["schemas"]["Object"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_contracts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The contracts: where each is, as JSON and as YAML */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Object"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_contract: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A contract by its file name, such as crun.json */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Object"];
+                    "application/yaml": components["schemas"]["Object"];
                 };
             };
             default: components["responses"]["Problem"];
