@@ -80,6 +80,7 @@ class Emulator(Control):
     def url(self) -> str:
         if self._server is None:
             raise RuntimeError("the emulator is not running: use `with Emulator() as emu`, or start()")
+        check_process()  # calls to it would hang, if threads have been replaced since the start
         return self._server.url
 
     @property
@@ -151,6 +152,8 @@ class Emulator(Control):
             if self._parent is None:
                 self._parent = RemoteEmulator(self.url, self.token, self.admin_url, verify=False)
             return self._parent.ask(method, path, body, params)
+        if self._server is not None:
+            check_process()
         pipeline = self.system.admin_pipeline
         headers = {"content-type": "application/json"} if body is not None else {}
         if self.system.settings.admin_token:
