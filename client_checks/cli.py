@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from swapmock.client_checks.pains.command import pain
+
 
 class CannotRun(click.ClickException):
     """Nothing was judged: one line on stderr, exit code 2."""
@@ -439,6 +441,7 @@ COMMANDS: Mapping[str, click.Command] = {
     "check": check,
     "compat": compat,
     "conform": conform,
+    "pain": pain,
     "parity": parity,
     "record": record,
 }

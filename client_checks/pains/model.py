@@ -1,0 +1,173 @@
+"""Plays a pain: each of its two clients against an emulator of its own sandbox, and what the ledger says afterwards."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from swapmock import Control, Emulator, Sandbox
+from swapmock.client_checks.pains.receiver import Receiver
+from swapmock.client_checks.pains.worker import Killed, Worker
+
+MODULES = (
+    "p01_ambiguous_submit",
+    "p02_own_deadline",
+    "p03_endless_poll",
+    "p04_false_success",
+    "p05_late_refusal",
+    "p06_dead_link",
+    "p07_lost_callback",
+    "p08_twice",
+    "p09_restart",
+    "p10_storm",
+)
+
+#: How the files begin that are pictures: JPEG and PNG.
+PICTURES = (b"\xff\xd8\xff", b"\x89PNG")
+
+#: Credits at the start, unless a pain says otherwise.
+BALANCE = 100.0
+
+
+class Pain(Protocol):
+    """What a module of a pain has."""
+
+    TITLE: str
+    SETUP: str
+    CARELESS: str
+    RULES: tuple[str, ...]
+    SEEN: str
+    OPTIONS: Mapping[str, Any]
+
+    def prepare(self, sandbox: Sandbox) -> None: ...
+    def careless(self, worker: Worker) -> None: ...
+    def careful(self, worker: Worker) -> None: ...
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one client cost. Credits and tasks are the ledger's, requests the journal's, the rest the client's own."""
+
+    credits: float  # captured by the vendor
+    returned: float  # reserved, and given back
+    tasks: int  # tasks that were charged
+    requests: int  # to the vendor's API
+    refused: int  # of them, answered with an error response
+    minutes: float  # on the sandbox's clock, until the client ended
+    saved: int  # pictures that were kept, whole
+    broken: int  # files that were kept and are no picture
+    told_done: int  # times that the end user was told that the picture is there
+    user_paid: float  # what the end user has paid in the end
+
+
+@dataclass(frozen=True)
+class Played:
+    """One client's run of a pain: its source, its cost, and the ledger's entries."""
+
+    source: str
+    cost: Cost
+    entries: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A pain with both clients' runs."""
+
+    number: int
+    pain: Pain
+    careless: Played
+    careful: Played
+
+    @property
+    def wasted(self) -> float:
+        """Credits that the careless client paid beyond what the careful one paid."""
+        return self.careless.cost.credits - self.careful.cost.credits
+
+    def document(self) -> dict[str, Any]:
+        """The result as JSON."""
+        pain = self.pain
+        return {
+            "number": self.number,
+            "title": pain.TITLE,
+            "setup": pain.SETUP,
+            "careless_client": pain.CARELESS,
+            "seen": pain.SEEN,
+            "rules": list(pain.RULES),
+            "careless": _run_document(self.careless),
+            "careful": _run_document(self.careful),
+            "wasted_credits": self.wasted,
+        }
+
+
+def _run_document(played: Played) -> dict[str, Any]:
+    return {"cost": asdict(played.cost), "ledger": [dict(entry) for entry in played.entries], "source": played.source}
+
+
+def load(number: int) -> Pain:
+    """The pain with a number from 1."""
+    return cast(Pain, import_module(f"swapmock.client_checks.pains.{MODULES[number - 1]}"))
+
+
+def play(number: int, control: Control) -> Result:
+    """Run both clients of a pain against an emulator, each in a sandbox of its own."""
+    pain = load(number)
+    return Result(number, pain, _run(pain, "careless", control), _run(pain, "careful", control))
+
+
+def play_all(numbers: list[int]) -> Iterator[Result]:
+    """Play pains one after the other on one emulator in this process."""
+    with Emulator(journal_size=5000) as emulator:
+        for number in numbers:
+            yield play(number, emulator)
+
+
+def _run(pain: Pain, name: str, control: Control) -> Played:
+    client = getattr(pain, name)
+    options = {"clock": "frozen", "balance": BALANCE, **pain.OPTIONS}
+    with control.sandbox(**options) as sandbox, Receiver() as receiver, _worker(sandbox, receiver) as worker:
+        pain.prepare(sandbox)
+        start = worker.now
+        worker.kill_after = getattr(pain, "KILL_AFTER", None)
+        try:
+            client(worker)
+        except Killed:
+            client(worker)
+        minutes = (worker.now - start) / 60
+        sandbox.advance(until="idle")
+        ledger = sandbox.ledger()
+        return Played(
+            textwrap.dedent(inspect.getsource(client)), _cost(sandbox, worker, minutes), tuple(ledger["entries"])
+        )
+
+
+@contextmanager
+def _worker(sandbox: Sandbox, receiver: Receiver) -> Iterator[Worker]:
+    worker = Worker(sandbox, receiver)
+    try:
+        yield worker
+    finally:
+        worker.close()
+
+
+def _cost(sandbox: Sandbox, worker: Worker, minutes: float) -> Cost:
+    entries = sandbox.ledger()["entries"]
+    requests = [row for row in sandbox.requests(limit=1000) if row["operation"]]
+    moved = {move: [row for row in entries if row["move"] == move] for move in ("settle", "release")}
+    pictures = [content for content in worker.saved if content.startswith(PICTURES)]
+    return Cost(
+        credits=sum(row["amount"] for row in moved["settle"]),
+        returned=sum(row["amount"] for row in moved["release"]),
+        tasks=len(moved["settle"]),
+        requests=len(requests),
+        refused=sum(1 for row in requests if row["problem"]),
+        minutes=round(minutes, 2),
+        saved=len(pictures),
+        broken=len(worker.saved) - len(pictures),
+        told_done=worker.told_done,
+        user_paid=worker.user_paid,
+    )

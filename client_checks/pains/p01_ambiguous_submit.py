@@ -1,0 +1,39 @@
+"""An order whose answer was lost."""
+
+from swapmock import Sandbox
+from swapmock.client_checks.pains.worker import Lost, Worker
+
+TITLE = "An order whose answer is lost is sent again, and billed again"
+SETUP = "The connection breaks after the vendor has made the task: no answer comes to the first CreateTask."
+CARELESS = "It takes 'no answer' for 'did not happen' and sends the order again."
+RULES = ("P1", "P2")
+SEEN = "Comfy-Org/ComfyUI#16204: 732 orders sent again in a week, 426 of them billed"
+OPTIONS: dict[str, object] = {}
+
+
+def prepare(sandbox: Sandbox) -> None:
+    sandbox.add_fault({"connection": "reset"}, match={"operation": "create_task", "nth": 1}, moment="after")
+
+
+def careless(worker: Worker) -> None:
+    try:
+        task = worker.create()
+    except Lost:
+        worker.wait(2)
+        task = worker.create()
+    worker.deliver(worker.result(task))
+
+
+def careful(worker: Worker) -> None:
+    arrived: list[str] = []
+    url = worker.on_callback(lambda body: arrived.append(body["task_id"]))
+    before = worker.balance()
+    try:
+        task = worker.create(callback_url=url)
+    except Lost:
+        if worker.balance() == before:
+            task = worker.create(callback_url=url)
+        else:
+            worker.wait(60)
+            task = arrived[0]
+    worker.deliver(worker.result(task))
