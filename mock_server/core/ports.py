@@ -267,10 +267,10 @@ class Store(Protocol):
         """Keep a new sandbox; ValueError if its id or one of its keys is taken."""
 
     def open(self, sandbox_id: str) -> Box:
-        """KeyError if there is no such sandbox."""
+        """KeyError if there is no such sandbox; `placement.HeldElsewhere` if another process holds it."""
 
     def find(self, provider: str, key: str) -> tuple[str, str, bool] | None:
-        """`(sandbox id, secret, disabled)` for a credential."""
+        """`(sandbox id, secret, disabled)` for a credential; `placement.HeldElsewhere` if another process holds it."""
 
     def ids(self) -> Sequence[str]: ...
 
@@ -285,6 +285,9 @@ class Store(Protocol):
     def publish(self, token: str, sandbox_id: str) -> None:
         """Let a public link's `token` lead to a sandbox; the last one to publish it has it, the others as long as
         they exist, should it be dropped. Of a sandbox that was dropped nothing is kept."""
+
+    def claim(self, token: str, sandbox_id: str) -> bool:
+        """Publish a token that no sandbox has published, in any process. False if one has; nothing is changed then."""
 
     def withdraw(self, sandbox_id: str) -> None:
         """Take back every token that leads to a sandbox."""

@@ -483,12 +483,22 @@ class MemoryStore:
 
     def publish(self, token: str, sandbox_id: str) -> None:
         with self._lock:
-            box = self._boxes.get(sandbox_id)
-            if box is not None:  # else it was dropped while a request was still at work in it
-                owners = self._tokens.setdefault(token, {})
-                owners.pop(sandbox_id, None)
-                owners[sandbox_id] = None
-                box.tokens.add(token)
+            self._publish(token, sandbox_id)
+
+    def claim(self, token: str, sandbox_id: str) -> bool:
+        with self._lock:
+            is_free = token not in self._tokens
+            if is_free:
+                self._publish(token, sandbox_id)
+        return is_free
+
+    def _publish(self, token: str, sandbox_id: str) -> None:
+        box = self._boxes.get(sandbox_id)
+        if box is not None:  # else it was dropped while a request was still at work in it
+            owners = self._tokens.setdefault(token, {})
+            owners.pop(sandbox_id, None)
+            owners[sandbox_id] = None
+            box.tokens.add(token)
 
     def withdraw(self, sandbox_id: str) -> None:
         with self._lock:

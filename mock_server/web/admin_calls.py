@@ -10,6 +10,7 @@ from swapmock.mock_server.admin.habits import problem_for
 from swapmock.mock_server.core.call import Call, Problem
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.jsontext import JsonText
+from swapmock.mock_server.core.placement import HeldElsewhere
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.provider import Identity
 from swapmock.mock_server.engine.engine import Engine
@@ -50,6 +51,8 @@ class AdminCalls:
         refusal = _refusal(target, request, identity)
         try:
             box = engine.store.open(params.get("sandbox", self._default))
+        except HeldElsewhere:
+            raise
         except KeyError:
             box = engine.store.open(self._default)
             refusal = refusal or Problem("not_found", message=f"no sandbox {params['sandbox'][:100]!r} here")

@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from swapmock.mock_server.core.placement import HeldElsewhere
 from swapmock.mock_server.web.bodies import ByteBudget, GoneError, Receive, next_message, read_body
 from swapmock.mock_server.web.forwarded import TrustedProxies, forwarded_base_url
 from swapmock.mock_server.web.messages import (
@@ -135,6 +136,8 @@ class AsgiApp:
         """The answer of the pipeline; 500 if that fails."""
         try:
             return self._pipeline.serve(target, request)
+        except HeldElsewhere:
+            raise
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return Answer(500, PLAIN, b"internal error\n")

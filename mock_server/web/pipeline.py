@@ -22,6 +22,7 @@ from swapmock.mock_server.admin.habits import problem_for
 from swapmock.mock_server.admin.unmatched import hint, nearest_anywhere
 from swapmock.mock_server.core.call import Call, Problem
 from swapmock.mock_server.core.journal import PREFLIGHT, Exchange
+from swapmock.mock_server.core.placement import HeldElsewhere
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.provider import Identity
 from swapmock.mock_server.core.sandbox import http_date
@@ -184,6 +185,8 @@ class Pipeline:
         """The sandbox of a request; the default one where no credential leads to another."""
         try:
             return self.engine.store.open(sandbox or self._default)
+        except HeldElsewhere:
+            raise
         except KeyError:
             return self.engine.store.open(self._default)
 

@@ -151,6 +151,15 @@ class TestTokens:
         store.drop("b")
         assert store.owner("token") is None
 
+    def test_only_a_free_one_is_claimed(self, store):
+        for name in "ab":
+            store.add(sandbox(name), CLOCK)
+        assert [store.claim("token", name) for name in "aba"] == [True, False, False]
+        assert store.owner("token") == "a"
+        store.drop("a")
+        assert store.claim("token", "b")
+        assert store.owner("token") == "b"
+
     def test_while_others_publish(self, store):
         for number in range(20):
             store.add(sandbox(f"s{number}"), CLOCK)

@@ -41,17 +41,17 @@ def get_upload_url(call: Call, engine: Engine) -> Reply:
             cause=call.exchange,
         )
     )
-    engine.store.publish(name, box.sandbox.id)
     presigned = f"{call.base_url}/r2/{name}?expires={expires}&signature={signature}"
     return Reply({"presigned_url": presigned, "file_url": f"{call.base_url}/u/{name}"})
 
 
 def _free_name(call: Call, engine: Engine) -> str:
-    """A name that no other sandbox has published: two sandboxes with the same seed must not overwrite each other's files."""
+    """A name that no other sandbox has, published for this one: two sandboxes with the same seed must not overwrite each
+    other's files."""
     while True:
         number = call.box.next_number("upload")
         name: str = uuid4(call.box.sandbox.seed, "upload", number) + call.params["ext"]
-        if engine.store.owner(name) is None:
+        if engine.store.claim(name, call.box.sandbox.id):
             return name
 
 
