@@ -17,6 +17,10 @@ LEVELS: tuple[Level, ...] = ("documented", "observed", "inferred", "invented")
 #: No magic value is longer, in characters; a longer text is not parsed.
 LONGEST_MAGIC = 2048
 
+#: Endings of every magic value that changes an outcome -> for how many calls with the same URL it then holds. After them the URL is
+#: an ordinary one, so that a retry succeeds.
+CLEARING: Mapping[str, int] = MappingProxyType({"_once": 1, "_twice": 2})
+
 
 class BehaviourError(ValueError):
     """A row of behaviour.yaml, or a choice made from it, does not fit; the text says which and what would."""
@@ -36,7 +40,10 @@ class BodyCode(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """An error response of the vendor for a problem of the domain; `http` overrides the status policy."""
+    """An error response of the vendor for a problem of the domain; `http` overrides the status policy.
+
+    `operations` are those whose error response with this code it is: a code alone then has the wording of its operation.
+    """
 
     problem: str
     code: int | str
@@ -46,6 +53,7 @@ class Refusal(NamedTuple):
     http: int | None = None
     errors: bool = False
     data: str | None = "null"
+    operations: tuple[str, ...] = ()
 
 
 class Timeline(NamedTuple):
@@ -61,7 +69,8 @@ class Timeline(NamedTuple):
 class Scenario(NamedTuple):
     """A named timeline and outcome of a task: `stretch` multiplies the timeline, `ends: false` leaves the task running forever.
 
-    `delivery` names what goes wrong with the callback: a row of PLANS in mock_server/core/delivery.py.
+    `delivery` names what goes wrong with the callback: a row of CALLBACK_FAULTS in mock_server/core/callback_faults.py.
+    `media: false` gives a success without any file.
     """
 
     name: str
@@ -73,6 +82,7 @@ class Scenario(NamedTuple):
     delivery: str = ""
     evidence: Level = "invented"
     source: str = ""
+    media: bool = True
 
 
 class Ladder(NamedTuple):
@@ -129,7 +139,7 @@ class Callbacks(NamedTuple):
 
 class MagicValue(NamedTuple):
     """A reserved URL and its effect: exactly one of `refuse`, `scenario`, `faces` and `fault` (the effect of a
-    fault rule)."""
+    fault rule). `times` is for how many calls with the same URL the effect holds; None for all."""
 
     value: str
     about: str
@@ -137,6 +147,7 @@ class MagicValue(NamedTuple):
     scenario: str | None = None
     faces: int | None = None
     fault: Mapping[str, Any] | None = None
+    times: int | None = None
 
 
 class Series(NamedTuple):
@@ -259,7 +270,7 @@ class Behaviour:
         An unknown value on a reserved host is a BehaviourError that lists the known ones: a misspelt magic value
         must not be taken for an ordinary picture.
         """
-        if len(url) > LONGEST_MAGIC or ".invalid" not in url:
+        if len(url) > LONGEST_MAGIC or ".invalid" not in url.lower():
             return None
         try:
             place = _magic_place(url)
@@ -267,16 +278,38 @@ class Behaviour:
             return None
         row = self._magic_places.get(place)
         if row is None and place[0] in self.magic_hosts:
-            known = ", ".join(stem for host, stem in self._magic_places if host == place[0])
-            raise BehaviourError(f"unknown magic value {url}; https://{place[0]}/ knows: {known}")
+            row = self._clearing(place)
+            if row is None:
+                known = ", ".join(stem for host, stem in self._magic_places if host == place[0])
+                also = f"; all but the numbers of faces also with {' or '.join(CLEARING)}"
+                raise BehaviourError(f"unknown magic value {url}; https://{place[0]}/ knows: {known}{also}")
         return row
 
-    def refusal_for(self, code: int | str) -> Refusal | None:
-        """The usual refusal with the body code `code`: that of its magic value, else the first one whose HTTP status follows
-        the policy."""
+    def _clearing(self, place: tuple[str, str]) -> MagicValue | None:
+        """The row for a magic value with an ending of `CLEARING`."""
+        host, stem = place
+        for ending, times in CLEARING.items():
+            row = self._magic_places.get((host, stem.removesuffix(ending))) if stem.endswith(ending) else None
+            if row is not None and row.faces is None:
+                return row._replace(value=f"https://{host}/{stem}", times=times)
+        return None
+
+    def refusal_for(self, code: int | str, operation: str = "") -> Refusal | None:
+        """The usual refusal of `operation` with the body code `code`: the one that names the operation, else one for all
+        operations, else that of the code's magic value or the first one whose HTTP status follows the policy."""
         rows = [row for row in self.refusals.values() if str(row.code) == str(code)]
         shown = {row.refuse for row in self.magic.values()}
-        return min(rows, key=lambda row: (row.problem not in shown, row.http is not None), default=None)
+
+        def rank(row: Refusal) -> tuple[bool, bool, bool, bool]:
+            names_another = bool(row.operations) and operation not in row.operations
+            return (
+                operation not in row.operations,
+                bool(operation) and names_another,
+                row.problem not in shown,
+                row.http is not None,
+            )
+
+        return min(rows, key=rank, default=None)
 
     def seconds(self, lifetime: str) -> float:
         """Seconds of a row of `lifetimes`; KeyError for none."""

@@ -129,7 +129,7 @@ def _magic(common: list[Row], own: Iterable[Row], provider: _Provider, scenarios
     added = [row for row in own if row["value"] not in {row["value"] for row in common}]
     taken = {row["value"] for row in (*shared, *added)}
     derived: dict[str, Row] = {}
-    for row in (*_of_codes(provider), *_of_scenarios(scenarios)):
+    for row in (*_of_codes(provider), *_of_scenarios(scenarios), *_of_gateways(shared)):
         if row["value"] not in taken:
             derived.setdefault(row["value"], row)
     return [
@@ -148,6 +148,14 @@ def _of_codes(provider: _Provider) -> Iterator[Row]:
         if code not in seen:
             seen.add(code)
             yield {"value": _value(code), "refuse": name, "about": f"refused as {name}"}
+
+
+def _of_gateways(rows: Iterable[Row]) -> Iterator[Row]:
+    """The bare status of each page of the gateway, for a provider that has no code of this number."""
+    for row in rows:
+        status = row.get("fault", {}).get("gateway")
+        if status is not None:
+            yield {**row, "value": _value(str(status))}
 
 
 def _of_scenarios(scenarios: Iterable[Row]) -> Iterator[Row]:

@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from swapmock.mock_server.core.immutable import immutable
+from swapmock.mock_server.core.seeded import hexadecimal
 from swapmock.mock_server.core.task import Task
 
 if TYPE_CHECKING:
@@ -59,6 +60,22 @@ def texts(value: Any, apart: Collection[str] = (), place: str = "") -> Iterator[
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from texts(item, apart, f"{place}.{index}")
+
+
+#: How many URLs of magic values that clear by themselves a sandbox counts.
+MOST_CLEARING = 10_000
+
+
+def still_holds(box: Box, url: str, times: int | None) -> bool:
+    """Whether the magic value `url` still has its effect in the sandbox, and count this call. `times` is for how many calls it does,
+    None for all. Raises Problem `rate_limited` when the sandbox counts too many such URLs."""
+    if times is None:
+        return True
+    number = box.next_number(f"magic {hexadecimal(16, url)}")
+    if number == 1 and box.next_number("magic") > MOST_CLEARING:
+        message = f"the sandbox counts {MOST_CLEARING} URLs that clear by themselves; reset it, or use another one"
+        raise Problem("rate_limited", message=message)
+    return number <= times
 
 
 class Cacheable(NamedTuple):

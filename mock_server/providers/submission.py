@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from swapmock.mock_server.core.call import Call, Problem, texts
+from swapmock.mock_server.core.call import Call, Problem, still_holds, texts
 from swapmock.mock_server.core.credits import from_credits, to_credits
 from swapmock.mock_server.core.faces import count_in
 from swapmock.mock_server.core.queue import Queued
@@ -21,8 +21,8 @@ def scenario_for(call: Call, engine: Engine, kind: str = "", model: str = "", *,
     """The scenario that the body's magic values, a queued outcome or the sandbox ask for, in this order; raises the
     Problem that a magic value names. A picture without a face is a failure only where the job `needs_faces`."""
     behaviour: Behaviour = engine.contracts[call.provider].behaviour
-    if b".invalid" in call.raw:
-        asked = _magic_scenario(call, engine, behaviour, needs_faces)
+    if b".invalid" in call.raw.lower():
+        asked = _magic_scenario(call, engine, behaviour, needs_faces, is_task=bool(kind))
         if asked is not None:
             return behaviour.scenarios[asked]
     queued = call.box.first_queued(call.provider, kind, call.operation, model)
@@ -41,10 +41,16 @@ def _in_other_words(scenario: Scenario, queued: Queued) -> Scenario:
     return scenario._replace(fails={**scenario.fails, **named})
 
 
-def _magic_scenario(call: Call, engine: Engine, behaviour: Behaviour, needs_faces: bool) -> str | None:
+def _magic_scenario(
+    call: Call, engine: Engine, behaviour: Behaviour, needs_faces: bool, *, is_task: bool
+) -> str | None:
+    """The scenario that a magic value asks for. `is_task` says whether the call is to make a task: other calls do not use up the
+    times of a value that clears by itself."""
     for place, text in texts(call.body, engine.contracts[call.provider].callback_fields):
         row = magic(behaviour, place, text)
-        if row is None:
+        if row is None or (row.scenario is not None and not is_task):
+            continue
+        if row.times is not None and row.fault is None and not still_holds(call.box, text, row.times):
             continue
         if row.refuse is not None:
             available = to_credits(engine.available(call.box))
@@ -67,12 +73,17 @@ def magic(behaviour: Behaviour, place: str, text: str) -> Any:
 
 def faces_in(url: str, behaviour: Behaviour) -> int:
     """How many faces the media at `url` shows."""
-    if ".invalid" in url:
+    if ".invalid" in url.lower():
         row = magic(behaviour, "url", url)
         if row is not None and row.faces is not None:
             return int(row.faces)
     known = behaviour.pictures.get(url)
     return count_in(url) if known is None else known
+
+
+def has_media(engine: Engine, task: Task) -> bool:
+    """Whether a success of `task` has the files that it made; its scenario may say that it has none."""
+    return task.scenario == "fine" or engine.contracts[task.provider].behaviour.scenario(task.scenario).media
 
 
 def course(now: float, timeline: Timeline, scenario: Scenario) -> Schedule:

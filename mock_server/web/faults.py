@@ -13,7 +13,7 @@ from swapmock.contracts import Behaviour, Contract
 from swapmock.contracts.patterns import search
 from swapmock.contracts.rows import Envelope
 from swapmock.mock_server.adapters import jsontext
-from swapmock.mock_server.core.call import Call, Problem, texts
+from swapmock.mock_server.core.call import Call, Problem, still_holds, texts
 from swapmock.mock_server.core.credits import to_credits
 from swapmock.mock_server.core.faults import (
     CODE_TYPES,
@@ -111,12 +111,13 @@ def match_fault(call: Call, engine: Engine, path: str, query: str) -> FaultHit |
     """The fault that applies to `call`, which came to `path` with `query`: from its `Prefer` header, a magic value, or the first rule that takes its turn."""
     rules = call.box.faults()
     asks = call.box.sandbox.prefer_header and "prefer" in call.headers
-    if not (rules or asks or b".invalid" in call.raw):
+    names_magic = b".invalid" in call.raw.lower()
+    if not (rules or asks or names_magic):
         return None
     params = {**dict(parse_qsl(query, keep_blank_values=True, errors="replace")), **call.params}
     subject = Subject(call, params, engine.contracts[call.provider], path)
 
-    for name, moment, effect in _requested(call, engine, subject, asks):
+    for name, moment, effect in _requested(call, engine, subject, asks, names_magic):
         return _hit(name, moment, effect, call, engine)
     bounded = engine.jsonquery.bounded()
 
@@ -141,20 +142,22 @@ def match_fault(call: Call, engine: Engine, path: str, query: str) -> FaultHit |
     return None
 
 
-def _requested(call: Call, engine: Engine, subject: Subject, asks: bool) -> Iterator[tuple[str, Moment, Effect]]:
+def _requested(
+    call: Call, engine: Engine, subject: Subject, asks: bool, names_magic: bool
+) -> Iterator[tuple[str, Moment, Effect]]:
     if asks:
         raw = read_prefer(call.headers["prefer"])
         if raw:
             effect = read_effect(raw)
             yield "prefer", _moment(raw, effect), effect
-    if b".invalid" in call.raw:
+    if names_magic:
         behaviour = engine.contracts[call.provider].behaviour
         for _, text in texts(subject.body(), engine.contracts[call.provider].callback_fields):
             try:
                 row = behaviour.magic_for(text)
             except ValueError:
                 continue  # the handler refuses a misspelt one
-            if row is not None and row.fault is not None:
+            if row is not None and row.fault is not None and still_holds(call.box, text, row.times):
                 effect = read_effect(row.fault)
                 yield f"magic {text}", _moment(row.fault, effect), effect
 
@@ -197,7 +200,7 @@ def _refusal(
         return None
     wanted = effect.refuse or ("rate_limited" if effect.rate_limit is not None and effect.code is None else "")
     code = effect.status if effect.code is None else effect.code
-    row = behaviour.refusals.get(wanted) if wanted else behaviour.refusal_for(code or 0)
+    row = behaviour.refusals.get(wanted) if wanted else behaviour.refusal_for(code or 0, call.operation)
     return Problem(
         "server_error" if row is None else row.problem,
         errors=[f"refused because of the fault {name}"],

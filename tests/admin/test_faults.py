@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from swapmock.contracts import load
+from swapmock.mock_server.web.replacements import GATEWAY_ERRORS
 from tests.control import CRUN, PICTURE, SWAP
 
 CODES = [(name, row.code, row.http) for name in ("crun", "imgopen") for row in load(name).behaviour.body_codes.values()]
@@ -433,6 +434,8 @@ SPOILT = {
     "429_date": lambda a: a.status_code == 429 and a.headers["retry-after"].endswith("GMT"),
     "maintenance": lambda a: a.json()["code"] == 455,
     "http_503": lambda a: a.status_code == 503,
+    **{str(n): lambda a: a.status_code >= 502 and "<html" in a.text for n in GATEWAY_ERRORS},
+    **{f"gateway_{n}": lambda a: a.status_code >= 502 and "<html" in a.text for n in GATEWAY_ERRORS},
     "lost": lambda a: a.json()["code"] == 500,
     "malformed": lambda a: not _is_json(a),
     "cut": lambda a: not _is_json(a),
@@ -454,7 +457,8 @@ def test_every_magic_value_that_changes_an_answer(box, name):
         is_made = answer.json()["code"] == 200
     else:
         assert SPOILT[name](box.swap(f"https://errors.invalid/{name}.png"))
-        is_made = name not in ("429_seconds", "429_date", "maintenance", "http_503")
+        is_before = ("429_seconds", "429_date", "maintenance", "http_503")
+        is_made = name not in is_before and not name.startswith("gateway_") and not name.isdigit()
     assert box.ok("GET", "/tasks")["total"] == is_made
     assert box.ok("GET", "/requests")["requests"][0]["fault"].startswith("magic https://errors.invalid/")
 

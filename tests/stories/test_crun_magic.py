@@ -22,7 +22,7 @@ SUBMISSIONS = {
 
 def test_every_code_can_be_had():
     codes = {RULES.refusals[row.refuse or ""].code for row in REFUSALS}
-    assert codes == DOCUMENTED_CODES | {403}
+    assert codes == DOCUMENTED_CODES | {403, 451}
     assert codes | {200} == set(RULES.body_codes)
 
 
@@ -66,7 +66,10 @@ def test_a_scenario(crun, time, row):
         return
     if scenario.fails is None:
         assert (info["status"], found["status"]) == ("success", "succeeded")
-        assert requests.get(info["result"]["media_urls"][0], timeout=10).status_code == 200
+        assert [requests.get(url, timeout=10).status_code for url in info["result"]["media_urls"]] == [
+            200
+        ] * scenario.media
+        assert info["credits"] == before - crun.balance() > 0
         return
     assert (info["status"], found["status"]) == ("failed", "failed")
     told = scenario.fails.get("result", True)

@@ -32,7 +32,7 @@ def statuses(crun):
 
 @under(http_status="code")
 def test_the_status_is_the_code(crun):
-    same = {code: code for code in (401, 402, 403, 404, 422, 429, 500)}
+    same = {code: code for code in (401, 402, 403, 404, 422, 429, 451, 500)}
     assert statuses(crun) == {**same, 455: 200, 501: 200, 505: 200}
 
 
@@ -59,7 +59,22 @@ def test_the_status_is_always_200(crun, server):
     "settings", [{"variants": {"crun": {"http_status": {402: 200, "455": 503, 422: 400}}}}], indirect=True
 )
 def test_the_status_is_looked_up(crun):
-    assert statuses(crun) == {401: 401, 402: 200, 403: 403, 404: 404, 422: 400, 429: 429, 455: 503, 500: 500, 501: 200, 505: 200}  # fmt: skip
+    assert statuses(crun) == {401: 401, 402: 200, 403: 403, 404: 404, 422: 400, 429: 429, 451: 451, 455: 503, 500: 500, 501: 200, 505: 200}  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", [{"variants": {"crun": {"http_status": "always200"}}}], indirect=True)
+def test_under_http_200_data_is_an_object_or_absent(crun):
+    for row in RULES.magic.values():
+        if row.refuse is not None:
+            refused = crun.refused("POST", "job/detect-face-image", json={"image_url": row.value})
+            assert isinstance(refused.get("data", {}), dict), row.value
+    for method, path, more in (
+        ("GET", "account/balance", {"headers": {"x-api-key": None}}),
+        ("GET", "job/TaskInfo", {"params": {"task_id": "x"}}),
+        ("GET", "nothing", {}),
+        ("GET", "job/Models/nothing", {}),
+    ):
+        assert "data" not in crun.refused(method, path, **more)
 
 
 @under(task_not_found_http=404)
@@ -71,7 +86,7 @@ def test_an_unknown_task_is_a_404(crun):
 @under(task_not_found_http=200)
 def test_an_unknown_task_is_a_200(crun):
     for path in ("job/TaskInfo?task_id=x", "job/detect-face-result?detect_task_id=x"):
-        assert crun.refused("GET", path) == {"http": 200, "code": 404, "message": "Task not found", "data": None}
+        assert crun.refused("GET", path) == {"http": 200, "code": 404, "message": "Task not found"}
     assert crun.refused("GET", "job/nothing")["http"] == 404
 
 

@@ -12,7 +12,7 @@ from swapmock.mock_server.core.seeded import hexadecimal, text, uuid4
 from swapmock.mock_server.core.task import FAILED, SUCCEEDED, Phase, Task
 from swapmock.mock_server.providers.crun.catalogue import model_row, price
 from swapmock.mock_server.providers.crun.swap import SWAPS, Swap
-from swapmock.mock_server.providers.submission import course, scenario_for
+from swapmock.mock_server.providers.submission import course, has_media, scenario_for
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
@@ -132,7 +132,7 @@ def _told(call: Call, engine: Engine, task: Task) -> tuple[dict[str, Any], str]:
     row = model_row(engine, task.model)
     phase = task.phase(now)
     over = task.ends_at if task.is_over(now) else None
-    token = engine.publish(call.box, task) if phase is SUCCEEDED else ""
+    token = engine.publish(call.box, task) if phase is SUCCEEDED and has_media(engine, task) else ""
     data: dict[str, Any] = {
         "task_id": task.id,
         "provider": row["provider"],
@@ -160,7 +160,7 @@ def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
 def _result(call: Call, engine: Engine, task: Task, phase: Phase, token: str) -> dict[str, Any] | None:
     if phase is SUCCEEDED:
         extensions = (task.facts["extension"], *(extension for extension, _ in task.facts["more"]))
-        links = [f"{call.base_url}/media/{token}/{index}{extension}" for index, extension in enumerate(extensions)]
+        links = [f"{call.base_url}/media/{token}/{n}{extension}" for n, extension in enumerate(extensions) if token]
         result = {"code": 200, "message": "success", "media_urls": links}
         row = model_row(engine, task.model)
         if (row["provider"], row["modality"]) == ("suno", "audio"):

@@ -77,6 +77,8 @@ class Wire:
         status = row.http or problem.http or self._status(code, variants)
         if problem.name == "task_not_found" and row.http is None and variants["task_not_found_http"] == 200:
             status = 200
+        if status == 200 and body.get("data", "") is None:
+            del body["data"]  # the published schemas of a 200 have an object there or nothing
         return VendorResponse(status, body, code, problem.headers, self._usual(code, status, variants))
 
     def _status(self, code: int | str, variants: Mapping[str, Any]) -> int:

@@ -11,6 +11,7 @@ from swapmock.mock_server.core.provider import forged
 from swapmock.mock_server.core.task import Phase, Task
 from swapmock.mock_server.providers.imgopen.tools import Tool, tools
 from swapmock.mock_server.providers.imgopen.wire import NAME, OK, envelope
+from swapmock.mock_server.providers.submission import has_media
 
 if TYPE_CHECKING:
     from swapmock.contracts import Behaviour
@@ -81,10 +82,10 @@ def tool_data(call: Call, engine: Engine, tool: Tool, task: Task, now: float) ->
     for name in tool.shown:
         if name in known:
             data[name] = known[name]
-        elif phase is Phase.SUCCEEDED:
+        elif phase is Phase.SUCCEEDED and ("text" in task.facts or has_media(engine, task)):
             data[name] = _result(call, engine, task, name)
-        elif name == "faceUrls":
-            data[name] = []  # the vendor's page marks this member as required
+        elif name == "faceUrls" or (phase is Phase.SUCCEEDED and name.endswith("Urls")):
+            data[name] = []  # the vendor's page marks `faceUrls` as required
     if phase is Phase.FAILED and task.failure is not None and task.failure.message:
         data["errorMessage"] = task.failure.message
     return data
@@ -129,7 +130,7 @@ def sd_data(call: Call, engine: Engine, task: Task, *, version: int) -> dict[str
     if version == 2:
         wanted = variants["temporary_image"] == "progress" and phase is Phase.RUNNING
         data["temporaryImageDto"] = _progress(task, call.now) if wanted else None
-    pictures = file_links(call, engine, task) if phase is Phase.SUCCEEDED else []
+    pictures = file_links(call, engine, task) if phase is Phase.SUCCEEDED and has_media(engine, task) else []
     data["differentialImageRspList"] = [_image(url, task.facts["seed"] + n) for n, url in enumerate(pictures)]
     return data
 
