@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from swapmock.client_checks.pains.command import pain
+from swapmock.client_checks.starters.command import init
 
 
 class CannotRun(click.ClickException):
@@ -441,6 +442,7 @@ COMMANDS: Mapping[str, click.Command] = {
     "check": check,
     "compat": compat,
     "conform": conform,
+    "init": init,
     "pain": pain,
     "parity": parity,
     "record": record,

@@ -58,7 +58,7 @@ def asked_for(*extras: str) -> list[Requirement]:
 
 
 def test_wheel_has_every_module_and_every_fact(wheel: zipfile.ZipFile) -> None:
-    suffixes = {".py", ".yaml", ".md", ".json"}
+    suffixes = {".py", ".yaml", ".md", ".json", ".txt"}
     files = {file for package in PACKAGES for file in (ROOT / package).rglob("*") if file.suffix in suffixes}
     expected = {f"swapmock/{file.relative_to(ROOT).as_posix()}" for file in files} | {"swapmock/py.typed"}
     assert any(name.startswith("swapmock/contracts/") and name.endswith(".yaml") for name in expected)
@@ -101,7 +101,11 @@ def test_lock_pins_and_hashes_everything(lock: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "extras"), [("requirements.lock", ["fast"]), ("requirements-dev.lock", ["fast", "checks", "dev"])]
+    ("lock", "extras"),
+    [
+        ("requirements.lock", ["fast"]),
+        ("requirements-dev.lock", ["fast", "pytest", "checks", "mcp", "containers", "docs", "dev"]),
+    ],
 )
 def test_lock_covers_what_the_project_asks_for(lock: str, extras: list[str]) -> None:
     pinned = pins(lock)

@@ -79,7 +79,10 @@ def swapmock_sandbox(request: pytest.FixtureRequest, swapmock: Control) -> Itera
 def swapmock_inbox() -> Iterator[Inbox]:
     """A receiver of callbacks, on pytest-httpserver. `swapmock_inbox.url` is the callback URL; `swapmock_inbox.received` holds
     what came."""
-    from swapmock.client_checks.testing.inbox import Inbox
+    try:
+        from swapmock.client_checks.testing.inbox import Inbox
+    except ModuleNotFoundError as missing:
+        pytest.fail(f"swapmock_inbox needs {missing.name}: pip install 'swapmock[pytest]'", pytrace=False)
 
     with Inbox() as inbox:
         yield inbox

@@ -222,6 +222,21 @@ def test_a_wrong_option_is_told(run):
     assert "the marker swapmock takes named options only" in done.stdout
 
 
+def test_without_the_extra_the_inbox_says_what_to_install(run):
+    done = run(
+        """
+        import sys
+        sys.modules["pytest_httpserver"] = None
+
+        def test_it(swapmock_inbox):
+            pass
+    """,
+        "-p",
+        "no:pytest_httpserver",
+    )
+    assert "swapmock_inbox needs pytest_httpserver: pip install 'swapmock[pytest]'" in done.stdout
+
+
 def test_unused_it_imports_nothing():
     code = f"""
 import sys, pytest

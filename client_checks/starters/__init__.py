@@ -1,0 +1,1 @@
+"""`swapmock init`: a starter test, a CI file and config for a project."""

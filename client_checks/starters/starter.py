@@ -1,0 +1,97 @@
+"""Which files a starter has, and writing them. A file that exists is never changed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+RUNNERS = ("pytest", "vitest")
+CI = ("github", "gitlab", "none")
+
+#: Files that configure Vitest: where one is there, no other is written.
+VITEST_CONFIGS = re.compile(r"(vitest|vite)\.config\.[cm]?[jt]s|vitest\.workspace\.[cm]?[jt]s")
+
+CI_FILES = {"github": ".github/workflows/swapmock.yml", "gitlab": ".gitlab-ci.yml"}
+
+
+@dataclass(frozen=True)
+class StarterFile:
+    """One file of a starter: its path in the project, its text, and why it is left out ("" if it is written)."""
+
+    path: str
+    text: str
+    left_out: str = ""
+
+
+def detect(project: Path) -> str:
+    """The test runner of a project: Vitest where there is a package.json and no Python project, else pytest."""
+    is_python = any(
+        (project / name).exists() for name in ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
+    )
+    return "vitest" if (project / "package.json").exists() and not is_python else "pytest"
+
+
+def plan(project: Path, runner: str, ci: str) -> Iterator[StarterFile]:
+    """The files of a starter for a project, in the order in which they are written."""
+    folder = "test" if (project / "test").is_dir() and not (project / "tests").is_dir() else "tests"
+    if runner == "pytest":
+        yield _file(project, f"{folder}/test_swapmock.py", "pytest.txt")
+        yield _file(project, "pytest.ini", "pytest-ini.txt", left_out=_pytest_config(project))
+    else:
+        yield _file(project, f"{folder}/swapmock.test.ts", "vitest.txt")
+        yield _file(project, "vitest.config.ts", "vitest-config.txt", left_out=_vitest_config(project))
+        yield _file(project, "package.json", "package.json", left_out=_package(project))
+    yield _file(project, "swapmock.yaml", "settings.yaml")
+    if ci != "none":
+        yield _file(project, CI_FILES[ci], f"{runner}-{ci}.yaml", folder=folder)
+
+
+def write(project: Path, file: StarterFile) -> bool:
+    """Write one file unless it is left out. False if meanwhile something else is there."""
+    path = project / file.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as target:
+            target.write(file.text)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _file(project: Path, path: str, template: str, *, folder: str = "", left_out: str = "") -> StarterFile:
+    text = files(__package__).joinpath("templates", template).read_text("utf-8").replace("FOLDER", folder)
+    return StarterFile(path, text, "it exists" if os.path.lexists(project / path) else left_out)
+
+
+def _pytest_config(project: Path) -> str:
+    """Why pytest.ini is not written: it would hide the configuration that is there."""
+    markers = {
+        "pyproject.toml": r"^\[tool\.pytest(\.ini_options)?\]",
+        "tox.ini": r"^\[pytest\]",
+        "setup.cfg": r"^\[tool:pytest\]",
+        ".pytest.ini": "",
+        "pytest.toml": "",
+        ".pytest.toml": "",
+    }
+    for name, marker in markers.items():
+        path = project / name
+        if path.is_file() and re.search(marker, path.read_text("utf-8", "replace"), flags=re.MULTILINE):
+            return f"{name} configures pytest; its option swapmock_env names the variables of your client"
+    return ""
+
+
+def _vitest_config(project: Path) -> str:
+    found = sorted(path.name for path in project.iterdir() if VITEST_CONFIGS.fullmatch(path.name))
+    return f"{found[0]} configures Vitest" if found else ""
+
+
+def _package(project: Path) -> str:
+    return (
+        "it exists; `npm install --save-dev swapmock vitest` adds what the test needs"
+        if (project / "package.json").exists()
+        else ""
+    )
