@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from swapmock.client_checks.agents.command import mcp
 from swapmock.client_checks.pains.command import pain
 from swapmock.client_checks.starters.command import init
 
@@ -443,6 +444,7 @@ COMMANDS: Mapping[str, click.Command] = {
     "compat": compat,
     "conform": conform,
     "init": init,
+    "mcp": mcp,
     "pain": pain,
     "parity": parity,
     "record": record,

@@ -21,7 +21,10 @@ ENGINE = ("mock_server.engine",)
 LAYER_2 = ("mock_server.stores", "mock_server.adapters", "mock_server.media", *ENGINE)
 LAYER_3 = ("mock_server.providers", "mock_server.admin")
 WEB_FRAMEWORK = ("flask", "werkzeug", "uvicorn", "httptools")
-CHECKS_PACKAGES = ("schemathesis", "hypothesis", "pytest", "pytest_httpserver", "openapi_spec_validator", "rich")
+CHECKS_PACKAGES = (
+    *("schemathesis", "hypothesis", "pytest", "pytest_httpserver", "openapi_spec_validator", "rich"),
+    *("mcp", "pydantic", "testcontainers", "docker"),
+)
 CLIENTS = ("PIL", "h11", "jsonpath", "prometheus_client", "requests", "urllib3", "redis", "orjson")
 IMPURE = (
     *("asyncio", "concurrent", "http.client", "http.server", "multiprocessing", "os", "random", "secrets", "select"),
