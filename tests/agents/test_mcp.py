@@ -120,7 +120,7 @@ def test_7_what_becomes_of_a_callback_that_nobody_takes(task):
     task.call("call_api", sandbox=box, operation="create_task", body=body)
     task.call("advance", sandbox=box, until="idle")
     (delivery,) = task.call("inspect", sandbox=box, what="deliveries")["deliveries"]
-    assert (delivery["state"], delivery["attempts"]) == ("dead", 4)
+    assert (delivery["state"], len(delivery["attempts"])) == ("dead", 4)
 
 
 def test_8_what_would_this_have_cost(task):
