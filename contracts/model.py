@@ -216,6 +216,11 @@ class Operation:
         return bool(self.spec.get("x-waits", False))
 
     @cached_property
+    def takes_data_uris(self) -> bool:
+        """Whether media may stand in the body itself, as data URIs (`x-data-uris`). Such a body may be long."""
+        return bool(self.spec.get("x-data-uris", False))
+
+    @cached_property
     def may_cost(self) -> bool:
         """Whether a call may cost credits: yes, unless the contract declares it free (`x-cost: free`)."""
         return self.spec.get("x-cost") != "free" or self.id in self.contract.models_by_operation

@@ -64,6 +64,7 @@ class Limits:
     """Rows of `limits`: whole numbers above 0."""
 
     body_bytes: int = optional("the longest JSON body, in bytes", USUAL_BODY_BYTES)
+    media_body_bytes: int | None = optional("the longest JSON body with data URIs, for operations with `x-data-uris`")
     upload_bytes: int | None = optional("the longest uploaded file, in bytes; without it body_bytes")
 
 
@@ -82,6 +83,7 @@ class Variants:
     callback_ladder: Variant | None = optional("which of callbacks.ladders is in force; needed where there are several")
     callback_events: Variant | None = optional("`all` reports the start of a task too; without it the end alone")
     http_status: Variant | None = optional("which HTTP status an error response has; without it, that of its row")
+    null_fields: Variant | None = optional("`refuse` refuses null for an optional member; without it null is absence")
     no_face: Variant | None = optional("what a picture without a face does; without it the task fails")
 
 

@@ -99,6 +99,12 @@ class Settings:
         low=1024,
         high=1 << 30,
     )
+    max_media_body: int | None = _row(
+        None,
+        "Largest JSON body with media in it as data URIs, in bytes; without it, the contract's limit, usually 32 MB.",
+        low=1024,
+        high=1 << 30,
+    )
     max_upload: int | None = _row(
         None, "Largest uploaded file, in bytes; without it, the contract's limit.", low=1, high=1 << 32
     )

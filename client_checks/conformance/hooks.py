@@ -9,6 +9,7 @@ from swapmock.client_checks.conformance.envelope import Envelope
 from swapmock.client_checks.conformance.profile import Profile, applies
 from swapmock.client_checks.conformance.strict_json import parsed
 from swapmock.contracts import Contract
+from swapmock.contracts.leniency import accepted
 
 
 def install_hooks(schema: Any, contract: Contract, profile: Profile, variants: Mapping[str, Any] | None = None) -> None:
@@ -22,6 +23,7 @@ def install_hooks(schema: Any, contract: Contract, profile: Profile, variants: M
     excuses: Mapping[str, Callable[[Any, Any], bool]] = {
         "IgnoredAuth": lambda *_: lets_anybody_in,
         "MissingHeaderNotRejected": lambda *_: lets_anybody_in,
+        "AcceptedNegativeData": lambda case, _: _is_lenient(contract, case, chosen),
         "RejectedPositiveData": lambda case, response: _is_domain_refusal(profile, envelope, chosen, case, response),
         "UnsupportedMethodResponse": lambda _, response: (
             response.status_code == profile.wrong_method
@@ -46,6 +48,16 @@ def _is_domain_refusal(
         code == rule["code"] and applies(rule.get("when"), variants) and any(field in text for field in rule["fields"])
         for rule in profile.domain_refusals.get(operation_id(case), ())
     )
+
+
+def _is_lenient(contract: Contract, case: Any, variants: Mapping[str, Any]) -> bool:
+    """Whether the body breaks its schema in nothing but what servers take all the same, such as null for absence."""
+    operation = contract.operations.get(operation_id(case))
+    if operation is None or not operation.takes_json or not isinstance(case.body, dict | list):
+        return False
+    body = operation.normalize(case.body)
+    violations = operation.check_body(body)
+    return bool(violations) and not accepted(operation, body, violations, variants)[1]
 
 
 def operation_id(case: Any) -> str:

@@ -213,7 +213,14 @@ def build(
         on_drift=report,
     )
     apis = [
-        MountedApi(contract, made[name], engine, max_body=settings.max_body, max_upload=settings.max_upload)
+        MountedApi(
+            contract,
+            made[name],
+            engine,
+            max_body=settings.max_body,
+            max_upload=settings.max_upload,
+            max_media_body=settings.max_media_body,
+        )
         for name, contract in contracts.items()
     ]
     standing = standing_credentials(contracts, settings, engine.draw_key_seed)

@@ -32,7 +32,7 @@ class RouteMatch(NamedTuple):
 class MountedApi:
     """A contract with the handlers of its provider.
 
-    `max_body` and `max_upload` (bytes) replace the limits of the contract. Raises LookupError if the contract has an
+    `max_body`, `max_upload` and `max_media_body` (bytes) replace the limits of the contract. Raises LookupError if the contract has an
     operation without a handler, or the provider has a handler without an operation.
     """
 
@@ -45,6 +45,7 @@ class MountedApi:
         is_admin: bool = False,
         max_body: int | None = None,
         max_upload: int | None = None,
+        max_media_body: int | None = None,
     ) -> None:
         missing = contract.operations.keys() - provider.handlers.keys()
         surplus = provider.handlers.keys() - contract.operations.keys()
@@ -62,6 +63,8 @@ class MountedApi:
         self.is_admin = is_admin
         self._json_limit = max_body or contract.behaviour.limit("body_bytes", USUAL_BODY_BYTES)
         self._upload_limit = max_upload or contract.behaviour.limit("upload_bytes", self._json_limit)
+        media_limit = max_media_body or contract.behaviour.limit("media_body_bytes", self._json_limit)
+        self._media_limit = max(self._json_limit, media_limit)
 
     def match(self, method: str, path: str) -> RouteMatch | None:
         """The operation for `method` and `path`; None if the path is outside of this API."""
@@ -75,13 +78,36 @@ class MountedApi:
 
     def limit_of(self, operation: Operation | None) -> int:
         """The largest body of `operation`, in bytes."""
+        if operation is not None and operation.takes_data_uris:
+            return self._media_limit
         return self._upload_limit if _is_upload(operation) else self._json_limit
+
+    def why_too_long(self, operation: Operation, body: bytes) -> str:
+        """Why a `body` that was read is too long; "" if it is not. Data URIs do not count against the limit of JSON."""
+        if len(body) <= self._json_limit or not operation.takes_data_uris:
+            return ""
+        if len(body) - _length_of_data_uris(body) <= self._json_limit:
+            return ""
+        return f"larger than {self._json_limit} bytes; --max-body allows more"
 
     def allows_more(self, operation: Operation | None) -> str:
         """The end of an error text that names the setting for the limit of `operation`; "" if there is none."""
         if self.is_admin:
             return ""
+        if operation is not None and operation.takes_data_uris:
+            return "; --max-media-body allows more"
         return f"; {'--max-upload' if _is_upload(operation) else '--max-body'} allows more"
+
+
+def _length_of_data_uris(body: bytes) -> int:
+    """How many bytes of a JSON text lie in strings that begin with `data:`."""
+    found, start = 0, body.find(b'"data:')
+    while start >= 0:
+        end = body.find(b'"', start + 1)
+        end = len(body) if end < 0 else end
+        found += end - start
+        start = body.find(b'"data:', end + 1)
+    return found
 
 
 def _is_upload(operation: Operation | None) -> bool:

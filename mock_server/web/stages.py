@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from swapmock.contracts import Violation
+from swapmock.contracts.leniency import accepted
 from swapmock.mock_server.adapters import jsontext
 from swapmock.mock_server.core.call import Problem, Reply
 from swapmock.mock_server.core.faults import Moment
@@ -108,6 +109,9 @@ def _parse(context: RequestContext) -> None:
         _parse_parameters(context)
     if request.body_error:
         raise Problem("too_large", errors=[f"body: {request.body_error}"])
+    too_long = context.api.why_too_long(operation, request.body)
+    if too_long:
+        raise Problem("too_large", errors=[f"body: {too_long}"])
     if operation.takes_json:
         is_left_out = not request.body and not operation.needs_body
         call.body = {} if is_left_out else operation.normalize(_json_body(context))
@@ -147,10 +151,14 @@ def _json_body(context: RequestContext) -> Any:
 
 
 def _validate(context: RequestContext) -> None:
-    if context.operation.takes_json:
-        violations = context.operation.check_body(context.call.body)
-        if violations:
-            _refuse_violations(context, violations)
+    operation, call = context.operation, context.call
+    if not operation.takes_json:
+        return
+    violations = operation.check_body(call.body)
+    if violations and not context.api.is_admin:
+        call.body, violations = accepted(operation, call.body, violations, call.variants)
+    if violations:
+        _refuse_violations(context, violations)
 
 
 def _refuse_violations(context: RequestContext, violations: tuple[Violation, ...]) -> None:

@@ -360,6 +360,20 @@ def test_the_defaults_are_the_first_choices():
 ELSEWHERE = {name for name in RULES.variants if name.startswith("callback")}
 
 
+@under(null_fields="absent")
+def test_null_is_absence(crun):
+    assert crun.create("image-face-swap", {**SWAP, "disable_safety_checker": None})
+
+
+@under(null_fields="refuse")
+def test_null_is_a_wrong_type(crun):
+    body = {"model": "image-face-swap", "input": {**SWAP, "disable_safety_checker": None}}
+    refused = crun.refused("POST", "job/CreateTask", json=body)
+    assert refused["errors"] == [
+        "Value error, Invalid input for model image-face-swap: disable_safety_checker: Input should be a valid boolean"
+    ]
+
+
 def test_every_choice_has_a_test():
     every = {(v.name, str(choice)) for v in RULES.variants.values() if v.name not in ELSEWHERE for choice in v.choices}
     assert every == NOTED

@@ -478,6 +478,21 @@ NOTED.update(("callback_required", choice) for choice in ("never", "en", "zh"))
 
 #: Variants of callbacks, seen where callbacks are: tests/providers/imgopen/test_imgopen_callback_body.py, and the
 #: stories of deliveries.
+NULL_INDEX = {"sourceUrl": [PICTURE], "targetUrl": PICTURE, "businessTaskId": "1", "faceIdx": None}
+
+
+@under(null_fields="absent")
+def test_null_is_absence(imgopen):
+    assert imgopen.data("tool/face/fusion", NULL_INDEX)
+
+
+@under(null_fields="refuse")
+def test_null_is_a_wrong_type(imgopen):
+    assert (
+        imgopen.refused("tool/face/fusion", NULL_INDEX)["msg"] == "parameter error: faceIdx should be of type integer"
+    )
+
+
 ELSEWHERE = {"undocumented_callback", "callback_body", "callback_failures", "callback_ladder"}
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from swapmock.contracts.leniency import accepted
 from swapmock.mock_server.admin.consistency.report import Inconsistency, Snapshot, is_moment, quoted
 from swapmock.mock_server.core.call import Call
 from swapmock.mock_server.core.task import Task
@@ -68,7 +69,8 @@ def _why_not_accepted(task: Task, snapshot: Snapshot) -> str | None:
     operation = snapshot.engine.contracts[task.provider].operations[task.operation]
     if not operation.takes_json:
         return "should be empty: the operation takes no JSON"
-    violations = operation.check_body(operation.normalize(body))
+    body = operation.normalize(body)
+    _, violations = accepted(operation, body, operation.check_body(body), {})
     if not snapshot.is_current or not violations or _is_waived(operation, body, violations, snapshot):
         return None
     return f"breaks {violations[0].rule} at /{'/'.join(map(str, violations[0].place[1:]))}"

@@ -113,7 +113,7 @@ class Wire:
     def _is_waived(self, violation: Violation, variants: Mapping[str, Any]) -> bool:
         for name, waives in self._waives.items():
             for waiver in waives.get(str(variants[name]), ()):
-                fits = violation.rule == waiver["rule"] and str(violation.got).startswith(waiver["got"])
+                fits = violation.rule == waiver["rule"] and str(violation.got)[:100].lower().startswith(waiver["got"])
                 if fits and ("within" not in waiver or waiver["within"] in violation.place):
                     return True
         return False

@@ -87,7 +87,7 @@ def _callback_url(call: Call, tool: Tool, *, fails: bool) -> str | None:
     url: Any = call.body.get("callbackUrl")
     wanted = tool.callback or (tool.kind != "training" and call.variants["undocumented_callback"] == "sent")
     # Where no page lists the field, no schema has checked it.
-    return url if wanted and isinstance(url, str) and url.startswith(("http://", "https://")) else None
+    return url if wanted and isinstance(url, str) and url.lower().startswith(("http://", "https://")) else None
 
 
 def _task_id(call: Call) -> str:
