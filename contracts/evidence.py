@@ -44,7 +44,7 @@ def _fields(contract: Contract) -> Iterator[dict[str, str]]:
     """Every component, and every place in one, that carries evidence of its own."""
     for group, parts in contract.components.items():
         # Callbacks are listed for each operation that has them.
-        for name, part in parts.items() if group != "callbacks" else ():
+        for name, part in parts.items() if group not in ("callbacks", "pathItems") else ():
             yield from _within(part, f"{group}/{name}")
 
 
@@ -75,8 +75,9 @@ def _callbacks(contract: Contract) -> Iterator[dict[str, str]]:
     """The callbacks of each operation: their body, their acknowledgement and their retry schedules."""
     for operation in contract.operations.values():
         for name, callback in operation.spec.get("callbacks", {}).items():
-            for row in _within(contract.resolve(callback), f"{operation.id}/{name}"):
-                yield {**row, "kind": "callback", "name": f"{operation.id}/{name}", "about": "what it carries"}
+            for item in contract.resolve(callback).values():
+                for row in _within(contract.resolve(item), f"{operation.id}/{name}"):
+                    yield {**row, "kind": "callback", "name": f"{operation.id}/{name}", "about": "what it carries"}
     rules = contract.behaviour.callbacks
     if rules is not None:
         known = rules.acknowledged

@@ -123,8 +123,9 @@ class Contract:
     def _fixed(self) -> Mapping[str, Mapping[str, Operation]]:
         table: dict[str, dict[str, Operation]] = {}
         for operation in self.operations.values():
-            if "{" not in operation.path:
-                table.setdefault(operation.path, {})[operation.method] = operation
+            others = self.document["paths"][operation.path].get("x-other-paths", ())
+            for path in (operation.path, *others) if "{" not in operation.path else ():
+                table.setdefault(path, {})[operation.method] = operation
         return table
 
     @cached_property
@@ -352,17 +353,22 @@ class Operation:
     def _answers(self) -> Mapping[str, Mapping[str, Any]]:
         return {str(status): self.contract.resolve(answer) for status, answer in self.spec["responses"].items()}
 
+    def answer_key(self, status: int | str) -> str | None:
+        """The key of `responses` under which the contract has answers with HTTP `status`: the status itself, its class
+        such as `4XX`, or `default`; None if it lists no such answer."""
+        text = str(status)
+        return next((key for key in (text, f"{text[:1]}XX", "default") if key in self._answers), None)
+
     @cached_property
     def _answer_validators(self) -> dict[str, SchemaValidator | None]:
         return {}
 
-    def check_answer(self, status: int, body: Any) -> tuple[Violation, ...]:
-        """What is wrong with an answer of ours (or the live service's): `body` is parsed JSON, None for an empty one."""
-        key = str(status)
-        if key not in self._answers:
-            key = "default"
-            if key not in self._answers:
-                return (Violation(("response",), "status", sorted(self._answers), status),)
+    def check_answer(self, status: int | str, body: Any) -> tuple[Violation, ...]:
+        """What is wrong with an answer of ours (or the live service's): `body` is parsed JSON, None for an empty one.
+        `status` is an HTTP status, or a key of the contract's `responses` such as `4XX`."""
+        key = self.answer_key(status)
+        if key is None:
+            return (Violation(("response",), "status", sorted(self._answers), status),)
         if key not in self._answer_validators:
             kinds = self._answers[key].get("content", {})
             content = kinds.get("application/json") or kinds.get("application/problem+json")

@@ -178,7 +178,8 @@ def _flatten(found: Iterable[_Broken], base: tuple[str | int, ...]) -> Iterator[
     for broken in found:
         place = base + broken.place
         if broken.rule in ALTERNATIVES and broken.branches:
-            yield from _flatten(_nearest_branch(broken), base)
+            one_rule = _one_rule(broken)
+            yield from _flatten(_nearest_branch(broken) if one_rule is None else [one_rule], base)
         elif broken.rule == "required":
             yield from (_HashableViolation((*place, name), "required", None, None) for name in broken.names)
         elif broken.rule in UNWANTED:
@@ -186,6 +187,32 @@ def _flatten(found: Iterable[_Broken], base: tuple[str | int, ...]) -> Iterator[
                 yield _HashableViolation((*place, name), "additionalProperties", None, broken.got[name])
         else:
             yield _HashableViolation(place, broken.rule, broken.expected, broken.got)
+
+
+def _one_rule(broken: _Broken) -> _Broken | None:
+    """Alternatives that are lists of values, or types, as one list: what `enum` or `type` with all of them would say."""
+    branches = [[one for one in branch if one.place == broken.place] for branch in broken.branches]
+    if any(len(branch) != len(whole) for branch, whole in zip(branches, broken.branches, strict=True)):
+        return None
+    for rule, listed in (("enum", _values), ("type", _types)):
+        found = [next((values for one in branch if (values := listed(one))), []) for branch in branches]
+        if all(found):
+            return _Broken(broken.place, rule, [value for values in found for value in values], broken.got)
+    return None
+
+
+def _values(broken: _Broken) -> list[Any]:
+    """The values that an alternative allows; empty where it does not list them."""
+    if broken.rule == "type" and broken.expected == "boolean":
+        return [True, False]
+    return list(broken.expected) if broken.rule == "enum" else [broken.expected] if broken.rule == "const" else []
+
+
+def _types(broken: _Broken) -> list[Any]:
+    """The types that an alternative allows."""
+    if broken.rule != "type":
+        return []
+    return list(broken.expected) if isinstance(broken.expected, list) else [broken.expected]
 
 
 class _HashableViolation(Violation):

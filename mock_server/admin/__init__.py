@@ -19,7 +19,6 @@ from swapmock.mock_server.core.provider import Provider
 
 HANDLERS = {
     "index": metadata.index,
-    "home": metadata.index,
     "get_openapi": metadata.get_openapi,
     "get_openapi_yaml": metadata.get_openapi_yaml,
     "list_contracts": metadata.list_contracts,

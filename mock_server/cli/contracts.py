@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -50,6 +49,7 @@ def evidence(provider: str | None, level: str | None) -> None:
 def contract(name: str, form: str) -> None:
     """Print the OpenAPI document of a provider, or of the admin API (`admin`)."""
     from swapmock.contracts import load
+    from swapmock.contracts.text import written
     from swapmock.mock_server.core.suggest import nearest
     from swapmock.mock_server.web.build import PROVIDERS
 
@@ -58,19 +58,7 @@ def contract(name: str, form: str) -> None:
         guess = nearest(name, known)
         hint = f"did you mean {guess!r}?" if guess else f"known: {', '.join(known)}"
         raise UsageError(f"no contract named {name!r}; {hint}")
-    document = load(name).document
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False) if form == "json" else _yaml(document))
-
-
-def _yaml(document: Any) -> str:
-    """YAML without aliases, for many tools do not read them."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - as PyYAML calls it
-            return True
-
-    return str(yaml.dump(document, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=120)).rstrip()
+    click.echo(written(load(name), form), nl=False)
 
 
 def _handled(make: Callable[[Any], Any], contract: Any) -> Any:

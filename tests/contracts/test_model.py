@@ -132,3 +132,22 @@ def test_there_is_no_contract_of_another_name():
 def test_a_contract_is_read_once():
     assert load("crun") is CONTRACT
     assert replace(CONTRACT, tables={}).operations.keys() == CONTRACT.operations.keys()
+
+
+def test_an_operation_answers_at_the_other_paths_of_its_path_item():
+    get = {"operationId": "index", "responses": {"200": {}}}
+    contract = document({"/a": {"x-other-paths": ["/a/"], "get": get}})
+    assert [contract.find("GET", path)[0].id for path in ("/a", "/a/")] == ["index", "index"]
+    assert contract.find("POST", "/a/") is None
+    assert contract.knows_path("/a/")
+    assert not contract.knows_path("/b/")
+
+
+def test_an_answer_is_held_to_its_status_then_its_class_then_the_default():
+    responses = {"200": {}, "4XX": {}, "default": {}}
+    operation = document({"/a": {"get": {"operationId": "a", "responses": responses}}}).operations["a"]
+    assert [operation.answer_key(status) for status in (200, 404, 500, "4XX")] == ["200", "4XX", "default", "4XX"]
+    del responses["default"]
+    narrow = document({"/a": {"get": {"operationId": "a", "responses": responses}}}).operations["a"]
+    assert narrow.answer_key(500) is None
+    assert narrow.check_answer(500, None)[0].rule == "status"

@@ -40,7 +40,7 @@ PATH = """
             application/json:
               schema: {anyOf: [{$ref: '#/components/schemas/PictureAnswer'}, {$ref: '#/components/schemas/ReceiptAnswer'}, {$ref: '#/components/schemas/Refusal'}]}
         default: {$ref: '#/components/responses/Refused'}
-      callbacks: {taskFinished: {$ref: '#/components/callbacks/PictureFinished'}}
+      callbacks: {taskFinished: {'{$request.body#/callbackUrl}': {$ref: '#/components/pathItems/PictureFinished'}}}
 """
 
 PREFIX = "/AIGCImgOpenServ/saas"

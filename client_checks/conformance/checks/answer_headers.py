@@ -13,7 +13,8 @@ from swapmock.client_checks.conformance.findings import Deviation, Evidence
 @check("answer.headers", "a header that is missing or malformed")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     answers = {str(status): answer for status, answer in context.operation.spec["responses"].items()}
-    answer = context.target.contract.resolve(answers.get(str(context.exchange.status), {}))
+    key = None if context.exchange.status is None else context.operation.answer_key(context.exchange.status)
+    answer = {} if key is None else context.target.contract.resolve(answers[key])
     declared = answer.get("headers", {})
     retry_after = context.exchange.header("Retry-After")
     if retry_after is not None and "retry-after" not in map(str.lower, declared):

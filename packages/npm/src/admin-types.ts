@@ -11,25 +11,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What runs here and what the admin API offers: JSON, or a page for a browser */
+        /**
+         * What runs here and what the admin API offers: JSON, or a page for a browser
+         * @description Lists version, providers, addresses, default credentials and the paths of the admin API. A browser gets the same as a page. /__admin/ is the same place.
+         */
         get: operations["index"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/__admin/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The same as /__admin */
-        get: operations["home"];
         put?: never;
         post?: never;
         delete?: never;
@@ -45,7 +31,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The contract of the admin API as JSON */
+        /**
+         * The contract of the admin API as JSON
+         * @description This document, as an OpenAPI 3.1 document in JSON.
+         */
         get: operations["get_openapi"];
         put?: never;
         post?: never;
@@ -62,7 +51,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The contract of the admin API as YAML */
+        /**
+         * The contract of the admin API as YAML
+         * @description This document, as an OpenAPI 3.1 document in YAML without aliases.
+         */
         get: operations["get_openapi_yaml"];
         put?: never;
         post?: never;
@@ -79,7 +71,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The contracts: where each is, as JSON and as YAML */
+        /**
+         * The contracts: where each is, as JSON and as YAML
+         * @description The OpenAPI documents of the providers and of this API, each with a link to its JSON and to its YAML.
+         */
         get: operations["list_contracts"];
         put?: never;
         post?: never;
@@ -98,7 +93,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** A contract by its file name, such as crun.json */
+        /**
+         * A contract by its file name, such as crun.json
+         * @description `file` is the name of a contract with the ending .json or .yaml. The YAML has no aliases.
+         */
         get: operations["get_contract"];
         put?: never;
         post?: never;
@@ -115,7 +113,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every sandbox */
+        /**
+         * Every sandbox
+         * @description In the order in which they were created, the default sandbox first.
+         */
         get: operations["list_sandboxes"];
         put?: never;
         /**
@@ -138,11 +139,17 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** One sandbox */
+        /**
+         * One sandbox
+         * @description Its credentials, balance, clock, scenario, variants and counts.
+         */
         get: operations["get_sandbox"];
         put?: never;
         post?: never;
-        /** Delete a sandbox with everything in it */
+        /**
+         * Delete a sandbox with everything in it
+         * @description Its tasks, faults, journal and links are gone, and its credentials are unknown from then on. The default sandbox cannot be deleted.
+         */
         delete: operations["delete_sandbox"];
         options?: never;
         head?: never;
@@ -164,7 +171,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Remove everything that happened in a sandbox; options stay */
+        /**
+         * Remove everything that happened in a sandbox; options stay
+         * @description Tasks, ledger, faults, queued scenarios and journal are removed; credentials, variants and the starting balance stay.
+         */
         post: operations["reset_sandbox"];
         delete?: never;
         options?: never;
@@ -181,7 +191,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Reset the default sandbox */
+        /**
+         * Reset the default sandbox
+         * @description The same as the reset of a sandbox, for the sandbox named default.
+         */
         post: operations["reset_default"];
         delete?: never;
         options?: never;
@@ -198,10 +211,16 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** A snapshot: the whole sandbox as one document */
+        /**
+         * A snapshot: the whole sandbox as one document
+         * @description Tasks, ledger, faults, journal, clock and options of the sandbox. The document can be restored into any sandbox of the same version.
+         */
         get: operations["get_snapshot"];
         put?: never;
-        /** The same as GET */
+        /**
+         * The same as GET
+         * @description For clients that take a snapshot for a change. Nothing changes.
+         */
         post: operations["take_snapshot"];
         delete?: never;
         options?: never;
@@ -220,7 +239,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make the sandbox what a snapshot says; id and credentials stay */
+        /**
+         * Make the sandbox what a snapshot says; id and credentials stay
+         * @description The snapshot is checked first; one that does not agree with itself is refused and changes nothing.
+         */
         post: operations["restore_snapshot"];
         delete?: never;
         options?: never;
@@ -239,7 +261,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A copy under a new id with its own credentials */
+        /**
+         * A copy under a new id with its own credentials
+         * @description The copy has the same tasks, ledger, clock and faults. Nothing is shared afterwards.
+         */
         post: operations["fork_sandbox"];
         delete?: never;
         options?: never;
@@ -256,15 +281,24 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** The clock of a sandbox */
+        /**
+         * The clock of a sandbox
+         * @description Mode, rate and the present time of the sandbox.
+         */
         get: operations["get_clock"];
-        /** The same as PATCH */
+        /**
+         * The same as PATCH
+         * @description For clients that replace a document. A field that is left out keeps its value.
+         */
         put: operations["set_clock"];
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Change the mode of the clock; the time stays */
+        /**
+         * Change the mode of the clock; the time stays
+         * @description `real` follows the machine, `scaled` runs faster by `rate`, `frozen` stands still until it is advanced.
+         */
         patch: operations["change_clock"];
         trace?: never;
     };
@@ -279,7 +313,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Move the clock forward; everything that is due happens in order */
+        /**
+         * Move the clock forward; everything that is due happens in order
+         * @description State changes, deliveries and expiries up to the new time happen in the order of their times before the answer is sent.
+         */
         post: operations["advance_clock"];
         delete?: never;
         options?: never;
@@ -296,7 +333,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Balances and entries */
+        /**
+         * Balances and entries
+         * @description The double-entry record of credits: reserve, settle, release, refund and grant, with the balance of each account.
+         */
         get: operations["get_ledger"];
         put?: never;
         post?: never;
@@ -317,7 +357,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Add credits */
+        /**
+         * Add credits
+         * @description Adds `credits` to the balance as an entry of the ledger.
+         */
         post: operations["grant_credits"];
         delete?: never;
         options?: never;
@@ -336,7 +379,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Give back the charge of a task, or a part of it */
+        /**
+         * Give back the charge of a task, or a part of it
+         * @description Without `credits` the whole charge is given back. More than was charged is refused.
+         */
         post: operations["refund_task"];
         delete?: never;
         options?: never;
@@ -353,12 +399,21 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** The fault rules, in the order in which they are tried */
+        /**
+         * The fault rules, in the order in which they are tried
+         * @description The first rule that matches a request is applied. Each rule tells how often it matched.
+         */
         get: operations["list_faults"];
         put?: never;
-        /** Add a fault rule */
+        /**
+         * Add a fault rule
+         * @description A rule says which requests it matches, when and how often, and what happens to the answer or the connection.
+         */
         post: operations["add_fault"];
-        /** Delete every fault rule */
+        /**
+         * Delete every fault rule
+         * @description Faults that were named by single requests are not concerned.
+         */
         delete: operations["clear_faults"];
         options?: never;
         head?: never;
@@ -375,11 +430,17 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** One fault rule, and how often it matched and was applied */
+        /**
+         * One fault rule, and how often it matched and was applied
+         * @description `fault` is the id that the rule was added under.
+         */
         get: operations["get_fault"];
         put?: never;
         post?: never;
-        /** Delete one fault rule */
+        /**
+         * Delete one fault rule
+         * @description `fault` is the id that the rule was added under. Counts of the rule are gone, too.
+         */
         delete: operations["delete_fault"];
         options?: never;
         head?: never;
@@ -395,12 +456,21 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** The scenarios that wait for tasks */
+        /**
+         * The scenarios that wait for tasks
+         * @description In the order in which they will be taken, with the model or provider that each waits for.
+         */
         get: operations["list_queue"];
         put?: never;
-        /** Queue scenarios for the next tasks */
+        /**
+         * Queue scenarios for the next tasks
+         * @description Each task takes the first queued scenario that fits its provider and model, and removes it.
+         */
         post: operations["queue_scenario"];
-        /** Remove every queued scenario */
+        /**
+         * Remove every queued scenario
+         * @description The scenario of the sandbox applies to new tasks again.
+         */
         delete: operations["clear_queue"];
         options?: never;
         head?: never;
@@ -416,7 +486,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** The tasks, oldest first */
+        /**
+         * The tasks, oldest first
+         * @description With provider, model, state, times, credits and scenario of each.
+         */
         get: operations["list_tasks"];
         put?: never;
         post?: never;
@@ -436,7 +509,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** One task, by any of its ids */
+        /**
+         * One task, by any of its ids
+         * @description `task` is the vendor's id, the caller's id, or the id of a detection's result.
+         */
         get: operations["get_task"];
         put?: never;
         post?: never;
@@ -455,11 +531,17 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** The journal: exchanges, transitions, deliveries */
+        /**
+         * The journal: exchanges, transitions, deliveries
+         * @description Entries are numbered. `after` gives those behind a number; old entries beyond the limit are dropped, and the answer says how many.
+         */
         get: operations["get_journal"];
         put?: never;
         post?: never;
-        /** Empty the journal; tasks and ledger stay */
+        /**
+         * Empty the journal; tasks and ledger stay
+         * @description Numbers go on where they were.
+         */
         delete: operations["clear_journal"];
         options?: never;
         head?: never;
@@ -475,7 +557,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** The exchanges of the journal */
+        /**
+         * The exchanges of the journal
+         * @description Each with method, path, operation, status, body code, fault and the id that `why` takes.
+         */
         get: operations["get_requests"];
         put?: never;
         post?: never;
@@ -492,7 +577,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Exchanges of the default sandbox */
+        /**
+         * Exchanges of the default sandbox
+         * @description The same as the requests of a sandbox, for the sandbox named default.
+         */
         get: operations["get_default_requests"];
         put?: never;
         post?: never;
@@ -512,7 +600,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** An explanation of a request, task or delivery */
+        /**
+         * An explanation of a request, task or delivery
+         * @description The chain of causes: which rule, fault, scenario or variant led to what was answered or sent. `id` names a request, a task or a delivery.
+         */
         get: operations["explain"];
         put?: never;
         post?: never;
@@ -531,7 +622,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** The exchanges as HAR 1.2 */
+        /**
+         * The exchanges as HAR 1.2
+         * @description For HAR viewers and for `swapmock parity`. Credentials are masked.
+         */
         get: operations["get_har"];
         put?: never;
         post?: never;
@@ -572,7 +666,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** The deliveries of callbacks, with their attempts */
+        /**
+         * The deliveries of callbacks, with their attempts
+         * @description Each with its task, its target, its body and the answer to every attempt.
+         */
         get: operations["list_deliveries"];
         put?: never;
         post?: never;
@@ -592,7 +689,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** One delivery */
+        /**
+         * One delivery
+         * @description `delivery` is the number of the delivery.
+         */
         get: operations["get_delivery"];
         put?: never;
         post?: never;
@@ -614,7 +714,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Send a delivery again */
+        /**
+         * Send a delivery again
+         * @description The same body goes to the same target at once. The retry schedule is not changed.
+         */
         post: operations["redeliver"];
         delete?: never;
         options?: never;
@@ -629,7 +732,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Counters of this process in the text format of Prometheus */
+        /**
+         * Counters of this process in the text format of Prometheus
+         * @description Requests by operation and status, tasks by state, deliveries by outcome, faults by rule.
+         */
         get: operations["get_metrics"];
         put?: never;
         post?: never;
@@ -646,7 +752,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every behaviour with its level of evidence and its source */
+        /**
+         * Every behaviour with its level of evidence and its source
+         * @description Levels are documented, observed, inferred and invented.
+         */
         get: operations["list_evidence"];
         put?: never;
         post?: never;
@@ -663,7 +772,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Magic values of each provider */
+        /**
+         * Magic values of each provider
+         * @description Values of requests that choose an outcome, such as hosts under .invalid.
+         */
         get: operations["list_magic"];
         put?: never;
         post?: never;
@@ -680,7 +792,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Variants of each provider */
+        /**
+         * Variants of each provider
+         * @description Places where the sources disagree or are silent, with their choices and defaults.
+         */
         get: operations["list_variants"];
         put?: never;
         post?: never;
@@ -697,7 +812,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Scenarios and series of each provider */
+        /**
+         * Scenarios and series of each provider
+         * @description Named timelines and outcomes of tasks, for sandboxes, queues and magic values.
+         */
         get: operations["list_scenarios"];
         put?: never;
         post?: never;
@@ -714,7 +832,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Body codes of each provider */
+        /**
+         * Body codes of each provider
+         * @description Every code that the body of a vendor's answer may carry, with its name and its HTTP status.
+         */
         get: operations["list_codes"];
         put?: never;
         post?: never;
@@ -1218,28 +1339,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            default: components["responses"]["Problem"];
-        };
-    };
-    home: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The same as /__admin */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Object"];
-                    "text/html": string;
-                };
-            };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1261,6 +1361,7 @@ export interface operations {
                     "application/json": components["schemas"]["Object"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1282,6 +1383,7 @@ export interface operations {
                     "application/yaml": components["schemas"]["Object"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1303,6 +1405,7 @@ export interface operations {
                     "application/json": components["schemas"]["Object"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1327,6 +1430,7 @@ export interface operations {
                     "application/yaml": components["schemas"]["Object"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1348,6 +1452,7 @@ export interface operations {
                     "application/json": components["schemas"]["SandboxList"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1373,6 +1478,7 @@ export interface operations {
                     "application/json": components["schemas"]["Sandbox"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1396,6 +1502,7 @@ export interface operations {
                     "application/json": components["schemas"]["Sandbox"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1419,6 +1526,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1446,6 +1554,7 @@ export interface operations {
                     "application/json": components["schemas"]["Sandbox"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1473,6 +1582,7 @@ export interface operations {
                     "application/json": components["schemas"]["Cleared"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1498,6 +1608,7 @@ export interface operations {
                     "application/json": components["schemas"]["Cleared"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1521,6 +1632,7 @@ export interface operations {
                     "application/json": components["schemas"]["Snapshot"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1548,6 +1660,7 @@ export interface operations {
                     "application/json": components["schemas"]["Snapshot"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1575,6 +1688,7 @@ export interface operations {
                     "application/json": components["schemas"]["Sandbox"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1602,6 +1716,7 @@ export interface operations {
                     "application/json": components["schemas"]["Sandbox"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1625,6 +1740,7 @@ export interface operations {
                     "application/json": components["schemas"]["Clock"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1652,6 +1768,7 @@ export interface operations {
                     "application/json": components["schemas"]["Clock"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1679,6 +1796,7 @@ export interface operations {
                     "application/json": components["schemas"]["Clock"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1706,6 +1824,7 @@ export interface operations {
                     "application/json": components["schemas"]["Advanced"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1732,6 +1851,7 @@ export interface operations {
                     "application/json": components["schemas"]["Ledger"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1759,6 +1879,7 @@ export interface operations {
                     "application/json": components["schemas"]["Balance"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1786,6 +1907,7 @@ export interface operations {
                     "application/json": components["schemas"]["Balance"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1809,6 +1931,7 @@ export interface operations {
                     "application/json": components["schemas"]["FaultList"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1836,6 +1959,7 @@ export interface operations {
                     "application/json": components["schemas"]["Fault"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1859,6 +1983,7 @@ export interface operations {
                     "application/json": components["schemas"]["Cleared"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1883,6 +2008,7 @@ export interface operations {
                     "application/json": components["schemas"]["Fault"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1907,6 +2033,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1930,6 +2057,7 @@ export interface operations {
                     "application/json": components["schemas"]["Queue"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1957,6 +2085,7 @@ export interface operations {
                     "application/json": components["schemas"]["Queue"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -1980,6 +2109,7 @@ export interface operations {
                     "application/json": components["schemas"]["Cleared"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2014,6 +2144,7 @@ export interface operations {
                     "application/json": components["schemas"]["TaskList"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2038,6 +2169,7 @@ export interface operations {
                     "application/json": components["schemas"]["Task"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2090,6 +2222,7 @@ export interface operations {
                     "application/json": components["schemas"]["Journal"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2113,6 +2246,7 @@ export interface operations {
                     "application/json": components["schemas"]["Cleared"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2163,6 +2297,7 @@ export interface operations {
                     "application/json": components["schemas"]["Requests"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2211,6 +2346,7 @@ export interface operations {
                     "application/json": components["schemas"]["Requests"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2239,6 +2375,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2289,6 +2426,7 @@ export interface operations {
                     "application/json": components["schemas"]["Har"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2316,6 +2454,7 @@ export interface operations {
                     "application/json": components["schemas"]["Waited"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2346,6 +2485,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeliveryList"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2370,6 +2510,7 @@ export interface operations {
                     "application/json": components["schemas"]["Object"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2398,6 +2539,7 @@ export interface operations {
                     "application/json": components["schemas"]["Object"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2419,6 +2561,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2445,6 +2588,7 @@ export interface operations {
                     "application/json": components["schemas"]["EvidenceList"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2469,6 +2613,7 @@ export interface operations {
                     "application/json": components["schemas"]["Table"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2493,6 +2638,7 @@ export interface operations {
                     "application/json": components["schemas"]["Table"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2517,6 +2663,7 @@ export interface operations {
                     "application/json": components["schemas"]["Table"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2541,6 +2688,7 @@ export interface operations {
                     "application/json": components["schemas"]["Table"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
