@@ -218,7 +218,17 @@ RULES = [
         "only web and above know the web framework",
         ("mock_server", "contracts"),
         any_of(*WEB_FRAMEWORK),
-        besides=("mock_server.web", "mock_server.cli"),
+        besides=("mock_server.web", "mock_server.cli", "mock_server.inspector"),
+    ),
+    Rule(
+        "the inspector reaches the engine as the admin API does",
+        ("mock_server.inspector",),
+        of_ours_only("mock_server.core", *ENGINE, "contracts", "mock_server.admin", "mock_server.inspector"),
+    ),
+    Rule(
+        "what decides whether a page is asked for needs no web framework",
+        ("mock_server.inspector.live", "mock_server.inspector.ports"),
+        any_of(*WEB_FRAMEWORK),
     ),
     Rule("web knows nothing of interception", ("mock_server.web",), any_of("mock_server.interception")),
     Rule(
@@ -287,6 +297,14 @@ BREACHES = {
     ],
     "web knows nothing above it": [("mock_server/web/app.py", "from swapmock.mock_server.cli import main")],
     "only web and above know the web framework": [("mock_server/settings.py", "import uvicorn.config")],
+    "the inspector reaches the engine as the admin API does": [
+        ("mock_server/inspector/reading.py", "from swapmock.mock_server.stores.memory import MemoryStore"),
+        ("mock_server/inspector/site.py", "from swapmock.mock_server.web.pipeline import Pipeline"),
+        ("mock_server/inspector/pages/now.py", "import swapmock.mock_server.providers.crun"),
+    ],
+    "what decides whether a page is asked for needs no web framework": [
+        ("mock_server/inspector/live.py", "from flask import request")
+    ],
     "web knows nothing of interception": [("mock_server/web/app.py", "import swapmock.mock_server.interception")],
     "interception knows no provider and no framework": [
         ("mock_server/interception/proxy.py", "from swapmock.mock_server.providers import crun"),

@@ -85,3 +85,7 @@ class ManualTime:
         if seconds < 0:
             raise ValueError("time does not run backwards")
         self._now += seconds
+
+
+#: Seconds that the calling thread has computed.
+cpu = partial(time.clock_gettime, time.CLOCK_THREAD_CPUTIME_ID)

@@ -40,7 +40,7 @@ def add_fault(call: Call, engine: Engine) -> Reply:
         times = given.get("times", given.get("match", {}).get("times"))
         rule = FaultRule(rule_id, effect, match, moment, times)
         box.put_fault(rule)
-        return Reply(_row(rule, box, Mask(engine, box.sandbox)), status=201)
+        return Reply(fault_row(rule, box, Mask(engine, box.sandbox)), status=201)
 
 
 def _free_id(box: Box) -> str:
@@ -121,7 +121,8 @@ def check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine
         raise invalid(("effect",), "does nothing")
 
 
-def _row(rule: FaultRule, box: Box, mask: Mask) -> dict[str, Any]:
+def fault_row(rule: FaultRule, box: Box, mask: Mask) -> dict[str, Any]:
+    """A rule of an open box as answers show it."""
     matched, struck = box.turns(rule.id)
     match = {name: value for name, value in encode(rule.match).items() if value not in (None, {})}
     return {
@@ -137,14 +138,14 @@ def _row(rule: FaultRule, box: Box, mask: Mask) -> dict[str, Any]:
 
 def list_faults(call: Call, engine: Engine) -> Reply:
     with call.box as box:
-        return Reply({"faults": [_row(rule, box, Mask(engine, box.sandbox)) for rule in box.faults()]})
+        return Reply({"faults": [fault_row(rule, box, Mask(engine, box.sandbox)) for rule in box.faults()]})
 
 
 def get_fault(call: Call, engine: Engine) -> Reply:
     with call.box as box:
         for rule in box.faults():
             if rule.id == call.params["fault"]:
-                return Reply(_row(rule, box, Mask(engine, box.sandbox)))
+                return Reply(fault_row(rule, box, Mask(engine, box.sandbox)))
     raise not_found("fault", call.params["fault"])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from swapmock.mock_server.admin import records
 from swapmock.mock_server.admin.har import har
 from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.admin.wire import not_found
 from swapmock.mock_server.core.call import Call, Reply
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.ports import Box
@@ -44,6 +45,15 @@ def get_journal(call: Call, engine: Engine) -> Reply:
 
 def get_requests(call: Call, engine: Engine) -> Reply:
     return _page(call, engine, "requests", only_exchanges=True)
+
+
+def get_request(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        held, mask = records.numbered(box), Mask(engine, box.sandbox)
+    for number, record in held:
+        if isinstance(record, Exchange) and record.id == call.params["request"]:
+            return Reply(records.record_row(number, record, engine, mask))
+    raise not_found("request (the journal may have dropped it)", call.params["request"])
 
 
 def get_har(call: Call, engine: Engine) -> Reply:

@@ -255,6 +255,7 @@ def reset_sandbox(call: Call, engine: Engine) -> Reply:
         engine.blobs.drop(f"{sandbox.id}/")
         engine.forget_links(box)
         made = box.copy()().numbers.get(SANDBOX_SEQUENCE)
+        box.inbox.clear()
         box.load(State(numbers={} if made is None else {SANDBOX_SEQUENCE: made}))
         start = sandbox.start if box.clock.rate == 0.0 else None
         box.clock = SandboxClock.make(box.clock.mode, engine.time.now(), box.clock.rate, start)

@@ -10,10 +10,12 @@ from swapmock.mock_server.core.clock import SandboxClock
 from swapmock.mock_server.core.credits import Millicredits
 from swapmock.mock_server.core.delivery import Delivery, SendResult
 from swapmock.mock_server.core.faults import FaultRule, Turns
+from swapmock.mock_server.core.inbox import Inbox
 from swapmock.mock_server.core.journal import File, Record
 from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.ledger import Account, Entry
 from swapmock.mock_server.core.queue import Queued
+from swapmock.mock_server.core.runs import Run
 from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Task
@@ -40,6 +42,8 @@ class Box(Protocol):
 
     sandbox: Sandbox
     clock: SandboxClock
+    #: It is no part of a snapshot.
+    inbox: Inbox
 
     def __enter__(self) -> Self: ...
 
@@ -60,6 +64,9 @@ class Box(Protocol):
 
     def tasks(self) -> Iterator[Task]:
         """In the order of their creation."""
+
+    def newest_tasks(self, most: int, skip: int = 0) -> Sequence[Task]:
+        """At most `most` tasks, newest first, without the newest `skip` ones. Costs O(most + skip)."""
 
     def tasks_held(self) -> tuple[int, int]:
         """How many tasks there are, and the bytes of their requests in total."""
@@ -109,6 +116,9 @@ class Box(Protocol):
 
     def entries(self) -> Sequence[Entry]: ...
 
+    def newest_entries(self, most: int, skip: int = 0) -> Sequence[tuple[int, Entry]]:
+        """At most `most` entries with their numbers, newest first, without the newest `skip` ones. Costs O(most)."""
+
     def take_rate(self, name: str, now: float, limit: RateLimit) -> float:
         """Count a call against the limit `name`. Returns 0.0 if it is allowed, else the seconds until the next one would be."""
 
@@ -152,6 +162,9 @@ class Box(Protocol):
     def put_file(self, file: File) -> None: ...
 
     def file(self, name: str) -> File | None: ...
+
+    def newest_files(self, most: int) -> Sequence[File]:
+        """At most `most` uploaded files, newest first. Costs O(most)."""
 
     def files_held(self) -> tuple[int, int]:
         """How many files there are, and their bytes in total."""
@@ -296,3 +309,12 @@ class Store(Protocol):
         """Take back one token that leads to a sandbox, if it does."""
 
     def owner(self, token: str) -> str | None: ...
+
+    def add_run(self, at: float, kind: str, document: Any) -> Run:
+        """Keep the report of a run of checks, in place of the oldest one if there are `runs.MOST_RUNS`."""
+
+    def runs(self) -> Sequence[Run]:
+        """The runs, newest first."""
+
+    def runs_added(self) -> int:
+        """How many runs were ever added."""

@@ -6,19 +6,22 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from math import inf
 from threading import Lock, RLock
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from swapmock.mock_server.core import ledger
 from swapmock.mock_server.core.clock import SandboxClock
 from swapmock.mock_server.core.credits import Millicredits
 from swapmock.mock_server.core.delivery import DELIVERIES_KEPT, Delivery
 from swapmock.mock_server.core.faults import FaultRule, Turns
+from swapmock.mock_server.core.inbox import Inbox
 from swapmock.mock_server.core.journal import Exchange, File, Record, Transition, size_of
 from swapmock.mock_server.core.ledger import Account, Entry
 from swapmock.mock_server.core.queue import OutcomeQueue, Queued
+from swapmock.mock_server.core.runs import MOST_RUNS, Run
 from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
 from swapmock.mock_server.core.state import Due, State
 from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
@@ -50,6 +53,7 @@ class MemoryBox:
         self._depth, self._since = 0, 0.0
         self._journal_size, self._journal_bytes = journal
         self.tokens: set[str] = set()
+        self.inbox = Inbox()
         self._hold(State())
 
     def load(self, state: State) -> None:
@@ -58,7 +62,7 @@ class MemoryBox:
     def loader(self, state: State) -> Callable[[], None]:
         prepared = MemoryBox(self.sandbox, self.clock, (self._journal_size, self._journal_bytes))
         prepared._hold(state)
-        own = ("sandbox", "clock", "tokens", "_lock", "_held", "_depth", "_since")
+        own = ("sandbox", "clock", "tokens", "inbox", "_lock", "_held", "_depth", "_since")
         changes = {name: value for name, value in vars(prepared).items() if name not in own}
         return lambda: vars(self).update(changes)
 
@@ -195,6 +199,9 @@ class MemoryBox:
     def tasks(self) -> Iterator[Task]:
         return iter(tuple(self._tasks.values()))
 
+    def newest_tasks(self, most: int, skip: int = 0) -> Sequence[Task]:
+        return tuple(islice(reversed(self._tasks.values()), skip, skip + most))
+
     def tasks_held(self) -> tuple[int, int]:
         return len(self._tasks), self._task_bytes
 
@@ -296,6 +303,10 @@ class MemoryBox:
     def entries(self) -> Sequence[Entry]:
         return tuple(self._entries)
 
+    def newest_entries(self, most: int, skip: int = 0) -> Sequence[tuple[int, Entry]]:
+        last = len(self._entries) - skip
+        return tuple((index + 1, self._entries[index]) for index in range(last - 1, max(-1, last - 1 - most), -1))
+
     def take_rate(self, name: str, now: float, limit: RateLimit) -> float:
         calls = self._rates.setdefault(name, deque())
         while calls and calls[0] + limit.seconds <= now:
@@ -382,6 +393,9 @@ class MemoryBox:
     def file(self, name: str) -> File | None:
         return self._files.get(name)
 
+    def newest_files(self, most: int) -> Sequence[File]:
+        return tuple(islice(reversed(self._files.values()), most))
+
     def files_held(self) -> tuple[int, int]:
         return len(self._files), self._file_bytes
 
@@ -427,6 +441,8 @@ class MemoryStore:
         self._ends: dict[str, float] = {}
         self._end_heap: list[tuple[float, str]] = []
         self._next_end = inf
+        self._runs: deque[Run] = deque(maxlen=MOST_RUNS)
+        self._runs_added = 0
 
     def add(self, sandbox: Sandbox, clock: SandboxClock) -> None:
         keys = {(c.provider, c.key): (sandbox.id, c.secret, c.disabled) for c in sandbox.credentials}
@@ -527,3 +543,17 @@ class MemoryStore:
     def owner(self, token: str) -> str | None:
         with self._lock:
             return next(reversed(self._tokens.get(token, {})), None)
+
+    def add_run(self, at: float, kind: str, document: Any) -> Run:
+        with self._lock:
+            self._runs_added += 1
+            run = Run(str(self._runs_added), at, kind, document)
+            self._runs.append(run)
+        return run
+
+    def runs(self) -> Sequence[Run]:
+        with self._lock:
+            return tuple(reversed(self._runs))
+
+    def runs_added(self) -> int:
+        return self._runs_added

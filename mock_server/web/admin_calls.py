@@ -79,16 +79,18 @@ class AdminCalls:
             box=box,
             now=0.0,
             variants={},
-            base_url=self._engine.public_url or self._vendor_url_for(request),
+            base_url=self.vendor_url_for(request),
             exchange="",
             provider=api.provider.name,
             own_url=request.base_url,
             has_left=request.has_left,
         )
 
-    def _vendor_url_for(self, request: Request) -> str:
+    def vendor_url_for(self, request: Request) -> str:
         """The base URL of the vendors' APIs for this client: a server on all addresses is named by the address that the
         client used."""
+        if self._engine.public_url:
+            return self._engine.public_url
         for wildcard in ("//0.0.0.0:", "//[::]:"):
             if wildcard in self.vendor_url:
                 host = urlsplit(request.base_url).hostname or "127.0.0.1"

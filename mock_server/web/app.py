@@ -11,10 +11,11 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from swapmock.mock_server.admin.home import HTML, home_document, home_page, prefers_html
+from swapmock.mock_server.core.inbox import START
 from swapmock.mock_server.web import files
-from swapmock.mock_server.web.conditional import FileFacts, decide
 from swapmock.mock_server.web.cors import ANY, allow_origin, is_preflight, preflight_answer
-from swapmock.mock_server.web.file_headers import headers_for
+from swapmock.mock_server.web.file_answers import file_answer
+from swapmock.mock_server.web.inbox import METHODS, receive
 from swapmock.mock_server.web.messages import Answer, Request
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.recording import outcome_of
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from swapmock.contracts import Operation
 
 log = logging.getLogger("swapmock")
+
+#: The largest request that an inbox takes, in bytes.
+LONGEST_CALLBACK = 1 << 20
 
 
 def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) -> Flask:
@@ -55,6 +59,10 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
             app.add_url_rule(rule, name, vendor, methods=[operation.method], provide_automatic_options=False)
     app.add_url_rule("/health", "health", _health)
     app.add_url_rule("/ready", "ready", _health)
+    for rule in (f"{START}<_sandbox>", f"{START}<_sandbox>/<path:_rest>"):
+        app.add_url_rule(
+            rule, rule, lambda **_: _inbox(pipeline, pause), methods=METHODS, provide_automatic_options=False
+        )
     app.add_url_rule("/", "index", lambda: _index(pipeline, plain_request(request.environ)))
     if any(not api.is_admin for api in pipeline.apis):
         for rule in (f"{start}<path:_>" for start in file_starts(pipeline)):
@@ -147,6 +155,13 @@ def _rule(operation: Operation) -> str:
     return rule
 
 
+def _inbox(pipeline: Pipeline, pause: Callable[[float], None]) -> Response:
+    if (request.content_length or 0) > LONGEST_CALLBACK:
+        return _problem(413, f"an inbox takes at most {LONGEST_CALLBACK} bytes")
+    asked = replace(plain_request(request.environ), body=request.get_data())
+    return _Written(receive(pipeline.engine, asked), pause)
+
+
 def _health() -> Response:
     return Response(b'{"status":"ok"}', content_type="application/json")
 
@@ -169,15 +184,11 @@ def _file(found: files.Media | None) -> Response:
     """The answer with a file, or the ranges of it that the request asks for; 404 if there is none."""
     if found is None:
         return _problem(404, "no such file, or no longer")
-    facts = FileFacts(found.size, found.content_type, found.etag)
-    decision = decide(request.method, plain_request(request.environ).headers, facts)
-    wanted = () if request.method == "HEAD" else decision.pieces
-    parts = [part for piece in wanted for part in (piece.before, *found.read(piece.start, piece.stop))]
-    response = Response(b"".join(parts) + (decision.after if wanted else b""), decision.status)
-    if decision.pieces:
-        response.headers["content-length"] = str(decision.length)
+    answer = file_answer(found, request.method, plain_request(request.environ).headers)
+    response = Response(answer.body, answer.status)
     del response.headers["content-type"]  # an answer without content has none
-    response.headers.extend([*decision.headers, *headers_for(found.content_type)])
+    for name, value in answer.headers:
+        response.headers[name] = value
     return response
 
 

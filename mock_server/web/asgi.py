@@ -17,6 +17,7 @@ from swapmock.mock_server.web.messages import (
     LONG,
     PLAIN,
     Answer,
+    EventStream,
     Request,
     content_length,
     header_octets,
@@ -202,6 +203,9 @@ class AsgiApp:
             ]()
             while True:
                 await next_message(receive)
+        if answer.stream is not None and scope["method"] != "HEAD":
+            await self._stream(send, answer, answer.stream, client)
+            return
         # Flask's answer to a HEAD has the length of the answer to a GET.
         is_measured = any(name == "content-length" for name, _ in answer.headers)
         headers = answer.headers if is_measured else [*answer.headers, content_length(answer)]
@@ -220,6 +224,18 @@ class AsgiApp:
             await self._write_long(send, answer.body, client)
         else:
             await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+    async def _stream(self, send: Send, answer: Answer, stream: EventStream, client: Client) -> None:
+        """Write events until the client leaves or the server stops."""
+        lines = [(header_octets(name), header_octets(value)) for name, value in answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": lines})
+        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+        while not (client.is_gone or client.has_left or self._stopping.is_set()):
+            await self._hold(stream.interval)
+            written = await asyncio.get_running_loop().run_in_executor(self._callers, stream.message)
+            if written:
+                await send({"type": "http.response.body", "body": written, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _dribble(self, send: Send, answer: Answer, client: Client) -> None:
         parts = pieces(answer.body)

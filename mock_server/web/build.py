@@ -33,6 +33,7 @@ from swapmock.mock_server.stores.memory import Held, MemoryStore
 from swapmock.mock_server.web.asgi import AsgiApp
 from swapmock.mock_server.web.cors import Cors
 from swapmock.mock_server.web.forwarded import TrustedProxies
+from swapmock.mock_server.web.inspector import Inspector
 from swapmock.mock_server.web.mounting import MountedApi
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.request_filter import RequestFilter, policy_from
@@ -234,10 +235,10 @@ def build(
         more: Any = {"request_filter": RequestFilter(policy), "cors": cors, "proxies": proxies}
         return Pipeline(engine, mounted, DEFAULT_SANDBOX, report, **more)
 
-    if settings.admin_port is None:
-        whole = pipeline_of([*apis, control])
-        return System(settings, engine, whole, whole, standing)
-    return System(settings, engine, pipeline_of(apis), pipeline_of([control]), standing)
+    vendors = pipeline_of([*apis, control] if settings.admin_port is None else apis)
+    controls = vendors if settings.admin_port is None else pipeline_of([control])
+    controls.pages = Inspector(controls, vendors, settings.admin_token)
+    return System(settings, engine, vendors, controls, standing)
 
 
 def _prices(contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:

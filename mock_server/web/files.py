@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
-from swapmock.mock_server.core.faces import FaceRef
+from swapmock.mock_server.core.faces import FaceRef, path_of
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.shape import Shape
 from swapmock.mock_server.core.task import Task
@@ -54,14 +54,42 @@ def fetch(engine: Engine, path: str) -> Media | None:
     if link is None or found is None:
         return None
     box, task = found
-    form = engine.contracts[task.provider].behaviour.files
-    if form is None or link.folder != task.facts.get("folder", "") or not _is_available(engine, box, task):
+    if link.folder != task.facts.get("folder", "") or not _is_available(engine, box, task):
         return None
-    ending = link.extension
+    return _drawn(engine, task, link.number, link.extension)
+
+
+def result_of(engine: Engine, box: Box, task: Task, number: int) -> Media | None:
+    """The file `number` of a task, whether somebody has a link to it or not; None if there is none, or it has expired."""
+    if not _is_available(engine, box, task):
+        return None
+    files = ((task.facts.get("extension", ".jpg"), ()), *task.facts.get("more", ()))
+    ending = files[
+        0 if "faces" in task.facts and isinstance(task.facts["faces"], int) else min(number, len(files) - 1)
+    ][0]
+    return _drawn(engine, task, number, ending.removeprefix("."))
+
+
+def source_of(engine: Engine, box: Box, url: str) -> Media | None:
+    """The picture behind a media URL of a request: an uploaded file, or the face that the emulator sees there."""
+    from swapmock.mock_server.media import Face, face_jpeg
+
+    for contract in engine.contracts.values():
+        path = path_of(url)
+        if contract.behaviour.uploads and path.startswith(contract.behaviour.uploads):
+            return fetch_upload(engine, path.removeprefix(contract.behaviour.uploads))
+    return Media("image/jpeg", face_jpeg(Face(*links.face_at(box, engine, url))))
+
+
+def _drawn(engine: Engine, task: Task, number: int, ending: str) -> Media | None:
+    """The file `number` of a task, drawn from the task's facts; None if it has none with this ending."""
+    form = engine.contracts[task.provider].behaviour.files
+    if form is None:
+        return None
     if task.kind in form.faces:
-        drawn = _face(task, link.number, ending)
+        drawn = _face(task, number, ending)
     else:
-        drawn = _result(task, link.number, ending, engine.providers[task.provider].shape(task, engine))
+        drawn = _result(task, number, ending, engine.providers[task.provider].shape(task, engine))
     if drawn is None:
         return None
     from swapmock.mock_server.media import content_type

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 @dataclass(slots=True)
@@ -29,6 +29,14 @@ class Request:
     client: str = field(default="", compare=False)
 
 
+class EventStream(Protocol):
+    """The rest of an answer that goes on: `message` is called every `interval` seconds, and what it returns is written."""
+
+    interval: float
+
+    def message(self) -> bytes: ...
+
+
 class Answer(NamedTuple):
     """What an application (ASGI or WSGI) writes.
 
@@ -36,7 +44,7 @@ class Answer(NamedTuple):
     for none, "reset" (a TCP RST and no answer), "hang_up" (a FIN and no answer), "garbage" (bytes that are no HTTP, and a FIN),
     "dribble" (the body in pieces, spread over `delay`), "break_off" (a FIN after `body`, which is shorter than the
     Content-Length in `headers`). `before_send` is called before anything is written; it may take long, and it needs the server to keep
-    running.
+    running. An answer with `stream` goes on after its body until the client leaves; a WSGI server writes the body alone.
     """
 
     status: int
@@ -45,6 +53,7 @@ class Answer(NamedTuple):
     delay: float = 0.0
     connection_fault: str = ""
     before_send: Callable[[], object] | None = None
+    stream: EventStream | None = None
 
 
 #: A host and a port, as RFC 9110 7.2 has them: a name, an IPv4 or a bracketed IPv6 address.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from typing import Protocol
 
 from swapmock.mock_server.admin.habits import problem_for
 from swapmock.mock_server.admin.unmatched import hint, nearest_anywhere
@@ -41,6 +42,15 @@ from swapmock.mock_server.web.stages import run_stages, stages_in_order
 
 #: How many paths have their match remembered, and the longest of them in characters.
 MOST_PATHS, LONGEST_PATH = 1024, 200
+
+
+class Pages(Protocol):
+    """Pages for browsers, at paths of the admin API."""
+
+    def takes(self, request: Request) -> bool:
+        """Whether `request` wants a page, and not JSON."""
+
+    def answer(self, request: Request) -> Answer: ...
 
 
 class Pipeline:
@@ -72,6 +82,8 @@ class Pipeline:
         self._remembered_match = lru_cache(MOST_PATHS)(self._find)
         self._default = default_sandbox
         self._on_drift = on_drift
+        #: The pages below the paths of the admin API; None for a server without pages.
+        self.pages: Pages | None = None
 
     @property
     def vendor_url(self) -> str:
@@ -98,6 +110,8 @@ class Pipeline:
         headers = request.headers
         if headers.get("host") in self.request_filter.passed and "origin" not in headers and not target.api.is_admin:
             return self.answer(target, request)
+        if target.api.is_admin and self.pages is not None and self.pages.takes(request):
+            return self._page(self.pages, request)
         zone = Zone.ADMIN if target.api.is_admin else Zone.VENDOR
         refusal = self.request_filter.refusal(zone, request)
         if refusal is not None:
@@ -110,6 +124,11 @@ class Pipeline:
         if target.api.is_admin:
             more = (*more, *ADMIN_HEADERS)
         return answer._replace(headers=[*answer.headers, *more]) if more else answer
+
+    def _page(self, pages: Pages, request: Request) -> Answer:
+        """The answer of the inspector, if the filter lets the request in."""
+        refusal = self.request_filter.refusal(Zone.PAGES, request)
+        return pages.answer(request) if refusal is None else refused(refusal)
 
     def _record_preflight(self, target: RouteMatch, request: Request, answer: Answer) -> Answer:
         """Write a preflight into the journal of the default sandbox. It has no credential that leads to another one."""

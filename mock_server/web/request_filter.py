@@ -37,10 +37,11 @@ ADMIN_HEADERS = (("content-security-policy", "frame-ancestors 'none'"), ("x-cont
 
 class Zone(Enum):
     """What a request is for. `VENDOR`: the vendors' APIs, media, uploads and health. `ADMIN`: the admin API, pages, and
-    everything else."""
+    everything else. `PAGES`: the inspector, whose forms carry a value against forged requests and are no JSON."""
 
     VENDOR = "vendor"
     ADMIN = "admin"
+    PAGES = "pages"
 
 
 class Refusal(NamedTuple):
@@ -194,6 +195,17 @@ ADMIN_RULES = (
 )
 
 
+#: The further rules for the pages of the inspector.
+PAGE_RULES = tuple(rule for rule in ADMIN_RULES if rule.broken is not _write_is_json)
+
+#: The rules for what a request is for.
+RULES_FOR: Mapping[Zone, tuple[Rule, ...]] = {
+    Zone.VENDOR: RULES,
+    Zone.ADMIN: (*RULES, *ADMIN_RULES),
+    Zone.PAGES: (*RULES, *PAGE_RULES),
+}
+
+
 class RequestFilter:
     """Applies the rules under a `policy`."""
 
@@ -204,8 +216,7 @@ class RequestFilter:
 
     def refusal(self, zone: Zone, request: Request) -> Refusal | None:
         """Why `request` is refused; None if it passes."""
-        rules = RULES if zone is Zone.VENDOR else (*RULES, *ADMIN_RULES)
-        for rule in rules:
+        for rule in RULES_FOR[zone]:
             refusal = rule.broken(self.policy, zone, request)
             if refusal is not None:
                 return refusal

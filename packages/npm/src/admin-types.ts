@@ -570,6 +570,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/__admin/sandboxes/{sandbox}/requests/{request}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sandbox: string;
+                request: string;
+            };
+            cookie?: never;
+        };
+        /** One exchange of the journal */
+        get: operations["get_request"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/__admin/requests": {
         parameters: {
             query?: never;
@@ -719,6 +739,70 @@ export interface paths {
          * @description The same body goes to the same target at once. The retry schedule is not changed.
          */
         post: operations["redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/__admin/sandboxes/{sandbox}/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * The callback inbox of a sandbox, newest request first
+         * @description The `url` is a callback URL that exists at once. It keeps the last 100 requests.
+         */
+        get: operations["get_inbox"];
+        /** Tell the answers to the next requests; each is used once, the last one stays */
+        put: operations["set_inbox"];
+        post?: never;
+        /** Forget the requests that came; the answers stay */
+        delete: operations["clear_inbox"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/__admin/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The last runs of `swapmock conform` and `swapmock check`, newest first */
+        get: operations["list_runs"];
+        put?: never;
+        /**
+         * Keep the report of a run of checks
+         * @description The last 20 runs are kept. A report may have at most 4 MiB.
+         */
+        post: operations["add_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/__admin/runs/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        /** One run with its report */
+        get: operations["get_run"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1270,6 +1354,51 @@ export interface components {
         DeliveryList: {
             deliveries: Record<string, never>[];
             total: number;
+        };
+        /** @description an HTTP status alone, or an object; without a `body` the inbox acknowledges as the contract of the provider says */
+        InboxAnswer: number | {
+            status?: number;
+            body?: string | null;
+            content_type?: string;
+        };
+        InboxAnswers: {
+            answers: components["schemas"]["InboxAnswer"][];
+        };
+        Arrival: {
+            number: number;
+            at: number;
+            at_iso?: string;
+            method: string;
+            target: string;
+            headers: {
+                [key: string]: string;
+            };
+            body: unknown;
+            size: number;
+            answered: number;
+        };
+        Inbox: {
+            url: string;
+            answers: components["schemas"]["InboxAnswer"][];
+            received: components["schemas"]["Arrival"][];
+            total: number;
+        };
+        NewRun: {
+            /** @enum {unknown} */
+            kind: "conform" | "check";
+            /** @description what `--json` writes */
+            report: Record<string, never>;
+        };
+        Run: {
+            id: string;
+            at: number;
+            at_iso?: string;
+            kind: string;
+            url: string;
+            report?: Record<string, never>;
+        };
+        RunList: {
+            runs: components["schemas"]["Run"][];
         };
         EvidenceRow: {
             provider: string;
@@ -2301,6 +2430,30 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    get_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sandbox: string;
+                request: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One exchange of the journal */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Record"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_default_requests: {
         parameters: {
             query?: {
@@ -2540,6 +2693,153 @@ export interface operations {
                 };
             };
             "4XX": components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_inbox: {
+        parameters: {
+            query?: {
+                /** @description only requests with a lower number */
+                before?: number;
+                /** @description the most rows; 100 by default */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The callback inbox of a sandbox, newest request first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Inbox"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    set_inbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InboxAnswers"];
+            };
+        };
+        responses: {
+            /** @description The callback inbox of a sandbox */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Inbox"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    clear_inbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sandbox: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Forget the requests that came; the answers stay */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Cleared"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_runs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The last runs, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    add_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRun"];
+            };
+        };
+        responses: {
+            /** @description Keep the report of a run of checks */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One run with its report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };

@@ -1,0 +1,76 @@
+"""The callback inbox of a sandbox: its address, what came, and the answers that are told for the next requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from swapmock.mock_server.admin.masking import Mask
+from swapmock.mock_server.admin.records import readable
+from swapmock.mock_server.core.call import Call, Reply
+from swapmock.mock_server.core.inbox import START, Arrival, InboxAnswer
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.timetext import format_timestamp
+
+if TYPE_CHECKING:
+    from swapmock.mock_server.engine.engine import Engine
+
+#: The rows of a page when the request has no `limit`.
+DEFAULT_LIMIT = 100
+
+
+def address(base_url: str, sandbox: str) -> str:
+    """The callback URL of the inbox of a sandbox. `base_url` is that of the vendors' APIs."""
+    return f"{base_url}{START}{quote(sandbox, safe='')}"
+
+
+def arrival_row(arrival: Arrival, engine: Engine, mask: Mask) -> dict[str, Any]:
+    """A request as answers show it, with a readable body and without secrets."""
+    return {
+        "number": arrival.number,
+        "at": arrival.at,
+        "at_iso": format_timestamp(arrival.at),
+        "method": arrival.method,
+        "target": mask.text(arrival.target),
+        "headers": dict(mask.headers(arrival.headers)),
+        "body": mask.value(readable(arrival.body, engine)),
+        "size": arrival.size,
+        "answered": arrival.answered,
+    }
+
+
+def get_inbox(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        return Reply(_document(box, engine, call))
+
+
+def _document(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
+    mask = Mask(engine, box.sandbox)
+    limit, before = call.params.get("limit", DEFAULT_LIMIT), call.params.get("before")
+    return {
+        "url": address(call.base_url, box.sandbox.id),
+        "answers": [answer._asdict() for answer in box.inbox.answers],
+        "received": [arrival_row(arrival, engine, mask) for arrival in box.inbox.newest(limit, before)],
+        "total": box.inbox.counted,
+    }
+
+
+def set_inbox(call: Call, engine: Engine) -> Reply:
+    """Tell the answers to the next requests: each is used once, the last one stays."""
+    answers = tuple(_answer(row) for row in call.body["answers"])
+    with call.box as box:
+        box.inbox.answers = answers
+        return Reply(_document(box, engine, call))
+
+
+def _answer(row: int | Mapping[str, Any]) -> InboxAnswer:
+    """An answer as the contract has it; a number alone is the status of an empty body."""
+    if isinstance(row, int):
+        return InboxAnswer(row) if 200 <= row < 300 else InboxAnswer(row, "")
+    return InboxAnswer(**row)
+
+
+def clear_inbox(call: Call, engine: Engine) -> Reply:
+    with call.box as box:
+        return Reply({"cleared": {"inbox": box.inbox.clear()}})

@@ -1,0 +1,172 @@
+"""A form for each operation, made from its contract; and from a filled form the request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
+
+import yaml
+
+from swapmock.contracts import folder
+
+if TYPE_CHECKING:
+    from swapmock.contracts import Contract, Operation
+
+#: How deep objects are taken apart into fields; what lies deeper is one field with JSON.
+DEEPEST = 2
+
+#: The form field with a whole body, which counts in place of the others.
+RAW = "raw"
+
+
+class FieldError(ValueError):
+    """A field of a form holds no value of its kind; the text says which."""
+
+
+class FormField(NamedTuple):
+    """One field. `name` is the part of the request (`body`, `path`, `query`) and a JSON Pointer or a name. `kind` is text,
+    integer, number, boolean, choice or json."""
+
+    name: str
+    label: str
+    kind: str
+    is_required: bool
+    hint: str
+    value: str
+    choices: tuple[str, ...] = ()
+
+
+def variants_of(operation: Operation) -> tuple[str, tuple[str, ...]]:
+    """The member of the body that chooses its form, and its values; ("", ()) where there is one form."""
+    if not operation.takes_json or "discriminator" not in operation.body_schema:
+        return "", ()
+    discriminator = operation.body_schema["discriminator"]
+    return str(discriminator["propertyName"]), tuple(discriminator["mapping"])
+
+
+def fields(operation: Operation, chosen: str, callback_url: str) -> list[FormField]:
+    """The fields for an operation; `chosen` is the value of the member that chooses the form. Fields for callbacks hold
+    `callback_url`."""
+    example = _example(operation, chosen)
+    found = [_parameter(one, example, operation.contract) for one in operation.parameters]
+    if operation.takes_json:
+        schema = operation.branch_schema(chosen) if chosen else operation.body_schema
+        found += _members(operation.contract, schema, example.get("body"), "", 0)
+    for index, field in enumerate(found):
+        if field.name.removeprefix("body/") in operation.contract.callback_fields:
+            found[index] = field._replace(value=callback_url)
+    return found
+
+
+def _parameter(parameter: Mapping[str, Any], example: Mapping[str, Any], contract: Contract) -> FormField:
+    schema = contract.resolve(parameter.get("schema", {}))
+    given = example.get("query", {}).get(parameter["name"], parameter.get("example", schema.get("example", "")))
+    kind, choices = _kind(schema)
+    hint = str(parameter.get("description", schema.get("description", "")))
+    required = bool(parameter.get("required"))
+    shown = _shown(given) if required or parameter["in"] == "path" else ""
+    return FormField(f"{parameter['in']}/{parameter['name']}", parameter["name"], kind, required, hint, shown, choices)
+
+
+def _members(contract: Contract, schema: Any, example: Any, pointer: str, depth: int) -> Iterator[FormField]:
+    schema = contract.resolve(schema)
+    required = schema.get("required", ())
+    for name, part in schema.get("properties", {}).items():
+        inner = contract.resolve(part)
+        given = example.get(name) if isinstance(example, Mapping) else None
+        place = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+        if inner.get("properties") and depth + 1 < DEEPEST:
+            yield from _members(contract, inner, given, place, depth + 1)
+            continue
+        kind, choices = _kind(inner)
+        value = choices[0] if len(choices) == 1 else _shown(given)
+        hint = str(part.get("description") or inner.get("description") or "")
+        yield FormField(f"body{place}", place[1:].replace("/", "."), kind, name in required, hint, value, choices)
+
+
+def _kind(schema: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    if "enum" in schema:
+        return "choice", tuple(map(str, schema["enum"]))
+    kinds = schema.get("type", "text" if "pattern" in schema else "json")
+    first = kinds if isinstance(kinds, str) else next((kind for kind in kinds if kind != "null"), "json")
+    return {"string": "text", "array": "json", "object": "json"}.get(first, first), ()
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _example(operation: Operation, chosen: str) -> Mapping[str, Any]:
+    """The request of the first documented exchange of an operation, of the chosen form where there is one."""
+    member = variants_of(operation)[0]
+    for request in _examples(operation.contract.name, operation.id):
+        if not chosen or request.get("body", {}).get(member) == chosen:
+            return request
+    return {}
+
+
+@lru_cache(256)
+def _examples(contract: str, operation: str) -> tuple[Mapping[str, Any], ...]:
+    path = folder(contract) / "examples" / f"{operation}.yaml"
+    if not path.is_file():
+        return ()
+    return tuple(exchange["request"] for exchange in yaml.safe_load(path.read_text("utf-8")))
+
+
+class Filled(NamedTuple):
+    """The request of a filled form: path and query as they are sent, and the body."""
+
+    path: str
+    query: str
+    body: bytes
+
+
+def filled(operation: Operation, given: Mapping[str, str], chosen: str) -> Filled:
+    """The request for the values of a form, by the names of its fields. Empty fields are left out. Raises FieldError."""
+    path, query, body = operation.path, dict[str, str](), dict[str, Any]()
+    for field in fields(operation, chosen, ""):
+        text = given.get(field.name, "").strip()
+        part, _, name = field.name.partition("/")
+        if part == "path":
+            path = path.replace(f"{{{name}}}", text)
+        elif text and part == "query":
+            query[name] = text
+        elif text and part == "body":
+            _put(body, name, _value(field, text))
+    if not operation.takes_json:
+        return Filled(path, urlencode(query), given.get(RAW, "").encode())
+    raw = given.get(RAW, "").strip()
+    return Filled(path, urlencode(query), raw.encode() if raw else json.dumps(body, ensure_ascii=False).encode())
+
+
+def _put(body: dict[str, Any], pointer: str, value: Any) -> None:
+    *outer, last = (step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/"))
+    for step in outer:
+        body = body.setdefault(step, {})
+    body[last] = value
+
+
+def _value(field: FormField, text: str) -> Any:
+    if field.kind in ("text", "choice"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        if field.kind == "json":
+            raise FieldError(f"{field.label}: {text[:60]!r} is no JSON") from None
+        return text  # a wrong type is sent as it is: the contract says what is wrong with it
+
+
+def quoted(path: str) -> str:
+    """A decoded path as a request line spells it."""
+    return quote(path, safe="/:@!$&'()*+,;=~-._")
+
+
+def host_of(url: str) -> str:
+    """The host and port of a URL."""
+    return urlsplit(url).netloc

@@ -1,0 +1,1 @@
+"""One module for each panel of the inspector; `register` adds its pages to the application."""

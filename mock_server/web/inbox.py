@@ -1,0 +1,52 @@
+"""The callback inboxes of sandboxes: every request to the address of one is kept, and answered as was told."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import unquote
+
+from swapmock.mock_server.core.inbox import START, InboxAnswer
+from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.engine.engine import Engine
+from swapmock.mock_server.web.messages import Answer, Request
+from swapmock.mock_server.web.request_filter import Refusal, refused
+
+#: The methods that an inbox takes.
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+#: How many of the newest deliveries are compared with a request, to tell which provider calls back.
+COMPARED = 200
+
+#: A page of another origin learns nothing, and nothing that an inbox answers is run as a page.
+HEADERS = (("x-content-type-options", "nosniff"), ("content-security-policy", "sandbox; default-src 'none'"))
+
+
+def receive(engine: Engine, request: Request) -> Answer:
+    """Keep `request` in the inbox of the sandbox that its path names; the answer."""
+    name = unquote(request.path.removeprefix(START).partition("/")[0])
+    target = f"{request.path}?{request.query}" if request.query else request.path
+    try:
+        box = engine.store.open(name)
+    except KeyError:
+        return refused(Refusal(404, f"no sandbox {name[:100]!r} here, so it has no inbox"))
+    with box:
+        answer = box.inbox.take(engine.now(box), request.method, target, request.headers, request.body)
+        provider = _provider_of(box, request.body) if answer.body is None else ""
+    status, body = (answer.status, answer.body) if answer.body is not None else _acknowledged(engine, provider, answer)
+    return Answer(status, [("content-type", answer.content_type), *HEADERS], body.encode())
+
+
+def _provider_of(box: Box, body: bytes) -> str:
+    """The provider of the newest delivery with this body; "" for none."""
+    newest = box.deliveries()[-COMPARED:]
+    return next((delivery.provider for delivery in reversed(newest) if body and delivery.body == body), "")
+
+
+def _acknowledged(engine: Engine, provider: str, answer: InboxAnswer) -> tuple[int, str]:
+    """The plainest answer that acknowledges a callback of `provider`; one of the first provider with callbacks for ""."""
+    known = {name: c.behaviour.callbacks for name, c in engine.contracts.items() if c.behaviour.callbacks is not None}
+    rules = known.get(provider) or next(iter(known.values()), None)
+    if rules is None:
+        return answer.status, "{}"
+    status, value = rules.acknowledged.usual
+    return (answer.status if answer.status != 200 else status), json.dumps(value)
