@@ -17,7 +17,7 @@ SERVER := $(if $(wildcard $(DEV)),$(DEV),$(RUN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test test-slow check check-static format bench fuzz mutants docs lint lock edges dist image clean
+.PHONY: help install serve test test-slow check check-static format bench fuzz mutants docs site lint lock edges dist image clean
 
 help: ## list these verbs
 	@echo 'usage: make VERB [ARGS=...]'
@@ -83,12 +83,15 @@ dist: $(DEV) ## build sdist and wheel into dist/, and check them
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/pyroma --min 10 --skip-tests Author,AuthorEmail,Url dist/*.tar.gz
 
+# Docker takes the Dockerfile from stdin, with a health check that looks every second while the server starts.
 image: ## build the container image with buildah, podman or docker, whichever is there
 	@if command -v buildah >/dev/null; then set -- buildah build --format docker; \
 	elif command -v podman >/dev/null; then set -- podman build --format docker; \
-	elif command -v docker >/dev/null; then set -- docker build; \
+	elif command -v docker >/dev/null; then set -- docker build --file -; \
 	else echo 'make: building the image needs buildah, podman or docker' >&2; exit 1; fi; \
-	set -x; exec "$$@" --tag $(IMAGE) $(ARGS) .
+	if [ "$$1" = docker ]; then edit='s/ --start-period=10s / --start-period=10s --start-interval=1s /'; else edit=; fi; \
+	revision=$$(git rev-parse HEAD 2>/dev/null || true); \
+	set -x; sed "$$edit" Dockerfile | "$$@" --build-arg REVISION="$$revision" --tag $(IMAGE) $(ARGS) .
 
 clean: ## remove .venv and everything that was built or cached
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

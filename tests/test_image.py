@@ -177,6 +177,32 @@ def test_declares_how_to_run_it(image: Image) -> None:
     assert {"SWAPMOCK_HOST=0.0.0.0", "SWAPMOCK_PORT=4020", "PYTHONDONTWRITEBYTECODE=1"} <= set(image.config["Env"])
 
 
+def test_has_the_labels_of_oci(image: Image) -> None:
+    import swapmock
+
+    labels = {name.removeprefix("org.opencontainers.image."): text for name, text in image.config["Labels"].items()}
+    assert labels["version"] == swapmock.__version__
+    assert labels["title"] == "swapmock"
+    assert labels["licenses"] == "MIT"
+    assert {"description", "revision", "base.name"} <= labels.keys()
+
+
+def test_lists_its_packages_in_an_sbom(image: Image) -> None:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    text = (image.files / VENV.relative_to("/") / "sbom.cdx.json").read_text("utf-8")
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text) is None
+    document = json.loads(text)
+    listed = {(part["name"], part["version"]) for part in document["components"] if part["type"] == "library"}
+    folders = [file.name for file in (image.files / VENV.relative_to("/")).rglob("*.dist-info")]
+    installed = {name.removesuffix(".dist-info").rsplit("-", 1)[0].lower().replace("_", "-") for name in folders}
+    assert {re.sub("[_.]", "-", name) for name, _ in listed} | {"swapmock"} == {
+        re.sub("[_.]", "-", name) for name in installed
+    }
+    assert document["metadata"]["component"]["name"] == "swapmock"
+
+
 def test_does_not_run_as_root(image: Image) -> None:
     user, _, group = image.config["User"].partition(":")
     assert user.isdigit()
