@@ -51,7 +51,7 @@ def _integer(text: str) -> int | float:
 
 def loads(raw: bytes) -> Any:
     """The value of UTF-8 JSON text, or BadJson. A byte order mark in front is skipped."""
-    if raw[:1] > b"~" or raw[:1] < b" ":
+    if not b" " <= raw[:1] <= b"~":
         raw = _without_mark(raw)
     if len(raw) > MAX_DEPTH and raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
         raise BadJson(f"nested deeper than {MAX_DEPTH} levels")

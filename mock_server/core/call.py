@@ -86,6 +86,11 @@ class Cacheable(NamedTuple):
     until: float = inf
     token: str = ""
 
+    @property
+    def task_id(self) -> str:
+        """The id of `task`, "" without one."""
+        return "" if self.task is None else self.task.id
+
 
 @immutable
 class Reply:

@@ -74,17 +74,3 @@ class File:
 
 #: What the journal holds. Its kind is told by its type.
 Record = Exchange | Transition | Attempt
-
-#: What a record takes beside its texts, in bytes.
-RECORD_BYTES = 500
-
-
-def size_of(record: Record) -> int:
-    """About how many bytes of memory a record takes. Headers are shared between records, so they do not count. A record does not
-    change once it is in the journal, so its size stays the same."""
-    if type(record) is Exchange:
-        size = RECORD_BYTES + len(record.body) + len(record.answer) + len(record.target)
-        if record.violations or record.drift:
-            size += RECORD_BYTES * (len(record.violations) + len(record.drift))
-        return size
-    return RECORD_BYTES + len(record.answer) + len(record.url) if isinstance(record, Attempt) else RECORD_BYTES

@@ -274,7 +274,12 @@ class Blobs(Protocol):
 
 
 class Store(Protocol):
-    """Sandboxes, and the two indexes that span them."""
+    """Sandboxes, and the two indexes that span them.
+
+    `next_end` is the earliest noted end of a sandbox in real time, infinity if none is noted: what every request asks.
+    """
+
+    next_end: float
 
     def add(self, sandbox: Sandbox, clock: SandboxClock) -> None:
         """Keep a new sandbox; ValueError if its id or one of its keys is taken."""

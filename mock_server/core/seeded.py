@@ -11,12 +11,14 @@ _BASE62 = _BASE36 + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 def digest(*parts: object, size: int = 16) -> bytes:
     """`size` bytes that follow from `parts` alone."""
-    return blake2b("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=size).digest()
+    return blake2b(
+        "\x1f".join([str(part) for part in parts]).encode("utf-8", "surrogatepass"), digest_size=size
+    ).digest()
 
 
 def text(alphabet: str, length: int, *parts: object) -> str:
     """`length` characters of `alphabet` that follow from `parts`."""
-    raw = digest(*parts, size=min(64, length))
+    raw = digest(*parts, size=length if length < 64 else 64)
     while len(raw) < length:
         raw += digest(raw, size=min(64, length - len(raw)))
     return raw.translate(_table(alphabet)).decode("ascii")

@@ -47,7 +47,9 @@ def submit(runtime: Runtime, call: Call, task: Task) -> None:
     Raises Problem `insufficient_credits` if the balance does not cover it, `rate_limited` if the sandbox is full.
     """
     box = call.box
-    _check_limits(runtime, box, task)
+    count, size = box.tasks_held()
+    if count >= runtime.max_tasks or size + len(task.request) > runtime.max_tasks_bytes:
+        raise _is_full(runtime, count, size)
     if task.reserved:
         try:
             box.post(Entry(call.now, Move.RESERVE, task.reserved, task.id, call.exchange))
@@ -77,13 +79,11 @@ def remote_address(client: str) -> str:
     return "" if (mapped or address).is_loopback else str(mapped or address)
 
 
-def _check_limits(runtime: Runtime, box: Box, task: Task) -> None:
-    count, size = box.tasks_held()
+def _is_full(runtime: Runtime, count: int, size: int) -> Problem:
+    """The refusal of a sandbox that holds `count` tasks of `size` bytes in total, and may hold no more."""
     if count >= runtime.max_tasks:
-        raise Problem("rate_limited", message=f"the sandbox holds {count} tasks; --max-tasks allows more")
-    if size + len(task.request) > runtime.max_tasks_bytes:
-        message = f"the sandbox holds {size} bytes of tasks; --max-tasks-bytes allows more"
-        raise Problem("rate_limited", message=message)
+        return Problem("rate_limited", message=f"the sandbox holds {count} tasks; --max-tasks allows more")
+    return Problem("rate_limited", message=f"the sandbox holds {size} bytes of tasks; --max-tasks-bytes allows more")
 
 
 def polled(runtime: Runtime, call: Call, name: str, kind: str) -> Task | None:

@@ -18,7 +18,7 @@ from swapmock.mock_server.core.credits import Millicredits
 from swapmock.mock_server.core.delivery import DELIVERIES_KEPT, Delivery
 from swapmock.mock_server.core.faults import FaultRule, Turns
 from swapmock.mock_server.core.inbox import Inbox
-from swapmock.mock_server.core.journal import Exchange, File, Record, Transition, size_of
+from swapmock.mock_server.core.journal import File, Record, Transition
 from swapmock.mock_server.core.ledger import Account, Entry
 from swapmock.mock_server.core.queue import OutcomeQueue, Queued
 from swapmock.mock_server.core.runs import MOST_RUNS, Run
@@ -26,6 +26,7 @@ from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
 from swapmock.mock_server.core.state import Due, State
 from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
 from swapmock.mock_server.stores.agenda import Agenda
+from swapmock.mock_server.stores.journal import BoundedJournal
 
 #: Shorter times for which a sandbox is held open are not noted, in seconds.
 NOTED_SECONDS = 0.001
@@ -49,9 +50,9 @@ class MemoryBox:
         self.sandbox = sandbox
         self.clock = clock
         self._lock = RLock()
-        self._held = held
+        self._ticks, self._note = held
         self._depth, self._since = 0, 0.0
-        self._journal_size, self._journal_bytes = journal
+        self._journal_bounds = journal
         self.tokens: set[str] = set()
         self.inbox = Inbox()
         self._hold(State())
@@ -60,9 +61,9 @@ class MemoryBox:
         self.loader(state)()
 
     def loader(self, state: State) -> Callable[[], None]:
-        prepared = MemoryBox(self.sandbox, self.clock, (self._journal_size, self._journal_bytes))
+        prepared = MemoryBox(self.sandbox, self.clock, self._journal_bounds)
         prepared._hold(state)
-        own = ("sandbox", "clock", "tokens", "inbox", "_lock", "_held", "_depth", "_since")
+        own = ("sandbox", "clock", "tokens", "inbox", "_lock", "_ticks", "_note", "_depth", "_since")
         changes = {name: value for name, value in vars(prepared).items() if name not in own}
         return lambda: vars(self).update(changes)
 
@@ -87,13 +88,8 @@ class MemoryBox:
         for entry in self._entries:
             ledger.apply(self._balances, entry)
         self._rates = {name: deque(calls) for name, calls in state.rates.items()}
-        self._journal: deque[Record] = deque()
-        #: The size of each record in the journal, and the sums.
-        self._sizes: deque[int] = deque()
-        self._journal_held = self._exchanges = 0
-        for record in state.journal:
-            self._append(record)
-        self._recorded = state.recorded
+        self._journal = BoundedJournal(*self._journal_bounds, state.journal)
+        self._journal.recorded = state.recorded
         self._files: dict[str, File] = {}
         self._file_bytes = 0
         self._file_ends: list[tuple[float, str]] = []
@@ -120,8 +116,8 @@ class MemoryBox:
             scheduled=self._scheduled,
             entries=list(self._entries),
             rates={name: list(calls) for name, calls in self._rates.items()},
-            journal=list(self._journal),
-            recorded=self._recorded,
+            journal=list(self._journal.all()),
+            recorded=self._journal.recorded,
             files=dict(self._files),
             faults=dict(self._faults),
             turns=dict(self._turns),
@@ -140,19 +136,22 @@ class MemoryBox:
 
     def __enter__(self) -> MemoryBox:
         self._lock.acquire()
+        if not self._depth:
+            self._since = self._ticks()
         self._depth += 1
-        if self._depth == 1:
-            self._since = self._held.ticks()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._depth -= 1
-        seconds = 0.0 if self._depth else self._held.ticks() - self._since
+        if self._depth:
+            self._lock.release()
+            return
+        seconds = self._ticks() - self._since
         self._lock.release()
         if seconds > NOTED_SECONDS:
-            self._held.note(self.sandbox.id, seconds)
+            self._note(self.sandbox.id, seconds)
 
     def next_number(self, sequence: str) -> int:
         number = self._numbers.get(sequence, 0) + 1
@@ -179,7 +178,7 @@ class MemoryBox:
 
     def counts(self) -> Mapping[str, int]:
         return {
-            "exchanges": self._exchanges,
+            "exchanges": self._journal.exchanges,
             "tasks": len(self._tasks),
             "journal": len(self._journal),
             "ledger": len(self._entries),
@@ -194,7 +193,8 @@ class MemoryBox:
         self._aliases[alias] = task_id
 
     def task(self, name: str) -> Task | None:
-        return self._tasks.get(name) or self._tasks.get(self._aliases.get(name, ""))
+        task = self._tasks.get(name)
+        return self._tasks.get(self._aliases.get(name, "")) if task is None and self._aliases else task
 
     def tasks(self) -> Iterator[Task]:
         return iter(tuple(self._tasks.values()))
@@ -212,6 +212,8 @@ class MemoryBox:
             heappush(self._callback_work, at)
 
     def take_due(self, now: float) -> tuple[str, str, float] | None:
+        if self._due.earliest > now:  # what almost every request finds
+            return None
         due = self._due.take(now)
         return None if due is None else (due[2], due[3], due[0])
 
@@ -317,42 +319,25 @@ class MemoryBox:
         return 0.0
 
     def record(self, record: Record) -> None:
-        self._recorded += 1
-        if isinstance(record, Transition):
+        if type(record) is Transition:
             task = self._tasks.get(record.task)
             if task is not None:
                 phases = self._phases(task)
                 phases[record.before] -= 1
                 phases[record.after] += 1
-        self._append(record)
-
-    def _append(self, record: Record) -> None:
-        """Add a record at the end of the journal and drop the oldest ones, as far as its bounds demand."""
-        journal, sizes, size = self._journal, self._sizes, size_of(record)
-        journal.append(record)
-        sizes.append(size)
-        held = self._journal_held + size
-        self._exchanges += type(record) is Exchange
-        while held > self._journal_bytes or len(journal) > self._journal_size:
-            held -= sizes.popleft()
-            self._exchanges -= type(journal.popleft()) is Exchange
-        self._journal_held = held
+        self._journal.append(record)
 
     def records(self) -> Sequence[Record]:
-        return tuple(self._journal)
+        return self._journal.all()
 
     def latest(self) -> Record | None:
-        return self._journal[-1] if self._journal else None
+        return self._journal.latest
 
     def forget_records(self) -> int:
-        count = len(self._journal)
-        self._journal.clear()
-        self._sizes.clear()
-        self._journal_held = self._exchanges = self._recorded = 0
-        return count
+        return self._journal.clear()
 
     def dropped(self) -> int:
-        return self._recorded - len(self._journal)
+        return self._journal.dropped
 
     def faults(self) -> Sequence[FaultRule]:
         return tuple(self._faults.values()) if self._faults else ()
@@ -440,7 +425,7 @@ class MemoryStore:
         #: When sandboxes end, and the same as a heap, with entries that are out of date.
         self._ends: dict[str, float] = {}
         self._end_heap: list[tuple[float, str]] = []
-        self._next_end = inf
+        self.next_end = inf
         self._runs: deque[Run] = deque(maxlen=MOST_RUNS)
         self._runs_added = 0
 
@@ -482,10 +467,10 @@ class MemoryStore:
             if len(self._end_heap) > 2 * len(self._ends) + 64:  # most of it is out of date
                 self._end_heap = [(end, name) for name, end in self._ends.items()]
                 heapify(self._end_heap)
-            self._next_end = self._end_heap[0][0]
+            self.next_end = self._end_heap[0][0]
 
     def expired(self, real: float) -> Sequence[str]:
-        if self._next_end > real:
+        if self.next_end > real:
             return ()
         found = []
         with self._lock:
@@ -494,7 +479,7 @@ class MemoryStore:
                 if self._ends.get(sandbox_id) == at:
                     del self._ends[sandbox_id]
                     found.append(sandbox_id)
-            self._next_end = self._end_heap[0][0] if self._end_heap else inf
+            self.next_end = self._end_heap[0][0] if self._end_heap else inf
         return found
 
     def publish(self, token: str, sandbox_id: str) -> None:

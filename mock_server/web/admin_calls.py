@@ -44,7 +44,7 @@ class AdminCalls:
 
     def answer(self, target: RouteMatch, request: Request, stages: tuple[Stage, ...]) -> Answer:
         """The answer to `request`, by the stages of the admin API."""
-        api, operation, params = target
+        api, operation, params, _ = target
         engine, provider = self._engine, api.provider
         engine.sweep(engine.time.now())
         identity = provider.authenticate(operation is None, request.headers, params, engine.store)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from swapmock.mock_server.core.call import Cacheable, Call
 from swapmock.mock_server.core.clock import ClockMode
-from swapmock.mock_server.core.ports import Store
+from swapmock.mock_server.core.ports import Box, Store
 from swapmock.mock_server.core.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ Key = tuple["Operation", str, str, str, str]
 
 class CachedResponse(NamedTuple):
     """An answer and what it depends on beside the request: the settings of the sandbox, a task, and a span of sandbox time
-    from `since`. `response` has no body: `answer` has its bytes."""
+    from `since`. `code` is the envelope's code, None without one."""
 
     sandbox: Sandbox
     cacheable: Cacheable
     since: float
-    response: VendorResponse
+    code: int | str | None
     answer: Answer
 
 
@@ -44,14 +44,16 @@ class ResponseCache:
         self._kept: dict[Key, CachedResponse] = {}
         self._bytes = 0
 
-    def find(self, operation: Operation, request: Request, call: Call) -> CachedResponse | None:
-        """The cached answer for a poll; None if there is none, or something has changed since."""
-        box = call.box
-        kept = self._kept.get((operation, request.path, request.query, call.base_url, box.sandbox.id))
+    def find(
+        self, operation: Operation, request: Request, base_url: str, box: Box, now: float
+    ) -> CachedResponse | None:
+        """The cached answer for a poll of the open sandbox `box` at its time `now`; None if there is none, or something has
+        changed since. `base_url` is that of links in answers."""
+        kept = self._kept.get((operation, request.path, request.query, base_url, box.sandbox.id))
         if kept is None or kept.sandbox is not box.sandbox or box.clock.mode is ON_POLL or request.body_error:
             return None
         task, until, token = kept.cacheable
-        if not kept.since <= call.now < until or (task is not None and box.task(task.id) is not task):
+        if not kept.since <= now < until or (task is not None and box.task(task.id) is not task):
             return None
         if token and self._store.owner(token) != kept.sandbox.id:
             return None  # the links now lead to another sandbox: the handler publishes them again
@@ -80,4 +82,4 @@ class ResponseCache:
         self._bytes += size
         sandbox = call.box.sandbox
         key = (operation, request.path, request.query, call.base_url, sandbox.id)
-        self._kept[key] = CachedResponse(sandbox, cacheable, call.now, response._replace(body=None), answer)
+        self._kept[key] = CachedResponse(sandbox, cacheable, call.now, response.code, answer)

@@ -8,7 +8,6 @@ from swapmock.contracts import Operation
 from swapmock.mock_server.core.call import Cacheable, Call
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.provider import Identity
-from swapmock.mock_server.web.cache import CachedResponse
 from swapmock.mock_server.web.faults import FaultHit
 from swapmock.mock_server.web.messages import Request
 from swapmock.mock_server.web.mounting import MountedApi
@@ -18,8 +17,8 @@ from swapmock.mock_server.web.mounting import MountedApi
 class RequestContext:
     """One request while it is answered.
 
-    `exchange` is the record for the journal. `hit` is the fault that applies to this request. `cached` is an earlier
-    response that is given again; `cacheable` says how long the new one may be.
+    `exchange` is the record for the journal. `hit` is the fault that applies to this request. `cacheable` says for how long
+    the response may be given again.
     """
 
     api: MountedApi
@@ -30,4 +29,3 @@ class RequestContext:
     exchange: Exchange
     hit: FaultHit | None = None
     cacheable: Cacheable | None = None
-    cached: CachedResponse | None = None

@@ -49,8 +49,6 @@ class Finalizer:
             response = with_evidence(context.api, exchange, context.operation.answer_evidence, response)
         if hit is not None:
             return _with_fault(hit, response, context.api.contract.behaviour.envelope)
-        if context.cached is not None:
-            return context.cached.answer
         answer = to_bytes(response)
         self._check(context, response, answer.body)
         if context.cacheable is not None and not (exchange.drift or exchange.violations):
@@ -103,7 +101,8 @@ def to_bytes(response: VendorResponse) -> Answer:
     if response.body is None or response.status in BODILESS:
         return Answer(response.status, list(response.headers), b"")
     if not response.headers:
-        return Answer(response.status, JSON_HEADERS, _json(response.body))
+        body = response.body
+        return Answer(response.status, JSON_HEADERS, body.text if isinstance(body, JsonText) else jsontext.dumps(body))
     if any(name == "content-type" for name, _ in response.headers):
         text = response.body.encode() if isinstance(response.body, str) else jsontext.dumps(response.body)
         return Answer(response.status, list(response.headers), text)

@@ -12,11 +12,15 @@ from swapmock.mock_server.web.cache import ResponseCache
 
 
 class RouteMatch(NamedTuple):
-    """Where a request goes: to `operation` of `api` with its path parameters, or (None) to a path that `api` refuses."""
+    """Where a request goes: to `operation` of `api` with its path parameters, or (None) to a path that `api` refuses.
+
+    `is_public` says that the operation asks for no credential.
+    """
 
     api: MountedApi
     operation: Operation | None
     params: dict[str, str]
+    is_public: bool = False
 
     @property
     def limit(self) -> int:
@@ -59,6 +63,8 @@ class MountedApi:
         #: Files are no operations, wherever their paths begin.
         self._file_starts = tuple(start for start in ("" if files is None else files.start, uploads) if start)
         self.cache = ResponseCache(engine.store)
+        #: Bodies that keep the contract. Whether one does depends on its bytes alone, so any entry may be forgotten.
+        self.valid_bodies: set[tuple[Operation, bytes]] = set()
         self.engine = engine
         self.is_admin = is_admin
         self._json_limit = max_body or contract.behaviour.limit("body_bytes", USUAL_BODY_BYTES)
@@ -70,7 +76,8 @@ class MountedApi:
         """The operation for `method` and `path`; None if the path is outside of this API."""
         found = self.contract.find(method, path)
         if found is not None:
-            return RouteMatch(self, *found)
+            operation, params = found
+            return RouteMatch(self, operation, params, operation.is_public)
         is_file = self._file_starts != () and path.startswith(self._file_starts)
         if (path.startswith(self.prefix) and not is_file) or self.contract.knows_path(path):
             return RouteMatch(self, None, {})

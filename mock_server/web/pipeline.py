@@ -4,6 +4,7 @@
    `serve` refuses what the request filter refuses, and answers preflights of CORS.
 2. Authenticate, and open the sandbox of the credential.
 3. `begin_exchange`: the record for the journal, and the Call that the handler gets.
+   A poll whose answer is in the cache gets it here, if nothing in the sandbox could make it another one.
 4. `run_stages`: authenticate, fault, rate, parse, validate, handle, in the order of the provider.
 5. `finalize`: the bytes of the answer, checked against the contract; a fault may change them.
 6. `end_exchange`: the record goes into the journal.
@@ -29,6 +30,7 @@ from swapmock.mock_server.core.provider import Identity
 from swapmock.mock_server.core.sandbox import http_date
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.web.admin_calls import AdminCalls
+from swapmock.mock_server.web.cache import CachedResponse
 from swapmock.mock_server.web.context import RequestContext
 from swapmock.mock_server.web.cors import Cors
 from swapmock.mock_server.web.finalize import Finalizer, to_bytes, with_evidence
@@ -135,8 +137,8 @@ class Pipeline:
         with self._open("") as box:
             exchange = begin_exchange(box, self.engine.now(box), target.api.provider.name, None, request)
             exchange.operation = PREFLIGHT
-            call = self._call(target, request, box, exchange)
-            end_exchange(box, exchange, call.task, answer)
+            exchange.base_url = self.engine.public_url or request.base_url
+            end_exchange(box, exchange, "", answer)
         count_and_log(self.engine, exchange, box, 0.0)
         return answer
 
@@ -147,22 +149,30 @@ class Pipeline:
             return self.admin_calls.answer(target, request, self.stages[api])
         engine = self.engine
         began = engine.time.now()
-        engine.sweep(began)
+        if engine.store.next_end <= began:
+            engine.sweep(began)
         identity = self._authenticate(target, request)
         with self._open(identity.sandbox) as box:
             now = engine.now(box)
             engine.run_due(box, now)
             exchange = begin_exchange(box, now, api.provider.name, operation, request)
-            call = self._call(target, request, box, exchange)
-            if operation is None:
-                answer = _unmatched(api, call, exchange, request.path)
+            exchange.base_url = engine.public_url or request.base_url
+            cached = self._from_cache(target, request, identity, box, exchange) if request.method == "GET" else None
+            if cached is not None:
+                answer, task, callback_first = cached.answer, cached.cacheable.task_id, False
+                exchange.code = cached.code
             else:
-                context = RequestContext(api, request, operation, call, identity, exchange)
-                answer = self.finalizer.finalize(context, run_stages(self.stages[api], context))
+                call = self._call(target, request, box, exchange)
+                if operation is None:
+                    answer = _unmatched(api, call, exchange, request.path)
+                else:
+                    context = RequestContext(api, request, operation, call, identity, exchange)
+                    answer = self.finalizer.finalize(context, run_stages(self.stages[api], context))
+                now, task, callback_first = call.now, call.task, call.callback_first
             if box.sandbox.client_clock == "sandbox":
-                answer = answer._replace(headers=[("date", http_date(call.now)), *answer.headers])
-            end_exchange(box, exchange, call.task, answer)
-            before_send = engine.claim_before_reply(box, call.task) if call.callback_first else []
+                answer = answer._replace(headers=[("date", http_date(now)), *answer.headers])
+            end_exchange(box, exchange, task, answer)
+            before_send = engine.claim_before_reply(box, task) if callback_first else []
         if exchange.drift:
             self._on_drift(exchange)
         count_and_log(engine, exchange, box, engine.time.now() - began)
@@ -194,10 +204,9 @@ class Pipeline:
         return answer
 
     def _authenticate(self, target: RouteMatch, request: Request) -> Identity:
-        api, operation, params = target
+        api, _, params, is_public = target
         provider = api.provider
         shown = {**parsed_query(request), **params} if provider.reads_query and request.query else params
-        is_public = operation is not None and operation.is_public
         return provider.authenticate(is_public, request.headers, shown, self.engine.store)
 
     def _open(self, sandbox: str) -> Box:
@@ -209,14 +218,28 @@ class Pipeline:
         except KeyError:
             return self.engine.store.open(self._default)
 
+    def _from_cache(
+        self, target: RouteMatch, request: Request, identity: Identity, box: Box, exchange: Exchange
+    ) -> CachedResponse | None:
+        """The answer that this poll got before, if no stage would answer otherwise and the handler would give it again."""
+        api, operation, _, is_public = target
+        sandbox = box.sandbox
+        if operation is None or identity.problem is not None or sandbox.rate_limit is not None or box.faults():
+            return None
+        if request.body or (sandbox.prefer_header and "prefer" in request.headers):
+            return None
+        cached = api.cache.find(operation, request, exchange.base_url, box, exchange.at)
+        if cached is None or is_public:
+            return cached
+        refused = api.provider.authorize(request.headers, sandbox.variants[exchange.provider])
+        return cached if refused is None else None
+
     def _call(self, target: RouteMatch, request: Request, box: Box, exchange: Exchange) -> Call:
-        api, operation, params = target
-        is_public = operation is not None and operation.is_public
+        api, _, params, is_public = target
         # A public operation (the upload store) is no part of the vendor's API: variants do not change it.
         variants = api.contract.behaviour.defaults if is_public else box.sandbox.variants[exchange.provider]
-        exchange.base_url = base_url = self.engine.public_url or request.base_url
         return Call(
-            exchange.operation, params, None, request.body, request.headers, box, exchange.at, variants, base_url,
+            exchange.operation, params, None, request.body, request.headers, box, exchange.at, variants, exchange.base_url,
             exchange.id, exchange.provider, client=request.client,
         )  # fmt: skip
 

@@ -10,13 +10,14 @@ import pytest
 from swapmock.mock_server.core.clock import ClockMode, SandboxClock
 from swapmock.mock_server.core.delivery import Delivery, DeliveryState
 from swapmock.mock_server.core.faults import Effect, FaultRule, Turns
-from swapmock.mock_server.core.journal import Exchange, File, Transition, size_of
+from swapmock.mock_server.core.journal import Exchange, File, Transition
 from swapmock.mock_server.core.ledger import Account, Entry, Move, NotCovered
 from swapmock.mock_server.core.ports import Store
 from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.sandbox import Credential, RateLimit, Sandbox
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.stores.journal import RECORD_BYTES
 from swapmock.mock_server.stores.memory import Held, MemoryStore
 
 JOURNAL, JOURNAL_BYTES = 5, 10_000
@@ -418,7 +419,7 @@ class TestBox:
             assert saved.tasks.keys() == {"t1"}
 
     def test_the_journal_is_bounded_in_bytes(self, box):
-        least = size_of(exchange(0))
+        least = RECORD_BYTES + len(exchange(0).target) + len(exchange(0).answer)
         room = JOURNAL_BYTES - 3 * least
         with box:
             for number, size in enumerate((room - 1, 0, 0, 1)):

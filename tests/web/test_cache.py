@@ -184,6 +184,7 @@ def test_the_catalogue_is_told_again(life, monkeypatch, operation):
     other = life.admin("POST", "/sandboxes", {"id": "two"})
     life.admin("POST", "/sandboxes/one/faults", {"effect": {"code": 500}, "times": 1})
     assert json.loads(life.crun("GET", operation).body)["code"] == 500
+    life.admin("DELETE", "/sandboxes/one/faults")
     assert life.crun("GET", operation).body == told.body
     with pytest.raises(pytest.fail.Exception):
         life.crun("GET", operation, sandbox=other)

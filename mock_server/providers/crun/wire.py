@@ -29,7 +29,7 @@ def bearer_token(headers: Mapping[str, str]) -> str:
 def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
     if is_public:
         return Identity(store.owner(str(params.get("file_name", ""))) or "")
-    key = shown_key(headers)
+    key = headers.get("x-api-key", "").strip() or bearer_token(headers)
     if not key:
         return Identity("", "key_missing")
     found = store.find(NAME, key)
