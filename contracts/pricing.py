@@ -35,36 +35,64 @@ def price_of(row: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[s
         if all(filled.get(name) == value for name, value in entry.get("when", {}).items()):
             found = _of_entry(entry, filled, tables)
             if found is not None:
-                return Price(found)
+                return found
     is_open = any("listed" in entry for entry in row.get("prices", ()))
     return Price(_decimal(row["price"]), estimated=is_open)
 
 
-def _of_entry(entry: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[str, Any]) -> Decimal | None:
+class Unlisted(NamedTuple):
+    """An item that an input names and no list has: the `field` of the input, the `value` there, and the names in the list."""
+
+    field: str
+    value: Any
+    known: tuple[str, ...]
+
+
+def unlisted(row: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[str, Any]) -> Unlisted | None:
+    """The item that the input `given` for a model's `row` names and that its list does not have; None for a listed one, and for a
+    model without a list."""
+    for entry in row.get("prices", ()):
+        how = entry.get("listed")
+        if how is not None and _item(how, given, tables) is None:
+            known = tuple(str(item[how["name"]]) for item in tables[how["table"]][how["part"]])
+            return Unlisted(how["field"], given.get(how["field"]), known)
+    return None
+
+
+def _of_entry(entry: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[str, Any]) -> Price | None:
     if "listed" in entry:
         return _listed(entry["listed"], given, tables)
     if "credits" in entry:
-        return _decimal(entry["credits"])
+        return Price(_decimal(entry["credits"]))
     total = _decimal(entry.get("base", 0))
     for name, each in entry["per"].items():
         units = _units(given.get(name))
         if units is None:
             return None
         total += units * _decimal(each)
-    return total.quantize(CENT, rounding=ROUND_HALF_UP)
+    return Price(total.quantize(CENT, rounding=ROUND_HALF_UP))
 
 
-def _listed(how: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[str, Any]) -> Decimal | None:
-    """The price of the item that the input names; None for an item that is not in the list."""
+def _item(how: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The item that the input names; None for an item that is not in the list."""
     named = given.get(how["field"])
-    item = next((row for row in tables[how["table"]][how["part"]] if row[how["name"]] == named), None)
+    found: Mapping[str, Any] | None = next(
+        (row for row in tables[how["table"]][how["part"]] if row[how["name"]] == named), None
+    )
+    return found
+
+
+def _listed(how: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[str, Any]) -> Price | None:
+    """The price of the item that the input names; an estimate where its list has no price for these values."""
+    item = _item(how, given, tables)
     if item is None:
         return None
     if "each" not in how:
-        return _decimal(item[how["credits"]])
+        return Price(_decimal(item[how["credits"]]))
     entries = item[how["each"]]
-    fits = [row for row in entries if all(row[column] == given.get(name) for name, column in how["when"].items())]
-    return _decimal((fits or entries)[0][how["credits"]])
+    asked = {column: given[name] for name, column in how["when"].items() if name in given}
+    fits = [row for row in entries if all(row[column] == value for column, value in asked.items())]
+    return Price(_decimal((fits or entries)[0][how["credits"]]), estimated=not fits)
 
 
 def _units(value: Any) -> Decimal | None:

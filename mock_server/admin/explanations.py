@@ -104,6 +104,11 @@ def _violation(breach: Breach, body: Any, exchange: Exchange, contract: Contract
         found["detail"] = f"`{field}` is missing" + (f"; you sent `{near}`" if near else "")
     elif breach.rule == "additionalProperties":
         found["detail"] = f"`{field}` is not a known field" + (f"; did you mean `{near}`?" if near else "")
+    elif breach.rule == "listed":
+        found |= {"expected": breach.expected, "got": breach.got}
+        found["detail"] = f"`{field}` is {_shown(breach.got)}, which no list has; it was taken all the same" + (
+            f"; nearest: `{near}`" if near else ""
+        )
     elif breach.rule == "discriminator":
         found["detail"] = f"`{field}` is {_shown(breach.got)}, which does not exist" + (
             f"; nearest: `{near}`" if near else ""
@@ -125,7 +130,7 @@ def _nearest(breach: Breach, body: Any, contract: Contract, exchange: Exchange) 
         return nearest(field, sent)
     if breach.rule == "additionalProperties":
         return nearest(field, _known_fields(exchange, contract))
-    if breach.rule in ("enum", "discriminator") and isinstance(breach.got, str):
+    if breach.rule in ("enum", "discriminator", "listed") and isinstance(breach.got, str):
         return nearest(breach.got, map(str, breach.expected))
     return None
 

@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from swapmock.mock_server.core.immutable import immutable
+from swapmock.mock_server.core.journal import Breach
 from swapmock.mock_server.core.seeded import hexadecimal
 from swapmock.mock_server.core.task import Task
 
@@ -25,6 +26,7 @@ class Call:
     call to the admin API, whose `base_url` is that of the vendors' surfaces.
     A handler leaves the id of the task it touched in `task`, and that of the queued outcome it wants in `queued`.
     `client` is the address of the client, "" where it is not known.
+    In `noted` it leaves what it took although the contract does not have it, for the journal.
     `callback_first` says that the callback of that task is to come before the answer. `has_left`, where known, tells whether
     the client is still there.
     """
@@ -46,6 +48,7 @@ class Call:
     own_url: str = ""
     has_left: Callable[[], bool] | None = None
     client: str = ""
+    noted: tuple[Breach, ...] = ()
 
 
 def texts(value: Any, apart: Collection[str] = (), place: str = "") -> Iterator[tuple[str, str]]:

@@ -65,7 +65,8 @@ class Provider:
     aliases: (task, engine) -> the further names under which the provider finds the task. The value says whether the
         name exists from the submission on; otherwise it comes with the task's first public link. The newest task with a
         name has the name.
-    shape: (task, engine) -> the size and length that the task's input asks for; None where it asks for nothing.
+    shape: (task, engine, number of a file from 0) -> the size and length that the task's input asks for; None where it asks
+        for nothing.
     reads_query: whether `authenticate` is to see the query's parameters beside those of the path.
     sign_callback: (CallbackToSign) -> the headers by which a callback shows who sent it; None for a provider that does
         not sign.
@@ -82,6 +83,6 @@ class Provider:
     forge: Callable[[Task, str], Task] = forged
     check_task: Callable[[Task, Any], Iterator[tuple[str, str]]] | None = None
     aliases: Callable[[Task, Any], Mapping[str, bool]] | None = None
-    shape: Callable[[Task, Any], Shape | None] = lambda _task, _engine: None
+    shape: Callable[[Task, Any, int], Shape | None] = lambda _task, _engine, _number: None
     reads_query: bool = False
     sign_callback: Callable[[CallbackToSign], Mapping[str, str]] | None = None

@@ -89,7 +89,7 @@ def _drawn(engine: Engine, task: Task, number: int, ending: str) -> Media | None
     if task.kind in form.faces:
         drawn = _face(task, number, ending)
     else:
-        drawn = _result(task, number, ending, engine.providers[task.provider].shape(task, engine))
+        drawn = _result(task, number, ending, engine.providers[task.provider].shape(task, engine, number))
     if drawn is None:
         return None
     from swapmock.mock_server.media import content_type

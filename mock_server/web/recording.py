@@ -71,7 +71,7 @@ def outcome_of(code: str) -> str:
     return {"2": "good", "4": "refused", "5": "failed", "0": "failed"}.get(code[:1], "other")
 
 
-def breaches(violations: tuple[Violation, ...]) -> tuple[Breach, ...]:
+def breaches(violations: tuple[Violation | Breach, ...]) -> tuple[Breach, ...]:
     """The violations as the journal keeps them."""
     return tuple(Breach(v.place, v.rule, v.expected, _shortened(v.got)) for v in violations)
 

@@ -170,7 +170,10 @@ def _refuse_violations(context: RequestContext, violations: tuple[Violation, ...
 
 
 def _handle(context: RequestContext) -> Reply:
-    return context.api.provider.handlers[context.operation.id](context.call, context.api.engine)
+    reply = context.api.provider.handlers[context.operation.id](context.call, context.api.engine)
+    if context.call.noted:
+        context.exchange.violations = breaches(context.call.noted)
+    return reply
 
 
 #: The stages that a provider may put in order.

@@ -239,7 +239,7 @@ def test_several_pictures_and_a_last_frame(crun, time):
     asked = {
         "bytedance/seedream-4-5": ({"prompt": "a café", "num_outputs": 3}, [".png", ".png", ".png"]),
         "bytedance/seedance1-0-pro-t2v": ({"prompt": "a café", "return_last_frame": True}, [".mp4", ".png"]),
-        "suno/music-generate": ({"prompt": "a café"}, [".wav"]),
+        "suno/music-generate": ({"prompt": "a café"}, [".wav", ".wav"]),
     }
     for model, (given, extensions) in asked.items():
         task_id = crun.create(model, given)

@@ -374,6 +374,30 @@ def test_null_is_a_wrong_type(crun):
     ]
 
 
+LONG = {"model": "openai/gpt-image-2", "input": {"prompt": "a" * 5001}}
+UNLISTED = {"model": "kling/template", "input": {"template_id": "mine", "img_urls": ["https://example.com/a.png"]}}
+
+
+@under(model_limits="observed")
+def test_observed_limits_refuse(crun):
+    assert crun.call("POST", "job/CreateTask", json=LONG).json()["code"] == 422
+
+
+@under(model_limits="open")
+def test_observed_limits_do_not_refuse(crun):
+    assert crun.call("POST", "job/CreateTask", json=LONG).json()["code"] == 200
+
+
+@under(unknown_template="accept")
+def test_an_unknown_template_is_accepted(crun):
+    assert crun.call("POST", "job/CreateTask", json=UNLISTED).json()["code"] == 200
+
+
+@under(unknown_template="refuse")
+def test_an_unknown_template_is_refused(crun):
+    assert crun.call("POST", "job/CreateTask", json=UNLISTED).json()["code"] == 422
+
+
 def test_every_choice_has_a_test():
     every = {(v.name, str(choice)) for v in RULES.variants.values() if v.name not in ELSEWHERE for choice in v.choices}
     assert every == NOTED

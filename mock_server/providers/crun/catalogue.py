@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from swapmock.contracts.pricing import price_of
+from swapmock.contracts.pricing import price_of, unlisted
 from swapmock.mock_server.core.call import Cacheable, Call, Problem, Reply
 from swapmock.mock_server.core.credits import Millicredits, from_credits
+from swapmock.mock_server.core.journal import Breach
+from swapmock.mock_server.providers.crun.wire import invalid_input
 
 if TYPE_CHECKING:
     from swapmock.contracts import Contract
@@ -25,10 +27,24 @@ def model_row(engine: Engine, name: str) -> Mapping[str, Any]:
 
 
 def price(engine: Engine, model: str, given: Mapping[str, Any]) -> tuple[Millicredits, bool]:
-    """What a task costs by the price list or the settings, and whether the list has no price of its own for this input."""
+    """What a task costs by the price list or the settings, and whether neither has a price of its own for this input.
+
+    The estimates, the reservation and the charge of a task all come from here.
+    """
     contract = engine.contracts["crun"]
     listed = price_of(model_row(engine, model), given, contract.tables)
-    return engine.price("crun", model, from_credits(str(listed.credits))), listed.estimated
+    cost = engine.price("crun", model, from_credits(str(listed.credits)))
+    return cost, listed.estimated and ("crun", model) not in engine.prices
+
+
+def check_template(call: Call, engine: Engine, model: str, given: Mapping[str, Any]) -> None:
+    """Refuse a template that no list has, or note it in the journal, as the variant `unknown_template` says."""
+    found = unlisted(model_row(engine, model), given, engine.contracts["crun"].tables)
+    if found is None:
+        return
+    if call.variants["unknown_template"] == "refuse":
+        raise invalid_input(model, found.field, f"there is no template {str(found.value)[:100]!r}")
+    call.noted = (Breach(("body", "input", found.field), "listed", list(found.known), found.value),)
 
 
 def list_models(call: Call, engine: Engine) -> Reply:
@@ -71,12 +87,10 @@ def input_schema(contract: Contract, model: str) -> Any:
     Of the schema that many models share, a model shows the fields that it has, and which of them it needs.
     """
     node = contract.operations["create_task"].branch_schema(model)["properties"]["input"]
-    found = _plain(contract, node)
-    if not node.get("$ref", "").endswith("/GenericInput"):
-        return found
-    row = _rows(contract)[model]
-    fields = {name: found["properties"].get(name, {}) for name in row["fields"]}
-    return {**found, "properties": fields, "required": row["required"]}
+    found, row = _plain(contract, node), _rows(contract)[model]
+    is_shared = node.get("$ref", "").endswith("/GenericInput") or "required" not in found
+    properties = {name: found["properties"].get(name, {}) for name in row["fields"]}
+    return {**found, "properties": properties, "required": row["required"] if is_shared else found["required"]}
 
 
 def _plain(contract: Contract, node: Any) -> Any:

@@ -60,8 +60,11 @@ def _check_files(facts: Mapping[str, Any], modality: str, task: Task) -> Iterato
     known = {tasks.DEFAULT_EXTENSION[modality], *tasks.KEPT_EXTENSIONS[modality]}
     if facts["extension"] not in known:
         yield "facts", f"`extension` should be one of {', '.join(sorted(known))}"
-    if any(extension != ".png" for extension, _ in facts["more"]):
-        yield "facts", "`more` should have pictures with the extension .png"
+    further = {".png", ".wav"} if modality == "audio" else {".png"}
+    if any(extension not in further for extension, _ in facts["more"]):
+        yield "facts", f"`more` should have files with the extension {' or '.join(sorted(further))}"
+    if modality == "audio" and not all(faces for _, faces in facts["more"]):
+        yield "facts", "`more` should have faces for each file of a song"
     if modality == "audio" and not facts["faces"]:
         yield "facts", "`faces` should not be empty for a sound"
 

@@ -29,18 +29,27 @@ VIDEO_RATIO, VIDEO_SIDE, VIDEO_SECONDS, SOUND_SECONDS = (16, 9), 720, 5, 10
 LONGEST_SIDE, MOST_SECONDS, RATES = 4096, 60, range(1, 61)
 LONGEST_SOUND = 480
 
+#: Sides of a song's small and large cover, in pixels.
+COVER_SIDES = (360, 720)
+
 RATIO = re.compile(r"\s*(\d{1,4}(?:\.\d{1,3})?)\s*[:/]\s*(\d{1,4}(?:\.\d{1,3})?)\s*")
 SIZE = re.compile(r"\s*(\d{2,5})\s*[x*×]\s*(\d{2,5})\s*", re.IGNORECASE)
 LENGTH = re.compile(r"\s*(\d{1,4}(?:\.\d{1,3})?)\s*s?\s*", re.IGNORECASE)
 
 
-def shape(task: Task, engine: Engine) -> Shape | None:
-    """The shape that the task's input asks for; None where nothing is asked for, and for face swaps, which keep their source."""
+def shape(task: Task, engine: Engine, number: int = 0) -> Shape | None:
+    """The shape that the task's input asks for file `number`; None where nothing is asked for, and for face swaps, which keep
+    their source."""
     if task.model in SWAPS or task.operation != "create_task":
         return None
     body = engine.json.loads(task.request)
     given = body.get("input") if isinstance(body, Mapping) else None
-    return shape_of(model_row(engine, task.model)["modality"], given if isinstance(given, Mapping) else {})
+    found = shape_of(model_row(engine, task.model)["modality"], given if isinstance(given, Mapping) else {})
+    covers = [n for n, (extension, _) in enumerate(task.facts["more"], 1) if extension != task.facts["extension"]]
+    if task.facts["extension"] != ".wav" or number not in covers:
+        return found
+    side = COVER_SIDES[covers.index(number) % len(COVER_SIDES)]
+    return Shape(side, side)
 
 
 def shape_of(modality: str, given: Mapping[str, Any]) -> Shape | None:

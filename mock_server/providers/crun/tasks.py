@@ -10,7 +10,8 @@ from swapmock.mock_server.core.credits import Millicredits, rounded_up, to_credi
 from swapmock.mock_server.core.faces import FaceRef, extension
 from swapmock.mock_server.core.seeded import hexadecimal, text, uuid4
 from swapmock.mock_server.core.task import FAILED, SUCCEEDED, Phase, Task
-from swapmock.mock_server.providers.crun.catalogue import model_row, price
+from swapmock.mock_server.providers.crun.catalogue import check_template, model_row, price
+from swapmock.mock_server.providers.crun.music import further_tracks, makes_music, music
 from swapmock.mock_server.providers.crun.swap import SWAPS, Swap
 from swapmock.mock_server.providers.submission import course, has_media, scenario_for
 
@@ -37,6 +38,7 @@ def create_task(call: Call, engine: Engine) -> Reply:
     if swap.fails is not None and scenario.fails is None and scenario.ends:
         scenario = behaviour.scenarios[swap.fails]
     starts_at, ends_at, failure = course(call.now, behaviour.timelines[row["modality"]], scenario)
+    check_template(call, engine, model, body["input"])
     cost, _ = price(engine, model, body["input"])
     task = Task(
         id=_task_id(call),
@@ -57,7 +59,7 @@ def create_task(call: Call, engine: Engine) -> Reply:
         facts={
             "faces": [list(face) for face in swap.faces],
             "extension": _result_extension(row["modality"], body["input"]),
-            "more": _further_files(row["modality"], body["input"], swap.faces),
+            "more": further_tracks(row, swap.faces) or _further_files(row["modality"], body["input"], swap.faces),
         },
     )
     engine.submit(call, task)
@@ -161,11 +163,9 @@ def _result(call: Call, engine: Engine, task: Task, phase: Phase, token: str) ->
     if phase is SUCCEEDED:
         extensions = (task.facts["extension"], *(extension for extension, _ in task.facts["more"]))
         links = [f"{call.base_url}/media/{token}/{n}{extension}" for n, extension in enumerate(extensions) if token]
-        result = {"code": 200, "message": "success", "media_urls": links}
-        row = model_row(engine, task.model)
-        if (row["provider"], row["modality"]) == ("suno", "audio"):
-            result["suno_data"] = [{"suno_audio_url": link} for link in links]
-        return result
+        if makes_music(model_row(engine, task.model)):
+            return {"code": 200, "message": "success", **music(engine, task, links)}
+        return {"code": 200, "message": "success", "media_urls": links}
     if phase is FAILED and task.failure is not None and task.failure.result:
         return {"code": task.failure.code, "message": task.failure.message}
     return None
@@ -193,7 +193,9 @@ def _estimate(call: Call, engine: Engine, endpoint: str) -> tuple[Millicredits, 
     if call.variants["estimate_endpoints"] not in ("both", endpoint):
         raise Problem("endpoint_not_found")
     scenario_for(call, engine)
-    return price(engine, call.body["model"], call.body["input"])
+    model, given = call.body["model"], call.body["input"]
+    check_template(call, engine, model, given)
+    return price(engine, model, given)
 
 
 def _task_amount(millicredits: Millicredits, variants: Mapping[str, Any]) -> int | float:

@@ -101,7 +101,8 @@ class Wire:
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
     ) -> Problem | None:
         """The violations in pydantic's sentences; None if a variant allows all of them."""
-        left = [v for v in violations if not self._is_waived(v, variants)]
+        opened = variants["model_limits"] == "open" and _limits_are_observed(operation, body)
+        left = [v for v in violations if not (opened and _is_limit(v)) and not self._is_waived(v, variants)]
         if not left:
             return None
         unknown = next((v for v in left if v.rule == "discriminator"), None)
@@ -117,6 +118,25 @@ class Wire:
                 if fits and ("within" not in waiver or waiver["within"] in violation.place):
                     return True
         return False
+
+
+#: Rules that bound a value of a known type.
+LIMITS = ("maxLength", "maxItems", "minimum", "maximum", "enum", "pattern", "not")
+
+
+def _is_limit(violation: Violation) -> bool:
+    """Whether a field of `input` itself is beyond a bound; media URLs are no bound."""
+    return violation.place[1:2] == ("input",) and len(violation.place) == 3 and violation.rule in LIMITS
+
+
+def _limits_are_observed(operation: Operation, body: Any) -> bool:
+    """Whether the limits of the model that `body` names were observed at clients, not documented."""
+    schemas, model = operation.contract.components["schemas"], body.get("model") if isinstance(body, dict) else None
+    mapping = operation.body_schema.get("discriminator", {}).get("mapping", {})
+    if not isinstance(model, str) or model not in mapping:
+        return False
+    reference = operation.branch_schema(model)["properties"]["input"]["$ref"]
+    return bool(schemas[reference.rpartition("/")[2]]["x-evidence"]["level"] == "observed")
 
 
 def unknown_model(model: object, variants: Mapping[str, Any]) -> Problem:
@@ -172,6 +192,8 @@ def _message(violation: Violation) -> str:
         return f"List should have at {bound} {_counted(expected, 'item')} after validation, not {len(got)}"
     if rule in ("minimum", "maximum"):
         return f"Input should be {'greater' if rule == 'minimum' else 'less'} than or equal to {expected}"
+    if rule == "not" and isinstance(expected, Mapping) and "const" in expected:
+        return f"Input should not be {_listed([expected['const']])} with the other values given"
     if rule == "format" and expected == "uri":
         return "Input should be a valid URL"
     if rule == "pattern":
