@@ -11,31 +11,49 @@ from swapmock.client_checks.conformance.strict_json import parsed
 from swapmock.contracts import Contract
 from swapmock.contracts.leniency import accepted
 
+#: An excuse says whether the provider's own rules explain a failure of a case and its response.
+Excuse = Callable[[Any, Any], bool]
+
 
 def install_hooks(schema: Any, contract: Contract, profile: Profile, variants: Mapping[str, Any] | None = None) -> None:
     """Let `schema` drop failures that the provider's own rules explain. Its answers come with judged HTTP statuses.
 
     `variants` are the choices that the server is held to, the contract's defaults unless given.
     """
-    chosen = contract.behaviour.defaults if variants is None else variants
-    lets_anybody_in = profile.anonymous is not None and applies(profile.anonymous, chosen)
+    excused = excuses(contract, profile, contract.behaviour.defaults if variants is None else variants)
+
+    def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:  # noqa: ARG001 - a hook's signature
+        excuse = excused.get(type(failure).__name__)
+        return excuse is None or not excuse(case, response)
+
+    schema.hook(filter_failure)
+
+
+def excuses(
+    contract: Contract, profile: Profile, variants: Mapping[str, Any], *, balance_may_end: bool = False
+) -> Mapping[str, Excuse]:
+    """The excuses by the name of Schemathesis' failure. With `balance_may_end`, a refusal for want of credits is one."""
+    lets_anybody_in = profile.anonymous is not None and applies(profile.anonymous, variants)
     envelope = Envelope(contract)
-    excuses: Mapping[str, Callable[[Any, Any], bool]] = {
+    for_credits = contract.behaviour.refusals.get("insufficient_credits") if balance_may_end else None
+
+    def is_for_credits(case: Any, response: Any) -> bool:
+        operation = contract.operations.get(operation_id(case))
+        code = envelope.code(response.status_code, parsed(response.content))
+        return for_credits is not None and operation is not None and operation.may_cost and code == for_credits.code
+
+    return {
         "IgnoredAuth": lambda *_: lets_anybody_in,
         "MissingHeaderNotRejected": lambda *_: lets_anybody_in,
-        "AcceptedNegativeData": lambda case, _: _is_lenient(contract, case, chosen),
-        "RejectedPositiveData": lambda case, response: _is_domain_refusal(profile, envelope, chosen, case, response),
+        "AcceptedNegativeData": lambda case, _: _is_lenient(contract, case, variants),
+        "RejectedPositiveData": lambda case, response: (
+            is_for_credits(case, response) or _is_domain_refusal(profile, envelope, variants, case, response)
+        ),
         "UnsupportedMethodResponse": lambda _, response: (
             response.status_code == profile.wrong_method
             and (not envelope.member or envelope.refuses(parsed(response.content)))
         ),
     }
-
-    def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:  # noqa: ARG001 - a hook's signature
-        excuse = excuses.get(type(failure).__name__)
-        return excuse is None or not excuse(case, response)
-
-    schema.hook(filter_failure)
 
 
 def _is_domain_refusal(

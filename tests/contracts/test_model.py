@@ -1,6 +1,7 @@
 """Finding operations, and what they demand."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -144,7 +145,7 @@ def test_an_operation_answers_at_the_other_paths_of_its_path_item():
 
 
 def test_an_answer_is_held_to_its_status_then_its_class_then_the_default():
-    responses = {"200": {}, "4XX": {}, "default": {}}
+    responses: dict[str, Any] = {"200": {}, "4XX": {}, "default": {}}
     operation = document({"/a": {"get": {"operationId": "a", "responses": responses}}}).operations["a"]
     assert [operation.answer_key(status) for status in (200, 404, 500, "4XX")] == ["200", "4XX", "default", "4XX"]
     del responses["default"]
