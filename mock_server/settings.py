@@ -122,6 +122,19 @@ class Settings:
     max_files_bytes: int = _row(
         1 << 30, "Bytes of uploaded files that each sandbox holds, all together.", low=1, high=1 << 50
     )
+    max_in_flight: int | None = _row(
+        None,
+        "Tasks that may be queued or running at once in a sandbox; beyond, a submission gets 429. Without it, any number.",
+        low=0,
+        high=1_000_000_000,
+    )
+    parallel_posts: int | None = _row(
+        None,
+        "POSTs to a provider that may be in progress at once in a sandbox; beyond, the gateway answers 522. With it, each POST "
+        "takes half a second.",
+        low=1,
+        high=100_000,
+    )
     max_sandboxes: int = _row(10_000, "Sandboxes at a time.", low=2, high=10_000_000)
     callback_allow: Sequence[str] = _row(
         (), "Host that callbacks may go to beside loopback: name, *.domain, address or network; repeatable."

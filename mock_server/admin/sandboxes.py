@@ -17,7 +17,7 @@ from swapmock.mock_server.core.codec import encode
 from swapmock.mock_server.core.credits import from_credits
 from swapmock.mock_server.core.ledger import Entry, Move
 from swapmock.mock_server.core.ports import Box
-from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
+from swapmock.mock_server.core.sandbox import ParallelPosts, RateLimit, Sandbox
 from swapmock.mock_server.core.seeded import hexadecimal, integer
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.timetext import parse_duration
@@ -63,6 +63,8 @@ def describe(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
             "evidence_header": sandbox.evidence_header,
             "prefer_header": sandbox.prefer_header,
             "client_clock": sandbox.client_clock,
+            "max_in_flight": sandbox.max_in_flight,
+            "parallel_posts": None if sandbox.parallel_posts is None else encode(sandbox.parallel_posts),
             "labels": sandbox.labels,
             "counts": counts(box),
         }
@@ -114,6 +116,8 @@ def create_sandbox(call: Call, engine: Engine) -> Reply:
         variants=default.variants,
         grant=default.grant,
         created_at=real,
+        max_in_flight=default.max_in_flight,
+        parallel_posts=default.parallel_posts,
     )
     sandbox = with_options(start, options, engine, real)
     if "balance" in options:
@@ -155,7 +159,7 @@ def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, r
     `invalid` for a wrong value."""
     changes: dict[str, Any] = {
         name: options[name]
-        for name in ("evidence_header", "prefer_header", "client_clock", "labels")
+        for name in ("evidence_header", "prefer_header", "client_clock", "max_in_flight", "labels")
         if name in options
     }
     if "variants" in options:
@@ -169,6 +173,9 @@ def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, r
         changes["scenario"] = check_scenario(options["scenario"], engine, ("scenario",))
     if "rate_limit" in options:
         changes["rate_limit"] = None if options["rate_limit"] is None else RateLimit.read(options["rate_limit"])
+    if "parallel_posts" in options:
+        posts = options["parallel_posts"]
+        changes["parallel_posts"] = None if posts is None else ParallelPosts.read(posts)
     if "ttl" in options:
         changes["expires_at"] = None if options["ttl"] is None else real + _span(options["ttl"])
     return replace(sandbox, **changes)

@@ -160,7 +160,7 @@ def _clock_faults(clock: SavedClock) -> Iterator[Inconsistency]:
 
 def _sandbox_faults(sandbox: Sandbox, engine: Engine) -> Iterator[Inconsistency]:
     options = engine.admin_contract.validator({"$ref": "#/components/schemas/SandboxOptions"})
-    chosen = {name: getattr(sandbox, name) for name in ("id", "seed", "client_clock")}
+    chosen = {name: getattr(sandbox, name) for name in ("id", "seed", "client_clock", "max_in_flight")}
     for violation in options.violations(chosen, "body"):
         yield ("sandbox", *map(str, violation.place[1:])), f"breaks {violation.rule}"
     if sandbox.credentials:
@@ -172,7 +172,11 @@ def _sandbox_faults(sandbox: Sandbox, engine: Engine) -> Iterator[Inconsistency]
     known = {scenario for contract in engine.contracts.values() for scenario in contract.behaviour.scenarios}
     if sandbox.scenario is not None and sandbox.scenario not in known:
         yield ("sandbox", "scenario"), f"no provider has a scenario {sandbox.scenario[:60]!r}"
-    judged = {"labels": ("Labels", sandbox.labels), "rate_limit": ("RateLimit", sandbox.rate_limit)}
+    judged = {
+        "labels": ("Labels", sandbox.labels),
+        "rate_limit": ("RateLimit", sandbox.rate_limit),
+        "parallel_posts": ("ParallelPosts", sandbox.parallel_posts),
+    }
     for name, (schema, value) in judged.items():
         validator = engine.admin_contract.validator({"$ref": f"#/components/schemas/{schema}"})
         for violation in validator.violations(encode(value), "body") if value is not None else ():

@@ -114,7 +114,7 @@ class Problem(Exception):
 
     `name` is a row of the contract's `refusals`; `details` goes into the answer where the row has a place for it:
     `errors` as a list of sentences, `balance` as an amount; `headers` go onto the answer. `code` and `message` stand
-    in place of the row's own.
+    in place of the row's own. `fault` names what refused on purpose, for the journal.
     """
 
     def __init__(
@@ -127,6 +127,7 @@ class Problem(Exception):
         http: int | None = None,
         code: int | str | None = None,
         message: str | None = None,
+        fault: str = "",
     ) -> None:
         super().__init__(name, *errors)
         self.name = name
@@ -136,3 +137,4 @@ class Problem(Exception):
         self.http = http
         self.code = code
         self.message = message
+        self.fault = fault

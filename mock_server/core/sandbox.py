@@ -35,6 +35,19 @@ class RateLimit(NamedTuple):
         return cls(raw["calls"], parse_duration(raw.get("seconds", 60.0)), raw.get("retry_after", "none"))
 
 
+class ParallelPosts(NamedTuple):
+    """At most `limit` POSTs of a provider in progress at once. Each is in progress for `seconds` of real time: its answer is held
+    back so long, as a live service takes a while for it."""
+
+    limit: int
+    seconds: float = 0.5
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> ParallelPosts:
+        """Read a limit from JSON. `seconds` is a number or text such as `500ms`."""
+        return cls(raw["limit"], parse_duration(raw.get("seconds", 0.5)))
+
+
 def retry_after(form: str, seconds: float, date: float) -> tuple[tuple[str, str], ...]:
     """The header `Retry-After` (RFC 9110 10.2.3). `form`: `seconds` (rounded up), `date` or `none`.
 
@@ -57,7 +70,8 @@ def http_date(at: float) -> str:
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """The settings of a sandbox. `variants` has every choice of every provider; `expires_at` is real time,
-    `start` what a still clock shows first. `client_clock` is the clock of the Date of answers: `machine` or `sandbox`."""
+    `start` what a still clock shows first. `client_clock` is the clock of the Date of answers: `machine` or `sandbox`.
+    `max_in_flight` is how many tasks may be queued or running, None for any number."""
 
     id: str
     seed: int
@@ -72,4 +86,6 @@ class Sandbox:
     evidence_header: bool = False
     prefer_header: bool = False
     client_clock: Annotated[str, AddedIn("0.2")] = "machine"
+    max_in_flight: Annotated[int | None, AddedIn("0.2")] = None
+    parallel_posts: Annotated[ParallelPosts | None, AddedIn("0.2")] = None
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -44,9 +44,13 @@ class Fired(NamedTuple):
 def submit(runtime: Runtime, call: Call, task: Task) -> None:
     """Accept a task: reserve its credits and schedule its start.
 
-    Raises Problem `insufficient_credits` if the balance does not cover it, `rate_limited` if the sandbox is full.
+    Raises Problem `insufficient_credits` if the balance does not cover it, `rate_limited` if the sandbox is full or has as many
+    tasks in flight as it may have.
     """
     box = call.box
+    most = box.sandbox.max_in_flight
+    if most is not None and tasks_in_flight(box) >= most:
+        raise Problem("rate_limited", fault=f"max_in_flight ({most})")
     count, size = box.tasks_held()
     if count >= runtime.max_tasks or size + len(task.request) > runtime.max_tasks_bytes:
         raise _is_full(runtime, count, size)
@@ -77,6 +81,11 @@ def remote_address(client: str) -> str:
         return ""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return "" if (mapped or address).is_loopback else str(mapped or address)
+
+
+def tasks_in_flight(box: Box) -> int:
+    """How many tasks of an open sandbox are queued or running."""
+    return sum(count for (_, _, phase), count in box.tasks_by_phase().items() if phase in (QUEUED, RUNNING))
 
 
 def _is_full(runtime: Runtime, count: int, size: int) -> Problem:

@@ -23,7 +23,7 @@ from swapmock.mock_server.core.credits import from_credits
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.ports import RealTime
 from swapmock.mock_server.core.provider import Provider
-from swapmock.mock_server.core.sandbox import Credential, Sandbox
+from swapmock.mock_server.core.sandbox import Credential, ParallelPosts, Sandbox
 from swapmock.mock_server.engine.dispatcher import CallbackDispatcher
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX, UnknownVariant, choose_variants, open_account
@@ -303,6 +303,8 @@ def _make_standing_sandboxes(engine: Engine, settings: Settings, rows: Sequence[
             variants=chosen,
             grant=from_credits(settings.balance),
             created_at=real,
+            max_in_flight=settings.max_in_flight,
+            parallel_posts=None if settings.parallel_posts is None else ParallelPosts(settings.parallel_posts),
         )
         open_account(engine, sandbox, SandboxClock.make(mode, real, settings.speed))
 

@@ -18,7 +18,7 @@ class RequestContext:
     """One request while it is answered.
 
     `exchange` is the record for the journal. `hit` is the fault that applies to this request. `cacheable` says for how long
-    the response may be given again.
+    the response may be given again. `hold` is for how many real seconds the answer is held back at least.
     """
 
     api: MountedApi
@@ -29,3 +29,4 @@ class RequestContext:
     exchange: Exchange
     hit: FaultHit | None = None
     cacheable: Cacheable | None = None
+    hold: float = 0.0

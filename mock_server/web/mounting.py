@@ -9,6 +9,7 @@ from swapmock.contracts.requirements import USUAL_BODY_BYTES
 from swapmock.mock_server.core.provider import Provider
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.web.cache import ResponseCache
+from swapmock.mock_server.web.parallel import PostsInProgress
 
 
 class RouteMatch(NamedTuple):
@@ -66,6 +67,7 @@ class MountedApi:
         #: Bodies that keep the contract. Whether one does depends on its bytes alone, so any entry may be forgotten.
         self.valid_bodies: set[tuple[Operation, bytes]] = set()
         self.engine = engine
+        self.posts = PostsInProgress()
         self.is_admin = is_admin
         self._json_limit = max_body or contract.behaviour.limit("body_bytes", USUAL_BODY_BYTES)
         self._upload_limit = max_upload or contract.behaviour.limit("upload_bytes", self._json_limit)

@@ -168,6 +168,9 @@ class Pipeline:
                 else:
                     context = RequestContext(api, request, operation, call, identity, exchange)
                     answer = self.finalizer.finalize(context, run_stages(self.stages[api], context))
+                    if context.hold:
+                        answer = answer._replace(delay=max(answer.delay, context.hold))
+                        api.posts.enter(box.sandbox.id, began + answer.delay, began)
                 now, task, callback_first = call.now, call.task, call.callback_first
             if box.sandbox.client_clock == "sandbox":
                 answer = answer._replace(headers=[("date", http_date(now)), *answer.headers])

@@ -16,9 +16,10 @@ from swapmock.mock_server.core.call import Problem, Reply
 from swapmock.mock_server.core.faults import Moment
 from swapmock.mock_server.core.placement import HeldElsewhere
 from swapmock.mock_server.core.provider import VendorResponse
-from swapmock.mock_server.core.sandbox import retry_after
+from swapmock.mock_server.core.sandbox import ParallelPosts, retry_after
 from swapmock.mock_server.web.context import RequestContext
 from swapmock.mock_server.web.faults import ConnectionLost, date_of, match_fault
+from swapmock.mock_server.web.parallel import REFUSED
 from swapmock.mock_server.web.parsing import is_json, parsed_query
 from swapmock.mock_server.web.recording import breaches
 
@@ -47,6 +48,7 @@ def run_stages(stages: Sequence[Stage], context: RequestContext) -> VendorRespon
         raise
     except Problem as problem:
         context.exchange.problem = problem.name
+        context.exchange.fault = problem.fault or context.exchange.fault
         return provider.render_problem(problem, variants)
     except ConnectionLost:
         return provider.render_problem(Problem("server_error"), variants)
@@ -70,7 +72,20 @@ def _authenticate(context: RequestContext) -> None:
         raise Problem(problem)
 
 
+def _gateway(context: RequestContext, limit: ParallelPosts) -> None:
+    """Let the gateway answer a POST beyond the limit of those in progress; note that the others are in progress for a while."""
+    if context.request.method != "POST" or context.operation.is_public:
+        return
+    now = context.api.engine.time.now()
+    if not context.api.posts.may_enter(context.call.box.sandbox.id, limit, now):
+        context.hit, context.exchange.fault = REFUSED, f"parallel_posts ({limit.limit})"
+        raise ConnectionLost
+    context.hold = limit.seconds
+
+
 def _fault(context: RequestContext) -> None:
+    if context.call.box.sandbox.parallel_posts is not None:
+        _gateway(context, context.call.box.sandbox.parallel_posts)
     hit = match_fault(context.call, context.api.engine, context.request.path, context.request.query)
     if hit is None:
         return

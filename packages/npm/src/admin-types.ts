@@ -950,6 +950,12 @@ export interface components {
             /** @enum {unknown} */
             retry_after?: "none" | "seconds" | "date";
         };
+        /** @description at most `limit` POSTs in progress; each is for `seconds` (0.5 by default), for its answer is held back so long */
+        ParallelPosts: {
+            limit: number;
+            /** @description real seconds above 0, or a number with a unit: 500ms, 2s */
+            seconds?: number | string;
+        };
         ClockOptions: {
             /** @description one of real, frozen, on_poll, scaled or scaled(10) */
             mode: string;
@@ -976,6 +982,10 @@ export interface components {
             /** @description scenario of every task that has no magic value and no queued scenario */
             scenario?: string | null;
             rate_limit?: components["schemas"]["RateLimit"] | null;
+            /** @description how many tasks may be queued or running at once; beyond, a submission is refused for too many requests */
+            max_in_flight?: number | null;
+            /** @description how many POSTs of a provider may be in progress at once; beyond, the gateway answers 522 with a page */
+            parallel_posts?: components["schemas"]["ParallelPosts"] | null;
             /** @description how long the sandbox lives, in real time */
             ttl?: components["schemas"]["Seconds"] | null;
             /** @description whether answers carry `X-Swapmock-Evidence` */
@@ -997,6 +1007,10 @@ export interface components {
             /** @description scenario of every task that has no magic value and no queued scenario */
             scenario?: string | null;
             rate_limit?: components["schemas"]["RateLimit"] | null;
+            /** @description how many tasks may be queued or running at once; beyond, a submission is refused for too many requests */
+            max_in_flight?: number | null;
+            /** @description how many POSTs of a provider may be in progress at once; beyond, the gateway answers 522 with a page */
+            parallel_posts?: components["schemas"]["ParallelPosts"] | null;
             /** @description how long the sandbox lives, in real time */
             ttl?: components["schemas"]["Seconds"] | null;
             /** @description whether answers carry `X-Swapmock-Evidence` */
@@ -1046,6 +1060,10 @@ export interface components {
             variants?: components["schemas"]["Variants"];
             scenario?: string | null;
             rate_limit?: components["schemas"]["RateLimit"] | null;
+            /** @description how many tasks may be queued or running at once; beyond, a submission is refused for too many requests */
+            max_in_flight?: number | null;
+            /** @description how many POSTs of a provider may be in progress at once; beyond, the gateway answers 522 with a page */
+            parallel_posts?: components["schemas"]["ParallelPosts"] | null;
             expires_at?: number | null;
             evidence_header?: boolean;
             prefer_header?: boolean;
