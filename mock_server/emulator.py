@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlencode
 from swapmock.contracts import Registration
 from swapmock.mock_server.adapters.http_client import HttpClient, UnreachableError
 from swapmock.mock_server.control import AdminError, Control
-from swapmock.mock_server.settings import Settings, with_token
+from swapmock.mock_server.core.ports import StoreError
+from swapmock.mock_server.settings import SettingError, Settings, with_token
 from swapmock.mock_server.web.build import System, build
 from swapmock.mock_server.web.host_process import check_process, explain_blocked_socket
 from swapmock.mock_server.web.messages import Request
@@ -98,6 +99,10 @@ class Emulator(Control):
         self._check_process()
         self._pid = os.getpid()
         try:
+            self.system.engine.store.reopen()
+        except StoreError as error:
+            raise SettingError(f"--store: {error}") from None
+        try:
             with explain_blocked_socket():
                 self._listen()
         except BaseException:
@@ -132,6 +137,7 @@ class Emulator(Control):
         if self._admin_server is not None:
             self._admin_server.stop()
         self._server = self._admin_server = None
+        self.system.engine.store.close()
 
     @property
     def _is_copy(self) -> bool:

@@ -74,6 +74,12 @@ class Settings:
     speed: float = _row(1.0, "How many times faster than real time tasks run.", low=1e-6, high=1e6)
     balance: float = _row(1000.0, "Credits on each account at the start.", low=0, high=1e12)
     data_dir: Path | None = _row(None, "Folder for uploaded files; without it they are kept in memory.")
+    store: str = _row("memory", "Where state is kept: `memory`, or `sqlite:PATH` for a file that survives restarts.")
+    durability: str = _row(
+        "process",
+        "What a store in a file promises: what is acknowledged survives the death of the `process`, or a `power` cut.",
+        choices=("process", "power"),
+    )
     log_level: str = _row(
         "warning",
         "What is logged to stderr; `info` at a terminal unless it is chosen.",
@@ -160,6 +166,8 @@ class Settings:
         object.__setattr__(self, "admin_origin", tuple(_origin("admin_origin", text) for text in self.admin_origin))
         for entry in self.allow_host:
             _check_host(entry)
+        if not re.fullmatch(r"memory|sqlite:.+", self.store):
+            raise SettingError(f"--store: {self.store!r} is none of memory, sqlite:PATH")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingError("--tls-cert and --tls-key go together")
         if self.public_url and not _is_base_url(self.public_url):

@@ -82,6 +82,14 @@ class FolderBlobs:
             folder.rmdir()
 
 
+class LastingBlobs(FolderBlobs):
+    """The same for a store that outlives its process: the files are in a folder with a name of its own, and stay."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "stored"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+
 def _locked(folder: Path) -> int | None:
     """A descriptor by which the folder is ours, if it is nobody else's."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -11,6 +11,7 @@ from swapmock.mock_server.admin.wire import not_found
 from swapmock.mock_server.core.call import Call, Reply
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.timetext import format_timestamp
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
@@ -22,21 +23,20 @@ DEFAULT_LIMIT = 100
 def _page(call: Call, engine: Engine, name: str, only_exchanges: bool) -> Reply:
     with call.box as box:
         engine.catch_up(box, engine.now(box))
-        held, dropped = records.numbered(box), box.dropped()
+        held, dropped, recovered = records.numbered(box), box.dropped(), box.recovered
     found = records.selected(call.params, held)
     if only_exchanges:
         found = [(number, record) for number, record in found if isinstance(record, Exchange)]
     limit, mask = call.params.get("limit", DEFAULT_LIMIT), Mask(engine, box.sandbox)
     left = [(number, record) for number, record in found if number > call.params.get("after", 0)]
     page = left[:limit]
-    return Reply(
-        {
-            name: [records.record_row(number, record, engine, mask) for number, record in page],
-            "total": len(found),
-            "dropped": dropped,
-            "next": page[-1][0] if len(left) > limit else None,
-        }
-    )
+    told = {
+        name: [records.record_row(number, record, engine, mask) for number, record in page],
+        "total": len(found),
+        "dropped": dropped,
+        "next": page[-1][0] if len(left) > limit else None,
+    }
+    return Reply(told if recovered is None else {**told, "recovered_at": format_timestamp(recovered)})
 
 
 def get_journal(call: Call, engine: Engine) -> Reply:
@@ -68,7 +68,12 @@ def get_har(call: Call, engine: Engine) -> Reply:
 
 def _comment(box: Box) -> str:
     dropped = box.dropped()
-    return f"sandbox {box.sandbox.id}" + (f"; the journal dropped {dropped} older records" if dropped else "")
+    text = f"sandbox {box.sandbox.id}" + (f"; the journal dropped {dropped} older records" if dropped else "")
+    if box.recovered is not None:
+        text += (
+            f"; records of reads may be missing before {format_timestamp(box.recovered)}, when a crash was recovered"
+        )
+    return text
 
 
 def clear_journal(call: Call, engine: Engine) -> Reply:

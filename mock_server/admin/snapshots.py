@@ -208,11 +208,9 @@ def load(box: Box, engine: Engine, saved: Saved) -> None:
         mode, rate, shown = saved.clock
         box.clock = SandboxClock.make(mode, engine.time.now(), rate, shown)
         engine.clock_moved(box)
-    for token in saved.state.tokens:
-        before = engine.store.owner(token)
-        engine.store.publish(token, own.id)
-        if before is not None:  # the sandbox that published the link first stays the one that it leads to
-            engine.store.publish(token, before)
+        for token in saved.state.tokens:
+            # The sandbox that published the link first stays the one that it leads to.
+            engine.store.publish(token, own.id, behind=True)
 
 
 def _replace_files(engine: Engine, sandbox_id: str, before: Mapping[str, Any], after: Mapping[str, bytes]) -> None:

@@ -33,6 +33,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "conflict": (409, "the present state does not allow this"),
     "too_large": (413, "the body is too large"),
     "server_error": (500, "this is a bug in swapmock; see the server's log"),
+    "store_failed": (503, "the store failed; what this call asked for may not have happened"),
 }
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,7 +62,8 @@ def serve(**values: Any) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     # The end waits for callbacks that are being sent. A second signal ends the process at once.
-    with system.engine.dispatcher.running(system.engine, settings.callback_timeout), control or nullcontext():
+    running = system.engine.dispatcher.running(system.engine, settings.callback_timeout)
+    with closing(system.engine.store), running, control or nullcontext():
         run(system.asgi_app, listener, options, on_ready)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))

@@ -16,11 +16,20 @@ from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.ledger import Account, Entry
 from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.runs import Run
-from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
+from swapmock.mock_server.core.sandbox import Credential, RateLimit, Sandbox
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Task
 
-__all__ = ["Blobs", "Box", "Json", "JsonQuery", "Meter", "RealTime", "Store", "Transport"]
+__all__ = ["Blobs", "Box", "Json", "JsonQuery", "Meter", "RealTime", "Store", "StoreError", "Transport"]
+
+
+class StoreError(Exception):
+    """What a sandbox holds could not be kept or read. `is_away` says that the store cannot be reached: the same request
+    may succeed later. The text is one line for an operator."""
+
+    def __init__(self, text: str, *, is_away: bool = False) -> None:
+        super().__init__(text)
+        self.is_away = is_away
 
 
 class RealTime(Protocol):
@@ -37,13 +46,18 @@ class Box(Protocol):
     """What one sandbox holds, opened for one atomic step: `with store.open(id) as box`.
 
     Nobody else sees or changes the sandbox between entering and leaving. Every verb costs O(1), or O(log n) for due
-    work, however much is stored.
+    work, however much is stored. A store that keeps its sandboxes beyond this process commits when the box is left, at most once.
+    StoreError says that this failed; what was done since entering is then undone, or it is not known whether it is kept.
+
+    `recovered` is the real time at which the store was opened after a crash: records of reads of the last second before may
+    be missing in the journal. None if there was no crash.
     """
 
     sandbox: Sandbox
     clock: SandboxClock
     #: It is no part of a snapshot.
     inbox: Inbox
+    recovered: float | None
 
     def __enter__(self) -> Self: ...
 
@@ -281,8 +295,8 @@ class Store(Protocol):
 
     next_end: float
 
-    def add(self, sandbox: Sandbox, clock: SandboxClock) -> None:
-        """Keep a new sandbox; ValueError if its id or one of its keys is taken."""
+    def add(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry] = ()) -> None:
+        """Keep a new sandbox with the first entries of its ledger; ValueError if its id or one of its keys is taken."""
 
     def open(self, sandbox_id: str) -> Box:
         """KeyError if there is no such sandbox; `placement.HeldElsewhere` if another process holds it."""
@@ -292,6 +306,9 @@ class Store(Protocol):
 
     def ids(self) -> Sequence[str]: ...
 
+    def set_credentials(self, sandbox_id: str, credentials: Sequence[Credential]) -> None:
+        """Replace the credentials of a sandbox; ValueError if another one has one of the keys."""
+
     def drop(self, sandbox_id: str) -> bool: ...
 
     def expire(self, sandbox_id: str, at: float) -> None:
@@ -300,9 +317,10 @@ class Store(Protocol):
     def expired(self, real: float) -> Sequence[str]:
         """The sandboxes whose noted end has come by `real`; each is named once."""
 
-    def publish(self, token: str, sandbox_id: str) -> None:
+    def publish(self, token: str, sandbox_id: str, *, behind: bool = False) -> None:
         """Let a public link's `token` lead to a sandbox; the last one to publish it has it, the others as long as
-        they exist, should it be dropped. Of a sandbox that was dropped nothing is kept."""
+        they exist, should it be dropped. `behind` lets it be the last of the others. Of a sandbox that was dropped nothing
+        is kept."""
 
     def claim(self, token: str, sandbox_id: str) -> bool:
         """Publish a token that no sandbox has published, in any process. False if one has; nothing is changed then."""
@@ -323,3 +341,13 @@ class Store(Protocol):
 
     def runs_added(self) -> int:
         """How many runs were ever added."""
+
+    def wait_until_durable(self) -> Callable[[], None] | None:
+        """What has to be called, and may take long, before that is acknowledged which was committed in this thread. None if
+        it can be acknowledged at once."""
+
+    def close(self) -> None:
+        """Keep all that waits, and let another process open the store."""
+
+    def reopen(self) -> None:
+        """Open the store again after `close`. Raises StoreError."""

@@ -87,12 +87,10 @@ def credential_headers(contract: Contract, credential: Credential) -> dict[str, 
 
 def open_account(runtime: Runtime, sandbox: Sandbox, clock: SandboxClock) -> None:
     """Add a sandbox and grant it its credits; ValueError if its id or a key is taken."""
-    runtime.store.add(sandbox, clock)
+    grant = [Entry(clock.read(runtime.time.now()), Move.GRANT, sandbox.grant)] if sandbox.grant else []
+    runtime.store.add(sandbox, clock, grant)
     if sandbox.expires_at is not None:
         runtime.store.expire(sandbox.id, sandbox.expires_at)
-    with runtime.store.open(sandbox.id) as box:
-        if sandbox.grant:
-            box.post(Entry(runtime.now(box), Move.GRANT, sandbox.grant))
 
 
 def sweep(runtime: Runtime, real: float) -> None:
@@ -114,8 +112,9 @@ def drop(runtime: Runtime, sandbox_id: str) -> bool:
     except KeyError:
         return False
     with box:  # an upload in progress ends first and is dropped too, or finds no sandbox
+        is_dropped = runtime.store.drop(sandbox_id)
         try:
             runtime.blobs.drop(f"{sandbox_id}/")
         except OSError as error:
             log.error("files of sandbox %s could not be removed: %s", sandbox_id, error)
-        return runtime.store.drop(sandbox_id)
+        return is_dropped

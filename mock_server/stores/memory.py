@@ -22,7 +22,7 @@ from swapmock.mock_server.core.journal import File, Record, Transition
 from swapmock.mock_server.core.ledger import Account, Entry
 from swapmock.mock_server.core.queue import OutcomeQueue, Queued
 from swapmock.mock_server.core.runs import MOST_RUNS, Run
-from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
+from swapmock.mock_server.core.sandbox import Credential, RateLimit, Sandbox
 from swapmock.mock_server.core.state import Due, State
 from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
 from swapmock.mock_server.stores.agenda import Agenda
@@ -53,21 +53,25 @@ class MemoryBox:
         self._ticks, self._note = held
         self._depth, self._since = 0, 0.0
         self._journal_bounds = journal
-        self.tokens: set[str] = set()
+        #: The tokens of its public links, each with its place in the order of all publications.
+        self.tokens: dict[str, int] = {}
+        #: The real time at which the last records of reads were lost with a process, None if none ever were.
+        self.recovered: float | None = None
         self.inbox = Inbox()
-        self._hold(State())
+        self.hold(State())
 
     def load(self, state: State) -> None:
         self.loader(state)()
 
     def loader(self, state: State) -> Callable[[], None]:
         prepared = MemoryBox(self.sandbox, self.clock, self._journal_bounds)
-        prepared._hold(state)
-        own = ("sandbox", "clock", "tokens", "inbox", "_lock", "_ticks", "_note", "_depth", "_since")
+        prepared.hold(state)
+        own = ("sandbox", "clock", "tokens", "recovered", "inbox", "_lock", "_ticks", "_note", "_depth", "_since")
         changes = {name: value for name, value in vars(prepared).items() if name not in own}
         return lambda: vars(self).update(changes)
 
-    def _hold(self, state: State) -> None:
+    def hold(self, state: State) -> None:
+        """Hold `state`; nothing was held before."""
         self._numbers = dict(state.numbers)
         self._tasks = dict(state.tasks)
         self._task_bytes = sum(len(task.request) for task in self._tasks.values())
@@ -259,7 +263,7 @@ class MemoryBox:
         taken: list[Delivery] = []
         for host in tuple(self._outbox):
             while (heap := self._pending(host)) and heap[0][0] <= now and take(host):
-                taken.append(self._lease(heappop(heap)[2], until))
+                taken.append(self.lease(heappop(heap)[2], until))
         return sorted(taken, key=lambda delivery: (delivery.next_due, delivery.number))
 
     def claim(self, delivery_id: str, real: float, until: float) -> Delivery | None:
@@ -267,13 +271,18 @@ class MemoryBox:
         known = self._deliveries.get(delivery_id)
         if known is None or known.next_due is None or known.leased_until is not None:
             return None
-        return self._lease(delivery_id, until)
+        return self.lease(delivery_id, until)
 
-    def _lease(self, delivery_id: str, until: float) -> Delivery:
+    def lease(self, delivery_id: str, until: float) -> Delivery:
+        """Claim a delivery that is known and unclaimed, until the real time `until`."""
         held = self._deliveries[delivery_id].claimed(until)
         self._deliveries[delivery_id] = held
         heappush(self._leases, (until, held.claim, delivery_id))
         return held
+
+    def release_leases(self) -> None:
+        """Make all claimed deliveries due again: who claimed them lives no more."""
+        self._expire_leases(inf)
 
     def _expire_leases(self, real: float) -> None:
         """Make the deliveries due again whose lease has expired by the real time `real`."""
@@ -310,13 +319,22 @@ class MemoryBox:
         return tuple((index + 1, self._entries[index]) for index in range(last - 1, max(-1, last - 1 - most), -1))
 
     def take_rate(self, name: str, now: float, limit: RateLimit) -> float:
-        calls = self._rates.setdefault(name, deque())
-        while calls and calls[0] + limit.seconds <= now:
-            calls.popleft()
+        calls = self._counted_calls(name, now, limit.seconds)
         if len(calls) >= limit.calls:
             return calls[0] + limit.seconds - now if calls else limit.seconds
         calls.append(now)
         return 0.0
+
+    def _counted_calls(self, name: str, now: float, seconds: float) -> deque[float]:
+        """The times of the calls that a limit over `seconds` still counts."""
+        calls = self._rates.setdefault(name, deque())
+        while calls and calls[0] + seconds <= now:
+            calls.popleft()
+        return calls
+
+    def count_call(self, name: str, now: float, seconds: float) -> None:
+        """Count a call that `take_rate` has allowed before."""
+        self._counted_calls(name, now, seconds).append(now)
 
     def record(self, record: Record) -> None:
         if type(record) is Transition:
@@ -422,6 +440,7 @@ class MemoryStore:
         self._credentials: dict[tuple[str, str], tuple[str, str, bool]] = {}
         #: The sandboxes that a token leads to; the last one that published it comes last.
         self._tokens: dict[str, dict[str, None]] = {}
+        self._published = 0
         #: When sandboxes end, and the same as a heap, with entries that are out of date.
         self._ends: dict[str, float] = {}
         self._end_heap: list[tuple[float, str]] = []
@@ -429,14 +448,20 @@ class MemoryStore:
         self._runs: deque[Run] = deque(maxlen=MOST_RUNS)
         self._runs_added = 0
 
-    def add(self, sandbox: Sandbox, clock: SandboxClock) -> None:
+    def add(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry] = ()) -> None:
         keys = {(c.provider, c.key): (sandbox.id, c.secret, c.disabled) for c in sandbox.credentials}
         with self._lock:
             taken = [key for _, key in keys.keys() & self._credentials.keys()]
             if sandbox.id in self._boxes or taken:
                 raise ValueError(f"sandbox {sandbox.id} or its credentials exist already")
-            self._boxes[sandbox.id] = MemoryBox(sandbox, clock, self._journal, self._held)
+            self._boxes[sandbox.id] = self._make_box(sandbox, clock, entries)
             self._credentials.update(keys)
+
+    def _make_box(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry]) -> MemoryBox:
+        box = MemoryBox(sandbox, clock, self._journal, self._held)
+        for entry in entries:
+            box.post(entry)
+        return box
 
     def open(self, sandbox_id: str) -> MemoryBox:
         return self._boxes[sandbox_id]
@@ -446,6 +471,16 @@ class MemoryStore:
 
     def ids(self) -> Sequence[str]:
         return tuple(self._boxes)
+
+    def set_credentials(self, sandbox_id: str, credentials: Sequence[Credential]) -> None:
+        with self._boxes[sandbox_id] as box, self._lock:
+            keys = {(c.provider, c.key): (sandbox_id, c.secret, c.disabled) for c in credentials}
+            if any(self._credentials.get(key, (sandbox_id,))[0] != sandbox_id for key in keys):
+                raise ValueError(f"another sandbox than {sandbox_id} has one of the keys")
+            for old in box.sandbox.credentials:
+                del self._credentials[old.provider, old.key]
+            self._credentials.update(keys)
+            box.sandbox = replace(box.sandbox, credentials=tuple(credentials))
 
     def drop(self, sandbox_id: str) -> bool:
         with self._lock:
@@ -482,24 +517,28 @@ class MemoryStore:
             self.next_end = self._end_heap[0][0] if self._end_heap else inf
         return found
 
-    def publish(self, token: str, sandbox_id: str) -> None:
+    def publish(self, token: str, sandbox_id: str, *, behind: bool = False) -> None:
         with self._lock:
-            self._publish(token, sandbox_id)
+            self._publish(token, sandbox_id, behind)
 
     def claim(self, token: str, sandbox_id: str) -> bool:
         with self._lock:
             is_free = token not in self._tokens
             if is_free:
-                self._publish(token, sandbox_id)
+                self._publish(token, sandbox_id, behind=False)
         return is_free
 
-    def _publish(self, token: str, sandbox_id: str) -> None:
+    def _publish(self, token: str, sandbox_id: str, behind: bool) -> None:
         box = self._boxes.get(sandbox_id)
         if box is not None:  # else it was dropped while a request was still at work in it
             owners = self._tokens.setdefault(token, {})
             owners.pop(sandbox_id, None)
-            owners[sandbox_id] = None
-            box.tokens.add(token)
+            self._published += 1
+            box.tokens[token] = -self._published if behind else self._published
+            if behind and owners:
+                self._tokens[token] = {sandbox_id: None, **owners}
+            else:
+                owners[sandbox_id] = None
 
     def withdraw(self, sandbox_id: str) -> None:
         with self._lock:
@@ -522,7 +561,7 @@ class MemoryStore:
         with self._lock:
             box = self._boxes.get(sandbox_id)
             if box is not None and token in box.tokens:
-                box.tokens.remove(token)
+                del box.tokens[token]
                 self._forget_owner(token, sandbox_id)
 
     def owner(self, token: str) -> str | None:
@@ -542,3 +581,12 @@ class MemoryStore:
 
     def runs_added(self) -> int:
         return self._runs_added
+
+    def wait_until_durable(self) -> Callable[[], None] | None:
+        return None
+
+    def close(self) -> None:
+        """Nothing is kept beyond this process."""
+
+    def reopen(self) -> None:
+        """Nothing was closed."""

@@ -8,20 +8,21 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swapmock.contracts import Contract, Registration, add_folder, folder, installed, load
 from swapmock.contracts.requirements import findings, handler_findings
 from swapmock.mock_server import admin
 from swapmock.mock_server.adapters import jsonquery, jsontext
-from swapmock.mock_server.adapters.blobs import FolderBlobs, MemoryBlobs
+from swapmock.mock_server.adapters.blobs import FolderBlobs, LastingBlobs, MemoryBlobs
 from swapmock.mock_server.adapters.clock import RealTimeLoop, SystemTime, pause, ticks
 from swapmock.mock_server.adapters.meter import Meter
 from swapmock.mock_server.adapters.transport import Guard, Transport, check_allowed
 from swapmock.mock_server.core.clock import ClockMode, SandboxClock
 from swapmock.mock_server.core.credits import from_credits
 from swapmock.mock_server.core.journal import Exchange
-from swapmock.mock_server.core.ports import RealTime
+from swapmock.mock_server.core.ports import Blobs, RealTime, Store, StoreError
 from swapmock.mock_server.core.provider import Provider
 from swapmock.mock_server.core.sandbox import Credential, ParallelPosts, Sandbox
 from swapmock.mock_server.engine.dispatcher import CallbackDispatcher
@@ -182,8 +183,8 @@ def build(
         if seconds > settings.max_lag:
             log.warning("sandbox %s was held open for %.3f s; requests to it waited", sandbox, seconds)
 
-    store = MemoryStore(settings.journal_size, settings.max_journal_bytes, Held(ticks, note_held))
-    blobs = MemoryBlobs() if settings.data_dir is None else FolderBlobs(settings.data_dir / "uploads")
+    time = time or SystemTime()
+    store, blobs = _make_store(settings, contracts, time, Held(ticks, note_held))
     admin_contract = load("admin")
 
     def report(exchange: Exchange) -> None:
@@ -192,7 +193,7 @@ def build(
 
     engine = Engine(
         store,
-        time or SystemTime(),
+        time,
         blobs,
         jsontext,
         jsonquery,
@@ -226,6 +227,7 @@ def build(
     ]
     standing = standing_credentials(contracts, settings, engine.draw_key_seed)
     _make_standing_sandboxes(engine, settings, standing)
+    standing = tuple(_as_stored(engine, row) for row in standing)
     control = MountedApi(admin_contract, admin.provider(settings.admin_token), engine, is_admin=True)
     vendor_urls = frozenset(server["url"] for contract in contracts.values() for server in contract.document["servers"])
     policy, cors = policy_from(settings, vendor_urls), Cors.from_settings(settings)
@@ -239,6 +241,27 @@ def build(
     controls = vendors if settings.admin_port is None else pipeline_of([control])
     controls.pages = Inspector(controls, vendors, settings.admin_token)
     return System(settings, engine, vendors, controls, standing)
+
+
+def _make_store(
+    settings: Settings, contracts: Mapping[str, Contract], time: RealTime, watch: Held
+) -> tuple[Store, Blobs]:
+    """The store of the settings, and where uploaded files are kept. Raises SettingError for a store that cannot be used."""
+    folder = settings.data_dir
+    kind, _, place = settings.store.partition(":")
+    if kind == "memory":
+        memory = MemoryStore(settings.journal_size, settings.max_journal_bytes, watch)
+        return memory, MemoryBlobs() if folder is None else FolderBlobs(folder / "uploads")
+    from swapmock.mock_server.stores.logged_store import Options
+    from swapmock.mock_server.stores.sqlite import SqliteStore
+
+    polls = {(name, row.id) for name, contract in contracts.items() for row in contract.operations.values() if row.poll}
+    options = Options(time.now, settings.journal_size, settings.max_journal_bytes, watch, frozenset(polls))
+    try:
+        store = SqliteStore(Path(place), options, syncs=settings.durability == "power")
+    except StoreError as error:
+        raise SettingError(f"--store: {error}") from None
+    return store, store.blobs if folder is None else LastingBlobs(folder / "uploads")
 
 
 def _prices(contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:
@@ -296,6 +319,8 @@ def _make_standing_sandboxes(engine: Engine, settings: Settings, rows: Sequence[
     for row in rows:
         standing.setdefault(row.sandbox, []).append(row.credential)
     for index, (sandbox_id, credentials) in enumerate(standing.items()):
+        if sandbox_id in engine.store.ids():
+            continue  # it was stored by a process before, with its settings
         sandbox = Sandbox(
             id=sandbox_id,
             seed=settings.seed + index,
@@ -307,6 +332,23 @@ def _make_standing_sandboxes(engine: Engine, settings: Settings, rows: Sequence[
             parallel_posts=None if settings.parallel_posts is None else ParallelPosts(settings.parallel_posts),
         )
         open_account(engine, sandbox, SandboxClock.make(mode, real, settings.speed))
+
+
+def _as_stored(engine: Engine, row: Standing) -> Standing:
+    """`row` with the credential of its sandbox, which may be older than this process. A given one replaces it there."""
+    sandbox = engine.store.open(row.sandbox).sandbox
+    own = row.credential
+    alike = [c for c in sandbox.credentials if (c.provider, c.disabled) == (own.provider, own.disabled)]
+    if own in alike:
+        return row
+    if alike and not row.is_given:
+        return row._replace(credential=alike[0])
+    others = [c for c in sandbox.credentials if c not in alike]
+    try:
+        engine.store.set_credentials(row.sandbox, [*others, own])
+    except ValueError as error:
+        raise SettingError(f"--credential: {error}") from None
+    return row
 
 
 __all__ = ["DEFAULT_SANDBOX", "Contract", "System", "build"]

@@ -16,6 +16,7 @@ Every application (ASGI, WSGI, Flask's views) makes a `Request`, asks `match` fo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Protocol
@@ -25,7 +26,7 @@ from swapmock.mock_server.admin.unmatched import hint, nearest_anywhere
 from swapmock.mock_server.core.call import Call, Problem
 from swapmock.mock_server.core.journal import PREFLIGHT, Exchange
 from swapmock.mock_server.core.placement import HeldElsewhere
-from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.ports import Box, StoreError
 from swapmock.mock_server.core.provider import Identity
 from swapmock.mock_server.core.sandbox import http_date
 from swapmock.mock_server.engine.engine import Engine
@@ -41,6 +42,8 @@ from swapmock.mock_server.web.parsing import parsed_query
 from swapmock.mock_server.web.recording import begin_exchange, count_and_log, end_exchange
 from swapmock.mock_server.web.request_filter import ADMIN_HEADERS, Policy, Refusal, RequestFilter, Zone, refused
 from swapmock.mock_server.web.stages import run_stages, stages_in_order
+
+log = logging.getLogger("swapmock")
 
 #: How many paths have their match remembered, and the longest of them in characters.
 MOST_PATHS, LONGEST_PATH = 1024, 200
@@ -144,6 +147,31 @@ class Pipeline:
 
     def answer(self, target: RouteMatch, request: Request) -> Answer:
         """The answer to `request`, which `match` sent to `target`."""
+        try:
+            answer = self._answer(target, request)
+        except StoreError as error:
+            return store_failed(target, request, error)
+        wait = self.engine.store.wait_until_durable()
+        return answer if wait is None else self._when_durable(target, request, answer, wait)
+
+    def _when_durable(self, target: RouteMatch, request: Request, answer: Answer, wait: Callable[[], object]) -> Answer:
+        """`answer`, written when the store has what it acknowledges. The admin API has threads of its own to wait in."""
+        if target.api.is_admin:
+            try:
+                wait()
+            except StoreError as error:
+                return store_failed(target, request, error)
+            return answer
+        then = answer.before_send
+
+        def before_send() -> None:
+            wait()
+            if then is not None:
+                then()
+
+        return answer._replace(before_send=before_send)
+
+    def _answer(self, target: RouteMatch, request: Request) -> Answer:
         api, operation = target.api, target.operation
         if api.is_admin:
             return self.admin_calls.answer(target, request, self.stages[api])
@@ -245,6 +273,16 @@ class Pipeline:
             exchange.operation, params, None, request.body, request.headers, box, exchange.at, variants, exchange.base_url,
             exchange.id, exchange.provider, client=request.client,
         )  # fmt: skip
+
+
+def store_failed(target: RouteMatch, request: Request, error: StoreError) -> Answer:
+    """The vendor's error response for a request whose changes could not be kept: maintenance while the store cannot be
+    reached. The admin API answers 503."""
+    api = target.api
+    log.error("%s %s: the store failed: %s", request.method, request.path, error)
+    name = "maintenance" if error.is_away and "maintenance" in api.contract.behaviour.refusals else "server_error"
+    problem = Problem("store_failed", message=f"the store failed: {error}") if api.is_admin else Problem(name)
+    return to_bytes(api.provider.render_problem(problem, api.contract.behaviour.defaults))
 
 
 def _unmatched(api: MountedApi, call: Call, exchange: Exchange, path: str) -> Answer:

@@ -15,6 +15,7 @@ from swapmock.mock_server.adapters import jsontext
 from swapmock.mock_server.core.call import Problem, Reply
 from swapmock.mock_server.core.faults import Moment
 from swapmock.mock_server.core.placement import HeldElsewhere
+from swapmock.mock_server.core.ports import StoreError
 from swapmock.mock_server.core.provider import VendorResponse
 from swapmock.mock_server.core.sandbox import ParallelPosts, retry_after
 from swapmock.mock_server.web.context import RequestContext
@@ -44,7 +45,7 @@ def run_stages(stages: Sequence[Stage], context: RequestContext) -> VendorRespon
             context.cacheable = reply.cacheable
             return provider.render(reply, variants)
         raise LookupError(f"{context.api.contract.name}: the order of stages ends without an answer")
-    except HeldElsewhere:
+    except (HeldElsewhere, StoreError):
         raise
     except Problem as problem:
         context.exchange.problem = problem.name

@@ -1,6 +1,6 @@
 """What every body of the Store port does. `BODIES` names them; each test runs over all."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -18,16 +18,15 @@ from swapmock.mock_server.core.sandbox import Credential, RateLimit, Sandbox
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Task
 from swapmock.mock_server.stores.journal import RECORD_BYTES
-from swapmock.mock_server.stores.memory import Held, MemoryStore
-
-JOURNAL, JOURNAL_BYTES = 5, 10_000
-
-BODIES: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(JOURNAL, JOURNAL_BYTES)}
+from swapmock.mock_server.stores.memory import UNWATCHED, Held
+from tests.stores.bodies import BODIES, JOURNAL_BYTES
 
 
 @pytest.fixture(params=BODIES)
-def store(request) -> Store:
-    return BODIES[request.param]()
+def store(request, tmp_path) -> Iterator[Store]:
+    made = BODIES[request.param](tmp_path, UNWATCHED)
+    yield made
+    made.close()
 
 
 def sandbox(name, *keys):
@@ -36,7 +35,15 @@ def sandbox(name, *keys):
 
 
 def exchange(number, **more):
-    return Exchange(f"x{number}", 0.0, "crun", "o", "GET", "/", {}, **{"body": b"", **more})
+    usual: dict[str, Any] = {
+        "provider": "crun",
+        "operation": "o",
+        "method": "GET",
+        "target": "/",
+        "headers": {},
+        "body": b"",
+    }
+    return Exchange(f"x{number}", 0.0, **{**usual, **more})
 
 
 CLOCK = SandboxClock.make(ClockMode.FROZEN, 0.0)
@@ -445,9 +452,10 @@ class TestBox:
             assert saved == State()
 
 
-def test_how_long_a_sandbox_was_held_is_told():
+@pytest.mark.parametrize("body", BODIES)
+def test_how_long_a_sandbox_was_held_is_told(body, tmp_path):
     now, told = [0.0], []
-    store = MemoryStore(held=Held(lambda: now[0], lambda *what: told.append(what)))
+    store = BODIES[body](tmp_path, Held(lambda: now[0], lambda *what: told.append(what)))
     store.add(sandbox("s"), CLOCK)
     with store.open("s") as box:
         now[0] += 0.5
@@ -455,4 +463,5 @@ def test_how_long_a_sandbox_was_held_is_told():
             now[0] += 0.25
     with store.open("s"):
         now[0] += 0.0005
+    store.close()
     assert told == [("s", 0.75)]

@@ -1314,12 +1314,22 @@ export interface components {
             records: components["schemas"]["Record"][];
             total: number;
             dropped: number;
+            /**
+             * Format: date-time
+             * @description when the store was opened after a crash, in real time; records of reads of the last second before may be missing. Absent if there was no crash
+             */
+            recovered_at?: string;
             next?: number | null;
         };
         Requests: {
             requests: components["schemas"]["Record"][];
             total: number;
             dropped: number;
+            /**
+             * Format: date-time
+             * @description when the store was opened after a crash, in real time; records of reads of the last second before may be missing. Absent if there was no crash
+             */
+            recovered_at?: string;
             next?: number | null;
         };
         Why: {

@@ -1,0 +1,391 @@
+"""A sandbox in memory whose changes are appended to a log: one append when it is left, and none if nothing of weight changed.
+
+A fact of weight is one that a later answer or a receiver of callbacks depends on. The others wait for the next append, at
+most FLUSH_SECONDS: exchanges that only read, and the work that fell due. That work follows from facts that are in the log:
+after a crash it is done again, with the same results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from swapmock.mock_server.core.clock import ClockMode, SandboxClock
+from swapmock.mock_server.core.codec import encode
+from swapmock.mock_server.core.delivery import Attempt, Delivery
+from swapmock.mock_server.core.faults import FaultRule, Turns
+from swapmock.mock_server.core.journal import Exchange, File, Record
+from swapmock.mock_server.core.ledger import Entry, Move
+from swapmock.mock_server.core.ports import StoreError
+from swapmock.mock_server.core.queue import Queued
+from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
+from swapmock.mock_server.core.state import State
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.stores.facts import (
+    BadFacts,
+    Fact,
+    Held,
+    apply_batch,
+    delivery_values,
+    exchange_values,
+    read_snapshot,
+    task_values,
+    write_batch,
+    write_snapshot,
+)
+from swapmock.mock_server.stores.memory import Held as Watch
+from swapmock.mock_server.stores.memory import MemoryBox
+
+#: How long facts without weight wait for the next append, in seconds.
+FLUSH_SECONDS = 1.0
+
+#: How many facts without weight wait at most.
+MOST_WAITING = 10_000
+
+#: A log gets a snapshot when it has grown by this many bytes, and by more than GROWTH times the bytes of the last one.
+SNAPSHOT_BYTES, GROWTH = 1 << 24, 3.0
+
+#: Methods of requests that change nothing.
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+#: What follows from other facts and from the time.
+_CAPTURES = frozenset({Move.SETTLE, Move.RELEASE})
+
+
+#: Stands for the sandbox of a log until a fact says which it is.
+NOBODY = Sandbox("", 0, (), {}, 0, 0.0)
+NO_CLOCK = SandboxClock(ClockMode.FROZEN, 0.0, 0.0, 0.0)
+
+
+class Stored(Protocol):
+    """What a log holds: the pieces of the snapshot in force, the number of the last batch that it covers, and the batches
+    after it, each with its number. `generation` is that of the snapshot."""
+
+    @property
+    def generation(self) -> int: ...
+    @property
+    def covers(self) -> int: ...
+    @property
+    def pieces(self) -> Sequence[bytes]: ...
+    @property
+    def batches(self) -> Sequence[tuple[int, bytes]]: ...
+
+
+class Log(Protocol):
+    """The log of one sandbox. Each method raises StoreError, and then nothing has changed or it is not known whether."""
+
+    def append(self, number: int, body: bytes) -> None:
+        """Keep the batch with this number, which is one more than the last one's."""
+
+    def begin_snapshot(self) -> None:
+        """What has been appended up to now is copied for a snapshot."""
+
+    def stage(self, pieces: Iterable[bytes]) -> int:
+        """Keep a snapshot that is not in force yet. Returns its generation."""
+
+    def adopt(self, generation: int, covers: int, body: bytes | None) -> None:
+        """Put a snapshot in force, which has the batches up to `covers` in it, and append `body` with the next number."""
+
+    def tidy(self, generation: int) -> None:
+        """Remove what the snapshot `generation` has made superfluous."""
+
+    def read(self) -> Stored: ...
+
+
+class LoggedBox(MemoryBox):
+    """`polls` are (provider, operation) of the polls, whatever their method is."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        clock: SandboxClock,
+        journal: tuple[int, int],
+        watch: Watch,
+        log: Log,
+        polls: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
+        self._facts: list[Fact] = []
+        super().__init__(sandbox, clock, journal, watch)
+        self._facts.clear()
+        self.log = log
+        self._polls = polls
+        self._is_weighty = False
+        self._is_stale = self.is_dropped = False
+        #: What the log knows of these two; they are compared, so that reading them costs nothing.
+        self._logged_sandbox, self._logged_clock = sandbox, clock
+        #: The number of the last batch, the generation of a snapshot that the next batch puts in force.
+        self.number = 0
+        self._staged: int | None = None
+        #: The bytes of the log since the last snapshot, and those of that one.
+        self.log_bytes = self.snapshot_bytes = 0
+        #: How often everything was replaced: a snapshot that was copied before is out of date.
+        self.loads = 0
+        #: Told after a reload, with the tokens before it.
+        self.on_reload: Callable[[LoggedBox, Mapping[str, int]], None] = lambda _box, _tokens: None
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        if self._is_stale and self._depth == 1:
+            try:
+                self.reload()
+            except BaseException:
+                super().__exit__(None, None, None)
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._depth == 1 and (
+                self._is_weighty or self.clock is not self._logged_clock or self.sandbox is not self._logged_sandbox
+            ):
+                self._commit()
+        finally:
+            super().__exit__(kind, error, trace)
+
+    # --- commit and reload
+
+    def _commit(self) -> None:
+        """Append what changed. If that fails, what is in memory is not what is stored: it is read again when the box is
+        opened next."""
+        if self.is_dropped:
+            self._facts.clear()
+            self._is_weighty = False
+            return
+        if self.sandbox is not self._logged_sandbox:
+            self._facts.append(("sandbox", self.sandbox))
+        if self.clock is not self._logged_clock:
+            self._facts.append(("clock", self.clock))
+        staged, self._staged = self._staged, None
+        try:
+            body = write_batch(self._facts)
+            if staged is None:
+                self.log.append(self.number + 1, body)
+            else:
+                self.log.adopt(staged, self.number, body)
+        except BaseException:
+            self._is_stale = True
+            raise
+        finally:
+            self._facts = []
+            self._is_weighty = False
+        self.number += 1
+        self.log_bytes = len(body) + (self.log_bytes if staged is None else 0)
+        self._logged_sandbox, self._logged_clock = self.sandbox, self.clock
+
+    def note_recovery(self, real: float) -> None:
+        """Note that a crash may have taken records of reads, which the journal then says."""
+        with self:
+            self.recovered = real
+            self._fact("recovered", real)
+
+    def flush(self) -> None:
+        """Append the facts without weight, too."""
+        if self._facts:
+            with self:
+                self._is_weighty = bool(self._facts)
+
+    def reload(self) -> None:
+        """Replace what is in memory by what is stored."""
+        made, number, log_bytes, snapshot_bytes = restored(self.log.read(), self._journal_bounds)
+        tokens = self.tokens
+        self.take_over(made)
+        self.number, self.log_bytes, self.snapshot_bytes = number, log_bytes, snapshot_bytes
+        self.loads += 1
+        self._is_stale = False
+        self.on_reload(self, tokens)
+
+    def take_over(self, made: MemoryBox) -> None:
+        own = ("inbox", "_lock", "_ticks", "_note", "_depth", "_since")
+        vars(self).update({name: value for name, value in vars(made).items() if name not in own})
+        self._logged_sandbox, self._logged_clock = self.sandbox, self.clock
+
+    @property
+    def wants_snapshot(self) -> bool:
+        return self.log_bytes > SNAPSHOT_BYTES and self.log_bytes > GROWTH * self.snapshot_bytes
+
+    def snapshot(self) -> None:
+        """Write a snapshot in pieces, while others may open the box, and put it in force if it is still of use."""
+        with self:
+            self._is_weighty = bool(self._facts)
+        with self:
+            covers, loads, finish, held_bytes = self.number, self.loads, self.copy(), self.log_bytes
+            self.log.begin_snapshot()
+            sandbox, clock, tokens, recovered = self.sandbox, self.clock, dict(self.tokens), self.recovered
+        size = 0
+
+        def counted() -> Iterable[bytes]:
+            nonlocal size
+            for piece in write_snapshot(Held(sandbox, clock, tokens, finish(), recovered)):
+                size += len(piece)
+                yield piece
+
+        generation = self.log.stage(counted())
+        with self:
+            if loads != self.loads or self.is_dropped:
+                return
+            self.log.adopt(generation, covers, None)
+            self.log_bytes -= held_bytes
+            self.snapshot_bytes = size
+        self.log.tidy(generation)
+
+    # --- verbs that change something: the fact, then the change
+
+    def _fact(self, *fact: object) -> None:
+        self._facts.append(fact)
+        self._is_weighty = True
+
+    def next_number(self, sequence: str) -> int:
+        self._facts.append(("number", sequence))
+        return MemoryBox.next_number(self, sequence)
+
+    def add_task(self, task: Task) -> None:
+        self._facts.append(("task", task_values(task)))
+        self._is_weighty = True
+        super().add_task(task)
+
+    def add_alias(self, alias: str, task_id: str) -> None:
+        if self._aliases.get(alias) != task_id:
+            self._fact("alias", alias, task_id)
+            super().add_alias(alias, task_id)
+
+    def schedule(self, at: float, work: str, subject: str) -> None:
+        self._facts.append(("schedule", at, work, subject))
+        super().schedule(at, work, subject)
+
+    def take_due(self, now: float) -> tuple[str, str, float] | None:
+        due = super().take_due(now)
+        if due is not None:
+            self._facts.append(("take_due", now, 1))
+            if len(self._facts) > MOST_WAITING:
+                self._is_weighty = True
+        return due
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        known = self._deliveries.get(delivery.id)
+        if known is None:
+            self._facts.append(("delivery", delivery_values(delivery)))
+        elif (known.state, known.next_due, len(known.attempts), known.before_redelivery) != (
+            delivery.state,
+            delivery.next_due,
+            len(delivery.attempts),
+            delivery.before_redelivery,
+        ):
+            self._fact("delivery", delivery_values(delivery))
+        super().put_delivery(delivery)
+
+    def lease(self, delivery_id: str, until: float) -> Delivery:
+        self._facts.append(("claim", delivery_id, until))
+        return super().lease(delivery_id, until)
+
+    def post(self, entry: Entry) -> None:
+        super().post(entry)
+        self._facts.append(("post", entry))
+        if entry.move not in _CAPTURES:
+            self._is_weighty = True
+
+    def take_rate(self, name: str, now: float, limit: RateLimit) -> float:
+        wait = super().take_rate(name, now, limit)
+        if wait == 0.0:
+            self._fact("rate", name, now, limit.seconds)
+        return wait
+
+    def record(self, record: Record) -> None:
+        self._facts.append(("record", exchange_values(record) if type(record) is Exchange else record))
+        if not self._is_weighty and self._has_weight(record):
+            self._is_weighty = True
+        super().record(record)
+
+    def _has_weight(self, record: Record) -> bool:
+        if isinstance(record, Exchange):
+            return record.method not in READS and (record.provider, record.operation) not in self._polls
+        return isinstance(record, Attempt)
+
+    def forget_records(self) -> int:
+        self._fact("forget_records")
+        return super().forget_records()
+
+    def put_fault(self, rule: FaultRule) -> None:
+        self._fact("fault", encode(rule))
+        super().put_fault(rule)
+
+    def drop_fault(self, rule_id: str) -> bool:
+        self._fact("drop_fault", rule_id)
+        return super().drop_fault(rule_id)
+
+    def set_turns(self, rule_id: str, turns: Turns) -> None:
+        self._fact("turns", rule_id, turns)
+        super().set_turns(rule_id, turns)
+
+    def enqueue(self, item: Queued) -> None:
+        self._fact("enqueue", item)
+        super().enqueue(item)
+
+    def dequeue(self, item_id: str) -> bool:
+        self._fact("dequeue", item_id)
+        return super().dequeue(item_id)
+
+    def put_file(self, file: File) -> None:
+        self._fact("file", file)
+        super().put_file(file)
+
+    def forget_files(self, now: float) -> Sequence[str]:
+        forgotten = super().forget_files(now)
+        if forgotten:
+            self._fact("forget_files", now)
+        return forgotten
+
+    def note_published(self, token: str) -> None:
+        if token in self.tokens:  # else the sandbox was dropped
+            self._fact("publish", token, self.tokens[token])
+
+    def note_unpublished(self, token: str) -> None:
+        self._fact("unpublish", token)
+
+    def note_withdrawn(self) -> None:
+        self._fact("withdraw")
+
+    def loader(self, state: State) -> Callable[[], None]:
+        change = super().loader(state)
+        generation = self.log.stage(write_snapshot(Held(self.sandbox, self.clock, {}, state, self.recovered)))
+
+        def load() -> None:
+            change()
+            # What was noted before concerns what is replaced. What the snapshot does not say follows as facts.
+            self._facts = [
+                ("sandbox", self.sandbox),
+                ("clock", self.clock),
+                *(("publish", token, order) for token, order in self.tokens.items()),
+            ]
+            self._logged_sandbox, self._logged_clock = self.sandbox, self.clock
+            self._staged, self._is_weighty = generation, True
+            self.loads += 1
+
+        return load
+
+
+def restored(stored: Stored, journal: tuple[int, int]) -> tuple[MemoryBox, int, int, int]:
+    """A box that holds what a log holds; the number of its last batch; the bytes of its batches, and of its snapshot.
+    Raises StoreError for a log that is not whole."""
+    try:
+        if stored.pieces:
+            held = read_snapshot(stored.pieces)
+            made = MemoryBox(held.sandbox, held.clock, journal)
+            made.hold(held.state)
+            made.tokens, made.recovered = dict(held.tokens), held.recovered
+        else:
+            made = MemoryBox(NOBODY, NO_CLOCK, journal)
+        number = stored.covers
+        for found, body in stored.batches:
+            if found != number + 1:
+                raise BadFacts(f"batch {number + 1} is missing, batch {found} follows")
+            apply_batch(made, body)
+            number = found
+    except BadFacts as error:
+        raise StoreError(str(error)) from error
+    if made.sandbox is NOBODY:
+        raise StoreError("no batch says what sandbox this is")
+    made.release_leases()
+    return made, number, sum(len(body) for _, body in stored.batches), sum(map(len, stored.pieces))
