@@ -86,6 +86,10 @@ def parts(_: click.Context, option: click.Parameter, given: str | None) -> tuple
     return chosen
 
 
+#: The help of --inspector.
+INSPECTOR = "Base URL of an emulator: its inspector shows the report (the variable SWAPMOCK_INSPECTOR does the same)."
+
+
 @click.command()
 @click.argument("target")
 @click.option(
@@ -175,6 +179,7 @@ def parts(_: click.Context, option: click.Parameter, given: str | None) -> tuple
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one HTML page."
 )
+@click.option("--inspector", metavar="URL", envvar="SWAPMOCK_INSPECTOR", help=INSPECTOR)
 @click.option("--har", "har_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the traffic as HAR.")
 @click.option("--ctrf", "ctrf_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as CTRF.")
 @click.option("--flow", "flows", multiple=True, help="A flow, or `refusal NAME`, to run; repeatable, all unless given.")
@@ -408,6 +413,7 @@ CONFORM = (
     click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON."),
     click.option("--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JUnit XML."),
     click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one HTML page."),
+    click.option("--inspector", metavar="URL", envvar="SWAPMOCK_INSPECTOR", help=INSPECTOR),
     click.option("--sarif", "sarif_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as SARIF 2.1.0."),
     click.option("--github-summary", type=click.Path(path_type=Path, dir_okay=False), help="Append a Markdown summary; $GITHUB_STEP_SUMMARY unless given."),
 )  # fmt: skip

@@ -90,6 +90,14 @@ class Control(ABC):
         """The counters of the emulator's process in the text format of Prometheus."""
         return str(self.ask("GET", "/metrics"))
 
+    def runs(self) -> list[Document]:
+        """The last runs of `swapmock conform` and `swapmock check` that were reported here, newest first."""
+        return _rows(self.ask("GET", "/runs"), "runs")
+
+    def add_run(self, kind: str, report: Mapping[str, Any]) -> Document:
+        """Report a run: `kind` is `conform` or `check`, `report` what `--json` writes. Returns its id and the `url` of its page."""
+        return _document(self.ask("POST", "/runs", {"kind": kind, "report": report}))
+
     def contract(self, name: str = "admin") -> Document:
         """The OpenAPI document of the admin API (`admin`) or of a provider (`crun`)."""
         return _document(self.ask("GET", f"/contracts/{quote(name, safe='')}.json"))
@@ -358,6 +366,15 @@ class Sandbox:
     def delivery(self, delivery: str) -> Document:
         """One delivery by its id."""
         return _document(self._ask("GET", f"/deliveries/{quote(delivery, safe='')}"))
+
+    def inbox(self) -> Document:
+        """The callback inbox: `url` is a callback URL that exists at once, `received` the requests, newest first."""
+        return _document(self._ask("GET", "/inbox"))
+
+    def answer_callbacks(self, *answers: int | Mapping[str, Any]) -> Document:
+        """Tell the answers of the inbox to the next callbacks: HTTP statuses, or objects with `status`, `body` and
+        `content_type`. Each is used once, the last one stays; without any, the inbox acknowledges. Returns the inbox."""
+        return _document(self._ask("PUT", "/inbox", {"answers": list(answers)}))
 
     def redeliver(self, delivery: str) -> Document:
         """Send a callback again and wait for the result. Returns the delivery."""

@@ -124,6 +124,7 @@ class Emulator(Control):
         self._server = server
         if self._admin_server is not None:
             self.system.admin_pipeline.vendor_url = settings.public_url or server.url
+            self.system.pipeline.admin_url = self._admin_server.url
 
     def stop(self) -> None:
         """Stop listening. In a forked child process this changes nothing: the emulator of the parent runs on."""

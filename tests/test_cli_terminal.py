@@ -111,7 +111,9 @@ def test_a_refusal_says_why():
         post(url, {"imageUrl": "https://example.com/a.png"})
         line = screen.wait_for("POST")
         assert "\x1b[33m422\x1b[0m" in line
-        assert line.endswith("- `image_url` is missing; you sent `imageUrl`")
+        assert line.endswith(
+            f"{url}/__admin/sandboxes/default/requests/x1  - `image_url` is missing; you sent `imageUrl`"
+        )
         requests.get(f"{url}/api/v1/client/job/TaskInfos", headers=HEADERS, timeout=20)
         assert "unmatched" in screen.wait_for("TaskInfos")
         assert "nearest: GET /api/v1/client/job/TaskInfo" in screen.wait_for("TaskInfos")

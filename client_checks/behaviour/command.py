@@ -19,13 +19,14 @@ from swapmock.client_checks.behaviour.draft import draft
 from swapmock.client_checks.behaviour.known import BadFile
 from swapmock.client_checks.behaviour.progress import Progress
 from swapmock.client_checks.behaviour.reports import files, terminal
-from swapmock.client_checks.behaviour.reports.document import Result, unmet
+from swapmock.client_checks.behaviour.reports.document import Result, document, unmet
 from swapmock.client_checks.behaviour.rule import Rule, all_rules
 from swapmock.client_checks.behaviour.rulesets import NoSuchSet
 from swapmock.client_checks.behaviour.runner import Bench
 from swapmock.client_checks.behaviour.trial import NothingToJudge, Trial
 from swapmock.client_checks.behaviour.warm import warm
 from swapmock.client_checks.clock import Clock, RealClock
+from swapmock.client_checks.reporting import report_run
 
 #: The flags that go into the command that repeats one case.
 REPEATED = (
@@ -83,24 +84,27 @@ def _conform(command: tuple[str, ...], options: Mapping[str, Any], echo: Callabl
 
             return prove_command(bench, options, rows, rules, echo)
         trials = _trials(bench, options, rows, rules, echo)
-    for one in trials:
-        one.judgements = [replace(each, scored=each.rule in scored) for each in one.judgements]
-    result = Result(
-        trials,
-        options["rules"],
-        declared.command,
-        repeated_flags(options),
-        tuple(options["require"]),
-        seconds=clock.now() - started,
-    )
-    result.unmet = unmet(result.required, result.judgements)
-    stale: list[str] = []
-    for one in trials:
-        one.judgements, wrong = known.apply(entries, one.judgements, datetime.fromtimestamp(clock.now(), UTC).date())
-        stale += wrong
-    result.stale = tuple(stale)
-    echo(terminal.text(result))
-    write_reports(result, options)
+        for one in trials:
+            one.judgements = [replace(each, scored=each.rule in scored) for each in one.judgements]
+        result = Result(
+            trials,
+            options["rules"],
+            declared.command,
+            repeated_flags(options),
+            tuple(options["require"]),
+            seconds=clock.now() - started,
+        )
+        result.unmet = unmet(result.required, result.judgements)
+        stale: list[str] = []
+        for one in trials:
+            one.judgements, wrong = known.apply(
+                entries, one.judgements, datetime.fromtimestamp(clock.now(), UTC).date()
+            )
+            stale += wrong
+        result.stale = tuple(stale)
+        echo(terminal.text(result))
+        write_reports(result, options)
+        report_run("conform", document(result), options["inspector"], emulator, os.environ, echo)
     return result.exit_code(options["fail_on"])
 
 

@@ -26,9 +26,10 @@ from swapmock.client_checks.conformance.profile import Profile, has_profile, kno
 from swapmock.client_checks.conformance.run import PARTS, Options, Run, RunResult
 from swapmock.client_checks.conformance.target import CannotRun, Target, credentials_from
 from swapmock.client_checks.receiver import CallbackReceiver, Callbacks
-from swapmock.client_checks.report.document import exit_code
+from swapmock.client_checks.report.document import document, exit_code
 from swapmock.client_checks.report.files import RENDERERS, ReportFiles
 from swapmock.client_checks.report.terminal import progress, show, show_plan
+from swapmock.client_checks.reporting import report_run
 from swapmock.contracts import Contract, load
 
 Confirm = Callable[[str], bool]
@@ -42,7 +43,7 @@ DEFAULTS: Mapping[str, Any] = {
     "provider": None, "variants": {}, "parts": PARTS, "operations": (), "max_examples": 25, "seed": 1, "strict": False,
     "read_only": False, "live": False, "max_credits": None, "max_calls": None, "rate": 2.0, "poll_interval": 3.0,
     "poll_timeout": 600.0, "media": {}, "callback_base": None, "callback_listen": "127.0.0.1:0",
-    "allow_partial": (), "flows": (), "flows_file": None, "baseline_file": None, "severities": {},
+    "inspector": None, "allow_partial": (), "flows": (), "flows_file": None, "baseline_file": None, "severities": {},
 }  # fmt: skip
 
 
@@ -72,6 +73,8 @@ def run_check(target: str, given: Mapping[str, Any], environment: Mapping[str, s
             files.write(results)
             for result in results:
                 show(console, result)
+            url = given.get("inspector")
+            report_run("check", document(results), url, None, environment, partial(console.print, markup=False))
     if files.problems:
         raise CannotRun("; ".join(files.problems))
     return exit_code(results)
@@ -97,6 +100,8 @@ def check_target(
                 results.append(go(run))
             if results[-1].aborted:
                 break
+        if given["was_started"] and emulator is not None and results:
+            report_run("check", document(results), None, emulator, environment, str)
     return results
 
 

@@ -41,13 +41,14 @@ def _failures(proof: Mapping[str, Any]) -> list[str]:
 def told(sandbox: Sandbox) -> str:
     """What happened in a sandbox, for the report of a failing test."""
     requests = sandbox.requests()
-    lines = [f"sandbox {sandbox.id} at {sandbox.base_url}, see {sandbox.base_url}/__admin/sandboxes/{sandbox.id}"]
+    lines = [f"sandbox {sandbox.id} at {sandbox.base_url}, see {sandbox.document['admin_url']}"]
     if len(requests) > MOST_TOLD:
         lines.append(f"({len(requests) - MOST_TOLD} earlier requests are left out)")
     for row in requests[-MOST_TOLD:]:
         lines += _request(sandbox, row)
     for task in sandbox.tasks():
-        lines.append(f"task {task['id']}: {sandbox.why(task['id'])['summary']}")
+        why = sandbox.why(task["id"])
+        lines += [f"task {task['id']}: {why['summary']}", f"    see {why['page']}"]
     for record in sandbox.journal(type="delivery"):
         how = f"failed: {record['failure']}" if record["failure"] else "acknowledged"
         lines.append(f"callback {record['delivery']} attempt {record['attempt']} to {record['url']}: {how}")
@@ -62,7 +63,9 @@ def told(sandbox: Sandbox) -> str:
 def _request(sandbox: Sandbox, row: Mapping[str, Any]) -> Iterable[str]:
     yield f"{row['id']} {row['method']} {row['target']} -> HTTP {row['status']}, code {row['code']}"
     if row["problem"] or row["fault"] or row["violations"] or row["unmatched"]:
-        yield f"    {sandbox.why(row['id'])['summary']}"
+        why = sandbox.why(row["id"])
+        yield f"    {why['summary']}"
+        yield f"    see {why['page']}"
 
 
 def environment(sandbox: Sandbox, inbox: Inbox | None, mapped: Iterable[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 GENERIC = r"(?P<scheme>Bearer )[A-Za-z0-9_~+/.-]{6,}|(?<=signature=)[0-9a-f]{8,}"
 
 #: Facts that a record may carry in `extra`, in the order in which they are shown.
-FACTS = ("request", "task", "delivery", "sandbox", "operation", "status", "code", "seconds", "why")
+FACTS = ("request", "task", "delivery", "sandbox", "operation", "status", "code", "seconds", "why", "page")
 
 #: Characters that break a line, steer a terminal or reverse the direction of writing.
 _UNSAFE = (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF)
@@ -89,6 +89,8 @@ class TerminalFormatter(TextFormatter):
         if "status" in found:
             parts += self._answer(record, found)
         if why := found.get("why"):
+            if page := found.get("page"):
+                parts.append(str(page).translate(CONTROLS))
             parts.append("- " + self._mask(str(why)).translate(CONTROLS))
         return "  ".join(parts)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from swapmock.mock_server.admin import explanations
 from swapmock.mock_server.admin.ledger import entry_row
@@ -40,9 +42,20 @@ def explain(call: Call, engine: Engine) -> Reply:
             raise not_found(f"request, task or delivery (see journal and tasks{gone})", name)
         explanation = Explanation(box, engine, now, exchange, task, delivery)
         answer = explanation.document()
+    answer["page"] = page_of(answer["subject"], box.sandbox.id, call.own_url)
     if call.params.get("format") == "mermaid":
         return Reply(answer["mermaid"], headers=(("content-type", "text/plain; charset=utf-8"),))
     return Reply(answer)
+
+
+#: The type of a subject -> the segment of the path of its page.
+PAGES = {"request": "requests", "task": "tasks", "delivery": "deliveries"}
+
+
+def page_of(subject: Mapping[str, str], sandbox: str, admin_url: str) -> str:
+    """The address of the inspector's page about a subject of `explain`."""
+    parts = (sandbox, PAGES[subject["type"]], subject["id"])
+    return f"{admin_url}/__admin/sandboxes/" + "/".join(quote(part, safe="") for part in parts)
 
 
 class Explanation:

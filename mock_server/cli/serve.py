@@ -47,6 +47,7 @@ def serve(**values: Any) -> None:
     set_up_logs(settings, system)
     url = url_of(listener, is_secure=options.tls is not None)
     system.admin_pipeline.vendor_url = "" if control is None else settings.public_url or url
+    system.pipeline.admin_url = "" if control is None else control.url
 
     unsaid: list[OSError] = []
 

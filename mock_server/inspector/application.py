@@ -20,6 +20,7 @@ from swapmock.mock_server.inspector.access import FIELD, HEADER, LOGIN_SECONDS
 from swapmock.mock_server.inspector.languages import LANGUAGES, best_language
 from swapmock.mock_server.inspector.live import Live
 from swapmock.mock_server.inspector.pages import (
+    copying,
     deliveries,
     exchanges,
     inbox,
@@ -71,7 +72,7 @@ def create_inspector(ports: Ports, live: Live) -> Flask:
     _protect(app, site)
     _log_in(app, site)
     _share(app, site)
-    for pages in (now, tasks, exchanges, deliveries, media, try_it, inbox, verdicts, steering):
+    for pages in (now, tasks, exchanges, deliveries, media, try_it, inbox, verdicts, copying, steering):
         pages.register(app, site)
     return app
 

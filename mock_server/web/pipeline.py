@@ -87,6 +87,8 @@ class Pipeline:
         self._remembered_match = lru_cache(MOST_PATHS)(self._find)
         self._default = default_sandbox
         self._on_drift = on_drift
+        #: Base URL of the admin API, if it has a port of its own.
+        self.admin_url = ""
         #: The pages below the paths of the admin API; None for a server without pages.
         self.pages: Pages | None = None
 
@@ -142,7 +144,7 @@ class Pipeline:
             exchange.operation = PREFLIGHT
             exchange.base_url = self.engine.public_url or request.base_url
             end_exchange(box, exchange, "", answer)
-        count_and_log(self.engine, exchange, box, 0.0)
+        count_and_log(self.engine, exchange, box, 0.0, self.admin_url)
         return answer
 
     def answer(self, target: RouteMatch, request: Request) -> Answer:
@@ -206,7 +208,7 @@ class Pipeline:
             before_send = engine.claim_before_reply(box, task) if callback_first else []
         if exchange.drift:
             self._on_drift(exchange)
-        count_and_log(engine, exchange, box, engine.time.now() - began)
+        count_and_log(engine, exchange, box, engine.time.now() - began, self.admin_url)
         if before_send:
             deliver = partial(engine.dispatcher.deliver, engine, box.sandbox.id, before_send)
             return answer._replace(before_send=deliver)
@@ -231,7 +233,7 @@ class Pipeline:
             exchange = begin_exchange(box, engine.now(box), provider, None, request)
             exchange.problem, exchange.base_url = "endpoint_not_found", base_url
             end_exchange(box, exchange, "", answer)
-        count_and_log(engine, exchange, box, engine.time.now() - began)
+        count_and_log(engine, exchange, box, engine.time.now() - began, self.admin_url)
         return answer
 
     def _authenticate(self, target: RouteMatch, request: Request) -> Identity:

@@ -40,15 +40,16 @@ def end_exchange(box: Box, exchange: Exchange, task: str, answer: Answer) -> Non
     box.record(exchange)
 
 
-def count_and_log(engine: Engine, exchange: Exchange, box: Box, seconds: float) -> None:
-    """Add the request to the metrics, and write its log line. `seconds` is the real time that it took."""
+def count_and_log(engine: Engine, exchange: Exchange, box: Box, seconds: float, admin_url: str) -> None:
+    """Add the request to the metrics, and write its log line. `seconds` is the real time that it took, `admin_url` the base URL
+    of the admin API, "" for the one that the client used."""
     code = exchange.status if exchange.code is None else exchange.code
     engine.meter.answered(exchange.provider, exchange.operation or "unmatched", str(code), seconds)
     if log.isEnabledFor(logging.INFO):
-        _log(engine, exchange, box, code, seconds)
+        _log(engine, exchange, box, code, seconds, admin_url or exchange.base_url)
 
 
-def _log(engine: Engine, exchange: Exchange, box: Box, code: int | str, seconds: float) -> None:
+def _log(engine: Engine, exchange: Exchange, box: Box, code: int | str, seconds: float, admin_url: str) -> None:
     """One line: the request, its answer, and for a refusal the reasons that `why` gives."""
     mask = Mask(engine, box.sandbox)
     reasons = steps(exchange, engine.contracts[exchange.provider], engine)
@@ -62,6 +63,7 @@ def _log(engine: Engine, exchange: Exchange, box: Box, code: int | str, seconds:
         "seconds": round(seconds, 6),
         "why": mask.text("; ".join(text for text in reasons if not text.startswith("matched "))),
         "outcome": outcome_of(str(code)),
+        "page": f"{admin_url}/__admin/sandboxes/{box.sandbox.id}/requests/{exchange.id}",
     }
     log.info("%s %s", exchange.method, mask.text(exchange.target.partition("?")[0]), extra=facts)
 

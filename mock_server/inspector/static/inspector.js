@@ -88,14 +88,21 @@ async function copy(text, button) {
     button.textContent = body.dataset.copied;
   } catch {
     const source = document.getElementById(button.dataset.copy);
+    if (button.dataset.fetch) { location.assign(button.dataset.fetch); return; }
     if (source) document.getSelection().selectAllChildren(source);
     button.textContent = body.dataset.copyFailed;
   }
   setTimeout(() => { button.textContent = before; }, 2500);
 }
+async function copyFetched(button) {
+  const answer = await fetch(button.dataset.fetch, { headers: { Accept: "text/plain" } });
+  if (answer.ok) copy(await answer.text(), button);
+}
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button.copy");
-  if (button) copy(document.getElementById(button.dataset.copy).textContent, button);
+  if (!button) return;
+  if (button.dataset.fetch) copyFetched(button);
+  else copy(document.getElementById(button.dataset.copy).textContent, button);
 });
 
 // The keyboard.

@@ -1335,6 +1335,8 @@ export interface components {
         Why: {
             subject: Record<string, never>;
             summary: string;
+            /** @description the address of the inspector's page about it */
+            page?: string;
             chain: {
                 at: number;
                 what: string;

@@ -13,6 +13,8 @@ export type Match = Schemas["Match"];
 export type Clock = Schemas["Clock"];
 export type Ledger = Schemas["Ledger"];
 export type Task = Schemas["Task"];
+export type Inbox = Schemas["Inbox"];
+export type InboxAnswer = Schemas["InboxAnswer"];
 
 /** Filters of the journal; see the admin API's contract. */
 export type Filters = NonNullable<operations["get_requests"]["parameters"]["query"]>;
@@ -210,6 +212,21 @@ export class Sandbox {
 
   async journal(filters: Record<string, unknown> = {}): Promise<Record<string, unknown>[]> {
     return (await this.#ask<{ records: Record<string, unknown>[] }>("GET", "/journal", undefined, filters)).records;
+  }
+
+  /** The deliveries of callbacks with their attempts. Filters: `status`, `task`, `limit`. */
+  async deliveries(filters: Record<string, unknown> = {}): Promise<Record<string, unknown>[]> {
+    return (await this.#ask<{ deliveries: Record<string, unknown>[] }>("GET", "/deliveries", undefined, filters)).deliveries;
+  }
+
+  /** The callback inbox: `url` is a callback URL that exists at once, `received` the requests, newest first. */
+  inbox(): Promise<Inbox> {
+    return this.#ask("GET", "/inbox");
+  }
+
+  /** Tell the answers of the inbox to the next callbacks; each is used once, the last one stays. */
+  answerCallbacks(answers: InboxAnswer[]): Promise<Inbox> {
+    return this.#ask("PUT", "/inbox", { answers });
   }
 
   /** Explain a request, task or delivery, by its id. */

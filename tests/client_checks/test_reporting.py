@@ -1,0 +1,48 @@
+"""Runs of the checks are reported to an emulator, and a report that is not taken is no failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from swapmock import Emulator
+from swapmock.client_checks.reporting import report_run
+
+REPORT: dict[str, Any] = {"exit_code": 0, "targets": []}
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Any:
+    with Emulator(admin_token="s3cret") as emulator:
+        yield emulator
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/__admin", "/__admin/"])
+def test_a_report_is_posted_and_its_page_told(guarded: Emulator, suffix: str) -> None:
+    said: list[str] = []
+    environment = {"SWAPMOCK_ADMIN_TOKEN": "s3cret"}
+    report_run("check", REPORT, guarded.url + suffix, None, environment, said.append)
+    (run, *_) = guarded.runs()
+    assert said == [f"inspector: {run['url']}"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nowhere", "ftp://x", "http://[", None])
+def test_a_report_that_is_not_taken_is_told(url: str | None) -> None:
+    said: list[str] = []
+    report_run("conform", REPORT, url, None, {}, said.append)
+    assert len(said) == (url is not None)
+    assert all("was not taken" in line for line in said)
+
+
+def test_without_the_token_it_is_told(guarded: Emulator) -> None:
+    said: list[str] = []
+    report_run("check", REPORT, guarded.url, None, {}, said.append)
+    assert "401" in said[0]
+
+
+def test_an_emulator_of_the_run_gets_it_too_unless_it_is_too_large() -> None:
+    with Emulator() as own:
+        report_run("conform", REPORT, None, own, {}, print)
+        report_run("conform", {"x": "y" * (1 << 22)}, None, own, {}, print)
+        assert len(own.runs()) == 1
