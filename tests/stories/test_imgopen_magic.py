@@ -68,7 +68,8 @@ def test_a_scenario(imgopen, time, operation, row):
     end = "running" if not scenario.ends else "failed" if scenario.fails else "succeeded"
     assert done["status"] == numbers[end]
     if scenario.fails and tool["kind"] == "sd":
-        assert done["desc"] == (scenario.fails["message"] or "任务失败")
+        words = RULES.rest["descriptions"]["failures_zh"]
+        assert done["desc"] == words[scenario.fails["message"] or "task failed"]
         assert done["differentialImageRspList"] == []
     elif scenario.fails:
         assert done.get("errorMessage") == (scenario.fails["message"] or None)

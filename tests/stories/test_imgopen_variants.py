@@ -351,7 +351,7 @@ def test_a_failed_task_is_told_with_its_own_code(imgopen, time):
     asked = imgopen.refused("tool/roop/queryTask", {"businessTaskId": "job-1"})
     assert (asked["code"], asked["msg"], asked["data"]["status"]) == ("1003", "content rejected by moderation", 4)
     asked = imgopen.refused("sd/v2/queryTaskInfo", {"businessTaskId": "job-1"})
-    assert (asked["code"], asked["data"]["desc"]) == ("500", "system error")
+    assert (asked["code"], asked["data"]["desc"]) == ("500", "系统错误")
     assert imgopen.query("v2/roop", "job-1")["status"] == 2
 
 
@@ -491,6 +491,32 @@ def test_null_is_a_wrong_type(imgopen):
     assert (
         imgopen.refused("tool/face/fusion", NULL_INDEX)["msg"] == "parameter error: faceIdx should be of type integer"
     )
+
+
+def failed_descriptions(imgopen, time):
+    """`desc` of tasks that fail in each way, by scenario; "" stands for none."""
+    found = {}
+    for scenario, row in RULES.scenarios.items():
+        if row.fails is not None and scenario != "index_out_of_range":
+            imgopen.call(*job("sd_text2image", scenario, url=f"https://errors.invalid/{scenario}"))
+            time.advance(1000)
+            for path in ("sd/queryTaskInfo", "sd/v2/queryTaskInfo"):
+                found[scenario, path] = imgopen.data(path, {"businessTaskId": scenario})["desc"]
+    return found
+
+
+@under(desc_language="zh")
+def test_failures_are_told_in_chinese(imgopen, time):
+    for (scenario, _), text in failed_descriptions(imgopen, time).items():
+        assert not text.isascii(), scenario
+    words = RULES.rest["descriptions"]["failures_zh"]
+    assert {row.fails["message"] for row in RULES.scenarios.values() if row.fails} - {""} <= set(words)
+
+
+@under(desc_language="en")
+def test_failures_are_told_in_english(imgopen, time):
+    for (scenario, _), text in failed_descriptions(imgopen, time).items():
+        assert text.isascii(), scenario
 
 
 ELSEWHERE = {"undocumented_callback", "callback_body", "callback_failures", "callback_ladder"}

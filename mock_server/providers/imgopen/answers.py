@@ -126,7 +126,9 @@ def sd_data(call: Call, engine: Engine, task: Task, *, version: int) -> dict[str
         "desc": behaviour.rest["descriptions"][language][phase],
     }
     if phase is Phase.FAILED and task.failure is not None and task.failure.message:
-        data["desc"] = task.failure.message
+        text = task.failure.message
+        words = behaviour.rest["descriptions"]["failures_zh"] if language == "zh" else {}
+        data["desc"] = words.get(text, text)
     if version == 2:
         wanted = variants["temporary_image"] == "progress" and phase is Phase.RUNNING
         data["temporaryImageDto"] = _progress(task, call.now) if wanted else None
