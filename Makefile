@@ -64,6 +64,7 @@ lint: $(SERVER) ## lint the contracts
 docs: $(DEV) ## write the tables of README.md and docs/ anew from the data
 	$(BIN)/python -m tests.examples.test_readme
 	$(BIN)/python -m tests.examples.test_docs
+	$(BIN)/python -m tests.inspector.test_languages
 
 # The development lock takes every pin of the other one, so the two cannot disagree.
 lock: $(DEV) ## renew both lock files from pyproject.toml; ARGS=--upgrade takes the newest releases

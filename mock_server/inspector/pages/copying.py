@@ -111,7 +111,8 @@ def _test(site: Site, box: Box, kind: str, name: str, form: str) -> str:
         return FORMS[form](_plan(site, box, kind, name))
     except Unrepeatable as why:
         mark = "#" if form == "pytest" else "//"
-        return f"{mark} {gettext('This cannot be repeated:')} {why}\n"
+        text = gettext("This cannot be repeated:")
+        return f"{mark} {text} {why}\n"
 
 
 def _plan(site: Site, box: Box, kind: str, name: str) -> Plan:

@@ -32,7 +32,7 @@ def register(app: Flask, site: Site) -> None:
         body = request.form.get("body", "")
         answers: list[Any] = [{"status": int(one), "body": body} if body else int(one) for one in statuses]
         answer = site.call("PUT", f"/sandboxes/{sandbox}/inbox", {"answers": answers})
-        return back_with(told(answer, gettext("The inbox answers so from now on.")))
+        return back_with(told(answer, gettext("The answers are set.")))
 
     @app.post("/__admin/ui/sandboxes/<sandbox>/inbox/clear")
     def clear_inbox(sandbox: str) -> Response:

@@ -107,7 +107,7 @@ def _clear_journal(site: Site, sandbox: str) -> tuple[Told, str]:
 
 
 def _reset(site: Site, sandbox: str) -> tuple[Told, str]:
-    return _call(site, "POST", sandbox, "/reset"), gettext("The sandbox is as new.")
+    return _call(site, "POST", sandbox, "/reset"), gettext("The sandbox is reset.")
 
 
 def _number(text: str) -> Any:
