@@ -13,9 +13,11 @@ from swapmock.mock_server.core.provider import Provider
 
 ROOT = Path(__file__).parents[2]
 GENERAL = ("contracts", "mock_server", "client_checks")
-#: The vendors' own folders, and the rules for clients: each has the vendors' documents as its sources.
+#: The vendors' own folders, and the rules for clients: each has the vendors' documents as its sources. The clients that
+#: `swapmock pains` runs are clients of one vendor.
 VENDORS = (
     "client_checks/behaviour/rules/",
+    "client_checks/pains/",
     "contracts/crun/",
     "contracts/imgopen/",
     "mock_server/providers/crun/",
