@@ -58,7 +58,7 @@ class Tracer:
 
     def stop(self) -> set[Place]:
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]  # None ends it
+        threading.settrace(None)
         seen, self.seen = self.seen, set()
         return seen
 

@@ -165,7 +165,8 @@ def judged(path):
 
 @pytest.mark.parametrize("path", [p for p in FILES if judged(p)], ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_row_that_general_code_names_is_a_field_of_the_requirements(path):
-    is_admin = "/admin/" in str(path) or path.name == "admin_calls.py"
+    # The pipeline makes one error response of the admin API itself, where `api.is_admin`.
+    is_admin = "/admin/" in str(path) or path.name in ("admin_calls.py", "pipeline.py")
     unknown = [
         f"line {line}: {table} {name}"
         for table, name, line in literals(path)
