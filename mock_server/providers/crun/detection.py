@@ -43,6 +43,7 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
         created_at=call.now,
         starts_at=starts_at,
         ends_at=ends_at,
+        submitted_at=engine.machine_time_before(call.box, ends_at),
         failure=failure,
         reserved=cost,
         charge=cost if failure is None or scenario.charged else 0,
