@@ -123,14 +123,14 @@ class Run:
         chosen = self.mutants
         if self.asked.sample:
             chosen = random.Random(self.asked.seed).sample(chosen, min(self.asked.sample, len(chosen)))
-        return [one for one in chosen if self.results.get(one.key, {}).get("outcome") in (None, "fresh")]
+        return [one for one in chosen if self.results.get(one.key, {}).get("outcome") in (None, "fresh", "broken")]
 
     def run(self) -> int:
         work = self.waiting()
         self.total = len(work)
         say(f"{self.total} mutants to run of {len(self.mutants)}")
         register_profile()
-        warm = [one for one in work if self.asked.survivors or one.key not in self.results]
+        warm = [one for one in work if self.results.get(one.key, {}).get("outcome") != "fresh"]
         # A process of its own, as it imports the product; the children of `FreshRun` must start without.
         self.in_a_process(lambda: self.run_warm(warm))
         self.results = self.read_session()

@@ -145,11 +145,11 @@ class WarmRun:
         seconds: dict[str, float] = {}
         failed: set[str] = set()
         self.failed = failed.add
-        for test, following in zip(tests, [*tests[1:], None], strict=True):
+        for number, test in enumerate(tests, 1):
             self.live.forget()
             began = time.monotonic()
             self.tracer.start()
-            self.run(test, following)
+            self.run(test, tests[number] if number < len(tests) else None)
             for place in self.tracer.stop():
                 calls[place].append(test)
             seconds[test] = time.monotonic() - began
@@ -194,8 +194,8 @@ class WarmRun:
             report({"outcome": "fresh", "diff": diff})
         tests = self.chosen(mutant, found.changed)
         self.failed = lambda test: report({"outcome": "killed", "by": test, "diff": diff})
-        for test, following in zip(tests, [*tests[1:], None], strict=True):
-            self.run(test, following)
+        for number, test in enumerate(tests, 1):
+            self.run(test, tests[number] if number < len(tests) else None)
         outcome = "fresh" if found.changed & self.at_import else "survived"
         report({"outcome": outcome, "diff": diff, "tests": len(tests)})
 
