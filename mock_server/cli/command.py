@@ -26,7 +26,6 @@ COMMANDS = {
     "routes": "contracts",
     "run": "run",
     "serve": "serve",
-    "store": "store",
     "why": "remote",
 }
 

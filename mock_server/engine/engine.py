@@ -22,7 +22,7 @@ class Engine(Runtime):
     available = tasks.available
 
     publish = links.publish
-    publish_previews = links.publish_previews
+    published = links.published
     forget_links = links.forget_links
 
     claim_before_reply = dispatching.claim_before_reply
