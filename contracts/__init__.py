@@ -15,7 +15,7 @@ if __name__ == "contracts":
 
 from swapmock.contracts.behaviour import Behaviour
 from swapmock.contracts.common import merge
-from swapmock.contracts.derive import complete
+from swapmock.contracts.derive import complete, with_downloads
 from swapmock.contracts.model import Contract, Operation, Violation
 from swapmock.contracts.registration import Registration, installed
 
@@ -34,6 +34,7 @@ __all__ = [
     "add_folder",
     "folder",
     "installed",
+    "kept",
     "load",
     "outside",
     "read",
@@ -92,14 +93,15 @@ def load(name: str) -> Contract:
 
 def read(name: str, path: Path) -> Contract:
     """The contract in the folder `path`, under `name`; see `load`."""
-    tables = {file.stem: _kept(file) for file in sorted(path.glob("*.yaml")) if file.stem != "openapi"}
+    tables = {file.stem: kept(file) for file in sorted(path.glob("*.yaml")) if file.stem != "openapi"}
     own = tables.pop("behaviour", {})
-    behaviour = Behaviour.read(own if own.get("is_control_plane") else merge(_kept(COMMON), own))
-    document = complete(_kept(path / "openapi.yaml"), own.get("catalogue"), tables)
+    behaviour = Behaviour.read(own if own.get("is_control_plane") else merge(kept(COMMON), own))
+    document = complete(kept(path / "openapi.yaml"), own.get("catalogue"), tables)
+    document = with_downloads(document, own)
     return Contract(name, document, behaviour, tables, None if path == HERE / name else path)
 
 
-def _kept(file: Path) -> Any:
+def kept(file: Path) -> Any:
     """The parsed content of the YAML `file`. A copy is stored beside Python's bytecode, because parsing takes a quarter of the
     time of a start."""
     stat = file.stat()

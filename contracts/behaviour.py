@@ -70,7 +70,8 @@ class Scenario(NamedTuple):
     """A named timeline and outcome of a task: `stretch` multiplies the timeline, `ends: false` leaves the task running forever.
 
     `delivery` names what goes wrong with the callback: a row of CALLBACK_FAULTS in mock_server/core/callback_faults.py.
-    `media: false` gives a success without any file.
+    `media: false` gives a success without any file. `download` is the effect of a fault rule on downloads of its files, with
+    `times` for how many of them.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Scenario(NamedTuple):
     evidence: Level = "invented"
     source: str = ""
     media: bool = True
+    download: Mapping[str, Any] = MappingProxyType({})
 
 
 class Ladder(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,3 +48,46 @@ def _completed(name: str, schema: Mapping[str, Any], names: list[str], schemas: 
         name: {**schema, "discriminator": discriminator},
         general: {**schemas[general], "properties": properties},
     }
+
+
+def with_downloads(document: Mapping[str, Any], rows: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The `document` with an operation for the files that tasks make and one for uploaded files, where behaviour.yaml (`rows`)
+    has links to such files and the document has no operation for them."""
+    paths = document.get("paths", {})
+    items = [item for path in paths.values() if isinstance(path, Mapping) for item in path.values()]
+    known = {item.get("x-files") for item in items if isinstance(item, Mapping)}
+    files, uploads = rows.get("files"), rows.get("uploads")
+    made = {}
+    if isinstance(files, Mapping) and "result" not in known:
+        made[str(files.get("path", ""))] = _download("download_media", "result", str(files.get("path", "")))
+    if uploads and "upload" not in known:
+        path = f"{uploads}{{file_name}}"
+        made[path] = _download("download_upload", "upload", path)
+    return {**document, "paths": {**paths, **made}} if made else document
+
+
+def _download(name: str, kind: str, path: str) -> Mapping[str, Any]:
+    """The path item of a download."""
+    parameters = [
+        {
+            "name": part,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string"},
+            "x-spans-slashes": part == "folder",
+        }
+        for part in re.findall(r"\{(\w+)\}", path)
+    ]
+    answers = {str(status): {"description": "the file"} for status in (200, 206, 304, 412, 416)}
+    evidence = {"level": "invented", "source": "added by the loader, for behaviour.yaml has links to files"}
+    operation = {
+        "operationId": name,
+        "x-files": kind,
+        "x-cost": "free",
+        "summary": "Download a file",
+        "security": [],
+        "x-evidence": evidence,
+        "parameters": parameters,
+        "responses": {**answers, "default": {"description": "a refusal of the store"}},
+    }
+    return {"servers": [{"url": "https://media.invalid", "description": "the media host"}], "get": operation}

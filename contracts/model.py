@@ -17,6 +17,9 @@ from swapmock.contracts.validators import SchemaValidator, Violation
 
 __all__ = ["Contract", "ContractError", "Operation", "Violation"]
 
+#: The values of `x-files` for files that are downloaded.
+DOWNLOADS = ("result", "upload", "preview")
+
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -210,6 +213,17 @@ class Operation:
     def is_public(self) -> bool:
         """Whether the contract asks for no credential here."""
         return bool(self.spec.get("security", self.contract.document.get("security")) == [])
+
+    @cached_property
+    def files(self) -> str:
+        """What a store behind links does here (`x-files`): `result`, `upload` and `preview` are downloads, `store` is an
+        upload; "" for an operation of the vendor's API."""
+        return str(self.spec.get("x-files", ""))
+
+    @property
+    def is_download(self) -> bool:
+        """Whether general code answers this operation, with a file."""
+        return self.files in DOWNLOADS
 
     @cached_property
     def waits(self) -> bool:

@@ -317,7 +317,8 @@ def _money(contract: Contract) -> Iterator[str]:
 
 def handler_findings(contract: Contract, handlers: Collection[str]) -> Iterator[str]:
     """One line for each operation without a handler, and for each handler without an operation."""
-    for name in sorted(contract.operations.keys() - set(handlers)):
+    served = {name for name, operation in contract.operations.items() if operation.is_download}
+    for name in sorted(contract.operations.keys() - set(handlers) - served):
         yield f"operation {name} has no handler{nearest(name, set(handlers) - contract.operations.keys())}"
     for name in sorted(set(handlers) - contract.operations.keys()):
         yield f"handler {name} has no operation{nearest(name, contract.operations.keys() - set(handlers))}"

@@ -62,8 +62,8 @@ class Control(ABC):
 
     def sandbox(self, **options: Any) -> Sandbox:
         """Create a sandbox. Options: `id`, `seed`, `balance`, `clock` ("frozen", "scaled(10)", ...), `variants`, `scenario`,
-        `rate_limit`, `ttl`, `evidence_header`, `prefer_header`, `client_clock`, `max_in_flight`,
-        `parallel_posts`, `labels`. Use the sandbox in a `with` block to delete it at the end."""
+        `rate_limit`, `download_rate_limit`, `upload_rate_limit`, `ttl`, `evidence_header`, `prefer_header`, `client_clock`,
+        `max_in_flight`, `parallel_posts`, `labels`. Use the sandbox in a `with` block to delete it at the end."""
         return Sandbox(self, self.ask("POST", "/sandboxes", options))
 
     def get(self, sandbox_id: str) -> Sandbox:

@@ -10,10 +10,11 @@ from typing import Any
 from mcp.types import ToolAnnotations
 
 from swapmock import Control, __version__
+from swapmock.client_checks.agents.catalogue import providers
 from swapmock.client_checks.agents.tools import NAMES, READ_ONLY, ToolFailed, Tools
 
 INSTRUCTIONS = """\
-swapmock emulates the face swap APIs of crun.ai and Img Open on this machine: no account, no credits, no network.
+swapmock emulates {apis} on this machine: no account, no credits, no network.
 1. describe says which base URL a client uses in place of the vendor's host.
 2. create_sandbox gives an account of its own, with a frozen clock: advance moves it, so never sleep.
 3. Run the client with the sandbox's environment, or call_api yourself. provoke makes calls or tasks fail.
@@ -24,7 +25,8 @@ Credits are not real. A failed task gives its credits back."""
 def make_server(control: Control) -> Any:
     """The MCP server of an emulator. `.run("stdio")` serves it."""
     server_class, tool_error = _mcp()
-    server = server_class(name="swapmock", instructions=INSTRUCTIONS, log_level="WARNING")
+    apis = " and ".join(control.contract(name)["info"]["title"] for name in providers(control))
+    server = server_class(name="swapmock", instructions=INSTRUCTIONS.format(apis=apis), log_level="WARNING")
     low = getattr(server, "_mcp_server", None)
     if low is not None:
         low.version = __version__  # mcp 1 has no other way; without it clients are told the version of `mcp`

@@ -13,7 +13,7 @@ from swapmock.client_checks.testing.watch import environment
 
 Topic = Literal["operations", "codes", "magic_values", "scenarios", "variants", "evidence", "rules"]
 What = Literal["requests", "tasks", "ledger", "deliveries", "journal", "faults"]
-Provider = Annotated[str | None, Field(description="crun or imgopen; both unless given")]
+Provider = Annotated[str | None, Field(description="One of the APIs that describe lists; all of them unless given")]
 SandboxId = Annotated[str, Field(description="Id of a sandbox, as create_sandbox gave it")]
 
 #: Names of the tools, in the order in which an agent sees them.
@@ -87,7 +87,8 @@ class Tools:
         balance: Annotated[float, Field(description="Credits at the start", ge=0)] = 1000,
         scenario: Annotated[str | None, Field(description="Outcome of every task, such as fails or slow")] = None,
         variants: Annotated[
-            dict[str, dict[str, Any]] | None, Field(description='Choices, as {"crun": {"http_status": "always200"}}')
+            dict[str, dict[str, Any]] | None,
+            Field(description='Choices, as {api: {"http_status": "always200"}}; look_up has the variants'),
         ] = None,
         rate_limit: Annotated[
             dict[str, Any] | None, Field(description='As {"calls": 1, "seconds": 10, "retry_after": "seconds"}')

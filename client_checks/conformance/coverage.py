@@ -66,9 +66,9 @@ class Coverage:
                 row.succeeded += 1
         known = _names_of_codes(target)
         listed = [(code, name, codes.pop(code, 0)) for code, name in known.items()]
-        return cls(
-            list(rows.values()), [*listed, *((code, "not in the contract", n) for code, n in sorted(codes.items()))]
-        )
+        # A live server may have its files on other hosts: an operation that only links lead to counts if it was seen.
+        shown = [r for n, r in rows.items() if r.calls or not target.contract.operations[n].is_download]
+        return cls(shown, [*listed, *((code, "not in the contract", n) for code, n in sorted(codes.items()))])
 
     def percent(self) -> dict[str, int]:
         """How much of the contract was seen, in per cent: `operations` that succeeded, body `codes` that came."""
@@ -118,11 +118,17 @@ def _expected(target: Target, options: Any) -> set[str]:
                 wanted |= {target.profile.kinds[step["poll"]].poll for step in flow["steps"] if "poll" in step}
     if any(part != "flows" for part in options.parts):
         # Calls of operations that may cost are not generated for a live target.
-        generated = set(options.operations or target.contract.operations)
-        wanted |= {name for name in generated if not (target.is_live and target.may_cost(name))}
+        generated = {
+            name: target.contract.operations[name] for name in options.operations or target.contract.operations
+        }
+        wanted |= {
+            name for name, one in generated.items() if not one.files and not (target.is_live and target.may_cost(name))
+        }
     return {name for name in wanted if not (options.read_only and target.may_cost(name))}
 
 
 def succeeded(target: Target, exchange: Exchange) -> bool:
     """Whether a call of a known operation was answered with a success."""
+    if target.contract.operations[exchange.operation].files:
+        return exchange.status is not None and 200 <= exchange.status < 300
     return ResponseContext(target, target.contract.operations[exchange.operation], exchange, History()).is_success

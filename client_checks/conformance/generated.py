@@ -197,8 +197,10 @@ def _schema(
     ]
     if target.is_live and absent:
         sender.budget.note("generated: " + ", ".join(absent), "each call could cost", is_chosen=True)
-    if absent:
-        schema = schema.exclude(operation_id=absent)
+    # The stores behind links are other hosts, and only links lead there: flows go that way.
+    stores = [name for name, operation in target.contract.operations.items() if operation.files]
+    if absent or stores:
+        schema = schema.exclude(operation_id=[*absent, *stores])
     if operations:
         schema = schema.include(operation_id=list(operations))
     install_hooks(schema, target.contract, target.profile, target.variants)

@@ -5,8 +5,29 @@ from __future__ import annotations
 import fcntl
 import os
 import weakref
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+
+from swapmock.mock_server.core.source import Bytes
+
+#: Bytes of an open file that are read at once.
+IN_FILE = 1 << 18
+
+
+class OpenFile:
+    """A file that stays open as long as this object lives."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+        self.size = os.fstat(self._descriptor).st_size
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        end = self.size if stop is None else min(stop, self.size)
+        while start < end and (piece := os.pread(self._descriptor, min(IN_FILE, end - start), start)):
+            yield piece
+            start += len(piece)
 
 
 class MemoryBlobs:
@@ -18,6 +39,10 @@ class MemoryBlobs:
 
     def get(self, key: str) -> bytes | None:
         return self._kept.get(key)
+
+    def open(self, key: str) -> Bytes | None:
+        content = self._kept.get(key)
+        return None if content is None else Bytes(content)
 
     def remove(self, key: str) -> None:
         self._kept.pop(key, None)
@@ -68,6 +93,12 @@ class FolderBlobs:
     def get(self, key: str) -> bytes | None:
         try:
             return self._path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def open(self, key: str) -> OpenFile | None:
+        try:
+            return OpenFile(self._path(key))
         except FileNotFoundError:
             return None
 

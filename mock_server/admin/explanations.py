@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from swapmock.contracts.store import store_refusals
 from swapmock.mock_server.admin.clock import words_of
 from swapmock.mock_server.admin.masking import masked
 from swapmock.mock_server.admin.records import readable
 from swapmock.mock_server.admin.unmatched import nearest_anywhere
 from swapmock.mock_server.core.delivery import Attempt, Delivery
-from swapmock.mock_server.core.journal import PREFLIGHT, Breach, Exchange
+from swapmock.mock_server.core.journal import PREFLIGHT, Breach, Exchange, Transfer
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.suggest import nearest
 from swapmock.mock_server.core.task import Task
@@ -19,6 +20,10 @@ from swapmock.mock_server.core.timetext import format_timestamp
 if TYPE_CHECKING:
     from swapmock.contracts import Contract
     from swapmock.mock_server.engine.engine import Engine
+
+
+#: The rule that a request breaks by showing a credential to a host that needs none.
+CREDENTIAL = "credential"
 
 
 def exchange_summary(exchange: Exchange, contract: Contract, engine: Engine) -> str:
@@ -54,12 +59,21 @@ def steps(exchange: Exchange, contract: Contract, engine: Engine) -> Iterator[st
         yield violation["detail"]
     if exchange.fault:
         yield f"fault {exchange.fault} was applied"
-    if exchange.problem and not exchange.violations:
-        row = contract.behaviour.refusals.get(exchange.problem)
+    if exchange.transfer is not None:
+        yield _transfer(exchange.transfer)
+    if exchange.problem and all(breach.rule == CREDENTIAL for breach in exchange.violations):
+        row = contract.behaviour.refusals.get(exchange.problem) or store_refusals().get(exchange.problem)
         told = "" if row is None else f" ({row.code} {row.message})"
         yield f"refused as {exchange.problem}{told}"
     if exchange.drift:
         yield f"the answer of swapmock breaks the contract in {len(exchange.drift)} place(s)"
+
+
+def _transfer(transfer: Transfer) -> str:
+    """What was transferred of a file."""
+    which = f", {transfer.range}" if transfer.range else ""
+    digest = f", SHA-256 {transfer.digest}" if transfer.digest else ""
+    return f"a file of {transfer.length} bytes{which}: {transfer.sent} bytes of a body went over the connection{digest}"
 
 
 def nearest_operation(exchange: Exchange, contract: Contract) -> str | None:
@@ -100,7 +114,9 @@ def _violation(breach: Breach, body: Any, exchange: Exchange, contract: Contract
     field = str(breach.place[-1])
     near = _nearest(breach, body, contract, exchange)
     found: dict[str, Any] = {"in": breach.place[0], "pointer": pointer, "rule": breach.rule, "nearest": near}
-    if breach.rule == "required":
+    if breach.rule == CREDENTIAL:
+        found["detail"] = f"`{field}` was sent to another host than the vendor's API ({breach.expected}): leave it out"
+    elif breach.rule == "required":
         found["detail"] = f"`{field}` is missing" + (f"; you sent `{near}`" if near else "")
     elif breach.rule == "additionalProperties":
         found["detail"] = f"`{field}` is not a known field" + (f"; did you mean `{near}`?" if near else "")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from swapmock.contracts import patterns
+from swapmock.contracts.store import store_refusals
 from swapmock.mock_server.admin.masking import Mask
 from swapmock.mock_server.admin.wire import invalid, not_found
 from swapmock.mock_server.core.call import Call, Problem, Reply
@@ -94,7 +95,10 @@ def check_known(name: str, known: Any, place: tuple[str, ...], what: str) -> Non
         raise invalid(place, f"no {what} {name[:60]!r}; {hint}", "enum")
 
 
-#: The longest delay, in real seconds.
+#: The error codes of the stores behind links.
+STORE_CODES = frozenset(row.code for row in store_refusals().values())
+
+#: The longest delay or stall, in real seconds.
 MAX_DELAY = 600.0
 
 
@@ -102,13 +106,14 @@ def check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine
     """Raise Problem `invalid` if an effect names something that does not exist, or has no effect."""
     contracts = [engine.contracts[provider]] if provider is not None else list(engine.contracts.values())
     if "code" in effect and "message" not in effect:
-        codes = sorted({code for contract in contracts for code in contract.behaviour.codes})
+        codes = sorted({code for contract in contracts for code in contract.behaviour.codes} | STORE_CODES)
         if str(effect["code"]) not in codes:
             listed = f"known: {', '.join(codes)}; an unknown code needs a `message`"
             raise invalid(("effect", "code"), f"no body code {effect['code']!r}; {listed}", "enum")
     refuse = "maintenance" if effect.get("maintenance") else effect.get("refuse")
     if refuse is not None and not any(refuse in contract.behaviour.refusals for contract in contracts):
-        check_known(refuse, {name for c in contracts for name in c.behaviour.refusals}, ("effect", "refuse"), "refusal")
+        known = {name for c in contracts for name in c.behaviour.refusals} | set(store_refusals())
+        check_known(refuse, known, ("effect", "refuse"), "refusal")
     try:
         read = read_effect(effect)
     except binascii.Error as error:
@@ -117,6 +122,8 @@ def check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine
         raise invalid(("effect", "delay"), "the first number of the range should not be above the second")
     if read.delay[1] > MAX_DELAY:
         raise invalid(("effect", "delay"), f"should be at most {MAX_DELAY:g} seconds", "maximum")
+    if read.stall is not None and read.stall.seconds > MAX_DELAY:
+        raise invalid(("effect", "stall"), f"should be at most {MAX_DELAY:g} seconds", "maximum")
     if read._replace(message=None) == Effect():
         raise invalid(("effect",), "does nothing")
 

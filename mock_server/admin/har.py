@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -11,7 +12,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from swapmock import __version__
 from swapmock.mock_server.admin.masking import Mask
-from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.journal import Exchange, Transfer
 from swapmock.mock_server.core.jsontext import JsonText
 
 if TYPE_CHECKING:
@@ -47,6 +48,22 @@ def _remark(exchange: Exchange) -> str:
     return ", ".join([exchange.id, *(f"{name} {value}" for name, value in facts.items() if value)])
 
 
+def _size(exchange: Exchange, body: bytes, *, is_upload: bool) -> int:
+    """The length of a body, of which the journal may have the beginning alone."""
+    transfer = exchange.transfer
+    return len(body) if transfer is None or is_upload != (exchange.method == "PUT") else transfer.sent
+
+
+def _text(body: bytes) -> tuple[str, str | None]:
+    """A body as text; with its encoding if it is no text (HAR 1.2, content)."""
+    try:
+        return body.decode("utf-8"), None
+    except UnicodeDecodeError as error:
+        if error.start >= len(body) - 3 and len(body) > 3:  # a long text that was cut within a character
+            return body.decode("utf-8", "replace"), None
+        return base64.b64encode(body).decode("ascii"), "base64"
+
+
 def _request(exchange: Exchange, mask: Mask) -> Any:
     from harfile import PostData, Record, Request
 
@@ -62,7 +79,7 @@ def _request(exchange: Exchange, mask: Mask) -> Any:
         headers=[Record(name, value) for name, value in mask.headers(exchange.headers)],
         queryString=[Record(name, value) for name, value in parse_qsl(urlsplit(target).query, keep_blank_values=True)],
         postData=PostData(mask.text(kind), text=mask.text(body)) if body else None,
-        bodySize=len(exchange.body),
+        bodySize=_size(exchange, exchange.body, is_upload=True),
     )
 
 
@@ -70,16 +87,29 @@ def _response(exchange: Exchange, mask: Mask) -> Any:
     from harfile import Content, Record, Response
 
     kinds = [value for name, value in exchange.answer_headers if name.lower() == "content-type"]
-    body = mask.text(exchange.answer.decode("utf-8", "replace"))
+    text, encoding = _text(exchange.answer)
+    transfer = exchange.transfer
+    size = len(exchange.answer) if transfer is None or exchange.method == "PUT" else transfer.length
     return Response(
         status=exchange.status,
         statusText=_phrase(exchange.status),
         httpVersion="HTTP/1.1",
         headers=[Record(name, value) for name, value in mask.headers(exchange.answer_headers)],
-        content=Content(size=len(exchange.answer), mimeType=(kinds or ["x-unknown"])[0], text=body),
+        content=Content(
+            size=size,
+            mimeType=(kinds or ["x-unknown"])[0],
+            text=text if encoding else mask.text(text),
+            encoding=encoding,
+            comment=None if transfer is None else _transferred(transfer),
+        ),
         redirectURL="",
-        bodySize=len(exchange.answer),
+        bodySize=_size(exchange, exchange.answer, is_upload=False),
     )
+
+
+def _transferred(transfer: Transfer) -> str:
+    facts = {"length": transfer.length, "sent": transfer.sent, "sha-256": transfer.digest, "range": transfer.range}
+    return ", ".join(f"{name} {value}" for name, value in facts.items() if value != "")
 
 
 def _phrase(status: int) -> str:

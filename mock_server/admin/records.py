@@ -57,6 +57,7 @@ def record_row(number: int, record: Record, engine: Engine, mask: Mask) -> dict[
         "fault": mask.text(record.fault) or None,
         "scenario": record.scenario or None,
         "delay": record.delay,
+        **({} if record.transfer is None else {"transfer": record.transfer._asdict()}),
         "violations": mask.value([breach._asdict() for breach in record.violations]),
         "request": {
             "headers": dict(mask.headers(record.headers)),

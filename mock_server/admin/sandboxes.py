@@ -17,7 +17,7 @@ from swapmock.mock_server.core.codec import encode
 from swapmock.mock_server.core.credits import from_credits
 from swapmock.mock_server.core.ledger import Entry, Move
 from swapmock.mock_server.core.ports import Box
-from swapmock.mock_server.core.sandbox import ParallelPosts, RateLimit, Sandbox
+from swapmock.mock_server.core.sandbox import RATE_LIMITS, ParallelPosts, RateLimit, Sandbox
 from swapmock.mock_server.core.seeded import hexadecimal, integer
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.timetext import parse_duration
@@ -58,7 +58,7 @@ def describe(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
             "balance": balance(box),
             "variants": encode(sandbox.variants),
             "scenario": sandbox.scenario,
-            "rate_limit": None if sandbox.rate_limit is None else encode(sandbox.rate_limit),
+            **{name: None if (limit := getattr(sandbox, name)) is None else encode(limit) for name in RATE_LIMITS},
             "expires_at": sandbox.expires_at,
             "evidence_header": sandbox.evidence_header,
             "prefer_header": sandbox.prefer_header,
@@ -171,8 +171,9 @@ def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, r
             raise invalid(("variants", *error.place), str(error)) from None
     if "scenario" in options:
         changes["scenario"] = check_scenario(options["scenario"], engine, ("scenario",))
-    if "rate_limit" in options:
-        changes["rate_limit"] = None if options["rate_limit"] is None else RateLimit.read(options["rate_limit"])
+    for name in RATE_LIMITS:
+        if name in options:
+            changes[name] = None if options[name] is None else RateLimit.read(options[name])
     if "parallel_posts" in options:
         posts = options["parallel_posts"]
         changes["parallel_posts"] = None if posts is None else ParallelPosts.read(posts)

@@ -20,9 +20,10 @@ from swapmock.mock_server.core.delivery import Delivery
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.ports import Box
-from swapmock.mock_server.core.sandbox import Sandbox
+from swapmock.mock_server.core.sandbox import RATE_LIMITS, Sandbox
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.engine.sandboxes import UnknownVariant, choose_variants
+from swapmock.mock_server.providers.store import digests_of
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
@@ -124,7 +125,8 @@ def from_document(document: Mapping[str, Any], engine: Engine) -> Saved:
     saved = _decoded(document, Demand.ALL if is_current else Demand.OLDER)
     sandbox, clock, state, files = saved
     sizes = {name: len(content) for name, content in files.items()}
-    snapshot = Snapshot(state, clock.shown, sandbox.seed, sizes, engine, is_current)
+    digests = {name: digests_of(files[name]) for name, file in state.files.items() if file.etag and name in files}
+    snapshot = Snapshot(state, clock.shown, sandbox.seed, sizes, engine, is_current, digests)
     found = chain(_clock_faults(clock), _sandbox_faults(sandbox, engine), inconsistencies(snapshot))
     if is_current:
         found = chain(found, _missing_variants(sandbox, engine))
@@ -172,11 +174,11 @@ def _sandbox_faults(sandbox: Sandbox, engine: Engine) -> Iterator[Inconsistency]
     known = {scenario for contract in engine.contracts.values() for scenario in contract.behaviour.scenarios}
     if sandbox.scenario is not None and sandbox.scenario not in known:
         yield ("sandbox", "scenario"), f"no provider has a scenario {sandbox.scenario[:60]!r}"
-    judged = {
+    judged: dict[str, tuple[str, Any]] = {
         "labels": ("Labels", sandbox.labels),
-        "rate_limit": ("RateLimit", sandbox.rate_limit),
         "parallel_posts": ("ParallelPosts", sandbox.parallel_posts),
     }
+    judged |= {name: ("RateLimit", getattr(sandbox, name)) for name in RATE_LIMITS}
     for name, (schema, value) in judged.items():
         validator = engine.admin_contract.validator({"$ref": f"#/components/schemas/{schema}"})
         for violation in validator.violations(encode(value), "body") if value is not None else ():

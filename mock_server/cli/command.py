@@ -26,6 +26,7 @@ COMMANDS = {
     "routes": "contracts",
     "run": "run",
     "serve": "serve",
+    "store": "store",
     "why": "remote",
 }
 

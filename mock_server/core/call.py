@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from swapmock.mock_server.core.ports import Box
 
 
+class Digests(NamedTuple):
+    """Digests of the body of an upload, in hexadecimal digits."""
+
+    md5: str
+    sha256: str
+
+
 @dataclass(slots=True)
 class Call:
     """One request to one operation, free of any web framework.
@@ -27,6 +34,8 @@ class Call:
     A handler leaves the id of the task it touched in `task`, and that of the queued outcome it wants in `queued`.
     `client` is the address of the client, "" where it is not known.
     In `noted` it leaves what it took although the contract does not have it, for the journal.
+    `client` is the address of the client, "" where it is not known. For a store behind links, `method` is that of the request,
+    and `digests` are those of an upload, if they were computed before.
     `callback_first` says that the callback of that task is to come before the answer. `has_left`, where known, tells whether
     the client is still there.
     """
@@ -49,6 +58,8 @@ class Call:
     has_left: Callable[[], bool] | None = None
     client: str = ""
     noted: tuple[Breach, ...] = ()
+    method: str = ""
+    digests: Digests | None = None
 
 
 def texts(value: Any, apart: Collection[str] = (), place: str = "") -> Iterator[tuple[str, str]]:
@@ -138,3 +149,7 @@ class Problem(Exception):
         self.code = code
         self.message = message
         self.fault = fault
+
+
+class StoreProblem(Problem):
+    """A refusal of a store behind links. Its name is a row of contracts/store.yaml."""

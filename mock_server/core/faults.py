@@ -34,6 +34,13 @@ class RawBody(NamedTuple):
     content_type: str
 
 
+class Stall(NamedTuple):
+    """A silence of `seconds` (real time) after the first `after` bytes of a body."""
+
+    after: int
+    seconds: float
+
+
 class Effect(NamedTuple):
     """What a fault does. `code` refuses with a body code, `refuse` with a refusal by name, `message` in other words;
     `status` is the HTTP status: an error without a `code` refuses, too. `delay` holds the answer back: real seconds, drawn evenly from a range.
@@ -44,6 +51,9 @@ class Effect(NamedTuple):
     boolean). `extra_fields` are merged into the answer and replace nothing. `set` puts values at JSON Pointers of the answer.
     `raw` is a body of any content type, `redirect` a URL to go to, `gateway` the status of an error page of the gateway in
     front: each of these three replaces the answer. `connection`: reset, hang_up, dribble, garbage (bytes that are no HTTP).
+
+    `content_type` replaces that header. `stall` and `bandwidth` (bytes a second) slow the body down. For files alone: the body
+    `stale` is that of an older file under the same name, and `ranges: ignore` answers with the whole file.
     """
 
     code: int | str | None = None
@@ -61,6 +71,10 @@ class Effect(NamedTuple):
     raw: Annotated[RawBody | None, AddedIn("0.2")] = None
     redirect: Annotated[str | None, AddedIn("0.2")] = None
     gateway: Annotated[int | None, AddedIn("0.2")] = None
+    content_type: Annotated[str | None, AddedIn("0.2")] = None
+    stall: Annotated[Stall | None, AddedIn("0.2")] = None
+    bandwidth: Annotated[int | None, AddedIn("0.2")] = None
+    ranges: Annotated[str | None, AddedIn("0.2")] = None
 
     @property
     def refuses(self) -> bool:
@@ -70,7 +84,7 @@ class Effect(NamedTuple):
     @property
     def replaces_the_answer(self) -> bool:
         """Whether nothing is left of what a handler says."""
-        lost = self.connection in ("reset", "hang_up", "garbage") or self.body is not None
+        lost = self.connection in ("reset", "hang_up", "garbage") or self.body not in (None, "stale")
         return lost or self.replacement
 
     @property
@@ -251,7 +265,24 @@ def read_effect(raw: Mapping[str, Any]) -> Effect:
         raw=_read_raw(raw.get("raw")),
         redirect=raw.get("redirect"),
         gateway=raw.get("gateway"),
+        content_type=raw.get("content_type"),
+        stall=_read_stall(raw.get("stall")),
+        bandwidth=raw.get("bandwidth"),
+        ranges=raw.get("ranges"),
     )
+
+
+#: Where a body stalls unless a rule says otherwise, in bytes: the media host of crun.ai was seen to stop there. And for how
+#: long, in seconds: longer than clients wait.
+STALL_AFTER, STALL_SECONDS = 192 << 10, 60.0
+
+
+def _read_stall(raw: Any) -> Stall | None:
+    """The stall that JSON names: an object, seconds alone, or `true`."""
+    if raw is None or raw is False:
+        return None
+    given = raw if isinstance(raw, Mapping) else {} if raw is True else {"seconds": raw}
+    return Stall(int(given.get("after", STALL_AFTER)), parse_duration(given.get("seconds", STALL_SECONDS)))
 
 
 def _read_raw(raw: Any) -> RawBody | None:
@@ -275,6 +306,9 @@ def written_effect(effect: Effect) -> dict[str, Any]:
     """The JSON that `read_effect` makes `effect` of."""
     raw = {name: getattr(effect, name) for name in ("code", "refuse", "message", "status", "body", "code_type")}
     raw |= {name: getattr(effect, name) for name in ("extra_fields", "connection", "set", "redirect", "gateway")}
+    raw |= {name: getattr(effect, name) for name in ("content_type", "bandwidth", "ranges")}
+    if effect.stall is not None:
+        raw["stall"] = effect.stall._asdict()
     if effect.raw is not None:
         raw["raw"] = {"base64": base64.b64encode(effect.raw.content).decode(), "content_type": effect.raw.content_type}
     low, high = effect.delay

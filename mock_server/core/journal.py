@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from swapmock.mock_server.core.codec import AddedIn
 from swapmock.mock_server.core.delivery import Attempt
 
 #: The `operation` of a preflight of CORS, which belongs to no operation of a contract.
@@ -37,6 +38,21 @@ class Exchange:
     scenario: str = ""
     delay: float = 0.0
     base_url: str = ""
+    transfer: Annotated[Transfer | None, AddedIn("0.2")] = None
+
+
+class Transfer(NamedTuple):
+    """The file of a download or an upload, of which the journal keeps the first bytes only.
+
+    `length` is the size of the whole file in bytes, `digest` the SHA-256 of the whole file in hexadecimal digits ("" where it
+    is not known: of a video that was not sent whole), `range` the Content-Range of the answer ("" for none). `sent` is how many
+    bytes of a body went over the connection: of the answer to a download, of the request of an upload.
+    """
+
+    length: int
+    digest: str = ""
+    range: str = ""
+    sent: int = 0
 
 
 class Breach(NamedTuple):
@@ -61,7 +77,10 @@ class Transition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An uploaded file: declared, then filled (`size` bytes). Times are sandbox time."""
+    """An uploaded file: declared, then filled (`size` bytes). Times are sandbox time.
+
+    `etag` is the MD5 of its bytes in hexadecimal digits, as object stores have it, `digest` their SHA-256; `stored_at` is when
+    they came, by the sandbox's clock or the machine's, whichever is earlier."""
 
     name: str
     content_type: str
@@ -70,6 +89,9 @@ class File:
     expires_at: float
     cause: str
     size: int | None = None
+    etag: Annotated[str, AddedIn("0.2")] = ""
+    digest: Annotated[str, AddedIn("0.2")] = ""
+    stored_at: Annotated[float | None, AddedIn("0.2")] = None
 
 
 #: What the journal holds. Its kind is told by its type.

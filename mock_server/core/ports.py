@@ -20,7 +20,7 @@ from swapmock.mock_server.core.sandbox import Credential, RateLimit, Sandbox
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Task
 
-__all__ = ["Blobs", "Box", "Json", "JsonQuery", "Meter", "RealTime", "Store", "StoreError", "Transport"]
+__all__ = ["Blobs", "Box", "Json", "JsonQuery", "Meter", "RealTime", "Source", "Store", "StoreError", "Transport"]
 
 
 class StoreError(Exception):
@@ -272,6 +272,17 @@ class Json(Protocol):
         what lies below is written by `encode`."""
 
 
+class Source(Protocol):
+    """The bytes of a file, to be read piece by piece from any place of it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes | memoryview]:
+        """The bytes from `start` up to `stop` (the end unless given), in pieces."""
+
+
 class Blobs(Protocol):
     """Bytes of uploaded files, by key."""
 
@@ -279,6 +290,10 @@ class Blobs(Protocol):
         """Keep all of it or raise OSError and keep nothing."""
 
     def get(self, key: str) -> bytes | None: ...
+
+    def open(self, key: str) -> Source | None:
+        """The bytes under `key` as they are now, without reading them; None if there are none. What is put or removed later
+        does not change them."""
 
     def remove(self, key: str) -> None:
         """Forget one key, if it is there."""

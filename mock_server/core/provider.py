@@ -67,6 +67,7 @@ class Provider:
         name has the name.
     shape: (task, engine, number of a file from 0) -> the size and length that the task's input asks for; None where it asks
         for nothing.
+    preview: (name of a file, engine) -> the size and length of that preview; None if the provider has no such preview.
     reads_query: whether `authenticate` is to see the query's parameters beside those of the path.
     sign_callback: (CallbackToSign) -> the headers by which a callback shows who sent it; None for a provider that does
         not sign.
@@ -84,5 +85,6 @@ class Provider:
     check_task: Callable[[Task, Any], Iterator[tuple[str, str]]] | None = None
     aliases: Callable[[Task, Any], Mapping[str, bool]] | None = None
     shape: Callable[[Task, Any, int], Shape | None] = lambda _task, _engine, _number: None
+    preview: Callable[[str, Any], Shape | None] = lambda _name, _engine: None
     reads_query: bool = False
     sign_callback: Callable[[CallbackToSign], Mapping[str, str]] | None = None

@@ -12,6 +12,9 @@ from swapmock.mock_server.core.codec import AddedIn
 from swapmock.mock_server.core.credits import Millicredits
 from swapmock.mock_server.core.timetext import parse_duration
 
+#: The rate limits of a sandbox: of the vendors' APIs, of downloads, of the upload store.
+RATE_LIMITS = ("rate_limit", "download_rate_limit", "upload_rate_limit")
+
 
 class Credential(NamedTuple):
     """What authenticates a request. The sandbox is found by `key`; where a provider has a `secret`, it must be equal."""
@@ -71,7 +74,8 @@ def http_date(at: float) -> str:
 class Sandbox:
     """The settings of a sandbox. `variants` has every choice of every provider; `expires_at` is real time,
     `start` what a still clock shows first. `client_clock` is the clock of the Date of answers: `machine` or `sandbox`.
-    `max_in_flight` is how many tasks may be queued or running, None for any number."""
+    `max_in_flight` is how many tasks may be queued or running, None for any number. `rate_limit` counts calls of the vendors'
+    APIs, `download_rate_limit` and `upload_rate_limit` those of the stores behind links."""
 
     id: str
     seed: int
@@ -88,4 +92,6 @@ class Sandbox:
     client_clock: Annotated[str, AddedIn("0.2")] = "machine"
     max_in_flight: Annotated[int | None, AddedIn("0.2")] = None
     parallel_posts: Annotated[ParallelPosts | None, AddedIn("0.2")] = None
+    download_rate_limit: Annotated[RateLimit | None, AddedIn("0.2")] = None
+    upload_rate_limit: Annotated[RateLimit | None, AddedIn("0.2")] = None
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -43,7 +43,7 @@ class Task:
     `ends_at` (None: never). `charge` is what it costs in the end, of the `reserved` amount. `request` is the accepted
     body as JSON text; `facts` is what the provider keeps about the task. `asker` is the address of the client that submitted a task with a callback, "" for one on
     this machine. `base_url` is the one by which a task with a
-    callback was submitted.
+    callback was submitted. `submitted_at` is the machine's time of its submission.
     """
 
     id: str
@@ -63,6 +63,7 @@ class Task:
     base_url: str = ""
     cause: str = ""
     asker: Annotated[str, AddedIn("0.2")] = ""
+    submitted_at: Annotated[float | None, AddedIn("0.2")] = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def phase(self, now: float) -> Phase:

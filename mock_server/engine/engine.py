@@ -22,7 +22,7 @@ class Engine(Runtime):
     available = tasks.available
 
     publish = links.publish
-    published = links.published
+    publish_previews = links.publish_previews
     forget_links = links.forget_links
 
     claim_before_reply = dispatching.claim_before_reply

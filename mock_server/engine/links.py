@@ -20,6 +20,19 @@ def _token(seed: int, task: str, request: bytes) -> str:
     return hexadecimal(20, seed, task, request)
 
 
+def preview_token(seed: int) -> str:
+    """The token of the links to previews in a sandbox with this seed."""
+    return hexadecimal(20, seed, "previews")
+
+
+def publish_previews(runtime: Runtime, box: Box) -> str:
+    """The token of the links to previews; it leads to the sandbox from now on."""
+    token = preview_token(box.sandbox.seed)
+    if runtime.store.owner(token) != box.sandbox.id:
+        runtime.store.publish(token, box.sandbox.id)
+    return token
+
+
 def publish(runtime: Runtime, box: Box, task: Task) -> str:
     """The token of the public links to a task's media. It follows from seed, task and request."""
     token = link_token(box.sandbox.seed, task)
@@ -27,20 +40,6 @@ def publish(runtime: Runtime, box: Box, task: Task) -> str:
         box.add_alias(token, task.id)
         runtime.store.publish(token, box.sandbox.id)
     return token
-
-
-def published(runtime: Runtime, token: str) -> tuple[Box, Task] | None:
-    """The sandbox and the task of a public link's `token`, None if there is no such link."""
-    owner = runtime.store.owner(token)
-    if owner is None:
-        return None
-    try:
-        box = runtime.store.open(owner)
-    except KeyError:
-        return None
-    with box:
-        task = box.task(token)
-    return None if task is None else (box, task)
 
 
 def forget_links(runtime: Runtime, box: Box) -> None:

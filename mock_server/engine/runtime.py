@@ -79,6 +79,14 @@ class Runtime:
         """The time in a sandbox, in epoch seconds."""
         return box.clock.read(self.time.now())
 
+    def machine_time_before(self, box: Box, at: float | None) -> float | None:
+        """The machine's time, if the clock of the sandbox runs and shows the later time `at`; None otherwise. Records of a
+        sandbox whose clock stands still are the same in every run."""
+        if at is None or box.clock.rate == 0.0:
+            return None
+        real = self.time.now()
+        return real if real < at else None
+
     def price(self, provider: str, name: str, listed: Millicredits) -> Millicredits:
         """What a task costs: as the settings say, else `listed`, the contract's price."""
         return self.prices.get((provider, name), listed)

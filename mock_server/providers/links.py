@@ -47,6 +47,13 @@ def face_at(box: Box, engine: Engine, url: str) -> FaceRef:
     )
 
 
+def preview_start(call: Call, engine: Engine) -> tuple[str, str]:
+    """What the public links to previews begin with in the sandbox of `call`, and their token, which leads to the sandbox."""
+    token = engine.publish_previews(call.box)
+    operation = next(o for o in engine.contracts[call.provider].operations.values() if o.files == "preview")
+    return f"{call.base_url}{operation.path[: operation.path.index('{')]}{token}/", token
+
+
 def file_url(call: Call, engine: Engine, task: Task, number: int = 0) -> str:
     """The public link to file `number` of a succeeded `task`, in the form of its provider's `files`. It opens the file to
     everybody who has it. LookupError for a provider without files."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.core.call import Call, Problem, still_holds, texts
-from swapmock.mock_server.core.credits import from_credits, to_credits
+from swapmock.mock_server.core.credits import Millicredits, from_credits, to_credits
 from swapmock.mock_server.core.faces import count_in
 from swapmock.mock_server.core.queue import Queued
-from swapmock.mock_server.core.task import Failure, Schedule, Task, schedule
+from swapmock.mock_server.core.task import Failure, Task, schedule
 
 if TYPE_CHECKING:
     from swapmock.contracts import Behaviour
@@ -86,9 +86,46 @@ def has_media(engine: Engine, task: Task) -> bool:
     return task.scenario == "fine" or engine.contracts[task.provider].behaviour.scenario(task.scenario).media
 
 
-def course(now: float, timeline: Timeline, scenario: Scenario) -> Schedule:
+def accept_task(
+    call: Call,
+    engine: Engine,
+    *,
+    task_id: str,
+    kind: str,
+    scenario: Scenario,
+    timeline: Timeline,
+    price: Millicredits,
+    model: str = "",
+    callback_url: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Task:
+    """Make a task that takes the course of `scenario` on `timeline`, reserve its `price`, and return it.
+
+    A task that fails costs nothing, unless its scenario says that it is charged. Raises the Problem `insufficient_credits`.
+    """
     failure = None if scenario.fails is None else Failure(**scenario.fails)
-    return schedule(now, timeline, scenario, failure)
+    starts_at, ends_at, failure = schedule(call.now, timeline, scenario, failure)
+    task = Task(
+        id=task_id,
+        kind=kind,
+        provider=call.provider,
+        operation=call.operation,
+        model=model,
+        request=call.raw,
+        created_at=call.now,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        submitted_at=engine.machine_time_before(call.box, ends_at),
+        failure=failure,
+        reserved=price,
+        charge=price if failure is None or scenario.charged else 0,
+        scenario=scenario.name,
+        callback_url=callback_url,
+        cause=call.exchange,
+        facts=facts or {},
+    )
+    engine.submit(call, task)
+    return task
 
 
 def submit_task(
@@ -114,25 +151,15 @@ def submit_task(
     """
     behaviour = engine.contracts[call.provider].behaviour
     scenario = scenario_for(call, engine, kind, model)
-    starts_at, ends_at, failure = course(call.now, behaviour.timelines[timeline], scenario)
-    cost = engine.price(call.provider, model, from_credits(str(credits)))
-    task = Task(
-        id=task_id,
+    return accept_task(
+        call,
+        engine,
+        task_id=task_id,
         kind=kind,
-        provider=call.provider,
-        operation=call.operation,
+        scenario=scenario,
+        timeline=behaviour.timelines[timeline],
+        price=engine.price(call.provider, model, from_credits(str(credits))),
         model=model,
-        request=call.raw,
-        created_at=call.now,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        failure=failure,
-        reserved=cost,
-        charge=cost if failure is None or scenario.charged else 0,
-        scenario=scenario.name,
         callback_url=callback_url,
-        cause=call.exchange,
-        facts=facts or {},
+        facts=facts,
     )
-    engine.submit(call, task)
-    return task

@@ -2,8 +2,8 @@
 
 A fact is a mutating verb of the port with its arguments: `("schedule", at, work, subject)`. They are resolved values: who
 applies facts reads no table, no setting and no clock. `FACTS` has one row a verb. The bytes are JSON. Records that come in
-large numbers and named tuples are arrays; other records are objects with the names of their fields. Bytes are texts where they
-are UTF-8, else a list with their base64.
+large numbers and named tuples are arrays; settings of sandboxes and faults are objects, as snapshots have them. Bytes are texts
+where they are UTF-8, else a list with their base64.
 
 The names of verbs and fields and their order are the format of stored logs. A field with a default may be added at the end.
 Every other change needs a new `FORMAT` and a migration.
@@ -27,7 +27,7 @@ from swapmock.mock_server.core.faults import FaultRule, Turns
 from swapmock.mock_server.core.journal import Breach, Exchange, File, Record, Transition
 from swapmock.mock_server.core.ledger import Entry, Move
 from swapmock.mock_server.core.queue import Queued
-from swapmock.mock_server.core.sandbox import Credential, RateLimit, Sandbox
+from swapmock.mock_server.core.sandbox import Sandbox
 from swapmock.mock_server.core.state import Due, State
 from swapmock.mock_server.core.task import Failure, Task
 from swapmock.mock_server.stores.memory import MemoryBox
@@ -197,11 +197,9 @@ def record_values(record: Record) -> tuple[Any, ...]:
     return values
 
 
-def _sandbox(row: dict[str, Any]) -> Sandbox:
-    row["credentials"] = tuple([Credential(*each) for each in row["credentials"]])
-    if row["rate_limit"] is not None:
-        row["rate_limit"] = RateLimit(*row["rate_limit"])
-    return Sandbox(**row)
+def _sandbox(row: Any) -> Sandbox:
+    made: Sandbox = codec.decode(Sandbox, row)
+    return made
 
 
 def _clock(row: list[Any]) -> SandboxClock:
@@ -333,7 +331,7 @@ def write_snapshot(held: Held) -> Iterator[bytes]:
     """The pieces of a snapshot, one after the other: nothing holds all of them."""
     state = held.state
     head = {
-        "sandbox": held.sandbox,
+        "sandbox": codec.encode(held.sandbox),
         "clock": held.clock,
         "recovered": held.recovered,
         "numbers": state.numbers,

@@ -155,7 +155,7 @@ class LoggedBox(MemoryBox):
             self._is_weighty = False
             return
         if self.sandbox is not self._logged_sandbox:
-            self._facts.append(("sandbox", self.sandbox))
+            self._facts.append(("sandbox", encode(self.sandbox)))
         if self.clock is not self._logged_clock:
             self._facts.append(("clock", self.clock))
         staged, self._staged = self._staged, None
@@ -355,7 +355,7 @@ class LoggedBox(MemoryBox):
             change()
             # What was noted before concerns what is replaced. What the snapshot does not say follows as facts.
             self._facts = [
-                ("sandbox", self.sandbox),
+                ("sandbox", encode(self.sandbox)),
                 ("clock", self.clock),
                 *(("publish", token, order) for token, order in self.tokens.items()),
             ]

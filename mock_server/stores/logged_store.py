@@ -10,6 +10,7 @@ from threading import Event, Thread, current_thread
 from typing import NamedTuple
 
 from swapmock.mock_server.core.clock import SandboxClock
+from swapmock.mock_server.core.codec import encode
 from swapmock.mock_server.core.ledger import Entry
 from swapmock.mock_server.core.ports import StoreError
 from swapmock.mock_server.core.sandbox import Sandbox
@@ -47,7 +48,7 @@ class LoggedStore(MemoryStore):
         raise NotImplementedError
 
     def _make_box(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry]) -> LoggedBox:
-        facts = [("sandbox", sandbox), ("clock", clock), *(("post", entry) for entry in entries)]
+        facts = [("sandbox", encode(sandbox)), ("clock", clock), *(("post", entry) for entry in entries)]
         body = write_batch(facts)
         box = self._box_over(self._create_log(sandbox.id, body), sandbox, clock)
         for entry in entries:

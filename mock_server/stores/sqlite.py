@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from swapmock.mock_server.core.ports import StoreError
+from swapmock.mock_server.core.source import Bytes
 from swapmock.mock_server.stores.logged import Log, LoggedBox, restored
 from swapmock.mock_server.stores.logged_store import LoggedStore, Options
 from swapmock.mock_server.stores.sqlite_file import Row, StoredLog, checksum
@@ -158,6 +159,10 @@ class SqliteBlobs:
         if any(checksum((key, part), body) != crc for part, crc, body in rows):
             raise OSError(errno.EIO, "the stored file is damaged")
         return b"".join(body for _, _, body in rows)
+
+    def open(self, key: str) -> Bytes | None:
+        content = self.get(key)
+        return None if content is None else Bytes(content)
 
     def remove(self, key: str) -> None:
         with _as_os_error(), self._file().transaction() as connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from swapmock.mock_server.admin.home import HTML, home_document, home_page, prefers_html
 from swapmock.mock_server.core.inbox import START
-from swapmock.mock_server.web import files
-from swapmock.mock_server.web.cors import ANY, allow_origin, is_preflight, preflight_answer
-from swapmock.mock_server.web.file_answers import file_answer
 from swapmock.mock_server.web.inbox import METHODS, receive
 from swapmock.mock_server.web.messages import Answer, Request
 from swapmock.mock_server.web.pipeline import Pipeline
-from swapmock.mock_server.web.recording import outcome_of
 from swapmock.mock_server.web.request_filter import ADMIN_HEADERS, Zone, refused, shows_token
 from swapmock.mock_server.web.wsgi import WsgiMiddleware, plain_request, read_request, respond, wsgi_path
 
@@ -28,8 +23,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from swapmock.contracts import Operation
-
-log = logging.getLogger("swapmock")
 
 #: The largest request that an inbox takes, in bytes.
 LONGEST_CALLBACK = 1 << 20
@@ -42,7 +35,6 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
     which is faster.
     """
     app = Flask("swapmock", static_folder=None)
-    file_paths = (*file_starts(pipeline), *upload_starts(pipeline))
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
 
@@ -64,11 +56,6 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
             rule, rule, lambda **_: _inbox(pipeline, pause), methods=METHODS, provide_automatic_options=False
         )
     app.add_url_rule("/", "index", lambda: _index(pipeline, plain_request(request.environ)))
-    if any(not api.is_admin for api in pipeline.apis):
-        for rule in (f"{start}<path:_>" for start in file_starts(pipeline)):
-            app.add_url_rule(rule, rule, lambda _: _file(files.fetch(pipeline.engine, request.path)))
-        for rule in (f"{start}<name>" for start in upload_starts(pipeline)):
-            app.add_url_rule(rule, rule, lambda name: _file(files.fetch_upload(pipeline.engine, name)))
 
     @app.before_request
     def check() -> Response | None:
@@ -79,32 +66,16 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
         if pipeline.match(request.method, request.path) is not None:
             return None
         asked = plain_request(request.environ)
-        is_file = path.startswith(file_paths)
         refusal = pipeline.request_filter.refusal(Zone.ADMIN if path == "/" else Zone.VENDOR, asked)
         if refusal is not None:
             return _Written(refused(refusal), pause)
-        if is_file and is_preflight(asked):
-            return _Written(preflight_answer(allow_origin(ANY, ""), asked), pause)
         return None
 
     @app.after_request
     def protect(response: Response) -> Response:
-        """Add the headers of pages to everything but files and answers of the pipeline."""
-        if not isinstance(response, _Written) and not wsgi_path(request.environ).startswith(file_paths):
+        """Add the headers of pages to everything but answers of the pipeline."""
+        if not isinstance(response, _Written):
             response.headers.extend(dict(ADMIN_HEADERS))
-        return response
-
-    @app.after_request
-    def note(response: Response) -> Response:
-        """Log downloads, which no operation of a contract answers."""
-        path = wsgi_path(request.environ)
-        if path.startswith(file_paths) and log.isEnabledFor(logging.INFO):
-            facts = {
-                "operation": "file",
-                "status": response.status_code,
-                "outcome": outcome_of(str(response.status_code)),
-            }
-            log.info("%s %s", request.method, path, extra=facts)
         return response
 
     @app.errorhandler(HTTPException)
@@ -120,18 +91,6 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
     if with_middleware:
         app.wsgi_app = WsgiMiddleware(pipeline, app.wsgi_app, pause)  # type: ignore[method-assign]  # Flask's documented place
     return app
-
-
-def file_starts(pipeline: Pipeline) -> list[str]:
-    """Where the paths of files that tasks make begin, as the contracts say (`files`)."""
-    forms = (api.contract.behaviour.files for api in pipeline.apis if not api.is_admin)
-    return list(dict.fromkeys(form.start for form in forms if form is not None))
-
-
-def upload_starts(pipeline: Pipeline) -> list[str]:
-    """Where the paths of uploaded files begin, as the contracts say (`uploads`)."""
-    starts = (api.contract.behaviour.uploads for api in pipeline.apis if not api.is_admin)
-    return list(dict.fromkeys(start for start in starts if start))
 
 
 class _Written(Response):
@@ -178,18 +137,6 @@ def _index(pipeline: Pipeline, asked: Request) -> Response:
         return Response(home_page(document), content_type=HTML, headers={"Vary": "Accept"})
     document |= {"swapmock": apis, "version": document["swapmock"], "health": "/health"}
     return Response(json.dumps(document), content_type="application/json", headers={"Vary": "Accept"})
-
-
-def _file(found: files.Media | None) -> Response:
-    """The answer with a file, or the ranges of it that the request asks for; 404 if there is none."""
-    if found is None:
-        return _problem(404, "no such file, or no longer")
-    answer = file_answer(found, request.method, plain_request(request.environ).headers)
-    response = Response(answer.body, answer.status)
-    del response.headers["content-type"]  # an answer without content has none
-    for name, value in answer.headers:
-        response.headers[name] = value
-    return response
 
 
 def _problem(status: int, detail: str) -> Response:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from swapmock.mock_server.core.placement import HeldElsewhere
+from swapmock.mock_server.providers.store import digests_of
 from swapmock.mock_server.web.bodies import ByteBudget, GoneError, Receive, next_message, read_body
 from swapmock.mock_server.web.forwarded import TrustedProxies, forwarded_base_url
 from swapmock.mock_server.web.messages import (
@@ -33,6 +34,8 @@ from swapmock.mock_server.web.wsgi import SEVER, environ_from
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+    from swapmock.mock_server.web.content import Content
 
 log = logging.getLogger("swapmock")
 
@@ -83,6 +86,12 @@ STOPS = Answer(503, PLAIN, b"the server stops\n")
 #: could block the very calls that they wait for.
 MOST_CALLS, MOST_WAITERS = 16, 256
 
+#: How many files are drawn at once.
+MOST_DRAWINGS = 4
+
+#: The digests of uploads beyond this size are computed in a thread, in bytes.
+LARGE_UPLOAD = 1 << 20
+
 
 class AsgiApp:
     """The ASGI application of one live server. `match_inline` and `answer` are for requests that need no thread."""
@@ -119,6 +128,11 @@ class AsgiApp:
         return DaemonThreads(MOST_WAITERS, "swapmock-waiting")
 
     @cached_property
+    def _drawers(self) -> DaemonThreads:
+        """Threads that draw files and make the bytes of videos."""
+        return DaemonThreads(MOST_DRAWINGS, "swapmock-media")
+
+    @cached_property
     def _callback_pool(self) -> DaemonThreads:
         """Threads that send the callbacks which come before an answer."""
         return DaemonThreads(MOST_WAITERS, "swapmock-first")
@@ -131,7 +145,7 @@ class AsgiApp:
     def match_inline(self, method: str, path: str) -> RouteMatch | None:
         """Where a request goes that can be answered on the event loop; None if it needs a thread."""
         target = self._pipeline.match(method, path)
-        return None if target is None or target.api.is_admin else target
+        return None if target is None or target.api.is_admin or target.works_long else target
 
     def answer(self, target: RouteMatch, request: Request) -> Answer:
         """The answer of the pipeline; 500 if that fails."""
@@ -173,7 +187,11 @@ class AsgiApp:
             if waits and self._waiters.is_full:
                 return refused(Refusal(503, f"{MOST_WAITERS} calls wait already; one of them has to end first"))
             answer = await self._in_thread(self._waiters if waits else self._callers, self.answer, target, request)
+        elif target.works_long:
+            answer = await self._in_thread(self._drawers, self.answer, target, request)
         else:
+            if len(body) > LARGE_UPLOAD:
+                request.digests = await asyncio.get_running_loop().run_in_executor(self._drawers, digests_of, body)
             answer = self.answer(target, request)
         return answer if is_whole else answer._replace(headers=[*answer.headers, ("connection", "close")])
 
@@ -207,12 +225,15 @@ class AsgiApp:
             await self._stream(send, answer, answer.stream, client)
             return
         # Flask's answer to a HEAD has the length of the answer to a GET.
-        is_measured = any(name == "content-length" for name, _ in answer.headers)
+        is_measured = answer.content is not None or any(name == "content-length" for name, _ in answer.headers)
         headers = answer.headers if is_measured else [*answer.headers, content_length(answer)]
         lines = [(header_octets(name), header_octets(value)) for name, value in headers]
         if lines and lines[0][0] == b"date":
             client.leave_out_date()
         await send({"type": "http.response.start", "status": answer.status, "headers": lines})
+        if answer.content is not None:
+            await self._send_content(send, receive, answer, answer.content, client)
+            return
         if answer.connection_fault == "break_off" and scope["method"] != "HEAD":
             await send({"type": "http.response.body", "body": answer.body, "more_body": True})
             client.hang_up()
@@ -236,6 +257,34 @@ class AsgiApp:
             if written:
                 await send({"type": "http.response.body", "body": written, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_content(
+        self, send: Send, receive: Receive, answer: Answer, content: Content, client: Client
+    ) -> None:
+        """Write a body piece by piece, as fast as its pace and the client allow."""
+        steps, sent, loop = content.steps(), 0, asyncio.get_running_loop()
+        try:
+            while True:
+                if content.is_made:
+                    step = await loop.run_in_executor(self._drawers, next, steps, None)
+                else:
+                    step = next(steps, None)
+                if step is None:
+                    break
+                wait, part = step
+                if wait:
+                    await self._hold(wait)
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+                if client.is_gone:
+                    return
+                sent += len(part)
+            if answer.connection_fault == "break_off" and content.pieces:
+                client.hang_up()
+                while True:
+                    await next_message(receive)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            content.end(sent)
 
     async def _dribble(self, send: Send, answer: Answer, client: Client) -> None:
         parts = pieces(answer.body)
@@ -273,7 +322,7 @@ class AsgiApp:
 
     def close(self) -> None:
         """End the threads. Call it when no request is left."""
-        for threads in (self._callers, self._waiters, self._callback_pool):
+        for threads in (self._callers, self._waiters, self._callback_pool, self._drawers):
             threads.shutdown()
 
     def _through_flask(self, request: Request, client: tuple[str, int] | None) -> Answer:

@@ -6,7 +6,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,12 @@ from swapmock.mock_server.adapters.blobs import FolderBlobs, LastingBlobs, Memor
 from swapmock.mock_server.adapters.clock import RealTimeLoop, SystemTime, pause, ticks
 from swapmock.mock_server.adapters.meter import Meter
 from swapmock.mock_server.adapters.transport import Guard, Transport, check_allowed
+from swapmock.mock_server.admin import snapshots
+from swapmock.mock_server.admin.snapshots import Saved, SavedClock
 from swapmock.mock_server.core.clock import ClockMode, SandboxClock
 from swapmock.mock_server.core.credits import from_credits
 from swapmock.mock_server.core.journal import Exchange
-from swapmock.mock_server.core.ports import Blobs, RealTime, Store, StoreError
+from swapmock.mock_server.core.ports import Blobs, Box, RealTime, Store, StoreError
 from swapmock.mock_server.core.provider import Provider
 from swapmock.mock_server.core.sandbox import Credential, ParallelPosts, Sandbox
 from swapmock.mock_server.engine.dispatcher import CallbackDispatcher
@@ -226,6 +228,7 @@ def build(
         for name, contract in contracts.items()
     ]
     standing = standing_credentials(contracts, settings, engine.draw_key_seed)
+    _complete_variants(engine)
     _make_standing_sandboxes(engine, settings, standing)
     standing = tuple(_as_stored(engine, row) for row in standing)
     control = MountedApi(admin_contract, admin.provider(settings.admin_token), engine, is_admin=True)
@@ -241,6 +244,17 @@ def build(
     controls = vendors if settings.admin_port is None else pipeline_of([control])
     controls.pages = Inspector(controls, vendors, settings.admin_token)
     return System(settings, engine, vendors, controls, standing)
+
+
+def snapshot_writer() -> Callable[[Box, Mapping[str, bytes]], str]:
+    """A function that writes the snapshot document of a box, which is not part of an emulator, with its uploaded files."""
+    engine = build().engine
+
+    def write(box: Box, files: Mapping[str, bytes]) -> str:
+        clock = SavedClock(box.clock.mode, box.clock.rate, engine.now(box))
+        return snapshots.to_document(Saved(box.sandbox, clock, box.state(), files), engine).text.decode()
+
+    return write
 
 
 def _make_store(
@@ -332,6 +346,19 @@ def _make_standing_sandboxes(engine: Engine, settings: Settings, rows: Sequence[
             parallel_posts=None if settings.parallel_posts is None else ParallelPosts(settings.parallel_posts),
         )
         open_account(engine, sandbox, SandboxClock.make(mode, real, settings.speed))
+
+
+def _complete_variants(engine: Engine) -> None:
+    """Give sandboxes that an older version stored the defaults of the variants that were added since."""
+    for sandbox_id in engine.store.ids():
+        with engine.store.open(sandbox_id) as box:
+            stored = box.sandbox.variants
+            complete = {
+                name: {**contract.behaviour.defaults, **stored.get(name, {})}
+                for name, contract in engine.contracts.items()
+            }
+            if any(stored.get(name) != choices for name, choices in complete.items()):
+                box.sandbox = replace(box.sandbox, variants={**stored, **complete})
 
 
 def _as_stored(engine: Engine, row: Standing) -> Standing:

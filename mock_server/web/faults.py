@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from swapmock.contracts import Behaviour, Contract
 from swapmock.contracts.patterns import search
 from swapmock.contracts.rows import Envelope
+from swapmock.contracts.store import refusal_by_code, refusal_by_status, store_refusals
 from swapmock.mock_server.adapters import jsontext
 from swapmock.mock_server.core.call import Call, Problem, still_holds, texts
 from swapmock.mock_server.core.credits import to_credits
@@ -195,9 +196,13 @@ def _refusal(
     name: str, effect: Effect, call: Call, engine: Engine, headers: tuple[tuple[str, str], ...]
 ) -> Problem | None:
     """The error response that a fault asks for, if it does. A code that the contract does not know is sent as it is."""
-    behaviour = engine.contracts[call.provider].behaviour
+    contract = engine.contracts[call.provider]
+    behaviour = contract.behaviour
     if not effect.refuses or is_success(effect, behaviour):
         return None
+    operation = contract.operations.get(call.operation)
+    if operation is not None and operation.files:
+        return _store_refusal(effect, headers)
     wanted = effect.refuse or ("rate_limited" if effect.rate_limit is not None and effect.code is None else "")
     code = effect.status if effect.code is None else effect.code
     row = behaviour.refusals.get(wanted) if wanted else behaviour.refusal_for(code or 0, call.operation)
@@ -209,6 +214,27 @@ def _refusal(
         code=effect.code if row is None else None,
         message=effect.message,
     )
+
+
+def _store_refusal(effect: Effect, headers: tuple[tuple[str, str], ...]) -> Problem:
+    """The refusal of a store that a fault asks for: by its name, its error code, or an HTTP status."""
+    if effect.refuse is not None:
+        name = effect.refuse if effect.refuse in store_refusals() else "unavailable"
+        return Problem(name, message=effect.message, headers=headers)
+    code = str(effect.code) if effect.code is not None else ""
+    if code and not code.isdigit():
+        row = refusal_by_code(code)
+        name, unknown = ("server_error", code) if row is None else (row.name, None)
+        return Problem(name, code=unknown, message=effect.message, headers=headers, http=effect.status)
+    usual = 429 if effect.rate_limit is not None else 500
+    status = effect.status or (int(code) if code and 300 <= int(code[:4]) <= 599 else usual)
+    return Problem(refusal_by_status(status).name, message=effect.message, headers=headers, http=status)
+
+
+def hit_by(name: str, raw: Mapping[str, Any], call: Call, engine: Engine) -> FaultHit | None:
+    """The fault that a row of the contract asks for, with `raw` as the effect of a fault rule."""
+    effect = read_effect(raw)
+    return _hit(name, _moment(raw, effect), effect, call, engine)
 
 
 def date_of(call: Call, engine: Engine) -> float:

@@ -1,156 +1,318 @@
-"""Files behind links: faces, results, uploads. Faces and results are drawn when they are fetched, from the task's facts."""
+"""Files behind links: faces, results, previews and uploads. Those of tasks are drawn when they are first fetched.
+
+`find` looks a file up in its open sandbox and does no more than that. `opened` draws it or opens its bytes, which may take
+long: no sandbox is open then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from hashlib import blake2b, sha256
+from math import floor
+from threading import Lock
+from typing import Any, NamedTuple
 
+from swapmock.contracts import Operation
+from swapmock.contracts.rows import FileLinks
+from swapmock.mock_server.core.call import StoreProblem
 from swapmock.mock_server.core.faces import FaceRef, path_of
-from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.core.ports import Box, Source
 from swapmock.mock_server.core.shape import Shape
+from swapmock.mock_server.core.source import Bytes
 from swapmock.mock_server.core.task import Task
 from swapmock.mock_server.engine.engine import Engine
+from swapmock.mock_server.engine.links import preview_token
 from swapmock.mock_server.providers import links
 
+#: Bytes of drawn files that are kept, and how many files. A file is drawn again when it was forgotten.
+MOST_DRAWN_BYTES, MOST_DRAWN = 1 << 26, 512
 
-class Made(Protocol):
-    """A file whose bytes are made when they are read."""
+#: Previews of templates are older than every sandbox: 2020-01-01.
+PREVIEWS_MADE_AT = 1_577_836_800.0
 
-    @property
-    def size(self) -> int: ...
-
-    def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]: ...
+#: By how many seconds a stale file is older.
+STALE_BY = 86_400.0
 
 
-class Media(NamedTuple):
-    """A file with its content type: its bytes, or what makes them."""
+class Drawing(NamedTuple):
+    """A file that is drawn from what it shows: `make(*args)` returns its bytes, or an object that makes them as they are
+    read. The first of `args` are the faces, one face, or the name that a sound follows from."""
+
+    make: Callable[..., bytes | Source]
+    args: tuple[Any, ...]
+
+    def older(self) -> Drawing:
+        """The same kind of file with other faces."""
+        from swapmock.mock_server.media import Face
+
+        def other(shown: Any) -> Any:
+            if isinstance(shown, str):
+                return f"{shown} (older)"
+            return (
+                Face(f"{shown.identity} (older)", shown.index) if isinstance(shown, Face) else tuple(map(other, shown))
+            )
+
+        return Drawing(self.make, (other(self.args[0]), *self.args[1:]))
+
+
+class Stored(NamedTuple):
+    """An uploaded file: the key of its bytes, their entity tag and digest ("" where an older version did not note them)."""
+
+    key: str
+    etag: str
+    digest: str
+
+
+class Found(NamedTuple):
+    """A file that a link leads to. `made_at` is its time of last change in sandbox time, None where it is not known. `task` is
+    the task that made it."""
 
     content_type: str
-    content: bytes | Made
-
-    @property
-    def size(self) -> int:
-        return len(self.content) if isinstance(self.content, bytes) else self.content.size
-
-    @property
-    def etag(self) -> str:
-        """The same for the same bytes: their digest, or that of what they are made from."""
-        facts = self.content if isinstance(self.content, bytes) else repr(self.content).encode()
-        return blake2b(facts, digest_size=16).hexdigest()
-
-    def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """The bytes from `start` up to `stop`."""
-        if isinstance(self.content, bytes):
-            yield self.content[start:stop]
-        else:
-            yield from self.content.read(start, stop)
+    made_at: float | None
+    content: Drawing | Stored
+    task: Task | None = None
 
 
-def fetch(engine: Engine, path: str) -> Media | None:
-    """The file that the path of a link leads to; None if there is none, or it has expired."""
-    link = links.read(path, engine.contracts)
-    found = None if link is None else engine.published(link.token)
-    if link is None or found is None:
-        return None
-    box, task = found
-    if link.folder != task.facts.get("folder", "") or not _is_available(engine, box, task):
-        return None
-    return _drawn(engine, task, link.number, link.extension)
+class Opened(NamedTuple):
+    """A file that can be sent. `digest` is the SHA-256 of its bytes; "" where it is known only after they were made.
+    `is_made` tells that reading takes work."""
+
+    source: Source
+    etag: str
+    digest: str
+    is_made: bool = False
 
 
-def result_of(engine: Engine, box: Box, task: Task, number: int) -> Media | None:
-    """The file `number` of a task, whether somebody has a link to it or not; None if there is none, or it has expired."""
-    if not _is_available(engine, box, task):
-        return None
-    files = ((task.facts.get("extension", ".jpg"), ()), *task.facts.get("more", ()))
-    ending = files[
-        0 if "faces" in task.facts and isinstance(task.facts["faces"], int) else min(number, len(files) - 1)
-    ][0]
-    return _drawn(engine, task, number, ending.removeprefix("."))
+class Drawn:
+    """The files that were drawn. Each is drawn once, however many ask for it at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._kept: OrderedDict[Drawing, tuple[Lock, list[Opened]]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, drawing: Drawing) -> Opened:
+        """The file that `drawing` describes."""
+        with self._lock:
+            own, done = self._kept.setdefault(drawing, (Lock(), []))
+            self._kept.move_to_end(drawing)
+        with own:
+            if not done:
+                done.append(_draw(drawing))
+                self._note(done[0])
+            return done[0]
+
+    def _note(self, opened: Opened) -> None:
+        with self._lock:
+            self._bytes += _held(opened)
+            while (self._bytes > MOST_DRAWN_BYTES or len(self._kept) > MOST_DRAWN) and len(self._kept) > 1:
+                _, (_, done) = self._kept.popitem(last=False)
+                self._bytes -= sum(map(_held, done))
+
+    def note_digest(self, opened: Opened, digest: str) -> None:
+        """Keep the digest of a file that was made whole for the first time."""
+        with self._lock:
+            for _, done in self._kept.values():
+                if done and done[0].source is opened.source:
+                    done[0] = opened._replace(digest=digest)
+                    return
 
 
-def source_of(engine: Engine, box: Box, url: str) -> Media | None:
-    """The picture behind a media URL of a request: an uploaded file, or the face that the emulator sees there."""
-    from swapmock.mock_server.media import Face, face_jpeg
-
-    for contract in engine.contracts.values():
-        path = path_of(url)
-        if contract.behaviour.uploads and path.startswith(contract.behaviour.uploads):
-            return fetch_upload(engine, path.removeprefix(contract.behaviour.uploads))
-    return Media("image/jpeg", face_jpeg(Face(*links.face_at(box, engine, url))))
+DRAWN = Drawn()
 
 
-def _drawn(engine: Engine, task: Task, number: int, ending: str) -> Media | None:
-    """The file `number` of a task, drawn from the task's facts; None if it has none with this ending."""
-    form = engine.contracts[task.provider].behaviour.files
-    if form is None:
-        return None
-    if task.kind in form.faces:
-        drawn = _face(task, number, ending)
-    else:
-        drawn = _result(task, number, ending, engine.providers[task.provider].shape(task, engine, number))
-    if drawn is None:
-        return None
-    from swapmock.mock_server.media import content_type
-
-    return Media(content_type(f".{ending}") or "application/octet-stream", drawn)
+def _held(opened: Opened) -> int:
+    return 0 if opened.is_made else opened.source.size
 
 
-def _is_available(engine: Engine, box: Box, task: Task) -> bool:
+def _draw(drawing: Drawing) -> Opened:
+    made = drawing.make(*drawing.args)
+    if isinstance(made, bytes):
+        return Opened(Bytes(made), blake2b(made, digest_size=16).hexdigest(), sha256(made).hexdigest())
+    # The bytes follow from what the object shows of itself.
+    return Opened(made, blake2b(repr(made).encode(), digest_size=16).hexdigest(), "", is_made=True)
+
+
+def opened(found: Found, engine: Engine) -> Opened:
+    """The bytes of `found`, drawn if they have to be. Raises Problem `no_such_key` for an upload that was replaced or removed
+    since it was found."""
+    content = found.content
+    if isinstance(content, Drawing):
+        return DRAWN.get(content)
+    source = engine.blobs.open(content.key)
+    if source is None:
+        raise StoreProblem("no_such_key")
+    if content.etag:
+        return Opened(source, content.etag, content.digest)
+    from hashlib import md5
+
+    whole = b"".join(source.read())
+    return Opened(source, md5(whole, usedforsecurity=False).hexdigest(), sha256(whole).hexdigest())
+
+
+def owner_of(operation: Operation, params: Mapping[str, Any], engine: Engine) -> str | None:
+    """The sandbox that a link leads to, by the token in its path; None if there is none."""
+    name = params.get("file_name" if operation.files in ("upload", "store") else "token")
+    return None if name is None else engine.store.owner(str(name))
+
+
+def find(engine: Engine, box: Box, operation: Operation, params: Mapping[str, Any], now: float) -> Found:
+    """The file that a link to the open sandbox `box` leads to.
+
+    Raises Problem `no_such_key` if there is none, `link_expired` if it is no longer there.
+    """
+    if operation.files == "upload":
+        return _upload(box, str(params.get("file_name", "")), now)
+    if operation.files == "preview":
+        return _preview(engine, box, operation, params)
+    return _result_of_task(engine, box, params, now)
+
+
+def _upload(box: Box, name: str, now: float) -> Found:
+    file = box.file(name)
+    if file is None or file.size is None or now >= file.expires_at:
+        raise StoreProblem("no_such_key")
+    return Found(file.content_type, file.stored_at, Stored(f"{box.sandbox.id}/{name}", file.etag, file.digest))
+
+
+def _preview(engine: Engine, box: Box, operation: Operation, params: Mapping[str, Any]) -> Found:
+    provider = engine.providers[operation.contract.name]
+    name, ending = str(params.get("name", "")), str(params.get("extension", ""))
+    shape = provider.preview(f"{name}.{ending}", engine)
+    if shape is None or params.get("token") != preview_token(box.sandbox.seed):
+        raise StoreProblem("no_such_key")
+    return _found(ending, _with_shape((FaceRef(f"template {name}", 0),), ending, shape), PREVIEWS_MADE_AT, None)
+
+
+def _result_of_task(engine: Engine, box: Box, params: Mapping[str, Any], now: float) -> Found:
+    task = box.task(str(params.get("token", "")))
+    number = str(params.get("number", ""))
+    if task is None or params.get("folder", "") != task.facts.get("folder", "") or not _is_number(number):
+        raise StoreProblem("no_such_key")
+    return _file_of_task(engine, task, int(number), str(params.get("extension", "")), now)
+
+
+def _file_of_task(engine: Engine, task: Task, number: int, ending: str, now: float) -> Found:
+    behaviour = engine.contracts[task.provider].behaviour
+    if behaviour.files is None or task.failure is not None or not task.is_over(now) or task.ends_at is None:
+        raise StoreProblem("no_such_key")
+    drawing = _drawing(engine, behaviour.files, task, number, ending)
+    if now >= task.ends_at + behaviour.seconds(behaviour.files.lifetime(task.kind)):
+        raise StoreProblem("link_expired", details={"file": task.kind})
+    return _found(ending, drawing, made_at(task), task)
+
+
+def result_of(engine: Engine, box: Box, task: Task, number: int) -> Found | None:
+    """The file `number` of a task, whether somebody has a link to it or not; None if there is none, or it has expired. The
+    sandbox `box` is not open."""
+    endings = (task.facts.get("extension", ".jpg"), *(more[0] for more in task.facts.get("more", ())))
+    is_faces = isinstance(task.facts.get("faces"), int)
+    ending = str(endings[0 if is_faces else min(number, len(endings) - 1)])
     with box:
         now = engine.now(box)
-    if task.failure is not None or not task.is_over(now) or task.ends_at is None:
-        return False
-    behaviour = engine.contracts[task.provider].behaviour
-    return behaviour.files is not None and now < task.ends_at + behaviour.seconds(behaviour.files.lifetime(task.kind))
+    try:
+        return _file_of_task(engine, task, number, ending.removeprefix("."), now)
+    except StoreProblem:
+        return None
 
 
-def _face(task: Task, index: int, ending: str) -> bytes | Made | None:
+def source_of(engine: Engine, box: Box, url: str) -> Found | None:
+    """The picture behind a media URL of a request: an uploaded file, or the face that the emulator sees there. The sandbox
+    `box` is not open."""
+    from swapmock.mock_server.media import Face, face_jpeg
+
+    path = path_of(url)
+    for contract in engine.contracts.values():
+        start = contract.behaviour.uploads
+        if start and path.startswith(start):
+            name = path.removeprefix(start)
+            owner = engine.store.owner(name)
+            return None if owner is None else _upload_of(engine, owner, name)
+    return Found("image/jpeg", None, Drawing(face_jpeg, (Face(*links.face_at(box, engine, url)),)))
+
+
+def _upload_of(engine: Engine, sandbox_id: str, name: str) -> Found | None:
+    try:
+        with engine.store.open(sandbox_id) as box:
+            return _upload(box, name, engine.now(box))
+    except (KeyError, StoreProblem):
+        return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 4 and (text == "0" or text[0] != "0")
+
+
+def made_at(task: Task) -> float | None:
+    """When the files of a task were made: at its end by the sandbox's clock, or when it was submitted by the machine's, if
+    that is earlier. So it is a fact of the task, and never later than a Date by either clock."""
+    if task.ends_at is None or task.submitted_at is None:
+        return task.ends_at
+    return min(task.ends_at, task.submitted_at)
+
+
+def last_modified(found: Found, date: float) -> int | None:
+    """The Last-Modified of a file in an answer whose Date is `date`; None for no such header. A file that was made after that
+    has none (RFC 9110 8.8.2.1): that is so only where the clock of a sandbox was set back."""
+    return None if found.made_at is None or floor(found.made_at) > floor(date) else max(0, floor(found.made_at))
+
+
+def _found(ending: str, drawing: Drawing | None, at: float | None, task: Task | None) -> Found:
+    if drawing is None:
+        raise StoreProblem("no_such_key")
+    from swapmock.mock_server.media import content_type
+
+    return Found(content_type(f".{ending}") or "application/octet-stream", at, drawing, task)
+
+
+def _drawing(engine: Engine, form: FileLinks, task: Task, number: int, ending: str) -> Drawing | None:
+    if task.kind in form.faces:
+        return _face(task, number, ending)
+    files = ((task.facts["extension"], task.facts["faces"]), *task.facts.get("more", ()))
+    if number >= len(files) or f".{ending}" != files[number][0]:
+        return None
+    shape = engine.providers[task.provider].shape(task, engine, number)
+    return _with_shape(tuple(FaceRef(*face) for face in files[number][1]), ending, shape)
+
+
+def _face(task: Task, index: int, ending: str) -> Drawing | None:
     from swapmock.mock_server.media import Face, face_jpeg, face_png
 
     if f".{ending}" != task.facts.get("extension", ".jpg") or index >= task.facts["faces"]:
         return None
-    return (face_png if ending == "png" else face_jpeg)(Face(task.facts["url"], index))
+    return Drawing(face_png if ending == "png" else face_jpeg, (Face(task.facts["url"], index),))
 
 
-def _result(task: Task, index: int, ending: str, shape: Shape | None) -> bytes | Made | None:
+def _with_shape(shown: tuple[FaceRef, ...], ending: str, shape: Shape | None) -> Drawing:
     from swapmock.mock_server.media import Face, audio_wav, group_gif, group_mp4, group_picture
     from swapmock.mock_server.media.clip import Clip
     from swapmock.mock_server.media.pictures import sized_picture
     from swapmock.mock_server.media.tone import Tone
 
-    files = ((task.facts["extension"], task.facts["faces"]), *task.facts.get("more", ()))
-    if index >= len(files) or f".{ending}" != files[index][0]:
-        return None
-    faces = tuple(Face(*FaceRef(*face)) for face in files[index][1])
-    if shape is not None and ending == "mp4":
-        return Clip(faces, shape.width, shape.height, shape.seconds, shape.fps)
-    if shape is not None and ending == "wav":
-        return Tone(faces[0].identity, shape.seconds)
-    if shape is not None and shape.width and ending != "gif":
-        return sized_picture(faces, "jpg" if ending == "jpeg" else ending, shape.width, shape.height)
-    if ending == "mp4":
-        return group_mp4(faces)
-    if ending == "gif":
-        return group_gif(faces)
+    faces = tuple(Face(*face) for face in shown)
+    picture = "jpg" if ending == "jpeg" else ending
     if ending == "wav":
-        return audio_wav(faces[0].identity)
-    return group_picture(faces, "jpg" if ending == "jpeg" else ending)
+        name = faces[0].identity
+        return Drawing(audio_wav, (name,)) if shape is None else Drawing(Tone, (name, shape.seconds))
+    if ending == "mp4":
+        if shape is None:
+            return Drawing(group_mp4, (faces,))
+        return Drawing(Clip, (faces, shape.width, shape.height, shape.seconds, shape.fps))
+    if ending == "gif":
+        return Drawing(group_gif, (faces,))
+    if shape is not None and shape.width:
+        return Drawing(sized_picture, (faces, picture, shape.width, shape.height))
+    return Drawing(group_picture, (faces, picture))
 
 
-def fetch_upload(engine: Engine, name: str) -> Media | None:
-    """An uploaded file by its name, byte for byte; None if there is none, or it has expired."""
-    owner = engine.store.owner(name)
-    if owner is None:
-        return None
-    try:
-        box = engine.store.open(owner)
-    except KeyError:
-        return None
-    with box:
-        file, now = box.file(name), engine.now(box)
-    if file is None or file.size is None or now >= file.expires_at:
-        return None
-    content = engine.blobs.get(f"{owner}/{name}")
-    return None if content is None else Media(file.content_type, content)
+def older(found: Found) -> Found:
+    """An older file of the same type, as a cache that was not told of a change still has it."""
+    at = None if found.made_at is None else found.made_at - STALE_BY
+    if isinstance(found.content, Drawing):
+        return found._replace(content=found.content.older(), made_at=at)
+    from swapmock.mock_server.media.mime import CONTENT_TYPES
+
+    kind = found.content_type.partition(";")[0].strip().lower()
+    ending = next((name for name in ("jpg", "png", "gif", "mp4", "wav") if CONTENT_TYPES[name] == kind), "png")
+    return found._replace(content=_with_shape((FaceRef(found.content.key, 0),), ending, None), made_at=at)

@@ -8,10 +8,13 @@ from typing import Any
 from swapmock.contracts import Operation
 from swapmock.contracts.rows import Envelope
 from swapmock.mock_server.adapters import jsontext
-from swapmock.mock_server.core.faults import Moment
+from swapmock.mock_server.core.faults import Effect, Moment, Stall
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.provider import VendorResponse
+from swapmock.mock_server.core.source import Bytes
+from swapmock.mock_server.web.conditional import Piece
+from swapmock.mock_server.web.content import Content, Pace
 from swapmock.mock_server.web.context import RequestContext
 from swapmock.mock_server.web.faults import DRIBBLE_SECONDS, FaultHit, apply_to_bytes, apply_to_response
 from swapmock.mock_server.web.messages import Answer, content_length
@@ -79,7 +82,20 @@ def _with_fault(hit: FaultHit, response: VendorResponse, envelope: Envelope | No
     connection_fault = effect.connection or ("break_off" if effect.body == "truncated" else "")
     delay = hit.delay or (DRIBBLE_SECONDS if connection_fault == "dribble" else 0.0)
     headers = [*answer.headers, content_length(answer)] if connection_fault == "break_off" else answer.headers
-    return Answer(answer.status, headers, apply_to_bytes(effect, answer.body), delay, connection_fault)
+    if effect.content_type is not None:
+        headers = [*(pair for pair in headers if pair[0] != "content-type"), ("content-type", effect.content_type)]
+    changed = Answer(answer.status, headers, apply_to_bytes(effect, answer.body), delay, connection_fault)
+    return _paced(changed, effect) if effect.stall is not None or effect.bandwidth else changed
+
+
+def _paced(answer: Answer, effect: Effect) -> Answer:
+    """The same answer, its body sent slowly."""
+    if effect.connection or effect.body == "truncated":
+        return answer  # the connection is at an end already
+    after, seconds = effect.stall or Stall(0, 0.0)
+    pace = Pace(effect.bandwidth or 0, after, seconds)
+    content = Content(Bytes(answer.body), (Piece(0, len(answer.body)),), pace=pace)
+    return answer._replace(headers=[*answer.headers, content_length(answer)], content=content)
 
 
 def with_evidence(

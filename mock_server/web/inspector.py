@@ -108,7 +108,7 @@ class Inspector:
             found = None if task is None else files.result_of(engine, box, task, which)
         if found is None:
             return None
-        answer = file_answer(found, asked.method, asked.headers)
+        answer = file_answer(found, engine, asked.method, asked.headers)
         return HttpAnswer(answer.status, answer.headers, answer.body)
 
 

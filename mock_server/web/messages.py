@@ -6,7 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from swapmock.mock_server.core.call import Digests
+    from swapmock.mock_server.web.content import Content
 
 
 @dataclass(slots=True)
@@ -15,7 +19,8 @@ class Request:
 
     Header names are in lower case. `path` is decoded, `query` is not. `base_url` is how the client reached the server.
     `body_error` says why the body was not kept ("" if it was). `has_left`, where known, tells whether the client has
-    gone. `client` is the address of the client, "" where it is not known.
+    gone. `client` is the address of the client, "" where it is not known. `digests` are those of `body`, where they were
+    computed before.
     """
 
     method: str
@@ -27,6 +32,7 @@ class Request:
     body_error: str = ""
     has_left: Callable[[], bool] | None = field(default=None, compare=False)
     client: str = field(default="", compare=False)
+    digests: Digests | None = field(default=None, compare=False)
 
 
 class EventStream(Protocol):
@@ -45,6 +51,7 @@ class Answer(NamedTuple):
     "dribble" (the body in pieces, spread over `delay`), "break_off" (a FIN after `body`, which is shorter than the
     Content-Length in `headers`). `before_send` is called before anything is written; it may take long, and it needs the server to keep
     running. An answer with `stream` goes on after its body until the client leaves; a WSGI server writes the body alone.
+    `content`, where given, is the body that is written, piece by piece; `body` is then its beginning, for the journal.
     """
 
     status: int
@@ -54,6 +61,7 @@ class Answer(NamedTuple):
     connection_fault: str = ""
     before_send: Callable[[], object] | None = None
     stream: EventStream | None = None
+    content: Content | None = None
 
 
 #: A host and a port, as RFC 9110 7.2 has them: a name, an IPv4 or a bracketed IPv6 address.

@@ -24,6 +24,11 @@ class RouteMatch(NamedTuple):
     is_public: bool = False
 
     @property
+    def works_long(self) -> bool:
+        """Whether an answer may take longer than the event loop can wait: a file that may have to be drawn first."""
+        return self.operation is not None and self.operation.files in ("result", "preview")
+
+    @property
     def limit(self) -> int:
         """The largest body that is read, in bytes."""
         return self.api.limit_of(self.operation)
@@ -52,7 +57,8 @@ class MountedApi:
         max_upload: int | None = None,
         max_media_body: int | None = None,
     ) -> None:
-        missing = contract.operations.keys() - provider.handlers.keys()
+        handled = {name for name, operation in contract.operations.items() if not operation.is_download}
+        missing = handled - provider.handlers.keys()
         surplus = provider.handlers.keys() - contract.operations.keys()
         if missing or surplus:
             raise LookupError(f"{contract.name}: operations without a handler {sorted(missing)}, "
@@ -60,9 +66,9 @@ class MountedApi:
         self.contract = contract
         self.provider = provider
         self.prefix = contract.behaviour.prefix
-        files, uploads = contract.behaviour.files, contract.behaviour.uploads
-        #: Files are no operations, wherever their paths begin.
-        self._file_starts = tuple(start for start in ("" if files is None else files.start, uploads) if start)
+        #: Where the paths of the stores begin -> what answers there, whatever the method and the rest of the path.
+        self._stores = {o.path[: o.path.index("{")]: o for o in contract.operations.values() if o.files}
+        self._store_starts = tuple(self._stores)
         self.cache = ResponseCache(engine.store)
         #: Bodies that keep the contract. Whether one does depends on its bytes alone, so any entry may be forgotten.
         self.valid_bodies: set[tuple[Operation, bytes]] = set()
@@ -80,8 +86,11 @@ class MountedApi:
         if found is not None:
             operation, params = found
             return RouteMatch(self, operation, params, operation.is_public)
-        is_file = self._file_starts != () and path.startswith(self._file_starts)
-        if (path.startswith(self.prefix) and not is_file) or self.contract.knows_path(path):
+        if self._store_starts and path.startswith(self._store_starts):
+            operation = next(o for start, o in self._stores.items() if path.startswith(start))
+            link = operation.pattern.fullmatch(path)
+            return RouteMatch(self, operation, {} if link is None else link.groupdict(), operation.is_public)
+        if path.startswith(self.prefix) or self.contract.knows_path(path):
             return RouteMatch(self, None, {})
         return None
 

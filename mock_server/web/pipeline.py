@@ -34,6 +34,7 @@ from swapmock.mock_server.web.admin_calls import AdminCalls
 from swapmock.mock_server.web.cache import CachedResponse
 from swapmock.mock_server.web.context import RequestContext
 from swapmock.mock_server.web.cors import Cors
+from swapmock.mock_server.web.file_calls import FileCalls
 from swapmock.mock_server.web.finalize import Finalizer, to_bytes, with_evidence
 from swapmock.mock_server.web.forwarded import TrustedProxies
 from swapmock.mock_server.web.messages import Answer, Request
@@ -83,6 +84,7 @@ class Pipeline:
         self.proxies = proxies or TrustedProxies()
         self.stages = {api: stages_in_order(api.contract.behaviour.order) for api in apis}
         self.admin_calls = AdminCalls(engine, default_sandbox, on_drift)
+        self.file_calls = FileCalls(engine, self._open, on_drift)
         self.finalizer = Finalizer()
         self._remembered_match = lru_cache(MOST_PATHS)(self._find)
         self._default = default_sandbox
@@ -127,7 +129,7 @@ class Pipeline:
         if preflight is not None:
             return preflight if target.api.is_admin else self._record_preflight(target, request, preflight)
         answer = self.answer(target, request)
-        more = self.cors.headers(target, request)
+        more = () if answer.content is not None else self.cors.headers(target, request)
         if target.api.is_admin:
             more = (*more, *ADMIN_HEADERS)
         return answer._replace(headers=[*answer.headers, *more]) if more else answer
@@ -177,6 +179,8 @@ class Pipeline:
         api, operation = target.api, target.operation
         if api.is_admin:
             return self.admin_calls.answer(target, request, self.stages[api])
+        if operation is not None and operation.files:
+            return self.file_calls.answer(target, operation, request, self.admin_url)
         engine = self.engine
         began = engine.time.now()
         if engine.store.next_end <= began:
@@ -268,11 +272,9 @@ class Pipeline:
         return cached if refused is None else None
 
     def _call(self, target: RouteMatch, request: Request, box: Box, exchange: Exchange) -> Call:
-        api, _, params, is_public = target
-        # A public operation (the upload store) is no part of the vendor's API: variants do not change it.
-        variants = api.contract.behaviour.defaults if is_public else box.sandbox.variants[exchange.provider]
+        variants = box.sandbox.variants[exchange.provider]
         return Call(
-            exchange.operation, params, None, request.body, request.headers, box, exchange.at, variants, exchange.base_url,
+            exchange.operation, target.params, None, request.body, request.headers, box, exchange.at, variants, exchange.base_url,
             exchange.id, exchange.provider, client=request.client,
         )  # fmt: skip
 

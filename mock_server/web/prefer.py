@@ -34,6 +34,9 @@ def read_prefer(header: str) -> dict[str, Any]:
             found.update(EFFECT_WORDS[name])
     if "retry_after_form" in found:
         found["retry_after"] = {"seconds": found.get("retry_after", 1), "form": found.pop("retry_after_form")}
+    if "stall_after" in found:
+        after = int(found.pop("stall_after"))
+        found["stall"] = {"after": after, **({"seconds": found["stall"]} if "stall" in found else {})}
     return found
 
 
@@ -92,7 +95,13 @@ PREFERENCES: Mapping[str, Any] = {
     "retry_after": _number(0, 86400),
     "retry_after_form": _one_of("seconds", "date"),
     "maintenance": lambda text: text in SET,
-    "body": _one_of("malformed", "truncated", "cut", "empty"),
+    "body": _one_of("malformed", "truncated", "cut", "empty", "stale"),
+    "content_type": str,
+    "stall": lambda text: _delay(text)[0],
+    "stall_after": _number(0, 1_000_000_000),
+    "bandwidth": lambda text: int(_number(1, 1_000_000_000)(text)),
+    "ranges": _one_of("ignore"),
+    "refuse": str,
     "gateway": lambda text: _known_gateway(int(_number(500, 599)(text))),
     "redirect": str,
     "code_type": _one_of(*CODE_TYPES),

@@ -322,7 +322,7 @@ class Connection(HttpToolsProtocol):
             request.base_url = forwarded_base_url(request)
         answer = self._asgi_app.answer(target, request)
         has_date = bool(answer.headers) and answer.headers[0][0] == "date"
-        if has_date or answer.delay or answer.connection_fault or answer.before_send is not None:
+        if has_date or answer.delay or answer.connection_fault or answer.before_send or answer.content:
             self._hand_over(answer)
             super().on_message_complete()
         else:

@@ -23,12 +23,14 @@ KEPT_BYTES = 65_536
 KEPT_VALUE = 1000
 
 
-def begin_exchange(box: Box, now: float, provider: str, operation: Operation | None, request: Request) -> Exchange:
-    """A record of `request`, not yet in the journal. `now` is sandbox time."""
+def begin_exchange(
+    box: Box, now: float, provider: str, operation: Operation | None, request: Request, most: int = KEPT_BYTES
+) -> Exchange:
+    """A record of `request`, not yet in the journal, with at most `most` bytes of its body. `now` is sandbox time."""
     target = f"{request.path}?{request.query}" if request.query else request.path
     return Exchange(
         f"x{box.next_number('exchange')}", now, provider, "" if operation is None else operation.id,
-        request.method, target, request.headers, request.body[:KEPT_BYTES],
+        request.method, target, request.headers, request.body[:most],
     )  # fmt: skip
 
 

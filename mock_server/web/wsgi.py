@@ -19,6 +19,8 @@ from swapmock.mock_server.web.pipeline import Pipeline
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from swapmock.mock_server.web.content import Content
+
 
 #: Connection faults that leave no answer -> what is done to the connection.
 SEVER = {"reset": wsgi_sockets.reset, "hang_up": wsgi_sockets.hang_up, "garbage": wsgi_sockets.send_garbage}
@@ -135,13 +137,30 @@ def respond(
         pause(answer.delay)
     if answer.connection_fault in SEVER and not SEVER[answer.connection_fault](_peer(environ)):
         raise ConnectionResetError if answer.connection_fault == "reset" else ConnectionAbortedError
-    is_measured = any(name == "content-length" for name, _ in answer.headers)
+    is_measured = answer.content is not None or any(name == "content-length" for name, _ in answer.headers)
     start_response(reason(answer.status), answer.headers if is_measured else [*answer.headers, content_length(answer)])
+    if answer.content is not None:
+        return _content(answer.content, answer.connection_fault, _peer(environ), pause)
     if environ["REQUEST_METHOD"] == "HEAD":
         return []
     if answer.connection_fault == "break_off":
         return _broken_off(answer.body, _peer(environ))
     return _dribbled(answer, pause) if is_dribbling else [answer.body]
+
+
+def _content(content: Content, fault: str, peer: str, pause: Callable[[float], None]) -> Iterator[bytes]:
+    """The pieces of a body with a file, at its pace."""
+    sent = 0
+    try:
+        for wait, part in content.steps():
+            if wait:
+                pause(wait)
+            yield bytes(part)
+            sent += len(part)
+        if fault == "break_off" and content.pieces and not wsgi_sockets.hang_up(peer):
+            raise ConnectionAbortedError
+    finally:
+        content.end(sent)
 
 
 def _broken_off(body: bytes, peer: str) -> Iterator[bytes]:

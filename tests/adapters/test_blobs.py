@@ -76,3 +76,15 @@ def test_a_folder_that_somebody_removed_is_made_again(tmp_path):
     shutil.rmtree(tmp_path / "uploads")
     blobs.put("one/a", b"a")
     assert blobs.get("one/a") == b"a"
+
+
+def test_an_open_blob_is_read_from_any_place_and_outlives_its_key(blobs):
+    content = bytes(range(256)) * 6000
+    blobs.put("one/a", content)
+    opened = blobs.open("one/a")
+    blobs.put("one/a", b"other")
+    blobs.remove("one/a")
+    assert (opened.size, b"".join(opened.read())) == (len(content), content)
+    assert b"".join(opened.read(5, 1_500_000)) == content[5:1_500_000]
+    assert list(opened.read(7, 7)) == []
+    assert blobs.open("one/a") is None

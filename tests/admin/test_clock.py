@@ -227,7 +227,7 @@ def test_media_expire_on_the_same_clock(box):
     link = box.info(task)["result"]["media_urls"][0]
     assert requests.get(link, timeout=10).status_code == 200
     box.advance(by="14d")
-    assert requests.get(link, timeout=10).status_code == 404
+    assert requests.get(link, timeout=10).status_code == 403
 
 
 def test_rate_windows_run_on_the_same_clock(admin):

@@ -136,13 +136,14 @@ FREE = [
     ("number", r"/state/faults/.*", "what a fault rule does"),
     ("number", r"/state/entries/\*/(at|amount)", "when and how much was granted"),
     ("number", r"/state/deliveries/\*/claim", "how often the delivery was claimed"),
-    ("number|reference", r"/state/files/\*/(cause|expires_at|link_expires_at)", "when a file expires"),
+    ("number|reference", r"/state/files/\*/(cause|expires_at|link_expires_at|stored_at)", "when a file expires"),
     ("drop", r"/state/journal/\*", "the journal is a log, and bounded"),
     (
         "number|drop|reference",
-        r"/state/journal/\*/(at|code|status|delay|task|headers/.*|answer_headers/.*)",
+        r"/state/journal/\*/(at|code|status|delay|task|headers/.*|answer_headers/.*|transfer/.*)",
         "a log, too",
     ),
+    ("number", r"/sandbox/variants/(crun|imgopen)/expired_media", "another choice of a variant"),
     ("number", r"/state/tasks/\*/(created_at|failure/code)", "no other record says it"),
     ("number|drop", r"/state/tasks/\*/facts/.*", "which faces a result shows"),
 ]

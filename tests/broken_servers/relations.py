@@ -92,6 +92,40 @@ def estimates_disagree(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(estimated_credits=9) if ask.operation == "estimate_task" and reply.is_success else reply
 
 
+@defect("a list shows other prices than estimates", "credits.listed")
+def listed_otherwise(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "list_vidu_templates" or not reply.is_success:
+        return reply
+    return reply.with_data(
+        templates=[{**item, "credits": item["credits"] + 1} for item in reply.json["data"]["templates"]]
+    )
+
+
+@defect("a length of a video has the price of another", "credits.agree")
+def one_price_for_all_lengths(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    is_timed = b"grok-imagine-video" in ask.body and ask.operation == "estimate_credits" and reply.is_success
+    return reply.with_data(credits=12) if is_timed else reply
+
+
+@defect("limits of models are not held", "refusal.missing")
+def no_limits(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    is_beyond = (
+        ask.operation == "estimate_credits" and reply.json.get("code") == 422 and b"google/nano-banana-2" in ask.body
+    )
+    return (
+        reply.with_json({"code": 200, "message": "success", "data": {"credits": 5, "estimated": False}}, 200)
+        if is_beyond
+        else reply
+    )
+
+
+@defect("a limit is lower than what clients send", "flow.step")
+def too_low_a_limit(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    is_within = ask.operation == "estimate_credits" and b"google/gemini-omni" in ask.body and reply.is_success
+    refusal = {"code": 422, "message": "Missing Params or Type Error", "errors": ["duration: too long"]}
+    return reply.with_json(refusal, 422) if is_within else reply
+
+
 @defect("an estimate knows another balance than the account", "credits.agree")
 def balance_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(balance=12345) if ask.operation == "estimate_task" and reply.is_success else reply

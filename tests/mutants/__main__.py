@@ -1,8 +1,8 @@
 """`make mutants`: change one thing at a time in a copy of the repository, and run the tests against it.
 
     make mutants                                    a sample of 200 mutants
-    make mutants ARGS='--sample 0'                  all of them: some hours
-    make mutants ARGS='--module mock_server/core/clock.py --tests tests/core --sample 0'
+    make mutants ARGS='--sample 0'                  all of them
+    make mutants ARGS='--module mock_server/core/clock.py --sample 0'
 
 Prints each mutant that no test noticed, with its difference. The exit status is 1 if one of them is not in SURVIVORS.md.
 """
@@ -10,6 +10,7 @@ Prints each mutant that no test noticed, with its difference. The exit status is
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -17,12 +18,36 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
+import pytest
+
+from tests.mutants.forking import Report, run_all
+from tests.mutants.fresh import FreshRun, import_all, third_party
+from tests.mutants.mutations import Mutant, all_mutants
+from tests.mutants.warm import Learned, WarmRun, say
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+
+#: What pytest is given in each child, before the test files.
+PYTEST = [
+    "-x",
+    "-q",
+    "--assert=plain",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:xdist",
+    "--hypothesis-profile=mutants",
+    "-m",
+    "not slow",
+]
 
 
 def options() -> argparse.Namespace:
@@ -30,12 +55,19 @@ def options() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=200, help="how many mutants, drawn by --seed; 0 for all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--module", action="append", help="file or folder to mutate; repeatable")
-    parser.add_argument("--tests", help="what pytest is given, in place of the list in cosmic-ray.toml")
+    parser.add_argument(
+        "--tests", action="append", help="test file or folder, in place of `near` and `wide`; repeatable"
+    )
+    parser.add_argument("--session", type=Path, help="file that keeps the results: run again to go on from there")
+    parser.add_argument(
+        "--survivors", action="store_true", help="try only what survived in --session, with today's tests"
+    )
+    parser.add_argument("--children", type=int, default=1, help="how many mutants run at the same time")
     return parser.parse_args()
 
 
 def copy_of_the_repository(folder: Path) -> None:
-    """The tracked files as they are now: mutants are written into the copy only."""
+    """The tracked files as they are now: tests may write beside them."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
         source, target = ROOT / name, folder / name
@@ -46,85 +78,135 @@ def copy_of_the_repository(folder: Path) -> None:
             shutil.copy2(source, target)
 
 
-def config_for(asked: argparse.Namespace) -> dict[str, Any]:
-    config: dict[str, Any] = tomllib.loads((HERE / "cosmic-ray.toml").read_text())["cosmic-ray"]
-    command = str(config["test-command"]).removeprefix("python ")
-    if asked.tests:
-        command = f"-m pytest -x -q -p no:cacheprovider {asked.tests}"
-    config["test-command"] = f"{sys.executable} {command}"
-    if asked.module:
-        config["module-path"] = asked.module
-    return config
-
-
-def session_of(config: dict[str, Any], asked: argparse.Namespace, path: Path) -> Any:
-    """The session with the mutants that are to be tried. All others are marked as skipped."""
-    import cosmic_ray.commands
-    import cosmic_ray.modules
-    from cosmic_ray.tools.filters.operators_filter import OperatorsFilter
-    from cosmic_ray.work_db import WorkDB
-    from cosmic_ray.work_item import WorkerOutcome, WorkResult
-
-    modules = cosmic_ray.modules.find_modules([Path(one) for one in config["module-path"]])
-    modules = cosmic_ray.modules.filter_paths(modules, config["excluded-modules"])
-    database = WorkDB(str(path), WorkDB.Mode.create)
-    cosmic_ray.commands.init(modules, database, {})
-    excluded = config["filters"]["operators-filter"]["exclude-operators"]
-    OperatorsFilter()._skip_filtered(database, excluded)
-    waiting = sorted(database.pending_work_items, key=lambda item: str(item.mutations))
-    if asked.sample:
-        chosen = {item.job_id for item in random.Random(asked.seed).sample(waiting, min(asked.sample, len(waiting)))}
-        for item in waiting:
-            if item.job_id not in chosen:
-                database.set_result(
-                    item.job_id, WorkResult(output="not in the sample", worker_outcome=WorkerOutcome.SKIPPED)
-                )
-    return database
-
-
 def main() -> int:
     asked = options()
+    if "SWAPMOCK_MUTANTS" in os.environ:
+        return Run(asked, Path(os.environ["SWAPMOCK_MUTANTS"])).run()
+    session = asked.session.absolute() if asked.session else None
     with tempfile.TemporaryDirectory(prefix="swapmock-mutants-") as name:
-        folder = Path(name)
-        copy_of_the_repository(folder)
-        os.chdir(folder)
-        os.environ |= {"PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}", "PYTHONDONTWRITEBYTECODE": "1"}
-        return report(config_for(asked), asked, folder)
+        folder = Path(name).resolve()
+        copy_of_the_repository(folder / "copy")
+        (folder / "tmp").mkdir()
+        environment = {
+            # The children import the copy, not the repository that this process was started from.
+            "PYTHONPATH": f"{folder / 'copy/src'}{os.pathsep}{folder / 'copy'}",
+            "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+            "TMPDIR": str(folder / "tmp"),
+            "SWAPMOCK_MUTANTS": str(session or folder / "session.jsonl"),
+        }
+        command = [sys.executable, "-m", "tests.mutants", *sys.argv[1:]]
+        return subprocess.run(command, cwd=folder / "copy", env={**os.environ, **environment}, check=False).returncode
 
 
-def report(config: dict[str, Any], asked: argparse.Namespace, folder: Path) -> int:
-    from cosmic_ray.mutating import mutate_and_test
-    from cosmic_ray.work_item import TestOutcome, WorkerOutcome
+class Run:
+    """One run over the mutants, within the copy of the repository."""
 
-    if subprocess.run(config["test-command"], shell=True, check=False).returncode:
-        sys.stdout.write("the tests fail without any mutant\n")
-        return 2
-    known = (HERE / "SURVIVORS.md").read_text()
-    counts: Counter[str] = Counter()
-    unknown = 0
-    database = session_of(config, asked, folder / "session.sqlite")
-    work = list(database.pending_work_items)
-    for number, item in enumerate(work, 1):
-        result = mutate_and_test(item.mutations, config["test-command"], config["timeout"])
-        database.set_result(item.job_id, result)
-        survived = result.worker_outcome is WorkerOutcome.NORMAL and result.test_outcome is TestOutcome.SURVIVED
-        counts["survived" if survived else str(result.test_outcome or result.worker_outcome)] += 1
-        if survived:
-            shown = changed_lines(result.diff or "")
-            listed = all(line in known for line in shown)
-            unknown += not listed
-            place = item.mutations[0]
-            head = f"[{number}/{len(work)}] {place.module_path}:{place.start_pos[0]}{' (listed)' if listed else ''}"
-            sys.stdout.write("\n  ".join([head, *shown]) + "\n")
-            sys.stdout.flush()
-    sys.stdout.write(f"{len(work)} mutants: {dict(counts)}; {unknown} survivors are not in SURVIVORS.md\n")
-    return 1 if unknown else 0
+    def __init__(self, asked: argparse.Namespace, session: Path):
+        self.asked, self.session = asked, session
+        whole = tomllib.loads((HERE / "cosmic-ray.toml").read_text())
+        self.config: dict[str, Any] = whole["tests"]
+        self.mutants = all_mutants({**whole["cosmic-ray"], **({"module-path": asked.module} if asked.module else {})})
+        self.results = self.read_session()
+        self.tests = asked.tests or [*self.config["near"], *self.config["wide"]]
+        self.arguments = [*PYTEST, "-o", f"timeout={self.config['hang']}"]
+        self.known = (HERE / "SURVIVORS.md").read_text().splitlines()
+        self.begun = 0
+
+    def read_session(self) -> dict[str, Report]:
+        """The last result of each mutant in the session file."""
+        lines = self.session.read_text().splitlines() if self.session.exists() else []
+        return {said["key"]: said for said in map(json.loads, lines)}
+
+    def waiting(self) -> list[Mutant]:
+        if self.asked.survivors:
+            return [one for one in self.mutants if self.results.get(one.key, {}).get("outcome") == "survived"]
+        chosen = self.mutants
+        if self.asked.sample:
+            chosen = random.Random(self.asked.seed).sample(chosen, min(self.asked.sample, len(chosen)))
+        return [one for one in chosen if self.results.get(one.key, {}).get("outcome") in (None, "fresh", "broken")]
+
+    def run(self) -> int:
+        work = self.waiting()
+        self.total = len(work)
+        say(f"{self.total} mutants to run of {len(self.mutants)}")
+        register_profile()
+        warm = [one for one in work if self.results.get(one.key, {}).get("outcome") != "fresh"]
+        # A process of its own, as it imports the product; the children of `FreshRun` must start without.
+        self.in_a_process(lambda: self.run_warm(warm))
+        self.results = self.read_session()
+        import_all(json.loads(self.beside("libraries").read_text()))
+        fresh = [one for one in work if self.results.get(one.key, {}).get("outcome") == "fresh"]
+        say(f"{len(fresh)} mutants of code that runs at import")
+        learned = Learned()
+        for report in json.loads(self.beside("learned").read_text()).values():
+            learned.add(report)
+        runner = FreshRun(self.config, learned, self.arguments)
+
+        def done(mutant: Mutant, report: Report) -> None:
+            runner.note(mutant, report)
+            self.note(mutant, report)
+
+        run_all(fresh, runner.try_one, done, Path.cwd(), self.asked.children, 2 * self.config["budget"])
+        return self.report(work)
+
+    def beside(self, name: str) -> Path:
+        return self.session.with_suffix(f".{name}.json")
+
+    def in_a_process(self, work: Callable[[], None]) -> None:
+        pid = os.fork()
+        if not pid:
+            try:
+                work()
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        if status:
+            raise SystemExit(2)
+
+    def run_warm(self, mutants: list[Mutant]) -> None:
+        plugin = WarmRun(mutants, self.config, self.beside("learned"), self.asked.children, self.note)
+        pytest.main([*self.arguments, *self.tests], plugins=[plugin])
+        self.beside("libraries").write_text(json.dumps(third_party()))
+
+    def note(self, mutant: Mutant, report: Report) -> None:
+        """Write a result down, and show a survivor."""
+        said = {"key": mutant.key, "module": mutant.module, "line": mutant.line, **report}
+        with self.session.open("a") as file:
+            file.write(json.dumps(said) + "\n")
+        self.begun += 1
+        if report["outcome"] in ("survived", "broken"):
+            shown = [*report.get("diff", ()), *report.get("why", "").splitlines()[-1:]]
+            say("\n  ".join([f"{report['outcome']}: {mutant.module}:{mutant.line}{self.listed(report)}", *shown]))
+        if self.begun % 50 == 0:
+            say(f"[{self.begun}/{self.total}]")
+
+    def listed(self, report: Report) -> str:
+        return " (listed)" if all(f"    {line}" in self.known for line in report.get("diff", ["?"])) else ""
+
+    def report(self, work: list[Mutant]) -> int:
+        """Print the totals. 1 if a survivor is not listed in SURVIVORS.md."""
+        self.results = self.read_session()
+        counts: Counter[str] = Counter()
+        for one in work:
+            report = self.results.get(one.key, {"outcome": "not run"})
+            survived = report["outcome"] == "survived"
+            counts["listed" if survived and self.listed(report) else report["outcome"]] += 1
+        say(f"{len(work)} mutants: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
+        return 1 if counts["survived"] or counts["broken"] or counts["not run"] else 0
 
 
-def changed_lines(diff: str) -> list[str]:
-    """The line before and after a mutation, without their indent."""
-    lines = [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-    return [f"{line[0]} {line[1:].strip()}" for line in lines]
+def register_profile() -> None:
+    """Few examples, the same ones each time."""
+    hypothesis.settings.register_profile(
+        "mutants",
+        derandomize=True,
+        max_examples=20,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
 
 
 if __name__ == "__main__":

@@ -9,9 +9,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
+from swapmock import Emulator
+from swapmock.mock_server.control import AdminError
 from swapmock.mock_server.core.codec import encode
 from swapmock.mock_server.core.delivery import SendResult
 from swapmock.mock_server.core.faults import Effect, FaultRule, Turns
@@ -22,6 +27,7 @@ from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.sandbox import RateLimit
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Failure
+from swapmock.mock_server.settings import SettingError
 from swapmock.mock_server.stores import sqlite, sqlite_log, sqlite_tail
 from swapmock.mock_server.stores.sqlite import SqliteStore
 from tests.stores.bodies import POLL, options
@@ -336,3 +342,81 @@ class TestCommits:
 
 def failing(*_):
     raise StoreError("the disk is full")
+
+
+def log_of(emu: Emulator) -> Any:
+    box: Any = emu.system.engine.store.open("default")
+    return box.log
+
+
+class TestEmulator:
+    """The emulator over this store, through HTTP where it matters."""
+
+    def create(self, emu) -> dict:
+        body = json.dumps({"image_url": "https://example.com/a.png"}).encode()
+        headers = {**emu.default.headers("crun"), "content-type": "application/json"}
+        asked = Request(f"{emu.url}/api/v1/client/job/detect-face-image", body, headers)
+        try:
+            with urlopen(asked, timeout=10) as answer:
+                return json.loads(answer.read())
+        except HTTPError as error:
+            return json.loads(error.read())
+
+    @pytest.mark.parametrize("durability", ["process", "power"])
+    def test_it_goes_on_after_a_restart(self, durability, tmp_path):
+        options: dict[str, Any] = {"store": f"sqlite:{tmp_path / 'store.db'}", "durability": durability}
+        emu = Emulator(**options)
+        found = []
+        for run in range(3):
+            with emu if run < 2 else Emulator(**options) as running:
+                if not run:
+                    running.sandbox(id="team", balance=5)
+                found.append(self.create(running)["data"]["detect_task_id"])
+                assert {task["id"] for task in running.default.tasks()} == set(found)
+                assert running.get("team").balance() == 5
+        assert len(set(found)) == 3
+
+    def test_an_answer_is_the_vendors_error_if_it_cannot_be_kept(self, tmp_path):
+        with Emulator(store=f"sqlite:{tmp_path / 'store.db'}") as emu:
+            log = log_of(emu)
+            keep, log.append = log.append, failing
+            assert self.create(emu) == {
+                "code": 500,
+                "message": "Server error",
+                "data": None,
+            }
+            with pytest.raises(AdminError) as refused:
+                emu.default.grant(5)
+            assert (refused.value.status, refused.value.problem["status"]) == (503, 503)
+            log.append = keep
+            assert emu.default.balance() == 1000
+            assert emu.default.tasks() == []
+            assert self.create(emu)["code"] == 200
+
+    def test_a_store_that_is_in_use_is_one_line(self, tmp_path):
+        options: dict[str, Any] = {"store": f"sqlite:{tmp_path / 'store.db'}"}
+        with Emulator(**options), pytest.raises(SettingError, match="another process has this store open"):
+            Emulator(**options)
+
+    def test_given_credentials_replace_stored_ones_and_variants_are_completed(self, tmp_path):
+        options: dict[str, Any] = {"store": f"sqlite:{tmp_path / 'store.db'}"}
+        with Emulator(**options) as emu:
+            box = emu.system.engine.store.open("default")
+            with box:
+                box.sandbox = replace(box.sandbox, variants={})
+        with Emulator(**options, credential=["crun=my-own-key-1"]) as emu:
+            assert emu.default.headers("crun") == {"x-api-key": "my-own-key-1"}
+            assert self.create(emu)["code"] == 200
+
+    def test_the_same_moves_give_the_same_bytes_on_each_store(self, tmp_path):
+        found = []
+        for store in ("memory", f"sqlite:{tmp_path / 'store.db'}"):
+            with Emulator(store=store, public_url="http://emulator.example") as emu:
+                from tests.stores.test_stored_log import fill  # late: that module uses this one
+
+                fill(emu)
+                document = emu.get("kept").snapshot()
+                for record in document["state"]["journal"]:
+                    record.pop("headers", None)
+                found.append(json.dumps(document))
+        assert found[0] == found[1]

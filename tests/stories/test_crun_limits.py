@@ -55,6 +55,7 @@ def test_what_clients_observed_refuses(crun, model, within, beyond, field):
 def test_the_variant_opens_them(crun):
     for model, _, beyond, _ in LIMITS:
         assert crun.create(model, {"prompt": "a", **beyond})
+    assert crun.refused("GET", "job/TaskInfo")["errors"] == ["task_id: Field required"]
     documented = {"prompt": "a", "resolution": "8K"}
     assert (
         crun.refused("POST", "job/CreateTask", json={"model": "google/nano-banana-pro", "input": documented})["code"]

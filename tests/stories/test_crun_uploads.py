@@ -71,10 +71,16 @@ def test_the_link_ends_before_the_file(crun, time):
     assert put(made["presigned_url"]).status_code == 200
     time.advance(2)
     refused = put(made["presigned_url"], b"late")
-    assert (refused.status_code, refused.json()["code"]) == (403, 403)
+    assert (refused.status_code, code_of(refused)) == (403, "AccessDenied")
+    assert "<Message>Request has expired</Message>" in refused.text
     assert requests.get(made["file_url"], timeout=10).content == CONTENT
     time.advance(FILE_SECONDS)
     assert requests.get(made["file_url"], timeout=10).status_code == 404
+
+
+def code_of(refused):
+    """The error code of the store's XML."""
+    return re.findall(r"<Code>(\w+)</Code>", refused.text)[0]
 
 
 def with_query(url, **changes):
@@ -84,21 +90,21 @@ def with_query(url, **changes):
 
 
 @pytest.mark.parametrize(
-    ("changes", "status"),
+    ("changes", "code"),
     [
-        ({"signature": "0" * 32}, 403),
-        ({"signature": "é"}, 403),
-        ({"expires": "9999999999"}, 403),
-        ({"signature": None}, 422),
-        ({"expires": None}, 422),
-        ({"expires": "soon"}, 422),
+        ({"signature": "0" * 32}, "SignatureDoesNotMatch"),
+        ({"signature": "é"}, "SignatureDoesNotMatch"),
+        ({"expires": "9999999999"}, "SignatureDoesNotMatch"),
+        ({"signature": None}, "AccessDenied"),
+        ({"expires": None}, "AccessDenied"),
+        ({"expires": None, "signature": None}, "AccessDenied"),
+        ({"expires": "soon"}, "AccessDenied"),
     ],
 )
-def test_a_changed_link_is_refused(crun, changes, status):
+def test_a_changed_link_is_refused(crun, changes, code):
     made = place(crun)
     refused = put(with_query(made["presigned_url"], **changes))
-    assert refused.status_code == status, refused.text
-    assert refused.json()["code"] == status
+    assert (refused.status_code, code_of(refused)) == (403, code), refused.text
     assert requests.get(made["file_url"], timeout=10).status_code == 404
 
 
@@ -108,7 +114,7 @@ def test_the_link_of_one_file_does_not_fill_another(crun):
     refused = put(one["presigned_url"].replace(urlsplit(one["presigned_url"]).path, name))
     assert refused.status_code == 403
     unknown = put(one["presigned_url"].replace(urlsplit(one["presigned_url"]).path, "/r2/nothing.png"))
-    assert (unknown.status_code, unknown.json()["message"]) == (404, "File not found")
+    assert (unknown.status_code, code_of(unknown)) == (403, "SignatureDoesNotMatch")  # the signature covers the name
 
 
 @pytest.mark.parametrize("content_type", ["image/jpeg", "application/octet-stream", ""])
@@ -124,14 +130,11 @@ def test_a_file_may_be_larger_than_a_json_body(crun):
     assert len(requests.get(made["file_url"], timeout=10).content) == 3 * MIB
 
 
-@pytest.mark.parametrize("chunked", [False, True])
-def test_a_file_has_a_limit(crun, chunked):
+def test_a_file_has_a_limit(crun):
     made = place(crun)
-    size = 50 * MIB + 1
-    content = (bytes(MIB) for _ in range(51)) if chunked else bytes(size)
-    refused = put(made["presigned_url"], content)
-    assert (refused.status_code, refused.json()["code"]) == (413, 422)
-    assert refused.json()["errors"] == [f"body: larger than {50 * MIB} bytes; --max-upload allows more"]
+    refused = put(made["presigned_url"], bytes(50 * MIB + 1))
+    assert (refused.status_code, code_of(refused)) == (400, "EntityTooLarge")
+    assert f"larger than {50 * MIB} bytes; --max-upload allows more" in refused.text
     assert requests.get(made["file_url"], timeout=10).status_code == 404
 
 
@@ -157,6 +160,7 @@ def test_two_accounts_share_no_file(crun, other_crun):
     assert place(crun)["file_url"] != place(other_crun)["file_url"]
 
 
-@pytest.mark.parametrize("path", ["/u/nothing.png", "/u/", "/u/..%2f..%2fetc%2fpasswd", "/media/x/0.png", "/r2/x"])
+@pytest.mark.parametrize("path", ["/u/nothing.png", "/u/", "/u/..%2f..%2fetc%2fpasswd", "/media/x/0.png", "/media/"])
 def test_what_was_never_given_out_is_not_there(server, path):
-    assert requests.get(server.url + path, timeout=10).status_code == 404
+    missing = requests.get(server.url + path, timeout=10)
+    assert (missing.status_code, code_of(missing)) == (404, "NoSuchKey")

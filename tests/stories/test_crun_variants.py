@@ -356,8 +356,9 @@ def test_the_defaults_are_the_first_choices():
         assert variant.default == variant.choices[0], variant.name
 
 
-#: Variants that other tests cover: those of callbacks.
+#: Variants that other tests cover: those of callbacks, and those of the stores (test_media_faults.py, test_upload_store.py).
 ELSEWHERE = {name for name in RULES.variants if name.startswith("callback")}
+ELSEWHERE |= {"media_errors", "expired_media", "upload_store"}
 
 
 @under(null_fields="absent")

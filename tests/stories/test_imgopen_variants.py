@@ -519,7 +519,15 @@ def test_failures_are_told_in_english(imgopen, time):
         assert text.isascii(), scenario
 
 
-ELSEWHERE = {"undocumented_callback", "callback_body", "callback_failures", "callback_ladder"}
+#: The variants of the media host are those of every provider: tests/stories/test_media_faults.py.
+ELSEWHERE = {
+    "media_errors",
+    "expired_media",
+    "undocumented_callback",
+    "callback_body",
+    "callback_failures",
+    "callback_ladder",
+}
 
 
 def test_every_choice_has_a_test():

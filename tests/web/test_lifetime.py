@@ -48,7 +48,9 @@ class Waiting:
         self.all_ask = threading.Event()
 
     def match(self, method: str, path: str) -> Any:
-        return SimpleNamespace(limit=1000, too_long="", path=path, api=SimpleNamespace(is_admin=False))
+        return SimpleNamespace(
+            limit=1000, too_long="", path=path, api=SimpleNamespace(is_admin=False), works_long=False
+        )
 
     def serve(self, target: Any, request: Any) -> Answer:
         if target.path == "/hurry":

@@ -45,7 +45,9 @@ class Canned:
 
     def match(self, method: str, path: str) -> Any:
         api = SimpleNamespace(is_admin=False)
-        return SimpleNamespace(limit=1000, too_long="", path=path, api=api) if path in ANSWERS else None
+        return (
+            SimpleNamespace(limit=1000, too_long="", path=path, api=api, works_long=False) if path in ANSWERS else None
+        )
 
     def serve(self, target: Any, request: Any) -> Answer:
         return ANSWERS[target.path]

@@ -11,6 +11,7 @@ from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.strict_json import parsed
+from swapmock.contracts.pricing import price_of
 
 
 @check("credits.agree", "prices or balances that do not agree with one another")
@@ -47,12 +48,17 @@ def _prices(context: ResponseContext) -> Iterator[Deviation | None]:
 
 
 def _listed(context: ResponseContext, operation: str, asked: Any) -> float | None:
-    """The contract's price of a call of `operation`; None where it lists none, or several that depend on the input."""
+    """The contract's price of a call of `operation`; None where it lists none for this input."""
     contract = context.target.contract
     catalogue = contract.behaviour.catalogue
     named = asked.get(catalogue.member) if catalogue is not None and isinstance(asked, Mapping) else None
     row = contract.models.get(str(named))
-    return None if row is None or row.get("prices") else contract.list_price(operation, asked)
+    if row is None or catalogue is None:
+        return None
+    given = asked.get(catalogue.input) if isinstance(asked, Mapping) and catalogue.input else asked
+    if isinstance(given, Mapping) and price_of(row, given, contract.tables).estimated:
+        return None
+    return contract.list_price(operation, asked)
 
 
 def _balances(context: ResponseContext) -> Iterator[Deviation | None]:

@@ -99,7 +99,10 @@ def check_files(snapshot: Snapshot) -> Iterator[Inconsistency]:
             yield ("files", name, "name"), f"should be {quoted(name)}"
         if file.size != sizes.get(name):
             yield ("files", name, "size"), f"should be the number of bytes under `files`: {sizes.get(name)}"
-        if not is_moment(file.expires_at, file.link_expires_at):
+        right = snapshot.digests.get(name)
+        if (file.etag, file.digest) != (("", "") if right is None else (right.md5, right.sha256)):
+            yield ("files", name, "etag"), "should be the MD5 of the bytes under `files`, and `digest` their SHA-256"
+        if not is_moment(file.expires_at, file.link_expires_at, file.stored_at):
             yield ("files", name), "should expire from 1970 to 9998"
         if not snapshot.is_exchange(file.cause):
             yield ("files", name, "cause"), "should be the id of an exchange, not above the number in `numbers`"

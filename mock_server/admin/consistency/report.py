@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from swapmock.mock_server.core.call import Digests
 from swapmock.mock_server.core.callback_faults import CALLBACK_FAULTS, PlannedSend
 from swapmock.mock_server.core.clock import END_OF_TIME
 from swapmock.mock_server.core.seeded import text
@@ -28,7 +29,7 @@ LAST = END_OF_TIME + 86400.0 * 180
 @dataclass(frozen=True)
 class Snapshot:
     """The parts of a snapshot that the checks compare. `shown` is the sandbox time of the snapshot, `seed` the sandbox's
-    seed, `sizes` the number of bytes of each file in the document. `is_current` says that this version wrote the document:
+    seed, `sizes` the number of bytes of each file in the document, `digests` the digests of those whose digests it tells. `is_current` says that this version wrote the document:
     an older version may have had other retry schedules."""
 
     state: State
@@ -37,6 +38,7 @@ class Snapshot:
     sizes: Mapping[str, int]
     engine: Engine
     is_current: bool = True
+    digests: Mapping[str, Digests] = field(default_factory=dict)
 
     def plan(self, task: Task) -> tuple[PlannedSend, ...] | None:
         """The callbacks that are scheduled when `task` ends; None if the contract has no such callback fault."""

@@ -11,6 +11,7 @@ from swapmock.contracts.leniency import accepted
 from swapmock.mock_server.admin.consistency.report import Inconsistency, Snapshot, is_moment, quoted
 from swapmock.mock_server.core.call import Call
 from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.engine.links import preview_token
 from swapmock.mock_server.engine.tasks import remote_address
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _task(key: str, task: Task, snapshot: Snapshot) -> Iterator[Inconsistency]:
     if task.scenario not in contract.behaviour.scenarios:
         yield ("scenario",), f"{task.provider} has no scenario {quoted(task.scenario)}"
     moments = (task.created_at, task.starts_at, task.starts_at if task.ends_at is None else task.ends_at)
-    if list(moments) != sorted(moments) or not is_moment(*moments):
+    if list(moments) != sorted(moments) or not is_moment(*moments, task.submitted_at):
         yield (), "should be created, started and ended in this order, from 1970 to 9998"
     elif not snapshot.is_past(task.created_at):
         yield ("created_at",), "should not be after the time that the clock shows"
@@ -148,10 +149,13 @@ def check_names(snapshot: Snapshot) -> Iterator[Inconsistency]:
             yield ("aliases", alias), detail
     for alias in sorted((wanted | _names_of_shown(snapshot, known)) - state.aliases.keys()):
         yield ("aliases", alias), f"is missing: it is a name of task {quoted(known[alias])}"
+    preview = preview_token(snapshot.seed)
     places = {token: index for index, token in enumerate(state.tokens)}
     for token, index in places.items():
         is_name = token in state.aliases and token in snapshot.links
-        if not (is_name or token in state.tasks or token in state.files or token in snapshot.forged):
+        if not (
+            is_name or token in state.tasks or token in state.files or token in snapshot.forged or token == preview
+        ):
             yield ("tokens", index), "leads to no task and no file"
     if [*state.tokens] != sorted(places):
         yield ("tokens",), "should have each token once, in their order"

@@ -43,4 +43,5 @@ def provider(contract: Contract) -> Provider:
         check_task=restored.check_task,
         aliases=restored.aliases,
         shape=shapes.shape,
+        preview=catalogue.preview,
     )

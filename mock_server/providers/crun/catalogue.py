@@ -10,6 +10,8 @@ from swapmock.contracts.pricing import price_of, unlisted
 from swapmock.mock_server.core.call import Cacheable, Call, Problem, Reply
 from swapmock.mock_server.core.credits import Millicredits, from_credits
 from swapmock.mock_server.core.journal import Breach
+from swapmock.mock_server.core.shape import Shape
+from swapmock.mock_server.providers import links
 from swapmock.mock_server.providers.crun.wire import invalid_input
 
 if TYPE_CHECKING:
@@ -117,4 +119,33 @@ def list_templates(call: Call, engine: Engine) -> Reply:
     wanted = call.params.get(parameter)
     found = [row for row in rows if wanted is None or row[field] == wanted]
     page, size = call.params.get("page", 1), call.params.get("page_size", 20)
-    return Reply({"total": len(found), "templates": found[(page - 1) * size : page * size]}, cacheable=Cacheable())
+    start, token = links.preview_start(call, engine)
+    shown = [_with_links(row, start) for row in found[(page - 1) * size : page * size]]
+    return Reply({"total": len(found), "templates": shown}, cacheable=Cacheable(token=token))
+
+
+#: What the links to previews in templates.yaml begin with.
+PREVIEWS = "https://media.invalid/templates/"
+
+
+def _with_links(row: Mapping[str, Any], start: str) -> dict[str, Any]:
+    """A template whose links to previews lead to this server."""
+    return {
+        name: start + value.removeprefix(PREVIEWS) if isinstance(value, str) and value.startswith(PREVIEWS) else value
+        for name, value in row.items()
+    }
+
+
+def preview(name: str, engine: Engine) -> Shape | None:
+    """The size and length of a template's cover or video, by the name of its file; None if no template has it."""
+    for rows in engine.contracts["crun"].tables["templates"].values():
+        for row in rows if isinstance(rows, list) else ():
+            if f"{PREVIEWS}{name}" in row.values():
+                width, height = PREVIEW_SIZES.get(str(row.get("aspect_ratio")), PREVIEW_SIZES["9:16"])
+                return Shape(width, height, PREVIEW_SECONDS)
+    return None
+
+
+#: The ratio of a template -> pixels of its cover and its video; and the seconds of the video.
+PREVIEW_SIZES = {"16:9": (1280, 720), "9:16": (720, 1280), "1:1": (960, 960)}
+PREVIEW_SECONDS = 5

@@ -10,7 +10,7 @@ from swapmock.mock_server.core.call import Cacheable, Call, Problem, Reply
 from swapmock.mock_server.core.credits import from_credits
 from swapmock.mock_server.core.seeded import alphanumeric, lower_alphanumeric
 from swapmock.mock_server.core.task import FAILED, SUCCEEDED, Task
-from swapmock.mock_server.providers.submission import course, faces_in, scenario_for
+from swapmock.mock_server.providers.submission import accept_task, faces_in, scenario_for
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
@@ -31,26 +31,16 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
     behaviour = engine.contracts["crun"].behaviour
     scenario = scenario_for(call, engine, KIND)
     faces = faces_in(url, behaviour)
-    starts_at, ends_at, failure = course(call.now, behaviour.timelines[f"detection_{media}"], scenario)
-    cost = engine.price("crun", "detection", from_credits(behaviour.rest["detection_price"]["credits"]))
-    task = Task(
-        id=_task_id(call),
+    task = accept_task(
+        call,
+        engine,
+        task_id=_task_id(call),
         kind=KIND,
-        provider="crun",
-        operation=call.operation,
-        model="",
-        request=call.raw,
-        created_at=call.now,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        failure=failure,
-        reserved=cost,
-        charge=cost if failure is None or scenario.charged else 0,
-        scenario=scenario.name,
-        cause=call.exchange,
+        scenario=scenario,
+        timeline=behaviour.timelines[f"detection_{media}"],
+        price=engine.price("crun", "detection", from_credits(behaviour.rest["detection_price"]["credits"])),
         facts={"url": url, "media": media, "faces": faces},
     )
-    engine.submit(call, task)
     return Reply({"detect_task_id": task.id})
 
 

@@ -13,7 +13,7 @@ from swapmock.mock_server.core.task import FAILED, SUCCEEDED, Phase, Task
 from swapmock.mock_server.providers.crun.catalogue import check_template, model_row, price
 from swapmock.mock_server.providers.crun.music import further_tracks, makes_music, music
 from swapmock.mock_server.providers.crun.swap import SWAPS, Swap
-from swapmock.mock_server.providers.submission import course, has_media, scenario_for
+from swapmock.mock_server.providers.submission import accept_task, has_media, scenario_for
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
@@ -37,32 +37,24 @@ def create_task(call: Call, engine: Engine) -> Reply:
     behaviour = engine.contracts["crun"].behaviour
     if swap.fails is not None and scenario.fails is None and scenario.ends:
         scenario = behaviour.scenarios[swap.fails]
-    starts_at, ends_at, failure = course(call.now, behaviour.timelines[row["modality"]], scenario)
     check_template(call, engine, model, body["input"])
     cost, _ = price(engine, model, body["input"])
-    task = Task(
-        id=_task_id(call),
+    task = accept_task(
+        call,
+        engine,
+        task_id=_task_id(call),
         kind=KIND,
-        provider="crun",
-        operation=call.operation,
+        scenario=scenario,
+        timeline=behaviour.timelines[row["modality"]],
+        price=cost,
         model=model,
-        request=call.raw,
-        created_at=call.now,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        failure=failure,
-        reserved=cost,
-        charge=cost if failure is None or scenario.charged else 0,
-        scenario=scenario.name,
         callback_url=body.get("callback_url") or None,
-        cause=call.exchange,
         facts={
             "faces": [list(face) for face in swap.faces],
             "extension": _result_extension(row["modality"], body["input"]),
             "more": further_tracks(row, swap.faces) or _further_files(row["modality"], body["input"], swap.faces),
         },
     )
-    engine.submit(call, task)
     return Reply({"task_id": task.id})
 
 

@@ -131,6 +131,8 @@ def _is_limit(violation: Violation) -> bool:
 
 def _limits_are_observed(operation: Operation, body: Any) -> bool:
     """Whether the limits of the model that `body` names were observed at clients, not documented."""
+    if not operation.takes_json:
+        return False
     schemas, model = operation.contract.components["schemas"], body.get("model") if isinstance(body, dict) else None
     mapping = operation.body_schema.get("discriminator", {}).get("mapping", {})
     if not isinstance(model, str) or model not in mapping:

@@ -12,7 +12,7 @@ from swapmock.mock_server.providers.imgopen.answers import submitted
 from swapmock.mock_server.providers.imgopen.makers import MAKERS
 from swapmock.mock_server.providers.imgopen.tools import Tool, find_own, remember, tools
 from swapmock.mock_server.providers.imgopen.wire import NAME
-from swapmock.mock_server.providers.submission import course, scenario_for
+from swapmock.mock_server.providers.submission import accept_task, scenario_for
 
 if TYPE_CHECKING:
     from swapmock.contracts.behaviour import Scenario, Timeline
@@ -32,27 +32,18 @@ def submit(call: Call, engine: Engine) -> Reply:
     made = MAKERS[tool.makes](call, engine, tool)
     if made.fails is not None and scenario.fails is None and scenario.ends:
         scenario = behaviour.scenarios[made.fails]
-    starts_at, ends_at, failure = course(call.now, _timeline(call, engine, tool, scenario), scenario)
-    cost = engine.price(NAME, tool.code, from_credits(tool.price)) * tool.picture_count(call.body)
-    task = Task(
-        id=_task_id(call),
+    task = accept_task(
+        call,
+        engine,
+        task_id=_task_id(call),
         kind=tool.kind,
-        provider=NAME,
-        operation=call.operation,
+        scenario=scenario,
+        timeline=_timeline(call, engine, tool, scenario),
+        price=engine.price(NAME, tool.code, from_credits(tool.price)) * tool.picture_count(call.body),
         model=tool.code,
-        request=call.raw,
-        created_at=call.now,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        failure=failure,
-        reserved=cost,
-        charge=cost if failure is None or scenario.charged else 0,
-        scenario=scenario.name,
-        callback_url=_callback_url(call, tool, fails=failure is not None),
-        cause=call.exchange,
+        callback_url=_callback_url(call, tool, fails=scenario.fails is not None),
         facts={**made.facts, "caller": caller, "folder": tool.folder},
     )
-    engine.submit(call, task)
     remember(call.box, tool, task, caller)
     return submitted(call, engine, tool, task)
 

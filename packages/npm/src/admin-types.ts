@@ -986,6 +986,10 @@ export interface components {
             max_in_flight?: number | null;
             /** @description how many POSTs of a provider may be in progress at once; beyond, the gateway answers 522 with a page */
             parallel_posts?: components["schemas"]["ParallelPosts"] | null;
+            /** @description the rate limit of downloads, which do not count in rate_limit */
+            download_rate_limit?: components["schemas"]["RateLimit"] | null;
+            /** @description the rate limit of the upload store, whose calls do not count in rate_limit */
+            upload_rate_limit?: components["schemas"]["RateLimit"] | null;
             /** @description how long the sandbox lives, in real time */
             ttl?: components["schemas"]["Seconds"] | null;
             /** @description whether answers carry `X-Swapmock-Evidence` */
@@ -1011,6 +1015,10 @@ export interface components {
             max_in_flight?: number | null;
             /** @description how many POSTs of a provider may be in progress at once; beyond, the gateway answers 522 with a page */
             parallel_posts?: components["schemas"]["ParallelPosts"] | null;
+            /** @description the rate limit of downloads, which do not count in rate_limit */
+            download_rate_limit?: components["schemas"]["RateLimit"] | null;
+            /** @description the rate limit of the upload store, whose calls do not count in rate_limit */
+            upload_rate_limit?: components["schemas"]["RateLimit"] | null;
             /** @description how long the sandbox lives, in real time */
             ttl?: components["schemas"]["Seconds"] | null;
             /** @description whether answers carry `X-Swapmock-Evidence` */
@@ -1064,6 +1072,10 @@ export interface components {
             max_in_flight?: number | null;
             /** @description how many POSTs of a provider may be in progress at once; beyond, the gateway answers 522 with a page */
             parallel_posts?: components["schemas"]["ParallelPosts"] | null;
+            /** @description the rate limit of downloads, which do not count in rate_limit */
+            download_rate_limit?: components["schemas"]["RateLimit"] | null;
+            /** @description the rate limit of the upload store, whose calls do not count in rate_limit */
+            upload_rate_limit?: components["schemas"]["RateLimit"] | null;
             expires_at?: number | null;
             evidence_header?: boolean;
             prefer_header?: boolean;
@@ -1178,7 +1190,7 @@ export interface components {
             /** @description the same as `times` of the rule */
             times?: number | null;
         };
-        /** @description one or more effects; a single word is short for an effect: reset, hang_up, dribble, garbage, malformed, truncated, cut, empty, maintenance */
+        /** @description one or more effects; a single word is short for an effect: reset, hang_up, dribble, garbage, malformed, truncated, cut, empty, stale, maintenance */
         Effect: {
             code?: number | string;
             /** @description name of a refusal in behaviour.yaml */
@@ -1204,10 +1216,10 @@ export interface components {
             };
             maintenance?: boolean;
             /**
-             * @description truncated: the body breaks off under the Content-Length of the whole; cut: the body is shorter, and so is its Content-Length
+             * @description truncated: the body breaks off under the Content-Length of the whole; cut: the body is shorter, and so is its Content-Length; stale: that of an older file under the same name (files alone)
              * @enum {unknown}
              */
-            body?: "malformed" | "truncated" | "cut" | "empty";
+            body?: "malformed" | "truncated" | "cut" | "empty" | "stale";
             /** @description values to put into the answer, by JSON Pointer */
             set?: Record<string, never>;
             /** @description a body in place of the answer; text is HTML unless content_type says otherwise */
@@ -1223,6 +1235,20 @@ export interface components {
              * @enum {unknown}
              */
             gateway?: 502 | 503 | 504 | 520 | 522 | 524;
+            /** @description a Content-Type in place of the answer's own */
+            content_type?: string;
+            /** @description a silence in the middle of the body: seconds, or an object with `after` (bytes, 196608 unless given) and `seconds` (real time, 60 unless given) */
+            stall?: boolean | number | string | {
+                after?: number;
+                seconds?: components["schemas"]["Delay"];
+            };
+            /** @description at most so many bytes of the body each second */
+            bandwidth?: number;
+            /**
+             * @description ignore: a file is sent whole, whatever range is asked for
+             * @enum {unknown}
+             */
+            ranges?: "ignore";
             /** @enum {unknown} */
             code_type?: "string" | "number" | "null" | "object" | "list" | "boolean";
             extra_fields?: Record<string, never> | boolean;

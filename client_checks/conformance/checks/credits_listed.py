@@ -1,0 +1,62 @@
+"""An estimate for an item of a list tells the price that the list shows for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from swapmock.client_checks.conformance.budget import amount
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
+from swapmock.client_checks.conformance.findings import Deviation
+from swapmock.client_checks.conformance.pointer import at
+from swapmock.client_checks.conformance.strict_json import parsed
+
+
+@check("credits.listed", "an estimate that is not the price in the list")
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    if not context.is_success:
+        return
+    memory = context.history.memory["credits.listed"]
+    for name, rules in context.target.profile.lists.items():
+        sold = rules.get("sold")
+        if sold is None:
+            continue
+        if context.operation.id == name:
+            items = at(context.body, rules["items"])
+            for item in items if isinstance(items, list) else ():
+                if isinstance(item, Mapping) and item.get(rules["key"]) is not None:
+                    memory[name, str(item[rules["key"]])] = item
+        else:
+            yield from _estimate(context, name, sold, memory)
+
+
+def _estimate(context: ResponseContext, name: str, sold: Mapping[str, Any], memory: Any) -> Iterator[Deviation | None]:
+    asked = parsed(context.exchange.body)
+    for cost in context.target.profile.estimates.values():
+        pointer = cost.at.get(context.operation.id)
+        told = None if pointer is None else amount(at(context.body, pointer))
+        if pointer is None or told is None or any(at(asked, place) != value for place, value in sold["body"].items()):
+            continue
+        item = memory.get((name, str(at(asked, sold["named"]))))
+        listed = None if item is None else _price(item, sold, asked)
+        if listed is None:
+            continue
+        yield EXAMINED
+        if abs(listed - told) > 0.001:
+            yield Deviation(
+                f"{listed:g} credits, as {name} says", f"{told:g}", context.evidence_at(pointer), place=pointer
+            )
+
+
+def _price(item: Mapping[str, Any], sold: Mapping[str, Any], asked: Any) -> float | None:
+    """The price of a listed `item` for a request: its own, or that of its entry with the same values; None for none."""
+    if "each" not in sold:
+        return amount(item.get(sold["price"]))
+    entries = item.get(sold["each"])
+    fits = [
+        entry
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, Mapping)
+        and all(entry.get(column) == at(asked, place) for place, column in sold["when"].items())
+    ]
+    return amount(fits[0].get(sold["price"])) if len(fits) == 1 else None

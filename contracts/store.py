@@ -1,0 +1,60 @@
+"""The refusals of object stores: what the media host and the upload store answer in place of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+#: HTTP status -> the refusal that is meant where only a status is named.
+USUAL = {
+    400: "invalid",
+    403: "access_denied",
+    404: "no_such_key",
+    405: "method_not_allowed",
+    410: "gone",
+    411: "length_missing",
+    412: "precondition_failed",
+    429: "rate_limited",
+    500: "server_error",
+    501: "chunked",
+    503: "slow_down",
+}
+
+
+class StoreRefusal(NamedTuple):
+    """A refusal: its error `code`, HTTP status and words. `r2` has what Cloudflare R2 says in place of these."""
+
+    name: str
+    code: str
+    http: int
+    message: str
+    evidence: str
+    source: str
+    r2: Mapping[str, int | str] = {}
+
+    def of(self, store: str) -> StoreRefusal:
+        """The refusal as the `store` says it: `s3` or `r2`."""
+        return self._replace(**self.r2) if store == "r2" and self.r2 else self  # type: ignore[arg-type]  # columns of the row
+
+
+@lru_cache(1)
+def store_refusals() -> Mapping[str, StoreRefusal]:
+    """The rows of `store.yaml` by name."""
+    from swapmock.contracts import kept
+
+    rows = kept(Path(__file__).with_name("store.yaml"))["refusals"]
+    return {row["name"]: StoreRefusal(**row) for row in rows}
+
+
+def refusal_by_status(status: int) -> StoreRefusal:
+    """The usual refusal with an HTTP `status`; for a status that no store sends, `server_error` under that status."""
+    rows = store_refusals()
+    return rows[USUAL[status]] if status in USUAL else rows["server_error"]._replace(http=status)
+
+
+def refusal_by_code(code: str) -> StoreRefusal | None:
+    """The first refusal with this error `code` of a store, such as `SlowDown`."""
+    rows = (row for row in store_refusals().values() if code in (row.code, row.r2.get("code")))
+    return next(rows, None)

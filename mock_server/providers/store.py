@@ -1,0 +1,180 @@
+"""The upload store behind presigned links: what it takes, and what it refuses as S3 does at a presigned PutObject.
+
+A provider with uploads gives its links out as it likes, and calls `put` for its operation with `x-files: store`. The names of
+Problems are those of contracts/store.yaml.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from hashlib import md5, sha1, sha256
+from typing import TYPE_CHECKING
+
+from swapmock.mock_server.core.call import Call, Digests, Reply, StoreProblem
+from swapmock.mock_server.core.journal import File
+
+if TYPE_CHECKING:
+    from swapmock.mock_server.engine.engine import Engine
+
+#: Header of a checksum -> the bytes of a right value, and what computes it. None: only the form of the value is checked, for the
+#: standard library cannot compute it.
+CHECKSUMS: Mapping[str, tuple[int, Callable[[bytes, Digests], bytes] | None]] = {
+    "crc32": (4, lambda content, _: zlib.crc32(content).to_bytes(4, "big")),
+    "crc32c": (4, None),
+    "crc64nvme": (8, None),
+    "sha1": (20, lambda content, _: sha1(content, usedforsecurity=False).digest()),
+    "sha256": (32, lambda _, digests: bytes.fromhex(digests.sha256)),
+}
+CHECKSUM = "x-amz-checksum-"
+
+#: Headers `x-amz-*` that a client may send although its link does not sign them.
+UNSIGNED = (
+    *(CHECKSUM + name for name in CHECKSUMS),
+    "x-amz-content-sha256",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-date",
+)
+
+#: Values of x-amz-content-sha256 that are no digest.
+NOT_HASHED = ("UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+
+
+def digests_of(content: bytes) -> Digests:
+    """The digests of an upload that every store notes."""
+    return Digests(md5(content, usedforsecurity=False).hexdigest(), sha256(content).hexdigest())
+
+
+def put(call: Call, engine: Engine, name: str) -> Reply:
+    """Keep the bytes of `call` as the file `name`, if its presigned link allows that; the answer has their ETag.
+
+    Raises the Problem by which S3 refuses it.
+    """
+    if call.method != "PUT":
+        raise _other_method(call.method)
+    file = call.box.file(name)
+    _check_link(call, file, engine)
+    assert file is not None
+    digests = call.digests or digests_of(call.raw)
+    _check_headers(call)
+    _check_digests(call, digests)
+    _check_conditions(call, file)
+    _check_room(call, file, engine)
+    engine.blobs.put(f"{call.box.sandbox.id}/{file.name}", call.raw)
+    earlier = engine.machine_time_before(call.box, call.now)
+    call.box.put_file(
+        replace(
+            file,
+            size=len(call.raw),
+            etag=digests.md5,
+            digest=digests.sha256,
+            stored_at=call.now if earlier is None else earlier,
+        )
+    )
+    return Reply(is_empty=True, headers=(("ETag", f'"{digests.md5}"'),))
+
+
+def _other_method(method: str) -> StoreProblem:
+    """A link that is signed for PUT, used with another method. The signature covers the method."""
+    if method in ("GET", "HEAD", "DELETE"):
+        return StoreProblem("signature_mismatch")
+    details = {"Method": method, "ResourceType": "OBJECT"}
+    return StoreProblem("method_not_allowed", details=details, headers=(("allow", "GET, HEAD, PUT, DELETE"),))
+
+
+def _check_link(call: Call, file: File | None, engine: Engine) -> None:
+    expires, signature = call.params.get("expires"), call.params.get("signature")
+    if expires is None and signature is None:
+        raise StoreProblem("access_denied")
+    authorization = call.headers.get("authorization")
+    if authorization is not None and signature is not None:
+        scheme = authorization.partition(" ")[0][:50]
+        raise StoreProblem("two_credentials", details={"ArgumentName": "Authorization", "ArgumentValue": scheme})
+    if expires is None or signature is None:
+        raise StoreProblem("link_incomplete")
+    if not (expires.isascii() and expires.isdigit() and len(expires) < 16):
+        raise StoreProblem("access_denied", message=f"Invalid date (should be seconds since epoch): {expires[:50]}")
+    if call.now >= int(expires) and (file is None or int(expires) == int(file.link_expires_at)):
+        # An unused link is deleted when it expires; the answer still says that it has expired.
+        raise StoreProblem("link_expired", details={"Expires": expires, "ServerTime": str(int(call.now))})
+    # The owner is missing if the sandbox was deleted during this call.
+    is_known = file is not None and engine.store.owner(file.name) is not None
+    if file is None or not is_known or int(expires) != int(file.link_expires_at):
+        raise StoreProblem("signature_mismatch", details={"SignatureProvided": signature[:200]})
+    shown = signature.encode("utf-8", "replace")
+    is_right = hmac.compare_digest(shown, file.signature.encode())
+    # The link signs the content type, parameters included.
+    if not is_right or call.headers.get("content-type", "").strip() != file.content_type:
+        raise StoreProblem("signature_mismatch", details={"SignatureProvided": signature[:200]})
+
+
+def _check_headers(call: Call) -> None:
+    unsigned = sorted(name for name in call.headers if name.startswith("x-amz-") and name not in UNSIGNED)
+    if unsigned:
+        raise StoreProblem("headers_not_signed", details={"HeadersNotSigned": ", ".join(unsigned)[:500]})
+    if "transfer-encoding" in call.headers:
+        raise StoreProblem("chunked", details={"Header": "Transfer-Encoding"})
+    if "content-length" not in call.headers and not call.raw:
+        raise StoreProblem("length_missing")
+
+
+def _check_digests(call: Call, digests: Digests) -> None:
+    told = call.headers.get("content-md5")
+    if told is not None:
+        value = _decoded(told, 16)
+        if value is None:
+            raise StoreProblem("digest_invalid", details={"Content-MD5": told[:100]})
+        if value.hex() != digests.md5:
+            right = base64.b64encode(bytes.fromhex(digests.md5)).decode()
+            raise StoreProblem("digest_mismatch", details={"ExpectedDigest": told, "CalculatedDigest": right})
+    told = call.headers.get("x-amz-content-sha256")
+    if told is not None and told not in NOT_HASHED and told.lower() != digests.sha256:
+        details = {"ClientComputedContentSHA256": told[:100], "S3ComputedContentSHA256": digests.sha256}
+        raise StoreProblem("sha256_mismatch", details=details)
+    for name, (size, compute) in CHECKSUMS.items():
+        told = call.headers.get(CHECKSUM + name)
+        if told is not None:
+            value = _decoded(told, size)
+            if value is None:
+                raise StoreProblem("checksum_invalid", details={"header": CHECKSUM + name})
+            if compute is not None and value != compute(call.raw, digests):
+                raise StoreProblem("checksum_mismatch", details={"algorithm": name.upper()})
+
+
+def _decoded(text: str, size: int) -> bytes | None:
+    """The bytes that `text` holds in base64; None if it does not hold `size` of them."""
+    try:
+        value = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return value if len(value) == size else None
+
+
+def _check_conditions(call: Call, file: File) -> None:
+    """Conditional writes: only a new file, or only in place of a known one."""
+    if call.headers.get("if-none-match", "").strip() == "*" and file.size is not None:
+        raise StoreProblem("precondition_failed", details={"Condition": "If-None-Match"})
+    wanted = call.headers.get("if-match")
+    if wanted is not None and (file.size is None or wanted.strip() not in ("*", f'"{file.etag}"')):
+        raise StoreProblem(
+            "no_such_key" if file.size is None else "precondition_failed", details={"Condition": "If-Match"}
+        )
+
+
+def _check_room(call: Call, file: File, engine: Engine) -> None:
+    forget_expired(call, engine)
+    if call.box.files_held()[1] - (file.size or 0) + len(call.raw) > engine.max_files_bytes:
+        more = f"the sandbox holds at most {engine.max_files_bytes} bytes of files; --max-files-bytes allows more"
+        raise StoreProblem("store_full", message=more)
+
+
+def forget_expired(call: Call, engine: Engine) -> None:
+    """Delete the expired files and links, which nobody can use."""
+    sandbox_id = call.box.sandbox.id
+    for name in call.box.forget_files(call.now):
+        engine.store.unpublish(name, sandbox_id)
+        engine.blobs.remove(f"{sandbox_id}/{name}")
