@@ -32,20 +32,26 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
 
 def _estimate(context: ResponseContext, name: str, sold: Mapping[str, Any], memory: Any) -> Iterator[Deviation | None]:
     asked = parsed(context.exchange.body)
-    for cost in context.target.profile.estimates.values():
+    for paid, cost in context.target.profile.estimates.items():
         pointer = cost.at.get(context.operation.id)
         told = None if pointer is None else amount(at(context.body, pointer))
         if pointer is None or told is None or any(at(asked, place) != value for place, value in sold["body"].items()):
             continue
         item = memory.get((name, str(at(asked, sold["named"]))))
         listed = None if item is None else _price(item, sold, asked)
-        if listed is None:
+        if listed is None or _is_wrong_anyway(context, paid, asked, told):
             continue
         yield EXAMINED
         if abs(listed - told) > 0.001:
             yield Deviation(
                 f"{listed:g} credits, as {name} says", f"{told:g}", context.evidence_at(pointer), place=pointer
             )
+
+
+def _is_wrong_anyway(context: ResponseContext, paid: str, asked: Any, told: float) -> bool:
+    """Whether the estimate is not the contract's price either: then `credits.agree` says so. A live service has prices of its own."""
+    listed = None if context.target.is_live else context.target.contract.list_price(paid, asked)
+    return listed is not None and abs(listed - told) > 0.001
 
 
 def _price(item: Mapping[str, Any], sold: Mapping[str, Any], asked: Any) -> float | None:
