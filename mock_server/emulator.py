@@ -62,7 +62,13 @@ class Emulator(Control):
     def __init__(self, **options: Any) -> None:
         self._check_process()
         providers = options.pop("providers", None)  # of `with_providers`
-        self.system: System = build(with_token(Settings.of(**{"port": 0, **options})), providers=providers)
+        settings = with_token(Settings.of(**{"port": 0, **options}))
+        if settings.workers > 1:
+            raise SettingError(
+                f"workers: an emulator of this kind is in one process; start `swapmock serve --workers {settings.workers}` "
+                "and use RemoteEmulator(url)"
+            )
+        self.system: System = build(settings, providers=providers)
         self._server: LiveServer | None = None
         self._admin_server: LiveServer | None = None
         self._pid = os.getpid()

@@ -56,6 +56,12 @@ class Settings:
         low=0.01,
         high=3600,
     )
+    workers: int = _row(
+        1,
+        "Processes of `serve` that share the work of this machine; each sandbox is in one of them.",
+        low=1,
+        high=256,
+    )
     admin_port: int | None = _row(None, "Port of the admin API, if it is to have its own.", low=0, high=65535)
     admin_token: str = _row("", "Bearer token that the admin API demands; drawn at random unless --host is loopback.")
     admin_origin: Sequence[str] = _row(

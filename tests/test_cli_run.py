@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import types
@@ -184,4 +185,16 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "trustme", None)
     assert isinstance(sys.modules["swapmock"], types.ModuleType)
     with pytest.raises(MissingExtra, match=r"pip install 'swapmock\[run\]'"), intercept(environment=ENVIRONMENT):
+        pass
+
+
+def test_with_worker_processes():
+    """The same as with one; `serve` is started for it, and ends with it."""
+    asked = f"{sys.executable} {CLIENTS / 'with_requests.py'} && echo $SWAPMOCK_URL"
+    done = run("--workers", "2", "--", "sh", "-c", asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    told, url = done.stdout.splitlines()
+    assert json.loads(told)["echo"] == "bytes"
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    with pytest.raises(ConnectionRefusedError), socket.create_connection((host, int(port)), 1):
         pass

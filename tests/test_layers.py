@@ -231,6 +231,12 @@ RULES = [
         any_of(*WEB_FRAMEWORK),
     ),
     Rule("web knows nothing of interception", ("mock_server.web",), any_of("mock_server.interception")),
+    Rule("web knows nothing of workers", ("mock_server.web",), any_of("mock_server.workers")),
+    Rule(
+        "workers know neither a provider nor the web framework",
+        ("mock_server.workers",),
+        any_of(*WEB_FRAMEWORK, "mock_server.providers", "mock_server.cli", "mock_server.interception"),
+    ),
     Rule(
         "interception knows no provider and no framework",
         ("mock_server.interception",),
@@ -306,6 +312,11 @@ BREACHES = {
         ("mock_server/inspector/live.py", "from flask import request")
     ],
     "web knows nothing of interception": [("mock_server/web/app.py", "import swapmock.mock_server.interception")],
+    "web knows nothing of workers": [("mock_server/web/app.py", "from swapmock.mock_server.workers import app")],
+    "workers know neither a provider nor the web framework": [
+        ("mock_server/workers/app.py", "import uvicorn"),
+        ("mock_server/workers/app.py", "from swapmock.mock_server.providers import crun"),
+    ],
     "interception knows no provider and no framework": [
         ("mock_server/interception/proxy.py", "from swapmock.mock_server.providers import crun"),
         ("mock_server/interception/proxy.py", "import flask"),

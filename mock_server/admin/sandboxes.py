@@ -129,10 +129,15 @@ def create_sandbox(call: Call, engine: Engine) -> Reply:
     return Reply(describe(made, engine, call), status=201)
 
 
+def id_number(number: int, engine: Engine) -> str:
+    """The id of the sandbox that is created as the `number`th without an id of its own."""
+    return "sb-" + hexadecimal(12, engine.seed, "sandbox", number)
+
+
 def _free_id(engine: Engine) -> str:
     with engine.store.open(DEFAULT_SANDBOX) as box:
         while True:
-            made = "sb-" + hexadecimal(12, engine.seed, "sandbox", box.next_number(SANDBOX_SEQUENCE))
+            made = id_number(box.next_number(SANDBOX_SEQUENCE), engine)
             try:
                 engine.store.open(made)
             except KeyError:

@@ -41,18 +41,18 @@ def serve(**values: Any) -> None:
     try:
         system = build(settings)
         listener = listen(settings)
-        control = _control(settings, system, options)
+        control = _control(settings, system, options) if settings.workers == 1 else _admin_listener(settings)
     except OSError as error:
         raise UsageError(_cannot_start(settings, error)) from None
     set_up_logs(settings, system)
     url = url_of(listener, is_secure=options.tls is not None)
     system.admin_pipeline.vendor_url = "" if control is None else settings.public_url or url
-    system.pipeline.admin_url = "" if control is None else control.url
+    system.pipeline.admin_url = "" if control is None else _url_of_control(control, options)
 
     unsaid: list[OSError] = []
 
     def on_ready() -> None:
-        admin_url = url if control is None else control.url
+        admin_url = system.pipeline.admin_url or url
         # A token that the user has chosen is not printed.
         token = f"  token {settings.admin_token}" if settings.admin_token != given.admin_token else ""
         lines = [_welcome(url, settings, system), f"  admin      {admin_url}/__admin{token}", f"Listening on {url}"]
@@ -62,6 +62,11 @@ def serve(**values: Any) -> None:
             unsaid.append(error)
             signal.raise_signal(signal.SIGTERM)
 
+    if settings.workers > 1:
+        _run_workers(system, listener, control, options, on_ready)
+        if unsaid:
+            raise unsaid[0]
+        return
     # The end waits for callbacks that are being sent. A second signal ends the process at once.
     running = system.engine.dispatcher.running(system.engine, settings.callback_timeout)
     with closing(system.engine.store), running, control or nullcontext():
@@ -108,6 +113,32 @@ def _control(settings: Settings, system: Any, options: Any) -> Any:
     if settings.admin_port is None:
         return None
     return LiveServer(system.admin_asgi_app, settings.host, settings.admin_port, options=options)
+
+
+def _admin_listener(settings: Settings) -> Any:
+    """A socket that listens for the admin API, if it is to have its own port; all workers accept on it."""
+    from swapmock.mock_server.web.server import bind
+
+    return None if settings.admin_port is None else bind(settings.host, settings.admin_port)
+
+
+def _url_of_control(control: Any, options: Any) -> str:
+    """The base URL of the admin API's own server, or of the socket on which workers listen for it."""
+    from swapmock.mock_server.web.server import LiveServer, url_of
+
+    is_secure = options.tls is not None
+    return str(control.url) if isinstance(control, LiveServer) else url_of(control, is_secure=is_secure)
+
+
+def _run_workers(system: System, listener: Any, control: Any, options: Any, on_ready: Any) -> None:
+    """Serve with worker processes until a signal. A worker that dies ends all."""
+    from swapmock.mock_server.workers import supervisor
+
+    try:
+        supervisor.run(system, [listener] if control is None else [listener, control], options, on_ready)
+    except supervisor.WorkerDied as error:
+        click.echo(f"swapmock: {error}", err=True)
+        sys.exit(supervisor.DIED)
 
 
 def _cannot_start(settings: Settings, error: OSError) -> str:

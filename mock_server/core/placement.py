@@ -16,7 +16,8 @@ class Peer(NamedTuple):
 
 class HeldElsewhere(KeyError):
     """A sandbox is held by another process, `peer`. The Store raises this from `open` and `find`; the request is then
-    forwarded, so nothing may have been changed before.
+    forwarded, so nothing may have been changed before. `body` is the
+    body of the request, if it has been read already.
 
     It is a KeyError: code that works through the sandboxes of this process passes over it, as over one that was dropped.
     """
@@ -24,6 +25,7 @@ class HeldElsewhere(KeyError):
     def __init__(self, peer: Peer) -> None:
         super().__init__(peer.name)
         self.peer = peer
+        self.body: bytes | None = None
 
 
 class Placement(Protocol):
@@ -38,9 +40,9 @@ class Placement(Protocol):
         """The other process that holds a sandbox. None: this process holds it or may take it, or there is no such
         sandbox."""
 
-    def holders_of_link(self, token: str) -> Sequence[Peer]:
-        """The other processes in which a public link's `token` may lead to a sandbox, the likeliest first. Asked only
-        if this process knows no such token. Empty if the Store's `owner` sees the tokens of all processes."""
+    async def holders_of_link(self, token: str) -> Sequence[Peer | None]:
+        """Where a public link's `token` may lead to a sandbox, the likeliest process first; None stands for this process.
+        Empty if no process knows the token."""
 
     def peers(self) -> Sequence[Peer]:
         """All other processes that run now. What spans sandboxes (lists, metrics) is asked of each of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
@@ -55,7 +55,8 @@ class Told(NamedTuple):
 class Ports:
     """`ask` sends a request to the admin API, `send` one to a vendor's API, both without a network. `token` is the token
     that the admin API demands ("" for none), `secret` an unpredictable text. `media(sandbox, task, which, request)`
-    answers with a file: `which` is the number of a result of the task, or the URL of one of its sources. `ticks` is a time in seconds, `cpu` the seconds
+    answers with a file: `which` is the number of a result of the task, or the URL of one of its sources. `elsewhere(sandboxes)` gives
+    the figures of those that other processes hold, by their ids. `ticks` is a time in seconds, `cpu` the seconds
     that this thread has computed."""
 
     engine: Engine
@@ -66,6 +67,7 @@ class Ports:
     media: Callable[[str, str, int | str, HttpRequest], HttpAnswer | None]
     ticks: Callable[[], float]
     cpu: Callable[[], float]
+    elsewhere: Callable[[Sequence[str]], Mapping[str, Any]]
 
     def admin(
         self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None, *, base_url: str = ""

@@ -6,7 +6,7 @@ A sandbox is held open only while references to records are copied. Rows are mad
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from swapmock.mock_server.admin import records
@@ -16,6 +16,7 @@ from swapmock.mock_server.admin.masking import Mask
 from swapmock.mock_server.admin.tasks import status_of
 from swapmock.mock_server.core.delivery import Attempt, Delivery
 from swapmock.mock_server.core.journal import Exchange, Record, Transition
+from swapmock.mock_server.core.placement import HeldElsewhere
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.task import Task
 from swapmock.mock_server.core.timetext import format_timestamp
@@ -50,16 +51,24 @@ def overview(box: Box, engine: Engine) -> Overview:
         return Overview(box.sandbox.id, clock, balance(box), dict(box.counts()), box.sandbox.labels)
 
 
-def sandboxes(engine: Engine, skip: int) -> tuple[list[Overview], int]:
-    """A page of the sandboxes, and how many there are."""
+def sandboxes(
+    engine: Engine, skip: int, elsewhere: Callable[[Sequence[str]], Mapping[str, Any]]
+) -> tuple[list[Overview], int]:
+    """A page of the sandboxes, and how many there are. `elsewhere` gives the figures of those in other processes."""
     ids = engine.store.ids()
-    found = []
-    for name in ids[skip : skip + PAGE]:
+    shown = ids[skip : skip + PAGE]
+    found: dict[str, Overview] = {}
+    absent = []
+    for name in shown:
         try:
-            found.append(overview(engine.store.open(name), engine))
+            found[name] = overview(engine.store.open(name), engine)
+        except HeldElsewhere:
+            absent.append(name)
         except KeyError:
             continue  # another request deleted it
-    return found, len(ids)
+    if absent:
+        found |= {name: Overview(**figures) for name, figures in elsewhere(absent).items()}
+    return [found[name] for name in shown if name in found], len(ids)
 
 
 def catch_up(box: Box, engine: Engine) -> None:

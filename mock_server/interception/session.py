@@ -19,6 +19,7 @@ from swapmock.mock_server.emulator import Emulator, RemoteEmulator
 from swapmock.mock_server.interception.hosts import vendor_hosts
 from swapmock.mock_server.interception.proxy import Others, Proxy, ProxyNotes, Upstream, VendorRequest
 from swapmock.mock_server.interception.relay import CallbackRelay, RelayedCallback, free_port
+from swapmock.mock_server.interception.served import served
 from swapmock.mock_server.settings import Settings
 from swapmock.mock_server.web.build import PROVIDERS
 from swapmock.mock_server.web.server import LiveServer, options_from
@@ -104,9 +105,10 @@ def intercept(
         authority = Authority(hosts, folder)
         relay = CallbackRelay(callback_port or free_port()).start()
         stack.callback(relay.stop)
-        control, upstreams = (
-            _running(stack, emulator, token) if emulator else _started(stack, settings or Settings(port=0), relay)
-        )
+        settings = settings or Settings(port=0)
+        if not emulator and settings.workers > 1:
+            emulator, token = stack.enter_context(served(settings, folder))
+        control, upstreams = _running(stack, emulator, token) if emulator else _started(stack, settings, relay)
         seen: list[VendorRequest] = []
         refused: list[str] = []
         untrusted: list[str] = []

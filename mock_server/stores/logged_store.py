@@ -83,7 +83,7 @@ class LoggedStore(MemoryStore):
                 if before.get(token) != order:
                     self._tokens[token] = self._ordered(token, {**self._tokens.get(token, {}), name: None})
 
-    def _ordered(self, token: str, owners: dict[str, None]) -> dict[str, None]:
+    def _ordered(self, token: str, owners: dict[str, float | None]) -> dict[str, float | None]:
         return dict.fromkeys(sorted(owners, key=lambda name: self._boxes[name].tokens.get(token, 0)))
 
     def open(self, sandbox_id: str) -> LoggedBox:

@@ -438,8 +438,8 @@ class MemoryStore:
         self._lock = Lock()
         self._boxes: dict[str, MemoryBox] = {}
         self._credentials: dict[tuple[str, str], tuple[str, str, bool]] = {}
-        #: The sandboxes that a token leads to; the last one that published it comes last.
-        self._tokens: dict[str, dict[str, None]] = {}
+        #: The sandboxes that a token leads to; the last one that published it comes last. The values are free for subclasses.
+        self._tokens: dict[str, dict[str, float | None]] = {}
         self._published = 0
         #: When sandboxes end, and the same as a heap, with entries that are out of date.
         self._ends: dict[str, float] = {}

@@ -82,6 +82,15 @@ OTHERS_TOO_LONG = f"larger than {OTHER_LIMIT} bytes"
 STOPS = Answer(503, PLAIN, b"the server stops\n")
 
 
+def stream_lines(answer: Answer) -> list[tuple[bytes, bytes]]:
+    """The header lines of an answer that goes on: its length is not known."""
+    return [
+        (header_octets(name), header_octets(value))
+        for name, value in answer.headers
+        if name.lower() != "content-length"
+    ]
+
+
 #: How many calls to the admin API run at once, and how many `wait` calls. These have threads of their own: otherwise they
 #: could block the very calls that they wait for.
 MOST_CALLS, MOST_WAITERS = 16, 256
@@ -248,9 +257,12 @@ class AsgiApp:
 
     async def _stream(self, send: Send, answer: Answer, stream: EventStream, client: Client) -> None:
         """Write events until the client leaves or the server stops."""
-        lines = [(header_octets(name), header_octets(value)) for name, value in answer.headers]
+        lines = stream_lines(answer)
         await send({"type": "http.response.start", "status": answer.status, "headers": lines})
         await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+        await self._go_on(send, stream, client)
+
+    async def _go_on(self, send: Send, stream: EventStream, client: Client) -> None:
         while not (client.is_gone or client.has_left or self._stopping.is_set()):
             await self._hold(stream.interval)
             written = await asyncio.get_running_loop().run_in_executor(self._callers, stream.message)

@@ -33,6 +33,7 @@ from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX, UnknownVarian
 from swapmock.mock_server.providers import crun, imgopen
 from swapmock.mock_server.settings import SettingError, Settings, is_private
 from swapmock.mock_server.stores.memory import Held, MemoryStore
+from swapmock.mock_server.stores.sharded import ShardedStore
 from swapmock.mock_server.web.asgi import AsgiApp
 from swapmock.mock_server.web.cors import Cors
 from swapmock.mock_server.web.forwarded import TrustedProxies
@@ -264,7 +265,8 @@ def _make_store(
     folder = settings.data_dir
     kind, _, place = settings.store.partition(":")
     if kind == "memory":
-        memory = MemoryStore(settings.journal_size, settings.max_journal_bytes, watch)
+        journal = (settings.journal_size, settings.max_journal_bytes)
+        memory = MemoryStore(*journal, watch) if settings.workers == 1 else ShardedStore(*journal, watch, ticks=ticks)
         return memory, MemoryBlobs() if folder is None else FolderBlobs(folder / "uploads")
     from swapmock.mock_server.stores.logged_store import Options
     from swapmock.mock_server.stores.sqlite import SqliteStore

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from swapmock.mock_server.adapters.clock import cpu, ticks
@@ -42,6 +43,16 @@ SHARED = re.compile(
 ONLY_PAGES = re.compile(r"/__admin/sandboxes/[^/]+/(?:media|try)")
 
 
+class Others(Protocol):
+    """The other processes of an emulator, for pages. The methods may take long."""
+
+    def ask(self, request: Request) -> Answer:
+        """The answer of the admin API, by the process that `request` belongs to."""
+
+    def overviews(self, sandboxes: Sequence[str]) -> Mapping[str, Any]:
+        """The fields of `reading.Overview` of those of `sandboxes` that other processes hold."""
+
+
 class Inspector:
     """The inspector of one server. `admin` is the pipeline of the admin API, `vendors` that of the vendors' APIs."""
 
@@ -49,6 +60,12 @@ class Inspector:
         self._admin = admin
         self._vendors = vendors
         self._token = token
+        #: What the other processes do for pages, in a process that is one of several.
+        self.others: Others | None = None
+
+    def prepare(self) -> None:
+        """Draw the secret of logins now: processes that part afterwards accept each other's."""
+        self._ports  # noqa: B018 - reading it makes it
 
     def takes(self, request: Request) -> bool:
         """Whether a page answers `request`: it wants HTML where there is a page, or something that only pages need."""
@@ -75,7 +92,9 @@ class Inspector:
     @cached_property
     def _ports(self) -> Ports:
         engine = self._admin.engine
-        return Ports(engine, self._ask, self._send, self._token, engine.draw_key_seed(), self._media, ticks, cpu)
+        return Ports(
+            engine, self._ask, self._send, self._token, engine.draw_key_seed(), self._media, ticks, cpu, self._elsewhere
+        )
 
     def answer(self, request: Request) -> Answer:
         """The page, file or stream that `request` asks for."""
@@ -89,7 +108,14 @@ class Inspector:
 
     def _ask(self, asked: HttpRequest) -> HttpAnswer:
         shown = {"authorization": f"Bearer {self._token}"} if self._token else {}
-        return _called(self._admin, replace(_request(asked), headers={**asked.headers, **shown}))
+        request = replace(_request(asked), headers={**asked.headers, **shown})
+        if self.others is not None:
+            answer = self.others.ask(request)
+            return HttpAnswer(answer.status, answer.headers, answer.body)
+        return _called(self._admin, request)
+
+    def _elsewhere(self, sandboxes: Sequence[str]) -> Mapping[str, Any]:
+        return {} if self.others is None else self.others.overviews(sandboxes)
 
     def _send(self, asked: HttpRequest) -> HttpAnswer:
         return _called(self._vendors, _request(asked))

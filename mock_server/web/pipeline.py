@@ -26,7 +26,7 @@ from swapmock.mock_server.admin.unmatched import hint, nearest_anywhere
 from swapmock.mock_server.core.call import Call, Problem
 from swapmock.mock_server.core.journal import PREFLIGHT, Exchange
 from swapmock.mock_server.core.placement import HeldElsewhere
-from swapmock.mock_server.core.ports import Box, StoreError
+from swapmock.mock_server.core.ports import Box, Store, StoreError
 from swapmock.mock_server.core.provider import Identity
 from swapmock.mock_server.core.sandbox import http_date
 from swapmock.mock_server.engine.engine import Engine
@@ -185,7 +185,7 @@ class Pipeline:
         began = engine.time.now()
         if engine.store.next_end <= began:
             engine.sweep(began)
-        identity = self._authenticate(target, request)
+        identity = self.identify(target, request)
         with self._open(identity.sandbox) as box:
             now = engine.now(box)
             engine.run_due(box, now)
@@ -240,11 +240,13 @@ class Pipeline:
         count_and_log(engine, exchange, box, engine.time.now() - began, self.admin_url)
         return answer
 
-    def _authenticate(self, target: RouteMatch, request: Request) -> Identity:
+    def identify(self, target: RouteMatch, request: Request, store: Store | None = None) -> Identity:
+        """Whose request it is, by its credential or the token of a public operation; looked up in `store`, if that is
+        given in place of the engine's."""
         api, _, params, is_public = target
         provider = api.provider
         shown = {**parsed_query(request), **params} if provider.reads_query and request.query else params
-        return provider.authenticate(is_public, request.headers, shown, self.engine.store)
+        return provider.authenticate(is_public, request.headers, shown, store or self.engine.store)
 
     def _open(self, sandbox: str) -> Box:
         """The sandbox of a request; the default one where no credential leads to another."""

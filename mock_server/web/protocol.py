@@ -276,7 +276,7 @@ class Connection(HttpToolsProtocol):
             headers = headers_from(self.headers)
         cycle, url = self.cycle, self.url
         if (cycle is None or cycle.response_complete) and url[:1] == b"/" and url.isascii() and b"#" not in url:
-            path, query = _split(url)
+            path, query = split_target(url)
             method = self.parser.get_method().decode()
             target = self._asgi_app.match_inline(method, path)
             is_light = self._weight < HEAVY and not self.flow.write_paused
@@ -543,7 +543,7 @@ def _origin_form(rest: bytes) -> bytes:
     return rest if rest.startswith(b"/") else b"/" + rest
 
 
-def _split(url: bytes) -> tuple[str, str]:
+def split_target(url: bytes) -> tuple[str, str]:
     """The path, decoded, and the query."""
     path, _, query = url.decode().partition("?")
     return (unquote(path) if "%" in path else path), query

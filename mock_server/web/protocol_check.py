@@ -20,7 +20,7 @@ from swapmock.mock_server.web.bodies import ByteBudget
 from swapmock.mock_server.web.forwarded import TrustedProxies
 from swapmock.mock_server.web.messages import PLAIN, Answer, Request
 
-__all__ = ["Bounds", "Connection", "Unread", "check_protocol"]
+__all__ = ["Bounds", "Connection", "Unread", "check_protocol", "split_target"]
 
 #: What the message of a refused version recommends.
 TESTED = "uvicorn>=0.30,<=0.54"
@@ -37,7 +37,7 @@ def unsupported(reason: str) -> SettingError:
 
 
 try:
-    from swapmock.mock_server.web.protocol import Bounds, Connection, Unread
+    from swapmock.mock_server.web.protocol import Bounds, Connection, Unread, split_target
 except ImportError as error:
     raise unsupported(f"{error.name} has changed") from error
 

@@ -82,10 +82,20 @@ def _check_tls(certificate: Path, key: Path) -> None:
         raise SettingError(f"--tls-cert, --tls-key: {certificate} and {key} do not serve: {error}") from None
 
 
-class _Uvicorn(Server):
-    """uvicorn with our own limits and no signal handlers. `is_ready` is called once it serves."""
+class HttpServer(Server):
+    """uvicorn with our own limits and no signal handlers. `is_ready` is called once it serves. `connect` makes what handles
+    a connection: the class Connection, or one that does more. `tick` is how often it looks for slow clients, in seconds."""
 
-    def __init__(self, asgi_app: AsgiApp, options: Options, is_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        asgi_app: AsgiApp,
+        options: Options,
+        is_ready: Callable[[], None],
+        connect: Callable[..., Connection] = Connection,
+        tick: float = TICK,
+    ) -> None:
+        self._connect = connect
+        self._tick = tick
         unread = Unread(options.max_unread_bytes)
         self._bounds = Bounds(
             asgi_app, _affordable(options.max_connections), options.max_headers, unread, options.scheme
@@ -116,7 +126,7 @@ class _Uvicorn(Server):
         )
 
     def _connection(self, **uvicorns: Any) -> Connection:
-        return Connection(self._bounds, **uvicorns)
+        return self._connect(self._bounds, **uvicorns)
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # narrower than a generator
         return nullcontext()
@@ -137,6 +147,15 @@ class _Uvicorn(Server):
         self.started = True
         loop.call_soon(self._is_ready)
 
+    async def adopt(self, accepted: socket.socket, received: bytes) -> None:
+        """Go on with a connection of another process, that had `received` these bytes on it. `connect` has to take them."""
+
+        def connect() -> Connection:
+            uvicorns: dict[str, Any] = {"config": self.config, "server_state": self.server_state, "app_state": {}}
+            return self._connection(**uvicorns, received=received)
+
+        await asyncio.get_running_loop().connect_accepted_socket(connect, accepted)
+
     def stop(self) -> None:
         """Stop serving. Call it on the event loop."""
         self.should_exit = True
@@ -148,7 +167,7 @@ class _Uvicorn(Server):
         while not await self.on_tick(ticks):
             ticks += 1
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK):
+                async with asyncio.timeout(self._tick):
                     await self._is_stopped.wait()
 
     async def on_tick(self, counter: int) -> bool:
@@ -294,7 +313,7 @@ async def _run(
 
     loop = asyncio.get_running_loop()
     await check_protocol()
-    server = _Uvicorn(asgi_app, options, lambda: ready(stop))
+    server = HttpServer(asgi_app, options, lambda: ready(stop))
     # uvicorn closes the socket that it gets, so it gets a duplicate.
     await server.serve([one.dup() for one in (listener, listener.twin) if one is not None])
 
@@ -307,13 +326,13 @@ def run(asgi_app: AsgiApp, listener: Listener, options: Options, on_ready: Calla
             signal.signal(number, lambda *_: stop())
         on_ready()
 
-    _spare_the_collector()
-    with _runner() as runner:
+    spare_the_collector()
+    with new_runner() as runner:
         runner.run(_run(asgi_app, listener, options, ready))
-    _forget(listener)
+    forget(listener)
 
 
-def _runner() -> asyncio.Runner:
+def new_runner() -> asyncio.Runner:
     """A runner on uvloop if that is installed: requests are faster there."""
     try:
         from uvloop import new_event_loop
@@ -322,7 +341,7 @@ def _runner() -> asyncio.Runner:
     return asyncio.Runner(loop_factory=new_event_loop)
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Make garbage collections short. Objects from the start stay, and what requests leave is kept on purpose: old objects
     are collected rarely. Young ones are collected often, while they are few and in the processor's caches: a pause takes
     1 ms instead of 10."""
@@ -331,7 +350,7 @@ def _spare_the_collector() -> None:
     gc.set_threshold(500, 10, 1000)
 
 
-def _forget(listener: Listener) -> None:
+def forget(listener: Listener) -> None:
     """Close `listener`, and remove its path if it has one."""
     path = listener.getsockname() if listener.family == socket.AF_UNIX else None
     listener.close()
@@ -364,7 +383,7 @@ class LiveServer:
 
     def _serve(self) -> None:
         try:
-            with _runner() as runner:
+            with new_runner() as runner:
                 runner.run(_run(self._asgi_app, self._listener, self._options, self._ready))
         except Exception as failure:
             if self._started.is_set():
@@ -381,13 +400,13 @@ class LiveServer:
         if not self._started.wait(10):
             raise RuntimeError("the server did not start within 10 s")
         if self._failure is not None:
-            _forget(self._listener)
+            forget(self._listener)
             raise self._failure
 
     def stop(self) -> None:
         self._stop()
         self._thread.join(10)
-        _forget(self._listener)
+        forget(self._listener)
 
     def __enter__(self) -> LiveServer:
         self.start()

@@ -20,7 +20,7 @@ from swapmock.mock_server.settings import Settings
 from swapmock.mock_server.stores.memory import MemoryBox
 from swapmock.mock_server.web.build import System, build
 from swapmock.mock_server.web.messages import Answer, request_from
-from swapmock.mock_server.web.server import _spare_the_collector
+from swapmock.mock_server.web.server import spare_the_collector
 
 TASKS, RULES = 30_000, 1000
 
@@ -119,7 +119,7 @@ def measured(system: System, held: Held, work: str) -> tuple[float, float]:
 def main() -> None:
     system = build(Settings(journal_size=2 * TASKS, max_journal_bytes=1 << 30), SystemTime())
     headers = crowd(system)
-    _spare_the_collector()
+    spare_the_collector()
     box = system.engine.store.open("crowded")
     assert isinstance(box, MemoryBox)
     held, began = Held(box), thread_time()

@@ -27,7 +27,7 @@ def register(app: Flask, site: Site) -> None:
     """Add the pages."""
 
     def home() -> Response:
-        rows, total = reading.sandboxes(site.engine, number("from", 0, reading.MOST_SKIPPED, 0))
+        rows, total = reading.sandboxes(site.engine, number("from", 0, reading.MOST_SKIPPED, 0), site.ports.elsewhere)
         more: dict[str, Any] = {"rows": rows, "total": total, "first": number("from", 0, reading.MOST_SKIPPED, 0)}
         values = {**sandbox_values(site, site.box(DEFAULT_SANDBOX)), **more, "apis": _apis(site)}
         return site.page("home.html", panel="home", watch=[EVERYTHING, DEFAULT_SANDBOX], **values)
