@@ -39,10 +39,11 @@ check: ## everything that must hold: check-static, then test
 	@$(MAKE) --no-print-directory check-static
 	@$(MAKE) --no-print-directory test
 
-check-static: $(DEV) ## formatting, lint and types
+check-static: $(DEV) ## formatting, lint, types, and a documentation site without a broken link
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(MAKE) --no-print-directory site
 
 format: $(DEV) ## put the code into the house format
 	$(BIN)/ruff format .
@@ -61,10 +62,17 @@ mutants: $(DEV) ## change the code in a copy, see whether a test notices; ARGS='
 lint: $(SERVER) ## lint the contracts
 	$(BIN)/swapmock lint $(ARGS)
 
-docs: $(DEV) ## write the tables of README.md and docs/ anew from the data
-	$(BIN)/python -m tests.examples.test_readme
-	$(BIN)/python -m tests.examples.test_docs
+docs: $(DEV) ## write the pages of docs/ that are made from the data anew
+	$(BIN)/python -m tests.examples.reference
+	$(BIN)/python -m tests.examples.test_conform_docs
 	$(BIN)/python -m tests.inspector.test_languages
+
+# Mermaid draws the diagrams. Without npm they are shown as text, for the site fetches nothing from elsewhere.
+site: $(DEV) ## build the documentation site into build/site
+	@mkdir -p build
+	@test -f build/mermaid.min.js || { cd build && npm pack --silent mermaid@11 >/dev/null && tar -xzf mermaid-*.tgz package/dist/mermaid.min.js \
+	&& mv package/dist/mermaid.min.js . && rm -r package mermaid-*.tgz; } 2>/dev/null || echo 'make: without npm the diagrams are text' >&2
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
 
 # The development lock takes every pin of the other one, so the two cannot disagree.
 lock: $(DEV) ## renew both lock files from pyproject.toml; ARGS=--upgrade takes the newest releases

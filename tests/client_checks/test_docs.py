@@ -10,11 +10,12 @@ from typing import Any
 import click
 import pytest
 
-from swapmock.client_checks.cli import COMMANDS, PARTS
+from swapmock.client_checks.cli import PARTS
 from swapmock.client_checks.conformance.context import all_checks
 from swapmock.client_checks.conformance.generated import STOCK
 from swapmock.client_checks.conformance.profile import known, profile
 from swapmock.client_checks.conformance.rules import Rule
+from swapmock.mock_server.cli.command import cli
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "checks.md").read_text("utf-8")
 WITH_RULES = ("swapmock.client_checks.conformance.rules",)
@@ -35,7 +36,8 @@ def test_the_parts_are_those_of_the_command() -> None:
 @pytest.mark.parametrize("line", re.findall(r"^\$ swapmock (.+?)(?: +#.*)?$", PAGE, re.MULTILINE))
 def test_lines_to_paste_are_understood(line: str) -> None:
     name, *arguments = line.split()
-    command = COMMANDS[name]
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
     with click.Context(command, info_name=name) as context:
         command.parse_args(context, arguments)
 

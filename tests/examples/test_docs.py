@@ -1,6 +1,6 @@
-"""The pages for users: their snippets run, in their order, and their tables are those that the emulator serves.
+"""The page on the admin API: its snippets run, in their order, and show every operation.
 
-`python -m tests.examples.test_docs` writes the tables anew.
+`python -m tests.examples.test_docs` writes the pages of docs/reference anew.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from typing import Any
 import pytest
 import requests
 
-from swapmock import Emulator
 from swapmock.contracts import load
 from swapmock.mock_server.settings import Settings
 from swapmock.mock_server.web.build import build
 from swapmock.mock_server.web.server import LiveServer
+from tests.examples import reference
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "control-plane.md"
 ADDRESS = "http://127.0.0.1:4020"
 SNIPPET = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-TABLES = re.compile(r"(?<=<!-- tables: begin -->\n).*(?=<!-- tables: end -->)", re.DOTALL)
 
 
 def snippets() -> list[tuple[str, str]]:
@@ -114,46 +113,5 @@ def test_a_snippet_that_fails_would_be_seen(url: str) -> None:
         Shell(url).run(f"curl -s {ADDRESS}/__admin/nothing")
 
 
-def written_tables() -> str:
-    with Emulator() as emulator:
-        magic, variants = emulator.magic(), emulator.variants()
-        scenarios, codes = emulator.scenarios(), emulator.codes()
-    parts = []
-    for provider in magic:
-        parts += [
-            f"### {provider}: body codes",
-            _table(codes[provider], "code", "meaning", "http", "retryable", "charged", "evidence"),
-            f"### {provider}: magic values",
-            _table(magic[provider], "value", "about"),
-            f"### {provider}: scenarios",
-            _table(scenarios[provider]["scenarios"], "name", "about", "evidence"),
-            _table(scenarios[provider]["series"], "name", "about"),
-            f"### {provider}: variants",
-            _table(variants[provider], "name", "choices", "default", "about", "evidence"),
-        ]
-    return "\n" + "\n\n".join(parts) + "\n\n"
-
-
-def _table(rows: list[dict[str, Any]], *columns: str) -> str:
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    lines += [f"| {' | '.join(_cell(name, row.get(name, '')) for name in columns)} |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(name: str, value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(f"`{item}`" for item in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = str(value).replace("|", "\\|")
-    return f"`{text}`" if name in ("code", "value", "name", "default") else text
-
-
-def test_the_tables_are_those_that_are_served() -> None:
-    found = TABLES.search(PAGE.read_text("utf-8"))
-    assert found is not None
-    assert found[0] == written_tables(), "write them anew: python -m tests.examples.test_docs"
-
-
 if __name__ == "__main__":
-    PAGE.write_text(TABLES.sub(lambda _: written_tables(), PAGE.read_text("utf-8")), "utf-8")
+    reference.write()

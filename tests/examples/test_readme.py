@@ -6,16 +6,18 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 from PIL import Image
 
 from swapmock.contracts import load
-from swapmock.mock_server.settings import Settings, flag, variable
+from swapmock.mock_server.cli.command import cli
+from swapmock.mock_server.settings import Settings
 from swapmock.mock_server.web.build import build
 from swapmock.mock_server.web.server import LiveServer
+from tests.examples import reference
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -99,20 +101,6 @@ def test_the_two_commands_exist():
         assert done.returncode == 0, done.stderr
 
 
-def settings_table():
-    rows = ["| flag | variable | default | |", "|---|---|---|---|"]
-    for row in fields(Settings):
-        default = "" if row.default in (None, "", ()) or not isinstance(row.default, str | int | float) else row.default
-        shown = f"`{default}`" if default != "" else ""
-        rows.append(f"| `{flag(row.name)}` | `{variable(row.name)}` | {shown} | {row.metadata['help']} |")
-    return "\n".join(rows)
-
-
-def test_the_settings_are_all_there():
-    shown = README.partition("<!-- settings -->\n")[2].partition("\n<!-- /settings -->")[0]
-    assert shown == settings_table(), "`make docs` writes the table anew"
-
-
 def test_every_key_that_it_names_is_a_standing_one():
     known = {row["key"] for row in load("crun").behaviour.credentials.values()}
     assert set(re.findall(r"\bak_\w+", README)) == known
@@ -123,7 +111,24 @@ def test_every_magic_value_that_it_names_is_one(url):
     assert load("crun").behaviour.magic_for(url) is not None
 
 
-@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md"])
+def test_the_chinese_page_is_true_as_well(tmp_path):
+    """Its test passes, its lines are answered, its hosts, commands and magic values exist."""
+    text = (ROOT / "README.zh-CN.md").read_text("utf-8")
+    assert re.findall(r"^\| `(https://[^`]+)`.*\| `http://127.0.0.1:4020` \|$", text, flags=re.MULTILINE) == [
+        load(name).document["servers"][0]["url"] for name in ("crun", "imgopen")
+    ]
+    assert blocks(text, "python") == blocks(FIRST_SCREEN, "python")
+    for url in re.findall(r"https://(?:faces|errors)\.invalid/\w+", text):
+        assert load("crun").behaviour.magic_for(url) is not None
+    commands = set(re.findall(r"`swapmock (\w+)", text))
+    assert commands <= set(cli.list_commands(click.Context(cli)))
+    with LiveServer(build(Settings()).asgi_app) as server:
+        lines = "".join(f"{block}echo\n" for block in blocks(text)).replace("http://127.0.0.1:4020", server.url)
+        done = subprocess.run(["bash", "-euc", lines], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert [str(json.loads(line)["code"]) for line in done.stdout.splitlines()] == ["200", "200"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text("utf-8")
     for target in re.findall(r"\]\(([^)]+)\)", text):
@@ -135,8 +140,4 @@ def test_links_lead_somewhere(page):
 
 
 if __name__ == "__main__":
-    before, _, rest = README.partition("<!-- settings -->\n")
-    after = rest.partition("\n<!-- /settings -->")[2]
-    (ROOT / "README.md").write_text(
-        f"{before}<!-- settings -->\n{settings_table()}\n<!-- /settings -->{after}", "utf-8"
-    )
+    reference.write()

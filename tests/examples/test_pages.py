@@ -1,0 +1,71 @@
+"""The documentation runs as it is shown, says what the data says, and is a site that builds."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from swapmock.mock_server.cli.environment import unknown_variables
+from tests.examples import reference
+from tests.examples.pages import Page, blocks, matches, variables
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+RUN = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md")), *sorted((DOCS / "explanation").glob("*.md"))]
+WRITTEN = [*sorted(DOCS.glob("*.md")), *RUN[1:], *sorted((DOCS / "reference").glob("*.md"))]
+
+
+def name_of(path):
+    return path.relative_to(DOCS).as_posix()
+
+
+@pytest.mark.needs("curl")
+@pytest.mark.parametrize("path", RUN, ids=name_of)
+def test_its_blocks_run_one_after_the_other(path, tmp_path):
+    Page(tmp_path).run(path.read_text("utf-8"))
+
+
+def test_a_block_that_fails_or_prints_something_else_would_be_seen(tmp_path):
+    for number, text in enumerate(["```sh\nfalse\n```\n", "```sh\necho a\n```\n\n```text\nb\n```\n"]):
+        (tmp_path / str(number)).mkdir()
+        with pytest.raises(AssertionError):
+            Page(tmp_path / str(number)).run(text)
+    assert matches("a ... c", "a b\nb c\n")
+    assert not matches("a ... c", "a b c d")
+    assert [block.output for block in blocks("```sh\necho a\n```\n\n```text\na\n```\n")] == ["a\n"]
+
+
+@pytest.mark.parametrize("name", sorted(reference.pages()))
+def test_the_reference_is_made_from_the_data(name):
+    assert (DOCS / "reference" / name).read_text("utf-8") == reference.pages()[name], "`make docs` writes it anew"
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=name_of)
+def test_every_variable_is_one(path):
+    found = variables(path.read_text("utf-8"))
+    assert list(unknown_variables(dict.fromkeys(found, ""))) == []
+
+
+def test_every_page_is_in_the_navigation():
+    text = re.sub(r"!!python/name:\S+", "x", (ROOT / "mkdocs.yml").read_text("utf-8"))
+    named = set(re.findall(r"[\w/-]+\.md", str(yaml.safe_load(text)["nav"])))
+    pages = {name_of(path) for path in WRITTEN} | {"rules/README.md"}
+    assert named == pages, "name the page in mkdocs.yml, in docs/how-to/index.md and in llms.txt"
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}  # an advertisement of the theme for its successor
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, env=quiet)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "index.html").is_file()
+    assert (tmp_path / "rules" / "P1.html").is_file()
+    assert (tmp_path / "source" / "contracts" / "admin" / "openapi.yaml").is_file()
+    page = (tmp_path / "index.html").read_text("utf-8")
+    assert not re.findall(r'(?:src|href)="(https?://(?!127\.0\.0\.1|squidfunk)[^"]+)"', page), (
+        "nothing is fetched from elsewhere"
+    )
