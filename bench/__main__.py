@@ -13,16 +13,17 @@ from typing import Any
 
 from bench import speed
 from bench.report import OURS, WHOLE_PEER, Results, text
-from bench.servers import OTHERS, OURS_ALONE, PACKAGES, PEERS, ROOT, SERVERS
+from bench.servers import OTHERS, OURS_ALONE, PACKAGES, PEERS, ROOT, SERVERS, chosen
 
 
 def main() -> None:
     options = _options()
     if options.install:
         _install()
-    wanted = (
-        [server for server in SERVERS if any(part in server.name for part in options.only)] if options.only else SERVERS
-    )
+    try:
+        wanted = chosen(options.only)
+    except LookupError as error:
+        raise SystemExit(f"bench: {error.args[0]}") from None
     present = [server for server in wanted if not server.missing]
     left_out = {server.name: server.missing for server in SERVERS if server not in present}
     for name, why in left_out.items():
@@ -64,7 +65,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=2, help="length of one load")
     parser.add_argument("--tasks", type=int, default=1_000_000, help="up to how many stored tasks polls are measured")
     parser.add_argument("--install", action="store_true", help="fetch the peers that npm has into .bench/")
-    parser.add_argument("--only", nargs="*", default=[], help="parts of names of servers; writes no RESULTS.md")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="parts of names of servers, beside ours; writes no RESULTS.md"
+    )
     return parser.parse_args()
 
 

@@ -17,7 +17,13 @@ from bench.machine import Call
 ROOT = Path(__file__).resolve().parent.parent
 #: Where `npm install` puts the peers; never part of the project.
 PEERS = ROOT / ".bench" / "node_modules"
-PACKAGES = ("@stoplight/prism-cli@5.16.0", "@mockoon/cli@9.9.0", "wiremock@3.13.2", "mockserver-node@8.0.0")
+PACKAGES = (
+    "@stoplight/prism-cli@5.16.0",
+    "@mockoon/cli@9.9.0",
+    "wiremock@3.13.2",
+    "mockserver-node@8.0.0",
+    "apimock-rs@6.2.0",
+)
 
 KEY = {"x-api-key": "ak_swapmock000000000000000000000000"}
 DETECT = "/api/v1/client/job/detect-face-image"
@@ -187,6 +193,30 @@ def _mockserver(folder: Path, port: int) -> Sequence[str]:
     ]
 
 
+#: The program of apimock-rs itself, without the script of npm that starts it.
+APIMOCK = PEERS / "@apimock-rs/bin-linux-x64-gnu/apimock"
+
+
+def _apimock(folder: Path, port: int) -> Sequence[str]:
+    """One file for each path: apimock-rs answers it whatever the method, the key and the body are."""
+    for path, value in ((DETECT, CREATED), (RESULT, settled())):
+        file = folder / "answers" / f"{path.lstrip('/')}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(value))
+    return [str(APIMOCK), "--port", str(port), "--dir", str(folder / "answers")]
+
+
+def chosen(parts: Sequence[str]) -> list[Server]:
+    """The servers with one of `parts` in their names, and ours, to which all are compared; all of them without `parts`.
+    LookupError names a part that no name has."""
+    for part in parts:
+        if not any(part.lower() in server.name.lower() for server in SERVERS):
+            known = ", ".join(repr(server.name) for server in SERVERS)
+            raise LookupError(f"--only {part}: no server has that in its name; there are {known}")
+    asked = [s for s in SERVERS if not parts or any(part.lower() in s.name.lower() for part in parts)]
+    return asked if SERVERS[0] in asked else [SERVERS[0], *asked]
+
+
 SERVERS = (
     Server("swapmock", _ours),
     Server("constant bytes, same server", _script("constant")),
@@ -197,4 +227,5 @@ SERVERS = (
     Server("WireMock", _wiremock, ("java", str(PEERS / "wiremock/build/wiremock-standalone-3.13.2.jar")), 8),
     Server("MockServer", _mockserver, ("java", str(PEERS / "mockserver-node")), 8),
     Server("Mockoon", _mockoon, ("node", str(PEERS / "@mockoon/cli")), 4),
+    Server("apimock-rs", _apimock, (str(APIMOCK),)),
 )
