@@ -73,7 +73,7 @@ def texts(value: Any, apart: Collection[str] = (), place: str = "") -> Iterator[
                 yield from texts(item, apart, f"{place}.{name}" if place else name)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from texts(item, apart, f"{place}.{index}")
+            yield from texts(item, apart, f"{place}.{index}" if place else str(index))
 
 
 #: How many URLs of magic values that clear by themselves a sandbox counts.

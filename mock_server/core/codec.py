@@ -99,7 +99,7 @@ def decode(kind: Any, value: Any, place: Place = (), *, demand: Demand = Demand.
         key, item_kind = get_args(kind)
         items = _expect(isinstance(value, dict), value, "an object", place)
         return {
-            _key(key, name): item
+            _key(key, name, place): item
             for name, item in _decode_all(items.items(), lambda _: item_kind, place, demand).items()
         }
     if kind is bytes:
@@ -178,10 +178,13 @@ def _tuple(kinds: Sequence[Any], value: Any, place: Place, demand: Demand) -> tu
     return tuple(_decode_all(enumerate(items), lambda index: kinds[index], place, demand).values())
 
 
-def _key(kind: Any, name: str) -> Any:
-    if isinstance(kind, type) and issubclass(kind, Enum):
+def _key(kind: Any, name: str, place: Place) -> Any:
+    if kind is Any:
+        return name
+    try:
         return kind(name)
-    return int(name) if kind is int else name
+    except ValueError:
+        raise BadRecord((*place, name), f"is no key of type {kind.__name__}") from None
 
 
 def _bytes(value: Any, place: Place) -> bytes:

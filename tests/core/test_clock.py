@@ -38,10 +38,11 @@ def test_a_still_clock_stands(mode):
 @pytest.mark.parametrize("mode", ClockMode)
 def test_no_clock_runs_backwards(mode):
     clock = SandboxClock.make(mode, START, rate=2)
-    assert clock.read(START - 100) == clock.read(START)
+    assert clock.read(START - 100) == clock.read(START - 0.5) == clock.read(START)
     with pytest.raises(ValueError, match="cannot be moved back"):
         clock.moved(START, -0.001)
-    assert clock.moved_to(START, clock.read(START) - 5) == clock
+    assert clock.moved_to(START, clock.read(START) - 5) is clock
+    assert clock.moved_to(START + 3, clock.read(START + 3)) is clock
 
 
 @pytest.mark.parametrize(("mode", "rate"), [(ClockMode.REAL, 1), (ClockMode.SCALED, 10), (ClockMode.FROZEN, 0)])

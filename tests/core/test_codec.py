@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Annotated, Any, NamedTuple
 
 import pytest
@@ -70,6 +70,7 @@ def test_there_and_back():
         ({"pairs": [{"left": 1, "up": 2}]}, ("pairs", 0, "up")),
         ({"two": [1]}, ("two",)),
         ({"two": [1, 2]}, ("two",)),
+        ({"two": [1, "a", "b"]}, ("two",)),
         ({"more": []}, ("more",)),
         ({"code": 1.5}, ("code",)),
         ({"code": 10**20}, ("code",)),
@@ -233,3 +234,90 @@ def test_items_of_a_list_and_of_a_mapping():
     assert decode(Mapping[str, Pair], {"a": {"left": 1}}) == {"a": Pair(1)}
     assert decode(dict[int, int], {"7": 1}) == {7: 1}
     assert decode(dict[Colour, int], {"red": 1}) == {Colour.RED: 1}
+
+
+@pytest.mark.parametrize(("kind", "edge"), [(int, 2**53), (int, -(2**53)), (float, 2**53), (float, -(2**53))])
+def test_the_largest_number_that_every_reader_keeps(kind, edge):
+    assert decode(kind, edge) == edge
+    with pytest.raises(BadRecord, match="of at most 9007199254740992"):
+        decode(kind, edge + (1 if edge > 0 else -1) * 2)
+
+
+class Picky(Enum):
+    """Counts how many values it refuses."""
+
+    ONLY = "only"
+
+    @classmethod
+    def _missing_(cls, value):
+        REFUSED.append(value)
+
+
+REFUSED: list[object] = []
+
+
+class TwoFaults(NamedTuple):
+    first: Picky
+    second: Picky = Picky.ONLY
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "looked_at"),
+    [
+        (list[Picky], ["x"] * 1000, 100),
+        # One fault, then two each: 99, 101.
+        (list[TwoFaults], [{"first": "x"}, *[{"first": "x", "second": "x"}] * 1000], 101),
+    ],
+)
+def test_reading_ends_with_the_hundredth_fault(kind, document, looked_at):
+    REFUSED.clear()
+    with pytest.raises(BadRecord) as bad:
+        decode(kind, document)
+    assert (len(bad.value.faults), len(REFUSED)) == (100, looked_at)
+
+
+def test_what_an_alternative_that_does_not_fit_says():
+    """For an object, the record's own fault; else that of the last alternative."""
+    with pytest.raises(BadRecord) as bad:
+        decode(Pair | None, {"zzz": 1})
+    assert bad.value.faults == ((("zzz",), "no such field of Pair"), (("left",), "is missing"))
+    with pytest.raises(BadRecord, match="should be str"):
+        decode(int | str, 1.5)
+
+
+class Wide(NamedTuple):
+    left: int = 0
+    second: int = 0
+    third: int = 0
+    fourth: int = 0
+    fifth: int = 0
+
+
+class Apart(NamedTuple):
+    sixth: int = 0
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "other"),
+    [
+        ({"left": 1}, Pair, Wide),  # as many known fields, fewer missing
+        ({"left": 1, "second": 2}, Wide, Apart),  # as many missing or unknown, more known
+    ],
+)
+def test_known_fields_count_for_an_alternative_and_missing_ones_against_it(value, kind, other):
+    assert type(decode(kind | other, value)) is kind
+    assert type(decode(other | kind, value)) is kind
+
+
+def test_a_list_of_one_place():
+    assert decode(tuple[int], [5]) == (5,)
+
+
+def test_keys_get_their_type():
+    (key,) = decode(dict[Colour, int], {"red": 1})
+    assert key is Colour.RED
+    assert decode(Mapping[Any, int], {"a": 1}) == {"a": 1}
+    for kind, name in ((Colour, "blue"), (int, "x"), (int, "²")):
+        with pytest.raises(BadRecord) as bad:
+            decode(dict[kind, int], {name: 1})  # type: ignore[valid-type]  # a table of types
+        assert bad.value.place == (name,)

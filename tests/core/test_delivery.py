@@ -86,6 +86,7 @@ def test_every_retry_schedule_can_be_chosen_and_every_callback_fault_has_a_row(n
 
 
 ANY_2XX = Acknowledgement((200, 299), "documented", "this test")
+ONLY_200 = Acknowledgement((200, 200), "documented", "this test")
 CODE_200 = Acknowledgement((200, 299), "documented", "this test", ("200", 200))
 
 
@@ -97,6 +98,12 @@ CODE_200 = Acknowledgement((200, 299), "documented", "this test", ("200", 200))
         (ANY_2XX, SendResult(299), {"code": 500}, ""),
         (ANY_2XX, SendResult(500), NO_JSON, "answered HTTP 500"),
         (ANY_2XX, SendResult(302), NO_JSON, "answered HTTP 302, and redirects are not followed"),
+        (ANY_2XX, SendResult(300), NO_JSON, "answered HTTP 300, and redirects are not followed"),
+        (ANY_2XX, SendResult(399), NO_JSON, "answered HTTP 399, and redirects are not followed"),
+        (ANY_2XX, SendResult(400), NO_JSON, "answered HTTP 400"),
+        (ANY_2XX, SendResult(199), NO_JSON, "answered HTTP 199"),
+        (ONLY_200, SendResult(200), NO_JSON, ""),
+        (ONLY_200, SendResult(299), NO_JSON, "answered HTTP 299"),
         (ANY_2XX, SendResult(None, error="no answer within 1 s"), NO_JSON, "no answer within 1 s"),
         (ANY_2XX, BLOCKED, NO_JSON, "blocked: not here"),
         (CODE_200, SendResult(200), {"code": "200"}, ""),
@@ -251,3 +258,13 @@ def test_every_second_half_is_cut():
 def test_a_wrong_code_is_shown_up_to_a_length(shown):
     said = why_not_acknowledged(CODE_200, SendResult(200), {"code": [shown]})
     assert said == f"the answer's `code` is {str([shown])[:40]}, not {CODE_200.code[0]!r}"
+
+
+@pytest.mark.parametrize("corruption", ["", "code_type", "other", "untouched"])
+def test_only_the_truncated_are_cut(corruption):
+    assert delivery(corruption=corruption).payload() == b'{"task_id":"t1"}'
+
+
+def test_a_delivery_with_more_retries_than_its_schedule_is_dead():
+    after, _ = delivery(retries=3).attempted(100.0, 100.0, FAILED, "answered HTTP 500")
+    assert (after.state, after.next_due, after.retries) == (DeliveryState.DEAD, None, 3)

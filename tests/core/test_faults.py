@@ -15,6 +15,7 @@ from swapmock.mock_server.core.faults import (
     FaultRule,
     Match,
     Moment,
+    RawBody,
     Turns,
     any_fits,
     drawn_delay,
@@ -25,6 +26,7 @@ from swapmock.mock_server.core.faults import (
     written_effect,
 )
 from swapmock.mock_server.core.sandbox import RateLimit
+from swapmock.mock_server.core.seeded import fraction
 
 
 class Subject:
@@ -43,6 +45,10 @@ class Subject:
         ({}, True),
         ({"provider": "crun", "operation": "create_task", "model": "m"}, True),
         ({"provider": "imgopen"}, False),
+        ({"provider": "a"}, False),
+        ({"operation": "a"}, False),
+        ({"operation": "z"}, False),
+        ({"model": "a"}, False),
         ({"model": "n"}, False),
         ({"body": {"n": 1}}, True),
         ({"body": {"n": 1.0}}, True),
@@ -86,10 +92,15 @@ def test_turns():
     struck = [takes_turn(rule, Turns(n, 0), 1) for n in range(1000)]
     assert struck == [takes_turn(rule, Turns(n, 0), 1) for n in range(1000)]
     assert 200 < sum(struck) < 300
+    drawn = fraction(1, "f", 1)
+    edge = FaultRule("f", Effect(code=500), Match(probability=drawn))
+    assert takes_turn(edge, Turns(), 1) is False
+    assert takes_turn(edge._replace(match=Match(probability=drawn + 1e-9)), Turns(), 1) is True
 
 
 def test_delays():
     assert drawn_delay(Effect(delay=(2.0, 2.0)), 1) == 2.0
+    assert drawn_delay(Effect(delay=(3.0, 1.0)), 1) == 3.0
     drawn = {drawn_delay(Effect(delay=(1.0, 3.0)), 1, n) for n in range(100)}
     assert len(drawn) == 100
     assert all(1.0 <= delay < 3.0 for delay in drawn)
@@ -110,6 +121,14 @@ def test_delays():
         ({"extra_fields": False}, Effect()),
         ({"connection": "hang-up"}, Effect(connection="hang_up")),
         ({"rate_limit": {"calls": 1, "seconds": 2}}, Effect(rate_limit=RateLimit(1, 2))),
+        ({"set": {"/data": 1}}, Effect(set={"/data": 1})),
+        ({"set": {}}, Effect()),
+        ({"raw": "é"}, Effect(raw=RawBody(b"\xc3\xa9", "text/html; charset=utf-8"))),
+        ({"raw": {"text": "a", "content_type": "text/plain"}}, Effect(raw=RawBody(b"a", "text/plain"))),
+        ({"raw": {"base64": "AP8=", "content_type": "a/b"}}, Effect(raw=RawBody(b"\x00\xff", "a/b"))),
+        ({"raw": {}}, Effect(raw=RawBody(b"", "text/html; charset=utf-8"))),
+        ({"redirect": "/x"}, Effect(redirect="/x")),
+        ({"gateway": 502}, Effect(gateway=502)),
     ],
 )
 def test_effects_are_read_and_written(raw, effect):
@@ -123,7 +142,12 @@ def test_effects_are_read_and_written(raw, effect):
         (Effect(code=500), Moment.BEFORE),
         (Effect(refuse="maintenance"), Moment.BEFORE),
         (Effect(status=503), Moment.BEFORE),
+        (Effect(status=400), Moment.BEFORE),
+        (Effect(status=399), Moment.WIRE),
         (Effect(status=202), Moment.WIRE),
+        (Effect(gateway=502), Moment.BEFORE),
+        (Effect(redirect="/x"), Moment.BEFORE),
+        (Effect(raw=RawBody(b"", "a/b")), Moment.WIRE),
         (Effect(delay=(1.0, 1.0)), Moment.WIRE),
         (Effect(body="empty"), Moment.WIRE),
         (Effect(connection="reset"), Moment.WIRE),
@@ -144,6 +168,7 @@ def test_code_types():
     }
     assert CODE_TYPES["number"]("1001", "200") == 1001
     assert CODE_TYPES["boolean"]("ok", "ok") is True
+    assert CODE_TYPES["boolean"](1, 2) is CODE_TYPES["boolean"](3, 2) is False
 
 
 @pytest.mark.parametrize("pattern", ["(", "(?=a)b", r"(a)\1", "x" * 501, "(a{1000}){1000}", "[z-a]"])
@@ -191,6 +216,16 @@ def test_paths_that_lead_nowhere():
         ({"contains": 2}, [[1, 2]], True),
         ({"equals": 1, "exists": True}, [1], False),  # two conditions are a value
         ({"other": 1}, [{"other": 1}], True),
+        # A word that is no condition is a value, wherever it stands in the alphabet.
+        *(({word: 1}, ["1"], False) for word in ("a", "d", "f", "n", "z")),
+        ({"matches": "x"}, ["a"], False),
+        ({}, [{}], True),
+        ({}, [1], False),
+        (True, ["true"], True),
+        (True, ["TRUE"], True),
+        (True, ["false"], False),
+        (1, ["0"], False),
+        (1, ["2"], False),
     ],
 )
 def test_conditions(wanted, found, fits):
@@ -207,3 +242,15 @@ def test_names_are_compared_by_what_they_say():
     for other in (asked._replace(provider="x"), asked._replace(operation="x"), asked._replace(model="x")):
         assert not matches(other, named, find, search)
     assert Turns() == (0, 0)
+
+
+def test_an_effect_that_does_nothing_is_written_as_nothing():
+    assert written_effect(Effect()) == {}
+    assert written_effect(Effect(delay=(0.0, 1.0))) == {"delay": [0.0, 1.0]}
+    assert written_effect(Effect(delay=(2.0, 2.0))) == {"delay": 2.0}
+
+
+@pytest.mark.parametrize("text", ["AP8", "A*P8=", "é"])
+def test_base64_that_is_none_is_refused(text):
+    with pytest.raises(ValueError, match=r"base64|ASCII|padding|Non"):
+        read_effect({"raw": {"base64": text}})

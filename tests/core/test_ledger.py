@@ -72,6 +72,7 @@ def test_a_ledger_that_balances():
         ([GRANT, RESERVED, RESERVED, Entry(2.0, Move.SETTLE, 3000, "t")], ["t"], "one_capture_per_task"),
         ([GRANT, RESERVED, *[Entry(2.0, Move.SETTLE, 1500, "t")] * 2], ["t"], "one_capture_per_task"),
         ([GRANT, Entry(2.0, Move.SETTLE, 1000, "t")], ["t"], "never_negative"),
+        ([GRANT, RESERVED, Entry(2.0, Move.SETTLE, 3001, "t")], ["t"], "one_capture_per_task"),
     ],
 )
 def test_a_ledger_that_does_not(entries, finished, broken):

@@ -16,6 +16,7 @@ from swapmock.mock_server.core.numerals import read_count
         ("99", 99),
         ("100", 100),
         ("101", 100),
+        ("000", 0),
         ("0" * 5000 + "42", 42),
         ("9" * 5000, 100),
         ("", None),
@@ -30,6 +31,11 @@ from swapmock.mock_server.core.numerals import read_count
 )
 def test_counts(text, expected):
     assert read_count(text, 100) == expected
+
+
+@pytest.mark.parametrize("text", ["100", "499", "500", "501", "999", "1000"])
+def test_counts_as_long_as_their_bound(text):
+    assert read_count(text, 500) == min(int(text), 500)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,11 @@ def test_the_first_that_fits():
     assert OutcomeQueue().first_fit(TASK) is None
 
 
+def test_the_first_is_the_one_that_came_first_whatever_its_id():
+    lines = OutcomeQueue([Queued("z", "slow", model="m"), Queued("a", "stuck")])
+    assert lines.first_fit(TASK) == Queued("z", "slow", model="m")
+
+
 KIND = st.sampled_from([None, "task", "detection"])
 MODEL = st.sampled_from([None, "m", "n"])
 
