@@ -14,6 +14,7 @@ import click
 
 from swapmock.client_checks.agents.command import mcp
 from swapmock.client_checks.pains.command import pain
+from swapmock.client_checks.standard_forms.command import export
 from swapmock.client_checks.starters.command import init
 
 
@@ -449,6 +450,7 @@ COMMANDS: Mapping[str, click.Command] = {
     "check": check,
     "compat": compat,
     "conform": conform,
+    "export": export,
     "init": init,
     "mcp": mcp,
     "pain": pain,

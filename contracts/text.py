@@ -17,11 +17,11 @@ def written(contract: Contract, form: str) -> str:
     """The document of `contract` as text; `form` is a key of MEDIA_TYPES."""
     if form == "json":
         return json.dumps(contract.document, indent=2, ensure_ascii=False, default=str) + "\n"
-    return _yaml(contract.document)
+    return as_yaml(contract.document)
 
 
-def _yaml(document: Any) -> str:
-    """YAML in which repeated parts are written out: many tools do not read aliases."""
+def as_yaml(document: Any) -> str:
+    """`document` as YAML in which repeated parts are written out: many tools do not read aliases."""
     import yaml  # imported late: a server's start does not need YAML
 
     base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
