@@ -153,8 +153,14 @@ def opened(found: Found, engine: Engine) -> Opened:
 
 def owner_of(operation: Operation, params: Mapping[str, Any], engine: Engine) -> str | None:
     """The sandbox that a link leads to, by the token in its path; None if there is none."""
+    token = token_of(operation, params)
+    return None if token is None else engine.store.owner(token)
+
+
+def token_of(operation: Operation, params: Mapping[str, Any]) -> str | None:
+    """The token in the path of a link."""
     name = params.get("file_name" if operation.files in ("upload", "store") else "token")
-    return None if name is None else engine.store.owner(str(name))
+    return None if name is None else str(name)
 
 
 def find(engine: Engine, box: Box, operation: Operation, params: Mapping[str, Any], now: float) -> Found:

@@ -92,24 +92,30 @@ def hop_of(scope: Any, client: Any, *, is_part: bool = False) -> Hop:
 
 
 async def send_answer(send: Callable[[Any], Awaitable[None]], answer: Answer) -> None:
-    """Return `answer` to the process that forwarded its request. After an answer with a stream the caller goes on."""
+    """Return `answer` to the process that forwarded its request. The caller goes on after an answer with
+    `stream` or `content`."""
+    goes_on = answer.stream is not None or answer.content is not None
+    headers = answer.headers
+    if answer.stream is not None:
+        headers = [pair for pair in headers if pair[0].lower() != "content-length"]
+    body = b"" if answer.content is not None else answer.body
     facts = {
         "status": answer.status,
-        "headers": answer.headers,
+        "headers": headers,
         "delay": answer.delay,
         "fault": answer.connection_fault,
-        "length": None if answer.stream is not None else len(answer.body),
+        "length": None if goes_on else len(body),
     }
     head = json.dumps(facts).encode()
     head = b"%d\n%s" % (len(head), head)
     lines = [(b"content-type", ANSWER_TYPE)]
-    if answer.stream is None:
-        lines.append((b"content-length", b"%d" % (len(head) + len(answer.body))))
+    if not goes_on:
+        lines.append((b"content-length", b"%d" % (len(head) + len(body))))
     await send({"type": "http.response.start", "status": 200, "headers": lines})
     await send({"type": "http.response.body", "body": head, "more_body": True})
-    for start in range(0, len(answer.body), PIECE):
-        await send({"type": "http.response.body", "body": answer.body[start : start + PIECE], "more_body": True})
-    if answer.stream is None:
+    for start in range(0, len(body), PIECE):
+        await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True})
+    if not goes_on:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -16,7 +16,6 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import parse_qs
 
@@ -28,11 +27,10 @@ from swapmock.mock_server.admin.home import prefers_html
 from swapmock.mock_server.core.call import Problem
 from swapmock.mock_server.core.inbox import START
 from swapmock.mock_server.core.placement import HeldElsewhere, Peer, Placement
-from swapmock.mock_server.core.ports import Store
 from swapmock.mock_server.inspector.live import EVERYTHING
-from swapmock.mock_server.providers import links
-from swapmock.mock_server.web.asgi import AsgiApp, Client, Send, stream_lines
+from swapmock.mock_server.web.asgi import AsgiApp, Client, Send
 from swapmock.mock_server.web.bodies import GoneError, Receive
+from swapmock.mock_server.web.files import token_of
 from swapmock.mock_server.web.finalize import to_bytes
 from swapmock.mock_server.web.forwarding import (
     HOP_HEADER,
@@ -52,6 +50,7 @@ from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.protocol_check import Bounds, Connection, split_target
 from swapmock.mock_server.web.request_filter import Refusal, refused
+from swapmock.mock_server.web.wsgi import SEVER
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -92,14 +91,6 @@ class Mover(Protocol):
         now; then nothing has happened. The caller closes its own descriptor."""
 
 
-@dataclass(frozen=True)
-class FileStarts:
-    """Where the paths of public files begin: `uploads` of uploaded ones, whose name is their token."""
-
-    files: tuple[str, ...]
-    uploads: tuple[str, ...]
-
-
 class RoutedApp(AsgiApp):
     """The ASGI application of one process of several. `placement` says who holds a sandbox.
 
@@ -119,7 +110,6 @@ class RoutedApp(AsgiApp):
         self.placement = placement
         self.calls: Handlers = {}
         self._default = default_sandbox
-        self._starts = _file_starts(pipeline)
 
     # Where a request belongs
 
@@ -127,8 +117,7 @@ class RoutedApp(AsgiApp):
         target = self._pipeline.match(method, path)
         if target is None or target.api.is_admin:
             return None
-        operation = target.operation
-        return None if operation is not None and operation.is_public else target
+        return None if target.is_public or (target.operation is not None and target.operation.files) else target
 
     def peer_of(self, asked: Whereabouts) -> Peer | None:
         """The other process that a request belongs to by its credential, or by the sandbox in a path of the admin API; None
@@ -140,7 +129,7 @@ class RoutedApp(AsgiApp):
         if target.api.is_admin:
             sandbox = self._sandbox_of(target, asked)
             return None if sandbox is None else self.placement.holder(sandbox)
-        if target.operation is not None and target.operation.is_public:
+        if target.is_public or (target.operation is not None and target.operation.files):
             return None
         try:
             identity = self._pipeline.identify(target, _without_body(asked))
@@ -168,16 +157,9 @@ class RoutedApp(AsgiApp):
     def token_of(self, asked: Whereabouts) -> str | None:
         """The token of a public link that a request has in its path."""
         target = self._pipeline.match(asked.method, asked.path)
-        if target is None:
-            link = links.read(asked.path, self._pipeline.engine.contracts)
-            start = next((start for start in self._starts.uploads if asked.path.startswith(start)), None)
-            return link.token if link is not None else None if start is None else asked.path.removeprefix(start)
-        if target.operation is None or not target.operation.is_public:
+        if target is None or target.operation is None or not target.operation.files:
             return None
-        seen = _TokenSeen(self._pipeline.engine.store)
-        with suppress(HeldElsewhere):
-            self._pipeline.identify(target, _without_body(asked), seen)  # type: ignore[arg-type]  # as much of a Store as `authenticate` reads
-        return seen.token
+        return token_of(target.operation, target.params)
 
     async def _places_of(self, asked: Whereabouts) -> Sequence[Peer | None]:
         """The processes to ask, in order: the next one if the one before knows no such file. None is this process."""
@@ -249,7 +231,7 @@ class RoutedApp(AsgiApp):
                 answer = await forwarded.answer(receive, client, body)
                 if answer.status == 404 and not is_last:
                     return False
-                if forwarded.length is None and scope["method"] != "HEAD":
+                if forwarded.length is None and scope["method"] != "HEAD" and answer.connection_fault not in SEVER:
                     await self._relay_stream(send, answer, forwarded, client)
                     return True
                 is_plain = not answer.delay and not answer.connection_fault and scope["method"] != "HEAD"
@@ -285,20 +267,33 @@ class RoutedApp(AsgiApp):
         return to_bytes(target.api.provider.render_problem(Problem(name), variants))
 
     async def _relay_stream(self, send: Send, answer: Answer, forwarded: Forwarded, client: Client) -> None:
-        """Write events while they come, until the client leaves or the server stops."""
-        await send({"type": "http.response.start", "status": answer.status, "headers": stream_lines(answer)})
+        """Write a body while it comes, at the pace at which it comes: a file, or events that end when the client leaves."""
+        if answer.delay and answer.connection_fault != "dribble":
+            await self._hold(answer.delay)
+        lines = [(header_octets(name), header_octets(value)) for name, value in answer.headers]
+        if lines and lines[0][0] == b"date":
+            client.leave_out_date()
+        await send({"type": "http.response.start", "status": answer.status, "headers": lines})
 
         async def relay() -> None:
-            with suppress(NoAnswer):
-                async for piece in forwarded.body():
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            async for piece in forwarded.body():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
 
+        is_file = any(name == b"content-length" for name, _ in lines)
         relaying = asyncio.ensure_future(relay())
-        while not (client.is_gone or client.has_left or self._stopping.is_set() or relaying.done()):
+        while not (client.is_gone or relaying.done()):
+            if not is_file and (client.has_left or self._stopping.is_set()):
+                break
             await asyncio.wait({relaying}, timeout=LOOK_INTERVAL)
         relaying.cancel()
-        with suppress(asyncio.CancelledError):
+        try:
             await relaying
+        except asyncio.CancelledError:
+            pass
+        except NoAnswer:
+            if is_file:  # it was broken off on purpose, or the other process has ended
+                client.hang_up()
+                return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _relay(self, send: Send, answer: Answer, forwarded: Forwarded, client: Client) -> None:
@@ -335,6 +330,8 @@ class RoutedApp(AsgiApp):
         await send_answer(send, answer)
         if answer.stream is not None:
             await self._go_on(send, answer.stream, client)
+        elif answer.content is not None:
+            await self._send_content(send, receive, answer, answer.content, client)
 
     async def _called(self, scope: Any, receive: Receive) -> Answer:
         """The answer to another process of the same emulator."""
@@ -371,18 +368,6 @@ class _Origin:
         return getattr(self._connection, name)
 
 
-class _TokenSeen:
-    """The Store as `authenticate` reads it; keeps the token that was looked up."""
-
-    def __init__(self, store: Store) -> None:
-        self.find = store.find
-        self.token: str | None = None
-
-    def owner(self, token: str) -> str | None:
-        self.token = token
-        return None
-
-
 def whereabouts(scope: Any) -> Whereabouts:
     query = scope["query_string"].decode("utf-8", "replace")
     return Whereabouts(scope["method"], scope["path"], query, headers_from(scope["headers"]))
@@ -390,12 +375,6 @@ def whereabouts(scope: Any) -> Whereabouts:
 
 def _without_body(asked: Whereabouts) -> Request:
     return Request(asked.method, asked.path, asked.query, asked.headers, b"", "")
-
-
-def _file_starts(pipeline: Pipeline) -> FileStarts:
-    behaviours = [api.contract.behaviour for api in pipeline.apis if not api.is_admin]
-    files = tuple(row.files.start for row in behaviours if row.files is not None)
-    return FileStarts(files, tuple(row.uploads for row in behaviours if row.uploads))
 
 
 class _HeadRead:
