@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from swapmock.contracts.behaviour import CLEARING
 from swapmock.contracts.evidence import behaviours
 from swapmock.contracts.text import MEDIA_TYPES, written
 from swapmock.mock_server.admin.home import HTML, home_document, home_page, prefers_html
@@ -95,7 +96,15 @@ def _chosen(call: Call, engine: Engine) -> dict[str, Contract]:
 
 
 def _magic(contract: Contract) -> list[Any]:
-    return [_plain(row) for row in contract.behaviour.magic.values()]
+    rows = [_plain(row) for row in contract.behaviour.magic.values()]
+    # A value also holds for a number of calls alone; `clearing` has these values.
+    return [
+        row | {"clearing": [row["value"] + ending for ending in CLEARING]} if _can_clear(row) else row for row in rows
+    ]
+
+
+def _can_clear(row: dict[str, Any]) -> bool:
+    return "faces" not in row and not row["value"].endswith(tuple(CLEARING))
 
 
 def _variants(contract: Contract) -> list[Any]:

@@ -36,6 +36,7 @@ class Call:
     In `noted` it leaves what it took although the contract does not have it, for the journal.
     `client` is the address of the client, "" where it is not known. For a store behind links, `method` is that of the request,
     and `digests` are those of an upload, if they were computed before.
+    `may_be_magic` is False where it is known that the body names no magic value.
     `callback_first` says that the callback of that task is to come before the answer. `has_left`, where known, tells whether
     the client is still there.
     """
@@ -58,6 +59,7 @@ class Call:
     has_left: Callable[[], bool] | None = None
     client: str = ""
     noted: tuple[Breach, ...] = ()
+    may_be_magic: bool = True
     method: str = ""
     digests: Digests | None = None
 

@@ -21,7 +21,7 @@ def scenario_for(call: Call, engine: Engine, kind: str = "", model: str = "", *,
     """The scenario that the body's magic values, a queued outcome or the sandbox ask for, in this order; raises the
     Problem that a magic value names. A picture without a face is a failure only where the job `needs_faces`."""
     behaviour: Behaviour = engine.contracts[call.provider].behaviour
-    if b".invalid" in call.raw.lower():
+    if call.may_be_magic and b".invalid" in call.raw.lower():
         asked = _magic_scenario(call, engine, behaviour, needs_faces, is_task=bool(kind))
         if asked is not None:
             return behaviour.scenarios[asked]

@@ -112,7 +112,7 @@ def match_fault(call: Call, engine: Engine, path: str, query: str) -> FaultHit |
     """The fault that applies to `call`, which came to `path` with `query`: from its `Prefer` header, a magic value, or the first rule that takes its turn."""
     rules = call.box.faults()
     asks = call.box.sandbox.prefer_header and "prefer" in call.headers
-    names_magic = b".invalid" in call.raw.lower()
+    call.may_be_magic = names_magic = b".invalid" in call.raw.lower()
     if not (rules or asks or names_magic):
         return None
     params = {**dict(parse_qsl(query, keep_blank_values=True, errors="replace")), **call.params}

@@ -75,10 +75,10 @@ class MountedApi:
         self.engine = engine
         self.posts = PostsInProgress()
         self.is_admin = is_admin
-        self._json_limit = max_body or contract.behaviour.limit("body_bytes", USUAL_BODY_BYTES)
-        self._upload_limit = max_upload or contract.behaviour.limit("upload_bytes", self._json_limit)
-        media_limit = max_media_body or contract.behaviour.limit("media_body_bytes", self._json_limit)
-        self._media_limit = max(self._json_limit, media_limit)
+        self.json_limit = max_body or contract.behaviour.limit("body_bytes", USUAL_BODY_BYTES)
+        self._upload_limit = max_upload or contract.behaviour.limit("upload_bytes", self.json_limit)
+        media_limit = max_media_body or contract.behaviour.limit("media_body_bytes", self.json_limit)
+        self._media_limit = max(self.json_limit, media_limit)
 
     def match(self, method: str, path: str) -> RouteMatch | None:
         """The operation for `method` and `path`; None if the path is outside of this API."""
@@ -98,15 +98,13 @@ class MountedApi:
         """The largest body of `operation`, in bytes."""
         if operation is not None and operation.takes_data_uris:
             return self._media_limit
-        return self._upload_limit if _is_upload(operation) else self._json_limit
+        return self._upload_limit if _is_upload(operation) else self.json_limit
 
     def why_too_long(self, operation: Operation, body: bytes) -> str:
         """Why a `body` that was read is too long; "" if it is not. Data URIs do not count against the limit of JSON."""
-        if len(body) <= self._json_limit or not operation.takes_data_uris:
+        if not operation.takes_data_uris or len(body) - _length_of_data_uris(body) <= self.json_limit:
             return ""
-        if len(body) - _length_of_data_uris(body) <= self._json_limit:
-            return ""
-        return f"larger than {self._json_limit} bytes; --max-body allows more"
+        return f"larger than {self.json_limit} bytes; --max-body allows more"
 
     def allows_more(self, operation: Operation | None) -> str:
         """The end of an error text that names the setting for the limit of `operation`; "" if there is none."""

@@ -115,9 +115,10 @@ def _parse(context: RequestContext) -> None:
         _parse_parameters(context)
     if request.body_error:
         raise Problem("too_large", errors=[f"body: {request.body_error}"])
-    too_long = context.api.why_too_long(operation, request.body)
-    if too_long:
-        raise Problem("too_large", errors=[f"body: {too_long}"])
+    if len(request.body) > context.api.json_limit:
+        too_long = context.api.why_too_long(operation, request.body)
+        if too_long:
+            raise Problem("too_large", errors=[f"body: {too_long}"])
     if operation.takes_json:
         is_left_out = not request.body and not operation.needs_body
         call.body = {} if is_left_out else operation.normalize(_json_body(context))

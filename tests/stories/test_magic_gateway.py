@@ -1,6 +1,7 @@
 """Magic values of both providers: pages of the gateway in front, and values that clear by themselves."""
 
 import pytest
+import requests
 
 from swapmock.contracts import load
 from swapmock.mock_server.core import call as calls
@@ -111,6 +112,20 @@ def test_the_urls_that_are_counted_are_bounded(crun, monkeypatch):
         for n in (1, 2, 3)
     ]
     assert codes == [500, 500, 429]
+
+
+def test_the_table_tells_which_values_clear(server, crun):
+    rows = requests.get(f"{server.url}/__admin/magic", timeout=10).json()["crun"]
+    by_value = {row["value"]: row.get("clearing", []) for row in rows}
+    assert by_value["https://errors.invalid/429"] == [
+        "https://errors.invalid/429_once",
+        "https://errors.invalid/429_twice",
+    ]
+    assert by_value["https://faces.invalid/2.png"] == []
+    for url in (url for urls in by_value.values() for url in urls):
+        row = RULES["crun"].magic_for(url)
+        assert row is not None
+        assert row.times in (1, 2) or row.scenario in ("media_503_twice", "media_breaks_off_once")
 
 
 @pytest.mark.parametrize(
