@@ -110,6 +110,7 @@ class _AnyClient:
 
     is_gone = False
     has_left = False
+    takes_views = False
 
     def __init__(self, server: tuple[str, int | None] | None, peer: str, is_trusted_proxy: bool) -> None:
         host, port = server or ("localhost", None)
@@ -123,6 +124,10 @@ class _AnyClient:
 
     def holds(self, size: int) -> None:
         """The server sees to it."""
+
+    async def send_file(self, _descriptor: int, _start: int, _stop: int) -> int | None:
+        """The server sends bytes alone."""
+        return None
 
     def leave_out_date(self) -> None:
         """The server's own Date stays beside it."""

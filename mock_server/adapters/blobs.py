@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import weakref
+from collections import OrderedDict
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -16,40 +17,66 @@ IN_FILE = 1 << 18
 
 
 class OpenFile:
-    """A file that stays open as long as this object lives."""
+    """A file that stays open as long as this object lives, by its descriptor."""
 
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._descriptor)
-        self.size = os.fstat(self._descriptor).st_size
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor)
+        self.size = os.fstat(descriptor).st_size
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         end = self.size if stop is None else min(stop, self.size)
-        while start < end and (piece := os.pread(self._descriptor, min(IN_FILE, end - start), start)):
+        while start < end and (piece := os.pread(self.descriptor, min(IN_FILE, end - start), start)):
             yield piece
             start += len(piece)
+
+
+#: Uploads from this size on are sent from a file in memory (memfd) without being copied again. So many bytes of them may be
+#: held twice.
+LARGE, MOST_TWICE = 1 << 20, 1 << 26
 
 
 class MemoryBlobs:
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
+        self._files: OrderedDict[str, OpenFile] = OrderedDict()
 
     def put(self, key: str, content: bytes) -> None:
         self._kept[key] = content
+        self._files.pop(key, None)
 
     def get(self, key: str) -> bytes | None:
         return self._kept.get(key)
 
-    def open(self, key: str) -> Bytes | None:
+    def open(self, key: str) -> Bytes | OpenFile | None:
         content = self._kept.get(key)
-        return None if content is None else Bytes(content)
+        if content is None:
+            return None
+        if not LARGE <= len(content) <= MOST_TWICE or not hasattr(os, "memfd_create"):
+            return Bytes(content)
+        return self._files.get(key) or self._as_file(key, content)
+
+    def _as_file(self, key: str, content: bytes) -> Bytes | OpenFile:
+        """The bytes in a file in memory; those that were opened longest ago are given up for it."""
+        try:
+            descriptor = os.memfd_create("swapmock-upload")
+        except OSError:  # no descriptor is left
+            return Bytes(content)
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(content)
+        opened = OpenFile(descriptor)
+        self._files[key] = opened
+        while sum(file.size for file in self._files.values()) > MOST_TWICE:
+            self._files.popitem(last=False)
+        return opened
 
     def remove(self, key: str) -> None:
         self._kept.pop(key, None)
+        self._files.pop(key, None)
 
     def drop(self, prefix: str) -> None:
         for key in [key for key in self._kept if key.startswith(prefix)]:
-            del self._kept[key]
+            self.remove(key)
 
 
 #: What a process calls its own folder, with something random behind it.
@@ -98,7 +125,7 @@ class FolderBlobs:
 
     def open(self, key: str) -> OpenFile | None:
         try:
-            return OpenFile(self._path(key))
+            return OpenFile(os.open(self._path(key), os.O_RDONLY))
         except FileNotFoundError:
             return None
 

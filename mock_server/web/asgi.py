@@ -62,6 +62,13 @@ class Client(Protocol):
     def holds(self, size: int) -> None:
         """Note that `size` bytes of an answer to this client are held in memory from now on."""
 
+    takes_views: bool
+    """Whether pieces of a body may be views of bytes; ASGI has bytes alone."""
+
+    async def send_file(self, descriptor: int, start: int, stop: int, /) -> int | None:
+        """Send the bytes from `start` up to `stop` of an open file as the body; how many the client took, None if this
+        connection cannot do that. ASGI has no such message."""
+
     def reset(self) -> None:
         """Send a TCP RST and nothing more; on a unix socket, close."""
 
@@ -276,6 +283,16 @@ class AsgiApp:
         """Write a body piece by piece, as fast as its pace and the client allow."""
         steps, sent, loop = content.steps(), 0, asyncio.get_running_loop()
         try:
+            if content.span is not None:
+                descriptor, start, stop = content.span
+                taken = await client.send_file(descriptor, start, stop)
+                if taken is not None:
+                    sent = taken
+                    if sent < stop - start:
+                        client.reset()
+                    else:
+                        await send({"type": "http.response.body", "body": b"", "more_body": False})
+                    return
             while True:
                 if content.is_made:
                     step = await loop.run_in_executor(self._drawers, next, steps, None)
@@ -286,7 +303,8 @@ class AsgiApp:
                 wait, part = step
                 if wait:
                     await self._hold(wait)
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+                piece = part if client.takes_views else bytes(part)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
                 if client.is_gone:
                     return
                 sent += len(part)

@@ -15,6 +15,9 @@ Octets = bytes | memoryview
 #: A body with a bandwidth goes out this often each second.
 TURNS = 20
 
+#: From this size on, a part of a file is sent past this process, in bytes.
+LARGE = 1 << 18
+
 #: The largest piece that is sent at once, in bytes.
 LARGEST_PIECE = 1 << 20
 
@@ -53,6 +56,15 @@ class Content:
     def whole(self) -> int:
         """Bytes of the body, were it not for `limit`."""
         return sum(len(piece.before) + piece.stop - piece.start for piece in self.pieces) + len(self.after)
+
+    @property
+    def span(self) -> tuple[int, int, int] | None:
+        """The descriptor of an open file and the first and last place in it, if this is one large part of it and nothing else."""
+        descriptor: int | None = getattr(self.source, "descriptor", None)
+        is_plain = len(self.pieces) == 1 and not (self.pieces[0].before or self.after or self.pace or self.limit)
+        if descriptor is None or not is_plain or self.wants_digest or self.whole < LARGE:
+            return None
+        return descriptor, self.pieces[0].start, self.pieces[0].stop
 
     def first(self, count: int) -> bytes:
         """The first `count` bytes."""

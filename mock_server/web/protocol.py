@@ -12,6 +12,7 @@ The limits are here, too: uvicorn has none for the size of headers or for the ti
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import struct
@@ -28,6 +29,7 @@ from swapmock.mock_server.web.asgi import AsgiApp
 from swapmock.mock_server.web.forwarded import forwarded_base_url
 from swapmock.mock_server.web.messages import GARBAGE, PLAIN, Answer, Headers, header_lines, headers_from, request_from
 from swapmock.mock_server.web.mounting import RouteMatch
+from swapmock.mock_server.web.sendfile import can_send, send_file
 
 #: Header lines of one request.
 MOST_LINES = 100
@@ -137,6 +139,8 @@ class Connection(HttpToolsProtocol):
     cycle: Any
     scheme: Any
 
+    takes_views = True
+
     def __init__(self, bounds: Bounds, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._bounds = bounds
@@ -158,6 +162,8 @@ class Connection(HttpToolsProtocol):
         self._since = self._began = bounds.now
         #: Bytes of the body that have come.
         self._received = 0
+        #: What waits for the client to read a file.
+        self.waits: asyncio.Future[None] | None = None
 
     # Events of the transport
 
@@ -177,6 +183,8 @@ class Connection(HttpToolsProtocol):
         self.has_left = True
         self._release_body()
         self._bounds.unread.note(self, 0)
+        if self.waits is not None and not self.waits.done():
+            self.waits.set_result(None)
         if self._running is not None:  # uvicorn informs only the last one
             self._running.disconnected = not self._running.response_complete
             self._running.message_event.set()
@@ -473,7 +481,7 @@ class Connection(HttpToolsProtocol):
         """Close the connection if the server has waited for its client since before `latest`."""
         if self._since > latest and not self._is_too_slow(latest):
             return
-        if self.flow.write_paused or self.transport.is_closing():
+        if self.flow.write_paused or self.waits is not None or self.transport.is_closing():
             self.transport.abort()
         elif self._is_busy:
             return
@@ -501,6 +509,16 @@ class Connection(HttpToolsProtocol):
         self._long = size
         left = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
         self._bounds.unread.note(self, left + size)
+
+    def note_progress(self) -> None:
+        self._since = self._bounds.now
+
+    async def send_file(self, descriptor: int, start: int, stop: int) -> int | None:
+        if not can_send(self):
+            return None
+        sent = await send_file(self, descriptor, start, stop)
+        self._running.expected_content_length -= sent
+        return sent
 
     def leave_out_date(self) -> None:
         """The answer that is written next has a Date of its own."""
