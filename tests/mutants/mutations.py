@@ -53,24 +53,41 @@ def all_mutants(config: dict[str, Any]) -> list[Mutant]:
         OperatorsFilter()._skip_filtered(database, config["filters"]["operators-filter"]["exclude-operators"])
         places = [item.mutations[0] for item in database.pending_work_items]
         database.close()
-    unread: dict[str, list[range]] = {}
-    digests: dict[str, str] = {}
     found = []
-    for place in places:
-        module = str(place.module_path)
-        if module not in unread:
-            text = Path(module).read_text()
-            unread[module] = list(never_run(text))
-            digests[module] = hashlib.sha256(text.encode()).hexdigest()[:12]
-        line, column = place.start_pos
-        if not any(line * 10_000 + column in one for one in unread[module]):
-            found.append(Mutant(module, place.operator_name, place.occurrence, line, digests[module]))
+    for module in sorted({str(place.module_path) for place in places}):
+        text = Path(module).read_text()
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        tree = ast.parse(text)
+        unread, texts = list(never_run(tree)), list(comparisons_with_texts(tree))
+        for place in places:
+            at = place.start_pos[0] * 10_000 + place.start_pos[1]
+            skipped = unread + texts if place.operator_name.endswith(ORDERS) else unread
+            if str(place.module_path) == module and not any(at in one for one in skipped):
+                found.append(Mutant(module, place.operator_name, place.occurrence, place.start_pos[0], digest))
     return sorted(found, key=lambda one: (one.module, one.line, one.operator, one.occurrence))
 
 
-def never_run(text: str) -> Iterator[range]:
-    """The parts of a module that are for type checkers only, each as a range of `line * 10000 + column`."""
-    for node in ast.walk(ast.parse(text)):
+#: Operators that ask for an order where the code asks for equality.
+ORDERS = ("_Eq_GtE", "_Eq_LtE", "_NotEq_Gt", "_NotEq_Lt")
+
+
+def span(node: Any) -> range:
+    """Where a node of the syntax tree stands, as `line * 10000 + column`."""
+    return range(node.lineno * 10_000 + node.col_offset, node.end_lineno * 10_000 + node.end_col_offset)
+
+
+def comparisons_with_texts(tree: ast.AST) -> Iterator[range]:
+    """Comparisons with a word of a closed list, such as a variant's choice: the order of such words means nothing."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in sides):
+                yield span(node)
+
+
+def never_run(tree: ast.AST) -> Iterator[range]:
+    """The parts of a module that are for type checkers only."""
+    for node in ast.walk(tree):
         parts: list[ast.AST | None] = []
         if isinstance(node, ast.AnnAssign | ast.arg):
             parts = [node.annotation]
@@ -78,11 +95,7 @@ def never_run(text: str) -> Iterator[range]:
             parts = [node.returns]
         elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             parts = [node]
-        for part in filter(None, parts):
-            place: Any = part
-            yield range(
-                place.lineno * 10_000 + place.col_offset, place.end_lineno * 10_000 + (place.end_col_offset or 0)
-            )
+        yield from map(span, filter(None, parts))
 
 
 def changed_lines(before: str, after: str) -> list[str]:
