@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from swapmock.mock_server.core import call as calls
-from swapmock.mock_server.core.call import Cacheable, Problem, Reply, still_holds, texts
+from swapmock.mock_server.core.call import Cacheable, Call, Problem, Reply, still_holds, texts
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,12 @@ def test_a_usual_reply_and_problem():
     assert (problem.details, problem.headers, problem.http, problem.code) == ({}, (), None, None)
     assert (problem.message, problem.fault) == (None, "")
     assert Problem("x", details={"balance": 1}).details == {"balance": 1}
+
+
+def test_a_usual_call():
+    box: Any = Counters()
+    call = Call("create_task", {}, None, b"", {}, box, 5.0, {}, "http://127.0.0.1", "x1", "crun")
+    assert (call.task, call.queued, call.callback_first, call.own_url) == ("", "", False, "")
+    assert (call.has_left, call.client, call.noted) == (None, "", ())
+    call.task = "t1"
+    assert not hasattr(call, "__dict__")

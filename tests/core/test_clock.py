@@ -144,3 +144,9 @@ def test_a_clock_is_moved_by_any_time_forward(by):
 )
 def test_the_steps_of_polls(now, change, expected):
     assert after_poll(now, change) == expected
+
+
+def test_the_moments_that_users_are_told():
+    assert format_timestamp(FIXED_START) == "2026-01-01T00:00:00.000Z"
+    assert format_timestamp(END_OF_TIME) == "9999-01-01T00:00:00.000Z"
+    assert POLL_STEP == 0.5

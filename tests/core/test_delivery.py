@@ -8,6 +8,7 @@ from swapmock.contracts import load
 from swapmock.contracts.behaviour import Acknowledgement, Ladder
 from swapmock.mock_server.core.callback_faults import CALLBACK_FAULTS, wrongly_typed
 from swapmock.mock_server.core.delivery import (
+    DELIVERIES_KEPT,
     KEPT_ANSWER,
     NO_JSON,
     Delivery,
@@ -268,3 +269,9 @@ def test_only_the_truncated_are_cut(corruption):
 def test_a_delivery_with_more_retries_than_its_schedule_is_dead():
     after, _ = delivery(retries=3).attempted(100.0, 100.0, FAILED, "answered HTTP 500")
     assert (after.state, after.next_due, after.retries) == (DeliveryState.DEAD, None, 3)
+
+
+def test_an_attempt_is_noted_at_the_time_it_was_sent():
+    _, attempt = delivery().attempted(101.5, 102.0, FAILED, "answered HTTP 500")
+    assert attempt.at == attempt.sent == 101.5
+    assert DELIVERIES_KEPT == 10_000

@@ -41,3 +41,8 @@ def test_only_short_urls_are_remembered():
     assert faces._known_count.cache_info().currsize == 0
     assert [count_in(short), count_in(start + "x")] == [faces._count(short), faces._count(start + "x")]
     assert faces._known_count.cache_info().currsize == 2
+
+
+def test_a_picture_has_up_to_four_faces():
+    assert {count_in(f"https://example.com/{number}.png") for number in range(200)} == {1, 2, 3, 4}
+    assert LONGEST_KEPT == 512

@@ -254,3 +254,27 @@ def test_an_effect_that_does_nothing_is_written_as_nothing():
 def test_base64_that_is_none_is_refused(text):
     with pytest.raises(ValueError, match=r"base64|ASCII|padding|Non"):
         read_effect({"raw": {"base64": text}})
+
+
+@pytest.mark.parametrize(
+    ("effect", "replacement", "replaces", "refuses"),
+    [
+        (Effect(), False, False, False),
+        (Effect(code=500), False, False, True),
+        (Effect(refuse="maintenance"), False, False, True),
+        (Effect(rate_limit=RateLimit(1, 1.0)), False, False, True),
+        (Effect(status=404), False, False, True),
+        (Effect(status=201), False, False, False),
+        (Effect(raw=RawBody(b"", "a/b")), True, True, False),
+        (Effect(redirect="/x"), True, True, False),
+        (Effect(gateway=502), True, True, False),
+        (Effect(body="empty"), False, True, False),
+        (Effect(connection="reset"), False, True, False),
+        (Effect(connection="hang_up"), False, True, False),
+        (Effect(connection="garbage"), False, True, False),
+        (Effect(connection="dribble"), False, False, False),
+        (Effect(delay=(1.0, 1.0)), False, False, False),
+    ],
+)
+def test_what_is_left_of_an_answer(effect, replacement, replaces, refuses):
+    assert (effect.replacement, effect.replaces_the_answer, effect.refuses) == (replacement, replaces, refuses)

@@ -70,3 +70,34 @@ def test_faces_follow_from_the_url():
 )
 def test_the_extension_is_that_of_the_path(url, ending):
     assert extension(url) == ending
+
+
+@pytest.mark.parametrize(
+    ("length", "start", "end"),
+    [
+        (1, "d", "d"),
+        (2, "sc", "sc"),
+        (63, "edghv2u2", "ui8cv9al"),
+        (64, "7eebelmt", "aky7kjku"),
+        (65, "7eebelmt", "ky7kjkud"),
+        (130, "7eebelmt", "xi3jjma1"),
+    ],
+)
+def test_ids_are_the_same_in_every_version(length, start, end):
+    """A seed gives the same ids after an update: recorded runs and snapshots rest on it."""
+    made = seeded.lower_alphanumeric(length, 7, "task", 1)
+    assert (len(made), made[:8], made[-8:]) == (length, start, end)
+
+
+def test_numbers_and_uuids_are_the_same_in_every_version():
+    assert seeded.hexadecimal(7, 7, "task", 1) == "6c39afb"
+    assert seeded.hexadecimal(8, 7, "task", 1) == "6c39afbe"
+    assert seeded.hexadecimal(32, 7, "task", 1) == "04851b2add0b0b035caf22b6e867b4f5"
+    assert [seeded.uuid4(7, "task", number) for number in range(4)] == [
+        "8761744b-bb46-467a-b443-fa095f827a51",
+        "04851b2a-dd0b-4b03-9caf-22b6e867b4f5",
+        "639827c5-8288-4677-b90b-3e6ad38d256f",
+        "3a413211-6ee9-475b-900b-45bef685f37d",
+    ]
+    assert [seeded.integer(1, 10**6, 7, number) for number in range(3)] == [972063, 429841, 97876]
+    assert seeded.fraction(7, "x") == 0.5436427784642182

@@ -60,7 +60,7 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--session", type=Path, help="file that keeps the results: run again to go on from there")
     parser.add_argument(
-        "--survivors", action="store_true", help="try only what survived in --session, with today's tests"
+        "--survivors", action="store_true", help="try also what survived in --session, with today's tests"
     )
     parser.add_argument("--children", type=int, default=1, help="how many mutants run at the same time")
     return parser.parse_args()
@@ -118,12 +118,11 @@ class Run:
         return {said["key"]: said for said in map(json.loads, lines)}
 
     def waiting(self) -> list[Mutant]:
-        if self.asked.survivors:
-            return [one for one in self.mutants if self.results.get(one.key, {}).get("outcome") == "survived"]
         chosen = self.mutants
         if self.asked.sample:
             chosen = random.Random(self.asked.seed).sample(chosen, min(self.asked.sample, len(chosen)))
-        return [one for one in chosen if self.results.get(one.key, {}).get("outcome") in (None, "fresh", "broken")]
+        again = (None, "fresh", "broken", *(["survived"] if self.asked.survivors else []))
+        return [one for one in chosen if self.results.get(one.key, {}).get("outcome") in again]
 
     def run(self) -> int:
         work = self.waiting()

@@ -77,6 +77,12 @@ class FreshRun:
             if place[0] == path:
                 for test in set(tests):
                     seconds[test.partition("::")[0]] += self.learned.seconds.get(test, 0)  # type: ignore[assignment]  # seconds are no whole numbers
+        dotted = ".".join(Path(module).with_suffix("").parts)
+        for file in {test.partition("::")[0] for test in self.learned.seconds}:
+            if file not in seconds and dotted in Path(file).read_text():
+                seconds[file] = sum(
+                    self.learned.seconds[test] for test in self.learned.seconds if test.startswith(file)
+                )  # type: ignore[assignment]  # the same
         killers = self.killers[module]
         ordered = sorted(
             seconds, key=lambda one: (one != mirror, not one.startswith(near), -killers[one], seconds[one])
