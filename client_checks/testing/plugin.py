@@ -131,7 +131,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.when == "call" and report.failed and sandbox is not None:
         from swapmock.client_checks.testing.watch import told
 
-        report.sections.append(("swapmock", told(sandbox)))
+        try:
+            text = told(sandbox)
+        except Exception as error:
+            text = f"sandbox {sandbox.id} cannot be read: {error}"
+        report.sections.append(("swapmock", text))
     return report
 
 

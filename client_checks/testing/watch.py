@@ -15,6 +15,9 @@ DRIFT = re.compile(r"^swapmock_drift_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$"
 #: How many requests a failing test's report tells of, the last ones.
 MOST_TOLD = 20
 
+#: How many events of one request or task it tells of.
+MOST_EVENTS = 15
+
 
 def drift_of(control: Control) -> dict[str, float]:
     """How often the emulator broke its contract, by provider and operation, over its whole life."""
@@ -48,7 +51,7 @@ def told(sandbox: Sandbox) -> str:
         lines += _request(sandbox, row)
     for task in sandbox.tasks():
         why = sandbox.why(task["id"])
-        lines += [f"task {task['id']}: {why['summary']}", f"    see {why['page']}"]
+        lines += [f"task {task['id']}: {why['summary']}", *_sequence(why), f"    see {why['page']}"]
     for record in sandbox.journal(type="delivery"):
         how = f"failed: {record['failure']}" if record["failure"] else "acknowledged"
         lines.append(f"callback {record['delivery']} attempt {record['attempt']} to {record['url']}: {how}")
@@ -65,7 +68,17 @@ def _request(sandbox: Sandbox, row: Mapping[str, Any]) -> Iterable[str]:
     if row["problem"] or row["fault"] or row["violations"] or row["unmatched"]:
         why = sandbox.why(row["id"])
         yield f"    {why['summary']}"
+        yield from _sequence(why)
         yield f"    see {why['page']}"
+
+
+def _sequence(why: Mapping[str, Any]) -> Iterable[str]:
+    """The events that led to the end of a request or task, in their order."""
+    events = why["chain"]
+    for event in events[:MOST_EVENTS]:
+        yield f"    {event['at_iso'][11:23]} {event['what']}: {event['text']}"
+    if len(events) > MOST_EVENTS:
+        yield f"    ({len(events) - MOST_EVENTS} later events are left out)"
 
 
 def environment(sandbox: Sandbox, inbox: Inbox | None, mapped: Iterable[str]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The pytest plugin, in pytest runs of its own over small projects of somebody else."""
 
-import importlib.metadata
 import os
 import subprocess
 import sys
@@ -29,14 +28,19 @@ def run(tmp_path):
     def run(source, *arguments, ini="", **environment):
         (tmp_path / "test_it.py").write_text(textwrap.dedent(source))
         (tmp_path / "pytest.ini").write_text(f"[pytest]\naddopts = -p no:cacheprovider\npythonpath = .\n{ini}")
-        is_installed = importlib.metadata.entry_points(group="pytest11", name="swapmock")
-        load = () if is_installed else ("-p", PLUGIN)
+        # That the plugin is found where swapmock is installed is tried with the wheel; other plugins only cost time here.
+        load = ("-p", PLUGIN, *(("-p", "xdist.plugin") if "-n" in arguments else ()))
         command = [sys.executable, "-m", "pytest", "-q", *load, *arguments]
         given = {
             name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SWAPMOCK_", "CRUN_"))
         }
         return subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=100, env={**given, **environment}
+            command,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            env={**given, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
         )
 
     return run
@@ -116,6 +120,44 @@ def test_a_failing_test_says_what_happened(run):
     assert "imageUrl" in done.stdout
     assert "/__admin/sandboxes/" in done.stdout
     assert "no request came" in done.stdout
+
+
+def test_a_failing_test_has_the_sequence_of_its_tasks_and_refusals(run):
+    done = run("""
+        import pytest
+        from client import create
+
+        @pytest.mark.swapmock(clock="frozen", scenario="fails", faults=[{"effect": {"code": 429}, "match": {"nth": 1}}])
+        def test_it(swapmock_env, swapmock_sandbox):
+            create(), create()
+            swapmock_sandbox.advance(until="idle")
+            assert False
+    """)
+    lines = done.stdout.splitlines()
+    told = [line.strip().partition(" ")[2] for line in lines if line.startswith("    00:00:")]
+    refused = ["request: POST /api/v1/client/job/CreateTask", "step: matched create_task"]
+    assert told[:2] == refused
+    assert any(text.startswith("answer: answered HTTP 429, code 429") for text in told)
+    assert "ledger: reserve 3 credits" in told
+    assert [text for text in told if "-> failed" in text]
+    assert told[-1].startswith("ledger: release 3 credits")
+    assert len([line for line in lines if "/__admin/sandboxes/" in line]) >= 3, (
+        "a link to the sandbox, the refusal, the task"
+    )
+
+
+def test_a_test_that_deletes_its_sandbox_is_told_so(run):
+    done = run("""
+        def test_failing(swapmock_sandbox):
+            swapmock_sandbox.delete()
+            assert False
+
+        def test_passing(swapmock_sandbox):
+            swapmock_sandbox.delete()
+    """)
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+    assert "cannot be read: 404" in done.stdout
+    assert "2 failed" in done.stdout, "a sandbox that is gone proves nothing"
 
 
 def test_expect_names_what_came(run):
@@ -235,6 +277,13 @@ def test_without_the_extra_the_inbox_says_what_to_install(run):
         "no:pytest_httpserver",
     )
     assert "swapmock_inbox needs pytest_httpserver: pip install 'swapmock[pytest]'" in done.stdout
+
+
+def test_unused_it_costs_less_than_50_ms():
+    """The best of seven imports: what other work on the machine adds is not the plugin's."""
+    code = f"import pytest, time; t = time.perf_counter(); import {PLUGIN}; print(time.perf_counter() - t)"
+    costs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60) for _ in range(7)]
+    assert min(float(done.stdout) for done in costs) < 0.05
 
 
 def test_unused_it_imports_nothing():
