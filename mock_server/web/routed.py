@@ -331,7 +331,7 @@ class RoutedApp(AsgiApp):
         if answer.stream is not None:
             await self._go_on(send, answer.stream, client)
         elif answer.content is not None:
-            await self._send_content(send, receive, answer, answer.content, client)
+            await self._send_content(send, receive, answer, answer.content, origin)
 
     async def _called(self, scope: Any, receive: Receive) -> Answer:
         """The answer to another process of the same emulator."""
@@ -363,6 +363,10 @@ class _Origin:
     @property
     def has_left(self) -> bool:
         return self._connection.has_left
+
+    async def send_file(self, _descriptor: int, _start: int, _stop: int) -> int | None:
+        """None: what goes between processes is more than the file."""
+        return None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
