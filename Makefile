@@ -85,12 +85,13 @@ edges: $(DEV) ## try the wheel with the lowest and the highest versions that pyp
 	$(BIN)/python -m tests.edges
 
 # What pyroma would ask beside: an author's address and a page of the project, which this project does not have.
-dist: $(DEV) ## build sdist and wheel into dist/, and check them
+dist: $(DEV) ## build sdist and wheel into dist/, check them, and try them on every Python at hand
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation . >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
 	$(BIN)/check-wheel-contents dist/*.whl
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/pyroma --min 10 --skip-tests Author,AuthorEmail,Url dist/*.tar.gz
+	$(BIN)/python -m tests.pythons dist
 
 # Docker takes the Dockerfile from stdin, with a health check that looks every second while the server starts.
 image: ## build the container image with buildah, podman or docker, whichever is there

@@ -122,7 +122,7 @@ class Callbacks:
         rules = target.contract.behaviour.callbacks
         self._method = "POST" if rules is None else rules.method
         self._headers: Mapping[str, str] = {} if rules is None else rules.headers
-        self._schedule = None if rules is None else rules.ladder(target.variants)
+        self._schedule = None if rules is None else rules.schedule(target.variants)
         self._data = Envelope(target.contract).data
         if rules is not None:
             receiver.acknowledgement = rules.acknowledged.usual

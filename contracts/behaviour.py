@@ -87,7 +87,7 @@ class Scenario(NamedTuple):
     download: Mapping[str, Any] = MappingProxyType({})
 
 
-class Ladder(NamedTuple):
+class RetrySchedule(NamedTuple):
     """A retry schedule of callbacks: `intervals` are the seconds from one attempt to the next, at most `retries` of them are
     used. When the intervals run out earlier, `then` says what follows: `repeat` the last, `restart` from the first, `stop`."""
 
@@ -116,25 +116,25 @@ class Acknowledgement(NamedTuple):
 
 
 class Callbacks(NamedTuple):
-    """How a provider calls back. Which of the retry schedules `ladders` is in force is the variant `callback_ladder`; with
+    """How a provider calls back. Which of the retry schedules `schedules` is in force is the variant `callback_ladder`; with
     one schedule alone, that variant may be left out."""
 
     method: str
     headers: Mapping[str, str]
     acknowledged: Acknowledgement
-    ladders: Mapping[str, Ladder]
+    schedules: Mapping[str, RetrySchedule]
 
-    def ladder(self, variants: Mapping[str, Any]) -> Ladder:
+    def schedule(self, variants: Mapping[str, Any]) -> RetrySchedule:
         """The retry schedule in force under a sandbox's choices of `variants`."""
         chosen = variants.get("callback_ladder")
-        return next(iter(self.ladders.values())) if chosen is None else self.ladders[chosen]
+        return next(iter(self.schedules.values())) if chosen is None else self.schedules[chosen]
 
     @classmethod
     def read(cls, rows: Mapping[str, Any]) -> Callbacks:
         try:
             acknowledged: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in rows["acknowledged"].items()}
-            ladders = _table(Ladder, rows["ladders"], "name")
-            return cls(rows["method"], rows["headers"], Acknowledgement(**acknowledged), ladders)
+            schedules = _table(RetrySchedule, rows["ladders"], "name")
+            return cls(rows["method"], rows["headers"], Acknowledgement(**acknowledged), schedules)
         except (KeyError, TypeError) as error:
             raise BehaviourError(f"callbacks: {error}") from None
 

@@ -84,9 +84,11 @@ def _callbacks(contract: Contract) -> Iterator[dict[str, str]]:
         about = f"HTTP status from {known.statuses[0]} to {known.statuses[1]}"
         about += f", and JSON with code {known.code[0]}" if known.code else ""
         yield _row("callback", "acknowledged", known.evidence, known.source, about)
-        for name, ladder in rules.ladders.items():
-            shown = f"{', '.join(f'{seconds:g}' for seconds in ladder.intervals) or 'no'} s, {ladder.retries} retries"
-            yield _row("ladder", name, ladder.evidence, ladder.source, f"{shown}, then {ladder.then}")
+        for name, schedule in rules.schedules.items():
+            shown = (
+                f"{', '.join(f'{seconds:g}' for seconds in schedule.intervals) or 'no'} s, {schedule.retries} retries"
+            )
+            yield _row("ladder", name, schedule.evidence, schedule.source, f"{shown}, then {schedule.then}")
 
 
 def _rest(contract: Contract) -> Iterator[dict[str, str]]:

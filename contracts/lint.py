@@ -103,8 +103,8 @@ def _tables(contract: Contract) -> Iterator[str]:
     for variant in rules.variants.values():
         if variant.default not in variant.choices:
             yield f"behaviour.yaml: the default of variant {variant.name} is none of its choices"
-    ladders = {} if rules.callbacks is None else rules.callbacks.ladders
-    tables = (rules.body_codes, rules.refusals, rules.timelines, rules.scenarios, rules.variants, ladders)
+    schedules = {} if rules.callbacks is None else rules.callbacks.schedules
+    tables = (rules.body_codes, rules.refusals, rules.timelines, rules.scenarios, rules.variants, schedules)
     rows: dict[str, tuple[Any, Any]] = {
         str(name): (row.evidence, row.source) for table in tables for name, row in table.items()
     }

@@ -244,17 +244,17 @@ def _callbacks(contract: Contract) -> Iterator[str]:
         if calling:
             yield f"no `callbacks`: method, headers, acknowledged, ladders; needed because {calling[0]} has callbacks"
         return
-    if not rules.ladders:
+    if not rules.schedules:
         yield "callbacks: `ladders` is empty; write one with `retries: 0` for no retries"
-    for name, ladder in rules.ladders.items():
-        if ladder.then not in ("repeat", "restart", "stop"):
-            yield f"callbacks: {name}: then {ladder.then!r} should be repeat, restart or stop"
-        if not all(_is_amount(seconds) for seconds in ladder.intervals):
+    for name, schedule in rules.schedules.items():
+        if schedule.then not in ("repeat", "restart", "stop"):
+            yield f"callbacks: {name}: then {schedule.then!r} should be repeat, restart or stop"
+        if not all(_is_amount(seconds) for seconds in schedule.intervals):
             yield f"callbacks: {name}: intervals should be finite numbers of seconds, 0 or more"
     variant = contract.behaviour.variants.get("callback_ladder")
-    if variant is None and len(rules.ladders) > 1:
+    if variant is None and len(rules.schedules) > 1:
         yield "variants: no row callback_ladder, and callbacks has several ladders: it says which is in force"
-    if variant is not None and set(variant.choices) != set(rules.ladders):
+    if variant is not None and set(variant.choices) != set(rules.schedules):
         yield "the choices of variant callback_ladder are not the ladders of callbacks"
 
 

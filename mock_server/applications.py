@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
 from swapmock.mock_server.emulator import Emulator, typed_as
-from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.settings import SettingError, Settings
 from swapmock.mock_server.web.asgi import AsgiApp, Client
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ class HostedEmulator(Emulator):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        if self.system.is_shared:
+            self.system.engine.store.close()
+            raise SettingError(
+                "store: a shared store needs `swapmock serve`, whose processes forward requests to each other"
+            )
         self._lock = threading.Lock()
         self._sender_pid = 0
 

@@ -128,6 +128,7 @@ class Emulator(Control):
         server = LiveServer(self.system.asgi_app, settings.host, settings.port, uds=settings.uds, options=options)
         server.start()
         self._server = server
+        self.system.advertise(server.url)
         if self._admin_server is not None:
             self.system.admin_pipeline.vendor_url = settings.public_url or server.url
             self.system.pipeline.admin_url = self._admin_server.url
@@ -138,6 +139,9 @@ class Emulator(Control):
             if self._parent is not None:
                 self._parent.close()
             return
+        if self._parent is not None:
+            self._parent.close()
+            self._parent = None
         if self._server is not None:
             self.system.engine.dispatcher.stop()
             self._server.stop()
@@ -160,8 +164,8 @@ class Emulator(Control):
         self.stop()
 
     def ask(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
-        if self._is_copy:
-            # The threads of the emulator, and what they change, are in the parent process.
+        if self._is_copy or (self.system.is_shared and self._server is not None):
+            # The threads of the emulator, and what they change, are in the parent process; or other processes hold sandboxes.
             if self._parent is None:
                 self._parent = RemoteEmulator(self.url, self.token, self.admin_url, verify=False)
             return self._parent.ask(method, path, body, params)

@@ -80,7 +80,13 @@ class Settings:
     speed: float = _row(1.0, "How many times faster than real time tasks run.", low=1e-6, high=1e6)
     balance: float = _row(1000.0, "Credits on each account at the start.", low=0, high=1e12)
     data_dir: Path | None = _row(None, "Folder for uploaded files; without it they are kept in memory.")
-    store: str = _row("memory", "Where state is kept: `memory`, or `sqlite:PATH` for a file that survives restarts.")
+    store: str = _row(
+        "memory",
+        "Where state is kept: `memory`, `sqlite:PATH` for a file that survives restarts, or `redis://HOST` for several processes.",
+    )
+    advertise: str = _row(
+        "", "Base URL by which other processes with the same Redis store forward requests to this one; else its own."
+    )
     durability: str = _row(
         "process",
         "What a store in a file promises: what is acknowledged survives the death of the `process`, or a `power` cut.",
@@ -172,8 +178,17 @@ class Settings:
         object.__setattr__(self, "admin_origin", tuple(_origin("admin_origin", text) for text in self.admin_origin))
         for entry in self.allow_host:
             _check_host(entry)
-        if not re.fullmatch(r"memory|sqlite:.+", self.store):
-            raise SettingError(f"--store: {self.store!r} is none of memory, sqlite:PATH")
+        if not re.fullmatch(r"memory|sqlite:.+|(redis|rediss|unix)://.+", self.store):
+            raise SettingError(f"--store: {self.store!r} is none of memory, sqlite:PATH, redis://HOST")
+        if self.workers > 1 and self.store != "memory":
+            hint = (
+                "start several processes with it" if "://" in self.store else "one process at a time has the file open"
+            )
+            raise SettingError(
+                f"--workers: goes with the memory store only; for --store {self.store.partition(':')[0]}, {hint}"
+            )
+        if self.advertise and not _is_base_url(self.advertise):
+            raise SettingError(f"--advertise: {self.advertise!r} is no http or https URL of a host")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingError("--tls-cert and --tls-key go together")
         if self.public_url and not _is_base_url(self.public_url):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from swapmock.client_checks.compat.change import Change, Party
 from swapmock.client_checks.compat.source import Version
@@ -11,17 +12,117 @@ from swapmock.client_checks.compat.source import Version
 #: How a task goes on, by phase; the words for the phases are the provider's.
 EDGES = (("queued", "running"), ("running", "succeeded"), ("running", "failed"))
 
+#: `(value before, value now)` -> whom the change breaks.
+Verdict = Callable[[Any, Any], Party | None]
+
+
+def always(party: Party | None) -> Verdict:
+    """Every change breaks `party`; None: it breaks nobody."""
+    return lambda _before, _now: party
+
+
+def more(party: Party) -> Verdict:
+    """A larger number breaks `party`."""
+    return lambda before, now: party if (now or 0) > (before or 0) else None
+
+
+def less(party: Party) -> Verdict:
+    """A smaller number breaks `party`, and so does a number where none was."""
+    return lambda before, now: party if now is not None and (before is None or now < before) else None
+
+
+def turned(to: bool, party: Party) -> Verdict:
+    """A flag that is `to` now breaks `party`."""
+    return lambda _before, now: party if bool(now) is to else None
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _type_name(value: Any) -> str:
+    return type(value).__name__
+
+
+class FieldRule(NamedTuple):
+    """What is told when the `field` of a row differs: `what` takes the values before and now, written as text. `area` is
+    that of the table unless given. `read` says what of the value is compared."""
+
+    field: str
+    breaks: Verdict
+    what: str = "{field} {before} became {now}"
+    area: str = ""
+    read: Callable[[Any], Any] = _itself
+
+
+class TableRule(NamedTuple):
+    """How a table of behaviour.yaml is compared. Rows are paired by their field `key`, and told at `place`.
+
+    `new` and `gone` are the sentence for a row that only one version has, and whom it breaks; with None for both, such a row
+    counts as one whose fields are absent.
+    """
+
+    table: str
+    key: str
+    area: str
+    fields: tuple[FieldRule, ...]
+    new: tuple[str, Party | None] | None = None
+    gone: tuple[str, Party | None] | None = None
+    place: str = "{key}"
+
+
+TABLES = (
+    TableRule(
+        "body_codes", "code", "codes",
+        new=("body code is new: {meaning}", Party.READER), gone=("body code is gone", None),
+        fields=(
+            FieldRule("code", always(Party.READER), "code is {now} now, it was {before}", read=_type_name),
+            FieldRule("http", always(Party.READER)),
+            FieldRule("retryable", turned(False, Party.READER)),
+            FieldRule("charged", turned(True, Party.READER)),
+        ),
+    ),
+    # How problems are said: the code and the HTTP status, what stands beside them, and the wording.
+    TableRule(
+        "refusals", "problem", "refusals",
+        new=("is refused now, with {code}", Party.READER), gone=("is not refused any more", None),
+        fields=(
+            FieldRule("code", always(Party.READER), "refused with {now} instead of {before}", "codes", read=str),
+            FieldRule("message", always(None), "{before!r} became {now!r}", "wording"),
+            FieldRule("http", always(Party.READER)),
+            FieldRule("errors", always(Party.READER)),
+            FieldRule("data", always(Party.READER)),
+        ),
+    ),
+    TableRule("limits", "name", "limits", (FieldRule("value", less(Party.WRITER), "limit {before} became {now}"),)),
+    TableRule("lifetimes", "name", "limits", (FieldRule("seconds", less(Party.READER), "lifetime {before} became {now}"),)),
+    TableRule(
+        "timelines", "name", "timelines",
+        new=("timeline is new", None), gone=("timeline is gone", None),
+        fields=(
+            FieldRule("queued", more(Party.READER), "{field} {before} s became {now} s"),
+            FieldRule("running", more(Party.READER), "{field} {before} s became {now} s"),
+        ),
+    ),
+    TableRule(
+        "variants", "name", "variants", place="variant {key}",
+        new=("is new", None), gone=("is gone", None),
+        fields=(
+            FieldRule("default", always(Party.READER), area="states"),
+            FieldRule("choices", always(None)),
+            FieldRule("takes_map", always(None), "{field} changed"),
+            FieldRule("waives", always(None), "{field} changed"),
+        ),
+    ),
+)  # fmt: skip
+
 
 def behaviour_changes(old: Version, new: Version) -> Iterator[Change]:
     """Every change of the tables that somebody can see."""
-    yield from _codes(old, new)
-    yield from _refusals(old, new)
+    for rule in TABLES:
+        yield from _table(rule, old, new)
     yield from _states(old, new)
     yield from _callback_rules(old, new)
-    yield from _amounts(old, new, "limits", "value", Party.WRITER)
-    yield from _amounts(old, new, "lifetimes", "seconds", Party.READER)
-    yield from _timelines(old, new)
-    yield from _variants(old, new)
     yield from _credentials(old, new)
     yield from _prices(old, new)
     yield from _singles(old, new)
@@ -31,57 +132,30 @@ def _rows(version: Version, table: str, key: str) -> dict[str, Mapping[str, Any]
     return {str(row[key]): row for row in version.behaviour.get(table, ())}
 
 
-def _codes(old: Version, new: Version) -> Iterator[Change]:
-    before, after = _rows(old, "body_codes", "code"), _rows(new, "body_codes", "code")
-    for code in before.keys() - after.keys():
-        yield Change("codes", code, "body code is gone")
-    for code, row in after.items():
-        if code not in before:
-            yield Change("codes", code, f"body code is new: {row.get('meaning', '')}", Party.READER)
-            continue
-        was = before[code]
-        if type(was["code"]) is not type(row["code"]):
-            what = f"code is {type(row['code']).__name__} now, it was {type(was['code']).__name__}"
-            yield Change("codes", code, what, Party.READER)
-        for field, broken in (("http", True), ("retryable", not row.get("retryable")), ("charged", row.get("charged"))):
-            if was.get(field) != row.get(field):
-                what = f"{field} {was.get(field)} became {row.get(field)}"
-                yield Change("codes", code, what, Party.READER if broken else None)
+def _table(rule: TableRule, old: Version, new: Version) -> Iterator[Change]:
+    before, now = _rows(old, rule.table, rule.key), _rows(new, rule.table, rule.key)
+    for key in sorted(before.keys() | now.keys()):
+        place = rule.place.format(key=key)
+        for there, told, rows in ((before, rule.new, now), (now, rule.gone, before)):
+            if key not in there and told is not None:
+                what, party = told
+                yield Change(rule.area, place, what.format_map(defaultdict(str, rows[key])), party)
+                break
+        else:
+            for field in rule.fields:
+                yield from _field(rule, field, place, before.get(key, {}), now.get(key, {}))
 
 
-def _refusals(old: Version, new: Version) -> Iterator[Change]:
-    """How problems are said: the code and the HTTP status, what stands beside them, and the wording."""
-    before, after = _rows(old, "refusals", "problem"), _rows(new, "refusals", "problem")
-    for problem in before.keys() - after.keys():
-        yield Change("refusals", problem, "is not refused any more")
-    for problem, row in after.items():
-        if problem not in before:
-            yield Change("refusals", problem, f"is refused now, with {row.get('code')}", Party.READER)
-            continue
-        was = before[problem]
-        if str(was["code"]) != str(row["code"]):
-            yield Change("codes", problem, f"refused with {row['code']} instead of {was['code']}", Party.READER)
-        if was.get("message") != row.get("message"):
-            what = f"{was.get('message')!r} became {row.get('message')!r}"
-            yield Change("wording", problem, what)
-        for field in ("http", "errors", "data"):
-            if was.get(field, "null") != row.get(field, "null"):
-                what = f"{field} {_or_none(was.get(field))} became {_or_none(row.get(field))}"
-                yield Change("refusals", problem, what, Party.READER)
-
-
-def _timelines(old: Version, new: Version) -> Iterator[Change]:
-    before, after = _rows(old, "timelines", "name"), _rows(new, "timelines", "name")
-    for name in before.keys() | after.keys():
-        was, now = before.get(name), after.get(name)
-        if was is None or now is None:
-            yield Change("timelines", name, "timeline is new" if was is None else "timeline is gone")
-            continue
-        for field in ("queued", "running"):
-            if was.get(field) != now.get(field):
-                what = f"{field} {_or_none(was.get(field))} s became {_or_none(now.get(field))} s"
-                slower = (now.get(field) or 0) > (was.get(field) or 0)
-                yield Change("timelines", name, what, Party.READER if slower else None)
+def _field(
+    rule: TableRule, field: FieldRule, place: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> Iterator[Change]:
+    # An explicit null is another value than a missing field.
+    if field.read(old.get(field.field, "null")) == field.read(new.get(field.field, "null")):
+        return
+    before, now = old.get(field.field), new.get(field.field)
+    texts = {"before": _or_none(field.read(before)), "now": _or_none(field.read(now))}
+    what = field.what.format(field=field.field, **texts)
+    yield Change(field.area or rule.area, place, what, field.breaks(before, now))
 
 
 def _credentials(old: Version, new: Version) -> Iterator[Change]:
@@ -186,34 +260,6 @@ def _reach(schedule: Mapping[str, Any]) -> tuple[int, float]:
     return len(waits), float(sum(waits))
 
 
-def _amounts(old: Version, new: Version, table: str, field: str, party: Party) -> Iterator[Change]:
-    before, after = _rows(old, table, "name"), _rows(new, table, "name")
-    for name in before.keys() | after.keys():
-        was, now = before.get(name, {}).get(field), after.get(name, {}).get(field)
-        if was == now:
-            continue
-        what = f"{table.removesuffix('s')} {_or_none(was)} became {_or_none(now)}"
-        less = now is not None and (was is None or now < was)
-        yield Change("limits", name, what, party if less else None)
-
-
-def _variants(old: Version, new: Version) -> Iterator[Change]:
-    before, after = _rows(old, "variants", "name"), _rows(new, "variants", "name")
-    for name in before.keys() | after.keys():
-        if name not in before or name not in after:
-            yield Change("variants", f"variant {name}", "is new" if name not in before else "is gone")
-            continue
-        if before[name]["default"] != after[name]["default"]:
-            what = f"default {before[name]['default']} became {after[name]['default']}"
-            yield Change("states", f"variant {name}", what, Party.READER)
-        if before[name].get("choices") != after[name].get("choices"):
-            what = f"choices {before[name].get('choices')} became {after[name].get('choices')}"
-            yield Change("variants", f"variant {name}", what)
-        for field in ("takes_map", "waives"):
-            if before[name].get(field) != after[name].get(field):
-                yield Change("variants", f"variant {name}", f"{field} changed")
-
-
 def _prices(old: Version, new: Version) -> Iterator[Change]:
     before, after = _priced(old), _priced(new)
     for name in before.keys() - after.keys():
@@ -250,4 +296,5 @@ def _priced(version: Version) -> dict[str, Mapping[str, Any]]:
 
 
 def _or_none(value: Any) -> str:
-    return "none" if value is None else f"{value:.12g}" if isinstance(value, int | float) else str(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "none" if value is None else f"{value:.12g}" if is_number else str(value)

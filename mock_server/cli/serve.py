@@ -46,6 +46,7 @@ def serve(**values: Any) -> None:
         raise UsageError(_cannot_start(settings, error)) from None
     set_up_logs(settings, system)
     url = url_of(listener, is_secure=options.tls is not None)
+    system.advertise(url)
     system.admin_pipeline.vendor_url = "" if control is None else settings.public_url or url
     system.pipeline.admin_url = "" if control is None else _url_of_control(control, options)
 

@@ -321,6 +321,9 @@ class Store(Protocol):
 
     def ids(self) -> Sequence[str]: ...
 
+    def sandbox_of(self, sandbox_id: str) -> Sandbox:
+        """The settings of a sandbox, whichever process holds it. KeyError if there is none."""
+
     def set_credentials(self, sandbox_id: str, credentials: Sequence[Credential]) -> None:
         """Replace the credentials of a sandbox; ValueError if another one has one of the keys."""
 

@@ -83,7 +83,7 @@ def _make_delivery(change: _PhaseChange, planned: PlannedSend) -> Delivery:
         host=host_of(url),
         body=change.runtime.json.dumps(body),
         created_at=change.at,
-        waits=() if planned.extra else waits(change.rules.ladder(change.variants)),
+        waits=() if planned.extra else waits(change.rules.schedule(change.variants)),
         cause=task.cause,
         callback_fault=change.callback_fault,
         # Who forges a callback has no secret to sign it with.

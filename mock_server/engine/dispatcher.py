@@ -27,7 +27,7 @@ from swapmock.mock_server.core.delivery import (
     SendResult,
     why_not_acknowledged,
 )
-from swapmock.mock_server.core.ports import Box, Transport
+from swapmock.mock_server.core.ports import Box, StoreError, Transport
 from swapmock.mock_server.core.provider import CallbackToSign
 from swapmock.mock_server.engine.runtime import Runtime, Sent
 from swapmock.mock_server.engine.tasks import BATCH, run_due
@@ -470,8 +470,8 @@ class CallbackDispatcher:
                     try:
                         with runtime.store.open(sandbox_id) as box:
                             is_left = len(run_due(runtime, box, runtime.now(box), BATCH)) == BATCH
-                    except KeyError:
-                        break  # the sandbox was dropped
+                    except (KeyError, StoreError):
+                        break  # the sandbox was dropped, or the store is away, which the store says
                     except Exception:
                         log.exception("due work of sandbox %s failed", sandbox_id)
                         break
@@ -491,8 +491,8 @@ class CallbackDispatcher:
                 if due is not None and not is_left:
                     self.notice(runtime, box, due)
             return is_left
-        except KeyError:
-            return False  # the sandbox was dropped
+        except (KeyError, StoreError):
+            return False  # the sandbox was dropped, or the store is away
         except Exception:
             log.exception("callbacks of sandbox %s could not be sent", sandbox_id)
             return False

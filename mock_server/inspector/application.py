@@ -49,6 +49,9 @@ log = logging.getLogger("swapmock")
 #: The cookie that holds the chosen language, and for how many seconds.
 LANGUAGE, LANGUAGE_SECONDS = "swapmock_language", 365 * 86400
 
+#: Where the paths begin that only the inspector has.
+OWN = "/__admin/ui/"
+
 #: Endpoints that need no login: the page that asks for it, and what it needs.
 OPEN = frozenset({"static", "log_in"})
 
@@ -90,6 +93,8 @@ def _protect(app: Flask, site: Site) -> None:
         if not is_known and request.endpoint not in OPEN:
             return site.page("login.html", status=401, wrong=False, back=request.full_path)
         g.form_value = site.access.form_value(cookie)
+        if request.method == "GET" and not request.path.startswith(OWN):
+            g.versions = site.versions(str((request.view_args or {}).get("sandbox", "")))
         if request.method == "POST" and request.endpoint != "log_in":
             shown = request.form.get(FIELD) or request.headers.get(HEADER, "")
             if not site.access.accepts_form(shown, cookie):

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 INTERVAL = 0.5
 
 #: The share of the time that pages may compute in order to stay live.
-SHARE = 0.03
+SHARE = 0.02
 
 #: The most computing time that pages may save up, in seconds.
-MOST_SAVED = 0.3
+MOST_SAVED = 0.15
 
 #: A comment is sent after this many looks without an event, so that proxies keep the connection.
 QUIET_LOOKS = 30

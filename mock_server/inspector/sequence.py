@@ -29,7 +29,7 @@ class Step(NamedTuple):
 
 
 def steps(chain: Sequence[Mapping[str, Any]]) -> list[Step]:
-    """The steps of a chain. Of a long one the first and the last are drawn."""
+    """The steps of a chain, without the names of operations, which stand beside it. Of a long one the first and the last are drawn."""
     found = [
         Step(
             event["at"],
@@ -40,6 +40,7 @@ def steps(chain: Sequence[Mapping[str, Any]]) -> list[Step]:
             str(event.get("delivery") or ""),
         )
         for event in chain
+        if not (event["what"] == "step" and event["text"].startswith("matched "))
     ]
     left_out = len(found) - MOST_STEPS
     if left_out <= 0:

@@ -18,9 +18,10 @@ from swapmock.mock_server.admin.masking import Mask
 from swapmock.mock_server.admin.wire import not_found
 from swapmock.mock_server.core.call import Call, Reply
 from swapmock.mock_server.core.ports import Box
+from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX
 from swapmock.mock_server.inspector.access import FIELD, Access
 from swapmock.mock_server.inspector.languages import translations
-from swapmock.mock_server.inspector.live import Live
+from swapmock.mock_server.inspector.live import EVERYTHING, Live
 from swapmock.mock_server.inspector.ports import OWN_URL, VENDOR_URL, Ports, Told
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ class Site:
         """The name of the login's cookie. Cookies are shared between ports, so each emulator has a name of its own."""
         return f"swapmock_inspector_{self.access.form_value('name')[:8]}"
 
+    def versions(self, sandbox: str) -> dict[str, str]:
+        """What a page about `sandbox` ("" for one about several) shows the state of. It is read before the page."""
+        names = [EVERYTHING, sandbox or DEFAULT_SANDBOX]
+        return {name: self.live.version(name) for name in names}
+
     def call(self, method: str, path: str, body: Any = None) -> Told:
         """Call an operation of the admin API for the client of this request."""
         return self.ports.admin(method, path, body, base_url=own_url())
@@ -85,7 +91,14 @@ class Site:
         """A page, or only the part of it that changes where that is asked for. `panel` is the one that is open."""
         is_part = request.headers.get("HX-Request") == "true" and request.headers.get("HX-Target") == "live"
         said = None if is_part else read_said()
-        shown = {"panel": panel, "sandbox": sandbox, "said": said, "exporting": False, **values}
+        shown = {
+            "panel": panel,
+            "sandbox": sandbox,
+            "said": said,
+            "versions": g.get("versions", {}),
+            "exporting": False,
+            **values,
+        }
         text = render_template(template, layout="part.html" if is_part else "layout.html", **shown)
         answer = make_response(text, status)
         if said is not None:

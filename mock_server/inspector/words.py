@@ -54,12 +54,12 @@ def exchange_tone(exchange: Exchange) -> str:
 def exchange_headline(exchange: Exchange, contract: Contract, engine: Engine, _: Translate) -> str:
     """What decided the answer; empty for a plain success."""
     if exchange.status == 0:
-        return _("No answer: the fault %(fault)s cut the connection on purpose.") % {"fault": exchange.fault}
+        return _("No answer: the fault `%(fault)s` cut the connection on purpose.") % {"fault": exchange.fault}
     if not exchange.operation:
         near = explanations.nearest_operation(exchange, contract)
         if near is None:
             return _("No operation has this path.")
-        return _("No operation has this path. The nearest is %(near)s.") % {"near": near}
+        return _("No operation has this path. The nearest is `%(near)s`.") % {"near": near}
     if exchange.operation == PREFLIGHT:
         return _("A browser asked whether a page of another origin may send this. It may.")
     if exchange.violations:
@@ -68,7 +68,7 @@ def exchange_headline(exchange: Exchange, contract: Contract, engine: Engine, _:
         text = violation_text(found[0], _)
         return text if not more else _("%(text)s And %(count)d more.") % {"text": text, "count": more}
     if exchange.fault:
-        return _("The fault %(fault)s made this answer on purpose.") % {"fault": exchange.fault}
+        return _("The fault `%(fault)s` made this answer on purpose.") % {"fault": exchange.fault}
     if exchange.problem:
         row = contract.behaviour.refusals.get(exchange.problem)
         said = "" if row is None else f"{row.code} {row.message}"
@@ -101,6 +101,7 @@ def delivery_headline(delivery: Delivery, _: Translate) -> str:
     _tone, meaning = DELIVERY_WORDS[delivery.state]
     last = delivery.attempts[-1].failure if delivery.attempts else ""
     text = _(meaning)
+    text = text[:1].upper() + text[1:]
     return f"{text} ({last})" if last and delivery.state is not DeliveryState.ACKNOWLEDGED else text
 
 

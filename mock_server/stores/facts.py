@@ -24,7 +24,7 @@ from swapmock.mock_server.core import codec
 from swapmock.mock_server.core.clock import ClockMode, SandboxClock
 from swapmock.mock_server.core.delivery import Attempt, Delivery, DeliveryState, Standing
 from swapmock.mock_server.core.faults import FaultRule, Turns
-from swapmock.mock_server.core.journal import Breach, Exchange, File, Record, Transition
+from swapmock.mock_server.core.journal import Breach, Exchange, File, Record, Transfer, Transition
 from swapmock.mock_server.core.ledger import Entry, Move
 from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.sandbox import Sandbox
@@ -120,11 +120,11 @@ def bytes_of(value: Any) -> bytes:
 
 _TASK = (
     "id", "kind", "provider", "operation", "model", "request", "created_at", "starts_at", "ends_at", "failure",
-    "reserved", "charge", "scenario", "callback_url", "base_url", "cause", "asker", "facts",
+    "reserved", "charge", "scenario", "callback_url", "base_url", "cause", "asker", "facts", "submitted_at",
 )  # fmt: skip
 _EXCHANGE = (
     "id", "at", "provider", "operation", "method", "target", "headers", "body", "status", "code", "answer_headers",
-    "answer", "task", "problem", "violations", "drift", "fault", "scenario", "delay", "base_url",
+    "answer", "task", "problem", "violations", "drift", "fault", "scenario", "delay", "base_url", "transfer",
 )  # fmt: skip
 _DELIVERY = (
     "id", "number", "task", "provider", "operation", "event", "url", "host", "body", "created_at", "waits", "cause",
@@ -153,6 +153,8 @@ def _exchange(values: list[Any]) -> Exchange:
         row["violations"] = tuple([_breach(*each) for each in row["violations"]])
     if row["drift"]:
         row["drift"] = tuple([_breach(*each) for each in row["drift"]])
+    if row.get("transfer") is not None:
+        row["transfer"] = Transfer(*row["transfer"])
     return Exchange(**{**row, "violations": row["violations"] or (), "drift": row["drift"] or ()})
 
 
@@ -186,10 +188,10 @@ _MOVES = {str(move): move for move in Move}
 
 
 def _record(row: list[Any]) -> Record:
-    """Known by their lengths: an attempt is longer than a transition, an exchange longer than both."""
-    if len(row) >= len(_EXCHANGE):
+    """Known by their lengths in the first version: an exchange had 20 values, an attempt 14, a transition 5."""
+    if len(row) >= 20:
         return _exchange(row)
-    return Transition(*row) if len(row) < len(Attempt._fields) else _attempt(row)
+    return _attempt(row) if len(row) >= 14 else Transition(*row)
 
 
 def record_values(record: Record) -> tuple[Any, ...]:

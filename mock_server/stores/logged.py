@@ -58,6 +58,10 @@ NOBODY = Sandbox("", 0, (), {}, 0, 0.0)
 NO_CLOCK = SandboxClock(ClockMode.FROZEN, 0.0, 0.0, 0.0)
 
 
+class Fenced(StoreError):
+    """Another process holds the sandbox now."""
+
+
 class Stored(Protocol):
     """What a log holds: the pieces of the snapshot in force, the number of the last batch that it covers, and the batches
     after it, each with its number. `generation` is that of the snapshot."""
@@ -119,6 +123,8 @@ class LoggedBox(MemoryBox):
         self._staged: int | None = None
         #: The bytes of the log since the last snapshot, and those of that one.
         self.log_bytes = self.snapshot_bytes = 0
+        #: Another process has taken it.
+        self.is_lost = False
         #: How often everything was replaced: a snapshot that was copied before is out of date.
         self.loads = 0
         #: Told after a reload, with the tokens before it.
@@ -165,8 +171,8 @@ class LoggedBox(MemoryBox):
                 self.log.append(self.number + 1, body)
             else:
                 self.log.adopt(staged, self.number, body)
-        except BaseException:
-            self._is_stale = True
+        except BaseException as error:
+            self._is_stale, self.is_lost = True, isinstance(error, Fenced)
             raise
         finally:
             self._facts = []
@@ -181,6 +187,10 @@ class LoggedBox(MemoryBox):
             self.recovered = real
             self._fact("recovered", real)
 
+    def distrust(self) -> None:
+        """Read it again from its log when it is opened next: another process may have changed it."""
+        self._is_stale = True
+
     def flush(self) -> None:
         """Append the facts without weight, too."""
         if self._facts:
@@ -189,7 +199,12 @@ class LoggedBox(MemoryBox):
 
     def reload(self) -> None:
         """Replace what is in memory by what is stored."""
-        made, number, log_bytes, snapshot_bytes = restored(self.log.read(), self._journal_bounds)
+        try:
+            stored = self.log.read()
+        except Fenced:
+            self.is_lost = True
+            raise
+        made, number, log_bytes, snapshot_bytes = restored(stored, self._journal_bounds)
         tokens = self.tokens
         self.take_over(made)
         self.number, self.log_bytes, self.snapshot_bytes = number, log_bytes, snapshot_bytes

@@ -24,13 +24,15 @@ log = logging.getLogger("swapmock")
 
 class Options(NamedTuple):
     """`journal_size` and `journal_bytes` bound the journal of each sandbox. `polls` are (provider, operation) of the
-    operations that only read, whatever their method is. `now()` is the real time."""
+    operations that only read, whatever their method is. `now()` is the real time. `complete` adds what the settings of a sandbox lack
+    that an older version stored."""
 
     now: Callable[[], float]
     journal_size: int = 1000
     journal_bytes: int = 1 << 26
     watch: Watch = UNWATCHED
     polls: frozenset[tuple[str, str]] = frozenset()
+    complete: Callable[[Sandbox], Sandbox] = lambda sandbox: sandbox
 
 
 class LoggedStore(MemoryStore):
@@ -63,6 +65,7 @@ class LoggedStore(MemoryStore):
 
     def _take_in(self, box: LoggedBox) -> None:
         """Hold a box that was read from its log."""
+        box.sandbox = self._options.complete(box.sandbox)  # a change is committed when the box is left next
         with self._lock:
             self._boxes[box.sandbox.id] = box
             for each in box.sandbox.credentials:

@@ -472,8 +472,11 @@ class MemoryStore:
     def ids(self) -> Sequence[str]:
         return tuple(self._boxes)
 
+    def sandbox_of(self, sandbox_id: str) -> Sandbox:
+        return self.open(sandbox_id).sandbox
+
     def set_credentials(self, sandbox_id: str, credentials: Sequence[Credential]) -> None:
-        with self._boxes[sandbox_id] as box, self._lock:
+        with self.open(sandbox_id) as box, self._lock:
             keys = {(c.provider, c.key): (sandbox_id, c.secret, c.disabled) for c in credentials}
             if any(self._credentials.get(key, (sandbox_id,))[0] != sandbox_id for key in keys):
                 raise ValueError(f"another sandbox than {sandbox_id} has one of the keys")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import secrets
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -24,6 +26,7 @@ from swapmock.mock_server.admin.snapshots import Saved, SavedClock
 from swapmock.mock_server.core.clock import ClockMode, SandboxClock
 from swapmock.mock_server.core.credits import from_credits
 from swapmock.mock_server.core.journal import Exchange
+from swapmock.mock_server.core.placement import HeldElsewhere
 from swapmock.mock_server.core.ports import Blobs, Box, RealTime, Store, StoreError
 from swapmock.mock_server.core.provider import Provider
 from swapmock.mock_server.core.sandbox import Credential, ParallelPosts, Sandbox
@@ -45,6 +48,8 @@ from swapmock.mock_server.web.standing import Standing, standing_credentials
 
 if TYPE_CHECKING:
     from flask import Flask
+
+    from swapmock.mock_server.stores.logged_store import Options
 
 log = logging.getLogger("swapmock")
 
@@ -151,7 +156,34 @@ class System:
     @property
     def asgi_app(self) -> AsgiApp:
         """An ASGI application for one live server."""
-        return AsgiApp(self.pipeline, lambda: self.app, self.settings.max_bodies_bytes, self.note_lag)
+        return self._asgi_app(self.pipeline, lambda: self.app, self.note_lag)
+
+    def _asgi_app(
+        self, pipeline: Pipeline, make_flask: Callable[[], Any], note_lag: Callable[[float], None]
+    ) -> AsgiApp:
+        if not self.is_shared:
+            return AsgiApp(pipeline, make_flask, self.settings.max_bodies_bytes, note_lag)
+        from swapmock.mock_server.stores.redis import RedisStore
+        from swapmock.mock_server.web.shared import SharedApp
+
+        store = self.engine.store
+        assert isinstance(store, RedisStore)
+        return SharedApp(pipeline, make_flask, self.settings.max_bodies_bytes, note_lag, store)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may hold sandboxes of the same store."""
+        return self.settings.store.partition(":")[0] in ("redis", "rediss", "unix")
+
+    def advertise(self, url: str) -> None:
+        """Tell the processes that share the store where this one takes forwarded requests: the setting, or else the `url` that
+        it listens on."""
+        if self.is_shared:
+            from swapmock.mock_server.stores.redis import RedisStore
+
+            assert isinstance(self.engine.store, RedisStore)
+            reachable = re.sub(r"//(0\.0\.0\.0|\[::\]):", f"//{socket.gethostname()}:", url)
+            self.engine.store.advertise((self.settings.advertise or reachable).rstrip("/"))
 
     @property
     def admin_asgi_app(self) -> AsgiApp:
@@ -159,7 +191,7 @@ class System:
         from swapmock.mock_server.web.app import create_app
 
         make_flask = partial(create_app, self.admin_pipeline, pause)
-        return AsgiApp(self.admin_pipeline, make_flask, self.settings.max_bodies_bytes)
+        return self._asgi_app(self.admin_pipeline, make_flask, lambda _: None)
 
 
 def build(
@@ -229,7 +261,6 @@ def build(
         for name, contract in contracts.items()
     ]
     standing = standing_credentials(contracts, settings, engine.draw_key_seed)
-    _complete_variants(engine)
     _make_standing_sandboxes(engine, settings, standing)
     standing = tuple(_as_stored(engine, row) for row in standing)
     control = MountedApi(admin_contract, admin.provider(settings.admin_token), engine, is_admin=True)
@@ -263,21 +294,48 @@ def _make_store(
 ) -> tuple[Store, Blobs]:
     """The store of the settings, and where uploaded files are kept. Raises SettingError for a store that cannot be used."""
     folder = settings.data_dir
-    kind, _, place = settings.store.partition(":")
+    kind = settings.store.partition(":")[0]
     if kind == "memory":
         journal = (settings.journal_size, settings.max_journal_bytes)
         memory = MemoryStore(*journal, watch) if settings.workers == 1 else ShardedStore(*journal, watch, ticks=ticks)
         return memory, MemoryBlobs() if folder is None else FolderBlobs(folder / "uploads")
     from swapmock.mock_server.stores.logged_store import Options
-    from swapmock.mock_server.stores.sqlite import SqliteStore
 
     polls = {(name, row.id) for name, contract in contracts.items() for row in contract.operations.values() if row.poll}
-    options = Options(time.now, settings.journal_size, settings.max_journal_bytes, watch, frozenset(polls))
+    complete = partial(_with_all_variants, contracts=contracts)
+    options = Options(time.now, settings.journal_size, settings.max_journal_bytes, watch, frozenset(polls), complete)
+    files = None if folder is None else LastingBlobs(folder / "uploads")
     try:
-        store = SqliteStore(Path(place), options, syncs=settings.durability == "power")
+        return _sqlite(settings, options, files) if kind == "sqlite" else _redis(settings, options, files)
     except StoreError as error:
         raise SettingError(f"--store: {error}") from None
-    return store, store.blobs if folder is None else LastingBlobs(folder / "uploads")
+
+
+def _sqlite(settings: Settings, options: Options, files: Blobs | None) -> tuple[Store, Blobs]:
+    from swapmock.mock_server.stores.sqlite import SqliteStore
+
+    place = Path(settings.store.partition(":")[2])
+    store = SqliteStore(place, options, syncs=settings.durability == "power")
+    return store, files or store.blobs
+
+
+def _redis(settings: Settings, options: Options, files: Blobs | None) -> tuple[Store, Blobs]:
+    try:
+        from swapmock.mock_server.stores.redis import Identity, RedisBlobs, RedisStore
+    except ImportError:
+        raise SettingError("--store: Redis needs the extra `redis`: pip install 'swapmock[redis]'") from None
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}"
+    store = RedisStore(settings.store, options, Identity(name, settings.advertise), draw_key_seed, ticks)
+    return store, RedisBlobs(store.server, files)
+
+
+def _with_all_variants(sandbox: Sandbox, contracts: Mapping[str, Contract]) -> Sandbox:
+    """`sandbox`, which an older version may have stored, with the defaults of the variants that were added since."""
+    stored = sandbox.variants
+    complete = {name: {**contract.behaviour.defaults, **stored.get(name, {})} for name, contract in contracts.items()}
+    if all(stored.get(name) == choices for name, choices in complete.items()):
+        return sandbox
+    return replace(sandbox, variants={**stored, **complete})
 
 
 def _prices(contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:
@@ -347,25 +405,16 @@ def _make_standing_sandboxes(engine: Engine, settings: Settings, rows: Sequence[
             max_in_flight=settings.max_in_flight,
             parallel_posts=None if settings.parallel_posts is None else ParallelPosts(settings.parallel_posts),
         )
-        open_account(engine, sandbox, SandboxClock.make(mode, real, settings.speed))
-
-
-def _complete_variants(engine: Engine) -> None:
-    """Give sandboxes that an older version stored the defaults of the variants that were added since."""
-    for sandbox_id in engine.store.ids():
-        with engine.store.open(sandbox_id) as box:
-            stored = box.sandbox.variants
-            complete = {
-                name: {**contract.behaviour.defaults, **stored.get(name, {})}
-                for name, contract in engine.contracts.items()
-            }
-            if any(stored.get(name) != choices for name, choices in complete.items()):
-                box.sandbox = replace(box.sandbox, variants={**stored, **complete})
+        try:
+            open_account(engine, sandbox, SandboxClock.make(mode, real, settings.speed))
+        except ValueError:
+            if sandbox_id not in engine.store.ids():  # else another process was quicker
+                raise
 
 
 def _as_stored(engine: Engine, row: Standing) -> Standing:
     """`row` with the credential of its sandbox, which may be older than this process. A given one replaces it there."""
-    sandbox = engine.store.open(row.sandbox).sandbox
+    sandbox = engine.store.sandbox_of(row.sandbox)
     own = row.credential
     alike = [c for c in sandbox.credentials if (c.provider, c.disabled) == (own.provider, own.disabled)]
     if own in alike:
@@ -377,6 +426,8 @@ def _as_stored(engine: Engine, row: Standing) -> Standing:
         engine.store.set_credentials(row.sandbox, [*others, own])
     except ValueError as error:
         raise SettingError(f"--credential: {error}") from None
+    except HeldElsewhere:
+        raise SettingError(f"--credential: another process holds sandbox {row.sandbox}, with other keys") from None
     return row
 
 

@@ -76,7 +76,9 @@ class Inspector:
             return False
         if ONLY_PAGES.fullmatch(path):
             return True
-        return SHARED.fullmatch(path) is not None and prefers_html(request.headers)
+        # The script of a page asks for the part of it that changes; its Accept is */*.
+        is_part = request.headers.get("hx-request") == "true"
+        return SHARED.fullmatch(path) is not None and (is_part or prefers_html(request.headers))
 
     @cached_property
     def _live(self) -> Live:
@@ -103,7 +105,8 @@ class Inspector:
         answer = _through(self._application, request, self._admin.admin_calls.vendor_url_for(request))
         if request.path == EVENTS and answer.status == 200:
             watch = self._live.watch(parse_qs(request.query).get("sandbox", [EVERYTHING]))
-            return answer._replace(body=watch.first(), stream=watch)
+            headers = [pair for pair in answer.headers if pair[0] != "content-length"]
+            return answer._replace(headers=headers, body=watch.first(), stream=watch)
         return answer
 
     def _ask(self, asked: HttpRequest) -> HttpAnswer:

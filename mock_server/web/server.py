@@ -313,7 +313,7 @@ async def _run(
 
     loop = asyncio.get_running_loop()
     await check_protocol()
-    server = HttpServer(asgi_app, options, lambda: ready(stop))
+    server = HttpServer(asgi_app, options, lambda: ready(stop), getattr(asgi_app, "connection", Connection))
     # uvicorn closes the socket that it gets, so it gets a duplicate.
     await server.serve([one.dup() for one in (listener, listener.twin) if one is not None])
 

@@ -25,13 +25,13 @@ from swapmock.mock_server.web.asgi import MOST_CALLS, Client
 from swapmock.mock_server.web.bodies import Receive
 from swapmock.mock_server.web.forwarding import Hop, NoAnswer, NotReached, call, hop_of
 from swapmock.mock_server.web.messages import Answer, Request
+from swapmock.mock_server.web.metrics_of_all import merged
 from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.request_filter import Refusal, refused
 from swapmock.mock_server.web.routed import BETWEEN, RoutedApp, Whereabouts, whereabouts
 from swapmock.mock_server.web.threads import DaemonThreads
 from swapmock.mock_server.workers import migration
-from swapmock.mock_server.workers.metrics import merged
 from swapmock.mock_server.workers.placement import ShardPlacement
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from itertools import accumulate
 import pytest
 
 from swapmock.contracts import load
-from swapmock.contracts.behaviour import Acknowledgement, Ladder
+from swapmock.contracts.behaviour import Acknowledgement, RetrySchedule
 from swapmock.mock_server.core.callback_faults import CALLBACK_FAULTS, wrongly_typed
 from swapmock.mock_server.core.delivery import (
     DELIVERIES_KEPT,
@@ -24,7 +24,7 @@ BLOCKED = SendResult(None, error="not here", blocked=True)
 
 
 def schedule(intervals, retries, then):
-    return Ladder("l", tuple(intervals), retries, then, "invented", "this test")
+    return RetrySchedule("l", tuple(intervals), retries, then, "invented", "this test")
 
 
 def delivery(**more):
@@ -53,7 +53,7 @@ def delivery(**more):
 def test_the_four_retry_schedules_of_img_open(reading, count, last):
     callbacks = load("imgopen").behaviour.callbacks
     assert callbacks is not None
-    times = list(accumulate(waits(callbacks.ladders[reading])))
+    times = list(accumulate(waits(callbacks.schedules[reading])))
     assert (len(times), times[-1]) == (count, last)
     assert times[:7] == [3, 8, 23, 53, 113, 713, 4313]
 
@@ -78,7 +78,7 @@ def test_waits(row, expected):
 def test_every_retry_schedule_can_be_chosen_and_every_callback_fault_has_a_row(name):
     behaviour = load(name).behaviour
     assert behaviour.callbacks is not None
-    assert set(behaviour.variants["callback_ladder"].choices) == set(behaviour.callbacks.ladders)
+    assert set(behaviour.variants["callback_ladder"].choices) == set(behaviour.callbacks.schedules)
     used = {scenario.delivery for scenario in behaviour.scenarios.values()}
     assert used == set(CALLBACK_FAULTS)
     assert all(
@@ -123,7 +123,7 @@ def test_what_acknowledges(demand, outcome, document, expected):
     assert why_not_acknowledged(demand, outcome, document) == expected
 
 
-def test_a_delivery_climbs_its_ladder_and_dies():
+def test_a_delivery_follows_its_retry_schedule_and_dies():
     one, first = delivery().attempted(100.0, 100.25, FAILED, "answered HTTP 500")
     assert (first.attempt, first.due, first.sent, first.latency) == (1, 100.0, 100.0, 0.25)
     assert (first.status, first.failure, first.next_due) == (500, "answered HTTP 500", 103.0)
@@ -134,7 +134,7 @@ def test_a_delivery_climbs_its_ladder_and_dies():
     assert [attempt.attempt for attempt in three.attempts] == [1, 2, 3]
 
 
-def test_an_attempt_that_comes_late_does_not_shift_the_ladder():
+def test_an_attempt_that_comes_late_does_not_shift_the_retry_schedule():
     after, attempt = delivery().attempted(101.7, 102.0, FAILED, "answered HTTP 500")
     assert (attempt.due, attempt.sent, after.next_due) == (100.0, 101.7, 103.0)
 
@@ -150,7 +150,7 @@ def test_a_blocked_one_is_not_tried_again():
     assert (after.state, after.next_due, attempt.status) == (DeliveryState.BLOCKED, None, None)
 
 
-def test_redelivery_by_hand_stands_beside_the_ladder():
+def test_redelivery_by_hand_stands_beside_the_retry_schedule():
     failing, _ = delivery().attempted(100.0, 100.0, FAILED, "answered HTTP 500")
     asked = failing.for_redelivery(101.0)
     assert asked.next_due == 101.0

@@ -13,7 +13,7 @@ from tests.corpus.samples import swap
 
 def walk(book: Book) -> None:
     for provider in ("crun", "imgopen"):
-        ladders(book, provider)
+        retry_schedules(book, provider)
         answers(book, provider)
         adversities(book, provider)
         addresses(book, provider)
@@ -36,7 +36,7 @@ def sent(account: Account, step: str, url: str, image: str = "https://example.co
         walk_imgopen.query(account, f"{step}/poll", "face_fusion", walk_imgopen.server_id(made))
 
 
-def ladders(book: Book, provider: str) -> None:
+def retry_schedules(book: Book, provider: str) -> None:
     rows = {row["name"]: row for row in book.contracts.behaviours[provider]["callbacks"]["ladders"]}
     for name in rows:
         variants = {provider: {"callback_ladder": name}}

@@ -22,7 +22,7 @@ PAGES = {
     "{}/requests/{imgopen violation}": ["businessTaskId"],
     "{}/tasks/{swap}": ["Succeeded.", "answered HTTP 500", "acknowledged", "reserve 3"],
     "{}/tasks/{failed}": ["Failed with 501", "GPU on fire", "connection was refused"],
-    "{}/deliveries": ["dead" , "acknowledged", "no attempt is left"],
+    "{}/deliveries": ["dead" , "acknowledged", "No attempt is left"],
     "{}/deliveries/{delivery}": ["HTTP 500", "HTTP 200", "Send it again now", "POST /__inbox/demo HTTP/1.1"],
     "{}/media": ["Source input.image_url", "<video", "Face 1"],
     "{}/try": ["CreateTask", "https://faces.invalid/0.png", "Queue it"],
@@ -97,7 +97,7 @@ def test_filters_are_in_the_url(story: Story, reader: Reader, query: str) -> Non
 
 
 def test_only_the_part_that_changes_is_given_to_a_live_page(story: Story, reader: Reader) -> None:
-    answer = reader.get(story.path("/requests"), **{"HX-Request": "true", "HX-Target": "live"})
+    answer = reader.get(story.path("/requests"), **{"HX-Request": "true", "HX-Target": "live", "Accept": "*/*"})
     assert answer.text.lstrip().startswith('<div id="live"')
     assert "<html" not in answer.text
 

@@ -182,7 +182,8 @@ class Run:
             say(f"[{self.begun}/{self.total}]")
 
     def listed(self, report: Report) -> str:
-        return " (listed)" if all(f"    {line}" in self.known for line in report.get("diff", ["?"])) else ""
+        lines = [line for line in report.get("diff", ["?"]) if line.strip(" +-")]
+        return " (listed)" if all(f"    {line}" in self.known for line in lines) else ""
 
     def report(self, work: list[Mutant]) -> int:
         """Print the totals. 1 if a survivor is not listed in SURVIVORS.md."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.machinery
 import sys
@@ -72,17 +73,16 @@ class FreshRun:
     def files_for(self, module: str) -> list[str]:
         """The test files that call the module: those that noticed something, the mirroring one, the near, the wide."""
         path, near, mirror = real_path(str(Path(module).resolve())), tuple(self.config["near"]), mirror_of(module)
-        seconds: Counter[str] = Counter()
+        seconds: dict[str, float] = defaultdict(float)
         for place, tests in self.learned.calls.items():
             if place[0] == path:
                 for test in set(tests):
-                    seconds[test.partition("::")[0]] += self.learned.seconds.get(test, 0)  # type: ignore[assignment]  # seconds are no whole numbers
+                    seconds[test.partition("::")[0]] += self.learned.seconds.get(test, 0.0)
         dotted = ".".join(Path(module).with_suffix("").parts)
-        for file in {test.partition("::")[0] for test in self.learned.seconds}:
-            if file not in seconds and dotted in Path(file).read_text():
-                seconds[file] = sum(
-                    self.learned.seconds[test] for test in self.learned.seconds if test.startswith(file)
-                )  # type: ignore[assignment]  # the same
+        for test, taken in self.learned.seconds.items():
+            file = test.partition("::")[0]
+            if dotted in self.text_of(file):
+                seconds[file] += taken
         killers = self.killers[module]
         ordered = sorted(
             seconds, key=lambda one: (one != mirror, not one.startswith(near), -killers[one], seconds[one])
@@ -95,6 +95,10 @@ class FreshRun:
             if total < self.config["budget"]:
                 chosen.append(one)
         return chosen
+
+    @functools.cache  # noqa: B019  # the run lives as long as the process
+    def text_of(self, file: str) -> str:
+        return Path(file).read_text() if Path(file).exists() else ""
 
     def try_one(self, mutant: Mutant, report: Callable[[Report], None]) -> None:
         before, after = Path(mutant.module).read_text(), str(mutant.source())

@@ -101,5 +101,5 @@ def never_run(tree: ast.AST) -> Iterator[range]:
 def changed_lines(before: str, after: str) -> list[str]:
     """The lines before and after a mutation, without their indent."""
     diff = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
-    lines = [line for line in diff if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    lines = [line for line in diff if line[:1] in "+-" and line[:3] not in ("+++", "---") and line[1:].strip()]
     return [f"{line[0]} {line[1:].strip()}" for line in lines]

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from swapmock.mock_server.adapters.clock import ticks
 from swapmock.mock_server.core.ports import Store
 from swapmock.mock_server.stores.logged_store import Options
 from swapmock.mock_server.stores.memory import UNWATCHED, Held, MemoryStore
+from swapmock.mock_server.stores.redis import Identity, RedisStore
 from swapmock.mock_server.stores.sqlite import SqliteStore
+from tests.stores.redis_server import RedisProcess
 
 JOURNAL, JOURNAL_BYTES = 5, 10_000
 
@@ -18,10 +22,26 @@ def options(held: Held = UNWATCHED, size: int = JOURNAL) -> Options:
     return Options(lambda: 1000.0, size, JOURNAL_BYTES, held, frozenset({POLL}))
 
 
+class Servers:
+    """The redis-server of a run of these tests."""
+
+    redis: RedisProcess | None = None
+
+
+def redis_store(held: Held = UNWATCHED, name: str = "one", **more: Any) -> RedisStore:
+    """A store in an empty Redis, or with `keep=True` one beside another in the same."""
+    server = Servers.redis
+    assert server is not None
+    if not more.pop("keep", False):
+        server.empty()
+    return RedisStore(server.url, options(held, **more), Identity(name, f"http://{name}"), lambda: "secret", ticks)
+
+
 Make = Callable[[Path, Held], Store]
 
 BODIES: dict[str, Make] = {
     "memory": lambda _, held: MemoryStore(JOURNAL, JOURNAL_BYTES, held),
     "sqlite": lambda folder, held: SqliteStore(folder / "store.db", options(held)),
+    "redis": lambda _, held: redis_store(held),
     "sqlite-power": lambda folder, held: SqliteStore(folder / "store.db", options(held), syncs=True),
 }

@@ -10,8 +10,8 @@ from swapmock.mock_server.core.placement import Peer
 from swapmock.mock_server.settings import SettingError
 from swapmock.mock_server.stores.sharded import Directory
 from swapmock.mock_server.web.forwarding import Hop, read_hop, written
+from swapmock.mock_server.web.metrics_of_all import merged
 from swapmock.mock_server.web.routed import peek
-from swapmock.mock_server.workers.metrics import merged
 
 PEERS = [Peer(f"worker {number}", f"unix:/{number}") for number in range(3)]
 HOP = Hop("HEAD", "https", "host:1", ("10.0.0.1", 2), is_trusted_proxy=True, root="/x")

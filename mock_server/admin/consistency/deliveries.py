@@ -89,7 +89,7 @@ def _delivery(delivery: Delivery, snapshot: Snapshot) -> Iterator[Inconsistency]
 def _schedules(task: Task, planned: PlannedSend, snapshot: Snapshot) -> set[tuple[float, ...]]:
     """The retry schedules that a delivery can have."""
     callbacks = snapshot.engine.contracts[task.provider].behaviour.callbacks
-    return {()} if planned.extra or callbacks is None else {waits(row) for row in callbacks.ladders.values()}
+    return {()} if planned.extra or callbacks is None else {waits(row) for row in callbacks.schedules.values()}
 
 
 def _is_json(delivery: Delivery, snapshot: Snapshot) -> bool:

@@ -37,7 +37,7 @@ body.addEventListener("htmx:afterRequest", () => { isBusy = false; setTimeout(re
 for (const event of ["visibilitychange", "selectionchange", "focusout"]) document.addEventListener(event, () => setTimeout(refreshStale, 100));
 
 if (watch.length) {
-  const wanted = { url: body.dataset.events, sandboxes: watch };
+  const wanted = { url: body.dataset.events, sandboxes: watch, versions: JSON.parse(body.dataset.versions) };
   if (window.SharedWorker) {
     const worker = new SharedWorker(body.dataset.worker);
     worker.port.onmessage = refresh;
@@ -50,7 +50,13 @@ if (watch.length) {
     const listen = () => {
       if (source) source.close();
       source = document.hidden ? null : new EventSource(wanted.url + "?" + new URLSearchParams(watch.map((name) => ["sandbox", name])));
-      if (source) source.addEventListener("changed", refresh);
+      if (!source) return;
+      source.addEventListener("changed", refresh);
+      source.addEventListener("versions", (event) => {
+        const versions = JSON.parse(event.data);
+        if (watch.some((name) => versions[name] !== wanted.versions[name])) refresh();
+        wanted.versions = versions;
+      });
     };
     document.addEventListener("visibilitychange", () => { listen(); isStale = true; });
     listen();

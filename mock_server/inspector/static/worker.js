@@ -13,10 +13,13 @@ function connect() {
   watched = key;
   source = key ? new EventSource(key) : null;
   if (!source) return;
-  let isFirst = true;
-  source.addEventListener("open", () => {
-    if (!isFirst) tell(sandboxes); // something may have changed while the connection was down
-    isFirst = false;
+  // Something may have changed before the connection was there, or while it was down.
+  source.addEventListener("versions", (event) => {
+    const versions = JSON.parse(event.data);
+    for (const [port, page] of pages) {
+      if (page.sandboxes.some((name) => name in versions && versions[name] !== page.versions[name])) port.postMessage("changed");
+      Object.assign(page.versions, versions);
+    }
   });
   source.addEventListener("changed", (event) => tell(JSON.parse(event.data)));
 }

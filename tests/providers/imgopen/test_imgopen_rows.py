@@ -45,7 +45,7 @@ def test_every_task_can_be_called_back_but_training():
 
 
 @pytest.mark.parametrize(
-    ("ladder", "times"),
+    ("schedule", "times"),
     [
         ("A", [3, 8, 23, 53, 113, 713, 4313, 7913, 11513, 15113]),
         ("B", [3, 8, 23, 53, 113, 713, 4313]),
@@ -53,10 +53,10 @@ def test_every_task_can_be_called_back_but_training():
         ("D", [3, 8, 23, 53, 113, 713, 4313, 7913, 11513]),
     ],
 )
-def test_the_readings_of_the_retry_schedule(ladder, times):
+def test_the_readings_of_the_retry_schedule(schedule, times):
     """When each retry is due, in seconds after the first attempt, by the row alone."""
     assert RULES.callbacks is not None
-    row = RULES.callbacks.ladders[ladder]
+    row = RULES.callbacks.schedules[schedule]
     due, at = [], 0.0
     for retry in range(row.retries):
         if retry >= len(row.intervals) and row.then == "stop":

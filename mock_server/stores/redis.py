@@ -1,0 +1,532 @@
+"""The Store port in Redis or Valkey: any number of processes on any machines are one emulator.
+
+Each process holds some sandboxes in memory, as the memory store has them, and appends what changes to their logs: one script
+call a commit. It holds a sandbox while its own key, its lease, exists: LEASE_SECONDS, renewed each second. If the key has run
+out, another process takes the sandbox with a higher fencing number, and commits with the old one are refused.
+
+The keys of one sandbox share a tag, so that a cluster keeps them together. Beside them there are the credentials, the tokens
+of public links, the ids of all sandboxes, and the processes with their addresses.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from operator import methodcaller
+from threading import Event, Lock, Thread, current_thread
+from typing import Any, NamedTuple
+
+from swapmock.mock_server.core.clock import SandboxClock
+from swapmock.mock_server.core.ledger import Entry
+from swapmock.mock_server.core.placement import HeldElsewhere, Peer
+from swapmock.mock_server.core.ports import Blobs, Source, StoreError
+from swapmock.mock_server.core.sandbox import Credential, Sandbox
+from swapmock.mock_server.core.source import Bytes
+from swapmock.mock_server.stores.facts import FORMAT
+from swapmock.mock_server.stores.logged import Fenced, LoggedBox, restored
+from swapmock.mock_server.stores.logged_store import LoggedStore, Options
+from swapmock.mock_server.stores.memory import MemoryStore
+from swapmock.mock_server.stores.redis_server import (
+    ADOPT,
+    APPEND,
+    CLAIM,
+    CREATE,
+    RELEASE,
+    REMOVE,
+    TAKE,
+    RedisServer,
+)
+
+log = logging.getLogger("swapmock")
+
+#: How long a process holds its sandboxes without a renewal, and how often it renews, in seconds.
+LEASE_SECONDS, RENEW_SECONDS = 5.0, 1.0
+
+#: By how much earlier a process stops to believe in its own lease: clocks run at different speeds.
+MARGIN_SECONDS = 0.5
+
+#: The largest uploaded file that is kept in Redis, in bytes.
+MOST_FILE_BYTES = 1 << 24
+
+#: How many batches or pieces are read in one call.
+SLICE = 200
+
+#: How many snapshots before the one in force may be left of crashes.
+MOST_STAGED = 20
+
+#: How long the keys of a sandbox outlive its end, in seconds: whoever holds it drops it in time.
+GRACE_SECONDS = 60.0
+
+PREFIX = "swapmock:"
+
+
+class Identity(NamedTuple):
+    """This process for the others: a name that no other process has or had, and where it takes forwarded requests."""
+
+    name: str
+    address: str
+
+
+class StoredLog(NamedTuple):
+    generation: int
+    covers: int
+    pieces: list[bytes]
+    batches: list[tuple[int, bytes]]
+
+
+def key_of(sandbox_id: str, part: str) -> str:
+    return f"{PREFIX}{{{sandbox_id}}}:{part}"
+
+
+class RedisLog:
+    """The log of one sandbox that this process holds with the fencing number `fence`."""
+
+    def __init__(self, server: RedisServer, sandbox_id: str, fence: int) -> None:
+        self._server = server
+        self._id = sandbox_id
+        self.fence = fence
+        #: The snapshot in force.
+        self.generation = 0
+        #: When the sandbox ends in real time; None for never.
+        self.end: Callable[[], float | None] = lambda: None
+        self._keys = [key_of(sandbox_id, part) for part in ("meta", "log", "files")]
+
+    def append(self, number: int, body: bytes) -> None:
+        end = self.end()
+        ends = "" if end is None else int((end + GRACE_SECONDS) * 1000)
+        keys = [*self._keys, self._pieces(self.generation)] if self.generation else self._keys
+        self._server.run(APPEND, keys, [self.fence, number, body, ends])
+
+    def begin_snapshot(self) -> None:
+        """The batches of a list are counted: nothing has to be remembered."""
+
+    def stage(self, pieces: Iterable[bytes]) -> int:
+        generation = int(self._server.call(lambda client: client.hincrby(self._keys[0], "staged", 1)))
+        for piece in pieces:
+            self._server.call(methodcaller("rpush", self._pieces(generation), piece))
+        return generation
+
+    def adopt(self, generation: int, covers: int, body: bytes | None) -> None:
+        self._server.run(ADOPT, self._keys[:2], [self.fence, generation, covers, body or b""])
+        self.generation = generation
+
+    def tidy(self, generation: int) -> None:
+        old = [self._pieces(each) for each in range(max(1, generation - MOST_STAGED), generation)]
+        if old:
+            self._server.call(methodcaller("delete", *old))
+
+    def _pieces(self, generation: int) -> str:
+        return key_of(self._id, f"snapshot:{generation}")
+
+    def read(self) -> StoredLog:
+        """What is stored. Fenced if another process holds the sandbox now."""
+        meta = read_meta(self._server, self._id)
+        if meta is None or meta.fence != self.fence:
+            raise Fenced("another process holds the sandbox now")
+        return read_log(self._server, self._id, meta)
+
+
+class Meta(NamedTuple):
+    """Who holds a sandbox, by its name ("" for nobody), and where its log begins."""
+
+    fence: int
+    holder: str
+    generation: int
+    covers: int
+
+
+def read_meta(server: RedisServer, sandbox_id: str) -> Meta | None:
+    found = server.read(lambda client: client.hgetall(key_of(sandbox_id, "meta")))
+    if b"fence" not in found:
+        return None
+    return Meta(int(found[b"fence"]), found[b"holder"].decode(), int(found[b"generation"]), int(found[b"covers"]))
+
+
+def read_log(server: RedisServer, sandbox_id: str, meta: Meta) -> StoredLog:
+    pieces = _whole_list(server, key_of(sandbox_id, f"snapshot:{meta.generation}")) if meta.generation else []
+    bodies = _whole_list(server, key_of(sandbox_id, "log"))
+    batches = [(meta.covers + 1 + index, body) for index, body in enumerate(bodies)]
+    return StoredLog(meta.generation, meta.covers, pieces, batches)
+
+
+def _whole_list(server: RedisServer, key: str) -> list[bytes]:
+    found: list[bytes] = []
+    while True:
+        start = len(found)
+        part = server.read(methodcaller("lrange", key, start, start + SLICE - 1))
+        found += part
+        if len(part) < SLICE:
+            return found
+
+
+class RedisStore(LoggedStore):
+    """A store at `url`. `identity` is this process. `ticks()` are real seconds that never stand still while the process is
+    stopped. Raises StoreError if Redis cannot be reached, or holds a newer format.
+
+    It is also the Placement of its process: `holder`, `holders_of_link`, `peers`.
+    """
+
+    def __init__(
+        self, url: str, options: Options, identity: Identity, draw_secret: Callable[[], str], ticks: Callable[[], float]
+    ) -> None:
+        super().__init__(options)
+        self.server = RedisServer(url)
+        self.identity = identity
+        self._ticks = ticks
+        self._lease_until = float("-inf")
+        self._taking = Lock()
+        self._arguments = (url, options, identity, draw_secret, ticks)
+        self._is_closed = False
+        self._check_format()
+        self.secret = self._shared_secret(draw_secret())
+        self._renew()
+        self._stopping = Event()
+        self._renewer = Thread(target=self._renew_always, name="swapmock-lease", daemon=True)
+        self._renewer.start()
+        self.server.on_return = self._renew
+        self.start_housekeeping()
+
+    def _check_format(self) -> None:
+        self.server.call(lambda client: client.set(f"{PREFIX}format", FORMAT, nx=True))
+        found = int(self.server.call(lambda client: client.get(f"{PREFIX}format")))
+        if found > FORMAT:
+            raise StoreError(f"the store has format {found}, this version of swapmock reads up to {FORMAT}")
+
+    def _shared_secret(self, drawn: str) -> str:
+        self.server.call(lambda client: client.set(f"{PREFIX}secret", drawn, nx=True))
+        return str(self.server.call(lambda client: client.get(f"{PREFIX}secret")).decode())
+
+    # --- the lease
+
+    def _renew(self) -> None:
+        """Renew the lease of this process. If it has run out meanwhile, sandboxes may have gone: they are read again."""
+        asked = self._ticks()
+        had_run_out = asked >= self._lease_until
+        document = json.dumps({"address": self.identity.address})
+        with suppress(StoreError):
+            self.server.call(
+                lambda client: client.set(self._process_key(self.identity.name), document, px=int(LEASE_SECONDS * 1000))
+            )
+            if had_run_out:
+                for box in tuple(self._boxes.values()):
+                    box.distrust()
+            self._lease_until = asked + LEASE_SECONDS - MARGIN_SECONDS
+
+    def _renew_always(self) -> None:
+        while not self._stopping.wait(RENEW_SECONDS):
+            self._renew()
+
+    def _process_key(self, name: str) -> str:
+        return f"{PREFIX}process:{name}"
+
+    def _is_alive(self, name: str) -> str | None:
+        """The address of a process whose lease has not run out; None for one that does not live."""
+        found = self.server.read(lambda client: client.get(self._process_key(name))) if name else None
+        return None if found is None else str(json.loads(found)["address"])
+
+    # --- sandboxes
+
+    def open(self, sandbox_id: str) -> LoggedBox:
+        if self.server.is_away or self._is_closed:
+            raise StoreError("the store cannot be reached", is_away=True)
+        box = self._boxes.get(sandbox_id)
+        if box is not None and self._ticks() < self._lease_until and not box.is_lost:
+            return box
+        if self._ticks() >= self._lease_until:
+            self._renew()
+            if self._ticks() >= self._lease_until:
+                raise StoreError("the store cannot be reached", is_away=True)
+        return self._take(sandbox_id)
+
+    def _take(self, sandbox_id: str) -> LoggedBox:
+        """Hold a sandbox from now on. HeldElsewhere if another process does, KeyError if there is none."""
+        with self._taking:
+            box = self._boxes.get(sandbox_id)
+            if box is not None:
+                if not box.is_lost:
+                    return box
+                self._let_go(box)
+            while True:
+                meta = read_meta(self.server, sandbox_id)
+                if meta is None:
+                    self.server.call(methodcaller("srem", f"{PREFIX}sandboxes", sandbox_id))
+                    raise KeyError(sandbox_id)
+                address = None if meta.holder == self.identity.name else self._is_alive(meta.holder)
+                if address is not None:
+                    raise HeldElsewhere(Peer(meta.holder, address))
+                fence = self.server.run(TAKE, [key_of(sandbox_id, "meta")], [meta.holder, self.identity.name])
+                if fence:
+                    return self._load(sandbox_id, int(fence), is_crash=meta.holder not in ("", self.identity.name))
+
+    def _load(self, sandbox_id: str, fence: int, *, is_crash: bool) -> LoggedBox:
+        meta = read_meta(self.server, sandbox_id)
+        if meta is None:
+            raise KeyError(sandbox_id)
+        made, number, log_bytes, snapshot_bytes = restored(read_log(self.server, sandbox_id, meta), self._journal)
+        own = RedisLog(self.server, sandbox_id, fence)
+        own.generation = meta.generation
+        box = self._box_over(own, made.sandbox, made.clock)
+        box.take_over(made)
+        box.number, box.log_bytes, box.snapshot_bytes = number, log_bytes, snapshot_bytes
+        self._follow(box)
+        self._take_in(box)
+        if is_crash:
+            box.note_recovery(self._options.now())
+        return box
+
+    @staticmethod
+    def _follow(box: LoggedBox) -> None:
+        """Let the keys of a sandbox end when it ends."""
+        assert isinstance(box.log, RedisLog)
+        box.log.end = lambda: box.sandbox.expires_at
+
+    def _let_go(self, box: LoggedBox) -> None:
+        """Forget a sandbox that another process has taken."""
+        box.is_dropped = True
+        MemoryStore.drop(self, box.sandbox.id)
+
+    def release(self, sandbox_id: str) -> None:
+        """Let any process take a sandbox that this one holds."""
+        box = self._boxes.get(sandbox_id)
+        if box is not None:
+            box.flush()
+            with box, self._taking:
+                assert isinstance(box.log, RedisLog)
+                self.server.run(RELEASE, [key_of(sandbox_id, "meta")], [box.log.fence])
+                self._let_go(box)
+
+    def sandbox_of(self, sandbox_id: str) -> Sandbox:
+        try:
+            return self.open(sandbox_id).sandbox
+        except HeldElsewhere:
+            meta = read_meta(self.server, sandbox_id)
+            if meta is None:
+                raise KeyError(sandbox_id) from None
+            return restored(read_log(self.server, sandbox_id, meta), self._journal)[0].sandbox
+
+    def add(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry] = ()) -> None:
+        super().add(sandbox, clock, entries)
+        self._follow(self._boxes[sandbox.id])
+
+    def _create_log(self, sandbox_id: str, body: bytes) -> RedisLog:
+        keys = [key_of(sandbox_id, part) for part in ("meta", "log")]
+        if not self.server.run(CREATE, keys, [self.identity.name, body]):
+            raise ValueError(f"sandbox {sandbox_id} or its credentials exist already")
+        return RedisLog(self.server, sandbox_id, 1)
+
+    def _make_box(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry]) -> LoggedBox:
+        box = super()._make_box(sandbox, clock, entries)
+        taken = [each for each in sandbox.credentials if not self._register(sandbox.id, each)]
+        if taken:
+            own = [each for each in sandbox.credentials if each not in taken]
+            self._forget_credentials(own)
+            self._remove(box)
+            raise ValueError(f"sandbox {sandbox.id} or its credentials exist already")
+        self.server.call(lambda client: client.sadd(f"{PREFIX}sandboxes", sandbox.id))
+        return box
+
+    def _register(self, sandbox_id: str, credential: Credential) -> bool:
+        value = json.dumps([sandbox_id, credential.secret, credential.disabled])
+        field = _field(credential)
+        return bool(self.server.call(lambda client: client.hsetnx(f"{PREFIX}credentials", field, value)))
+
+    def _forget_credentials(self, credentials: Sequence[Credential]) -> None:
+        if credentials:
+            names = [_field(each) for each in credentials]
+            self.server.call(lambda client: client.hdel(f"{PREFIX}credentials", *names))
+
+    def find(self, provider: str, key: str) -> tuple[str, str, bool] | None:
+        found = self._credentials.get((provider, key))
+        if found is not None:
+            return found
+        raw = self.server.read(lambda client: client.hget(f"{PREFIX}credentials", _field(Credential(provider, key))))
+        if raw is None:
+            return None
+        sandbox_id, secret, disabled = json.loads(raw)
+        if not self.server.read(methodcaller("exists", key_of(sandbox_id, "meta"))):
+            return None  # it has ended while no process held it
+        return str(sandbox_id), str(secret), bool(disabled)
+
+    def set_credentials(self, sandbox_id: str, credentials: Sequence[Credential]) -> None:
+        before = self.open(sandbox_id).sandbox.credentials
+        new = [each for each in credentials if each not in before]
+        if not all(self._register(sandbox_id, each) for each in new):
+            raise ValueError(f"another sandbox than {sandbox_id} has one of the keys")
+        super().set_credentials(sandbox_id, credentials)
+        self._forget_credentials([each for each in before if each not in credentials])
+
+    def ids(self) -> Sequence[str]:
+        """Of all processes; `open` raises HeldElsewhere for those of another one."""
+        try:
+            found = self.server.read(methodcaller("smembers", f"{PREFIX}sandboxes"))
+        except StoreError:
+            return tuple(self._boxes)  # those that `open` will refuse
+        return sorted(name.decode() for name in found)
+
+    def _drop_log(self, box: LoggedBox) -> None:
+        self._remove(box)
+        self._forget_credentials(box.sandbox.credentials)
+        name = box.sandbox.id
+        self.server.call(lambda client: client.srem(f"{PREFIX}sandboxes", name))
+        for token in box.tokens:
+            self.server.call(methodcaller("zrem", _token_key(token), name))
+
+    def _remove(self, box: LoggedBox) -> None:
+        assert isinstance(box.log, RedisLog)
+        name = box.sandbox.id
+        keys = [key_of(name, part) for part in ("meta", "log", "files")]
+        found = self.server.call(lambda client: client.hget(keys[0], "staged"))
+        newest = int(found or 0)
+        keys += [key_of(name, f"snapshot:{each}") for each in range(max(1, newest - MOST_STAGED), newest + 1)]
+        self.server.run(REMOVE, keys, [box.log.fence])
+
+    # --- public links
+
+    def publish(self, token: str, sandbox_id: str, *, behind: bool = False) -> None:
+        box = self._boxes.get(sandbox_id)
+        if box is not None:
+            with box:
+                super().publish(token, sandbox_id, behind=behind)
+                score = -self._options.now() if behind else self._options.now()
+                self.server.call(lambda client: client.zadd(_token_key(token), {sandbox_id: score}))
+
+    def claim(self, token: str, sandbox_id: str) -> bool:
+        if not self.server.run(CLAIM, [_token_key(token)], [self._options.now(), sandbox_id]):
+            return False
+        return super().claim(token, sandbox_id)
+
+    def unpublish(self, token: str, sandbox_id: str) -> None:
+        super().unpublish(token, sandbox_id)
+        self.server.call(lambda client: client.zrem(_token_key(token), sandbox_id))
+
+    def withdraw(self, sandbox_id: str) -> None:
+        box = self._boxes.get(sandbox_id)
+        tokens = () if box is None else tuple(box.tokens)
+        super().withdraw(sandbox_id)
+        for token in tokens:
+            self.server.call(methodcaller("zrem", _token_key(token), sandbox_id))
+
+    def owner(self, token: str) -> str | None:
+        own = super().owner(token)
+        if own is not None:
+            return own
+        found = self.server.read(lambda client: client.zrevrange(_token_key(token), 0, 0))
+        return found[0].decode() if found else None
+
+    # --- placement
+
+    def holder(self, sandbox_id: str) -> Peer | None:
+        if sandbox_id in self._boxes and self._ticks() < self._lease_until:
+            return None
+        meta = read_meta(self.server, sandbox_id)
+        if meta is None or meta.holder == self.identity.name:
+            return None
+        address = self._is_alive(meta.holder)
+        return None if address is None else Peer(meta.holder, address)
+
+    async def holders_of_link(self, token: str) -> Sequence[Peer | None]:
+        sandbox_id = self.owner(token)
+        return [] if sandbox_id is None else [self.holder(sandbox_id)]
+
+    def peers(self) -> Sequence[Peer]:
+        found = []
+        for key in self.server.read(lambda client: list(client.scan_iter(f"{PREFIX}process:*"))):
+            name = key.decode().removeprefix(f"{PREFIX}process:")
+            address = self._is_alive(name) if name != self.identity.name else None
+            if address is not None:
+                found.append(Peer(name, address))
+        return sorted(found)
+
+    # --- the end
+
+    def keep_house(self) -> None:
+        if not self.server.is_away:
+            super().keep_house()
+
+    def advertise(self, address: str) -> None:
+        """Tell the others where this process takes forwarded requests."""
+        self.identity = self.identity._replace(address=address)
+        self._renew()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    def close(self) -> None:
+        """Commit all that waits and release the sandboxes, so that other processes take them at once."""
+        if self._is_closed:
+            return
+        self.stop_housekeeping()
+        self.flush()
+        self._is_closed = True
+        self._stopping.set()
+        if current_thread() is not self._renewer:
+            self._renewer.join()
+        for box in tuple(self._boxes.values()):
+            assert isinstance(box.log, RedisLog)
+            with suppress(StoreError):
+                self.server.run(RELEASE, [key_of(box.sandbox.id, "meta")], [box.log.fence])
+        with suppress(StoreError):
+            self.server.call(lambda client: client.delete(self._process_key(self.identity.name)))
+        self.server.close()
+
+    def reopen(self) -> None:
+        if self._is_closed:
+            self.__init__(*self._arguments)  # type: ignore[misc]  # it begins anew
+
+
+def _field(credential: Credential) -> str:
+    return f"{credential.provider} {credential.key}"
+
+
+def _token_key(token: str) -> str:
+    return f"{PREFIX}token:{token}"
+
+
+class RedisBlobs:
+    """Uploaded files in Redis, up to MOST_FILE_BYTES each; larger ones in `folder`, which all processes share."""
+
+    def __init__(self, server: RedisServer, folder: Blobs | None = None) -> None:
+        self._server = server
+        self._folder = folder
+
+    def put(self, key: str, content: bytes) -> None:
+        if len(content) > MOST_FILE_BYTES and self._folder is None:
+            raise OSError(
+                errno.EFBIG,
+                f"a file of more than {MOST_FILE_BYTES} bytes needs a folder that all processes share: --data-dir",
+            )
+        if self._folder is not None and len(content) > MOST_FILE_BYTES:
+            self._folder.put(key, content)
+            self._call("hdel", key)
+        else:
+            self._call("hset", key, content)
+
+    def get(self, key: str) -> bytes | None:
+        found = self._call("hget", key)
+        if found is not None:
+            return bytes(found)
+        return None if self._folder is None else self._folder.get(key)
+
+    def open(self, key: str) -> Source | None:
+        content = self._call("hget", key)
+        if content is not None:
+            return Bytes(content)
+        return None if self._folder is None else self._folder.open(key)
+
+    def remove(self, key: str) -> None:
+        self._call("hdel", key)
+        if self._folder is not None:
+            self._folder.remove(key)
+
+    def drop(self, prefix: str) -> None:
+        self._server.call(methodcaller("delete", key_of(prefix.rstrip("/"), "files")))
+        if self._folder is not None:
+            self._folder.drop(prefix)
+
+    def _call(self, command: str, key: str, *arguments: object) -> Any:
+        sandbox_id, _, name = key.partition("/")
+        return self._server.call(methodcaller(command, key_of(sandbox_id, "files"), name, *arguments))

@@ -1,0 +1,196 @@
+"""The connection to Redis that all sandboxes of a process share: scripts, time limits, and what is known of its absence.
+
+Every call ends within CALL_SECONDS. After one that failed, calls are refused at once until a thread that tries again and
+again has reached Redis: nobody waits for a server that is away.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from threading import Event, Lock, Thread
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, RedisError, TimeoutError
+from redis.retry import Retry
+
+from swapmock.mock_server.core.ports import StoreError
+from swapmock.mock_server.stores.logged import Fenced
+
+log = logging.getLogger("swapmock")
+
+#: The most seconds that one call takes.
+CALL_SECONDS = 0.6
+
+#: How often it is looked whether Redis is there, in seconds, while it is and while it is not.
+LOOK_SECONDS, TRY_SECONDS = 0.25, 0.1
+
+#: A sandbox that another process has taken over. The lease is written into the sandbox's keys: KEYS[1] is its hash `meta`.
+FENCED = "FENCED"
+
+_CHECK_FENCE = f"""
+if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return redis.error_reply('{FENCED}') end
+"""
+
+#: A commit: the fencing number, the number of the batch, its bytes, when the sandbox ends in milliseconds ("" for never).
+APPEND = (
+    _CHECK_FENCE
+    + """
+local covers = tonumber(redis.call('HGET', KEYS[1], 'covers'))
+if covers + redis.call('LLEN', KEYS[2]) + 1 ~= tonumber(ARGV[2]) then return redis.error_reply('ORDER') end
+redis.call('RPUSH', KEYS[2], ARGV[3])
+for i = 1, #KEYS do
+  if ARGV[4] ~= '' then redis.call('PEXPIREAT', KEYS[i], ARGV[4]) else redis.call('PERSIST', KEYS[i]) end
+end
+return 1
+"""
+)
+
+#: A snapshot is put in force: the fencing number, its generation, the number of the last batch in it, a further batch or "".
+ADOPT = (
+    _CHECK_FENCE
+    + """
+local before = tonumber(redis.call('HGET', KEYS[1], 'covers'))
+redis.call('HSET', KEYS[1], 'generation', ARGV[2], 'covers', ARGV[3])
+redis.call('LTRIM', KEYS[2], tonumber(ARGV[3]) - before, -1)
+if ARGV[4] ~= '' then redis.call('RPUSH', KEYS[2], ARGV[4]) end
+return 1
+"""
+)
+
+#: A new sandbox with its first batch: who holds it, the batch. 0 if there is one.
+CREATE = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'fence', 1, 'holder', ARGV[1], 'generation', 0, 'covers', 0)
+redis.call('DEL', KEYS[2])
+redis.call('RPUSH', KEYS[2], ARGV[2])
+return 1
+"""
+
+#: Take a sandbox: who held it, who takes it. Returns the new fencing number; 0 if somebody else was quicker.
+TAKE = """
+local holder = redis.call('HGET', KEYS[1], 'holder')
+if holder ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'holder', ARGV[2])
+return redis.call('HINCRBY', KEYS[1], 'fence', 1)
+"""
+
+#: Let a sandbox go, if its fencing number is still this one.
+RELEASE = _CHECK_FENCE + "return redis.call('HSET', KEYS[1], 'holder', '')"
+
+#: Remove all keys of a sandbox.
+REMOVE = _CHECK_FENCE + "return redis.call('DEL', unpack(KEYS))"
+
+#: Publish a token that nobody has.
+CLAIM = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+return 1
+"""
+
+
+class RedisServer:
+    """`url` is redis://, rediss:// or unix://, with `?cluster=true` for a cluster. Raises StoreError if it cannot be reached."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._client = _client(url)
+        self._scripts: dict[str, Any] = {}
+        self._lock = Lock()
+        self._is_away = False
+        self._stopping = Event()
+        #: Called when Redis is there again.
+        self.on_return: Callable[[], object] = lambda: None
+        try:
+            self._client.ping()
+        except RedisError as error:
+            raise StoreError(f"{shown(url)}: {error}", is_away=True) from None
+        self._watcher = Thread(target=self._watch, name="swapmock-redis", daemon=True)
+        self._watcher.start()
+
+    @property
+    def is_away(self) -> bool:
+        return self._is_away
+
+    def call(self, work: Callable[[Any], Any]) -> Any:
+        """The result of `work(client)`. StoreError if Redis is away, or did not answer."""
+        if self._is_away:
+            raise StoreError(f"{shown(self.url)} cannot be reached", is_away=True)
+        try:
+            return work(self._client)
+        except (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError) as error:
+            self._note_absence(error)
+            # A call that was refused was not sent. What was sent may have been carried out: nobody knows.
+            was_sent = not isinstance(error, BusyLoadingError | ReadOnlyError) and not is_refusal(error)
+            raise StoreError(f"{shown(self.url)}: {error}", is_away=not was_sent) from error
+        except RedisError as error:
+            if FENCED in str(error):
+                raise Fenced("another process holds the sandbox now") from None
+            raise StoreError(f"{shown(self.url)}: {error}") from error
+
+    def read(self, work: Callable[[Any], Any]) -> Any:
+        """`call` for what changes nothing: if no answer comes, Redis is away."""
+        try:
+            return self.call(work)
+        except Fenced:
+            raise
+        except StoreError as error:
+            raise StoreError(str(error), is_away=True) from error
+
+    def run(self, script: str, keys: Sequence[str], arguments: Sequence[object]) -> Any:
+        """The result of a script in one call."""
+        prepared = self._scripts.get(script)
+        if prepared is None:
+            prepared = self._scripts[script] = self._client.register_script(script)
+        return self.call(lambda _: prepared(keys=list(keys), args=list(arguments)))
+
+    def _note_absence(self, error: Exception) -> None:
+        if not self._is_away:
+            self._is_away = True
+            log.error("%s cannot be reached: %s", shown(self.url), error)
+
+    def _watch(self) -> None:
+        """Notice that Redis goes and comes, also while nobody asks."""
+        while not self._stopping.wait(TRY_SECONDS if self._is_away else LOOK_SECONDS):
+            try:
+                self._client.ping()
+            except RedisError as error:
+                self._note_absence(error)
+                continue
+            if self._is_away:
+                self._is_away = False
+                log.warning("%s is there again", shown(self.url))
+                self.on_return()
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._watcher.join()
+        self._client.close()
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the connection was not even made."""
+    return isinstance(error.__cause__ or error.__context__, ConnectionRefusedError | FileNotFoundError)
+
+
+def _client(url: str) -> Any:
+    limits: dict[str, Any] = {
+        "socket_timeout": CALL_SECONDS,
+        "socket_connect_timeout": CALL_SECONDS / 2,
+        "retry": Retry(NoBackoff(), 0),
+        "health_check_interval": 0,
+    }
+    try:
+        if "cluster=true" in url:
+            return redis.RedisCluster.from_url(url.replace("?cluster=true", ""), **limits)
+        return redis.Redis.from_url(url, **limits)
+    except (ValueError, RedisError) as error:
+        raise StoreError(f"{shown(url)}: {error}") from None
+
+
+def shown(url: str) -> str:
+    """The URL without its password."""
+    head, at, rest = url.rpartition("@")
+    return f"{head.partition('://')[0]}://{rest}" if at else url

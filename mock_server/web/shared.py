@@ -1,0 +1,107 @@
+"""The application of one of several processes that share a store: what they hold together, and new sandboxes for all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from swapmock.mock_server.adapters import jsontext
+from swapmock.mock_server.core.placement import Peer
+from swapmock.mock_server.core.ports import StoreError
+from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX
+from swapmock.mock_server.web.asgi import Client
+from swapmock.mock_server.web.bodies import Receive
+from swapmock.mock_server.web.forwarding import Hop, NoAnswer, NotReached, hop_of
+from swapmock.mock_server.web.messages import Answer
+from swapmock.mock_server.web.metrics_of_all import merged
+from swapmock.mock_server.web.pipeline import Pipeline
+from swapmock.mock_server.web.routed import RoutedApp, RoutedConnection, Whereabouts
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from swapmock.mock_server.stores.redis import RedisStore
+
+log = logging.getLogger("swapmock")
+
+#: Operations that make a sandbox.
+MAKING = frozenset({"create_sandbox", "fork_sandbox"})
+
+
+class SharedApp(RoutedApp):
+    """The ASGI application of a process whose `store` other processes share."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        make_flask: Callable[[], WSGIApplication],
+        max_bodies_bytes: int,
+        note_lag: Callable[[float], None],
+        store: RedisStore,
+    ) -> None:
+        super().__init__(pipeline, make_flask, max_bodies_bytes, note_lag, store, DEFAULT_SANDBOX)
+        self._store = store
+
+    @property
+    def connection(self) -> Callable[..., RoutedConnection]:
+        """What handles a connection of this application."""
+        return partial(RoutedConnection, mover=None)
+
+    async def _places_of(self, asked: Whereabouts) -> Sequence[Peer | None]:
+        try:
+            return await super()._places_of(asked)
+        except StoreError:
+            return [None]  # this process says that the store is away
+
+    async def answer_here(self, scope: Any, receive: Receive, client: Client, hop: Hop | None) -> Answer:
+        target = self._pipeline.match(scope["method"], scope["path"])
+        name = "" if target is None or not target.api.is_admin or target.operation is None else target.operation.id
+        if name in MERGERS and (hop is None or not hop.is_part):
+            return await self._answer_together(name, scope, receive, client)
+        answer = await super().answer_here(scope, receive, client, hop)
+        if name in MAKING and answer.status == 201:
+            with suppress(StoreError):  # whoever gets its first request takes it
+                await asyncio.to_thread(self._store.release, jsontext.loads(answer.body)["id"])
+        return answer
+
+    async def _answer_together(self, name: str, scope: Any, receive: Receive, client: Client) -> Answer:
+        """An answer of the parts of all processes. One that does not answer is left out: others take its sandboxes soon."""
+        own = await super().answer_here(scope, receive, client, None)
+        if own.status != 200 or dict(own.headers).get("content-type", "").startswith("text/html"):
+            return own
+        try:
+            peers = self.placement.peers()
+        except StoreError:
+            return own
+        parts = await asyncio.gather(*(self._part(peer, scope, client) for peer in peers))
+        return own._replace(body=MERGERS[name]([own.body, *(part for part in parts if part is not None)]))
+
+    async def _part(self, peer: Peer, scope: Any, client: Client) -> bytes | None:
+        try:
+            async with self.forwarded(peer, scope, hop_of(scope, client, is_part=True)) as forwarded:
+                answer = await forwarded.answer(None, client)
+                body = b"".join([piece async for piece in forwarded.body()])
+        except (NotReached, NoAnswer) as error:
+            log.warning("the part of another process is missing: %s", error)
+            return None
+        return body if answer.status == 200 else None
+
+
+def _merged_list(bodies: Sequence[bytes]) -> bytes:
+    rows = {row["id"]: row for body in bodies for row in jsontext.loads(body)["sandboxes"]}
+    return jsontext.dumps({"sandboxes": [rows[name] for name in sorted(rows)]})
+
+
+def _merged_metrics(bodies: Sequence[bytes]) -> bytes:
+    return merged([body.decode() for body in bodies]).encode()
+
+
+#: Operation -> the function that makes one answer of those of all processes.
+MERGERS: Mapping[str, Callable[[Sequence[bytes]], bytes]] = {
+    "list_sandboxes": _merged_list,
+    "get_metrics": _merged_metrics,
+}
