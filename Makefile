@@ -76,7 +76,7 @@ site: $(DEV) ## build the documentation site into build/site
 
 # The development lock takes every pin of the other one, so the two cannot disagree.
 lock: $(DEV) ## renew both lock files from pyproject.toml; ARGS=--upgrade takes the newest releases
-	$(BIN)/uv pip compile $(ARGS) $(COMPILE) --extra fast --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile $(ARGS) $(COMPILE) --extra fast --extra redis --output-file requirements.lock pyproject.toml
 	$(BIN)/uv pip compile $(ARGS) $(COMPILE) --all-extras --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group build

@@ -103,8 +103,8 @@ def test_lock_pins_and_hashes_everything(lock: str) -> None:
 @pytest.mark.parametrize(
     ("lock", "extras"),
     [
-        ("requirements.lock", ["fast"]),
-        ("requirements-dev.lock", ["fast", "pytest", "checks", "mcp", "containers", "docs", "dev"]),
+        ("requirements.lock", ["fast", "redis"]),
+        ("requirements-dev.lock", ["fast", "redis", "pytest", "checks", "mcp", "containers", "docs", "dev"]),
     ],
 )
 def test_lock_covers_what_the_project_asks_for(lock: str, extras: list[str]) -> None:
