@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -159,6 +160,14 @@ class TestForms:
         assert "acknowledged" in answer.text
         assert len(story.sandbox.delivery(story.ids["delivery"])["attempts"]) == before + 1
 
+    def test_a_sandbox_is_made(self, emulator: Emulator, reader: Reader) -> None:
+        made = reader.post("/__admin/ui/sandboxes", "/__admin", id="made-here", clock="frozen", balance="7")
+        assert made.url == f"{emulator.url}/__admin/sandboxes/made-here"
+        assert (emulator.get("made-here").balance(), emulator.get("made-here").clock()["mode"]) == (7, "frozen")
+        again = reader.post("/__admin/ui/sandboxes", "/__admin", id="made-here", clock="frozen", balance="7")
+        assert "exist already" in again.text
+        emulator.get("made-here").delete()
+
     def test_the_inbox_answers_as_told(self, emulator: Emulator, reader: Reader, at: Any) -> None:
         reader.post(
             f"/__admin/ui/sandboxes/{at.id}/inbox/answers", f"/__admin/sandboxes/{at.id}/inbox", statuses="503, 201"
@@ -201,7 +210,6 @@ class TestForms:
 
 def _fields(text: str) -> Any:
     """The fields of the form that sends, with the values that a browser would send."""
-    import re
     from html import unescape
 
     form = text.partition('enctype="multipart/form-data"')[2].partition("</form>")[0]
@@ -213,6 +221,29 @@ def _fields(text: str) -> Any:
         yield name, "" if chosen is None else unescape(chosen[1])
     for name, value in re.findall(r'<textarea id="[^"]*" name="([^"]+)"[^>]*>([^<]*)</textarea>', form):
         yield name, unescape(value)
+
+
+def test_pages_know_where_the_admin_api_has_a_port_of_its_own() -> None:
+    with Emulator(admin_port=0) as emulator:
+        reader = Reader(emulator.admin_url)
+        home = reader.get("/__admin").text
+        assert f"{emulator.url}/api/v1/client" in home
+        page = "/__admin/sandboxes/default/try?operation=crun:get_account_balance"
+        sent = reader.post("/__admin/ui/sandboxes/default/send/crun/get_account_balance", page)
+        assert sent.url == f"{emulator.admin_url}/__admin/sandboxes/default/requests/x1"
+        inbox = emulator.default.inbox()["url"]
+        assert inbox.startswith(emulator.url)
+        assert requests.post(inbox, json={}, timeout=10).status_code == 200
+        assert requests.get(f"{emulator.url}/__admin", headers=HTML, timeout=10).status_code == 404
+
+
+def test_behind_a_proxy_with_a_prefix_every_link_has_it() -> None:
+    with Emulator(trusted_proxies=("127.0.0.1",)) as emulator:
+        forwarded = {**HTML, "X-Forwarded-Prefix": "/emulator", "X-Forwarded-Host": "127.0.0.1"}
+        text = requests.get(f"{emulator.url}/__admin/sandboxes/default/requests", headers=forwarded, timeout=10).text
+        links = re.findall(r'(?:href|src|action|hx-get|data-events|data-worker)="(/[^"]*)"', text)
+        assert len(links) > 10
+        assert [link for link in links if not link.startswith("/emulator/")] == []
 
 
 CONFORM = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 import requests
 
 from swapmock import Emulator
-from tests.inspector.conftest import PICTURE, Reader, Story, crun, imgopen, newest, run_both
+from tests.inspector.conftest import PICTURE, Reader, Story, crun, imgopen, run_both
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
@@ -106,7 +105,8 @@ def test_each_is_a_test_that_passes_as_it_is(copied: Any, reader: Reader, tmp_pa
 
 
 @pytest.mark.needs("npm", "node")
-def test_each_is_a_test_for_vitest_that_passes_as_it_is(copied: Any, reader: Reader, tmp_path: Path) -> None:
+def test_a_sample_is_a_test_for_vitest_that_passes_as_it_is(copied: Any, reader: Reader, tmp_path: Path) -> None:
+    copied = copied[:: max(1, len(copied) // 12)]  # each file starts a process of its own
     package = tmp_path / "npm"
     shutil.copytree(ROOT / "packages" / "npm", package, ignore=shutil.ignore_patterns("node_modules", "dist", "*.tgz"))
     project = tmp_path / "project"
@@ -169,14 +169,15 @@ def test_no_shell_runs_what_a_client_sent(emulator: Emulator, reader: Reader, tm
             timeout=10,
         )
         crun(sandbox, "POST", "job/detect-face-image", json={"image_url": f"https://example.com/{evil}", evil: 1})
-        for sandbox_id, name in (("default", newest(emulator.default)), (sandbox.id, newest(sandbox))):
-            path = f"/__admin/ui/sandboxes/{sandbox_id}/requests/{name}/copy"
+        names = [row["id"] for row in sandbox.requests()]
+        assert len(names) == 2
+        for name in names:
+            path = f"/__admin/ui/sandboxes/{sandbox.id}/requests/{name}/copy"
             subprocess.run(
                 ["bash", "-c", reader.get(f"{path}/curl").text], capture_output=True, timeout=30, check=False
             )
             compile(reader.get(f"{path}/pytest").text, "snippet", "exec")
         assert not target.exists()
-        assert shlex.split("a 'b'") == ["a", "b"]
 
 
 EXPORTS = [

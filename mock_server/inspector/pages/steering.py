@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, request, url_for
 
 from swapmock.mock_server.inspector.ports import Told
 from swapmock.mock_server.inspector.site import Said, Site, back_with, gettext, told
@@ -16,6 +16,19 @@ Action = Callable[[Site, str], tuple[Told, str]]
 
 def register(app: Flask, site: Site) -> None:
     """Add the forms' targets."""
+
+    @app.post("/__admin/ui/sandboxes")
+    def create() -> Response:
+        """Make a sandbox, and lead to its page."""
+        body: dict[str, Any] = {"clock": _field("clock"), "balance": _number(_field("balance"))}
+        if _field("id"):
+            body["id"] = _field("id")
+        answer = site.call("POST", "/sandboxes", body)
+        if answer.is_refusal:
+            return back_with(told(answer, ""))
+        made = str(answer.document["id"])
+        done = gettext("The sandbox %(id)s is ready.") % {"id": made}
+        return back_with(Said("good", done), url_for("now", sandbox=made))
 
     @app.post("/__admin/ui/sandboxes/<sandbox>/<action>")
     def steer(sandbox: str, action: str) -> Response:
