@@ -1,5 +1,6 @@
 """Fault rules: what they match, whose turn it is, how effects are read and written."""
 
+import copy
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -16,13 +17,16 @@ from swapmock.mock_server.core.faults import (
     Match,
     Moment,
     RawBody,
+    Stall,
     Turns,
     any_fits,
     drawn_delay,
     matches,
+    merged,
     read_effect,
     takes_turn,
     usual_moment,
+    with_value,
     written_effect,
 )
 from swapmock.mock_server.core.sandbox import RateLimit
@@ -129,6 +133,12 @@ def test_delays():
         ({"raw": {}}, Effect(raw=RawBody(b"", "text/html; charset=utf-8"))),
         ({"redirect": "/x"}, Effect(redirect="/x")),
         ({"gateway": 502}, Effect(gateway=502)),
+        ({"stall": True}, Effect(stall=Stall(196_608, 60.0))),
+        ({"stall": 5}, Effect(stall=Stall(196_608, 5.0))),
+        ({"stall": {"after": 10, "seconds": "2s"}}, Effect(stall=Stall(10, 2.0))),
+        ({"stall": {}}, Effect(stall=Stall(196_608, 60.0))),
+        ({"stall": False}, Effect()),
+        ({"stall": None}, Effect()),
     ],
 )
 def test_effects_are_read_and_written(raw, effect):
@@ -278,3 +288,64 @@ def test_base64_that_is_none_is_refused(text):
 )
 def test_what_is_left_of_an_answer(effect, replacement, replaces, refuses):
     assert (effect.replacement, effect.replaces_the_answer, effect.refuses) == (replacement, replaces, refuses)
+
+
+@pytest.mark.parametrize(
+    ("document", "pointer", "expected"),
+    [
+        ({"a": 1}, "", "new"),
+        ({"a": 1}, "#", "new"),
+        ({"a": 1, "b": 2}, "/a", {"a": "new", "b": 2}),
+        ({"a": 1}, "#/b", {"a": 1, "b": "new"}),
+        ({"a": {"b": 1, "c": 2}}, "/a/b", {"a": {"b": "new", "c": 2}}),
+        ({}, "/a/b/c", {"a": {"b": {"c": "new"}}}),
+        ({"a": None}, "/a/b", {"a": {"b": "new"}}),
+        (None, "/a", {"a": "new"}),
+        ({"a": "text"}, "/a/b", {"a": "text"}),
+        (5, "/a", 5),
+        ({}, "/", {"": "new"}),
+        ({}, "/a~1b/~01", {"a/b": {"~1": "new"}}),
+        ([1, 2, 3], "/0", ["new", 2, 3]),
+        ([1, 2, 3], "/1", [1, "new", 3]),
+        ([1, 2, 3], "/2", [1, 2, "new"]),
+        ([1, 2, 3], "/3", [1, 2, 3]),
+        ([1, 2, 3], "/4", [1, 2, 3]),
+        ([1, 2, 3], "/-", [1, 2, 3, "new"]),
+        ([1, 2, 3], "/-1", [1, 2, 3]),
+        ([1, 2, 3], "/x", [1, 2, 3]),
+        ([1, 2, 3], "/²", [1, 2, 3]),
+        ([1, 2, 3], "/٢", [1, 2, 3]),
+        ([1, 2, 3], "/" + "9" * 5000, [1, 2, 3]),
+        ([{"x": 1}], "/0/x", [{"x": "new"}]),
+        ([], "/-/a/b", [{"a": {"b": "new"}}]),
+    ],
+)
+def test_a_value_is_put_at_a_pointer(document, pointer, expected):
+    before = copy.deepcopy(document)
+    assert with_value(document, pointer, "new") == expected
+    assert document == before
+
+
+def test_places_of_a_list_have_up_to_six_digits():
+    long = [0] * 1_000_001
+    assert with_value(long, "/999999", 1)[999_999] == 1
+    assert with_value(long, "/1000000", 1) == long
+
+
+@pytest.mark.parametrize(
+    ("value", "extra", "expected"),
+    [
+        ({"a": 1}, {"a": 2, "b": 3}, {"a": 1, "b": 3}),
+        ({"a": {"x": 1}}, {"a": {"x": 2, "y": 3}}, {"a": {"x": 1, "y": 3}}),
+        ({"a": 1}, {"a": {"y": 3}}, {"a": 1}),
+        ({"a": {"x": 1}}, {"a": 5}, {"a": {"x": 1}}),
+        ({}, {}, {}),
+        ([1], {"a": 1}, [1]),
+        ("text", {"a": 1}, "text"),
+        (None, {"a": 1}, None),
+    ],
+)
+def test_extra_fields_replace_nothing(value, extra, expected):
+    before = copy.deepcopy(value)
+    assert merged(value, extra) == expected
+    assert value == before

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from swapmock.mock_server.core.call import Reply
 from swapmock.mock_server.core.delivery import Delivery
 from swapmock.mock_server.core.journal import File
 from swapmock.mock_server.core.ledger import Entry, Invariant, Move
@@ -58,3 +59,8 @@ def test_what_records_hold_unless_told():
     assert (task.failure, task.reserved, task.charge, task.scenario) == (None, 0, 0, "fine")
     assert (task.callback_url, task.base_url, task.cause, task.facts) == (None, "", "", {})
     assert Entry(0.0, Move.GRANT, 1) == (0.0, Move.GRANT, 1, "", "")
+
+
+@pytest.mark.parametrize("record", [Reply(), Task("i", "k", "p", "o", "m", b"", 0.0, 1.0, 2.0)], ids=["Reply", "Task"])
+def test_records_that_are_made_for_every_request_have_no_dictionary(record):
+    assert not hasattr(record, "__dict__")

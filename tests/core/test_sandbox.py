@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from swapmock.mock_server.core.sandbox import RateLimit, http_date, retry_after
+from swapmock.mock_server.core.sandbox import ParallelPosts, RateLimit, http_date, retry_after
 
 
 @pytest.mark.parametrize("month", range(1, 13))
@@ -47,3 +47,12 @@ def test_limits_are_read(raw, limit):
 @pytest.mark.parametrize("fraction", [0.0, 0.999])
 def test_retry_after(form, seconds, shown, fraction):
     assert retry_after(form, seconds, 1_767_225_600.0 + fraction) == ((("retry-after", shown),) if shown else ())
+
+
+@pytest.mark.parametrize(
+    ("raw", "limit"),
+    [({"limit": 2}, ParallelPosts(2, 0.5)), ({"limit": 1, "seconds": "20ms"}, ParallelPosts(1, 0.02))],
+)
+def test_limits_of_posts_in_progress_are_read(raw, limit):
+    assert ParallelPosts.read(raw) == limit
+    assert ParallelPosts(3).seconds == 0.5
