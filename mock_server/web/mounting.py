@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from hashlib import blake2b
+from typing import Any, NamedTuple
 
 from swapmock.contracts import Contract, Operation
 from swapmock.contracts.requirements import USUAL_BODY_BYTES
@@ -113,6 +114,22 @@ class MountedApi:
         if operation is not None and operation.takes_data_uris:
             return "; --max-media-body allows more"
         return f"; {'--max-upload' if _is_upload(operation) else '--max-body'} allows more"
+
+
+#: A data URI of a long body is kept in the parsed body up to this many characters, which is beyond every limit of a URL.
+LONGEST_DATA_URI = 4096
+
+
+def with_short_data_uris(body: Any) -> Any:
+    """A parsed body whose long data URIs are cut, with a digest of the whole one at their end: what is checked and looked at takes
+    time by its length. The request itself is kept whole."""
+    if isinstance(body, str):
+        if len(body) <= LONGEST_DATA_URI or not body.startswith("data:"):
+            return body
+        return body[:LONGEST_DATA_URI] + blake2b(body.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    if isinstance(body, dict):
+        return {name: with_short_data_uris(item) for name, item in body.items()}
+    return [with_short_data_uris(item) for item in body] if isinstance(body, list) else body
 
 
 def _length_of_data_uris(body: bytes) -> int:

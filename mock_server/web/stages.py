@@ -20,6 +20,7 @@ from swapmock.mock_server.core.provider import VendorResponse
 from swapmock.mock_server.core.sandbox import ParallelPosts, retry_after
 from swapmock.mock_server.web.context import RequestContext
 from swapmock.mock_server.web.faults import ConnectionLost, date_of, match_fault
+from swapmock.mock_server.web.mounting import with_short_data_uris
 from swapmock.mock_server.web.parallel import REFUSED
 from swapmock.mock_server.web.parsing import is_json, parsed_query
 from swapmock.mock_server.web.recording import breaches
@@ -122,6 +123,8 @@ def _parse(context: RequestContext) -> None:
     if operation.takes_json:
         is_left_out = not request.body and not operation.needs_body
         call.body = {} if is_left_out else operation.normalize(_json_body(context))
+        if len(request.body) > context.api.json_limit:
+            call.body = with_short_data_uris(call.body)
 
 
 def _parse_parameters(context: RequestContext) -> None:

@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from swapmock.mock_server.web.mounting import LONGEST_DATA_URI, with_short_data_uris
+
 SWAP = {"image_url": "https://example.com/a.png", "new_face": "https://example.com/b.png"}
 JSON = {"Content-Type": "application/json"}
 
@@ -67,6 +69,19 @@ def test_a_photo_as_a_data_uri_fits(crun):
     }
     for path in ("job/estimate-credits", "job/EstimateTask", "job/CreateTask"):
         assert crun.call("POST", path, json=body).json()["code"] == 200
+
+
+def test_the_task_keeps_the_whole_photo(crun):
+    given = {"prompt": "a", "img_urls": [photo(1_500_000) + "B"]}
+    task = crun.create("google/nano-banana-pro", given)
+    assert crun.info(task)["param"]["input"] == given
+
+
+def test_a_long_body_is_short_where_it_is_checked():
+    short = with_short_data_uris({"a": [photo(9000) + "B", photo(9000) + "C", "https://x/" + "a" * 9000, 5, None]})["a"]
+    assert [len(text) for text in short[:3]] == [LONGEST_DATA_URI + 32, LONGEST_DATA_URI + 32, 9010]
+    assert short[0] != short[1]
+    assert short[3:] == [5, None]
 
 
 def test_a_long_body_without_data_uris_is_too_large(crun):
