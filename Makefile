@@ -17,7 +17,7 @@ SERVER := $(if $(wildcard $(DEV)),$(DEV),$(RUN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test test-slow check check-static format bench fuzz mutants docs site lint lock edges dist image clean
+.PHONY: help install serve test test-slow check check-static format bench fuzz mutants docs pictures site lint lock edges dist image clean
 
 help: ## list these verbs
 	@echo 'usage: make VERB [ARGS=...]'
@@ -58,6 +58,9 @@ fuzz: $(DEV) ## attack a server of its own; ARGS='--requests 100000 --seconds 60
 mutants: $(DEV) ## change the code in a copy, see whether a test notices; ARGS='--sample 200 --seed 0'
 	@$(BIN)/python -c 'import cosmic_ray' 2>/dev/null || $(BIN)/python -m pip install --disable-pip-version-check --quiet 'cosmic-ray>=8.4,<9'
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+pictures: $(DEV) ## make the pictures of the inspector in docs/images/ anew, with Chromium
+	SWAPMOCK_PICTURES=1 $(BIN)/pytest tests/inspector/test_browser.py -k 'sound or pictures' $(ARGS)
 
 lint: $(SERVER) ## lint the contracts
 	$(BIN)/swapmock lint $(ARGS)

@@ -71,13 +71,19 @@ def create_inspector(ports: Ports, live: Live) -> Flask:
     site = Site(ports, live)
     app.jinja_env.filters |= {"clock": clock_text, "moment": format_timestamp, "ticked": sites.ticked}
     app.jinja_env.globals |= {"version": __version__, "signs": words.SIGNS, "languages": LANGUAGES}
-    app.context_processor(lambda: {**sites.context(), "form_value": g.get("form_value", ""), "language": g.language})
+    app.context_processor(page_context)
     _protect(app, site)
     _log_in(app, site)
     _share(app, site)
     for pages in (now, tasks, exchanges, deliveries, media, try_it, inbox, verdicts, copying, steering):
         pages.register(app, site)
     return app
+
+
+def page_context() -> dict[str, Any]:
+    """The names that all templates have."""
+    request_values = {name: g.get(name, default) for name, default in (("form_value", ""), ("may_log_out", False))}
+    return {**sites.context(), **request_values, "language": g.language}
 
 
 def _protect(app: Flask, site: Site) -> None:
@@ -89,7 +95,8 @@ def _protect(app: Flask, site: Site) -> None:
         g.language = chosen if chosen in LANGUAGES else best_language(request.headers.get("Accept-Language", ""))
         cookie = request.cookies.get(site.cookie, "")
         is_known = not site.access.needs_login or site.access.accepts_header(request.headers.get("Authorization", ""))
-        is_known = is_known or site.access.is_login(cookie, site.engine.time.now())
+        g.may_log_out = site.access.needs_login and site.access.is_login(cookie, site.engine.time.now())
+        is_known = is_known or g.may_log_out
         if not is_known and request.endpoint not in OPEN:
             return site.page("login.html", status=401, wrong=False, back=request.full_path)
         g.form_value = site.access.form_value(cookie)

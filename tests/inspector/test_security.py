@@ -352,6 +352,8 @@ class TestLogin:
         done = reader.post("/__admin/ui/sandboxes/default/grant", "/__admin/sandboxes/default", amount="5")
         assert "The credits are granted." in done.text
         assert "s3cret-token" not in reader.get("/__admin").text
+        assert reader.post("/__admin/ui/logout", "/__admin").status_code == 401
+        assert reader.get("/__admin").status_code == 401
 
     @pytest.mark.parametrize("cookie", ["", "x", "a.1.b", "0.99999999999.0", "a.b.c", "…"])
     def test_a_made_up_cookie_opens_nothing(self, guarded: Emulator, cookie: str) -> None:
