@@ -118,6 +118,31 @@ def test_the_client_speaks_to_one_that_it_starts(project):
     assert done.returncode == 0, done.stderr
 
 
+DOCKER = """#!{python}
+import os, sys
+if sys.argv[1] == "info":
+    sys.exit(0)
+assert sys.argv[1] == "run", sys.argv
+port = sys.argv[sys.argv.index("--publish") + 1].split(":")[1]
+for number, word in enumerate(sys.argv):
+    if word == "--env" and "=" in sys.argv[number + 1]:
+        name, value = sys.argv[number + 1].split("=", 1)
+        os.environ[name] = value
+arguments = sys.argv[sys.argv.index("swapmock") + 1 :]
+os.execv({python!r}, [{python!r}, "-m", "swapmock", *arguments, "--host", "0.0.0.0", "--port", port])
+"""
+
+
+def test_in_a_container_the_admin_api_is_reached_by_a_token(project, tmp_path):
+    """A stand-in for docker runs the server as the image does, on every address: then a token is demanded."""
+    (tmp_path / "node").symlink_to(shutil.which("node"))
+    (tmp_path / "docker").write_text(DOCKER.format(python=sys.executable))
+    (tmp_path / "docker").chmod(0o755)
+    (project / "control.mjs").write_text(CONTROL)
+    done = run("node", "control.mjs", folder=project, PATH=str(tmp_path), EXPECTED="container")
+    assert done.returncode == 0, done.stderr
+
+
 def test_one_clear_error_where_nothing_can_be_started(project, tmp_path):
     (tmp_path / "node").symlink_to(shutil.which("node"))
     (project / "nothing.mjs").write_text('import { start } from "swapmock"; await start();')

@@ -1,6 +1,7 @@
 /** Finds or starts an emulator: a given URL, the command on PATH, uvx, a container, in this order. */
 
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { createServer } from "node:net";
 
 import { Emulator } from "./admin.js";
@@ -29,18 +30,27 @@ interface Way {
   how: string;
   command: string;
   args: (port: number) => string[];
+  /** The token of its admin API: one in a container demands one. */
+  token: string;
 }
 
-function ways(options: StartOptions): Way[] {
+function ways(options: StartOptions, token: string): Way[] {
   const serve = (port: number): string[] => ["serve", "--port", String(port), ...(options.args ?? [])];
   const image = options.image ?? "swapmock";
-  const inContainer = (port: number): string[] => [
-    "run", "--rm", "--publish", `127.0.0.1:${port}:4020`, image, "serve", ...(options.args ?? []),
+  const ofContainer = token || randomUUID();
+  // The value of the token goes by the environment, where the list of processes does not show it.
+  const inContainer = (port: number, host: string[]): string[] => [
+    "run", "--rm", "--publish", `127.0.0.1:${port}:4020`, "--env", "SWAPMOCK_ADMIN_TOKEN",
+    ...host, image, "serve", ...(options.args ?? []),
   ];
+  // How a container reaches receivers of callbacks on this machine; podman has a name for it without being asked.
+  const ofDocker = ["--add-host", "host.docker.internal:host-gateway", "--env", "SWAPMOCK_CALLBACK_ALLOW=host.docker.internal"];
+  const ofPodman = ["--env", "SWAPMOCK_CALLBACK_ALLOW=host.containers.internal"];
   return [
-    { how: "path", command: "swapmock", args: serve },
-    { how: "uvx", command: "uvx", args: (port) => ["swapmock", ...serve(port)] },
-    ...["docker", "podman"].map((command) => ({ how: "container", command, args: inContainer })),
+    { how: "path", command: "swapmock", args: serve, token },
+    { how: "uvx", command: "uvx", args: (port) => ["swapmock", ...serve(port)], token },
+    { how: "container", command: "docker", args: (port) => inContainer(port, ofDocker), token: ofContainer },
+    { how: "container", command: "podman", args: (port) => inContainer(port, ofPodman), token: ofContainer },
   ];
 }
 
@@ -77,16 +87,18 @@ export async function start(options: StartOptions = {}): Promise<Running> {
     return { emulator: new Emulator(url, { token }), how: "url", stop: async () => {} };
   }
   const tried: string[] = [];
-  for (const way of ways(options)) {
+  for (const way of ways(options, token)) {
     if (!isThere(way.command)) {
       tried.push(`${way.command}: not found`);
       continue;
     }
     const port = await freePort();
-    const child = spawn(way.command, way.args(port), { stdio: ["ignore", "ignore", "pipe"] });
+    const env = way.token ? { ...process.env, SWAPMOCK_ADMIN_TOKEN: way.token } : process.env;
+    const child = spawn(way.command, way.args(port), { stdio: ["ignore", "ignore", "pipe"], env });
     const failure = await ready(child, `http://127.0.0.1:${port}`, options.timeout ?? 30_000);
     if (failure === "") {
-      return { emulator: new Emulator(`http://127.0.0.1:${port}`, { token }), how: way.how, stop: () => ended(child) };
+      const emulator = new Emulator(`http://127.0.0.1:${port}`, { token: way.token });
+      return { emulator, how: way.how, stop: () => ended(child) };
     }
     await ended(child);
     tried.push(`${way.command}: ${failure}`);
