@@ -309,6 +309,8 @@ class Store(Protocol):
     """
 
     next_end: float
+    #: Whether the state outlives this process. Such a store may fail: each use of it may raise StoreError.
+    is_durable: bool
 
     def add(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry] = ()) -> None:
         """Keep a new sandbox with the first entries of its ledger; ValueError if its id or one of its keys is taken."""

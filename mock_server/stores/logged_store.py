@@ -40,6 +40,8 @@ class LoggedStore(MemoryStore):
 
     _boxes: dict[str, LoggedBox]  # type: ignore[assignment]  # all boxes of this store are of this kind
 
+    is_durable = True
+
     def __init__(self, options: Options) -> None:
         super().__init__(options.journal_size, options.journal_bytes, options.watch)
         self._options = options

@@ -432,6 +432,8 @@ class MemoryStore:
     """`journal_size` bounds the records in the journal of each sandbox, `journal_bytes` their bytes. `held` is told how long
     sandboxes were held open."""
 
+    is_durable = False
+
     def __init__(self, journal_size: int = 1000, journal_bytes: int = 1 << 26, held: Held = UNWATCHED) -> None:
         self._held = held
         self._journal = (journal_size, journal_bytes)
