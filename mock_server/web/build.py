@@ -407,9 +407,11 @@ def _make_standing_sandboxes(engine: Engine, settings: Settings, rows: Sequence[
         )
         try:
             open_account(engine, sandbox, SandboxClock.make(mode, real, settings.speed))
-        except ValueError:
-            if sandbox_id not in engine.store.ids():  # else another process was quicker
-                raise
+        except ValueError as refused_account:
+            try:
+                engine.store.sandbox_of(sandbox_id)  # another process was quicker; it may not be in `ids` yet
+            except KeyError:
+                raise refused_account from None
 
 
 def _as_stored(engine: Engine, row: Standing) -> Standing:
