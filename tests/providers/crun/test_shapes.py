@@ -1,0 +1,125 @@
+"""The size and length of a result, by the input of its task."""
+
+import pytest
+
+from swapmock.mock_server.core.shape import Shape
+from swapmock.mock_server.providers.crun.shapes import shape_of
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ({}, None),
+        ({"aspect_ratio": "1:1"}, (1024, 1024)),
+        ({"aspect_ratio": "16:9"}, (1366, 768)),
+        ({"ratio": " 3 / 2 "}, (1254, 836)),
+        ({"size": "9:16"}, (768, 1366)),
+        ({"image_size": "4:1"}, (2048, 512)),
+        ({"aspect_ratio": "10:1"}, (3238, 324)),
+        ({"aspect_ratio": "1:10"}, (324, 3238)),
+        ({"aspect_ratio": "10.1:1"}, None),
+        ({"aspect_ratio": "1:10.1"}, None),
+        ({"aspect_ratio": "1:0"}, None),
+        ({"aspect_ratio": "0:1"}, None),
+        ({"aspect_ratio": "wide"}, None),
+        ({"aspect_ratio": "wide", "ratio": "1:1"}, (1024, 1024)),
+        ({"aspect_ratio": 2}, None),
+        ({"resolution": "512"}, (512, 512)),
+        ({"resolution": "0.5K"}, (512, 512)),
+        ({"resolution": " 1k "}, (1024, 1024)),
+        ({"image_size": "2K"}, (2048, 2048)),
+        ({"size": "3k"}, (3072, 3072)),
+        ({"quality": "4K"}, (4096, 4096)),
+        ({"resolution": "720p"}, None),
+        ({"resolution": "2k", "aspect_ratio": "4:1"}, (4096, 1024)),
+        ({"resolution": "4k", "aspect_ratio": "1:2"}, (2896, 4096)),
+        ({"size": "1024x1536"}, (1024, 1536)),
+        ({"image_size": "640 * 480"}, (640, 480)),
+        ({"resolution": "500X300"}, (500, 300)),
+        ({"size": "800×600", "aspect_ratio": "1:1"}, (800, 600)),
+        ({"width": 1000, "height": 600}, (1000, 600)),
+        ({"width": 1001, "height": 603}, (1000, 604)),
+        ({"width": 8, "height": 99_999}, (32, 4096)),
+        ({"width": 1000, "height": 600, "size": "800x800"}, (1000, 600)),
+        ({"width": 1000, "size": "800x800"}, (800, 800)),
+        ({"height": 1000, "size": "800x800"}, (800, 800)),
+        ({"width": "1000", "height": "600"}, None),
+    ],
+)
+def test_the_size_of_a_picture(given, size):
+    assert shape_of("image", given) == (None if size is None else Shape(*size))
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ({}, (1280, 720)),
+        ({"aspect_ratio": "9:16"}, (720, 1280)),
+        ({"aspect_ratio": "1:1"}, (720, 720)),
+        ({"ratio": "4:3", "resolution": "480p"}, (640, 480)),
+        ({"ratio": "3:4", "resolution": "480P"}, (480, 640)),
+        ({"size": "640x360"}, (640, 360)),
+        ({"resolution": "512"}, (1280, 720)),
+        ({"resolution": "4k", "aspect_ratio": "21:9"}, (4096, 2160)),
+        *(
+            ({"resolution": name, "aspect_ratio": "1:1"}, (side, side))
+            for name, side in {
+                "360p": 360, "480p": 480, "512p": 512, "540p": 540, "580p": 580, "720p": 720, "768p": 768, "1080p": 1080,
+                "1k": 720, "2k": 1440, "1440p": 1440, "4k": 2160, "2160p": 2160,
+            }.items()
+        ),
+    ],
+)  # fmt: skip
+def test_the_size_of_a_video(given, size):
+    width, height = size
+    assert shape_of("video", given) == Shape(width, height, 5)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ({}, None),
+        ({"duration": 7}, 7),
+        ({"duration": 0.3}, 1),
+        ({"duration": 1}, 1),
+        ({"duration": 7.6}, 8),
+        ({"duration": "10"}, 10),
+        ({"duration": " 10 S "}, 10),
+        ({"duration": "3.6s"}, 4),
+        ({"seconds": 8}, 8),
+        ({"length": "9s"}, 9),
+        ({"duration": "long", "seconds": 8}, 8),
+        ({"duration": 6, "seconds": 8}, 6),
+        ({"duration": 0}, None),
+        ({"duration": -1}, None),
+        ({"duration": True}, None),
+        ({"duration": None}, None),
+        ({"duration": 10_000}, None),
+        ({"duration": "99999"}, None),
+    ],
+)
+def test_how_long_a_result_is(given, seconds):
+    video, sound = shape_of("video", given), shape_of("audio", given)
+    assert video == Shape(1280, 720, seconds or 5)
+    assert sound == Shape(0, 0, seconds or 10)
+
+
+@pytest.mark.parametrize(("asked", "video", "sound"), [(60, 60, 60), (61, 60, 61), (480, 60, 480), (9999, 60, 480)])
+def test_the_longest_results(asked, video, sound):
+    assert shape_of("video", {"duration": asked}) == Shape(1280, 720, video)
+    assert shape_of("audio", {"duration": asked}) == Shape(0, 0, sound)
+
+
+@pytest.mark.parametrize(
+    ("given", "fps"),
+    [
+        ({"fps": 1}, 1),
+        ({"fps": 60}, 60),
+        ({"frame_rate": 30}, 30),
+        ({"frames_per_second": 24}, 24),
+        ({"fps": 0, "frame_rate": 50}, 50),
+        *(({"fps": wrong}, Shape(0, 0).fps) for wrong in (0, 61, -5, True, "30", 29.97, None)),
+    ],
+)
+def test_frames_in_a_second(given, fps):
+    assert shape_of("video", given) == Shape(1280, 720, 5, fps)

@@ -1,0 +1,154 @@
+"""How Img Open shows a task: each member, at each phase, under each variant."""
+
+import re
+
+import pytest
+
+from tests.providers.direct import BASE_URL
+from tests.stories.imgopen_jobs import job
+
+OWN = "own-7"
+
+
+def sent(one, operation, **more):
+    path, body = job(operation, own_id=OWN)
+    return one.data(path, {**body, **more})
+
+
+def asked(one, code, name=OWN):
+    return one.data(f"tool/{code}/queryTask", {"businessTaskId": name})
+
+
+def test_an_asynchronous_tool_from_receipt_to_result(account):
+    one = account()
+    first = sent(one, "face_fusion", targetUrl="https://example.com/group.jpg")
+    task = first["taskId"]
+    assert re.fullmatch(r"pre1767225600000\d{9}", task)
+    assert (first["businessTaskId"], first["status"]) == (OWN, 3)
+    assert "outputImageUrl" not in first
+    one.advance(100)
+    done = asked(one, "face/fusion")
+    assert done == asked(one, "face/fusion", task)
+    assert done["status"] == 2
+    assert done["outputImageUrl"].startswith(f"{BASE_URL}/Output-Img2/")
+    assert done["outputImageUrl"].endswith(f"/{task}-0.png")
+
+
+def test_the_first_answer_of_an_asynchronous_tool_is_of_its_submission(account):
+    """The same id again, when the task is done: the answer to the submission is still that of its beginning."""
+    one = account(variants={"imgopen": {"repeated_id": "same_task"}})
+    first = sent(one, "face_fusion")
+    one.advance(100)
+    assert asked(one, "face/fusion")["status"] == 2
+    assert sent(one, "face_fusion") == first
+
+
+def test_a_receipt_that_is_the_id_alone(account):
+    one = account(variants={"imgopen": {"receipt": "task_id"}})
+    first = sent(one, "face_fusion")
+    assert list(first) == ["task_id"]
+    assert re.fullmatch(r"pre\d{22}", first["task_id"])
+
+
+@pytest.mark.parametrize(
+    ("operation", "choice", "is_own"),
+    [
+        ("sd_text2image", "server", False),
+        ("sd_text2image", "caller", True),
+        ("img_expand", "caller", False),
+        ("img_expand", "server", False),
+    ],
+)
+def test_the_id_that_a_submission_answers(account, operation, choice, is_own):
+    one = account(variants={"imgopen": {"sd_task_id": choice}})
+    first = sent(one, operation)
+    assert list(first) == ["task_id"]
+    assert (first["task_id"] == OWN) is is_own
+    assert is_own or first["task_id"].startswith("pre")
+
+
+@pytest.mark.parametrize("name", ["img_expand", "cnt_preview"])
+def test_several_pictures(account, name):
+    one = account()
+    task = sent(one, name)["task_id"]
+    code = {"img_expand": "imgExpand", "cnt_preview": "cnt/preview"}[name]
+    waiting = asked(one, code)
+    assert not any(member.endswith("Urls") for member in waiting)
+    one.advance(100)
+    done = asked(one, code)
+    if name == "img_expand":
+        start = done["outputImageUrls"][0].removesuffix(f"{task}-0.png")
+        assert done["outputImageUrls"] == [f"{start}{task}-{number}.png" for number in range(2)]
+    else:
+        assert done["outputImageUrl"].endswith(f"/{task}-0.png")
+
+
+@pytest.mark.parametrize("scenario", ["fine", "fails", "no_media"])
+def test_the_faces_of_a_detection(account, scenario):
+    one = account(scenario=scenario, variants={"imgopen": {"detection_mode": "async"}})
+    first = sent(one, "face_detection", imageUrl="https://example.com/group.jpg")
+    assert first["faceUrls"] == []
+    assert "errorMessage" not in first
+    one.advance(100)
+    done = asked(one, "face/detection")
+    assert bool(done["faceUrls"]) is (scenario == "fine")
+    assert ("errorMessage" in done) is (scenario == "fails")
+    if scenario == "fine":
+        assert all(link.endswith(f"-{number}.png") for number, link in enumerate(done["faceUrls"]))
+
+
+@pytest.mark.parametrize(("choice", "status"), [("number", 2), ("string", "2")])
+def test_the_type_of_a_status(account, choice, status):
+    one = account(variants={"imgopen": {"detection_status_type": choice}})
+    assert sent(one, "face_detection")["status"] == status
+    sent(one, "face_fusion")
+    one.advance(100)
+    assert asked(one, "face/fusion")["status"] == 2
+
+
+@pytest.mark.parametrize("choice", ["200", "failure"])
+def test_the_code_of_a_failed_task(account, choice):
+    one = account(scenario="fails", variants={"imgopen": {"failed_task_code": choice}})
+    path, body = job("face_fusion", own_id=OWN)
+    assert one.imgopen(path, body)[1]["code"] == "200"
+    assert one.imgopen("tool/face/fusion/queryTask", {"businessTaskId": OWN})[1]["code"] == "200"
+    one.advance(100)
+    _, document = one.imgopen("tool/face/fusion/queryTask", {"businessTaskId": OWN})
+    assert document["code"] == ("501" if choice == "failure" else "200")
+    assert document["data"]["status"] == 4
+    assert document["data"]["errorMessage"]
+
+
+def test_a_synchronous_tool_that_fails_is_refused(account):
+    one = account(scenario="fails")
+    path, body = job("face_detection", own_id=OWN)
+    _, document = one.imgopen(path, body)
+    assert (document["code"], document["data"]) == ("501", None)
+    assert document["msg"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "desc", "status", "percentage"),
+    [(0, "任务排队中", 3, None), (3, None, 1, True), (100, "任务成功 !", 2, None)],
+)
+def test_a_generation(account, seconds, desc, status, percentage):
+    one = account(variants={"imgopen": {"temporary_image": "progress"}})
+    sent(one, "sd_text2image", seed="41", n_iter=2)
+    one.advance(seconds)
+    shown = one.data("sd/v2/queryTaskInfo", {"businessTaskId": OWN})
+    assert (shown["id_task"], shown["status"]) == (OWN, status)
+    assert desc is None or shown["desc"] == desc
+    progress = shown["temporaryImageDto"]
+    assert (progress is not None) is bool(percentage)
+    if progress is not None:
+        assert 0 < progress["percentage"] < 100
+        assert progress["imageUrl"] is None
+    pictures = shown["differentialImageRspList"]
+    assert [picture["seed"] for picture in pictures] == ([41, 42] if status == 2 else [])
+    for number, picture in enumerate(pictures):
+        assert picture["image_url"].endswith(f"-{number}.png")
+        assert picture["img_audit"] == [{"confidence": None, "label": "nonLabel"}]
+        assert (picture["img_audit_status"], picture["image_status"]) == (True, 1)
+    older = one.data("sd/queryTaskInfo", {"businessTaskId": OWN})
+    assert older["task_id"] == OWN
+    assert "temporaryImageDto" not in older
