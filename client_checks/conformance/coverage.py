@@ -58,7 +58,8 @@ class Coverage:
             if row is None:
                 continue
             row.calls += 1
-            row.tried += exchange.origin.startswith(("flow", "examples"))
+            is_download = target.contract.operations[exchange.operation].is_download
+            row.tried += not is_download and exchange.origin.startswith(("flow", "examples"))
             row.statuses[str(exchange.status or "none")] += 1
             if code is not None:
                 row.codes[str(code)[:40]] += 1

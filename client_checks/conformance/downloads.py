@@ -58,6 +58,25 @@ def download(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> N
                 runner.findings.add(to_finding(LIFETIME, state.name, deviation, exchange))
             continue
         runner.findings.extend(_judged(runner, step, exchange, paths, state.name))
+        if exchange.status == 200 and exchange.answer:
+            _look_again(runner, exchange, state.name)
+
+
+def _look_again(runner: FlowRunner, first: Exchange, origin: str) -> None:
+    """Ask for the same file by HEAD, for a part of it, and only if it has changed; every check looks at the answers."""
+    operation = next((o for o in runner.target.contract.operations.values() if o.is_download), None)
+    if operation is None:
+        return
+    runner.look(first, operation)
+    etag, modified = first.header("ETag"), first.header("Last-Modified")
+    last = max(0, min(99, len(first.answer) - 1))
+    asked: list[tuple[str, list[tuple[str, str]]]] = [("HEAD", []), ("GET", [("Range", f"bytes=0-{last}")])]
+    if etag is not None:
+        asked.append(("GET", [("If-None-Match", etag)]))
+    elif modified is not None:
+        asked.append(("GET", [("If-Modified-Since", modified)]))
+    for method, headers in asked:
+        runner.look(runner.sender.send(method, first.url, headers, origin=origin), operation)
 
 
 def _fetched(runner: FlowRunner, link: str, origin: str) -> tuple[Exchange, list[str]]:

@@ -49,6 +49,8 @@ def _idle(target: Target) -> set[str]:
         "credits.affordable": bool(target.profile.affordable),
         "credits.agree": any(len(one.operations) > 1 for one in target.profile.estimates.values()),
         "link.expiry": bool(target.profile.links),
+        "file.range": target.contract.behaviour.files is not None,
+        "file.validator": target.contract.behaviour.files is not None,
         "list.page": bool(target.profile.lists),
         "list.detail": bool(target.profile.details),
         "faces.stable": any(kind.faces for kind in kinds),

@@ -173,6 +173,14 @@ class AsgiApp:
             log.exception("%s %s failed", request.method, request.path)
             return Answer(500, PLAIN, b"internal error\n")
 
+    def refuse_upload(self, request: Request, status: int) -> Answer | None:
+        """What `Pipeline.refuse_upload` answers; None if that fails, or another process holds the sandbox."""
+        try:
+            return self._pipeline.refuse_upload(request, status)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            return None
+
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """ASGI. `scope["extensions"]` has the connection, and the answer if that is known already."""
         client: Client = scope["extensions"]["swapmock.client"]

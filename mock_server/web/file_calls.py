@@ -89,6 +89,18 @@ class FileCalls:
         count_and_log(engine, asked.exchange, box, engine.time.now() - began, admin_url)
         return answer
 
+    def broken(
+        self, target: RouteMatch, operation: Operation, request: Request, problem: str, admin_url: str
+    ) -> Answer:
+        """The answer to an upload whose body did not come: `problem` is a row of contracts/store.yaml."""
+        owner = files.owner_of(operation, target.params, self._engine) or ""
+        with self._open(owner) as box:
+            asked = self._begin(target, operation, request, box)
+            answer = _refused(asked, StoreProblem(problem))
+            end_exchange(box, asked.exchange, "", answer)
+        count_and_log(self._engine, asked.exchange, box, 0.0, admin_url)
+        return answer
+
     def _begin(self, target: RouteMatch, operation: Operation, request: Request, box: Box) -> FileRequest:
         engine, name = self._engine, target.api.provider.name
         now = engine.now(box)

@@ -46,6 +46,9 @@ from swapmock.mock_server.web.stages import run_stages, stages_in_order
 
 log = logging.getLogger("swapmock")
 
+#: What the server says of a request whose body did not come -> what the upload store calls it.
+BROKEN_UPLOADS = {400: "body_incomplete", 408: "body_too_slow"}
+
 #: How many paths have their match remembered, and the longest of them in characters.
 MOST_PATHS, LONGEST_PATH = 1024, 200
 
@@ -222,6 +225,15 @@ class Pipeline:
             deliver = partial(engine.dispatcher.deliver, engine, box.sandbox.id, before_send)
             return answer._replace(before_send=deliver)
         return answer
+
+    def refuse_upload(self, request: Request, status: int) -> Answer | None:
+        """The answer of the upload store to a request whose body ended too soon (400) or came too slowly (408); None for a
+        request that is not for the store."""
+        target = self.match(request.method, request.path)
+        operation = None if target is None else target.operation
+        if target is None or operation is None or operation.files != "store" or status not in BROKEN_UPLOADS:
+            return None
+        return self.file_calls.broken(target, operation, request, BROKEN_UPLOADS[status], self.admin_url)
 
     def answer_unmatched(self, request: Request) -> Answer:
         """The answer to a request whose path is outside of every API: problem details with the nearest operation.

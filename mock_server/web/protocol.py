@@ -439,15 +439,24 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         is_begun = cycle is not None and cycle.response_started and not cycle.response_complete
         if not self._is_busy and not is_begun:
-            body = f"{text}\n".encode()
+            answer = self._refused_upload(status) or Answer(status, PLAIN, f"{text}\n".encode())
             head = b"%s%scontent-length: %d\r\nconnection: close\r\n\r\n"
-            plain = header_lines(tuple(PLAIN))
+            lines = header_lines(tuple(answer.headers))
             self.flush()
-            self.transport.write(head % (STATUS_LINE[status], plain, len(body)) + body)
+            self.transport.write(head % (STATUS_LINE[answer.status], lines, len(answer.body)) + answer.body)
             if self._chunk_size and self.transport.can_write_eof():
                 self._linger()
                 return
         self._finish()
+
+    def _refused_upload(self, status: int) -> Answer | None:
+        """What the upload store says in place of the server, if this is a request to it whose body did not come."""
+        if self._is_in_head or not self._is_asking or self.url[:1] != b"/" or not self.url.isascii():
+            return None
+        path, query = split_target(self.url)
+        headers, method = headers_from(self.headers), self.parser.get_method().decode()
+        request = request_from(method, path, query, headers, b"", self.scheme, self.own, client=self.peer)
+        return self._asgi_app.refuse_upload(request, status)
 
     def _linger(self) -> None:
         """Let the client finish sending for a while. A connection that is closed before is reset, and the answer may be

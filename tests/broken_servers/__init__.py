@@ -150,7 +150,8 @@ class FaultLayer:
         if self._one.answer is not None:
             reply = self._one.answer(ask, reply, self._memory)
         kept = {name: value for name, value in reply.headers.items() if name.lower() != "content-length"}
-        headers = {**kept, "Content-Length": str(len(reply.body))}
+        told = next((value for name, value in reply.headers.items() if name.lower() == "content-length"), "0")
+        headers = {**kept, "Content-Length": told if ask.method == "HEAD" else str(len(reply.body))}
         start_response(f"{reply.status} Changed", list(headers.items()))
         return [reply.body]
 

@@ -141,9 +141,24 @@ def wrong_medium(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     )
 
 
-@defect("an uploaded file comes back changed", "media.kind")
+@defect("an uploaded file comes back changed", "media.kind file.validator file.range")
 def upload_changed(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
-    return replace(reply, body=reply.body + b"!") if ask.path.startswith("/u/") else reply
+    changes = ask.path.startswith("/u/") and ask.method == "GET" and reply.status == 200
+    return replace(reply, body=reply.body + b"!") if changes else reply
+
+
+@defect("a range of a file begins one byte late", "file.range")
+def range_shifted(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return replace(reply, body=reply.body[1:] + b"!") if reply.status == 206 else reply
+
+
+@defect("a file has another entity tag each time", "file.validator")
+def etag_changes(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not ask.path.startswith("/media/") or not {"ETag", "etag"} & reply.headers.keys():
+        return reply
+    memory["count"] = memory.get("count", 0) + 1
+    kept = {name: value for name, value in reply.headers.items() if name.lower() != "etag"}
+    return replace(reply, headers={**kept, "ETag": f'"{memory["count"]}"'})
 
 
 @defect("an upload link is dead when it is handed out", "link.expiry flow.step operation.success link.lifetime")

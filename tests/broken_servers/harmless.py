@@ -53,6 +53,7 @@ SHORTENED: dict[str, str] = {}
 PASSING_ON: Mapping[str, Callable[[Ask], Ask]] = {
     "media_behind_a_redirect": back_from_elsewhere,
     "links_without_extension": with_extension,
+    "no_ranges": lambda ask: without_conditions(ask),
 }
 
 
@@ -199,3 +200,19 @@ def defaults_filled_in(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
         return reply
     param = reply.json["data"]["param"]
     return reply.with_data(param={**param, "input": {"disable_safety_checker": False, **param["input"]}})
+
+
+@harmless("files come whole, whatever range is asked for, and without validators")
+def no_ranges(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not ask.path.startswith(("/media/", "/u/")):
+        return reply
+    dropped = ("accept-ranges", "etag", "last-modified", "content-range")
+    return replace(reply, headers={name: value for name, value in reply.headers.items() if name.lower() not in dropped})
+
+
+def without_conditions(ask: Ask) -> Ask:
+    """A request for a file as a host without ranges reads it."""
+    if not ask.path.startswith(("/media/", "/u/")):
+        return ask
+    kept = {name: value for name, value in ask.headers.items() if name.lower() not in ("range", "if-none-match")}
+    return replace(ask, headers=kept)

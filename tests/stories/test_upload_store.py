@@ -2,6 +2,7 @@
 
 import base64
 import re
+import socket
 from hashlib import md5, sha1, sha256
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
@@ -171,3 +172,16 @@ def test_uploads_have_a_window_of_their_own(make_account):
     assert requests.get(made["file_url"], timeout=10).status_code == 200
     assert account.crun.balance() >= 0  # uploads and downloads did not count
     assert account.crun.call("GET", "account/balance").status_code == 429
+
+
+def test_a_body_that_ends_too_soon(account):
+    link = urlsplit(place(account)["presigned_url"])
+    with socket.create_connection((link.hostname, link.port), timeout=10) as connection:
+        head = f"PUT {link.path}?{link.query} HTTP/1.1\r\nHost: {link.netloc}\r\nContent-Type: image/png\r\nContent-Length: 90\r\n\r\n"
+        connection.sendall(head.encode() + b"half")
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"<Code>IncompleteBody</Code>" in answer
+    (noted,) = account.admin("GET", "journal", params={"operation": "put_upload"})["records"]
+    assert (noted["status"], noted["problem"]) == (400, "body_incomplete")

@@ -47,6 +47,9 @@ class Waiting:
         self._numbers = count(1)
         self.all_ask = threading.Event()
 
+    def refuse_upload(self, *_: Any) -> None:
+        """No store is here."""
+
     def match(self, method: str, path: str) -> Any:
         return SimpleNamespace(
             limit=1000, too_long="", path=path, api=SimpleNamespace(is_admin=False), works_long=False

@@ -1,0 +1,51 @@
+"""A file has the same validators however it is asked for (RFC 9110 sections 8.8 and 13), and HEAD the headers of GET."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
+from swapmock.client_checks.conformance.exchange import Exchange
+from swapmock.client_checks.conformance.findings import Deviation, Evidence
+
+RFC = Evidence("documented", "RFC 9110 sections 8.8, 9.3.2 and 13")
+
+#: What HEAD has to say as GET does, where GET says it.
+SAME = ("ETag", "Last-Modified", "Content-Type", "Content-Length")
+
+
+@check("file.validator", "validators of a file that do not hold")
+def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    exchange, files = context.exchange, context.history.memory["file.validator"]
+    if not context.operation.is_download or exchange.status not in (200, 206, 304):
+        return
+    first: Exchange | None = files.get(exchange.url)
+    if first is None:
+        if exchange.method == "GET" and exchange.status == 200:
+            files[exchange.url] = exchange
+            yield EXAMINED
+            yield from _date(exchange)
+        return
+    yield EXAMINED
+    names = SAME if exchange.method == "HEAD" else SAME[:2]
+    for name in names:
+        told, now = first.header(name), exchange.header(name)
+        if told is not None and now != told and not (exchange.status == 304 and now is None):
+            yield Deviation(f"{name}: {told}, as at first", now or "none", RFC, place=name.lower())
+    if exchange.status == 304 and exchange.answer:
+        yield Deviation("no content with 304", f"{len(exchange.answer)} bytes", RFC, place="body")
+
+
+def _date(exchange: Exchange) -> Iterator[Deviation]:
+    """Last-Modified is not after the answer's own Date."""
+    modified, date = exchange.header("Last-Modified"), exchange.header("Date")
+    if modified is None or date is None:
+        return
+    try:
+        is_late = parsedate_to_datetime(modified) > parsedate_to_datetime(date)
+    except (ValueError, TypeError):
+        yield Deviation("Last-Modified is an HTTP date", modified[:60], RFC, place="last-modified")
+        return
+    if is_late:
+        yield Deviation(f"Last-Modified not after Date ({date})", modified, RFC, place="last-modified")
