@@ -33,9 +33,11 @@ POLL_HEADERS = {"host": "127.0.0.1", **KEY}
 class Emulator:
     """An emulator on manual time; `create` and `poll` are the two workloads."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: str = "memory") -> None:
         self.time = ManualTime(1_800_000_000.0)
-        self.system: System = build(Settings(), self.time, lambda exchange: sys.exit(f"drift: {exchange.drift}"))
+        self.system: System = build(
+            Settings(store=store), self.time, lambda exchange: sys.exit(f"drift: {exchange.drift}")
+        )
         self.pipeline = self.system.pipeline
 
     def create(self) -> Answer:
@@ -89,6 +91,25 @@ def timed(places: list[tuple[Any, str, str]], spent: dict[str, int]) -> Iterator
     finally:
         for owner, attribute, inner in kept:
             setattr(owner, attribute, inner)
+
+
+def store(where: str, count: int = 20_000, block: int = 200) -> dict[str, float]:
+    """Microseconds of CPU that a create takes with the store `where` and with the memory store, in turn; of the whole process,
+    so that what is written in the background counts. The time that other work takes from both is left out by their medians."""
+    kept, plain = Emulator(where), Emulator()
+    spent: dict[str, list[float]] = {where.partition(":")[0]: [], "memory": []}
+    whole = time.process_time()
+    for _ in range(count // block):
+        for name, emulator in ((where.partition(":")[0], kept), ("memory", plain)):
+            started = time.thread_time()
+            for _ in range(block):
+                emulator.create()
+            spent[name].append((time.thread_time() - started) / block * 1e6)
+    whole = (time.process_time() - whole) * 1e6
+    behind = whole / count - sum(sum(rows) for rows in spent.values()) / (count // block)
+    kept.system.engine.store.close()
+    found = {name: median(rows) for name, rows in spent.items()}
+    return {**found, "in the background": behind, "ratio": (found[where.partition(":")[0]] + behind) / found["memory"]}
 
 
 def stages() -> dict[str, dict[str, float]]:
@@ -219,6 +240,7 @@ WORK: dict[str, Callable[[], Any]] = {
     "growth": lambda: growth(int(sys.argv[2])),
     "memory": lambda: memory(int(sys.argv[2])),
     "sandboxes": lambda: sandboxes(int(sys.argv[2])),
+    "store": lambda: store(sys.argv[2]),
 }
 
 if __name__ == "__main__":

@@ -243,7 +243,7 @@ def _apply_unpublish(box: MemoryBox, token: str) -> None:
 
 #: Verb -> how its arguments, as they are read, are applied to a box.
 FACTS: Mapping[str, Callable[..., Any]] = {
-    "number": MemoryBox.next_number,
+    "numbers": MemoryBox.set_numbers,
     "task": lambda box, row: MemoryBox.add_task(box, _task(row)),
     "alias": MemoryBox.add_alias,
     "schedule": MemoryBox.schedule,

@@ -118,6 +118,7 @@ class LoggedBox(MemoryBox):
         self._is_stale = self.is_dropped = False
         #: What the log knows of these two; they are compared, so that reading them costs nothing.
         self._logged_sandbox, self._logged_clock = sandbox, clock
+        self._logged_numbers: dict[str, int] = {}
         #: The number of the last batch, the generation of a snapshot that the next batch puts in force.
         self.number = 0
         self._staged: int | None = None
@@ -131,42 +132,51 @@ class LoggedBox(MemoryBox):
         self.on_reload: Callable[[LoggedBox, Mapping[str, int]], None] = lambda _box, _tokens: None
 
     def __enter__(self) -> Self:
-        super().__enter__()
-        if self._is_stale and self._depth == 1:
-            try:
-                self.reload()
-            except BaseException:
-                super().__exit__(None, None, None)
-                raise
+        self._lock.acquire()  # as MemoryBox does it; a call of its method would cost as much again
+        if not self._depth:
+            self._since = self._ticks()
+            if self._is_stale:
+                self._reload_on_entry()
+        self._depth += 1
         return self
+
+    def _reload_on_entry(self) -> None:
+        self._depth += 1
+        try:
+            self.reload()
+        except BaseException:
+            self._depth -= 1
+            self._lock.release()
+            raise
+        self._depth -= 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if self._depth == 1 and (
+            if (
                 self._is_weighty or self.clock is not self._logged_clock or self.sandbox is not self._logged_sandbox
-            ):
+            ) and self._depth == 1:
                 self._commit()
         finally:
-            super().__exit__(kind, error, trace)
+            MemoryBox.__exit__(self, kind, error, trace)
 
     # --- commit and reload
 
     def _commit(self) -> None:
         """Append what changed. If that fails, what is in memory is not what is stored: it is read again when the box is
         opened next."""
+        facts, self._facts, self._is_weighty = self._facts, [], False
         if self.is_dropped:
-            self._facts.clear()
-            self._is_weighty = False
             return
         if self.sandbox is not self._logged_sandbox:
-            self._facts.append(("sandbox", encode(self.sandbox)))
+            facts.append(("sandbox", encode(self.sandbox)))
         if self.clock is not self._logged_clock:
-            self._facts.append(("clock", self.clock))
+            facts.append(("clock", self.clock))
+        facts.append(("numbers", self._numbers))
         staged, self._staged = self._staged, None
         try:
-            body = write_batch(self._facts)
+            body = write_batch(facts)
             if staged is None:
                 self.log.append(self.number + 1, body)
             else:
@@ -174,12 +184,10 @@ class LoggedBox(MemoryBox):
         except BaseException as error:
             self._is_stale, self.is_lost = True, isinstance(error, Fenced)
             raise
-        finally:
-            self._facts = []
-            self._is_weighty = False
         self.number += 1
         self.log_bytes = len(body) + (self.log_bytes if staged is None else 0)
         self._logged_sandbox, self._logged_clock = self.sandbox, self.clock
+        self._logged_numbers = dict(self._numbers)
 
     def note_recovery(self, real: float) -> None:
         """Note that a crash may have taken records of reads, which the journal then says."""
@@ -193,9 +201,13 @@ class LoggedBox(MemoryBox):
 
     def flush(self) -> None:
         """Append the facts without weight, too."""
-        if self._facts:
+        if self._is_waiting:
             with self:
-                self._is_weighty = bool(self._facts)
+                self._is_weighty = self._is_waiting
+
+    @property
+    def _is_waiting(self) -> bool:
+        return bool(self._facts) or self._numbers != self._logged_numbers
 
     def reload(self) -> None:
         """Replace what is in memory by what is stored."""
@@ -216,6 +228,7 @@ class LoggedBox(MemoryBox):
         own = ("inbox", "_lock", "_ticks", "_note", "_depth", "_since")
         vars(self).update({name: value for name, value in vars(made).items() if name not in own})
         self._logged_sandbox, self._logged_clock = self.sandbox, self.clock
+        self._logged_numbers = dict(self._numbers)
 
     @property
     def wants_snapshot(self) -> bool:
@@ -224,7 +237,7 @@ class LoggedBox(MemoryBox):
     def snapshot(self) -> None:
         """Write a snapshot in pieces, while others may open the box, and put it in force if it is still of use."""
         with self:
-            self._is_weighty = bool(self._facts)
+            self._is_weighty = self._is_waiting
         with self:
             covers, loads, finish, held_bytes = self.number, self.loads, self.copy(), self.log_bytes
             self.log.begin_snapshot()
@@ -252,14 +265,10 @@ class LoggedBox(MemoryBox):
         self._facts.append(fact)
         self._is_weighty = True
 
-    def next_number(self, sequence: str) -> int:
-        self._facts.append(("number", sequence))
-        return MemoryBox.next_number(self, sequence)
-
     def add_task(self, task: Task) -> None:
         self._facts.append(("task", task_values(task)))
         self._is_weighty = True
-        super().add_task(task)
+        MemoryBox.add_task(self, task)
 
     def add_alias(self, alias: str, task_id: str) -> None:
         if self._aliases.get(alias) != task_id:
@@ -268,7 +277,7 @@ class LoggedBox(MemoryBox):
 
     def schedule(self, at: float, work: str, subject: str) -> None:
         self._facts.append(("schedule", at, work, subject))
-        super().schedule(at, work, subject)
+        MemoryBox.schedule(self, at, work, subject)
 
     def take_due(self, now: float) -> tuple[str, str, float] | None:
         due = super().take_due(now)
@@ -311,7 +320,7 @@ class LoggedBox(MemoryBox):
         self._facts.append(("record", exchange_values(record) if type(record) is Exchange else record))
         if not self._is_weighty and self._has_weight(record):
             self._is_weighty = True
-        super().record(record)
+        MemoryBox.record(self, record)
 
     def _has_weight(self, record: Record) -> bool:
         if isinstance(record, Exchange):

@@ -157,6 +157,10 @@ class MemoryBox:
         if seconds > NOTED_SECONDS:
             self._note(self.sandbox.id, seconds)
 
+    def set_numbers(self, numbers: dict[str, int]) -> None:
+        """Replace the last number of every sequence."""
+        self._numbers = numbers
+
     def next_number(self, sequence: str) -> int:
         number = self._numbers.get(sequence, 0) + 1
         self._numbers[sequence] = number
