@@ -149,6 +149,7 @@ def exchange_item(number: int, exchange: Exchange, engine: Engine, mask: Mask, _
         "task": exchange.task,
         "fault": mask.text(exchange.fault),
         "scenario": exchange.scenario,
+        "transfer": None if exchange.transfer is None else exchange.transfer._asdict(),
         "tone": tone,
         "headline": mask.text(words.exchange_headline(exchange, engine.contracts[exchange.provider], engine, _)),
     }
@@ -203,8 +204,32 @@ def ledger_page(box: Box, engine: Engine, skip: int) -> tuple[list[dict[str, Any
     return [entry_row(number, entry) for number, entry in entries], total, held
 
 
+#: How many bytes of a body that is no text are shown.
+SHOWN_BYTES = 64
+
+
+def is_binary(body: bytes) -> bool:
+    """Whether a body is no text: its beginning is not UTF-8, or holds a zero byte."""
+    head = body[:1024]
+    if b"\0" in head:
+        return True
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start < len(head) - 4  # else a character is cut off at the end
+    return False
+
+
+def binary_text(body: bytes) -> str:
+    """The beginning of a body that is no text, in hexadecimal digits."""
+    more = " …" if len(body) > SHOWN_BYTES else ""
+    return f"[{len(body)} B] {body[:SHOWN_BYTES].hex(' ')}{more}"
+
+
 def pretty(body: bytes, engine: Engine, mask: Mask) -> str:
     """A body as text: JSON with indentation, other text as it came, without secrets."""
+    if is_binary(body):
+        return binary_text(body)
     value = mask.value(records.readable(body, engine))
     if value is None:
         return ""
@@ -214,7 +239,8 @@ def pretty(body: bytes, engine: Engine, mask: Mask) -> str:
 def raw_request(method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes, mask: Mask) -> str:
     """A request as it came over the wire, without secrets."""
     lines = [f"{method} {mask.text(target)} HTTP/1.1", *(f"{n}: {v}" for n, v in mask.headers(list(headers)))]
-    return "\n".join([*lines, "", mask.text(body.decode("utf-8", "replace"))])
+    text = binary_text(body) if is_binary(body) else mask.text(body.decode("utf-8", "replace"))
+    return "\n".join([*lines, "", text])
 
 
 def marks(held: Held, tasks: Iterable[str]) -> dict[str, list[tuple[float, str, str]]]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from swapmock import Emulator
 from swapmock.client_checks.reporting import report_run
+from swapmock.mock_server.cli.command import cli
 
 REPORT: dict[str, Any] = {"exit_code": 0, "targets": []}
 
@@ -46,3 +50,24 @@ def test_an_emulator_of_the_run_gets_it_too_unless_it_is_too_large() -> None:
         report_run("conform", REPORT, None, own, {}, print)
         report_run("conform", {"x": "y" * (1 << 22)}, None, own, {}, print)
         assert len(own.runs()) == 1
+
+
+def test_check_reports_its_run(guarded: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWAPMOCK_ADMIN_TOKEN", "s3cret")
+    words = ["check", "emulator", "--provider", "crun", "--parts", "examples", "--operation", "get_account_balance"]
+    done = CliRunner().invoke(cli, [*words, "--inspector", guarded.url])
+    run = guarded.runs()[0]
+    assert f"inspector: {run['url']}" in done.output.replace("\n", " "), done.output
+    assert guarded.ask("GET", f"/runs/{run['id']}")["report"]["format"] == "swapmock-check/1"
+
+
+def test_conform_reports_its_run(guarded: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SWAPMOCK_ADMIN_TOKEN", "s3cret")
+    monkeypatch.setenv("SWAPMOCK_INSPECTOR", guarded.url)
+    client = "import os, urllib.request as u; u.urlopen(u.Request(os.environ['B'] + '/api/v1/client/account/balance', headers={'x-api-key': os.environ['K']}))"
+    flags = ["--env", "B={url}", "--env", "K={key}", "--provider", "crun", "--case", "plain", "--jobs", "1"]
+    done = CliRunner().invoke(cli, ["conform", *flags, "--", sys.executable, "-c", client])
+    run = guarded.runs()[0]
+    assert f"inspector: {run['url']}" in done.output, done.output
+    assert guarded.ask("GET", f"/runs/{run['id']}")["report"]["format"] == "swapmock-conform/1"

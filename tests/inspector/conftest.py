@@ -76,6 +76,11 @@ def run_both(emulator: Emulator, sandbox_id: str = "demo") -> Story:
         sandbox.advance(4)
         crun(sandbox, "GET", "job/TaskInfo", params={"task_id": story.ids["swap"]})
     story.ids["polled"] = newest(sandbox)
+    link = crun(sandbox, "GET", "job/TaskInfo", params={"task_id": story.ids["swap"]})["data"]["result"]["media_urls"][
+        0
+    ]
+    requests.get(link, headers={"Range": "bytes=0-9"}, timeout=30)
+    story.ids["download"] = newest(sandbox)
     sandbox.add_fault({"code": 429, "retry_after": 5}, match={"operation": "get_account_balance"}, times=1, id="busy")
     crun(sandbox, "GET", "account/balance")
     story.ids["fault"] = newest(sandbox)

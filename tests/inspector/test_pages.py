@@ -18,6 +18,7 @@ PAGES = {
     "{}": ["suite: checkout", "stands still", "video-face-swap", "face/fusion", "GPU on fire"],
     "{}/requests": ["detect_face_image", "You sent <code>imageUrl</code>", "face_fusion"],
     "{}/requests/{violation}": ["<code>image_url</code> is missing", "The contract says", "http or https URL of a media file"],
+    "{}/requests/{download}": ["download_media", "10 of ", "bytes 0-9/", "89 50 4e 47", "sha256"],
     "{}/requests/{cut}": ["No answer", "cut the connection on purpose"],
     "{}/requests/{unmatched}": ["No operation has this path", "account/balance"],
     "{}/requests/{imgopen violation}": ["businessTaskId"],

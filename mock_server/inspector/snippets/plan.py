@@ -36,6 +36,9 @@ SHORTEST_ID = 6
 #: The most bytes of a body that the journal keeps; a longer one cannot be repeated.
 KEPT_BYTES = 65_536
 
+#: The headers beside credential and content type that an answer depends on.
+SENT_AGAIN = ("prefer", "range", "if-range", "if-match", "if-none-match")
+
 #: The longest delay by a fault that a test repeats, in real seconds.
 LONGEST_DELAY = 1.0
 
@@ -275,7 +278,7 @@ class _Planner:
 
     def _headers(self, one: Exchange) -> tuple[dict[str, str], str]:
         """The headers that matter, and the credential: `own`, `none` or `unknown`."""
-        headers = {name: one.headers[name] for name in ("prefer",) if name in one.headers}
+        headers = {name: one.headers[name] for name in SENT_AGAIN if name in one.headers}
         if one.body and "json" not in one.headers.get("content-type", ""):
             headers["content-type"] = one.headers.get("content-type", "application/octet-stream")
         form = self.contract(one).behaviour.credential_form
@@ -299,11 +302,18 @@ class _Planner:
         if one.problem == "rate_limited" and not one.fault:
             limit = self.sandbox.rate_limit
             form = "none" if limit is None else limit.retry_after
-            yield "change", {"rate_limit": {"calls": 0, "seconds": 60, "retry_after": form}}
+            yield "change", {self._limit_of(one): {"calls": 0, "seconds": 60, "retry_after": form}}
         if one.problem == "insufficient_credits":
             yield "change", {"balance": 0}
         if one.problem == "key_disabled":
             yield "fault", {"effect": {"refuse": "key_disabled"}, "match": self._match(one), "times": 1}
+
+    def _limit_of(self, one: Exchange) -> str:
+        """The option of a sandbox that limits the calls of the exchange's operation."""
+        operation = self.contract(one).operations.get(one.operation)
+        if operation is None or not operation.is_public:
+            return "rate_limit"
+        return "download_rate_limit" if operation.is_download else "upload_rate_limit"
 
     def _match(self, one: Exchange) -> dict[str, str]:
         return {"provider": one.provider, "operation": one.operation}

@@ -85,7 +85,7 @@ def _step(number: int, step: Step, is_used: bool) -> Iterator[str]:
         yield f"    {sent}"
         return
     yield f"answer = {sent}"
-    yield f"assert answer.status_code == {step.exchange.status}, answer.text"
+    yield f"assert answer.status_code == {step.exchange.status}, answer.content[:500]"
     if is_used:
         yield f"answer_{number} = answer.json()"
     if step.has_code:
