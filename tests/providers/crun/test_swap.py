@@ -1,0 +1,112 @@
+"""Which faces a swap shows, and what it refuses: by detection, index and age."""
+
+import pytest
+
+from tests.providers.direct import Account
+
+NEW = "https://example.com/new.jpg"
+
+
+def url_with(count):
+    from swapmock.mock_server.core.faces import count_in
+
+    return next(url for n in range(1000) if count_in(url := f"https://example.com/{n}.jpg") == count)
+
+
+GROUP, PAIR = url_with(3), url_with(2)
+
+
+def detected(one: Account, url: str, media: str = "image", *, shown: bool = True) -> str:
+    """The `detect_id` of a detection that has ended."""
+    _, document = one.crun("POST", f"job/detect-face-{media}", {f"{media}_url": url})
+    task = document["data"]["detect_task_id"]
+    one.advance(60)
+    _, document = one.crun("GET", "job/detect-face-result", query=f"detect_task_id={task}")
+    return str(document["data"]["result"]["id"])
+
+
+def swap(one, detect_id, faces, url=GROUP, model="image-face-swap-multi", field="image_url"):
+    given = {field: url, "detect_id": detect_id, "faces": [{"face_id": n, "target": NEW} for n in faces]}
+    return one.crun("POST", "job/CreateTask", {"model": model, "input": given})
+
+
+def refusal(answer):
+    status, document = answer
+    assert status == 422, document
+    (sentence,) = document["errors"]
+    return sentence.removeprefix("Value error, Invalid input for model image-face-swap-multi: ")
+
+
+def test_a_detection_shows_each_face(account):
+    one = account()
+    _, document = one.crun("POST", "job/detect-face-image", {"image_url": GROUP})
+    task = document["data"]["detect_task_id"]
+    assert len(task) == 18
+    assert task[0] == "d"
+    first = one.crun("GET", "job/detect-face-result", query=f"detect_task_id={task}")[1]["data"]
+    assert (first["detect_task_id"], first["result"], first["error"]) == (task, None, None)
+    one.advance(60)
+    result = one.crun("GET", "job/detect-face-result", query=f"detect_task_id={task}")[1]["data"]["result"]
+    assert [face["id"] for face in result["faces"]] == [0, 1, 2]
+    assert [face["link"].rsplit("/", 1)[1] for face in result["faces"]] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert (result["type"], result["hair_id"], result["error"], len(result["id"])) == ("face_detect", None, None, 11)
+    assert result["started_at"].startswith("2026-01-01 00:00:0")
+    assert result["started_at"] < result["finished_at"]
+
+
+@pytest.mark.parametrize(
+    ("faces", "sentence"),
+    [
+        ([0], None),
+        ([2], None),
+        ([0, 1, 2], None),
+        ([3], "faces.0.face_id: face 3 was not detected (detected: 0, 1, 2)"),
+        ([0, 3], "faces.1.face_id: face 3 was not detected (detected: 0, 1, 2)"),
+        ([1, 1], "faces.1.face_id: face 1 is named twice"),
+    ],
+)
+def test_faces_that_are_named(account, faces, sentence):
+    one = account()
+    answer = swap(one, detected(one, GROUP), faces)
+    assert answer[0] == 200 if sentence is None else refusal(answer) == sentence
+
+
+def test_detections_that_are_refused(account):
+    one = account()
+    right = detected(one, GROUP)
+    assert refusal(swap(one, "x" * 11, [0])) == "detect_id: no detection has the id 'xxxxxxxxxxx'"
+    assert (
+        refusal(swap(one, detected(one, GROUP, "video"), [0])) == "detect_id: belongs to the detection of video media"
+    )
+    assert refusal(swap(one, right, [0], url=PAIR)) == "image_url: must be the media URL that was used for detection"
+    assert swap(account(), right, [0])[0] == 422
+
+
+@pytest.mark.parametrize("choice", ["success", "creation"])
+def test_how_long_a_detection_is_good(account, choice):
+    """An hour from its end, or from its beginning: the frozen clock stands 60 seconds after the submission."""
+    one = account(variants={"crun": {"detect_id_hour_from": choice}})
+    _, document = one.crun("POST", "job/detect-face-image", {"image_url": GROUP})
+    task, query = document["data"]["detect_task_id"], f"detect_task_id={document['data']['detect_task_id']}"
+    assert task
+    one.advance(60)
+    result = one.crun("GET", "job/detect-face-result", query=query)[1]["data"]["result"]
+    ended = int(result["finished_at"][-2:]) if choice == "success" else 0
+    one.advance(3600 - 60 + ended - 1)
+    assert swap(one, result["id"], [0])[0] == 200
+    one.advance(1.999)
+    assert refusal(swap(one, result["id"], [0])) == "detect_id: expired; it is valid for one hour after detection"
+
+
+@pytest.mark.parametrize(
+    ("choices", "url", "wait"),
+    [({"stale_detect": "fail"}, GROUP, 4000), ({"media_url_match": "fail"}, PAIR, 0)],
+)
+def test_what_may_fail_later_in_place_of_a_refusal(account, choices, url, wait):
+    one = account(variants={"crun": choices})
+    found = detected(one, GROUP)
+    one.advance(wait)
+    status, document = swap(one, found, [0], url=url)
+    assert status == 200, document
+    one.advance(600)
+    assert one.info(document["data"]["task_id"])["status"] == "failed"
