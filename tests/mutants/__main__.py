@@ -167,6 +167,8 @@ class Run:
     def run_warm(self, mutants: list[Mutant]) -> None:
         plugin = WarmRun(mutants, self.config, self.beside("learned"), self.asked.children, self.note)
         pytest.main([*self.arguments, *self.tests], plugins=[plugin])
+        if not plugin.has_run:
+            raise RuntimeError("pytest has not run: see above")
         self.beside("libraries").write_text(json.dumps(third_party()))
 
     def note(self, mutant: Mutant, report: Report) -> None:

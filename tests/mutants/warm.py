@@ -98,6 +98,7 @@ class WarmRun:
         self.learned = Learned()
         self.killers: dict[str, Counter[str]] = defaultdict(Counter)
         self.failed: Callable[[str], None] | None = None
+        self.has_run = False
 
     def pytest_sessionstart(self) -> None:
         self.tracer.start()
@@ -113,6 +114,7 @@ class WarmRun:
         self.items = {item.nodeid: item for item in session.items}
         self.live = LiveFunctions(self.files)
         gc.freeze()
+        self.has_run = True
         self.learn()
         run_all(self.mutants, self.try_one, self.note, self.folder, self.children, 2 * self.config["budget"])
         return True

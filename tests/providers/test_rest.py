@@ -9,6 +9,9 @@ from swapmock.contracts import Violation
 from swapmock.mock_server.core.call import Problem, Reply
 from swapmock.mock_server.providers.rest import RestWire, authenticate_by_key, sentence, usual_error
 
+CODES: list[tuple[int | str, int]] = [
+    (400, 400), ("400", 400), (599, 599), (600, 410), (399, 410), ("x", 410), ("²", 410), ("9" * 5000, 410),
+]  # fmt: skip
 ROWS = {
     "invalid": SimpleNamespace(errors=True, message="bad request", http=400),
     "gone": SimpleNamespace(errors=False, message="gone", http=None),
@@ -28,9 +31,7 @@ WIRE = RestWire(BEHAVIOUR)
         (Problem("invalid", http=410), 410, {"error": {"code": "invalid", "message": "bad request"}}),
         *(
             (Problem("invalid", http=410, code=code), status, {"error": {"code": "invalid", "message": "bad request"}})
-            for code, status in [
-                (400, 400), ("400", 400), (599, 599), (600, 410), (399, 410), ("x", 410), ("²", 410), ("9" * 5000, 410),
-            ]
+            for code, status in CODES
         ),
     ],
 )  # fmt: skip
