@@ -51,7 +51,7 @@ class Account:
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
         """Call the admin API at `path` below this sandbox."""
-        status, document = self._call(method, f"/__admin/sandboxes/{self.id}/{path}", body, {})
+        status, document = self._call(method, f"/__admin/sandboxes/{self.id}/{path}".rstrip("/"), body, {})
         assert status < 300, document
         return document
 

@@ -1,10 +1,22 @@
 """crun.ai's wire format, without HTTP: sentences, keys, envelope."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from swapmock.contracts import Violation, load
 from swapmock.mock_server.core.call import Problem, Reply
-from swapmock.mock_server.providers.crun.wire import Wire, bearer_token, sentence, shown_key
+from swapmock.mock_server.providers.crun.wire import (
+    Wire,
+    authenticate,
+    authorize,
+    bearer_token,
+    invalid_input,
+    sentence,
+    shown_key,
+    unknown_model,
+)
 
 RULES = load("crun").behaviour
 WIRE = Wire(RULES)
@@ -86,3 +98,131 @@ def test_a_status_of_the_users_own_keeps_the_usual_one_beside_it():
     rendered = WIRE.render_problem(Problem("invalid"), mapped)
     assert (rendered.status, rendered.contract_status) == (400, 422)
     assert WIRE.render_problem(Problem("key_missing"), mapped).contract_status is None
+
+
+MORE_SENTENCES = [
+    (("query", "a"), "minLength", 2, "", "a: String should have at least 2 characters"),
+    (("query", "a"), "maxLength", 1, "xx", "a: String should have at most 1 character"),
+    (("query", "a"), "minItems", 1, [], "a: List should have at least 1 item after validation, not 0"),
+    (("query", "a"), "maxItems", 1, [1, 2], "a: List should have at most 1 item after validation, not 2"),
+    (("query", "a"), "enum", ["x"], "y", "a: Input should be 'x'"),
+    (("query", "a"), "enum", ["x", 2], "y", "a: Input should be 'x' or 2"),
+    (("query", "a"), "not", {"const": "x"}, "x", "a: Input should not be 'x' with the other values given"),
+    (("query", "a"), "not", {"required": ["b"]}, "x", "a: Input breaks the rule not"),
+    (("query", "a"), "format", "uri", "x", "a: Input should be a valid URL"),
+    (("query", "a"), "format", "date", "x", "a: Input breaks the rule format"),
+    (("query", "a"), "pattern", "^https?://", "x", "a: URL scheme should be 'http' or 'https'"),
+    (("query", "a"), "pattern", r"^[^\x00]*$", "x", "a: Input should be text without control characters"),
+    (("query", "a"), "pattern", r"^[^\u0000]*$", "x", "a: Input should be text without control characters"),
+    (("body",), "json", "not JSON", "x", "body: not JSON"),
+    (("body",), "content_type", "send JSON", "x", "body: send JSON"),
+    (("body",), "too_large", "at most 5", "x", "body: at most 5"),
+    (("query", "a"), "type", "boolean", 5, "a: Input should be a valid boolean"),
+    (("query", "a"), "type", "number", "x", "a: Input should be a valid number"),
+    (("query", "a"), "type", "array", "x", "a: Input should be a valid list"),
+    (("query", "a"), "type", ["null", "array"], "x", "a: Input should be a valid list"),
+    (("body", "input"), "type", "object", 5, "input: Input should be a valid dictionary"),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "rule", "expected", "got", "text"), MORE_SENTENCES, ids=lambda value: str(value)[:40]
+)
+def test_further_sentences(place, rule, expected, got, text):
+    assert sentence(Violation(place, rule, expected, got), "z-image") == text
+
+
+def response(problem, **choices):
+    return WIRE.render_problem(problem, {**DEFAULTS, **choices})
+
+
+@pytest.mark.parametrize(
+    ("problem", "choices", "status", "body"),
+    [
+        (Problem("invalid", errors=["a"]), {}, 422,
+         {"code": 422, "message": "Missing Params or Type Error", "errors": ["a"]}),
+        (Problem("key_missing", errors=["a"]), {}, 401, {"code": 401, "message": "API key missing", "data": None}),
+        (Problem("key_missing", message="m", code=499), {}, 200, {"code": 499, "message": "m"}),
+        (Problem("key_missing"), {"http_status": "always200"}, 200, {"code": 401, "message": "API key missing"}),
+        (Problem("key_missing"), {"http_status": {401: 407}}, 407,
+         {"code": 401, "message": "API key missing", "data": None}),
+        (Problem("key_missing"), {"http_status": {402: 407}}, 401,
+         {"code": 401, "message": "API key missing", "data": None}),
+        (Problem("key_missing", http=418), {}, 418, {"code": 401, "message": "API key missing", "data": None}),
+        (Problem("file_not_found", http=418), {}, 404, {"code": 404, "message": "File not found", "data": None}),
+        (Problem("key_disabled"), {}, 403, {"code": 403, "message": "API key disabled", "data": None}),
+        (Problem("key_disabled"), {"disabled_key": 401}, 401, {"code": 401, "message": "Invalid API key", "data": None}),
+        (Problem("task_not_found"), {}, 404, {"code": 404, "message": "Task not found", "data": None}),
+        (Problem("task_not_found"), {"task_not_found_http": 200}, 200, {"code": 404, "message": "Task not found"}),
+        (Problem("model_not_found"), {"task_not_found_http": 200}, 404,
+         {"code": 404, "message": "Model not found", "data": None}),
+        (Problem("insufficient_credits", details={"balance": 1.5}), {}, 402,
+         {"code": 402, "message": "Insufficient Credits", "data": {"balance": 1.5}}),
+        (Problem("insufficient_credits", details={"balance": 1.5}), {"credits_number": "integer"}, 402,
+         {"code": 402, "message": "Insufficient Credits", "data": {"balance": 2}}),
+        (Problem("insufficient_credits"), {}, 402,
+         {"code": 402, "message": "Insufficient Credits", "data": {"balance": 0}}),
+    ],
+)  # fmt: skip
+def test_error_responses(problem, choices, status, body):
+    made = response(problem, **choices)
+    assert (made.status, made.body, made.code) == (status, body, body["code"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "usual"), [("code", None), ("always200", None), ({401: 407}, 401), ({402: 407}, None), ({401: 401}, 401)]
+)
+def test_the_status_that_the_contract_knows_an_answer_by(policy, usual):
+    assert response(Problem("key_missing"), http_status=policy).contract_status == usual
+
+
+def test_successes():
+    assert WIRE.render(Reply({"a": 1}), DEFAULTS)[:3] == (
+        200,
+        {"code": 200, "message": "success", "data": {"a": 1}},
+        200,
+    )
+    assert WIRE.render(Reply(is_empty=True, status=204), DEFAULTS)[:3] == (204, None, None)
+    failed = Reply({"a": 1}, code=422, message="m")
+    assert WIRE.render(failed, DEFAULTS)[:3] == (422, {"code": 422, "message": "m", "data": {"a": 1}}, 422)
+    assert WIRE.render(failed, {**DEFAULTS, "http_status": "always200"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "identity"),
+    [
+        ({}, ("", "key_missing")),
+        ({"x-api-key": " "}, ("", "key_missing")),
+        ({"x-api-key": "other"}, ("", "key_unknown")),
+        ({"x-api-key": "good"}, ("s", None)),
+        ({"authorization": "Bearer good"}, ("s", None)),
+        ({"x-api-key": "off"}, ("s", "key_disabled")),
+    ],
+)
+def test_whose_request_it_is(headers, identity):
+    known = {"good": ("s", "", False), "off": ("s", "", True)}
+    store: Any = SimpleNamespace(find=lambda _, key: known.get(key), owner={"file": "owner"}.get)
+    assert authenticate(False, headers, {}, store) == identity
+    assert authenticate(True, headers, {"file_name": "file"}, store) == ("owner", None)
+    assert authenticate(True, headers, {"file_name": "none"}, store) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("headers", "choice", "problem"),
+    [
+        ({"x-api-key": "k"}, "refuse", None),
+        ({"x-api-key": " "}, "refuse", "key_missing"),
+        ({"authorization": "Bearer k"}, "refuse", "key_missing"),
+        ({"authorization": "Bearer k"}, "accept", None),
+    ],
+)
+def test_whether_a_bearer_token_is_a_key(headers, choice, problem):
+    assert authorize(headers, {**DEFAULTS, "bearer": choice}) == problem
+
+
+def test_a_model_that_no_list_has():
+    assert unknown_model("m", {"unknown_model": 404}).name == "model_not_found"
+    problem = unknown_model("x" * 200, {"unknown_model": 422})
+    assert problem.errors == (f"model: Input should be a known model, not '{'x' * 100}' (see job/Models)",)
+    assert invalid_input("m", "", "no").errors == ("Value error, Invalid input for model m: no",)
+    assert invalid_input("m", "a.b", "no").errors == ("Value error, Invalid input for model m: a.b: no",)
