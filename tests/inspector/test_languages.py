@@ -56,7 +56,9 @@ def entries(raw: bytes) -> dict[Any, str]:
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_every_text_is_translated_and_none_is_left_over(language: str) -> None:
-    known = {(one.id if isinstance(one.id, str) else one.id[0]): one.string for one in read(language) if one.id}
+    known: dict[str, Any] = {
+        (one.id if isinstance(one.id, str) else one.id[0]): one.string for one in read(language) if one.id
+    }
     assert known.keys() == texts().keys(), "python -m tests.inspector.test_languages"
     assert [
         name for name, text in known.items() if not (text if isinstance(text, str) else bool(text) and all(text))
