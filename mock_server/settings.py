@@ -140,6 +140,15 @@ class Settings:
     max_files_bytes: int = _row(
         1 << 30, "Bytes of uploaded files that each sandbox holds, all together.", low=1, high=1 << 50
     )
+    max_media_side: int = _row(
+        4096,
+        "Pixels of the longer side of a drawn picture or video; a larger one is drawn smaller, in its ratio.",
+        low=32,
+        high=4096,
+    )
+    max_media_seconds: int = _row(
+        480, "Seconds of a drawn video (at most 60) or sound; a longer one is drawn shorter.", low=1, high=480
+    )
     max_in_flight: int | None = _row(
         None,
         "Tasks that may be queued or running at once in a sandbox; beyond, a submission gets 429. Without it, any number.",

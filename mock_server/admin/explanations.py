@@ -76,6 +76,19 @@ def _transfer(transfer: Transfer) -> str:
     return f"a file of {transfer.length} bytes{which}: {transfer.sent} bytes of a body went over the connection{digest}"
 
 
+def drawn(task: Task, engine: Engine) -> str:
+    """How large the first file of a task is drawn, and what bounds that; "" where its input asks for nothing."""
+    asked = engine.providers[task.provider].shape(task, engine, 0)
+    if asked is None:
+        return ""
+    side, seconds = engine.max_media_side, engine.max_media_seconds
+    shape = asked.within(side, seconds)
+    size = f"{shape.width} by {shape.height} pixels" if shape.width else ""
+    length = f"{shape.seconds} s" if shape.seconds else ""
+    bounds = f"at most {side} pixels a side (--max-media-side), {seconds} s (--max-media-seconds) and H.264 level 5.2"
+    return f"its file is drawn with {', '.join(filter(None, (size, length)))}; {bounds}"
+
+
 def nearest_operation(exchange: Exchange, contract: Contract) -> str | None:
     """The operation that the client probably meant: the same path with another method, else the most similar path."""
     path = exchange.target.partition("?")[0]

@@ -203,6 +203,8 @@ class Explanation:
                     delivery=record.delivery,
                     cause=record.cause,
                 )
+        if self.task is not None and (text := explanations.drawn(self.task, self.engine)):
+            add(self.task.created_at, 1, "step", text, task=self.task.id)
         for _, entry in self._entries():
             rank = 2 if entry.move.value == "reserve" else 5
             text = f"{entry.move.value} {entry.amount / 1000:g} credits"

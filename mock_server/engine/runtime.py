@@ -47,7 +47,8 @@ class Runtime:
 
     `public_url` is the base URL of links in answers ("" for the one that the client used). `seed` is the seed of the
     standing sandboxes. `prices` holds prices in millicredits that replace the contracts' ones, by (provider, name).
-    `max_tasks`, `max_tasks_bytes`, `max_files` and `max_files_bytes` bound each sandbox; `max_sandboxes` bounds their
+    `max_tasks`, `max_tasks_bytes`, `max_files` and `max_files_bytes` bound each sandbox; `max_media_side` (pixels) and
+    `max_media_seconds` bound what is drawn; `max_sandboxes` bounds their
     number. `draw_key_seed` returns a new unpredictable text at each call, from which the keys of a sandbox
     are made: keys do not follow from `seed`. `secrets` are texts that no answer may show, beside the credentials of sandboxes. `on_drift` is called with
     each exchange of ours that breaks the contract.
@@ -70,6 +71,8 @@ class Runtime:
     max_tasks_bytes: int = field(default=1 << 29, kw_only=True)
     max_files: int = field(default=10_000, kw_only=True)
     max_files_bytes: int = field(default=1 << 30, kw_only=True)
+    max_media_side: int = field(default=4096, kw_only=True)
+    max_media_seconds: int = field(default=480, kw_only=True)
     max_sandboxes: int = field(default=10_000, kw_only=True)
     draw_key_seed: Callable[[], str] = field(kw_only=True)
     secrets: frozenset[str] = field(default=frozenset(), kw_only=True)

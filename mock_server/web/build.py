@@ -244,6 +244,8 @@ def build(
         max_tasks_bytes=settings.max_tasks_bytes,
         max_files=settings.max_files,
         max_files_bytes=settings.max_files_bytes,
+        max_media_side=settings.max_media_side,
+        max_media_seconds=settings.max_media_seconds,
         max_sandboxes=settings.max_sandboxes,
         draw_key_seed=draw_key_seed,
         secrets=frozenset({settings.admin_token} - {""}),

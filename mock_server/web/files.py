@@ -278,7 +278,8 @@ def _drawing(engine: Engine, form: FileLinks, task: Task, number: int, ending: s
     files = ((task.facts["extension"], task.facts["faces"]), *task.facts.get("more", ()))
     if number >= len(files) or f".{ending}" != files[number][0]:
         return None
-    shape = engine.providers[task.provider].shape(task, engine, number)
+    asked = engine.providers[task.provider].shape(task, engine, number)
+    shape = None if asked is None else asked.within(engine.max_media_side, engine.max_media_seconds)
     return _with_shape(tuple(FaceRef(*face) for face in files[number][1]), ending, shape)
 
 

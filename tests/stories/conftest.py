@@ -27,7 +27,7 @@ def both_doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """For every request to the live server, the WSGI application would have made the same request to the pipeline, and
     have written the same answer."""
     differences: list[object] = []
-    answer_for = Pipeline.answer
+    answer_for = Pipeline._answer
 
     def answered(self: Pipeline, target: RouteMatch, request: Request) -> Answer:
         asked = request_from_environ(environ_of(request), target)
@@ -42,7 +42,7 @@ def both_doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                 differences.append((answer, told))
         return answer
 
-    monkeypatch.setattr(Pipeline, "answer", answered)
+    monkeypatch.setattr(Pipeline, "_answer", answered)
     yield
     assert differences == []
 
