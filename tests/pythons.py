@@ -34,7 +34,7 @@ def at_hand() -> dict[str, Path]:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     named = [Path(path) for minor in range(OLDEST, NEWEST) if (path := shutil.which(f"python3.{minor}"))]
     for interpreter in [Path(sys.executable), *named, *sorted(pyenv.glob("3.*/bin/python3"))]:
-        ask = [interpreter, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        ask: list[str | Path] = [interpreter, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
         done = subprocess.run(ask, capture_output=True, text=True)
         major, _, minor = done.stdout.strip().partition(".")
         if done.returncode == 0 and major == "3" and int(minor) >= OLDEST:

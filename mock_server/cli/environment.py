@@ -23,6 +23,7 @@ OTHERS = frozenset(
         "EFFECT_URL",
         "FACE_URL",
         "IMAGE_URL",
+        "INSPECTOR",
         "OUTCOME_URL",
         "URL",
         "VIDEO_URL",

@@ -12,6 +12,9 @@ from swapmock.mock_server.settings import Settings, is_loopback
 
 PROC = Path("/proc")
 
+#: Names of the programs that are the first process of a container and start the server: what `--init` means, or a shell.
+INITS = frozenset(["docker-init", "tini", "catatonit", "podman-init", "dumb-init", "sh", "ash", "dash", "bash"])
+
 
 @click.command()
 @click.argument("url", required=False)
@@ -68,9 +71,13 @@ def _settings_of(arguments: tuple[str, ...]) -> Settings:
 
 def _settings_of_container() -> Settings | None:
     """The settings of the server that is the first process here, or a child of that (under `--init`); None if neither is
-    one. Its flags are part of its command line, so they count as its environment does, which a health check shares."""
+    one. Its flags are part of its command line, so they count as its environment does, which a health check shares.
+
+    On a machine that is no container, a server whose parent has ended is a child of the first process, too. It is not meant.
+    """
     try:
-        children = (PROC / "1/task/1/children").read_text().split()
+        is_container = (PROC / "1/comm").read_text().strip() in INITS
+        children = (PROC / "1/task/1/children").read_text().split() if is_container else []
     except OSError:
         children = []
     for pid in ("1", *children):

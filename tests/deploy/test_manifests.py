@@ -3,9 +3,11 @@
 Engines for them are not at hand: the schemas are those of compose-spec and SchemaStore (from check-jsonschema) and of Kubernetes 1.37.
 """
 
+import ctypes
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -315,6 +317,9 @@ def test_service_deployment_and_secret_fit_together():
     assert container()["securityContext"]["readOnlyRootFilesystem"] is True
 
 
+SET_CHILD_SUBREAPER = 36  # of prctl(2)
+
+
 # --- The GitHub action: its scripts, run by the shell that GitHub runs them with
 
 
@@ -325,6 +330,9 @@ def step(tmp_path):
     for file in files.values():
         file.touch()
     pids = []
+    # What a script leaves behind is handed to this process, not to the first one of the machine: there the image's health check
+    # looks for its server.
+    ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)
 
     def run(name, **given):
         (found,) = [step for step in ACTION["runs"]["steps"] if step["name"] == name]
@@ -346,8 +354,9 @@ def step(tmp_path):
         pids += [int(line) for line in (tmp_path / "pids").read_text().split()]
     for pid in pids:
         try:
-            os.kill(pid, 15)
-        except ProcessLookupError:
+            os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)
+        except (ProcessLookupError, ChildProcessError):
             continue
 
 
@@ -357,10 +366,10 @@ def test_the_action_starts_waits_and_checks(step):
     url = done.outputs["url"]
     assert requests.get(f"{url}/ready", timeout=10).status_code == 200
     assert f"`{url}`" in done.summary
-    done = step("Check the contract", CHECK="imgopen", URL=url)
+    done = step("Check the contract", CHECK="crun", URL=url, ARGUMENTS="--parts flows --flow account")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "#### check imgopen: passed" in done.summary
-    done = step("Check the contract", CHECK="acme", URL=url)
+    assert "#### check crun: passed" in done.summary
+    done = step("Check the contract", CHECK="acme", URL=url, ARGUMENTS="")
     assert done.returncode == 2
     assert "#### check acme: failed (2)" in done.summary
 

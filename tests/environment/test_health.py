@@ -115,7 +115,22 @@ def test_the_flags_of_the_server_in_a_container_count(tmp_path, pid):
             (folder / "task" / number).mkdir(parents=True, exist_ok=True)
             (folder / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in command))
         (tmp_path / "proc/1/task/1/children").write_text("" if pid == "1" else "11 12 ")
+        (tmp_path / "proc/1/comm").write_text("docker-init\n")
         assert check(SWAPMOCK_PORT="9").output == f"healthy: http://127.0.0.1:{port}\n"
+
+
+@pytest.mark.parametrize("first", ["systemd", "init", "launchd"])
+def test_a_server_that_its_parent_left_behind_is_not_meant(tmp_path, first):
+    """On a machine that is no container, an orphan is a child of the first process, too."""
+    folder = tmp_path / "proc" / "12"
+    folder.mkdir(parents=True)
+    (folder / "cmdline").write_bytes(b"python\0/bin/swapmock\0serve\0--port\x009\0")
+    (tmp_path / "proc/1/task/1").mkdir(parents=True)
+    (tmp_path / "proc/1/task/1/children").write_text("12 ")
+    (tmp_path / "proc/1/comm").write_text(f"{first}\n")
+    with Emulator() as emulator:
+        port = emulator.url.rpartition(":")[2]
+        assert check(SWAPMOCK_PORT=port).output == f"healthy: {emulator.url}\n"
 
 
 def test_what_is_no_url():
