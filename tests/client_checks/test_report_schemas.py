@@ -1,0 +1,82 @@
+"""Reports are valid by the schemas that their readers use.
+
+JUnit: schemas/junit.xsd, after the one that Jenkins reads. CTRF: its published schema. SARIF: the part of 2.1.0 that we use.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import xmlschema
+
+from swapmock.client_checks.api import check
+from swapmock.client_checks.behaviour.reports import files as conform_files
+from swapmock.client_checks.compat.change import Change, Party
+from swapmock.client_checks.compat.source import read
+from swapmock.client_checks.report.changes import junit_of, sarif_of
+from swapmock.client_checks.report.ctrf import ctrf
+from swapmock.client_checks.report.junit import junit
+from tests.behaviour.test_verdicts import PLAIN, TWICE, result
+from tests.broken_servers import catalogue, running
+
+SCHEMAS = Path(__file__).parent / "schemas"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def junit_errors(text):
+    return [str(error.reason) for error in xmlschema.XMLSchema(SCHEMAS / "junit.xsd").iter_errors(text)]
+
+
+def by(name, document):
+    schema = json.loads((SCHEMAS / name).read_text())
+    kind = jsonschema.validators.validator_for(schema)
+    kind.check_schema(schema)
+    return [error.message for error in kind(schema, format_checker=kind.FORMAT_CHECKER).iter_errors(document)]
+
+
+@pytest.fixture(scope="module")
+def results():
+    """A run that has failures and passed cases."""
+    with running(catalogue()["backwards"]) as url:
+        report = check(url, provider="crun", parts=("flows",), flows=("account", "image single", "models"))
+    assert report.failing
+    return report.results
+
+
+def test_reports_of_check(results):
+    text = junit(results)
+    assert junit_errors(text) == []
+    assert "<failure" in text
+    document = ctrf(results)
+    assert by("ctrf.schema.json", document) == []
+    assert document["results"]["summary"]["tests"] == len(document["results"]["tests"]) > 0
+
+
+def test_reports_of_conform():
+    made = result(PLAIN, TWICE)
+    assert junit_errors(conform_files.as_junit(made)) == []
+    assert by("sarif.schema.json", json.loads(conform_files.as_sarif(made))) == []
+
+
+def test_reports_of_compat():
+    version = read(str(ROOT / "contracts" / "crun"), None)
+    found = [
+        Change("fields", "create_task body model", "it is gone", Party.WRITER),
+        Change("fields", "create_task body model", "it is gone\x00 <again>", Party.READER),
+        Change("callbacks", "method", "POST became PUT"),
+    ]
+    assert junit_errors(junit_of(found, found[:1])) == []
+    assert by("sarif.schema.json", sarif_of(found, version, "contracts/crun")) == []
+
+
+def test_the_schemas_can_fail():
+    assert junit_errors(
+        '<testsuites><testsuite name="a" tests="1" failures="0" errors="0"><testcase name="x"/></testsuite></testsuites>'
+    )
+    twice = '<testcase classname="c" name="x"/>' * 2
+    assert junit_errors(f'<testsuite name="a" tests="2" failures="0" errors="0">{twice}</testsuite>')
+    assert by("ctrf.schema.json", {"reportFormat": "CTRF"})
+    assert by("sarif.schema.json", {"version": "2.1.0", "runs": [{"tool": {}}]})
