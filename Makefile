@@ -17,7 +17,7 @@ SERVER := $(if $(wildcard $(DEV)),$(DEV),$(RUN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test test-slow check check-static format bench fuzz mutants docs pictures site lint lock edges dist image clean
+.PHONY: help install serve test test-slow tools check check-static format bench fuzz mutants docs pictures site lint lock edges dist image clean
 
 help: ## list these verbs
 	@echo 'usage: make VERB [ARGS=...]'
@@ -34,6 +34,9 @@ test: $(DEV) ## run the tests
 
 test-slow: $(DEV) ## run the whole corpora of client checks: bad clients, mutants, planted bugs
 	$(BIN)/pytest -n 2 --dist loadscope -m slow $(ARGS)
+
+tools: $(DEV) ## run others' tools over the contracts and what is made from them; they come from npm and PyPI into .venv/tools
+	$(BIN)/pytest -m slow tests/tools $(ARGS)
 
 check: ## everything that must hold: check-static, then test
 	@$(MAKE) --no-print-directory check-static
