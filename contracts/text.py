@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
 from swapmock.contracts.model import Contract
+
+#: The HTTP statuses of the registry that Python knows.
+REGISTERED = frozenset(str(status.value) for status in HTTPStatus)
 
 #: Extension -> media type.
 MEDIA_TYPES = {"json": "application/json", "yaml": "application/yaml"}
@@ -15,9 +20,28 @@ MEDIA_TYPES = {"json": "application/json", "yaml": "application/yaml"}
 @lru_cache(maxsize=16)
 def written(contract: Contract, form: str) -> str:
     """The document of `contract` as text; `form` is a key of MEDIA_TYPES."""
+    document = _with_registered_statuses(contract.document)
     if form == "json":
-        return json.dumps(contract.document, indent=2, ensure_ascii=False, default=str) + "\n"
-    return as_yaml(contract.document)
+        return json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
+    return as_yaml(document)
+
+
+def _with_registered_statuses(document: Mapping[str, Any]) -> dict[str, Any]:
+    """`document` with the class, such as `4XX`, in place of an HTTP status that is not registered: some tools refuse the whole
+    document because of one."""
+    paths = {path: {key: _registered(value) for key, value in item.items()} for path, item in document["paths"].items()}
+    return {**document, "paths": paths}
+
+
+def _registered(operation: Any) -> Any:
+    if not isinstance(operation, Mapping) or "responses" not in operation:
+        return operation
+    listed = {str(status): answer for status, answer in operation["responses"].items()}
+    found: dict[str, Any] = {}
+    for status, answer in listed.items():
+        known = not status.isdigit() or status in REGISTERED
+        found.setdefault(status if known else f"{status[0]}XX", answer)
+    return {**operation, "responses": found}
 
 
 def as_yaml(document: Any) -> str:

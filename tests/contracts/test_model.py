@@ -1,12 +1,16 @@
 """Finding operations, and what they demand."""
 
+import json
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 import pytest
+import yaml
 
 from swapmock.contracts import folder, load
 from swapmock.contracts.model import Contract, ContractError
+from swapmock.contracts.text import written
 
 CONTRACT = load("crun")
 JOB = "/api/v1/client/job"
@@ -154,3 +158,17 @@ def test_an_answer_is_held_to_its_status_then_its_class_then_the_default():
     narrow = document({"/a": {"get": {"operationId": "a", "responses": responses}}}).operations["a"]
     assert narrow.answer_key(500) is None
     assert narrow.check_answer(500, None)[0].rule == "status"
+
+
+def test_what_is_handed_out_has_registered_statuses_alone():
+    """Some tools refuse a document because of one HTTP status of the vendor's own, such as 455; its class stands there."""
+    given = json.loads(written(CONTRACT, "json"))
+    assert given == yaml.safe_load(written(CONTRACT, "yaml"))
+    for path, item in given["paths"].items():
+        for method, operation in item.items():
+            if "responses" not in operation:
+                continue
+            statuses = [status for status in operation["responses"] if status.isdigit()]
+            assert {HTTPStatus(int(status)) for status in statuses}
+            whole = CONTRACT.document["paths"][path][method]["responses"]
+            assert ("4XX" in operation["responses"]) == (("455" in whole) or ("4XX" in whole))
