@@ -166,6 +166,7 @@ class Run:
 
     def run_warm(self, mutants: list[Mutant]) -> None:
         plugin = WarmRun(mutants, self.config, self.beside("learned"), self.asked.children, self.note)
+        plugin.tracer.start()  # before pytest imports the product by its plugin
         pytest.main([*self.arguments, *self.tests], plugins=[plugin])
         if not plugin.has_run:
             raise RuntimeError("pytest has not run: see above")

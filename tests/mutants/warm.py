@@ -100,9 +100,6 @@ class WarmRun:
         self.failed: Callable[[str], None] | None = None
         self.has_run = False
 
-    def pytest_sessionstart(self) -> None:
-        self.tracer.start()
-
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and self.failed:
             self.failed(report.nodeid)
