@@ -1,9 +1,15 @@
 """The size and length of a result, by the input of its task."""
 
+import json
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from swapmock.contracts import load
 from swapmock.mock_server.core.shape import Shape
-from swapmock.mock_server.providers.crun.shapes import shape_of
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.providers.crun.shapes import shape, shape_of
 
 
 @pytest.mark.parametrize(
@@ -123,3 +129,28 @@ def test_the_longest_results(asked, video, sound):
 )
 def test_frames_in_a_second(given, fps):
     assert shape_of("video", given) == Shape(1280, 720, 5, fps)
+
+
+ENGINE: Any = SimpleNamespace(contracts={"crun": load("crun")}, json=json)
+
+
+def task_of(model, given, extension=".png", more=(), operation="create_task"):
+    request = json.dumps({"model": model, "input": given}).encode()
+    facts = {"extension": extension, "more": [[ending, []] for ending in more]}
+    return Task("t", "task", "crun", operation, model, request, 0.0, 1.0, 2.0, facts=facts)
+
+
+def test_a_result_has_the_shape_that_its_input_asks_for():
+    assert shape(task_of("z-image", {"size": "640x480"}), ENGINE) == Shape(640, 480)
+    assert shape(task_of("z-image", {"size": "640x480"}, more=[".jpg"]), ENGINE, 1) == Shape(640, 480)
+    assert shape(task_of("z-image", {}), ENGINE) is None
+    assert shape(task_of("z-image", "no object"), ENGINE) is None
+    assert shape(task_of("image-face-swap", {"size": "640x480"}), ENGINE) is None
+    assert shape(task_of("z-image", {"size": "640x480"}, operation="detect_face_image"), ENGINE) is None
+
+
+def test_the_covers_of_a_song():
+    """Two tracks, then a small and a large cover for each."""
+    song = task_of("suno/music-generate", {"duration": 30}, ".wav", [".wav", ".png", ".png", ".png", ".png"])
+    sound, small, large = Shape(0, 0, 30), Shape(360, 360), Shape(720, 720)
+    assert [shape(song, ENGINE, number) for number in range(6)] == [sound, sound, small, large, small, large]

@@ -1,19 +1,26 @@
 """Which faces a swap shows, and what it refuses: by detection, index and age."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from swapmock.contracts import load
+from swapmock.mock_server.core.call import Problem
+from swapmock.mock_server.core.faces import FaceRef, count_in
+from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.providers.crun.detection import detect_id
+from swapmock.mock_server.providers.crun.swap import multi, single
 from tests.providers.direct import Account
 
 NEW = "https://example.com/new.jpg"
 
 
 def url_with(count):
-    from swapmock.mock_server.core.faces import count_in
-
     return next(url for n in range(1000) if count_in(url := f"https://example.com/{n}.jpg") == count)
 
 
-GROUP, PAIR = url_with(3), url_with(2)
+GROUP, PAIR, ALONE = url_with(3), url_with(2), url_with(1)
 
 
 def detected(one: Account, url: str, media: str = "image", *, shown: bool = True) -> str:
@@ -110,3 +117,65 @@ def test_what_may_fail_later_in_place_of_a_refusal(account, choices, url, wait):
     assert status == 200, document
     one.advance(600)
     assert one.info(document["data"]["task_id"])["status"] == "failed"
+
+
+def made(kind, given, field="image_url", **choices):
+    """The swap that `kind` reads from the input `given`."""
+    detection = Task(
+        "d1", "detection", "crun", "detect_face_image", "", b"", 0.0, 1.0, 2.0,
+        facts={"url": GROUP, "media": "image", "faces": 3},
+    )  # fmt: skip
+    named = {"d1": detection, detect_id(detection): detection}
+    box = SimpleNamespace(task=named.get)
+    call: Any = SimpleNamespace(
+        body={"input": {"detect_id": detect_id(detection), **given}}, box=box, now=10.0,
+        variants={**load("crun").behaviour.defaults, **choices},
+    )  # fmt: skip
+    engine: Any = SimpleNamespace(contracts={"crun": load("crun")})
+    return kind(call, engine, "m", field)
+
+
+NOBODY = next(url for url, row in load("crun").behaviour.magic.items() if row.faces == 0)
+
+
+@pytest.mark.parametrize(
+    ("photo", "face", "expected"),
+    [
+        (GROUP, NEW, ((FaceRef(NEW, 0), FaceRef(GROUP, 1), FaceRef(GROUP, 2)), None)),
+        (PAIR, NEW, ((FaceRef(NEW, 0), FaceRef(PAIR, 1)), None)),
+        (ALONE, ALONE, ((FaceRef(ALONE, 0),), None)),
+        (NOBODY, NEW, ((), "no_face")),
+        (GROUP, NOBODY, ((), "no_face")),
+        (NOBODY, NOBODY, ((), "no_face")),
+    ],
+)
+def test_the_main_face_is_replaced(photo, face, expected):
+    assert made(single, {"image_url": photo, "new_face": face}) == expected
+
+
+@pytest.mark.parametrize(
+    ("targets", "shown", "fails"),
+    [
+        ({0: ALONE}, [(ALONE, 0), (GROUP, 1), (GROUP, 2)], None),
+        ({2: NEW}, [(GROUP, 0), (GROUP, 1), (NEW, 0)], None),
+        ({1: NEW, 0: PAIR}, [(PAIR, 0), (NEW, 0), (GROUP, 2)], None),
+        ({1: NEW, 0: NOBODY}, [(NOBODY, 0), (NEW, 0), (GROUP, 2)], "no_face"),
+    ],
+)
+def test_the_chosen_faces_are_replaced(targets, shown, fails):
+    faces = [{"face_id": number, "target": target} for number, target in targets.items()]
+    assert made(multi, {"image_url": GROUP, "faces": faces}) == (tuple(FaceRef(*face) for face in shown), fails)
+
+
+@pytest.mark.parametrize("url", [PAIR, "https://a.example/", "https://zzz.example/"])
+def test_another_picture_than_the_detected_one(url):
+    given = {"image_url": url, "faces": [{"face_id": 0, "target": NEW}]}
+    assert made(multi, given, media_url_match="fail").fails == "undownloadable"
+    with pytest.raises(Problem, match="invalid"):
+        made(multi, given)
+
+
+def test_a_task_that_is_no_detection_has_no_detect_id():
+    for named in ("d1", "other"):
+        with pytest.raises(Problem, match="no detection has the id"):
+            made(multi, {"image_url": GROUP, "faces": [], "detect_id": named})
