@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from swapmock.mock_server.core.sandbox import ParallelPosts, RateLimit, http_date, retry_after
+from swapmock.mock_server.core.sandbox import Credential, ParallelPosts, RateLimit, Sandbox, http_date, retry_after
 
 
 @pytest.mark.parametrize("month", range(1, 13))
@@ -56,3 +56,10 @@ def test_retry_after(form, seconds, shown, fraction):
 def test_limits_of_posts_in_progress_are_read(raw, limit):
     assert ParallelPosts.read(raw) == limit
     assert ParallelPosts(3).seconds == 0.5
+
+
+def test_a_fresh_sandbox_and_credential():
+    fresh = Sandbox("s", 7, (), {}, 0, 0.0)
+    assert (fresh.evidence_header, fresh.prefer_header, fresh.client_clock) == (False, False, "machine")
+    assert (fresh.scenario, fresh.rate_limit, fresh.expires_at, fresh.max_in_flight) == (None, None, None, None)
+    assert Credential("crun", "k") == ("crun", "k", "", False)

@@ -93,3 +93,9 @@ def test_a_schedule_is_stretched():
     assert schedule(100.0, timeline, scenario, None) == (106.0, 121.0, None)
     failure = Failure(501, "no")
     assert schedule(100.0, timeline, SimpleNamespace(stretch=0.5, ends=False), failure) == (101.0, None, failure)
+
+
+def test_a_fresh_task_costs_nothing():
+    made = Task("i", "k", "p", "o", "m", b"", 0.0, 10.0, 20.0)
+    assert (made.reserved, made.charge, made.scenario, made.failure) == (0, 0, "fine", None)
+    assert Failure(501, "no") == Failure(501, "no", None, True)
