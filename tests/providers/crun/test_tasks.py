@@ -153,3 +153,26 @@ def test_the_most_files_of_a_task():
     assert len(_further_files("image", {"num_outputs": 15}, (FaceRef("a", 5),))) == 14
     assert len(_further_files("image", {"num_outputs": 99}, (FaceRef("a", 5),))) == 14
     assert _further_files("image", {"num_outputs": 3}, ()) == []
+
+
+def test_a_success_without_media(account):
+    one = account(scenario="no_media")
+    task = one.created("image-face-swap", SWAP)
+    one.advance(600)
+    assert one.info(task)["result"] == {"code": 200, "message": "success", "media_urls": []}
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"), [("", None), (None, None), ("http://127.0.0.1:9/cb", "http://127.0.0.1:9/cb")]
+)
+def test_the_callback_url_of_a_request(account, given, shown):
+    one = account()
+    task = one.created("image-face-swap", SWAP, callback_url=given)
+    assert one.info(task)["param"] == {"model": "image-face-swap", "input": SWAP, "callback_url": shown}
+
+
+def test_only_its_own_id_finds_a_task(account):
+    one = account()
+    task = one.created("image-face-swap", SWAP)
+    for name in (task.upper(), "0" * 36, "z" * 36):
+        assert one.crun("GET", "job/TaskInfo", query=f"task_id={name}")[0] == 404

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from swapmock.contracts import load
 from tests.providers.direct import BASE_URL
 from tests.stories.imgopen_jobs import job
 
@@ -152,3 +153,25 @@ def test_a_generation(account, seconds, desc, status, percentage):
     older = one.data("sd/queryTaskInfo", {"businessTaskId": OWN})
     assert older["task_id"] == OWN
     assert "temporaryImageDto" not in older
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_generation_that_fails(account, language):
+    one = account(scenario="fails", variants={"imgopen": {"desc_language": language}})
+    sent(one, "sd_text2image")
+    waiting = one.data("sd/v2/queryTaskInfo", {"businessTaskId": OWN})["desc"]
+    one.advance(100)
+    texts = load("imgopen").behaviour.rest["descriptions"]["failures_zh"]
+    for path in ("sd/v2/queryTaskInfo", "sd/queryTaskInfo"):
+        shown = one.data(path, {"businessTaskId": OWN})
+        assert (shown["status"], shown["differentialImageRspList"]) == (4, [])
+        assert shown["desc"] != waiting
+        assert shown["desc"] in (texts.values() if language == "zh" else texts.keys())
+
+
+def test_a_generation_without_media(account):
+    one = account(scenario="no_media")
+    sent(one, "sd_text2image")
+    one.advance(100)
+    shown = one.data("sd/v2/queryTaskInfo", {"businessTaskId": OWN})
+    assert (shown["status"], shown["differentialImageRspList"]) == (2, [])
