@@ -31,6 +31,7 @@ def test_what_was_told_is_there_after_a_kill(durability, receiver, record_testsu
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_hundred_kills(receiver, record_testsuite_property, tmp_path):
     kills = int(os.environ.get("SWAPMOCK_KILLS", "100"))
     report = run(receiver, record_testsuite_property, tmp_path / "store.db", kills)
