@@ -75,7 +75,7 @@ def generated(language: str) -> Callable[[Place], None]:
         if language == "python":
             place.run(str(place.programs.venv / "bin" / "python"), "-m", "compileall", "-q", str(out))
         elif language == "go":
-            assert "rror" not in place.run("gofmt", "-l", "-e", str(out))
+            place.run("gofmt", "-l", "-e", str(out))  # it fails where it cannot read a file
         else:
             assert (out / "index.ts").is_file()
 
