@@ -26,9 +26,9 @@ def document(source: Source) -> dict[str, Any]:
                     key = str(spec.get("operationId") or f"{operation.id}_{name}")
                     body = contract.resolve(spec["requestBody"])["content"]["application/json"]
                     channels[key] = {
-                        "address": "{callbackUrl}",
+                        "address": "{receiver}",
                         "description": f"the URL that the caller gave at {expression}",
-                        "parameters": {"callbackUrl": {"description": "an http or https URL of the caller's"}},
+                        "parameters": {"receiver": {"description": "an http or https URL of the caller's"}},
                         "messages": {key: {"$ref": f"#/components/messages/{key}"}},
                     }
                     messages[key] = {

@@ -24,6 +24,7 @@ def test_a_shape_within_bounds(asked, side, seconds, drawn):
 @pytest.mark.parametrize("fps", [1, 24, 60])
 @pytest.mark.parametrize("size", [(4096, 4096), (4096, 512), (512, 4096), (32, 32), (4096, 2304)])
 def test_every_video_can_be_made(size, fps):
-    shape = Shape(*size, 2, fps).within(4096, 60)
+    width, height = size
+    shape = Shape(width, height, 2, fps).within(4096, 60)
     clip = Clip((Face("x", 0),), shape.width, shape.height, shape.seconds, shape.fps)
     assert clip.size > 0

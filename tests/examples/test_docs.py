@@ -93,7 +93,7 @@ def url(asked: set[str]) -> Iterator[str]:
             asked.add(target.operation.id)
         return answer(target, request)
 
-    system.pipeline.answer = noted  # type: ignore[method-assign]  # to listen in
+    system.pipeline.answer = noted  # to listen in
     with LiveServer(system.asgi_app) as server:
         yield server.url
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import resource
+import select
 import signal
 import sys
 import time
@@ -80,7 +81,18 @@ def silence() -> None:
 
 def settle_one(running: list[Child], done: Callable[[Any, Report], None]) -> None:
     """Wait until one child has ended."""
+    ends = [os.pidfd_open(child.pid) for child in running]
+    try:
+        _settle_one(running, ends, done)
+    finally:
+        for descriptor in ends:
+            os.close(descriptor)
+
+
+def _settle_one(running: list[Child], ends: list[int], done: Callable[[Any, Report], None]) -> None:
     while True:
+        latest = min(child.until for child in running)
+        select.select(ends, [], [], max(0.0, latest - time.monotonic()) + 0.01)
         for child in running:
             ended, _ = os.waitpid(child.pid, os.WNOHANG)
             if not ended and time.monotonic() > child.until:
@@ -93,7 +105,6 @@ def settle_one(running: list[Child], done: Callable[[Any, Report], None]) -> Non
                 child.file.unlink(missing_ok=True)
                 done(child.job, said)
                 return
-        time.sleep(0.005)
 
 
 def end_descendants(group: int) -> None:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
@@ -128,8 +130,9 @@ def answers(place: Place, command: list[str], port: int) -> None:
     log = place.folder / "log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            command, cwd=place.folder, env=place.programs.environment(), stdout=out, stderr=subprocess.STDOUT
-        )
+            command, cwd=place.folder, env=place.programs.environment(), stdout=out, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
         try:
             with requests.Session() as session:
                 session.trust_env = False
@@ -139,12 +142,13 @@ def answers(place: Place, command: list[str], port: int) -> None:
                         url = f"http://127.0.0.1:{port}{path}"
                         got = session.request(method, url, headers=headers, json=body, timeout=10)
                     except requests.ConnectionError:
-                        time.sleep(0.1)
+                        with contextlib.suppress(subprocess.TimeoutExpired):
+                            process.wait(0.1)
                     else:
                         break
                 assert got.status_code == 200, (got.status_code, got.text[:500], log.read_text()[-2000:])
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # a program from npm may have started another one
             process.wait(20)
 
 
