@@ -262,7 +262,7 @@ def programs() -> Programs:
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
-    with Emulator(balance=1e9, speed=100) as one:
+    with Emulator(balance=1e9, speed=20) as one:
         yield one
 
 
@@ -347,7 +347,7 @@ def test_the_matrix_is_what_ran() -> None:
 
 def renew() -> None:
     tools = install()
-    with Emulator(balance=1e9, speed=100) as one, tempfile.TemporaryDirectory() as base:
+    with Emulator(balance=1e9, speed=20) as one, tempfile.TemporaryDirectory() as base:
         number = 0
         for tool in CONTRACT_TOOLS:
             for name in DOCUMENTS:
