@@ -211,10 +211,10 @@ def test_links_end(crun, time):
     time.advance(60)
     face, result = found["faces"][0]["link"], crun.info(task_id)["result"]["media_urls"][0]
     time.advance(86_400)
-    assert requests.get(face, timeout=10).status_code == 404
+    assert requests.get(face, timeout=10).status_code == 403
     assert requests.get(result, timeout=10).status_code == 200
     time.advance(14 * 86_400)
-    assert requests.get(result, timeout=10).status_code == 404
+    assert requests.get(result, timeout=10).status_code == 403
 
 
 def test_a_link_gives_only_its_own_files(crun):
