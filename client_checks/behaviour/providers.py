@@ -70,7 +70,7 @@ class Provider:
             is_media = path.startswith(file_prefixes())
             return ("media", Role.MEDIA) if is_media and method in ("GET", "HEAD") else ("", Role.OTHER)
         operation = found[0].id
-        if operation.startswith("get_media") or operation in ("download", "get_file"):
+        if found[0].is_download:
             return operation, Role.MEDIA
         role = self.roles.get(operation, Role.OTHER)
         detects = self.detections and all(found[1].get(name) == value for name, value in self.detections.items())
