@@ -286,7 +286,7 @@ def retry_after_odd(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return replace(reply, headers={**kept, "Retry-After": "\u00b2"})
 
 
-@defect("pictures break off", "media.broken")
+@defect("pictures break off", "media.broken file.range file.validator")
 def picture_broken(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return (
         replace(reply, body=reply.body[:-200])
@@ -295,7 +295,7 @@ def picture_broken(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     )
 
 
-@defect("videos break off", "media.broken")
+@defect("videos break off", "media.broken file.range file.validator")
 def video_broken(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return (
         replace(reply, body=reply.body[:-200])
