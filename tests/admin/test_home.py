@@ -66,7 +66,8 @@ def test_keys_are_shown_only_to_a_client_that_may_use_the_admin_api():
 
 @pytest.mark.parametrize("name", ["admin", "crun", "imgopen"])
 def test_a_contract_is_served_as_json_and_as_yaml_without_aliases(server, admin, name):
-    whole = json.loads(json.dumps(load(name).document, default=str))
+    # 455 is no registered status: its class stands there, for some tools refuse the whole document otherwise.
+    whole = json.loads(json.dumps(load(name).document, default=str).replace('"455": {', '"4XX": {'))
     as_json = admin.call("GET", f"/contracts/{name}.json")
     assert as_json.headers["content-type"] == "application/json"
     assert as_json.json() == whole
