@@ -11,6 +11,7 @@ from typing import Any
 from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.run import Run
 from swapmock.client_checks.conformance.strict_json import parsed
+from swapmock.contracts import Contract
 
 FORMAT = "swapmock-recording/1"
 
@@ -81,7 +82,7 @@ def record(run: Run, flows: Sequence[Mapping[str, Any]]) -> Recording:
         run.runner.run(flow)
         origin = f"flow {flow['name']}"
         mine = [exchange for exchange in run.sender.exchanges[first:] if exchange.origin == origin]
-        kept[flow["name"]] = [_answer(exchange, mine[0].at) for exchange in mine]
+        kept[flow["name"]] = [_answer(run.target.contract, exchange, mine[0].at) for exchange in mine]
     completed = {name.removeprefix("flow ") for name in run.runner.completed}
     broken = {name.removeprefix("flow "): why for name, why in run.runner.broken.items()}
     left_out = {
@@ -93,10 +94,13 @@ def record(run: Run, flows: Sequence[Mapping[str, Any]]) -> Recording:
     return Recording(run.target.provider, run.target.base_url, dict(run.runner.values), kept, left_out, broken)
 
 
-def _answer(exchange: Exchange, start: float) -> Answer:
+def _answer(contract: Contract, exchange: Exchange, start: float) -> Answer:
+    """One call as it is kept. Calls of files are "download" on every server: a vendor's files lie on other hosts, of which
+    the contract knows nothing."""
+    operation = contract.operations.get(exchange.operation)
     kind = (exchange.header("Content-Type") or "").split(";")[0].strip().lower()
     return Answer(
-        operation=exchange.operation or "download",
+        operation="download" if operation is None or operation.files else operation.id,
         method=exchange.method,
         path=exchange.path,
         at=round(exchange.at - start, 3),
