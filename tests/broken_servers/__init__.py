@@ -202,6 +202,13 @@ class Handler(WSGIRequestHandler):
     def log_request(self, *_: Any) -> None:
         """Nothing: a test asks for thousands."""
 
+    def send_header(self, keyword: str, value: str) -> None:
+        """Werkzeug writes a Date before the application's own: only the last one stays."""
+        if keyword.lower() == "date":
+            buffer: list[bytes] = getattr(self, "_headers_buffer", [])
+            buffer[:] = [line for line in buffer if not line.lower().startswith(b"date:")]
+        super().send_header(keyword, value)
+
     def connection_dropped(self, *_: Any) -> None:
         """Close it: Werkzeug would wait for the next request."""
         self.close_connection = True

@@ -220,7 +220,8 @@ def link_immortal(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
         return reply
     if reply.status == 200:
         memory[ask.path] = reply
-    return memory.get(ask.path, reply)
+    # Ranges and conditions of living files are answered well: only the end is missing.
+    return memory.get(ask.path, reply) if reply.status >= 400 else reply
 
 
 @defect("a task tells another version of the model", "task.echo callback.poll")

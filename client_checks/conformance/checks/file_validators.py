@@ -42,10 +42,17 @@ def _date(exchange: Exchange) -> Iterator[Deviation]:
     modified, date = exchange.header("Last-Modified"), exchange.header("Date")
     if modified is None or date is None:
         return
-    try:
-        is_late = parsedate_to_datetime(modified) > parsedate_to_datetime(date)
-    except (ValueError, TypeError):
-        yield Deviation("Last-Modified is an HTTP date", modified[:60], RFC, place="last-modified")
-        return
-    if is_late:
+    moments = [_moment(modified), _moment(date)]
+    for name, text, moment in zip(("Last-Modified", "Date"), (modified, date), moments, strict=True):
+        if moment is None:
+            yield Deviation(f"{name} is one HTTP date", text[:60], RFC, place=name.lower())
+    if moments[0] is not None and moments[1] is not None and moments[0] > moments[1]:
         yield Deviation(f"Last-Modified not after Date ({date})", modified, RFC, place="last-modified")
+
+
+def _moment(text: str) -> float | None:
+    """An HTTP date in seconds since 1970; None for anything else, such as two dates."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
