@@ -161,9 +161,9 @@ def test_a_guess_that_is_broken_warns_unless_strict() -> None:
 
 
 def test_limits_hold_on_an_emulator_too() -> None:
-    given = {"provider": "crun", "parts": ("flows", "stateful"), "max_calls": 90, "max_credits": 10.0}
+    given = {"provider": "crun", "parts": ("flows", "stateful"), "max_calls": 200, "max_credits": 10.0}
     (result,) = check_target("emulator", given, {})
-    assert result.calls <= 90
+    assert result.calls <= 200
     assert 0 < result.spent <= 10.0
     assert any("--max-credits" in why for why in result.left_out.values())
 
