@@ -11,6 +11,9 @@ from swapmock.client_checks.conformance.strict_json import parsed
 from swapmock.contracts import Contract
 from swapmock.contracts.leniency import accepted
 
+#: The HTTP status of an upload store for a link that is signed for another method.
+WRONG_SIGNATURE = 403
+
 #: An excuse says whether the provider's own rules explain a failure of a case and its response.
 Excuse = Callable[[Any, Any], bool]
 
@@ -49,11 +52,22 @@ def excuses(
         "RejectedPositiveData": lambda case, response: (
             is_for_credits(case, response) or _is_domain_refusal(profile, envelope, variants, case, response)
         ),
-        "UnsupportedMethodResponse": lambda _, response: (
-            response.status_code == profile.wrong_method
-            and (not envelope.member or envelope.refuses(parsed(response.content)))
+        "UnsupportedMethodResponse": lambda case, response: (
+            (
+                response.status_code == profile.wrong_method
+                and (not envelope.member or envelope.refuses(parsed(response.content)))
+            )
+            or (response.status_code == WRONG_SIGNATURE and _is_upload(contract, case))
         ),
+        "AllowHeaderMismatch": lambda case, _: _is_upload(contract, case),
     }
+
+
+def _is_upload(contract: Contract, case: Any) -> bool:
+    """Whether a case uses a link that is signed for an upload. The store knows methods that the link is not signed for, and
+    `Allow` lists them, too."""
+    operation = contract.operations.get(operation_id(case))
+    return operation is not None and operation.files == "store"
 
 
 def _is_domain_refusal(
