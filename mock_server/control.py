@@ -94,6 +94,10 @@ class Control(ABC):
         """The last runs of `swapmock conform` and `swapmock check` that were reported here, newest first."""
         return _rows(self.ask("GET", "/runs"), "runs")
 
+    def run(self, run: str) -> Document:
+        """One reported run by its id, with its `report`."""
+        return _document(self.ask("GET", f"/runs/{quote(run, safe='')}"))
+
     def add_run(self, kind: str, report: Mapping[str, Any]) -> Document:
         """Report a run: `kind` is `conform` or `check`, `report` what `--json` writes. Returns its id and the `url` of its page."""
         return _document(self.ask("POST", "/runs", {"kind": kind, "report": report}))
@@ -315,6 +319,10 @@ class Sandbox:
         """The exchanges of the journal, oldest first. Filters as for `journal`."""
         return _rows(self._ask("GET", "/requests", params=filters), "requests")
 
+    def request(self, request: str) -> Document:
+        """One exchange of the journal by its id."""
+        return _document(self._ask("GET", f"/requests/{quote(request, safe='')}"))
+
     def clear_journal(self) -> None:
         """Remove every record of the journal. Tasks and balance stay."""
         self._ask("DELETE", "/journal")
@@ -375,6 +383,10 @@ class Sandbox:
         """Tell the answers of the inbox to the next callbacks: HTTP statuses, or objects with `status`, `body` and
         `content_type`. Each is used once, the last one stays; without any, the inbox acknowledges. Returns the inbox."""
         return _document(self._ask("PUT", "/inbox", {"answers": list(answers)}))
+
+    def clear_inbox(self) -> None:
+        """Forget the callbacks that came to the inbox. Its answers stay."""
+        self._ask("DELETE", "/inbox")
 
     def redeliver(self, delivery: str) -> Document:
         """Send a callback again and wait for the result. Returns the delivery."""

@@ -354,7 +354,7 @@ def test_routes_lists_every_operation():
     lines = run("routes").stdout.splitlines()
     for operation in load("crun").operations.values():
         shown = [line.split() for line in lines if operation.id in line.split()]
-        assert shown == [[operation.method, operation.path, operation.id, operation.evidence["level"]]]
+        assert [operation.method, operation.path, operation.id, operation.evidence["level"]] in shown
 
 
 def test_lint_finds_nothing():

@@ -95,7 +95,7 @@ def test_downloads_are_shown():
     with serving() as (url, screen):
         requests.get(f"{url}/media/none.png", timeout=20)
         line = PLAIN.sub("", screen.wait_for("/media/none.png"))
-        assert line.endswith("  GET /media/none.png  file  404")
+        assert "  GET /media/none.png  download_media  404  " in line
 
 
 def test_paths_outside_of_every_api_are_shown_with_the_nearest_operation():

@@ -88,6 +88,9 @@ def every_verb(emu):
         told["tasks"] = sandbox.tasks(), sandbox.tasks(status="failed", limit=1, kind=None)
         told["journal"] = sandbox.journal(), sandbox.journal(type="transition")
         told["requests"] = sandbox.requests(unmatched=True), sandbox.requests(unmatched=False)
+        told["request"] = sandbox.request("x1")
+        told["inbox"] = sandbox.answer_callbacks(503), sandbox.inbox()
+        sandbox.clear_inbox()
         told["why"] = sandbox.why(task), sandbox.why("delivery/d1"), sandbox.mermaid("x1")
         told["har"] = sandbox.har()
         told["waited"] = (
@@ -107,6 +110,7 @@ def every_verb(emu):
         told["list"] = [one.id for one in emu.sandboxes()]
     told["gone"] = [one.id for one in emu.sandboxes()]
     told["default"] = emu.default.id, emu.requests(), sorted(emu.reset())
+    told["runs"] = emu.run(emu.add_run("check", {"verdict": "clean"})["id"])["kind"], emu.runs()[0]["kind"]
     told["metrics"] = [line for line in emu.metrics().splitlines() if line.startswith("# HELP")]
     told["tables"] = emu.evidence(level="observed"), emu.magic(), emu.variants(), emu.scenarios(), emu.codes()
     return told

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from swapmock import Control, Emulator, Sandbox
+from swapmock import Control, Emulator, Sandbox, contracts
 from swapmock.client_checks.pains.receiver import Receiver
 from swapmock.client_checks.pains.worker import Killed, Worker
 
@@ -154,9 +154,15 @@ def _worker(sandbox: Sandbox, receiver: Receiver) -> Iterator[Worker]:
         worker.close()
 
 
+def _is_of_the_api(row: Mapping[str, Any]) -> bool:
+    """Whether an exchange of the journal belongs to the vendor's API, and not to a store of files."""
+    operation = contracts.load(row["provider"]).operations.get(row["operation"])
+    return operation is not None and not operation.files
+
+
 def _cost(sandbox: Sandbox, worker: Worker, minutes: float) -> Cost:
     entries = sandbox.ledger()["entries"]
-    requests = [row for row in sandbox.requests(limit=1000) if row["operation"]]
+    requests = [row for row in sandbox.requests(limit=1000) if _is_of_the_api(row)]
     moved = {move: [row for row in entries if row["move"] == move] for move in ("settle", "release")}
     pictures = [content for content in worker.saved if content.startswith(PICTURES)]
     return Cost(

@@ -53,7 +53,8 @@ def test_odd_values_in_every_place(admin):
             for body in bodies:
                 answer = admin.call(operation.method, path, body)
                 assert answer.status_code < 500, (operation.id, body, answer.text)
-    box.ok("PATCH", "", {"rate_limit": None, "scenario": None, "balance": 10, "clock": "frozen"})
+    limits = ("rate_limit", "download_rate_limit", "upload_rate_limit", "max_in_flight", "parallel_posts")
+    box.ok("PATCH", "", {**dict.fromkeys(limits), "scenario": None, "balance": 10, "clock": "frozen"})
     box.ok("DELETE", "/faults")
     box.ok("DELETE", "/scenarios")
     assert box.swapped()

@@ -75,8 +75,12 @@ def check(path, answer):
     return answer.json()
 
 
-# Only the document of task-info has code 403; the two others cannot express a disabled key.
-@pytest.mark.parametrize("row", [row for row in MAGIC if row.refuse != "key_disabled"], ids=lambda row: row.value)
+# Only the document of task-info has code 403; the two others cannot express a disabled key. Code 451 is observed: no document
+# has it.
+UNPUBLISHED = ("key_disabled", "moderated")
+
+
+@pytest.mark.parametrize("row", [row for row in MAGIC if row.refuse not in UNPUBLISHED], ids=lambda row: row.value)
 def test_every_outcome_fits_the_documents(crun, time, row):
     body = {"model": "bytedance/seedream-4-5", "input": {"prompt": "a harbour", "img_urls": [row.value]}}
     check("job/estimate-credits", crun.call("POST", "job/estimate-credits", json=body))
@@ -112,7 +116,7 @@ LIMITS: dict[str, dict[str, tuple[list[Any], list[Any]]]] = {
         "prompt": (["x", "x" * 5000], ["", "x" * 5001]),
         "duration": ([4, 6, 8], [5, 0, "8", 8.5, True]),
         "resolution": (["720p", "1080p", "4k"], ["4K", "480p"]),
-        "translate_prompt": ([True, False], ["true", 1, None]),
+        "translate_prompt": ([True, False], ["true", 1]),
         "aspect_ratio": (["16:9", "9:16"], ["1:1", "auto"]),
     },
     "bytedance/seedream-4-5": {

@@ -9,7 +9,7 @@ from tests.stories.imgopen_jobs import PICTURE, job
 CONTRACT = load("imgopen")
 RULES = CONTRACT.behaviour
 DETECTION = {"imageUrl": PICTURE, "businessTaskId": "1"}
-ALL = [*CONTRACT.operations]
+ALL = [name for name, operation in CONTRACT.operations.items() if not operation.files]
 TOOLS = {row["operation"] for row in CONTRACT.tables["tools"]["tools"]}
 
 

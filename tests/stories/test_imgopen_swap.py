@@ -157,7 +157,7 @@ def test_results_are_there_when_they_are_told_and_for_thirty_days(imgopen, time)
     time.advance(30 * 86400 - 1)
     picture(link)
     time.advance(1)
-    assert requests.get(link, timeout=10).status_code == 404
+    assert requests.get(link, timeout=10).status_code == 403
 
 
 def test_detection_here_swap_there(imgopen, crun, time):
