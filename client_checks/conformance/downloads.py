@@ -64,7 +64,9 @@ def download(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> N
 
 def _look_again(runner: FlowRunner, first: Exchange, origin: str) -> None:
     """Ask for the same file by HEAD, for a part of it, and only if it has changed; every check looks at the answers."""
-    operation = next((o for o in runner.target.contract.operations.values() if o.is_download), None)
+    operations = runner.target.contract.operations
+    # A vendor's files lie on hosts of which the contract knows nothing: any download stands for those.
+    operation = operations.get(first.operation) or next((o for o in operations.values() if o.is_download), None)
     if operation is None:
         return
     runner.look(first, operation)

@@ -152,6 +152,15 @@ def range_shifted(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return replace(reply, body=reply.body[1:] + b"!") if reply.status == 206 else reply
 
 
+@defect("a file comes with two dates in one Date", "file.validator")
+def date_doubled(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not ask.path.startswith("/media/"):
+        return reply
+    date = "Thu, 01 Jan 2026 00:00:00 GMT"
+    kept = {name: value for name, value in reply.headers.items() if name.lower() != "date"}
+    return replace(reply, headers={**kept, "Date": f"{date}, {date}"})
+
+
 @defect("a file has another entity tag each time", "file.validator")
 def etag_changes(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if not ask.path.startswith("/media/") or not {"ETag", "etag"} & reply.headers.keys():

@@ -86,6 +86,20 @@ def changed_by(change: Any) -> Defect:
     return replace(catalogue()["wrong_type"], answer=change)
 
 
+def test_files_elsewhere_are_no_difference(recorded: Path) -> None:
+    """A vendor's files lie where the contract knows nothing of: their calls are compared all the same."""
+
+    def moved(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+        is_json = isinstance(reply.json, dict)
+        return replace(reply, body=reply.body.replace(b"/media/", b"/elsewhere/")) if is_json else reply
+
+    def found_again(ask: Ask) -> Ask:
+        return replace(ask, path=ask.path.replace("/elsewhere/", "/media/"))
+
+    with running(replace(changed_by(moved), pass_on=found_again)) as url:
+        assert differences(str(recorded), url, flows=("image single", "image multi")) == []
+
+
 def test_the_line_of_the_contract_is_named(recorded: Path) -> None:
     def slow_and_rude(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
         if ask.operation == "get_task_info" and reply.is_success and reply.json["data"]["status"] == "success":
