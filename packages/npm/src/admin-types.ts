@@ -580,7 +580,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** One exchange of the journal */
+        /**
+         * One exchange of the journal
+         * @description One request and its answer, as `GET .../requests` lists them.
+         */
         get: operations["get_request"];
         put?: never;
         post?: never;
@@ -759,10 +762,16 @@ export interface paths {
          * @description The `url` is a callback URL that exists at once. It keeps the last 100 requests.
          */
         get: operations["get_inbox"];
-        /** Tell the answers to the next requests; each is used once, the last one stays */
+        /**
+         * Tell the answers to the next requests; each is used once, the last one stays
+         * @description The inbox is a callback URL of the sandbox's own. An answer is an HTTP status, or an object with a body.
+         */
         put: operations["set_inbox"];
         post?: never;
-        /** Forget the requests that came; the answers stay */
+        /**
+         * Forget the requests that came; the answers stay
+         * @description The answers that were told stay as they are.
+         */
         delete: operations["clear_inbox"];
         options?: never;
         head?: never;
@@ -776,7 +785,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The last runs of `swapmock conform` and `swapmock check`, newest first */
+        /**
+         * The last runs of `swapmock conform` and `swapmock check`, newest first
+         * @description The reports themselves are left out: `GET .../runs/{run}` has them.
+         */
         get: operations["list_runs"];
         put?: never;
         /**
@@ -799,7 +811,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** One run with its report */
+        /**
+         * One run with its report
+         * @description The report is what the command wrote with `--json`.
+         */
         get: operations["get_run"];
         put?: never;
         post?: never;
@@ -2507,6 +2522,7 @@ export interface operations {
                     "application/json": components["schemas"]["Record"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2777,6 +2793,7 @@ export interface operations {
                     "application/json": components["schemas"]["Inbox"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2804,6 +2821,7 @@ export interface operations {
                     "application/json": components["schemas"]["Inbox"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2827,6 +2845,7 @@ export interface operations {
                     "application/json": components["schemas"]["Cleared"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2848,6 +2867,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunList"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2873,6 +2893,7 @@ export interface operations {
                     "application/json": components["schemas"]["Run"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2896,6 +2917,7 @@ export interface operations {
                     "application/json": components["schemas"]["Run"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };
