@@ -320,3 +320,11 @@ def test_a_fast_clock_stops_at_the_end_of_time(admin, system, time):
     time.advance(34.0)
     (row,) = [row for row in admin.ok("GET", "/sandboxes")["sandboxes"] if row["id"] == "fast"]
     assert row["clock"]["now_iso"] == "9999-01-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize("name", ["rate_limit", "download_rate_limit", "upload_rate_limit"])
+def test_a_long_window_of_a_rate_limit_is_shown_as_the_contract_has_it(admin, name):
+    """Windows with a unit may be longer than a million seconds. What an answer shows can be sent back."""
+    shown = admin.sandbox(**{name: {"calls": 3, "seconds": "999999.5h"}}).document[name]
+    assert shown["seconds"] == 999999.5 * 3600
+    assert admin.sandbox(**{name: shown}).document[name] == shown
