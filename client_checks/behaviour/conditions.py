@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from swapmock.client_checks.behaviour.gateway import EFFECTS, GatewayFault
+from swapmock.client_checks.behaviour.gateway_effects import EFFECTS, GatewayFault
 from swapmock.client_checks.behaviour.model import Meaning, Role
 from swapmock.client_checks.behaviour.providers import Provider
 

@@ -18,7 +18,8 @@ from swapmock.client_checks.behaviour import certificates, environment
 from swapmock.client_checks.behaviour.conditions import Condition
 from swapmock.client_checks.behaviour.coupling import Coupling
 from swapmock.client_checks.behaviour.declaration import Declaration
-from swapmock.client_checks.behaviour.gateway import MARK, Answer, Gateway
+from swapmock.client_checks.behaviour.gateway import MARK, Gateway
+from swapmock.client_checks.behaviour.gateway_effects import Answer
 from swapmock.client_checks.behaviour.inbox import Inbox, claim_in_output
 from swapmock.client_checks.behaviour.model import (
     CallbackAttempt,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from swapmock.client_checks.behaviour.conditions import Condition
-from swapmock.client_checks.behaviour.gateway import Answer
+from swapmock.client_checks.behaviour.gateway_effects import Answer
 from swapmock.client_checks.behaviour.model import Role
 from swapmock.client_checks.behaviour.providers import Provider, parsed
 

@@ -194,7 +194,7 @@ class Client:
 
     def look_for_it(self, doubt):
         """The id of the task that a doubtful submission made, None if it certainly made none. Raises NotKnown."""
-        raise NotImplementedError
+        raise NotKnown(doubt)  # a vendor that can be asked overrides this
 
     # Waiting
 

@@ -30,7 +30,7 @@ from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.sandbox import Sandbox
 from swapmock.mock_server.core.state import Due, State
 from swapmock.mock_server.core.task import Failure, Task
-from swapmock.mock_server.stores.memory import MemoryBox
+from swapmock.mock_server.stores.box import MemoryBox
 
 orjson: Any
 try:

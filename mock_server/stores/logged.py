@@ -22,6 +22,8 @@ from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.stores.box import Held as Watch
+from swapmock.mock_server.stores.box import MemoryBox
 from swapmock.mock_server.stores.facts import (
     BadFacts,
     Fact,
@@ -34,8 +36,6 @@ from swapmock.mock_server.stores.facts import (
     write_batch,
     write_snapshot,
 )
-from swapmock.mock_server.stores.memory import Held as Watch
-from swapmock.mock_server.stores.memory import MemoryBox
 
 #: How long facts without weight wait for the next append, in seconds.
 FLUSH_SECONDS = 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Thread, current_thread
 from typing import NamedTuple
@@ -14,10 +15,11 @@ from swapmock.mock_server.core.codec import encode
 from swapmock.mock_server.core.ledger import Entry
 from swapmock.mock_server.core.ports import StoreError
 from swapmock.mock_server.core.sandbox import Sandbox
+from swapmock.mock_server.stores.box import UNWATCHED, MemoryBox
+from swapmock.mock_server.stores.box import Held as Watch
 from swapmock.mock_server.stores.facts import write_batch
 from swapmock.mock_server.stores.logged import FLUSH_SECONDS, Log, LoggedBox
-from swapmock.mock_server.stores.memory import UNWATCHED, MemoryBox, MemoryStore
-from swapmock.mock_server.stores.memory import Held as Watch
+from swapmock.mock_server.stores.memory import MemoryStore
 
 log = logging.getLogger("swapmock")
 
@@ -35,7 +37,7 @@ class Options(NamedTuple):
     complete: Callable[[Sandbox], Sandbox] = lambda sandbox: sandbox
 
 
-class LoggedStore(MemoryStore):
+class LoggedStore(MemoryStore, ABC):
     """The part that all stores with logs share. `_boxes` are those that this process holds."""
 
     _boxes: dict[str, LoggedBox]  # type: ignore[assignment]  # all boxes of this store are of this kind
@@ -47,9 +49,9 @@ class LoggedStore(MemoryStore):
         self._options = options
         self._keeper: Housekeeper | None = None
 
+    @abstractmethod
     def _create_log(self, sandbox_id: str, body: bytes) -> Log:
         """A log with a first batch."""
-        raise NotImplementedError
 
     def _make_box(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry]) -> LoggedBox:
         facts = [("sandbox", encode(sandbox)), ("clock", clock), *(("post", entry) for entry in entries)]
@@ -105,9 +107,9 @@ class LoggedStore(MemoryStore):
             box.is_dropped = True
             return super().drop(sandbox_id)
 
+    @abstractmethod
     def _drop_log(self, box: LoggedBox) -> None:
         """Remove all that is stored of a sandbox."""
-        raise NotImplementedError
 
     def publish(self, token: str, sandbox_id: str, *, behind: bool = False) -> None:
         box = self._boxes.get(sandbox_id)

@@ -10,28 +10,25 @@ of public links, the ids of all sandboxes, and the processes with their addresse
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from operator import methodcaller
 from threading import Event, Lock, Thread, current_thread
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from swapmock.mock_server.core.clock import SandboxClock
 from swapmock.mock_server.core.ledger import Entry
 from swapmock.mock_server.core.placement import HeldElsewhere, Peer
-from swapmock.mock_server.core.ports import Blobs, Source, StoreError
+from swapmock.mock_server.core.ports import StoreError
 from swapmock.mock_server.core.sandbox import Credential, Sandbox
-from swapmock.mock_server.core.source import Bytes
 from swapmock.mock_server.stores.facts import FORMAT
-from swapmock.mock_server.stores.logged import Fenced, LoggedBox, restored
+from swapmock.mock_server.stores.logged import LoggedBox, restored
 from swapmock.mock_server.stores.logged_store import LoggedStore, Options
 from swapmock.mock_server.stores.memory import MemoryStore
+from swapmock.mock_server.stores.redis_log import MOST_STAGED, PREFIX, RedisLog, key_of, read_log, read_meta
 from swapmock.mock_server.stores.redis_server import (
-    ADOPT,
-    APPEND,
     CLAIM,
     CREATE,
     RELEASE,
@@ -48,118 +45,12 @@ LEASE_SECONDS, RENEW_SECONDS = 5.0, 1.0
 #: By how much earlier a process stops to believe in its own lease: clocks run at different speeds.
 MARGIN_SECONDS = 0.5
 
-#: The largest uploaded file that is kept in Redis, in bytes.
-MOST_FILE_BYTES = 1 << 24
-
-#: How many batches or pieces are read in one call.
-SLICE = 200
-
-#: How many snapshots before the one in force may be left of crashes.
-MOST_STAGED = 20
-
-#: How long the keys of a sandbox outlive its end, in seconds: whoever holds it drops it in time.
-GRACE_SECONDS = 60.0
-
-PREFIX = "swapmock:"
-
 
 class Identity(NamedTuple):
     """This process for the others: a name that no other process has or had, and where it takes forwarded requests."""
 
     name: str
     address: str
-
-
-class StoredLog(NamedTuple):
-    generation: int
-    covers: int
-    pieces: list[bytes]
-    batches: list[tuple[int, bytes]]
-
-
-def key_of(sandbox_id: str, part: str) -> str:
-    return f"{PREFIX}{{{sandbox_id}}}:{part}"
-
-
-class RedisLog:
-    """The log of one sandbox that this process holds with the fencing number `fence`."""
-
-    def __init__(self, server: RedisServer, sandbox_id: str, fence: int) -> None:
-        self._server = server
-        self._id = sandbox_id
-        self.fence = fence
-        #: The snapshot in force.
-        self.generation = 0
-        #: When the sandbox ends in real time; None for never.
-        self.end: Callable[[], float | None] = lambda: None
-        self._keys = [key_of(sandbox_id, part) for part in ("meta", "log", "files")]
-
-    def append(self, number: int, body: bytes) -> None:
-        end = self.end()
-        ends = "" if end is None else int((end + GRACE_SECONDS) * 1000)
-        keys = [*self._keys, self._pieces(self.generation)] if self.generation else self._keys
-        self._server.run(APPEND, keys, [self.fence, number, body, ends])
-
-    def begin_snapshot(self) -> None:
-        """The batches of a list are counted: nothing has to be remembered."""
-
-    def stage(self, pieces: Iterable[bytes]) -> int:
-        generation = int(self._server.call(lambda client: client.hincrby(self._keys[0], "staged", 1)))
-        for piece in pieces:
-            self._server.call(methodcaller("rpush", self._pieces(generation), piece))
-        return generation
-
-    def adopt(self, generation: int, covers: int, body: bytes | None) -> None:
-        self._server.run(ADOPT, self._keys[:2], [self.fence, generation, covers, body or b""])
-        self.generation = generation
-
-    def tidy(self, generation: int) -> None:
-        old = [self._pieces(each) for each in range(max(1, generation - MOST_STAGED), generation)]
-        if old:
-            self._server.call(methodcaller("delete", *old))
-
-    def _pieces(self, generation: int) -> str:
-        return key_of(self._id, f"snapshot:{generation}")
-
-    def read(self) -> StoredLog:
-        """What is stored. Fenced if another process holds the sandbox now."""
-        meta = read_meta(self._server, self._id)
-        if meta is None or meta.fence != self.fence:
-            raise Fenced("another process holds the sandbox now")
-        return read_log(self._server, self._id, meta)
-
-
-class Meta(NamedTuple):
-    """Who holds a sandbox, by its name ("" for nobody), and where its log begins."""
-
-    fence: int
-    holder: str
-    generation: int
-    covers: int
-
-
-def read_meta(server: RedisServer, sandbox_id: str) -> Meta | None:
-    found = server.read(lambda client: client.hgetall(key_of(sandbox_id, "meta")))
-    if b"fence" not in found:
-        return None
-    return Meta(int(found[b"fence"]), found[b"holder"].decode(), int(found[b"generation"]), int(found[b"covers"]))
-
-
-def read_log(server: RedisServer, sandbox_id: str, meta: Meta) -> StoredLog:
-    pieces = _whole_list(server, key_of(sandbox_id, f"snapshot:{meta.generation}")) if meta.generation else []
-    bodies = _whole_list(server, key_of(sandbox_id, "log"))
-    batches = [(meta.covers + 1 + index, body) for index, body in enumerate(bodies)]
-    return StoredLog(meta.generation, meta.covers, pieces, batches)
-
-
-def _whole_list(server: RedisServer, key: str) -> list[bytes]:
-    found: list[bytes] = []
-    while True:
-        start = len(found)
-        part = server.read(methodcaller("lrange", key, start, start + SLICE - 1))
-        found += part
-        if len(part) < SLICE:
-            return found
 
 
 class RedisStore(LoggedStore):
@@ -484,49 +375,3 @@ def _field(credential: Credential) -> str:
 
 def _token_key(token: str) -> str:
     return f"{PREFIX}token:{token}"
-
-
-class RedisBlobs:
-    """Uploaded files in Redis, up to MOST_FILE_BYTES each; larger ones in `folder`, which all processes share."""
-
-    def __init__(self, server: RedisServer, folder: Blobs | None = None) -> None:
-        self._server = server
-        self._folder = folder
-
-    def put(self, key: str, content: bytes) -> None:
-        if len(content) > MOST_FILE_BYTES and self._folder is None:
-            raise OSError(
-                errno.EFBIG,
-                f"a file of more than {MOST_FILE_BYTES} bytes needs a folder that all processes share: --data-dir",
-            )
-        if self._folder is not None and len(content) > MOST_FILE_BYTES:
-            self._folder.put(key, content)
-            self._call("hdel", key)
-        else:
-            self._call("hset", key, content)
-
-    def get(self, key: str) -> bytes | None:
-        found = self._call("hget", key)
-        if found is not None:
-            return bytes(found)
-        return None if self._folder is None else self._folder.get(key)
-
-    def open(self, key: str) -> Source | None:
-        content = self._call("hget", key)
-        if content is not None:
-            return Bytes(content)
-        return None if self._folder is None else self._folder.open(key)
-
-    def remove(self, key: str) -> None:
-        self._call("hdel", key)
-        if self._folder is not None:
-            self._folder.remove(key)
-
-    def drop(self, prefix: str) -> None:
-        self._server.call(methodcaller("delete", key_of(prefix.rstrip("/"), "files")))
-        if self._folder is not None:
-            self._folder.drop(prefix)
-
-    def _call(self, command: str, key: str, *arguments: object) -> Any:
-        sandbox_id, _, name = key.partition("/")
-        return self._server.call(methodcaller(command, key_of(sandbox_id, "files"), name, *arguments))

@@ -13,7 +13,8 @@ from swapmock.mock_server.core.ledger import Entry
 from swapmock.mock_server.core.placement import HeldElsewhere, Peer
 from swapmock.mock_server.core.sandbox import Sandbox
 from swapmock.mock_server.core.seeded import hexadecimal
-from swapmock.mock_server.stores.memory import UNWATCHED, Held, MemoryBox, MemoryStore
+from swapmock.mock_server.stores.box import UNWATCHED, Held, MemoryBox
+from swapmock.mock_server.stores.memory import MemoryStore
 
 #: A credential as the Store finds it: provider and key.
 Key = tuple[str, str]

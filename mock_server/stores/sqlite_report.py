@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from swapmock.mock_server.core.ledger import Account, Invariant, prove
 from swapmock.mock_server.core.ports import StoreError
+from swapmock.mock_server.stores.box import MemoryBox
 from swapmock.mock_server.stores.facts import FORMAT
 from swapmock.mock_server.stores.logged import restored
-from swapmock.mock_server.stores.memory import MemoryBox
 from swapmock.mock_server.stores.sqlite_file import checksum, open_read_only
 from swapmock.mock_server.stores.sqlite_log import SqliteFile
 

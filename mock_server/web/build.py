@@ -35,7 +35,8 @@ from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX, UnknownVariant, choose_variants, open_account
 from swapmock.mock_server.providers import crun, imgopen
 from swapmock.mock_server.settings import SettingError, Settings, is_private
-from swapmock.mock_server.stores.memory import Held, MemoryStore
+from swapmock.mock_server.stores.box import Held
+from swapmock.mock_server.stores.memory import MemoryStore
 from swapmock.mock_server.stores.sharded import ShardedStore
 from swapmock.mock_server.web.asgi import AsgiApp
 from swapmock.mock_server.web.cors import Cors
@@ -323,7 +324,8 @@ def _sqlite(settings: Settings, options: Options, files: Blobs | None) -> tuple[
 
 def _redis(settings: Settings, options: Options, files: Blobs | None) -> tuple[Store, Blobs]:
     try:
-        from swapmock.mock_server.stores.redis import Identity, RedisBlobs, RedisStore
+        from swapmock.mock_server.stores.redis import Identity, RedisStore
+        from swapmock.mock_server.stores.redis_blobs import RedisBlobs
     except ImportError:
         raise SettingError("--store: Redis needs the extra `redis`: pip install 'swapmock[redis]'") from None
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}"

@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
+#: Operations that make a sandbox.
+MAKING = frozenset({"create_sandbox", "fork_sandbox"})
+
 #: Where processes ask each other; a client finds nothing there.
 BETWEEN = "/__between/"
 

@@ -19,7 +19,7 @@ from swapmock.mock_server.web.forwarding import Hop, NoAnswer, NotReached, hop_o
 from swapmock.mock_server.web.messages import Answer
 from swapmock.mock_server.web.metrics_of_all import merged
 from swapmock.mock_server.web.pipeline import Pipeline
-from swapmock.mock_server.web.routed import RoutedApp, RoutedConnection, Whereabouts
+from swapmock.mock_server.web.routed import MAKING, RoutedApp, RoutedConnection, Whereabouts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from swapmock.mock_server.stores.redis import RedisStore
 
 log = logging.getLogger("swapmock")
-
-#: Operations that make a sandbox.
-MAKING = frozenset({"create_sandbox", "fork_sandbox"})
 
 
 class SharedApp(RoutedApp):

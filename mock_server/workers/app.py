@@ -29,7 +29,7 @@ from swapmock.mock_server.web.metrics_of_all import merged
 from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.request_filter import Refusal, refused
-from swapmock.mock_server.web.routed import BETWEEN, RoutedApp, Whereabouts, whereabouts
+from swapmock.mock_server.web.routed import BETWEEN, MAKING, RoutedApp, Whereabouts, whereabouts
 from swapmock.mock_server.web.threads import DaemonThreads
 from swapmock.mock_server.workers import migration
 from swapmock.mock_server.workers.placement import ShardPlacement
@@ -46,9 +46,6 @@ FIRST = 0
 
 #: Seconds between two looks for requests that belong to no sandbox, while a call waits for such requests.
 PULL_INTERVAL = 0.05
-
-#: Operations that make a sandbox.
-MAKING = frozenset({"create_sandbox", "fork_sandbox"})
 
 
 class WorkerApp(RoutedApp):

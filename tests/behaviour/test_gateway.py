@@ -8,7 +8,8 @@ import requests
 
 from swapmock import Emulator
 from swapmock.client_checks.behaviour.conditions import BadCase, corpus, read
-from swapmock.client_checks.behaviour.gateway import EFFECTS, Gateway, GatewayFault
+from swapmock.client_checks.behaviour.gateway import Gateway
+from swapmock.client_checks.behaviour.gateway_effects import EFFECTS, GatewayFault
 from swapmock.client_checks.behaviour.model import Meaning, Role
 from swapmock.client_checks.behaviour.providers import PROVIDERS, provider_of
 from swapmock.client_checks.behaviour.variation import ALL, Variation
@@ -128,7 +129,7 @@ def test_each_variation_leaves_the_answer_a_good_one(sandbox, name):
 
 
 def test_the_same_seed_varies_alike():
-    from swapmock.client_checks.behaviour.gateway import Answer
+    from swapmock.client_checks.behaviour.gateway_effects import Answer
 
     made = []
     for _ in range(2):

@@ -6,8 +6,9 @@ from typing import Any
 
 from swapmock.mock_server.adapters.clock import ticks
 from swapmock.mock_server.core.ports import Store
+from swapmock.mock_server.stores.box import UNWATCHED, Held
 from swapmock.mock_server.stores.logged_store import Options
-from swapmock.mock_server.stores.memory import UNWATCHED, Held, MemoryStore
+from swapmock.mock_server.stores.memory import MemoryStore
 from swapmock.mock_server.stores.redis import Identity, RedisStore
 from swapmock.mock_server.stores.sqlite import SqliteStore
 from tests.stores.redis_server import RedisProcess

@@ -10,9 +10,11 @@ import pytest
 from swapmock.mock_server.core.ledger import Account, Entry, Move
 from swapmock.mock_server.core.placement import HeldElsewhere, Peer
 from swapmock.mock_server.core.ports import StoreError
-from swapmock.mock_server.stores import redis as module
+from swapmock.mock_server.stores import redis_blobs
 from swapmock.mock_server.stores.logged import Fenced
-from swapmock.mock_server.stores.redis import RedisBlobs, RedisStore
+from swapmock.mock_server.stores.redis import RedisStore
+from swapmock.mock_server.stores.redis_blobs import RedisBlobs
+from swapmock.mock_server.stores.redis_log import key_of
 from swapmock.mock_server.stores.redis_server import RedisServer
 from tests.stores.bodies import redis_store
 from tests.stores.test_sqlite import do_everything, held
@@ -132,8 +134,7 @@ class TestProcesses:
         with one.open("b") as box:
             box.add_task(task("t"))
         ends = [
-            one.server.call(lambda client, part=part: client.pexpiretime(module.key_of("b", part)))
-            for part in ("meta", "log")
+            one.server.call(lambda client, part=part: client.pexpiretime(key_of("b", part))) for part in ("meta", "log")
         ]
         assert ends == [5060_000] * 2 or ends == [-2, -2]
 
@@ -171,7 +172,7 @@ class TestLogs:
         assert len(calls) == 1
 
     def test_files_of_every_size(self, one, tmp_path, monkeypatch):
-        monkeypatch.setattr(module, "MOST_FILE_BYTES", 10)
+        monkeypatch.setattr(redis_blobs, "MOST_FILE_BYTES", 10)
         alone, shared = RedisBlobs(one.server), RedisBlobs(one.server, module_blobs(tmp_path))
         with pytest.raises(OSError, match="--data-dir"):
             alone.put("a/f", b"x" * 11)

@@ -17,8 +17,8 @@ from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.sandbox import Credential, RateLimit, Sandbox
 from swapmock.mock_server.core.state import State
 from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.stores.box import UNWATCHED, Held
 from swapmock.mock_server.stores.journal import RECORD_BYTES
-from swapmock.mock_server.stores.memory import UNWATCHED, Held
 from tests.stores.bodies import BODIES, JOURNAL_BYTES
 
 

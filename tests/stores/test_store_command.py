@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from swapmock import Emulator
 from swapmock.mock_server.cli.store import store
 from swapmock.mock_server.core.ledger import Entry, Move
-from swapmock.mock_server.stores.memory import MemoryBox
+from swapmock.mock_server.stores.box import MemoryBox
 from tests.stores.test_sqlite import opened
 from tests.stores.test_store import CLOCK, sandbox
 

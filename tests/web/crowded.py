@@ -17,7 +17,7 @@ from swapmock.mock_server.adapters import jsonquery
 from swapmock.mock_server.adapters.clock import SystemTime, pause
 from swapmock.mock_server.core.faults import Effect, FaultRule, Match
 from swapmock.mock_server.settings import Settings
-from swapmock.mock_server.stores.memory import MemoryBox
+from swapmock.mock_server.stores.box import MemoryBox
 from swapmock.mock_server.web.build import System, build
 from swapmock.mock_server.web.messages import Answer, request_from
 from swapmock.mock_server.web.server import spare_the_collector

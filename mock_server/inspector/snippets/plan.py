@@ -101,6 +101,29 @@ class Plan:
     ending: Ending | None = None
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def uses_inbox(self) -> bool:
+        """Whether a request has the callback URL of the test's own sandbox."""
+        bodies = [step.json for step in self.steps if isinstance(step.json, dict)]
+        return any(isinstance(item, OfInbox) for body in bodies for item in body.values())
+
+    @property
+    def used_steps(self) -> set[int]:
+        """The numbers of the steps whose answers are read later."""
+        found = {given.step for step in self.steps for given in _all_given((list(step.target), step.json))}
+        return found | ({self.ending.step} if self.ending is not None and self.ending.place is not None else set())
+
+
+def _all_given(value: Any) -> Iterator[Given]:
+    if isinstance(value, Given):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _all_given(item)
+    elif isinstance(value, list | tuple) and not isinstance(value, OfInbox):
+        for item in value:
+            yield from _all_given(item)
+
 
 def plan_exchange(box: Box, engine: Engine, exchange: Exchange) -> Plan:
     """The test that repeats one exchange and what it depends on."""

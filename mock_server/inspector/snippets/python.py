@@ -39,9 +39,9 @@ def _within(plan: Plan) -> Iterator[str]:
     if plan.answers:
         yield from _assigned("receiver", list(map(dict, plan.answers)))
         yield "sandbox.answer_callbacks(*receiver)"
-    if any(_uses_inbox(step.json) for step in plan.steps):
+    if plan.uses_inbox:
         yield 'inbox = sandbox.inbox()["url"]'
-    used = _used(plan)
+    used = plan.used_steps
     for number, step in enumerate(plan.steps):
         yield ""
         yield from _step(number, step, number in used)
@@ -121,27 +121,6 @@ def _filled(value: Any) -> Any:
     return [_filled(item) for item in value] if isinstance(value, list) else value
 
 
-def _uses_inbox(value: Any) -> bool:
-    return isinstance(value, dict) and any(isinstance(item, OfInbox) for item in value.values())
-
-
-def _used(plan: Plan) -> set[int]:
-    """The numbers of the steps whose answers are read later."""
-    found = {given.step for step in plan.steps for given in _all_given((list(step.target), step.json))}
-    return found | ({plan.ending.step} if plan.ending is not None and plan.ending.place is not None else set())
-
-
-def _all_given(value: Any) -> Iterator[Given]:
-    if isinstance(value, Given):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _all_given(item)
-    elif isinstance(value, list | tuple) and not isinstance(value, OfInbox):
-        for item in value:
-            yield from _all_given(item)
-
-
 def _ending(ending: Ending) -> Iterator[str]:
     if ending.wait > 0.0:
         yield f"sandbox.advance({round(ending.wait, 6)!r})"
@@ -154,7 +133,3 @@ def _ending(ending: Ending) -> Iterator[str]:
         yield '(delivery, *_) = sandbox.deliveries(task=task["id"])'
         yield f'assert [attempt["status"] for attempt in delivery["attempts"]] == {list(ending.attempts)!r}'
         yield f'assert delivery["state"] == {ending.state!r}'
-
-
-used_steps = _used
-uses_inbox = _uses_inbox

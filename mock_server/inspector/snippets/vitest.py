@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from swapmock.mock_server.inspector.snippets.plan import Ending, Given, OfInbox, Plan, Step
-from swapmock.mock_server.inspector.snippets.python import used_steps, uses_inbox
 
 
 def vitest_text(plan: Plan) -> str:
@@ -47,9 +46,9 @@ def _given(given: Given) -> str:
 def _within(plan: Plan) -> Iterator[str]:
     if plan.answers:
         yield f"await sandbox.answerCallbacks({_text(list(map(dict, plan.answers)))});"
-    if any(uses_inbox(step.json) for step in plan.steps):
+    if plan.uses_inbox:
         yield "const inbox = (await sandbox.inbox()).url;"
-    used = used_steps(plan)
+    used = plan.used_steps
     for number, step in enumerate(plan.steps):
         yield ""
         yield from _step(number, step, number in used)

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 NAME = "crun"
 
 
-def shown_key(headers: Mapping[str, str]) -> str:
-    """The API key of a request: `x-api-key`, else a Bearer token; "" without either."""
-    return headers.get("x-api-key", "").strip() or bearer_token(headers)
-
-
 def bearer_token(headers: Mapping[str, str]) -> str:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""

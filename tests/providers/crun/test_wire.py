@@ -14,7 +14,6 @@ from swapmock.mock_server.providers.crun.wire import (
     bearer_token,
     invalid_input,
     sentence,
-    shown_key,
     unknown_model,
 )
 
@@ -69,7 +68,8 @@ def test_what_is_wrong_inside_input_carries_the_model():
     ],
 )
 def test_the_key_of_a_request(headers, key):
-    assert shown_key(headers) == key
+    store: Any = SimpleNamespace(find=lambda _, asked: (asked, "", False))
+    assert authenticate(False, headers, {}, store) == (key, None if key else "key_missing")
 
 
 def test_only_the_bearer_scheme_shows_a_token():

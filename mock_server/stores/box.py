@@ -1,0 +1,431 @@
+"""One sandbox in dictionaries, in the memory of this process. A lock makes each opening atomic."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from heapq import heappop, heappush
+from itertools import islice
+from math import inf
+from threading import RLock
+from types import TracebackType
+from typing import NamedTuple
+
+from swapmock.mock_server.core import ledger
+from swapmock.mock_server.core.clock import SandboxClock
+from swapmock.mock_server.core.credits import Millicredits
+from swapmock.mock_server.core.delivery import DELIVERIES_KEPT, Delivery
+from swapmock.mock_server.core.faults import FaultRule, Turns
+from swapmock.mock_server.core.inbox import Inbox
+from swapmock.mock_server.core.journal import File, Record, Transition
+from swapmock.mock_server.core.ledger import Account, Entry
+from swapmock.mock_server.core.queue import OutcomeQueue, Queued
+from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
+from swapmock.mock_server.core.state import Due, State
+from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
+from swapmock.mock_server.stores.agenda import Agenda
+from swapmock.mock_server.stores.journal import BoundedJournal
+
+#: Shorter times for which a sandbox is held open are not noted, in seconds.
+NOTED_SECONDS = 0.001
+
+
+class Held(NamedTuple):
+    """Who is told for how long a sandbox was held open: `note(sandbox id, seconds)`. `ticks()` is a time in seconds."""
+
+    ticks: Callable[[], float]
+    note: Callable[[str, float], None]
+
+
+#: Nobody is told.
+UNWATCHED = Held(lambda: 0.0, lambda _sandbox, _seconds: None)
+
+
+class MemoryBox:
+    """A sandbox in memory. `journal` is the most records of its journal, and the most bytes that they hold."""
+
+    def __init__(self, sandbox: Sandbox, clock: SandboxClock, journal: tuple[int, int], held: Held = UNWATCHED) -> None:
+        self.sandbox = sandbox
+        self.clock = clock
+        self._lock = RLock()
+        self._ticks, self._note = held
+        self._depth, self._since = 0, 0.0
+        self._journal_bounds = journal
+        #: The tokens of its public links, each with its place in the order of all publications.
+        self.tokens: dict[str, int] = {}
+        #: The real time at which the last records of reads were lost with a process, None if none ever were.
+        self.recovered: float | None = None
+        self.inbox = Inbox()
+        self.hold(State())
+
+    def load(self, state: State) -> None:
+        self.loader(state)()
+
+    def loader(self, state: State) -> Callable[[], None]:
+        prepared = MemoryBox(self.sandbox, self.clock, self._journal_bounds)
+        prepared.hold(state)
+        own = ("sandbox", "clock", "tokens", "recovered", "inbox", "_lock", "_ticks", "_note", "_depth", "_since")
+        changes = {name: value for name, value in vars(prepared).items() if name not in own}
+        return lambda: vars(self).update(changes)
+
+    def hold(self, state: State) -> None:
+        """Hold `state`; nothing was held before."""
+        self._numbers = dict(state.numbers)
+        self._tasks = dict(state.tasks)
+        self._task_bytes = sum(len(task.request) for task in self._tasks.values())
+        #: The ids of the tasks that have a callback URL.
+        self._with_callback = {task.id for task in self._tasks.values() if task.callback_url is not None}
+        self._tally: dict[tuple[str, str], dict[str, int]] = {}
+        waiting = {due.subject: due.work for due in state.due}
+        for task in self._tasks.values():
+            self._phases(task)[_phase_before(task, waiting.get(task.id))] += 1
+        self._aliases = dict(state.aliases)
+        # Plain tuples, for every task passes through here twice; `Due` names their fields.
+        self._due = Agenda((due.at, due.number, due.work, due.subject) for due in state.due)
+        self._scheduled = state.scheduled
+        #: When work on tasks with callbacks falls due, as a heap. Times of finished work are dropped when they come first.
+        self._callback_work = sorted(due.at for due in state.due if due.subject in self._with_callback)
+        self._entries = list(state.entries)
+        self._balances: dict[Account, Millicredits] = {}
+        for entry in self._entries:
+            ledger.apply(self._balances, entry)
+        self._rates = {name: deque(calls) for name, calls in state.rates.items()}
+        self._journal = BoundedJournal(*self._journal_bounds, state.journal)
+        self._journal.recorded = state.recorded
+        self._files: dict[str, File] = {}
+        self._file_bytes = 0
+        self._file_ends: list[tuple[float, str]] = []
+        for file in state.files.values():
+            self.put_file(file)
+        self._faults = dict(state.faults)
+        self._turns = dict(state.turns)
+        self._queue = OutcomeQueue(state.queue)
+        self._deliveries: dict[str, Delivery] = {}
+        self._outbox: dict[str, list[tuple[float, int, str]]] = {}
+        self._leases: list[tuple[float, int, str]] = []
+        self._over: dict[str, None] = {}
+        for delivery in state.deliveries:
+            self.put_delivery(replace(delivery, leased_until=None))
+
+    def state(self) -> State:
+        return self.copy()()
+
+    def copy(self) -> Callable[[], State]:
+        copied = State(
+            numbers=dict(self._numbers),
+            tasks=dict(self._tasks),
+            aliases=dict(self._aliases),
+            scheduled=self._scheduled,
+            entries=list(self._entries),
+            rates={name: list(calls) for name, calls in self._rates.items()},
+            journal=list(self._journal.all()),
+            recorded=self._journal.recorded,
+            files=dict(self._files),
+            faults=dict(self._faults),
+            turns=dict(self._turns),
+            queue=list(self._queue),
+            tokens=list(self.tokens),
+            deliveries=list(self._deliveries.values()),
+        )
+        due = self._due.items()
+
+        def finish() -> State:
+            copied.due = [Due(*item) for item in sorted(due)]
+            copied.tokens.sort()
+            return copied
+
+        return finish
+
+    def __enter__(self) -> MemoryBox:
+        self._lock.acquire()
+        if not self._depth:
+            self._since = self._ticks()
+        self._depth += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._depth -= 1
+        if self._depth:
+            self._lock.release()
+            return
+        seconds = self._ticks() - self._since
+        self._lock.release()
+        if seconds > NOTED_SECONDS:
+            self._note(self.sandbox.id, seconds)
+
+    def set_numbers(self, numbers: dict[str, int]) -> None:
+        """Replace the last number of every sequence."""
+        self._numbers = numbers
+
+    def next_number(self, sequence: str) -> int:
+        number = self._numbers.get(sequence, 0) + 1
+        self._numbers[sequence] = number
+        return number
+
+    def add_task(self, task: Task) -> None:
+        self._tasks[task.id] = task
+        self._task_bytes += len(task.request)
+        if task.callback_url is not None:
+            self._with_callback.add(task.id)
+        self._phases(task)[QUEUED] += 1
+
+    def _phases(self, task: Task) -> dict[str, int]:
+        """How many tasks of its kind there are in each phase."""
+        kind = (task.provider, task.kind)
+        row = self._tally.get(kind)
+        if row is None:
+            row = self._tally[kind] = dict.fromkeys((QUEUED, RUNNING, SUCCEEDED, FAILED), 0)
+        return row
+
+    def tasks_by_phase(self) -> Mapping[tuple[str, str, str], int]:
+        return {(*kind, phase): count for kind, row in self._tally.items() for phase, count in row.items()}
+
+    def counts(self) -> Mapping[str, int]:
+        return {
+            "exchanges": self._journal.exchanges,
+            "tasks": len(self._tasks),
+            "journal": len(self._journal),
+            "ledger": len(self._entries),
+            "faults": len(self._faults),
+            "queue": len(self._queue),
+            "files": len(self._files),
+            "due": len(self._due),
+            "deliveries": len(self._deliveries),
+        }
+
+    def add_alias(self, alias: str, task_id: str) -> None:
+        self._aliases[alias] = task_id
+
+    def task(self, name: str) -> Task | None:
+        task = self._tasks.get(name)
+        return self._tasks.get(self._aliases.get(name, "")) if task is None and self._aliases else task
+
+    def tasks(self) -> Iterator[Task]:
+        return iter(tuple(self._tasks.values()))
+
+    def newest_tasks(self, most: int, skip: int = 0) -> Sequence[Task]:
+        return tuple(islice(reversed(self._tasks.values()), skip, skip + most))
+
+    def tasks_held(self) -> tuple[int, int]:
+        return len(self._tasks), self._task_bytes
+
+    def schedule(self, at: float, work: str, subject: str) -> None:
+        self._scheduled += 1
+        self._due.add((at, self._scheduled, work, subject))
+        if subject in self._with_callback:
+            heappush(self._callback_work, at)
+
+    def take_due(self, now: float) -> tuple[str, str, float] | None:
+        if self._due.earliest > now:  # what almost every request finds
+            return None
+        due = self._due.take(now)
+        return None if due is None else (due[2], due[3], due[0])
+
+    def next_due(self) -> float | None:
+        due, work = self.next_delivery(), self._due.earliest
+        if work == inf:
+            return due
+        return work if due is None else min(due, work)
+
+    def next_delivery(self) -> float | None:
+        if not self._outbox:
+            return None
+        return min((heap[0][0] for host in tuple(self._outbox) if (heap := self._pending(host))), default=None)
+
+    def next_callback_work(self) -> float | None:
+        while self._callback_work and self._callback_work[0] < self._due.earliest:
+            heappop(self._callback_work)
+        due = self.next_delivery()
+        if not self._callback_work:
+            return due
+        return self._callback_work[0] if due is None else min(due, self._callback_work[0])
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        self._deliveries[delivery.id] = delivery
+        self._over.pop(delivery.id, None)
+        if delivery.next_due is None:
+            self._over[delivery.id] = None
+            if len(self._over) > DELIVERIES_KEPT:
+                oldest = next(iter(self._over))
+                del self._over[oldest], self._deliveries[oldest]
+        elif delivery.leased_until is None:
+            heap = self._outbox.setdefault(delivery.host, [])
+            heappush(heap, (delivery.next_due, delivery.number, delivery.id))
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        return self._deliveries.get(delivery_id)
+
+    def deliveries(self) -> Sequence[Delivery]:
+        return tuple(self._deliveries.values())
+
+    def claim_due(self, now: float, real: float, until: float, take: Callable[[str], bool]) -> Sequence[Delivery]:
+        self._expire_leases(real)
+        taken: list[Delivery] = []
+        for host in tuple(self._outbox):
+            while (heap := self._pending(host)) and heap[0][0] <= now and take(host):
+                taken.append(self.lease(heappop(heap)[2], until))
+        return sorted(taken, key=lambda delivery: (delivery.next_due, delivery.number))
+
+    def claim(self, delivery_id: str, real: float, until: float) -> Delivery | None:
+        self._expire_leases(real)
+        known = self._deliveries.get(delivery_id)
+        if known is None or known.next_due is None or known.leased_until is not None:
+            return None
+        return self.lease(delivery_id, until)
+
+    def lease(self, delivery_id: str, until: float) -> Delivery:
+        """Claim a delivery that is known and unclaimed, until the real time `until`."""
+        held = self._deliveries[delivery_id].claimed(until)
+        self._deliveries[delivery_id] = held
+        heappush(self._leases, (until, held.claim, delivery_id))
+        return held
+
+    def release_leases(self) -> None:
+        """Make all claimed deliveries due again: who claimed them lives no more."""
+        self._expire_leases(inf)
+
+    def _expire_leases(self, real: float) -> None:
+        """Make the deliveries due again whose lease has expired by the real time `real`."""
+        while self._leases and self._leases[0][0] <= real:
+            until, claim, delivery_id = heappop(self._leases)
+            held = self._deliveries.get(delivery_id)
+            if held is not None and (held.leased_until, held.claim) == (until, claim):
+                self.put_delivery(replace(held, leased_until=None))
+
+    def _pending(self, host: str) -> list[tuple[float, int, str]]:
+        """The heap of a host's unclaimed deliveries, earliest first, without outdated entries at its head."""
+        heap = self._outbox.get(host, [])
+        while heap:
+            at, _, delivery_id = heap[0]
+            known = self._deliveries.get(delivery_id)
+            if known is not None and known.next_due == at and known.leased_until is None:
+                return heap
+            heappop(heap)
+        self._outbox.pop(host, None)
+        return heap
+
+    def post(self, entry: Entry) -> None:
+        ledger.apply(self._balances, entry)
+        self._entries.append(entry)
+
+    def balance(self, account: Account) -> Millicredits:
+        return self._balances.get(account, 0)
+
+    def entries(self) -> Sequence[Entry]:
+        return tuple(self._entries)
+
+    def newest_entries(self, most: int, skip: int = 0) -> Sequence[tuple[int, Entry]]:
+        last = len(self._entries) - skip
+        return tuple((index + 1, self._entries[index]) for index in range(last - 1, max(-1, last - 1 - most), -1))
+
+    def take_rate(self, name: str, now: float, limit: RateLimit) -> float:
+        calls = self._counted_calls(name, now, limit.seconds)
+        if len(calls) >= limit.calls:
+            return calls[0] + limit.seconds - now if calls else limit.seconds
+        calls.append(now)
+        return 0.0
+
+    def _counted_calls(self, name: str, now: float, seconds: float) -> deque[float]:
+        """The times of the calls that a limit over `seconds` still counts."""
+        calls = self._rates.setdefault(name, deque())
+        while calls and calls[0] + seconds <= now:
+            calls.popleft()
+        return calls
+
+    def count_call(self, name: str, now: float, seconds: float) -> None:
+        """Count a call that `take_rate` has allowed before."""
+        self._counted_calls(name, now, seconds).append(now)
+
+    def record(self, record: Record) -> None:
+        if type(record) is Transition:
+            task = self._tasks.get(record.task)
+            if task is not None:
+                phases = self._phases(task)
+                phases[record.before] -= 1
+                phases[record.after] += 1
+        self._journal.append(record)
+
+    def records(self) -> Sequence[Record]:
+        return self._journal.all()
+
+    def latest(self) -> Record | None:
+        return self._journal.latest
+
+    def forget_records(self) -> int:
+        return self._journal.clear()
+
+    def dropped(self) -> int:
+        return self._journal.dropped
+
+    def faults(self) -> Sequence[FaultRule]:
+        return tuple(self._faults.values()) if self._faults else ()
+
+    def put_fault(self, rule: FaultRule) -> None:
+        self._faults[rule.id] = rule
+
+    def drop_fault(self, rule_id: str) -> bool:
+        self._turns.pop(rule_id, None)
+        self._rates.pop(f"fault {rule_id}", None)
+        return self._faults.pop(rule_id, None) is not None
+
+    def turns(self, rule_id: str) -> Turns:
+        return self._turns.get(rule_id, Turns())
+
+    def set_turns(self, rule_id: str, turns: Turns) -> None:
+        self._turns[rule_id] = turns
+
+    def queue(self) -> Sequence[Queued]:
+        return tuple(self._queue)
+
+    def first_queued(self, provider: str, kind: str, operation: str, model: str) -> Queued | None:
+        return self._queue.first_fit((provider, kind, operation, model))
+
+    def enqueue(self, item: Queued) -> None:
+        self._queue.add(item)
+
+    def dequeue(self, item_id: str) -> bool:
+        return self._queue.remove(item_id)
+
+    def put_file(self, file: File) -> None:
+        before = self._files.get(file.name)
+        self._files[file.name] = file
+        self._file_bytes += (file.size or 0) - (0 if before is None else before.size or 0)
+        if before is None or _end_of(before) != _end_of(file):
+            heappush(self._file_ends, (_end_of(file), file.name))
+
+    def file(self, name: str) -> File | None:
+        return self._files.get(name)
+
+    def newest_files(self, most: int) -> Sequence[File]:
+        return tuple(islice(reversed(self._files.values()), most))
+
+    def files_held(self) -> tuple[int, int]:
+        return len(self._files), self._file_bytes
+
+    def forget_files(self, now: float) -> Sequence[str]:
+        forgotten = []
+        while self._file_ends and self._file_ends[0][0] <= now:
+            at, name = heappop(self._file_ends)
+            file = self._files.get(name)
+            if file is not None and _end_of(file) == at:
+                del self._files[name]
+                self._file_bytes -= file.size or 0
+                forgotten.append(name)
+        return forgotten
+
+
+def _end_of(file: File) -> float:
+    """When a file is forgotten: if it was never filled, when its link expires."""
+    return file.link_expires_at if file.size is None else file.expires_at
+
+
+def _phase_before(task: Task, work: str | None) -> Phase:
+    """The phase of a task, told from the work that waits for it."""
+    if work == "start":
+        return QUEUED
+    if work == "end" or task.ends_at is None:
+        return RUNNING
+    return SUCCEEDED if task.failure is None else FAILED

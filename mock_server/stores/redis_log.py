@@ -1,0 +1,113 @@
+"""The log of one sandbox in Redis: its keys, and how it is read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from operator import methodcaller
+from typing import NamedTuple
+
+from swapmock.mock_server.stores.logged import Fenced
+from swapmock.mock_server.stores.redis_server import ADOPT, APPEND, RedisServer
+
+#: How many batches or pieces are read in one call.
+SLICE = 200
+
+#: How many snapshots before the one in force may be left of crashes.
+MOST_STAGED = 20
+
+#: How long the keys of a sandbox outlive its end, in seconds: whoever holds it drops it in time.
+GRACE_SECONDS = 60.0
+
+PREFIX = "swapmock:"
+
+
+class StoredLog(NamedTuple):
+    generation: int
+    covers: int
+    pieces: list[bytes]
+    batches: list[tuple[int, bytes]]
+
+
+def key_of(sandbox_id: str, part: str) -> str:
+    return f"{PREFIX}{{{sandbox_id}}}:{part}"
+
+
+class RedisLog:
+    """The log of one sandbox that this process holds with the fencing number `fence`."""
+
+    def __init__(self, server: RedisServer, sandbox_id: str, fence: int) -> None:
+        self._server = server
+        self._id = sandbox_id
+        self.fence = fence
+        #: The snapshot in force.
+        self.generation = 0
+        #: When the sandbox ends in real time; None for never.
+        self.end: Callable[[], float | None] = lambda: None
+        self._keys = [key_of(sandbox_id, part) for part in ("meta", "log", "files")]
+
+    def append(self, number: int, body: bytes) -> None:
+        end = self.end()
+        ends = "" if end is None else int((end + GRACE_SECONDS) * 1000)
+        keys = [*self._keys, self._pieces(self.generation)] if self.generation else self._keys
+        self._server.run(APPEND, keys, [self.fence, number, body, ends])
+
+    def begin_snapshot(self) -> None:
+        """The batches of a list are counted: nothing has to be remembered."""
+
+    def stage(self, pieces: Iterable[bytes]) -> int:
+        generation = int(self._server.call(lambda client: client.hincrby(self._keys[0], "staged", 1)))
+        for piece in pieces:
+            self._server.call(methodcaller("rpush", self._pieces(generation), piece))
+        return generation
+
+    def adopt(self, generation: int, covers: int, body: bytes | None) -> None:
+        self._server.run(ADOPT, self._keys[:2], [self.fence, generation, covers, body or b""])
+        self.generation = generation
+
+    def tidy(self, generation: int) -> None:
+        old = [self._pieces(each) for each in range(max(1, generation - MOST_STAGED), generation)]
+        if old:
+            self._server.call(methodcaller("delete", *old))
+
+    def _pieces(self, generation: int) -> str:
+        return key_of(self._id, f"snapshot:{generation}")
+
+    def read(self) -> StoredLog:
+        """What is stored. Fenced if another process holds the sandbox now."""
+        meta = read_meta(self._server, self._id)
+        if meta is None or meta.fence != self.fence:
+            raise Fenced("another process holds the sandbox now")
+        return read_log(self._server, self._id, meta)
+
+
+class Meta(NamedTuple):
+    """Who holds a sandbox, by its name ("" for nobody), and where its log begins."""
+
+    fence: int
+    holder: str
+    generation: int
+    covers: int
+
+
+def read_meta(server: RedisServer, sandbox_id: str) -> Meta | None:
+    found = server.read(lambda client: client.hgetall(key_of(sandbox_id, "meta")))
+    if b"fence" not in found:
+        return None
+    return Meta(int(found[b"fence"]), found[b"holder"].decode(), int(found[b"generation"]), int(found[b"covers"]))
+
+
+def read_log(server: RedisServer, sandbox_id: str, meta: Meta) -> StoredLog:
+    pieces = _whole_list(server, key_of(sandbox_id, f"snapshot:{meta.generation}")) if meta.generation else []
+    bodies = _whole_list(server, key_of(sandbox_id, "log"))
+    batches = [(meta.covers + 1 + index, body) for index, body in enumerate(bodies)]
+    return StoredLog(meta.generation, meta.covers, pieces, batches)
+
+
+def _whole_list(server: RedisServer, key: str) -> list[bytes]:
+    found: list[bytes] = []
+    while True:
+        start = len(found)
+        part = server.read(methodcaller("lrange", key, start, start + SLICE - 1))
+        found += part
+        if len(part) < SLICE:
+            return found
