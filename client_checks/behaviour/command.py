@@ -55,10 +55,15 @@ class CannotRun(Exception):
 
 def conform(command: Sequence[str], options: Mapping[str, Any], echo: Callable[[str], None]) -> int:
     """Judge the client that `command` runs and write the reports; the exit code. Raises CannotRun."""
+    log = logging.getLogger("swapmock")
+    before = log.level
+    log.setLevel(logging.CRITICAL)  # what fails on purpose is no news
     try:
         return _conform(tuple(command), options, echo, RealClock())
     except (BadDeclaration, BadCase, BadFile, NoSuchSet, NothingToJudge) as why:
         raise CannotRun(str(why)) from None
+    finally:
+        log.setLevel(before)
 
 
 def _conform(command: tuple[str, ...], options: Mapping[str, Any], echo: Callable[[str], None], clock: Clock) -> int:
@@ -69,7 +74,6 @@ def _conform(command: tuple[str, ...], options: Mapping[str, Any], echo: Callabl
     rows = chosen_conditions(options)
     entries = known.from_file(options["known"]) if options["known"] else []
     started = clock.now()
-    logging.getLogger("swapmock").setLevel(logging.CRITICAL)  # what fails on purpose is no news
     with Emulator(seed=options["seed"], journal_size=5000) as emulator:
         bench = Bench(emulator, declared, Path.cwd(), clock, seed=options["seed"] or 1)
         warm(emulator)

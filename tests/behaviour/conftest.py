@@ -18,12 +18,3 @@ def control() -> Iterator[Control]:
         warm(emulator)
         yield emulator
     log.setLevel(before)  # other tests of this worker read the log
-
-
-@pytest.fixture(autouse=True)
-def log_level() -> Iterator[None]:
-    """The command makes the log quiet for its whole process; other tests of this worker read the log."""
-    log = logging.getLogger("swapmock")
-    before = log.level
-    yield
-    log.setLevel(before)

@@ -1,6 +1,7 @@
 """`swapmock conform` from its command line: exit codes, files, messages."""
 
 import json
+import logging
 import sys
 import textwrap
 from pathlib import Path
@@ -51,6 +52,13 @@ def project(tmp_path, monkeypatch):
 def conform(*words, client="careful"):
     flags = ["--env", "MY_BASE={url}", "--env", "MY_KEY={key}", "--jobs", "1", *words]
     return CliRunner().invoke(cli, ["conform", *flags, "--", sys.executable, f"{client}.py"])
+
+
+def test_the_log_is_as_loud_after_it_as_before(project):
+    before = logging.getLogger("swapmock").level
+    assert conform("--case", "plain").exit_code == 0
+    assert conform("--case", "no_such_case").exit_code != 0
+    assert logging.getLogger("swapmock").level == before
 
 
 def test_a_clean_client_and_its_reports(project):
