@@ -7,6 +7,8 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
+from swapmock.mock_server.web.bodies import ByteBudget
+from swapmock.mock_server.web.forwarded import TrustedProxies
 from swapmock.mock_server.web.messages import Answer, Request
 
 
@@ -14,6 +16,8 @@ class Constant:
     """The server of `serve` with an application that answers constant bytes."""
 
     def __init__(self, answers: list[bytes]) -> None:
+        self.proxies = TrustedProxies(())
+        self.body_budget = ByteBudget(1 << 20)
         headers = [("content-type", "application/json")]
         self._answers = {
             method: Answer(200, headers, answer) for method, answer in zip(("POST", "GET"), answers, strict=True)
@@ -24,6 +28,9 @@ class Constant:
 
     def answer(self, _target: Any, request: Request) -> Answer:
         return self._answers[request.method]
+
+    def note_lag(self, _seconds: float) -> None:
+        """Does nothing: this application has no metrics."""
 
     def begin_shutdown(self) -> None:
         """Does nothing: this application delays no answer."""
