@@ -17,7 +17,7 @@ SERVER := $(if $(wildcard $(DEV)),$(DEV),$(RUN))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test test-slow tools check check-static format bench fuzz mutants docs pictures site lint lock edges dist image clean
+.PHONY: help install serve test test-long test-slow tools check check-static format bench fuzz mutants docs pictures site lint lock edges dist image clean
 
 help: ## list these verbs
 	@echo 'usage: make VERB [ARGS=...]'
@@ -29,10 +29,15 @@ serve: $(SERVER) ## run the emulator; installs only what the server needs
 	@exec $(BIN)/swapmock serve $(ARGS)
 
 # Three workers for two cores: one of them always waits for an image, a callback or a time-out.
-test: $(DEV) ## run the tests
-	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m 'not slow' $(ARGS)
+PYTEST := $(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
-test-slow: $(DEV) ## run the whole corpora of client checks: bad clients, mutants, planted bugs
+test: $(DEV) ## run the quick tests, which reach every part: under five minutes on two cores
+	$(PYTEST) -m 'not long and not slow' $(ARGS)
+
+test-long: $(DEV) ## run the long tests: what is installed elsewhere, the image, whole corpora; some minutes
+	$(PYTEST) -m 'long and not slow' $(ARGS)
+
+test-slow: $(DEV) ## run what takes hours and is not in CI: bad clients, mutants, planted bugs, every variant
 	$(BIN)/pytest -n 2 --dist loadscope -m slow $(ARGS)
 
 tools: $(DEV) ## run others' tools over the contracts and what is made from them; they come from npm and PyPI into .venv/tools

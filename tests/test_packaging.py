@@ -19,8 +19,8 @@ from packaging.utils import canonicalize_name
 
 import swapmock
 
-# Builds the wheel and sdist, and installs them; a minute where all is well.
-pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
+# Tests marked `long` build the wheel and the sdist, and install them.
+pytestmark = pytest.mark.timeout(600)
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -57,6 +57,7 @@ def asked_for(*extras: str) -> list[Requirement]:
     return [wanted for wanted in map(Requirement, lines) if wanted.name != "swapmock"]
 
 
+@pytest.mark.long
 def test_wheel_has_every_module_and_every_fact(wheel: zipfile.ZipFile) -> None:
     suffixes = {".py", ".yaml", ".md", ".json", ".txt"}
     files = {file for package in PACKAGES for file in (ROOT / package).rglob("*") if file.suffix in suffixes}
@@ -65,12 +66,14 @@ def test_wheel_has_every_module_and_every_fact(wheel: zipfile.ZipFile) -> None:
     assert sorted(expected - set(wheel.namelist())) == []
 
 
+@pytest.mark.long
 def test_wheel_has_nothing_else(wheel: zipfile.ZipFile) -> None:
     top = {name.partition("/")[0] for name in wheel.namelist()}
     assert top == {"swapmock", f"swapmock-{swapmock.__version__}.dist-info"}
     assert not [name for name in wheel.namelist() if "test_" in name or "__pycache__" in name]
 
 
+@pytest.mark.long
 def test_wheel_brings_command_and_licence(wheel: zipfile.ZipFile) -> None:
     about = f"swapmock-{swapmock.__version__}.dist-info"
     assert "swapmock = swapmock.mock_server.cli:main" in wheel.read(f"{about}/entry_points.txt").decode()
@@ -223,6 +226,7 @@ with Emulator() as emulator, emulator.sandbox() as sandbox:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", [THEIRS + OURS, OURS + THEIRS], ids=["theirs first", "ours first"])
 def test_a_foreign_project_and_the_wheel_do_not_disturb_each_other(
     installed: Path, foreign: Path, program: str
@@ -230,6 +234,7 @@ def test_a_foreign_project_and_the_wheel_do_not_disturb_each_other(
     outside(installed, "-c", program, cwd=foreign)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", [("--version",), ("routes",), ("lint",)])
 def test_the_command_works_in_a_foreign_project(installed: Path, foreign: Path, arguments: tuple[str, ...]) -> None:
     by_script = outside(installed.parent / "swapmock", *arguments, cwd=foreign)
@@ -237,6 +242,7 @@ def test_the_command_works_in_a_foreign_project(installed: Path, foreign: Path, 
     assert outside(installed, "-m", "swapmock", *arguments, cwd=foreign) == by_script
 
 
+@pytest.mark.long
 def test_pytest_of_a_foreign_project_runs_with_the_plugin(installed: Path, foreign: Path) -> None:
     (foreign / "tests/test_it.py").write_text(
         "import contracts, mock_server\n\ndef test_it(swapmock_sandbox):\n"
@@ -258,6 +264,7 @@ Emulator(prot=1)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_a_type_checker_sees_the_installed_package(installed: Path, foreign: Path, checker: str) -> None:
     """Two mistakes are found, and nothing else."""
@@ -294,6 +301,7 @@ def test_nothing_imports_the_bare_names() -> None:
     assert [str(file) for file in files if file != Path(__file__) and bare.search(file.read_text("utf-8"))] == []
 
 
+@pytest.mark.long
 def test_a_new_module_of_an_editable_install_is_importable_at_once(tmp_path: Path) -> None:
     project, target = copy_of_the_project(tmp_path), tmp_path / "venv"
     venv.create(target, with_pip=False)
@@ -318,6 +326,7 @@ def test_a_new_module_of_an_editable_install_is_importable_at_once(tmp_path: Pat
         outside(python, "-c", code, cwd=tmp_path)
 
 
+@pytest.mark.long
 def test_a_worktree_of_git_keeps_the_links(tmp_path: Path) -> None:
     project = copy_of_the_project(tmp_path)
     git: list[str | Path] = [
@@ -349,6 +358,7 @@ def test_the_links_are_ignored_by_the_tools() -> None:
     assert {f"{link}/*" for link in links} <= set(PROJECT["tool"]["coverage"]["run"]["omit"])
 
 
+@pytest.mark.long
 def test_the_sdist_is_whole_and_builds_the_same_wheel(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     project = copy_of_the_project(tmp_path)
     outside(sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist", project, cwd=tmp_path)

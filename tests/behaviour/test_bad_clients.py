@@ -12,7 +12,6 @@ from tests.behaviour.clients import EXAMPLES, broken, declared, judged
 ROWS = yaml.safe_load((Path(__file__).parent / "bad_clients.yaml").read_text("utf-8"))
 BATCH = {"jobs": 3, "callbacks": False, "env": {"WORK": "{work_dir}"}}
 pytestmark = [
-    pytest.mark.long,
     pytest.mark.timeout(300),
     pytest.mark.skipif(not library(), reason="libfaketime is not installed: some clients wait for minutes"),
 ]

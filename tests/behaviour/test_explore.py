@@ -63,7 +63,6 @@ def test_what_is_combined_reads_as_a_case():
 
 
 @pytest.mark.slow
-@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(not library(), reason="libfaketime is not installed: each condition takes too long")
 @pytest.mark.parametrize("pair", PLANTED[4:20:8], ids="+".join)

@@ -69,7 +69,6 @@ SAMPLE = [(row, provider) for row, provider in mutants() if "survives" not in ro
 
 
 @pytest.mark.slow
-@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not library(), reason="libfaketime is not installed: some mutants wait for minutes")
 @pytest.mark.parametrize(("row", "provider"), SAMPLE, ids=[f"{row['name']}-{provider}" for row, provider in SAMPLE])

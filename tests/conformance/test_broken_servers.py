@@ -16,7 +16,7 @@ from swapmock.client_checks.conformance.rules import Rule
 from tests.broken_servers import Defect, catalogue, running
 from tests.broken_servers.harmless import SERVERS
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.early
 
 #: Findings that no broken emulator shows: what only a live target has, a run without a success, a mistake of the tool.
 ELSEWHERE = {

@@ -21,7 +21,7 @@ from swapmock import Emulator
 from tests.inspector.conftest import PICTURE, Story, crun, run_both
 from tests.inspector.test_pages import CHECK, CONFORM
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.early, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "screenshots"

@@ -16,7 +16,7 @@ import requests
 from swapmock import Emulator
 from tests.inspector.conftest import PICTURE, Reader, Story, crun, imgopen, run_both
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.early, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -104,6 +104,7 @@ def test_each_is_a_test_that_passes_as_it_is(copied: Any, reader: Reader, tmp_pa
     assert f"{len(copied)} passed" in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.needs("npm", "node")
 def test_a_sample_is_a_test_for_vitest_that_passes_as_it_is(copied: Any, reader: Reader, tmp_path: Path) -> None:
     copied = copied[:: max(1, len(copied) // 12)]  # each file starts a process of its own

@@ -9,7 +9,7 @@ import pytest
 
 from tests.interception.conftest import CLIENTS
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.early
 
 ECHO = re.compile(r"https://api\.crun\.ai/u/[0-9a-f-]+\.png")
 

@@ -52,6 +52,7 @@ def test_pytest_passes_at_once(tmp_path):
     assert "4 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.needs("npm", "node")
 @pytest.mark.timeout(300)
 def test_vitest_passes_at_once(tmp_path):

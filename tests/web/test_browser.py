@@ -17,7 +17,7 @@ from swapmock.mock_server.web.build import System
 from swapmock.mock_server.web.server import LiveServer
 from tests.conftest import KEY, CrunClient
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.long]
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.early]
 
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
