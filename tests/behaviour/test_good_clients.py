@@ -11,7 +11,6 @@ from swapmock.client_checks.behaviour.model import Verdict
 from tests.behaviour.clients import AGAINST, EXAMPLES, broken, declared, judged
 
 pytestmark = [
-    pytest.mark.long,
     pytest.mark.timeout(400),
     pytest.mark.skipif(
         not library(), reason="libfaketime is not installed: the whole corpus takes too long in real time"
@@ -19,6 +18,16 @@ pytestmark = [
 ]
 #: Rules that no case of the corpus can put to the test for a client: variation is asked for by --vary.
 NOT_IN_THE_CORPUS = {"V1"}
+
+#: Cases of each kind, and the rules that they put to the test.
+SOME = {
+    "create_reset_after": "P1",
+    "task_fails": "E2",
+    "poll_503_thrice": "P6",
+    "callback_duplicate": "C3",
+    "media_cut": "R2",
+    "killed_after_answer": "P9",
+}
 
 
 def exercised(trial):
@@ -32,7 +41,18 @@ def left_open(trial):
     return {one.rule for one in trial.judgements if one.verdict in open_words and one.rule not in passed}
 
 
-@pytest.mark.parametrize(("script", "provider"), [("good/crun.py", "crun"), ("good/imgopen.py", "imgopen")])
+PYTHON = pytest.mark.parametrize(("script", "provider"), [("good/crun.py", "crun"), ("good/imgopen.py", "imgopen")])
+
+
+@PYTHON
+def test_python_in_some_cases(control, script, provider):
+    trial = judged(control, declared(script), provider, list(SOME))
+    assert (broken(trial), trial.errors) == ({}, {})
+    assert set(SOME.values()) <= exercised(trial)
+
+
+@pytest.mark.long
+@PYTHON
 def test_python(control, script, provider):
     trial = judged(control, declared(script), provider, None)
     assert (broken(trial), trial.errors) == ({}, {})
@@ -56,6 +76,7 @@ def compiled(tmp_path_factory):
     return folder / "out"
 
 
+@pytest.mark.long
 @pytest.mark.needs("node", "npm")
 @pytest.mark.parametrize("provider", ["crun", "imgopen"])
 def test_typescript(control, compiled, provider):
@@ -67,6 +88,7 @@ def test_typescript(control, compiled, provider):
     assert left_open(trial) <= NOT_IN_THE_CORPUS
 
 
+@pytest.mark.long
 @pytest.mark.needs("curl", "jq")
 @pytest.mark.parametrize("provider", ["crun", "imgopen"])
 def test_shell(control, provider):
@@ -78,7 +100,8 @@ def test_shell(control, provider):
     assert left_open(trial) <= NOT_IN_THE_CORPUS | {"L3"}  # a busy machine leaves a shell too few polls
 
 
-@pytest.mark.parametrize(("script", "provider"), [("good/crun.py", "crun"), ("good/imgopen.py", "imgopen")])
+@pytest.mark.long
+@PYTHON
 def test_permitted_variation_breaks_nothing(control, script, provider):
     from swapmock.client_checks.behaviour.variation import varied
 

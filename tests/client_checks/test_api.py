@@ -12,8 +12,9 @@ import pytest
 
 from swapmock import check
 from swapmock.client_checks.api import CheckFailed, CheckReport
-from swapmock.client_checks.conformance.baseline import read_baseline
+from swapmock.client_checks.conformance.baseline import apply, read_baseline
 from swapmock.client_checks.conformance.command import check_target
+from swapmock.client_checks.conformance.findings import Findings
 from swapmock.client_checks.conformance.target import CannotRun
 from tests.broken_servers import catalogue, running
 from tests.conformance.test_live import checked, standing_in
@@ -122,17 +123,26 @@ def test_a_known_finding_does_not_fail(tmp_path: Path) -> None:
     assert {finding.known for finding in report.findings} == {"the vendor knows", "the same"}
 
 
-@pytest.mark.parametrize(
-    ("row", "rule"),
-    [
-        ("- {id: task.order, operation: get_task_info, reason: gone, until: 2099-12-31}", "baseline.stale"),
-        ("- {id: answer.schema, reason: late, until: 2020-01-01}", "baseline.expired"),
-    ],
-)
-def test_rows_that_are_over_fail(tmp_path: Path, row: str, rule: str) -> None:
+OVER = {
+    "baseline.stale": "- {id: task.order, operation: get_task_info, reason: gone, until: 2099-12-31}",
+    "baseline.expired": "- {id: answer.schema, reason: late, until: 2020-01-01}",
+}
+
+
+@pytest.mark.parametrize("rule", OVER)
+def test_a_row_that_is_over_is_a_finding(tmp_path: Path, rule: str) -> None:
+    findings = Findings()
+    baseline = read_baseline(rows(tmp_path / "known.yaml", OVER[rule]))
+    apply(findings, baseline, "crun", date(2026, 11, 28), is_narrowed=False)
+    assert [finding.id for finding in findings] == [rule]
+
+
+@pytest.mark.long
+def test_rows_that_are_over_fail_a_whole_run(tmp_path: Path) -> None:
     given = {"provider": "crun", "parts": ("flows", "examples", "coverage", "fuzzing", "stateful"), "max_examples": 1}
-    (result,) = check_target("emulator", {**given, "baseline_file": rows(tmp_path / "known.yaml", row)}, {})
-    assert [finding.id for finding in result.failing] == [rule]
+    path = rows(tmp_path / "known.yaml", *OVER.values())
+    (result,) = check_target("emulator", {**given, "baseline_file": path}, {})
+    assert {finding.id for finding in result.failing} == set(OVER)
 
 
 def test_a_narrowed_run_calls_nothing_stale(tmp_path: Path) -> None:

@@ -41,7 +41,13 @@ def clean(result: RunResult) -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "chosen"), [row for provider in known() for row in rounds(provider)], ids=lambda value: str(value)[:60]
+    ("provider", "chosen"),
+    [
+        pytest.param(*row, marks=() if number == 0 else pytest.mark.long)
+        for provider in known()
+        for number, row in enumerate(rounds(provider))
+    ],
+    ids=lambda value: str(value)[:60],
 )
 def test_clean_in_every_variant(provider: str, chosen: Mapping[str, Any]) -> None:
     given = {"provider": provider, "parts": ("flows",), "variants": {provider: chosen}}

@@ -20,9 +20,7 @@ from swapmock.mock_server.web.build import build
 from tests.conftest import START
 
 CONTRACT = load("admin")
-FIXED = settings(
-    max_examples=25, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
-)
+FIXED = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 HELD = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
 
 
@@ -49,12 +47,13 @@ SCHEMA = schema()
 CHOSEN: Any = [CHECKS.get_one(name) for name in HELD]
 
 
+@pytest.mark.parametrize("examples", [5, pytest.param(25, marks=pytest.mark.long)])
 @pytest.mark.parametrize("operation", sorted(CONTRACT.operations))
-def test_by_the_contract(operation: str) -> None:
+def test_by_the_contract(operation: str, examples: int) -> None:
     where = CONTRACT.operations[operation]
     case = SCHEMA[where.path][where.method]
 
-    @FIXED
+    @settings(FIXED, max_examples=examples)
     @given(case=case.as_strategy())
     def ask(case: Any) -> None:
         if "sandbox" in (case.path_parameters or {}):

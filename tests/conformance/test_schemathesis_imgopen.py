@@ -14,6 +14,7 @@ from tests.conformance.over_wsgi import FIXED, credentials, schema_over
 HEADERS = credentials("imgopen")
 
 always_200 = schema_over("imgopen", "always200")
+few = schema_over("imgopen", "always200", with_edges=False)
 #: Each tool the other way round: at once what usually comes later, later what usually comes at once.
 other_way_round = schema_over(
     "imgopen",
@@ -27,12 +28,20 @@ other_way_round = schema_over(
 )
 
 
+@few.parametrize()
+@settings(FIXED, max_examples=4)
+def test_each_operation_with_few_examples(case: schemathesis.Case) -> None:
+    case.call_and_validate(headers=HEADERS)
+
+
+@pytest.mark.long
 @always_200.parametrize()
 @FIXED
 def test_each_operation(case: schemathesis.Case) -> None:
     case.call_and_validate(headers=HEADERS)
 
 
+@pytest.mark.long
 @other_way_round.parametrize()
 @settings(FIXED, max_examples=8)
 def test_each_operation_the_other_way_round_and_refusals_with_statuses(case: schemathesis.Case) -> None:

@@ -85,6 +85,9 @@ def panels(story: Story) -> dict[str, str]:
 NAMES = ["home", "now", "ledger", "exchanges", "violation", "cut", "task", "failed", "deliveries", "delivery", "media", "try",
          "inbox", "verdicts", "verdict", "copy", "missing"]  # fmt: skip
 
+#: Panels that together have every kind of element: the clock and rows of tasks, an exchange with its request, a form.
+TYPICAL = {"now", "violation", "try"}
+
 
 class Watched:
     """A page that notes what it logs and what it loads from elsewhere."""
@@ -147,7 +150,9 @@ def watched(browser: Browser, story: Story) -> Iterator[Watched]:
         yield Watched(context.new_page(), story.url)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in TYPICAL else pytest.mark.long) for name in NAMES]
+)
 def test_a_panel_is_sound(watched: Watched, story: Story, axe: str, name: str) -> None:
     """In light and dark, at 400 %, which is 320 pixels wide in a window of 1280, as on a phone: nothing is cut off (WCAG
     1.4.10), axe-core finds nothing, nothing comes from elsewhere."""
@@ -192,7 +197,9 @@ def write_picture(page: Page, path: Path) -> None:
     Image.open(BytesIO(page.screenshot())).save(path, quality=84, method=6)
 
 
-@pytest.mark.parametrize("name", ["now", "violation", "task"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("now", marks=pytest.mark.long), "violation", pytest.param("task", marks=pytest.mark.long)]
+)
 def test_a_panel_is_sound_in_chinese(browser: Browser, story: Story, axe: str, name: str) -> None:
     with browser.new_context(locale="zh-CN", bypass_csp=True) as context:
         page = opened(context, story, name)
@@ -233,6 +240,7 @@ class TestLive:
         expect(page.locator(".tasks .badge")).to_contain_text("success")
         expect(page.get_by_role("status")).to_contain_text("things happened")
 
+    @pytest.mark.long
     def test_ten_pages_of_one_browser_stay_live_on_one_connection(self, browser: Browser, at: Any) -> None:
         """A browser opens six connections to a server: ten streams would leave none for anything else."""
         with browser.new_context() as context:
