@@ -1,6 +1,6 @@
 """What counts as a secret, what is left of it, and that no text takes long."""
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -90,6 +90,6 @@ def test_masked():
     ids=lambda text: text[:10],
 )  # fmt: skip
 def test_no_text_takes_long(mask, text):
-    start = perf_counter()
+    start = process_time()
     mask.text(text)
-    assert perf_counter() - start < 1
+    assert process_time() - start < 1

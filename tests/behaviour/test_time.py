@@ -57,7 +57,7 @@ def test_sleeping_is_carried(control, tmp_path, wait):
     assert seen.runs[0].status == 0, seen.runs[0].stderr
     monotonic, wall = map(int, seen.runs[0].stdout.split())
     assert monotonic >= 40
-    assert abs(monotonic - wall) <= 2
+    assert abs(monotonic - wall) <= 10  # seconds of the client, of which a real one has forty
 
 
 @needs_library
