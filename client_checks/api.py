@@ -1,4 +1,4 @@
-"""`from swapmock import check`: the checks of servers from Python, and inside pytest as parametrised tests."""
+"""`from swapmock import check`: the checks of servers in Python, and in pytest as parametrised tests."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ __all__ = ["CheckFailed", "CheckReport", "check"]
 
 
 class CheckFailed(AssertionError):
-    """A case or a report with failing findings; the text has them in full."""
+    """A case or a report has failing findings; the text has them in full."""
 
 
 @dataclass(frozen=True)
 class CheckCase:
-    """One case of a run: a check on an operation, a flow, or something that was left out. `str` of it is a test's id."""
+    """One case of a run: a check on an operation, a flow, or a part that was left out. `str()` of it is the id of a
+    test."""
 
     provider: str
     case: Case
@@ -42,38 +43,40 @@ class CheckCase:
         return self.case.details or self.case.message
 
     def assert_passed(self) -> None:
-        """CheckFailed if the case failed."""
+        """Raise CheckFailed if the case failed."""
         if self.case.status == "failed":
             raise CheckFailed(self.case.details)
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a run found: `results` has one entry for each provider."""
+    """The result of a run. `results` has one entry for each provider."""
 
     results: Sequence[RunResult]
 
     @property
     def exit_code(self) -> int:
-        """0 clean, 1 findings, 2 could not be judged; the same as the command's."""
+        """0 clean, 1 findings, 2 could not be judged; the same as the command's exit code."""
         return exit_code(self.results)
 
     @property
     def is_clean(self) -> bool:
+        """Whether the exit code is 0."""
         return self.exit_code == 0
 
     @property
     def findings(self) -> list[Finding]:
-        """Every finding, those that only warn included."""
+        """Every finding, including those that only warn."""
         return [finding for result in self.results for finding in result.findings]
 
     @property
     def failing(self) -> list[Finding]:
+        """The findings that fail."""
         return [finding for result in self.results for finding in result.failing]
 
     @property
     def coverage(self) -> Mapping[str, Coverage]:
-        """What was seen, by provider."""
+        """The coverage of the contract, by provider."""
         return {result.target.provider: result.coverage for result in self.results}
 
     @property
@@ -83,15 +86,15 @@ class CheckReport:
 
     @property
     def cases(self) -> list[CheckCase]:
-        """For `pytest.mark.parametrize("case", report.cases, ids=str)`."""
+        """The cases, for `pytest.mark.parametrize("case", report.cases, ids=str)`."""
         return [CheckCase(result.target.provider, case) for result in self.results for case in cases_of(result)]
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON report."""
+        """Return the JSON report."""
         return document(self.results)
 
     def assert_clean(self) -> None:
-        """CheckFailed with every failing finding unless the run is clean."""
+        """Raise CheckFailed with every failing finding, unless the run is clean."""
         if not self.is_clean:
             raise CheckFailed("\n\n".join(self._told()) or "nothing was seen that could be judged")
 
@@ -102,16 +105,16 @@ class CheckReport:
 
 
 def check(target: str = "emulator", **options: Any) -> CheckReport:
-    """Hold a server to its contract: `check("emulator", provider="crun", parts=("flows",)).assert_clean()`.
+    """Check a server against its contract: `check("emulator", provider="crun", parts=("flows",)).assert_clean()`.
 
-    `target` is `emulator` or a base URL. `options` are those of the command with underscores: `provider`, `variants`
-    (`{"crun": {"http_status": "always200"}}`), `parts`, `operations`, `max_examples`, `seed`, `strict`, `read_only`,
-    `live`, `max_credits`, `max_calls`, `rate`, `media`, `allow_partial` and so on. A live target wants both limits; no
-    question is asked. Credentials come from the environment, as for the command.
+    `target` is `emulator` or a base URL. `options` are those of the command with underscores: `provider`,
+    `variants` (`{"crun": {"http_status": "always200"}}`), `parts`, `operations`, `max_examples`, `seed`,
+    `strict`, `read_only`, `live`, `max_credits`, `max_calls`, `rate`, `media`, `allow_partial` and so on. A live
+    target needs both limits; the function asks no question before it sends. Credentials come from the
+    environment, as for the command.
 
-    Raises TypeError for an unknown option and `swapmock.client_checks.conformance.target.CannotRun` if nothing could
-    be checked.
-    """
+    Raises TypeError for an unknown option, and `swapmock.client_checks.conformance.target.CannotRun` if nothing
+    could be checked."""
     unknown = [name for name in options if name not in DEFAULTS]
     if unknown:
         raise TypeError(f"check() has no option {unknown[0]!r}; there are {', '.join(sorted(DEFAULTS))}")

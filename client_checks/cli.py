@@ -1,4 +1,4 @@
-"""The commands of the checks. What they need of the extra `checks` is imported only when one of them runs."""
+"""The commands of the checks. Packages of the extra `checks` are imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class CannotRun(click.ClickException):
 
 
 def needs_the_extra(command: Callable[..., None]) -> Callable[..., None]:
-    """A missing package of the extra is one line and exit code 2; so is no mistake of ours taken for a finding."""
+    """Report a missing package of the extra, and any error of our own, in one line with exit code 2, so that neither
+    is taken for a finding."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -46,7 +47,7 @@ def needs_the_extra(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def pairs(_: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    """`("video=https://...",)` as `{"video": "https://..."}`."""
+    """Convert an option: `("video=https://...",)` to `{"video": "https://..."}`."""
     found = {}
     for pair in given:
         name, equals, value = pair.partition("=")
@@ -57,7 +58,7 @@ def pairs(_: click.Context, option: click.Parameter, given: tuple[str, ...]) -> 
 
 
 def choices(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """`("crun.http_status=always200",)` as `{"crun": {"http_status": "always200"}}`."""
+    """Convert an option: `("crun.http_status=always200",)` to `{"crun": {"http_status": "always200"}}`."""
     found: dict[str, dict[str, Any]] = {}
     for name, choice in pairs(context, option, given).items():
         provider, dot, variant = name.partition(".")
@@ -68,7 +69,7 @@ def choices(context: click.Context, option: click.Parameter, given: tuple[str, .
 
 
 def severities(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    """`("answer.*=warn",)` as `{"answer.*": "warn"}`."""
+    """Convert an option: `("answer.*=warn",)` to `{"answer.*": "warn"}`."""
     found = pairs(context, option, given)
     for name, word in found.items():
         if word not in ("fail", "warn", "ignore"):
@@ -80,6 +81,7 @@ PARTS = ("flows", "examples", "coverage", "fuzzing", "stateful")
 
 
 def parts(_: click.Context, option: click.Parameter, given: str | None) -> tuple[str, ...]:
+    """Convert an option: `"flows,refusals"` to `("flows", "refusals")`."""
     chosen = PARTS if given is None else tuple(part.strip() for part in given.split(",") if part.strip())
     for part in chosen:
         if part not in PARTS:
@@ -281,7 +283,7 @@ def compat(old: str, new: str, contract: str | None, **given: Any) -> None:
         raise CannotRun(str(why)) from None
 
 
-#: The options of whatever may speak to a live target.
+#: The options of every command that may call a live target.
 LIVE = (
     click.option("--live", is_flag=True, help="Treat the target as live, even if it is an emulator."),
     click.option("--max-credits", type=click.FloatRange(0), help="Credits that may be spent; required for a live target."),
@@ -295,6 +297,7 @@ LIVE = (
 
 
 def live_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options for live targets to a command."""
     for option in reversed(LIVE):
         command = option(command)
     return command
@@ -375,7 +378,7 @@ def record(target: str, out: Path, **given: Any) -> None:
     click.echo(f"{len(recording.flows) - len(recording.left_out)} flows written to {out}")
 
 
-#: What says how `conform` judges, and what it is told of the client.
+#: The options of `conform`: how to judge, and what the client is.
 CONFORM = (
     click.argument("command", nargs=-1, type=click.UNPROCESSED),
     click.option("--provider", multiple=True, type=click.Choice(["crun", "imgopen"]), help="Whose API the client calls; those that it is seen to call unless given. Repeatable."),
@@ -421,6 +424,7 @@ CONFORM = (
 
 
 def conform_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `conform` to a command."""
     for option in reversed(CONFORM):
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""The one place of the checks that reads the clock and waits; handed in, so that tests move it by hand."""
+"""The only module of the checks that reads the clock and waits. The clock is a parameter, so that tests can move it."""
 
 from __future__ import annotations
 
@@ -7,35 +7,41 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """A clock that can also wait."""
+
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
 
     def pause(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Wait for `seconds`."""
 
 
 class RealClock:
-    """The machine's own."""
+    """The clock of the machine."""
 
     def now(self) -> float:
+        """Return the seconds since the epoch."""
         return time.time()
 
     def pause(self, seconds: float) -> None:
+        """Sleep for `seconds`."""
         if seconds > 0:
             time.sleep(seconds)
 
 
 class ManualClock:
-    """Stands still but for its own pauses, which take no time."""
+    """A clock that only its own pauses move. A pause takes no real time."""
 
     def __init__(self, start: float = 1_748_433_600.0) -> None:
         self._now = start
         self.paused: list[float] = []
 
     def now(self) -> float:
+        """Return the seconds since the epoch."""
         return self._now
 
     def pause(self, seconds: float) -> None:
+        """Move the clock by `seconds`."""
         if seconds > 0:
             self._now += seconds
             self.paused.append(seconds)

@@ -1,4 +1,4 @@
-"""A receiver of callbacks on pytest-httpserver, and what the checks say about what it got."""
+"""A receiver of callbacks on pytest-httpserver, and the findings about the callbacks that it received."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from swapmock.client_checks.conformance.target import Target
 from swapmock.client_checks.conformance.tasks import difference, shared_part, without_queries
 from swapmock.contracts import Operation
 
-#: Real seconds in which a callback that is due arrives.
+#: The timeout in real seconds for a callback that is due.
 ARRIVAL = 5.0
-#: Real seconds that a live target has for its first callback, once a poll has told that the task has ended.
+#: The timeout in real seconds for a live target's first callback, after a poll has shown the end of the task.
 PATIENCE = 15.0
-#: What a retry may be off its time, as a part of the interval, and in seconds.
+#: The tolerance of a retry's time, as a fraction of the interval and in seconds.
 SLACK = 0.2
-#: Seconds of an emulator's clock until the first look at what came: the wait for it, and at most one poll's.
+#: Seconds of an emulator's clock until the received callbacks are read first: the wait for one, and at most one poll.
 WAITED = 1.5
 
 
@@ -59,12 +59,14 @@ class Received:
 
     @property
     def json(self) -> Any:
+        """Return the body as parsed JSON."""
         return parsed(self.body)
 
 
 class CallbackReceiver:
-    """`with CallbackReceiver() as receiver: receiver.url`. `refuse_first` names paths whose first callback is answered with 500;
-    everything else is answered with `acknowledgement`: an HTTP status and a JSON value."""
+    """The receiver, used as `with CallbackReceiver() as receiver: receiver.url`. `refuse_first` names the paths
+    whose first callback is answered with 500. All others are answered with `acknowledgement`: an HTTP status and
+    a JSON value."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, base: str | None = None) -> None:
         self._server = HTTPServer(host=host, port=port)
@@ -76,11 +78,11 @@ class CallbackReceiver:
 
     @property
     def url(self) -> str:
-        """Where a sender reaches it."""
+        """The URL by which a sender reaches the receiver."""
         return self._base.rstrip("/") if self._base else f"http://{self._server.host}:{self._server.port}"
 
     def __enter__(self) -> CallbackReceiver:
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would write a line for each request
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # werkzeug would log a line for each request
         self._server.expect_request(re.compile(".*")).respond_with_handler(self._take)
         self._server.start()
         return self
@@ -102,18 +104,18 @@ class CallbackReceiver:
         return Response(json.dumps(value), status, content_type="application/json")
 
     def at(self, path: str) -> list[Received]:
-        """What came to `path`, in order."""
+        """Return the requests that came to `path`, in order."""
         with self._arrived:
             return [one for one in self.received if one.path == path]
 
     def wait(self, path: str, count: int, seconds: float) -> bool:
-        """Wait, in real time, until `count` requests came to `path`; whether they did."""
+        """Wait at most `seconds` of real time until `count` requests came to `path`; return whether they did."""
         with self._arrived:
             return self._arrived.wait_for(lambda: sum(one.path == path for one in self.received) >= count, seconds)
 
 
 class Callbacks:
-    """Looks at the callbacks of one target's tasks."""
+    """Judges the callbacks of one target's tasks."""
 
     def __init__(self, target: Target, receiver: CallbackReceiver, clock: Clock) -> None:
         self._target = target
@@ -128,7 +130,8 @@ class Callbacks:
             receiver.acknowledgement = rules.acknowledged.usual
 
     def url_for(self, flow: str) -> str:
-        """The URL to give for a flow. An emulator's first callback is refused, to see that it comes again."""
+        """Return the callback URL for a flow. The first callback from an emulator is refused, to check that it is
+        sent again."""
         path = self._path(flow)
         if not self._target.is_live and self._schedule is not None and self._schedule.retries:
             self._receiver.refuse_first.add(path)
@@ -138,7 +141,7 @@ class Callbacks:
         return "/callback/" + re.sub(r"[^a-z0-9]+", "-", flow.lower())
 
     def findings(self, kind: Kind, name: str, polled: Any, origin: str) -> Iterator[Finding]:
-        """What is wrong with the callbacks of the task `name`, whose last poll answered `polled`."""
+        """Yield what is wrong with the callbacks of the task `name`. `polled` is the answer to its last poll."""
         path = self._path(origin.removeprefix("flow "))
         operation = self._target.contract.operations[kind.submit[0]]
         self._wait_for_first(path)
@@ -162,7 +165,7 @@ class Callbacks:
             self._receiver.wait(path, 1, ARRIVAL)
 
     def _retry_findings(self, path: str, operation: Operation) -> Iterator[Finding]:
-        """The one that was refused is tried again, and not before its time."""
+        """Yield a finding if the refused callback is not sent again, or is sent too early."""
         received = self._receiver.at(path)
         if self._target.is_live or self._schedule is None or not self._schedule.retries or not self._schedule.intervals:
             return
@@ -175,7 +178,7 @@ class Callbacks:
             return
         interval, before = self._schedule.intervals[0], len(self._receiver.at(path))
         evidence = Evidence.of_row(self._schedule)
-        # So much has gone by since the first: the wait for it, and at most one poll's.
+        # The time since the first callback: the wait for it, and at most one poll.
         gone = WAITED
         early = interval * (1 - SLACK) - gone
         self._clock.pause(early)
@@ -192,7 +195,7 @@ class Callbacks:
             )
 
     def _after_acknowledgement(self, path: str, operation: Operation) -> Iterator[Finding]:
-        """Once acknowledged it does not come again."""
+        """Yield a finding if an acknowledged callback is sent again."""
         received = self._receiver.at(path)
         if self._target.is_live or not any(one.acknowledged for one in received):
             return
@@ -264,7 +267,8 @@ class Callbacks:
         yield self._found(STATE, operation, f"{known!r}, as a poll says", repr(state)[:80], evidence)
 
     def _same_as_poll(self, kind: Kind, operation: Operation, inner: Any, polled: Any) -> Iterator[Finding]:
-        """What both a callback and the poll of the same state tell, they tell alike. Links may lead to other places."""
+        """Yield a finding for each value that differs between a callback and the poll of the same state. Links may
+        differ."""
         told = at(polled, self._data)
         if not isinstance(inner, Mapping) or not isinstance(told, Mapping):
             return
@@ -281,7 +285,7 @@ class Callbacks:
                 )
 
     def _changed(self, kind: Kind, operation: Operation, received: Sequence[Received]) -> Iterator[Finding]:
-        """A callback that comes again tells what the first one told."""
+        """Yield a finding if a repeated callback has another content than the first."""
         first: dict[str, Any] = {}
         for one in received:
             inner = self._inner(kind, one.json)
@@ -295,7 +299,7 @@ class Callbacks:
 
     @staticmethod
     def _inner(kind: Kind, body: Any) -> Any:
-        """The task in a callback's body, which may be wrapped in an envelope."""
+        """Return the task in a callback's body, which may be inside an envelope."""
         rows = kind.callback
         return at(body, rows["wrapped"]) if rows.get("wrapped") and at(body, rows["id"]) is None else body
 

@@ -1,4 +1,4 @@
-"""What an agent may look up: rows of the contracts' tables, and the rules for clients."""
+"""The tables that an agent may look up: rows of the contracts, and the rules for clients."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from swapmock import Control
 
-#: The most rows that one answer holds: an agent reads every word.
+#: The most rows in one answer: an agent reads every word.
 MOST_ROWS = 40
 
-#: The place of the URL for callbacks, as the contract's `callbacks` name it.
+#: How the contract's `callbacks` write the place of the callback URL.
 CALLBACK_FIELD = re.compile(r"\{\$request\.body#/(\w+)\}")
 
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
@@ -20,12 +20,13 @@ Row = dict[str, Any]
 
 
 def providers(control: Control) -> list[str]:
-    """The names of the emulated APIs."""
+    """Return the names of the emulated APIs."""
     return list(control.codes())
 
 
 def operations(control: Control, provider: str) -> Iterable[Row]:
-    """The operations of a provider: `id`, `method`, `path`, `summary`, `parameters` and one `example` of the body."""
+    """Yield the operations of a provider: `id`, `method`, `path`, `summary`, `parameters` and one `example` of the
+    body."""
     for path, item in control.contract(provider)["paths"].items():
         for method in METHODS:
             if method in item:
@@ -48,7 +49,7 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Row:
 
 
 def _without_callback(example: Any, operation: Mapping[str, Any]) -> Any:
-    """An example without the URL for callbacks: its host is nobody's, and the emulator would refuse to call it."""
+    """Return an example without the callback URL: its host does not exist, and the emulator would refuse to call it."""
     expressions = [expression for row in operation.get("callbacks", {}).values() for expression in row]
     fields = {match[1] for expression in expressions if (match := CALLBACK_FIELD.fullmatch(expression))}
     return (
@@ -57,7 +58,7 @@ def _without_callback(example: Any, operation: Mapping[str, Any]) -> Any:
 
 
 def find_operation(control: Control, operation: str) -> tuple[str, Row]:
-    """The provider and the row of an operation by its id. Raises KeyError."""
+    """Return the provider and the row of the operation with this id. Raises KeyError."""
     for provider in providers(control):
         for row in operations(control, provider):
             if row["id"] == operation:
@@ -86,7 +87,7 @@ def _rules(_: Control, provider: str) -> Iterable[Row]:
     ]
 
 
-#: Topic -> its rows for one provider.
+#: Topic -> the function that returns its rows for one provider.
 TOPICS: Mapping[str, Callable[[Control, str], Iterable[Row]]] = {
     "operations": operations,
     "codes": lambda control, provider: control.codes()[provider],
@@ -99,7 +100,8 @@ TOPICS: Mapping[str, Callable[[Control, str], Iterable[Row]]] = {
 
 
 def look_up(control: Control, topic: str, text: str, provider: str | None) -> dict[str, Any]:
-    """Rows of a topic by provider that contain every word of `text`, at most MOST_ROWS of them."""
+    """Return the rows of a `topic` that contain every word of `text`, at most MOST_ROWS of them, by provider.
+    Without `provider`, all are searched."""
     words, left = text.lower().split(), MOST_ROWS
     found: dict[str, Any] = {}
     left_out = 0

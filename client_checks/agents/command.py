@@ -32,7 +32,7 @@ def mcp(url: str | None, token: str, port: int) -> None:
 
     Register it as the command `swapmock mcp`, or `uvx --from 'swapmock[mcp,checks]' swapmock mcp`.
     """
-    # Stdout belongs to the protocol; the emulator's warnings go to stderr.
+    # The protocol uses stdout; the emulator's warnings go to stderr.
     logging.basicConfig(level=logging.WARNING)
     try:
         from swapmock.client_checks.agents.server import make_server
@@ -46,7 +46,7 @@ def mcp(url: str | None, token: str, port: int) -> None:
 
 @contextmanager
 def _emulator(url: str | None, token: str, port: int) -> Iterator[Control]:
-    """The emulator at `url`, or one of this process. Raises ClickException if nothing answers at `url`."""
+    """Return the emulator at `url`, or start one in this process. Raises ClickException if nothing answers at `url`."""
     from requests import RequestException
 
     from swapmock import AdminError, Emulator, RemoteEmulator

@@ -1,4 +1,4 @@
-"""The tools as an MCP server, on the official package `mcp`, versions 1 and 2."""
+"""Serves the tools over MCP, with the official package `mcp`, versions 1 and 2."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Credits are not real. A failed task gives its credits back."""
 
 
 def make_server(control: Control) -> Any:
-    """The MCP server of an emulator. `.run("stdio")` serves it."""
+    """Return the MCP server for an emulator. `.run("stdio")` serves it."""
     server_class, tool_error = _mcp()
     apis = " and ".join(control.contract(name)["info"]["title"] for name in providers(control))
     server = server_class(name="swapmock", instructions=INSTRUCTIONS.format(apis=apis), log_level="WARNING")
     low = getattr(server, "_mcp_server", None)
     if low is not None:
-        low.version = __version__  # mcp 1 has no other way; without it clients are told the version of `mcp`
+        low.version = __version__  # mcp 1 has no other way; without this line clients see the version of `mcp`
     tools = Tools(control)
     for name in NAMES:
         hints = ToolAnnotations.model_validate(
@@ -40,7 +40,7 @@ def make_server(control: Control) -> Any:
 
 
 def _mcp() -> tuple[Callable[..., Any], type[Exception]]:
-    """The server class of the installed `mcp`, and the exception by which a tool tells what is wrong."""
+    """Return the server class of the installed `mcp`, and the exception with which a tool reports an error."""
     try:
         module = import_module("mcp.server.mcpserver")
         return module.MCPServer, import_module("mcp.server.mcpserver.exceptions").ToolError
@@ -50,7 +50,7 @@ def _mcp() -> tuple[Callable[..., Any], type[Exception]]:
 
 
 def _told(tool: Callable[..., Any], tool_error: type[Exception]) -> Callable[..., Any]:
-    """`tool`, whose ToolFailed is the error that the agent reads."""
+    """Return `tool` with its ToolFailed converted to the error that the agent reads."""
 
     @wraps(tool)
     def run(*args: Any, **kwargs: Any) -> Any:

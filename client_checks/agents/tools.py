@@ -32,16 +32,16 @@ NAMES = (
 #: The tools that change nothing.
 READ_ONLY = ("describe", "look_up", "inspect", "why", "verdict")
 
-#: The most characters of a body that is no JSON, or of one text in a row.
+#: The most characters of a body that is not JSON, or of one text in a row.
 MOST_TEXT = 2000
 
 
 class ToolFailed(Exception):
-    """What the agent is told in place of a result: one sentence that says what to do."""
+    """An error for the agent: one sentence that says what to do."""
 
 
 class Tools:
-    """The tools, on one emulator."""
+    """The tools of one emulator."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -295,7 +295,7 @@ class Tools:
 
 
 def _described(sandbox: Sandbox) -> dict[str, Any]:
-    """A sandbox as an agent needs it."""
+    """Return a sandbox as JSON for an agent."""
     document = sandbox.document
     return {
         "sandbox": sandbox.id,
@@ -321,7 +321,7 @@ def _exchange(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bounded(name: str, rows: Sequence[Any]) -> dict[str, Any]:
-    """The last rows, and how many earlier ones are left out."""
+    """Return the last rows, and how many earlier ones were left out."""
     left_out = len(rows) - MOST_ROWS
     return {name: list(rows[-MOST_ROWS:])} | ({"earlier_ones_left_out": left_out} if left_out > 0 else {})
 

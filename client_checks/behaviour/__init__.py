@@ -1,1 +1,1 @@
-"""Does a client behave well? A client is run under chosen conditions and judged from what happened, in credits."""
+"""Judges how a client behaves: runs it under chosen conditions, and says what its mistakes cost in credits."""

@@ -1,4 +1,5 @@
-"""Judges a client that its user starts: it is told where to call, and watched until it is done."""
+"""Judges a client that the user starts: shows the user which variables to set, and watches the client until it is
+done."""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ from swapmock.client_checks.behaviour.rule import Rule
 from swapmock.client_checks.behaviour.runner import Bench, open_case
 from swapmock.client_checks.behaviour.trial import Trial, declares
 
-#: Real seconds without a request, after the first one, that end the watch.
+#: The watch ends after this many real seconds without a request, once the first request came.
 IDLE = 15.0
-#: Real seconds between two looks.
+#: Real seconds between two looks at the recorded requests.
 LOOK = 0.2
 
 
@@ -30,10 +31,9 @@ def attach(
     longest: float,
     idle: float = IDLE,
 ) -> Trial:
-    """Open one case, tell its variables, wait for the client and judge it.
+    """Open one case, show its variables with `tell`, wait for the client and judge it.
 
-    The watch ends after `idle` real seconds without a request, after `longest` real seconds, or on an interrupt.
-    """
+    The watch ends after `idle` real seconds without a request, after `longest` real seconds, or on an interrupt."""
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="swapmock-conform-")))
         case = open_case(stack, bench, condition, provider, Coupling("real"), root, None, None)

@@ -1,4 +1,4 @@
-"""A certificate that nobody signed, for the case in which a client must refuse to speak."""
+"""Makes a self-signed certificate, for the case in which a client must refuse the connection."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 
 
 class NoCertificate(Exception):
-    """No certificate can be made here."""
+    """A certificate cannot be made on this machine."""
 
 
 def foreign_context(folder: Path) -> ssl.SSLContext:
-    """The context of a server with a self-signed certificate for another name. Raises NoCertificate without openssl."""
+    """Return the TLS context of a server with a self-signed certificate for another host name. Raises NoCertificate
+    without openssl."""
     program = shutil.which("openssl")
     if program is None:
         raise NoCertificate("the case needs the program openssl")

@@ -1,4 +1,4 @@
-"""What `swapmock conform` does, behind its flags."""
+"""Implements `swapmock conform`, without its command-line flags."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from swapmock.client_checks.behaviour.warm import warm
 from swapmock.client_checks.clock import Clock, RealClock
 from swapmock.client_checks.reporting import report_run
 
-#: The flags that go into the command that repeats one case.
+#: The flags that are copied into the command that repeats one case.
 REPEATED = (
     "time",
     "env",
@@ -45,7 +45,7 @@ REPEATED = (
     "cwd",
     "declaration_file",
 )
-#: The longest `--attach` watches, in real seconds, unless `--case-timeout` says otherwise.
+#: How long `--attach` watches at most, in real seconds, unless `--case-timeout` says otherwise.
 LONGEST_WATCH = 600.0
 
 
@@ -54,10 +54,10 @@ class CannotRun(Exception):
 
 
 def conform(command: Sequence[str], options: Mapping[str, Any], echo: Callable[[str], None]) -> int:
-    """Judge the client that `command` runs and write the reports; the exit code. Raises CannotRun."""
+    """Judge the client that `command` runs, write the reports, and return the exit code. Raises CannotRun."""
     log = logging.getLogger("swapmock")
     before = log.level
-    log.setLevel(logging.CRITICAL)  # what fails on purpose is no news
+    log.setLevel(logging.CRITICAL)  # requests that fail on purpose are not logged
     try:
         return _conform(tuple(command), options, echo, RealClock())
     except (BadDeclaration, BadCase, BadFile, NoSuchSet, NothingToJudge) as why:
@@ -147,7 +147,7 @@ def _draft(bench: Bench, options: Mapping[str, Any], echo: Callable[[str], None]
 
 
 def declared_by(command: tuple[str, ...], options: Mapping[str, Any]) -> Declaration:
-    """The declaration of the file and the flags; flags win. Raises BadDeclaration."""
+    """Return the declaration from the file and the flags; flags override the file. Raises BadDeclaration."""
     path = options["declaration_file"] or (Path.cwd() / declaration.FILE)
     base = declaration.from_file(path) if options["declaration_file"] or path.exists() else Declaration()
     resume = options["resume"]
@@ -182,13 +182,14 @@ def _words(text: str) -> list[str]:
 
 
 def chosen_rules(name: str) -> tuple[list[Rule], set[str]]:
-    """All rules, and the ids of those that are scored: those of the named set. Raises NoSuchSet."""
+    """Return all rules, and the ids of the scored ones: those of the set `name`. Raises NoSuchSet."""
     scored = {rule.id for rule in rulesets.rules_of(name)}
     return list(all_rules().values()), scored
 
 
 def chosen_conditions(options: Mapping[str, Any]) -> list[Condition]:
-    """The cases to run: those named, those of `--case-file`, a variation, or the corpus. Raises BadCase."""
+    """Return the cases to run: those that were named, those of `--case-file`, a variation, or the corpus. Raises
+    BadCase."""
     rows = conditions.from_file(options["case_file"]) if options["case_file"] else list(conditions.corpus())
     if options["vary"] is not None:
         from swapmock.client_checks.behaviour.variation import varied
@@ -202,7 +203,7 @@ def chosen_conditions(options: Mapping[str, Any]) -> list[Condition]:
 
 
 def repeated_flags(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """The flags of this run that the command for one case needs, too."""
+    """Return the flags of this run that the command for one case needs as well."""
     found: list[str] = []
     for name in REPEATED:
         value = options[name]
@@ -222,7 +223,7 @@ def repeated_flags(options: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def write_reports(result: Result, options: Mapping[str, Any]) -> None:
-    """Write each report that was asked for."""
+    """Write each report that `options` ask for."""
     forms: Mapping[str, Callable[[Result], str]] = {
         "json_file": files.as_json,
         "junit_file": files.as_junit,

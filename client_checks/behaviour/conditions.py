@@ -1,4 +1,4 @@
-"""Cases as data: the rows of `conditions.yaml`, and files of the same form."""
+"""Cases as data: the rows of `conditions.yaml`, and files of the same format."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from swapmock.client_checks.behaviour.gateway_effects import EFFECTS, GatewayFau
 from swapmock.client_checks.behaviour.model import Meaning, Role
 from swapmock.client_checks.behaviour.providers import Provider
 
-#: A late answer takes this many times the client's smallest time-out, which is this long unless it is declared.
+#: A late answer takes this many times the client's smallest time-out. The second number is that time-out in seconds, if
+#: the client does not declare one.
 LATE, USUAL = 1.5, 65.0
-#: What a client may have to do for a case to make sense.
+#: What a client must do so that a case applies to it.
 NEEDS = ("callbacks", "downloads", "detection", "uploads", "resume", "batch")
 
 
 class BadCase(ValueError):
-    """A row of cases that does not read; the text names it."""
+    """A row of cases that is not valid; the text names the row."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One case; `conditions.yaml` tells what each field means."""
+    """One case. `conditions.yaml` explains each field."""
 
     name: str
     about: str = ""
@@ -49,12 +50,15 @@ class Condition:
     vary: Mapping[str, Any] = field(default_factory=dict)
 
     def as_row(self) -> dict[str, Any]:
-        """The row that reads as this case."""
+        """Return the row that gives this case when it is read."""
         row = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items() if value}
 
     def fault_rules(self, provider: Provider, rate: float, timeout: float | None = None) -> list[dict[str, Any]]:
-        """The rules for the emulator: one for each operation of the roles."""
+        """Return the fault rules for the emulator: one for each operation of the roles.
+
+        `rate` is the number of sandbox seconds in a real second; `timeout` is the client's smallest time-out in
+        seconds."""
         found = []
         for row in self.faults:
             effect = dict(row["effect"])
@@ -69,7 +73,7 @@ class Condition:
         return found
 
     def gateway_faults(self, elsewhere: str) -> list[GatewayFault]:
-        """The faults of the gateway; `elsewhere` is the URL on another host that redirects lead to."""
+        """Return the faults of the gateway. `elsewhere` is the URL on another host to which redirects lead."""
         return [
             GatewayFault(
                 role=role,
@@ -90,7 +94,8 @@ def _roles(row: Mapping[str, Any]) -> list[Role]:
 
 
 def read(rows: Any) -> list[Condition]:
-    """Conditions from rows. Raises BadCase with a line for each value that does not fit `conditions.schema.json`."""
+    """Return the conditions of `rows`. Raises BadCase with a line for each value that does not match
+    `conditions.schema.json`."""
     wrong = sorted(Draft202012Validator(schema()).iter_errors(rows), key=lambda error: list(map(str, error.path)))
     if wrong:
         raise BadCase("; ".join(f"case {'.'.join(map(str, error.path)) or 'list'}: {error.message}" for error in wrong))
@@ -108,7 +113,7 @@ def read(rows: Any) -> list[Condition]:
 
 @cache
 def schema() -> Mapping[str, Any]:
-    """The JSON Schema of a file of cases."""
+    """Return the JSON Schema of a file of cases."""
     text = files("swapmock.client_checks.behaviour").joinpath("conditions.schema.json").read_text("utf-8")
     found: Mapping[str, Any] = json.loads(text)
     return found
@@ -116,13 +121,13 @@ def schema() -> Mapping[str, Any]:
 
 @cache
 def corpus() -> tuple[Condition, ...]:
-    """The cases that are run unless others are named."""
+    """Return the cases that run if the user names none."""
     text = files("swapmock.client_checks.behaviour").joinpath("conditions.yaml").read_text("utf-8")
     return tuple(read(yaml.safe_load(text)))
 
 
 def from_file(path: Path) -> list[Condition]:
-    """The cases of a file: a list of rows, or one row."""
+    """Return the cases of a file: a list of rows, or one row."""
     try:
         rows = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError) as wrong:

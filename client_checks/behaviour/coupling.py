@@ -1,4 +1,4 @@
-"""How a client's time and the case's clock are coupled, and what libfaketime cannot carry."""
+"""Couples the client's time to the clock of the case, and detects what libfaketime cannot do."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-#: How many times faster a scaled case goes: 600 seconds in 15.
+#: The factor by which a scaled case runs faster: 600 seconds take 15.
 RATE = 40.0
-#: Where Debian keeps the library.
+#: The paths of the library in Debian.
 LIBRARIES = (
     "/usr/lib/*/faketime/libfaketimeMT.so.1",
     "/usr/lib/faketime/libfaketimeMT.so.1",
     "/opt/homebrew/lib/faketime/libfaketimeMT.1.dylib",
 )
-#: Starts the library first, so that every process of the command shares one start of its time.
+#: Loads the library first, so that all processes of the command have the same start time.
 LAUNCHER = (
     "import ctypes,os,sys,time;time.time();g=ctypes.CDLL(None).getenv;g.restype=ctypes.c_char_p;"
     "s=g(b'FAKETIME_SHARED');e=dict(os.environ);e.update(FAKETIME_SHARED=s.decode()) if s else None;"
@@ -31,8 +31,10 @@ GO_MARK = b"\xff Go buildinf:"
 
 @dataclass(frozen=True)
 class Coupling:
-    """One of the four: `real`, `scaled` (libfaketime), `on_poll` (each poll moves the sandbox's clock), `in_process`
-    (the caller moves it). `rate` is how many seconds of the case's clock pass in a real one."""
+    """How the client's time is coupled to the clock of the case.
+
+    `kind` is `real`, `scaled` (by libfaketime), `on_poll` (each poll moves the sandbox's clock) or `in_process`
+    (the caller moves the clock). `rate` is the number of seconds of the case's clock in a real second."""
 
     kind: str = "real"
     rate: float = 1.0
@@ -40,17 +42,17 @@ class Coupling:
 
     @property
     def sandbox_clock(self) -> dict[str, Any]:
-        """The clock option of the case's sandbox."""
+        """Return the clock option for the case's sandbox."""
         if self.kind == "scaled":
             return {"mode": "scaled", "rate": self.rate}
         return {"mode": "on_poll"} if self.kind == "on_poll" else {"mode": "real"}
 
     def command(self, command: Sequence[str]) -> list[str]:
-        """The command that runs `command` in this time."""
+        """Return the command that runs `command` in this time."""
         return [sys.executable, "-I", "-S", "-c", LAUNCHER, *command] if self.kind == "scaled" else list(command)
 
     def environment(self, start: datetime) -> dict[str, str]:
-        """The variables that put a process into this time, which begins at `start`."""
+        """Return the variables that start a process in this time, at `start`."""
         if self.kind != "scaled":
             return {}
         stamp = start.strftime("%Y-%m-%d %H:%M:%S")
@@ -63,13 +65,13 @@ class Coupling:
 
 
 def library() -> str:
-    """Where libfaketime is, "" if it is not installed."""
+    """Return the path of libfaketime; "" if it is not installed."""
     return next((path for pattern in LIBRARIES for path in sorted(glob.glob(pattern))), "")
 
 
 def why_not_scaled(command: Sequence[str], search_path: str | None = None) -> str:
-    """Why libfaketime cannot carry a command, "" if nothing speaks against it: it is not installed, or the program is
-    static or written in Go, so that it never asks the C library for the time."""
+    """Return why libfaketime cannot be used for `command`; "" if it can. It must be installed, and the program must
+    be dynamically linked and not written in Go, because other programs do not ask the C library for the time."""
     if not library():
         return "libfaketime is not installed (Debian: libfaketime)"
     program = shutil.which(command[0], path=search_path) if command else None
@@ -87,10 +89,10 @@ def why_not_scaled(command: Sequence[str], search_path: str | None = None) -> st
 
 
 def stuck_wait(processes: Sequence[int]) -> str:
-    """The thread that stands in a timed wait of the kind that never returns under libfaketime, as text; "" if none does.
+    """Return a description of a thread in a timed wait that never returns under libfaketime; "" if there is none.
 
-    Linux only: the system call of each thread is read from /proc (202 is futex; its fourth argument is the time-out).
-    """
+    Linux only: reads the system call of each thread from /proc. 202 is futex; its fourth argument is the
+    time-out."""
     found = []
     for process in processes:
         for path in sorted(glob.glob(f"/proc/{process}/task/*/syscall")):
@@ -102,7 +104,7 @@ def stuck_wait(processes: Sequence[int]) -> str:
 
 
 def group_members(group: int) -> list[int]:
-    """The processes of a process group."""
+    """Return the ids of the processes in a process group."""
     found = []
     for path in glob.glob("/proc/[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -122,7 +124,8 @@ def tidy(process: int) -> None:
 def couple(
     kind: str, command: Sequence[str], environment: Mapping[str, str], rate: float = RATE
 ) -> tuple[Coupling, str]:
-    """The coupling for a command, and why it is not the wished one ("" if it is). `auto` is scaled where that works."""
+    """Return the coupling for `command`, and why it is not the requested `kind` ("" if it is). `auto` means scaled
+    if possible."""
     if kind in ("real", "on_poll"):
         return Coupling(kind), ""
     reason = why_not_scaled(command, environment.get("PATH"))

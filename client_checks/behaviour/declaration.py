@@ -1,4 +1,4 @@
-"""What a client is: read from `conform.toml` and flags, never guessed."""
+"""The declaration of a client: read from `conform.toml` and flags, never guessed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ FILE = "conform.toml"
 
 
 class BadDeclaration(ValueError):
-    """The declaration does not read; the text names each wrong value."""
+    """The declaration is not valid; the text names each wrong value."""
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a client is; None says that it is not declared. `declaration.schema.json` tells what each field means."""
+    """What the user says about the client. None means that a field is not declared. `declaration.schema.json`
+    explains each field."""
 
     command: tuple[str, ...] = ()
     provider: str | None = None
@@ -46,26 +47,26 @@ class Declaration:
 
     @property
     def resume_command(self) -> tuple[str, ...] | None:
-        """The command of a second run; None if the declaration names none."""
+        """Return the command of a second run; None if the declaration names none."""
         if self.resume is None:
             return None
         return self.command if isinstance(self.resume, str) else self.resume
 
     def with_flags(self, **flags: Any) -> Declaration:
-        """The same with flags in place of what the file says; None and () leave a value as it is."""
+        """Return the declaration with `flags` in place of the file's values; None and () keep a value."""
         return replace(self, **{name: value for name, value in flags.items() if value not in (None, (), {})})
 
 
 @cache
 def schema() -> Mapping[str, Any]:
-    """The JSON Schema of a declaration."""
+    """Return the JSON Schema of a declaration."""
     text = files("swapmock.client_checks.behaviour").joinpath("declaration.schema.json").read_text("utf-8")
     found: Mapping[str, Any] = json.loads(text)
     return found
 
 
 def declare(values: Mapping[str, Any]) -> Declaration:
-    """The declaration that `values` hold. Raises BadDeclaration with a line for each wrong value."""
+    """Return the declaration in `values`. Raises BadDeclaration with a line for each wrong value."""
     wrong = sorted(
         Draft202012Validator(schema()).iter_errors(dict(values)), key=lambda error: list(map(str, error.path))
     )
@@ -82,7 +83,7 @@ def declare(values: Mapping[str, Any]) -> Declaration:
 
 
 def from_file(path: Path) -> Declaration:
-    """The declaration of a file. Raises BadDeclaration."""
+    """Return the declaration of a file. Raises BadDeclaration."""
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -96,7 +97,7 @@ def from_file(path: Path) -> Declaration:
 
 
 def written(declaration: Declaration, comments: Mapping[str, str] | None = None) -> str:
-    """The text of a `conform.toml` that reads as `declaration`, with a comment above each value."""
+    """Return the text of a `conform.toml` that reads as `declaration`, with a comment above each value."""
     told = comments or {}
     lines = []
     for one in fields(Declaration):

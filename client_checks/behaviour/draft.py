@@ -1,4 +1,4 @@
-"""A first declaration from a plain run: what was seen is written down, the rest stands there as a question."""
+"""Writes a first declaration from a plain run: values that were seen, and a question for each other value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUESTIONS = {
 
 
 def draft(plain: Observations) -> str:
-    """The text of a `conform.toml` for the client of a plain run."""
+    """Return the text of a `conform.toml` for the client of a plain run."""
     does = features([plain])
     declaration: Declaration = plain.declaration
     seen = replace(

@@ -1,4 +1,4 @@
-"""What a client is given: variables, folders of its own, a copy of its project."""
+"""What a client receives: environment variables, its own folders, a copy of its project."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pathlib import Path
 
 from swapmock.client_checks.behaviour.model import SavedFile
 
-#: Folders of dependencies: linked into a copy, not copied.
+#: Folders of dependencies: a copy of the project gets links to them.
 LINKED = ("node_modules", ".venv", "venv", "vendor", "target", ".tox", "__pypackages__")
-#: Loopback is never reached by a proxy.
+#: Requests to loopback never use a proxy.
 NO_PROXY = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
-#: How the variables begin that the case sets itself, whatever the proxy for vendor hosts would set.
+#: The prefixes of variables that the case sets itself. Variables of the proxy for vendor hosts do not replace them.
 OURS = ("SWAPMOCK_", "CRUN_", "IMGOPEN_")
-#: Variables that a client keeps from its caller.
+#: Variables that a client inherits.
 UNTOUCHED = ("PATH", "LANG", "LC_ALL", "TERM")
-#: Never copied.
+#: Folders that are never copied.
 LEFT_OUT = (".git", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache")
-#: Files beyond this size are not looked into for ids.
+#: Larger files, in bytes, are not searched for ids.
 LARGEST_TEXT = 1_000_000
 PICTURE = "https://faces.invalid/2.png"
 FACE = "https://faces.invalid/1.png"
@@ -34,7 +34,8 @@ VIDEO = "https://faces.invalid/2.mp4"
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders of one case, kept across its kill and restart: `cwd` is the project's copy, or the project itself."""
+    """The folders of one case. They are kept when the client is killed and started again. `cwd` is the copy of the
+    project, or the project itself."""
 
     root: Path
     cwd: Path
@@ -42,19 +43,23 @@ class Folders:
 
     @property
     def home(self) -> Path:
+        """The client's home folder."""
         return self.root / "home"
 
     @property
     def temporary(self) -> Path:
+        """The client's folder for temporary files."""
         return self.root / "tmp"
 
     @property
     def work(self) -> Path:
+        """The client's folder for results."""
         return self.root / "work"
 
 
 def prepare(root: Path, project: Path, cwd: str, links: Sequence[str] = ()) -> Folders:
-    """Make the folders of a case under `root`; with `cwd` "copy" the project is copied, its dependencies linked."""
+    """Make the folders of a case below `root`. If `cwd` is "copy", the project is copied, with links to its
+    dependencies."""
     is_copy = cwd == "copy"
     folders = Folders(root, root / "project" if is_copy else project, is_copy)
     for folder in (folders.home, folders.temporary, folders.work):
@@ -79,24 +84,25 @@ def _is_special(path: Path) -> bool:
 
 
 def outside_words(command: Sequence[str], project: Path) -> list[str]:
-    """The command with paths that lead out of the project made absolute: its copy stands elsewhere."""
+    """Return the command with absolute paths in place of relative paths that lead out of the project: the copy is in
+    another folder."""
     return [
         str((project / word).absolute()) if word.startswith("../") and (project / word).exists() else word
         for word in command
     ]
 
 
-#: Ports below those that the system hands out for connections, so that none is taken between choice and use.
+#: Ports below the system's range for outgoing connections, so that no connection takes one between choice and use.
 LOWEST_PORT, PORTS = 20_000, 12_000
 _numbers = itertools.count(os.getpid() * 37)
 
 
-#: What holds the ports that this process has handed out, so that no other run takes them while a client is down.
+#: Sockets that reserve the ports of this process, so that no other run takes them while a client is not running.
 _held: list[int] = []
 
 
 def free_port() -> int:
-    """A port of loopback that nothing listens on, another one at each call, and in each process."""
+    """Return a port of loopback on which nothing listens: another one at each call and in each process."""
     for number in itertools.islice(_numbers, PORTS):
         port = LOWEST_PORT + number % PORTS
         with contextlib.suppress(OSError), socket.socket() as probe:
@@ -133,7 +139,8 @@ def variables(
     mapped: Mapping[str, str],
     deadline: float | None,
 ) -> dict[str, str]:
-    """The environment of a client: the caller's without its proxies and our own settings, and what the case gives."""
+    """Return the environment of a client: the variables of the caller, without proxies and swapmock's own settings,
+    and the variables of the case."""
     kept = {
         name: value
         for name, value in outer.items()
@@ -185,7 +192,8 @@ def _filled(template: str, given: Mapping[str, str]) -> str:
 
 
 def saved_files(folders: Folders, since: Mapping[str, tuple[float, int]]) -> tuple[list[SavedFile], str]:
-    """What a client left in its folders, and the text of all small files together. `since` is what was there before."""
+    """Return the files that a client left in its folders, and the text of all small files together. `since` has the
+    files that were there before."""
     found, texts = [], []
     for path in _files(folders):
         try:
@@ -218,7 +226,7 @@ def _files(folders: Folders) -> Iterator[Path]:
 
 
 def stamps(folders: Folders) -> dict[str, tuple[float, int]]:
-    """Time and size of each file now."""
+    """Return the modification time and the size of each file now."""
     found = {}
     for path in _files(folders):
         try:

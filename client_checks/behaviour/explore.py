@@ -1,4 +1,5 @@
-"""Searches for a condition under which a client fails: random ones from a seed, shrunk to the fewest elements."""
+"""Searches for a condition under which a client fails: tries random conditions from a seed, and reduces the first
+failing one."""
 
 from __future__ import annotations
 
@@ -25,10 +26,10 @@ from swapmock.client_checks.behaviour.runner import Bench, NotCarried, run_case
 from swapmock.client_checks.behaviour.trial import Trial
 from swapmock.client_checks.behaviour.variation import ALL
 
-#: The most elements of a condition that is tried.
+#: The maximal number of elements in a condition.
 MOST = 5
 POLL, CREATE, MEDIA = ["poll"], ["create"], ["media"]
-#: What a condition is put together from: each is a part of a row, and passes, so that the client gets on to the next.
+#: The elements of conditions. Each is a part of a row and ends after some requests, so that the client can go on.
 ELEMENTS: tuple[Mapping[str, Any], ...] = (
     {"name": "create_429", "faults": [{"role": CREATE, "effect": {"refuse": "rate_limited"}, "times": 1}]},
     {"name": "create_429_told", "faults": [{"role": CREATE, "effect": {"refuse": "rate_limited", "retry_after": {"seconds": 37, "form": "seconds"}}, "times": 1}]},
@@ -60,7 +61,7 @@ ELEMENTS: tuple[Mapping[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Found:
-    """A condition under which a rule is broken, and what remains of it after shrinking."""
+    """A condition under which a rule is broken, and the elements that remain after reduction."""
 
     judgement: Judgement
     elements: tuple[str, ...]
@@ -69,7 +70,7 @@ class Found:
 
 
 def combine(elements: Sequence[Mapping[str, Any]]) -> Condition:
-    """One condition out of several elements; of what there can be one only, the last counts."""
+    """Return one condition with all `elements`. If two elements set the same value, the last one counts."""
     row: dict[str, Any] = {
         "name": "explored",
         "about": " + ".join(str(one["name"]) for one in elements),
@@ -88,7 +89,7 @@ def combine(elements: Sequence[Mapping[str, Any]]) -> Condition:
 
 
 def drawn(usable: Sequence[Mapping[str, Any]], seed: int) -> Iterator[list[Mapping[str, Any]]]:
-    """Sets of elements without end: first those that leave no pair of elements out for long, from a seed."""
+    """Yield sets of elements without end, from `seed`. Every pair of elements occurs early."""
     chance = random.Random(f"explore {seed}")
     uses: dict[frozenset[str], int] = {}
     while True:
@@ -105,7 +106,8 @@ def drawn(usable: Sequence[Mapping[str, Any]], seed: int) -> Iterator[list[Mappi
 
 
 def _compatible(elements: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Elements of which at most one sets the scenario, one kills, and one leaves the first submission in doubt."""
+    """Return elements of which at most one sets the scenario, one kills the client, and one leaves the result of the
+    first submission unknown."""
     kept: list[Mapping[str, Any]] = []
     taken: set[str] = set()
     for one in elements:
@@ -128,7 +130,7 @@ def _pairs(elements: Sequence[Mapping[str, Any]]) -> list[frozenset[str]]:
 
 
 class Explorer:
-    """Tries conditions on one client until the budget is spent or one fails."""
+    """Tries conditions on one client until one fails or the budget is spent."""
 
     def __init__(
         self, bench: Bench, base: Trial, rules: Sequence[Rule], at_once: int, say: Callable[[str], None]
@@ -138,7 +140,7 @@ class Explorer:
         self.tried = 0
 
     def search(self, seed: int, budget: float) -> Found | None:
-        """The first failing condition, shrunk; None if none was found within `budget` real seconds."""
+        """Return the first failing condition, reduced; None if none was found within `budget` real seconds."""
         clock = self._bench.clock
         end = clock.now() + budget
         does = judge.features(self._base.cases)
@@ -161,7 +163,7 @@ class Explorer:
         return None
 
     def _broken(self, elements: Sequence[Mapping[str, Any]], rule: str | None = None) -> Judgement | None:
-        """The breach of a rule under these elements: of `rule`, or of any that holds in the plain case."""
+        """Return a broken rule under these elements: `rule`, or any rule that is kept in the plain case."""
         self.tried += 1
         condition = combine(elements)
         seen = self._observe(condition)
@@ -170,7 +172,7 @@ class Explorer:
         against = self._against(seen, rule)
         timed = against is not None and against.rule in trial.TIMED
         if against is not None and not timed and not trial.is_trustworthy(seen):
-            again = self._observe(condition)  # often enough the machine was only busy for a moment
+            again = self._observe(condition)  # the machine may have been busy for a moment
             if again is not None and trial.is_trustworthy(again):
                 return self._against(again, rule)
         if against is not None and (timed or not trial.is_trustworthy(seen)):
@@ -179,7 +181,7 @@ class Explorer:
         return against
 
     def _observe(self, condition: Condition) -> Observations | None:
-        """What is observed under a condition; None where it cannot be run."""
+        """Return what is observed under a condition; None if the condition cannot be run."""
         try:
             return run_case(self._bench, condition, self._base.provider, self._base.coupling, self._base.cases[0])
         except (NotCarried, CommandMissing, NoCertificate, OSError, AdminError):
@@ -192,12 +194,14 @@ class Explorer:
         return max(wanted, key=lambda one: judge.WEIGHT[one.verdict], default=None)
 
     def _shrunk(self, first: Judgement, elements: list[Mapping[str, Any]]) -> Found:
-        """Leave out one element after the other, as long as the same rule stays broken."""
+        """Remove one element after the other, as long as the same rule stays broken."""
         self._say(f"{first.rule} broken under {combine(elements).about}; shrinking")
         best, place = first, 0
         while place < len(elements) and len(elements) > 1:
             fewer = elements[:place] + elements[place + 1 :]
-            still = self._broken(fewer, first.rule) or self._broken(fewer, first.rule)  # a busy machine hides some
+            still = self._broken(fewer, first.rule) or self._broken(
+                fewer, first.rule
+            )  # a busy machine hides some failures
             if still is None:
                 place += 1
             else:
@@ -208,7 +212,9 @@ class Explorer:
 def explore_command(
     bench: Bench, options: Mapping[str, Any], rules: Sequence[Rule], echo: Callable[[str], None]
 ) -> int:
-    """Search, and write the smallest failing condition as a case file; the exit code."""
+    """Search, write the smallest failing condition as a case file, and return the exit code.
+
+    `bench` has what all cases share, `rules` the rules that count, `options` the flags; messages go to `echo`."""
     base = trial.judge_client(bench, [], providers=tuple(options["provider"]), time=options["time"], rules=rules)[0]
     explorer = Explorer(bench, base, rules, options["at_once"], echo)
     found = explorer.search(options["seed"], seconds_of(options["budget"]))
@@ -235,7 +241,7 @@ def _plain(value: Any) -> Any:
 
 
 def seconds_of(text: str) -> float:
-    """`60s`, `2m` or a number, as seconds. Raises BadCase."""
+    """Return `60s`, `2m` or a number as seconds. Raises BadCase."""
     from swapmock.client_checks.behaviour.conditions import BadCase
 
     units = {"s": 1.0, "m": 60.0, "h": 3600.0}

@@ -1,5 +1,6 @@
-"""The server that a client speaks to in a case: it passes everything on to the emulator, records what both sides said
-and when, and does what the emulator cannot do to an answer: pages of a gateway, values set, faults of the media host."""
+"""The server that a client calls in a case. It forwards everything to the emulator, records both sides with their
+times, and changes answers in ways that the emulator cannot: gateway error pages, changed values, faults of the
+media host."""
 
 from __future__ import annotations
 
@@ -21,27 +22,30 @@ from swapmock.client_checks.behaviour.model import Exchange, Meaning, Role
 from swapmock.client_checks.behaviour.providers import Provider, parsed, provider_of
 from swapmock.client_checks.clock import Clock
 
-#: The header that tells an exchange of the gateway from others in the emulator's journal.
+#: The header by which the gateway's exchanges are recognised in the emulator's journal.
 MARK = "x-conform-exchange"
-#: The most bytes of a body that is kept, and the most exchanges of a case.
+#: The most bytes of a body that are kept, and the most exchanges of a case.
 KEPT, MOST = 65_536, 5_000
-#: Real seconds after which the emulator counts as not answering.
+#: The timeout for the emulator's answers, in real seconds.
 UPSTREAM_TIMEOUT = 60.0
 
 
 class Watcher(Protocol):
-    """Who is told of requests while they are on their way: kills and moves of the clock hang on it."""
+    """Is notified of requests while they are being handled: moves the clock, and kills the client."""
 
-    def received(self, role: Role, number: int) -> None: ...
+    def received(self, role: Role, number: int) -> None:
+        """Called when request `number` has arrived."""
+
     def passed_on(self, role: Role, number: int) -> bool:
-        """Whether the answer may go to the client."""
+        """Called when the request was sent to the emulator; return whether its answer may go to the client."""
 
-    def answered(self, role: Role, meaning: Meaning) -> None: ...
+    def answered(self, role: Role, meaning: Meaning) -> None:
+        """Called when the answer was sent to the client."""
 
 
 class Gateway:
-    """`with Gateway(base_url, ...) as gateway: gateway.url`. `rate` is how fast the case's clock goes; `vary` changes
-    what an answer looks like within what its contract leaves open."""
+    """The gateway, used as `with Gateway(base_url, ...) as gateway: gateway.url`. `rate` is the speed of the case's
+    clock. `vary` changes details of answers that the contract leaves open."""
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
+        """The base URL for the client."""
         return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Gateway:
@@ -86,38 +91,41 @@ class Gateway:
         self._server.server_close()
 
     def now(self) -> float:
-        """Seconds of the case's clock since its start."""
+        """Return the seconds of the case's clock since its start."""
         return (self.clock.now() - self.started) * self.rate
 
     def number_of_requests(self) -> int:
-        """How many requests have come so far."""
+        """The number of requests so far."""
         return self.connections
 
     def number(self) -> int:
+        """Return the number of the next request, from 1."""
         with self._lock:
             self._numbers += 1
             return self._numbers
 
     def keep(self, exchange: Exchange) -> None:
+        """Record an exchange that is complete."""
         with self._lock:
             self._waiting.pop(exchange.number, None)
             if len(self.exchanges) < MOST:
                 self.exchanges.append(exchange)
 
     def begin(self, exchange: Exchange) -> None:
-        """Note a request that is not answered yet."""
+        """Record a request that is not answered yet."""
         with self._lock:
             if len(self._waiting) < MOST:
                 self._waiting[exchange.number] = exchange
 
     def seen(self) -> list[Exchange]:
-        """Every exchange so far, in order; those that are not answered yet as lost."""
+        """Return every exchange so far, in order. Those without an answer count as lost."""
         with self._lock:
             waiting = [replace(one, answered=max(one.at, self.now())) for one in self._waiting.values()]
             return sorted([*self.exchanges, *waiting], key=lambda one: one.number)
 
     def match_faults(self, role: Role, meaning: Meaning | None) -> list[GatewayFault]:
-        """The faults whose turn it is: those on a meaning once `meaning` is known, the rest before."""
+        """Return the faults that apply to this request. Faults on a meaning apply once `meaning` is known, the
+        others before."""
         with self._lock:
             return [
                 one
@@ -146,7 +154,7 @@ class _Server(ThreadingHTTPServer):
             super().finish_request(secured, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away in mid-answer is nothing to write about."""
+        """Ignore errors: a client may disconnect during an answer."""
 
 
 def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
@@ -163,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing is written: the record is what counts."""
+        """Log nothing: exchanges are recorded."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("do_"):
@@ -172,7 +180,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         gateway = self.gateway
-        if self.path.startswith("/__admin"):  # the harness's own: the proxy for vendor hosts asks for credentials here
+        if self.path.startswith(
+            "/__admin"
+        ):  # not the client's request: the proxy for vendor hosts asks for credentials here
             self._send(self._forward(0, self._body(), {name.lower(): value for name, value in self.headers.items()}))
             return
         gateway.connections += 1
@@ -267,7 +277,8 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _fetch_ahead(self, number: int, links: Sequence[str]) -> None:
-        """Get the results before the client asks: drawing one takes long in scaled time, and is no delay of the vendor's."""
+        """Fetch the results before the client does: in scaled time drawing takes long, and this would look like a
+        slow vendor."""
         for link in links:
             parts = urlsplit(link)
             path = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -365,7 +376,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(head + answer.body)
 
     def _stall(self, seconds: float) -> None:
-        """Hold the connection open and silent until the client ends it, for `seconds` real ones at most."""
+        """Keep the connection open without sending until the client closes it, for at most `seconds` real seconds."""
         if seconds > 0:
             with contextlib.suppress(OSError):
                 self.connection.settimeout(seconds)

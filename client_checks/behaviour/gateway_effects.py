@@ -1,4 +1,5 @@
-"""What a gateway can do to an answer that the emulator cannot: its own pages, values set, faults of the media host."""
+"""Changes of an answer that a gateway can make and the emulator cannot: error pages, changed values, faults of the
+media host."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from swapmock.client_checks.behaviour.providers import parsed
 
 @dataclass
 class GatewayFault:
-    """A fault at the gateway: it applies to requests of `role` (and of `meaning`, once the answer is known), from the
-    `nth` on, `times` times. The effect is one of `EFFECTS`; `value` is its parameter."""
+    """A fault at the gateway. It applies to requests of `role` (and of `meaning`, once the answer is known), from
+    the `nth` on, `times` times. `effect` is one of `EFFECTS`; `value` is its parameter."""
 
     role: Role
     effect: str
@@ -27,6 +28,7 @@ class GatewayFault:
     applied: int = 0
 
     def takes_turn(self) -> bool:
+        """Count one matching request, and return whether the fault applies to it."""
         self.matched += 1
         if self.matched < self.nth or (self.times is not None and self.applied >= self.times):
             return False
@@ -36,8 +38,10 @@ class GatewayFault:
 
 @dataclass
 class Answer:
-    """An answer on its way to the client. `cut` is how many bytes of the body are sent before the connection ends, or
-    stands still with `stall`; `lost` is reset or hang_up, in place of an answer."""
+    """An answer on its way to the client.
+
+    `cut` is the number of body bytes that are sent before the connection ends or, with `stall`, before it is kept
+    open without sending. `lost` is reset or hang_up, in place of an answer."""
 
     status: int = 200
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -48,12 +52,15 @@ class Answer:
     chunked: bool = False
 
     def header(self, name: str) -> str:
+        """Return the value of the header `name`; "" without one."""
         return next((value for key, value in self.headers if key.lower() == name), "")
 
     def set_header(self, name: str, value: str) -> None:
+        """Set the header `name` to `value`."""
         self.headers = [(key, old) for key, old in self.headers if key.lower() != name.lower()] + [(name, value)]
 
     def replace(self, status: int, kind: str, body: bytes) -> None:
+        """Replace status, content type and body."""
         self.status, self.body = status, body
         self.headers = [("content-type", kind)]
 
@@ -123,7 +130,7 @@ def _redirect(answer: Answer, value: Any) -> None:
     answer.set_header("location", str(value))
 
 
-#: What the gateway can do to an answer, by name.
+#: The functions that change an answer, by name.
 EFFECTS: Mapping[str, Callable[[Answer, Any], None]] = {
     "html": _html,
     "set": _set,

@@ -1,4 +1,4 @@
-"""A verdict on what already happened in a sandbox: for a client in the same process, whose time the test moves."""
+"""Judges what happened in a sandbox, for a client in the same process, whose time the test moves."""
 
 from __future__ import annotations
 
@@ -22,22 +22,21 @@ from swapmock.client_checks.behaviour.trial import declares
 
 @dataclass(frozen=True)
 class SandboxVerdict:
-    """The judgements on what a client did in a sandbox. True if no must and no should is broken.
+    """The judgements on what a client did in a sandbox. The verdict is true if no must and no should is broken.
 
     >>> SandboxVerdict(()).failures
-    []
-    """
+    []"""
 
     judgements: tuple[Judgement, ...]
 
     @property
     def failures(self) -> list[Judgement]:
-        """What breaks a must."""
+        """The judgements that break a must."""
         return [one for one in self.judgements if one.verdict is Verdict.FAIL]
 
     @property
     def warnings(self) -> list[Judgement]:
-        """What breaks a should."""
+        """The judgements that break a should."""
         return [one for one in self.judgements if one.verdict is Verdict.WARN]
 
     def __bool__(self) -> bool:
@@ -62,9 +61,9 @@ def verdict_of(
 ) -> SandboxVerdict:
     """Judge what happened in `sandbox`, by its journal, tasks, deliveries and ledger.
 
-    `provider` is found out unless given. `outcome` is what the client claims: succeeded, failed or unknown. `declaration`
-    holds the fields of conform.toml, above all `jobs`. `rules` names rules by id, all unless given. Raises BadDeclaration.
-    """
+    `provider` is detected if not given. `outcome` is what the client claims: succeeded, failed or unknown.
+    `declaration` holds the fields of conform.toml, above all `jobs`. `rules` names rules by id; all if not given.
+    Raises BadDeclaration."""
     declared = declare({"jobs": 1, **(declaration or {})})
     start = float(sandbox.document["clock"]["now"])
     records = [one for one in sandbox.requests(limit=PAGE) if provider in (None, one["provider"])]
@@ -101,7 +100,8 @@ def verdict_of(
 
 
 def exchange_of(facts: Provider, record: Mapping[str, Any], number: int, start: float) -> Exchange:
-    """A record of the journal as an exchange; secrets are masked in it."""
+    """Return a `record` of the journal as an exchange, with secrets masked. `number` is the number of the exchange,
+    `start` the time at which the case began."""
     operation, role = facts.find(record["method"], record["target"])
     response = record["response"]
     answer = response.get("body")

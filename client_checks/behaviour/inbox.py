@@ -1,4 +1,4 @@
-"""Where a client tells the outcome that it claims, and what it did for its own user."""
+"""Receives the outcome that a client claims, and the effects that it reports for its own user."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from swapmock.client_checks.behaviour.model import Claim, EffectTold
 
 OUTCOMES = ("succeeded", "failed", "unknown")
 EFFECTS = ("fulfil", "refund")
-#: The member of the last line of stdout that claims an outcome.
+#: The member that claims an outcome, in the last line of stdout.
 STDOUT_MEMBER = "swapmock_outcome"
 #: The most bytes of a claim.
 LARGEST = 65_536
 
 
 class Inbox:
-    """`with Inbox(now) as inbox`: takes claims at `outcome_url` and effects at `effect_url`; `now` reads the case's clock."""
+    """Receives claims at `outcome_url` and effects at `effect_url`, used as `with Inbox(now) as inbox`. `now`
+    returns the time of the case's clock."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -39,10 +40,12 @@ class Inbox:
 
     @property
     def outcome_url(self) -> str:
+        """The URL to which a client posts its outcome."""
         return f"{self._base}/outcome"
 
     @property
     def effect_url(self) -> str:
+        """The URL to which a client posts an effect."""
         return f"{self._base}/effect"
 
     def __enter__(self) -> Inbox:
@@ -54,7 +57,7 @@ class Inbox:
         self._server.server_close()
 
     def take(self, path: str, body: bytes) -> str:
-        """Keep what was posted; why it was refused, "" if it was not."""
+        """Record what was posted to `path`. Return why it was refused; "" if it was accepted."""
         try:
             told = json.loads(body)
         except ValueError:
@@ -83,7 +86,8 @@ class Inbox:
 
 
 def read_claim(told: Mapping[str, Any], at: float, run: int, channel: str = "claim") -> Claim | str:
-    """The claim in a document, or what is wrong with it."""
+    """Return the claim in the document `told`, or what is wrong with it. `at` is the time on the case's clock, `run`
+    the number of the run, `channel` how the claim came."""
     if told.get("outcome") not in OUTCOMES:
         return f"`outcome` is one of {', '.join(OUTCOMES)}"
     task, reason = told.get("task"), told.get("reason")
@@ -98,7 +102,8 @@ def read_claim(told: Mapping[str, Any], at: float, run: int, channel: str = "cla
 
 
 def claim_in_output(stdout: str, at: float, run: int) -> Claim | None:
-    """The claim on the last line of stdout, as `{"swapmock_outcome": {...}}` or `{"swapmock_outcome": "succeeded"}`."""
+    """Return the claim on the last line of `stdout`: `{"swapmock_outcome": {...}}` or `{"swapmock_outcome":
+    "succeeded"}`."""
     lines = [line for line in stdout.splitlines() if line.strip()]
     if not lines or STDOUT_MEMBER not in lines[-1]:
         return None

@@ -1,4 +1,4 @@
-"""From observations to verdicts: each rule looks at each case, and what it did not see is told apart."""
+"""Turns observations into verdicts. Each rule looks at each case; a rule that no case tested is reported separately."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from swapmock.client_checks.behaviour.model import Exchange, Finding, Level, Mar
 from swapmock.client_checks.behaviour.reading import is_bad_media
 from swapmock.client_checks.behaviour.rule import Rule
 
-#: How bad a broken rule of each level is, and what its verdict is called.
+#: The severity of a broken rule of each level, and its verdict.
 BROKEN: Mapping[Level, Verdict] = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.INFO: Verdict.INFO}
 WEIGHT: Mapping[Verdict, int] = {
     verdict: weight
@@ -30,7 +30,7 @@ WEIGHT: Mapping[Verdict, int] = {
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict of one rule on one case (`case` is "" where no case put the rule to the test)."""
+    """The verdict of one rule on one case. `case` is "" if no case tested the rule."""
 
     rule: str
     level: Level
@@ -46,7 +46,8 @@ class Judgement:
 
 
 def judge_case(case: Observations, rules: Iterable[Rule]) -> list[Judgement]:
-    """The verdict of each rule that this case put to the test, or that it was undeclared or inapplicable in."""
+    """Return the verdict of each rule that this case tested, and of each rule that was not declared or does not
+    apply."""
     found = []
     for rule in rules:
         level = rule.levels.get(case.provider)
@@ -89,12 +90,12 @@ def _verdict(finding: Finding, level: Level) -> Verdict:
     return words[finding.mark]
 
 
-#: What a client must do for the rules of a letter to be about it.
+#: What a client must do so that the rules with this letter apply to it.
 ABOUT: Mapping[str, str] = {"C": "callbacks", "R": "downloads", "D": "detection"}
 
 
 def features(cases: Iterable[Observations]) -> dict[str, bool]:
-    """What a client was seen to do, or declares: callbacks, downloads, detection, uploads, resume, batch."""
+    """Return what a client was seen to do or declares: callbacks, downloads, detection, uploads, resume, batch."""
     seen = list(cases)
     declared = seen[0].declaration if seen else None
     found = {
@@ -114,7 +115,7 @@ def features(cases: Iterable[Observations]) -> dict[str, bool]:
 
 
 def _is_crop(case: Observations, one: Exchange) -> bool:
-    """Whether a download is of a detected face, which is no result."""
+    """Return whether a download is the picture of a detected face, which is not a result."""
     return any(
         one.target.split("?")[0] in poll.answer_text for poll in case.of(Role.DETECT_POLL, Role.DETECT)
     ) and not is_bad_media(one)
@@ -127,7 +128,10 @@ def unjudged(
     does: Mapping[str, bool],
     declares: Mapping[str, bool],
 ) -> list[Judgement]:
-    """A judgement for each rule that no case put to the test, with the reason."""
+    """Return a judgement, with the reason, for each of `rules` that no case tested.
+
+    `judged` are the rules that were tested, `does` says what the client was seen to do, `declares` what it
+    declares."""
     seen = {one.rule for one in judged if one.verdict not in (Verdict.NOT_APPLICABLE, Verdict.NOT_DECLARED)}
     partly = {one.rule for one in judged} - seen
     found = []
@@ -163,7 +167,7 @@ def unjudged(
 
 
 def by_rule(judgements: Iterable[Judgement]) -> dict[str, Judgement]:
-    """The worst judgement of each rule."""
+    """Return the worst judgement of each rule."""
     found: dict[str, Judgement] = {}
     for one in judgements:
         if one.rule not in found or WEIGHT[one.verdict] > WEIGHT[found[one.rule].verdict]:
@@ -172,5 +176,5 @@ def by_rule(judgements: Iterable[Judgement]) -> dict[str, Judgement]:
 
 
 def as_harness_error(one: Judgement, why: str) -> Judgement:
-    """The same place with nothing said about the client."""
+    """Return the judgement as an error of the checks because of `why`: it says nothing about the client."""
     return replace(one, verdict=Verdict.HARNESS_ERROR, text=f"{why} (seen: {one.text})", losses={})

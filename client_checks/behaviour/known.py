@@ -1,4 +1,4 @@
-"""Known failures: a file with a reason and an end date for each; an entry that no longer fails, fails the run."""
+"""Known failures: a file with a reason and an end date for each. An entry that no longer fails makes the run fail."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from swapmock.client_checks.behaviour.model import Verdict
 
 
 class BadFile(ValueError):
-    """The file of known failures does not read; the text says why."""
+    """The file of known failures is not valid; the text says why."""
 
 
 @dataclass(frozen=True)
 class KnownFailure:
-    """`rule` (and `case`, or every case) is known to fail for `reason`, until the end of the day `until`."""
+    """An accepted failure of `rule` in `case` (or in every case), for `reason`, until the end of the day `until`."""
 
     rule: str
     reason: str
@@ -32,11 +32,12 @@ class KnownFailure:
     case: str = ""
 
     def fits(self, one: Judgement) -> bool:
+        """Return whether this entry accepts the judgement."""
         return one.rule == self.rule and self.case in ("", one.case)
 
 
 def from_file(path: Path) -> list[KnownFailure]:
-    """The entries of a YAML file: a list of `{rule, case, reason, until}`. Raises BadFile."""
+    """Return the entries of a YAML file: a list of `{rule, case, reason, until}`. Raises BadFile."""
     try:
         rows = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -57,7 +58,7 @@ def from_file(path: Path) -> list[KnownFailure]:
 
 
 def _dated(row: Any) -> Any:
-    """YAML reads 2027-01-31 as a date: as text again."""
+    """Return a row with dates as text: YAML reads 2027-01-31 as a date."""
     return (
         {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
         if isinstance(row, dict)
@@ -67,14 +68,15 @@ def _dated(row: Any) -> Any:
 
 @cache
 def schema() -> Mapping[str, Any]:
-    """The JSON Schema of a file of known failures."""
+    """Return the JSON Schema of a file of known failures."""
     text = files("swapmock.client_checks.behaviour").joinpath("known.schema.json").read_text("utf-8")
     found: Mapping[str, Any] = json.loads(text)
     return found
 
 
 def apply(known: Iterable[KnownFailure], judgements: list[Judgement], today: date) -> tuple[list[Judgement], list[str]]:
-    """The judgements with known ones marked, and a line for each entry that is stale or past its date."""
+    """Return the judgements with known failures marked, and a line for each entry that has expired or no longer
+    fails."""
     wrong = []
     for entry in known:
         hit = False

@@ -1,4 +1,4 @@
-"""What was observed of a client in one case, and what a rule says of that."""
+"""What was observed of a client in one case, and what a rule says about it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Level(StrEnum):
 
 
 class Verdict(StrEnum):
-    """The eight words of a verdict. Only `pass` is green."""
+    """The eight possible verdicts. Only `pass` is green."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -30,7 +30,7 @@ class Verdict(StrEnum):
 
 
 class Role(StrEnum):
-    """What a request is for, whatever the provider calls the operation."""
+    """The purpose of a request, whatever the provider calls the operation."""
 
     CREATE = "create"
     DETECT = "detect"
@@ -47,9 +47,8 @@ class Role(StrEnum):
 class Meaning(StrEnum):
     """What the answer to a request says.
 
-    `ambiguous`: no answer, or one from which nobody can tell whether the request took effect. `unknown`: a status word
-    that no document lists. `read`: any other successful answer.
-    """
+    `ambiguous`: no answer, or an answer that does not show whether the request took effect. `unknown`: a status
+    word that no document lists. `read`: any other successful answer."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -63,13 +62,12 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request of the client and the answer that it got.
+    """One request of the client and its answer.
 
-    `at` and `answered` are seconds of the case's clock since its start. `status` is None where no HTTP answer came.
-    `delivered` says how the answer reached the client: whole, cut, lost. `task` is the emulator's id of the task that
-    the request made or asked for; `business_id` the caller's own id in the request. `refusal` is the body code of a
-    refused answer as text. `fault` names what the case did to this exchange.
-    """
+    `at` and `answered` are seconds of the case's clock since its start. `status` is None if no HTTP answer came.
+    `delivered` says how the answer reached the client: whole, cut or lost. `task` is the emulator's id of the
+    task that the request made or asked for; `business_id` is the caller's own id in the request. `refusal` is the
+    body code of an error as text. `fault` names what the case did to this exchange."""
 
     number: int
     run: int
@@ -97,25 +95,28 @@ class Exchange:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Two exchanges with the same key are the same request, sent twice."""
+        """What identifies a request: two exchanges with the same key are the same request, sent twice."""
         return self.method, self.target, repr(self.body)
 
     @property
     def is_submission(self) -> bool:
+        """Whether the request submits a task."""
         return self.role in (Role.CREATE, Role.DETECT)
 
     @property
     def is_poll(self) -> bool:
+        """Whether the request polls a task."""
         return self.role in (Role.POLL, Role.DETECT_POLL)
 
     @property
     def retry_after(self) -> str | None:
+        """The value of the Retry-After header; None without one."""
         return self.answer_headers.get("retry-after")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task of the emulator: what it costs (`charge`, once it has ended), how it ended, and when, on the case's clock."""
+    """A task of the emulator: its cost (`charge`, once it has ended), how it ended, and when, on the case's clock."""
 
     id: str
     operation: str
@@ -132,13 +133,14 @@ class Task:
 
     @property
     def captured(self) -> float:
-        """Credits that this task takes: what was charged, or what is still reserved for it."""
+        """The credits that this task takes: the charge, or the credits that are still reserved for it."""
         return self.charge if self.phase in ("succeeded", "failed") else self.reserved
 
 
 @dataclass(frozen=True)
 class CallbackAttempt:
-    """One sending of a callback: `status` of the client's answer, `failure` why it was no acknowledgement ("" if it was)."""
+    """One attempt to send a callback. `status` is that of the client's answer. `failure` says why the answer was no
+    acknowledgement, "" if it was one."""
 
     delivery: str
     number: int
@@ -154,13 +156,13 @@ class CallbackAttempt:
 
     @property
     def reached(self) -> bool:
-        """Whether a receiver of the client's took the connection, answered or not."""
+        """Whether the client accepted the connection, with or without an answer."""
         return self.status is not None or not any(word in self.failure for word in ("refused", "blocked", "resolve"))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The outcome that the client claims: `succeeded`, `failed` or `unknown`; `channel` says how it was told."""
+    """The outcome that the client claims: `succeeded`, `failed` or `unknown`. `channel` says how the claim came."""
 
     outcome: str
     at: float
@@ -172,7 +174,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class EffectTold:
-    """What the client says that it did for its own user: `fulfil` or `refund`."""
+    """What the client reports that it did for its own user: `fulfil` or `refund`."""
 
     effect: str
     task: str
@@ -195,6 +197,7 @@ class Run:
 
     @property
     def ended_by_us(self) -> bool:
+        """Whether the run was killed by the case or by a time-out."""
         return self.ended == "timeout"
 
 
@@ -210,7 +213,7 @@ class SavedFile:
 
 @dataclass
 class Observations:
-    """Everything that is known of a client in one case; `plain` is the same of the case without any fault."""
+    """Everything that was observed of a client in one case. `plain` has the observations of the case without faults."""
 
     case: str
     provider: str
@@ -233,28 +236,29 @@ class Observations:
     texts_of_files: str = ""
 
     def of(self, *roles: Role, run: int | None = None) -> list[Exchange]:
-        """The exchanges of these roles, in order; of one run if `run` is given."""
+        """Return the exchanges of these `roles` in order; only those of one `run` if given."""
         return [one for one in self.exchanges if one.role in roles and (run is None or one.run == run)]
 
     def after(self, exchange: Exchange, *roles: Role) -> list[Exchange]:
-        """The exchanges of these roles that began after the answer to `exchange` was there."""
+        """Return the exchanges of these `roles` that began after the answer to `exchange` had come."""
         return [one for one in self.of(*roles) if one.number > exchange.number and one.at >= exchange.at]
 
     def asking(self, task: str | None) -> list[Exchange]:
-        """The polls of one task."""
+        """Return the polls of one `task`."""
         return [one for one in self.exchanges if one.is_poll and one.task == task and task is not None]
 
     def task(self, task: str | None) -> Task | None:
+        """Return the task with this id; None if there is none."""
         return next((one for one in self.tasks if one.id == task), None)
 
     @property
     def paid(self) -> list[Task]:
-        """The swaps and other paid tasks that take credits, detections left out, oldest first."""
+        """Return the paid tasks that take credits, without detections, oldest first."""
         return [one for one in self.tasks if one.role is Role.CREATE and one.captured > 0]
 
     @property
     def jobs(self) -> int | None:
-        """How many paid tasks one run makes when all goes well: as declared, else as seen in the plain case."""
+        """Return how many paid tasks one run makes if nothing fails: as declared, else as in the plain case."""
         declared: int | None = self.declaration.jobs
         if declared is not None:
             return declared
@@ -264,18 +268,22 @@ class Observations:
 
     @property
     def last_claim(self) -> Claim | None:
+        """The last claim of any run; None without one."""
         return self.claims[-1] if self.claims else None
 
     def claim_of(self, run: int) -> Claim | None:
+        """Return the last claim of one `run`; None without one."""
         return next((one for one in reversed(self.claims) if one.run == run), None)
 
     @property
     def succeeded_seen(self) -> list[Exchange]:
-        """Answers that told the client of a success: of a poll, or of a submission that is answered at once."""
+        """Return the answers that reported a success to the client: of a poll, or of a submission that is answered
+        at once."""
         return [one for one in self.exchanges if one.meaning is Meaning.SUCCEEDED and one.delivered == "whole"]
 
     @property
     def ended_by_us(self) -> bool:
+        """Whether any run was killed by the case or by a time-out."""
         return any(run.ended_by_us for run in self.runs)
 
 
@@ -290,8 +298,10 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a rule found: the sentence, the numbers of the exchanges that prove it in order, and the loss in
-    figures (`credits_paid_twice`, `results_lost`, `false_successes`, `callbacks_acted_on_twice`)."""
+    """One thing that a rule found: a sentence, the exchanges that prove it, and the loss.
+
+    `losses` maps `credits_paid_twice`, `results_lost`, `false_successes` and `callbacks_acted_on_twice` to
+    numbers."""
 
     mark: Mark
     text: str
@@ -303,22 +313,23 @@ class Finding:
 def broken(
     text: str, *evidence: Exchange, losses: Mapping[str, float] | None = None, at_most: Level | None = None
 ) -> Finding:
-    """The rule is broken; `at_most` lowers its level where this place cannot carry the full one."""
+    """Return a finding that the rule is broken. `at_most` lowers the rule's level if this place does not justify the
+    full one."""
     return Finding(Mark.BROKEN, text, tuple(one.number for one in evidence), losses or {}, at_most)
 
 
 def kept(text: str, *evidence: Exchange) -> Finding:
-    """The rule was put to the test and held."""
+    """Return a finding that the rule was tested and kept."""
     return Finding(Mark.KEPT, text, tuple(one.number for one in evidence))
 
 
 def not_declared(what: str) -> Finding:
-    """The rule needs something that the client's declaration does not say."""
+    """Return a finding that the rule needs `what`, which the client's declaration does not say."""
     return Finding(Mark.NOT_DECLARED, what)
 
 
 def not_applicable(why: str) -> Finding:
-    """The rule is about something that this client does not do."""
+    """Return a finding that the rule is about something that this client does not do."""
     return Finding(Mark.NOT_APPLICABLE, why)
 
 

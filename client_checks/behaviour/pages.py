@@ -1,4 +1,4 @@
-"""The pages of the rules, made from their files: `python -m swapmock.client_checks.behaviour.pages docs/rules`."""
+"""Writes the documentation pages of the rules: `python -m swapmock.client_checks.behaviour.pages docs/rules`."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ VERDICTS = {
 
 
 def pages(examples: Path) -> Mapping[str, str]:
-    """Each page by its file name: one per rule, and the list of all. `examples` is the folder of the example clients."""
+    """Return each page by its file name: one for each rule, and the list of all rules. `examples` is the folder of
+    the example clients."""
     found = {f"{rule.id}.md": page(rule, examples) for rule in all_rules().values()}
     return {"README.md": index(), **found}
 
 
 def page(rule: Rule, examples: Path) -> str:
-    """The page of one rule."""
+    """Return the page of one rule."""
     levels = ", ".join(f"{NAMES[name]}: {level.value}" for name, level in rule.levels.items())
     worst = min(rule.levels.values(), key=list(Level).index)
     sources = "\n".join(f"- {NAMES[name]}: {source}" for name, source in rule.sources.items())
@@ -53,7 +54,7 @@ def page(rule: Rule, examples: Path) -> str:
 
 
 def index() -> str:
-    """The list of all rules."""
+    """Return the page that lists all rules."""
     lines = [
         "# Rules for clients",
         "",
@@ -74,7 +75,7 @@ def _sentence(text: str) -> str:
 
 
 def write(folder: Path, examples: Path) -> None:
-    """Write every page, and remove those of rules that are gone."""
+    """Write every page into `folder`, and remove pages of rules that no longer exist."""
     folder.mkdir(parents=True, exist_ok=True)
     made = pages(examples)
     for path in folder.glob("*.md"):

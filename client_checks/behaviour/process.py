@@ -1,4 +1,4 @@
-"""The client's command as a process group of its own: started, watched, ended."""
+"""Runs the client's command in its own process group: starts, watches and ends it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from swapmock.client_checks.behaviour.coupling import group_members, stuck_wait, tidy
 from swapmock.client_checks.clock import Clock
 
-#: Real seconds between two looks at a running client.
+#: Real seconds between two checks of a running client.
 LOOK = 0.05
-#: Real seconds in which a timed wait must not stand still under libfaketime, without any request.
+#: If a timed wait under libfaketime does not end within this many real seconds without any request, it counts as stuck.
 STUCK_AFTER = 3.0
-#: The most bytes of an output that is kept.
+#: The most bytes of output that are kept.
 KEPT = 200_000
 
 
@@ -28,7 +28,8 @@ class CommandMissing(Exception):
 
 @dataclass
 class Ended:
-    """How a run ended: exit, killed (on purpose), timeout, or stuck (libfaketime cannot carry a wait of it)."""
+    """How a run ended: exit, killed (on purpose), timeout, or stuck (in a wait that never returns under
+    libfaketime)."""
 
     how: str
     status: int | None
@@ -38,8 +39,8 @@ class Ended:
 
 @dataclass
 class Process:
-    """One run. `kill_when` is asked again and again whether the case kills the command now; `progress` counts what the
-    client has done so far."""
+    """One run. `kill_when` is called repeatedly and says whether the case kills the command now. `progress` returns
+    how many requests the client has sent."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -90,7 +91,7 @@ class Process:
                 return self._end(child, "stuck")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(LOOK)
-        _kill(child.pid)  # what it may have left running
+        _kill(child.pid)  # end child processes that are still running
         return "killed" if self.kill_when() else "exit"
 
     def _end(self, child: subprocess.Popen[bytes], how: str) -> str:

@@ -1,4 +1,4 @@
-"""What is told while cases run: a bar on a terminal, lines in a pipe."""
+"""Shows the progress of cases: a bar on a terminal, lines in a pipe."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WIDTH = 30
 
 
 class Progress:
-    """Tells of the plan and of each case on stderr."""
+    """Shows the plan and each case on stderr."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._is_terminal = self._stream.isatty()
 
     def planned(self, trial: Trial, chosen: Sequence[Condition]) -> None:
-        """Tell how many cases are run, in which time, and why others are not."""
+        """Show how many cases are run, with which clock, and why others are left out."""
         coupling = trial.coupling
         how = {"scaled": f"scaled x{coupling.rate:g} (libfaketime)", "real": "real time", "on_poll": "on_poll"}[
             coupling.kind
@@ -32,7 +32,7 @@ class Progress:
             self._say(f"note: {note}")
 
     def told(self, name: str, done: int, of: int) -> None:
-        """Tell that a case is done."""
+        """Show that a case is done."""
         if not self._is_terminal:
             self._say(f"[{done}/{of}] {name}")
             return

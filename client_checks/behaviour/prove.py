@@ -1,4 +1,4 @@
-"""Proof of a fix: the same cases on a worktree of another revision and on the tree as it is."""
+"""Proves a fix: runs the same cases on a git worktree of another revision and on the current tree."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from swapmock.client_checks.behaviour.rule import Rule
 from swapmock.client_checks.behaviour.runner import Bench
 from swapmock.client_checks.behaviour.trial import NothingToJudge, Trial
 
-#: Seconds that `--setup` may take in each tree.
+#: The timeout of `--setup` in each tree, in seconds.
 SETUP_TIMEOUT = 600.0
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What became of each rule and case: fixed, still failing, newly failing, and unproven with the reason."""
+    """The result for each rule and case: fixed, still failing, newly failing, or unproven with the reason."""
 
     fixed: tuple[str, ...] = ()
     still_failing: tuple[str, ...] = ()
@@ -40,7 +40,9 @@ def prove_command(
     rules: Sequence[Rule],
     echo: Callable[[str], None],
 ) -> int:
-    """Judge both trees and tell what changed; 0 if what failed before is fixed and nothing fails newly."""
+    """Judge both trees and print what changed. Return 0 if what failed before is fixed and nothing fails newly.
+
+    `rows` are the cases, `rules` the rules that count, `options` the flags; messages go to `echo`."""
     top = _git(bench.project, "rev-parse", "--show-toplevel")
     below = bench.project.resolve().relative_to(Path(top).resolve())
     with worktree(Path(top), options["prove"]) as old:
@@ -64,8 +66,10 @@ def prove_command(
 
 
 def compare(before: Sequence[Trial], after: Sequence[Trial], outside: Sequence[str] = ()) -> Proof:
-    """What became of each rule and case. `outside` names files that the old revision loaded from outside its worktree:
-    then nothing is proven, for it may not have been the old code that ran."""
+    """Return the result for each rule and case.
+
+    `outside` names files that the old revision loaded from outside its worktree. Then nothing is proven, because
+    the old code may not have been what ran."""
     old, new = _failing(before), _failing(after)
     judged = {key: one.verdict for done in after for one in done.judgements if (key := _key(done, one.rule, one.case))}
     if outside:
@@ -118,7 +122,7 @@ def _judged(
 
 @contextmanager
 def worktree(top: Path, revision: str) -> Iterator[Path]:
-    """A worktree of `revision`, removed at the end. Raises BadCase if git does not know it."""
+    """Make a worktree of `revision`, and remove it at the end. Raises BadCase if git does not know the revision."""
     with tempfile.TemporaryDirectory(prefix="swapmock-prove-") as folder:
         path = Path(folder) / "tree"
         _git(top, "worktree", "add", "--detach", str(path), revision)
@@ -130,8 +134,10 @@ def worktree(top: Path, revision: str) -> Iterator[Path]:
 
 @contextmanager
 def watched(folder: Path | None) -> Iterator[Callable[[], list[str]]]:
-    """Which files of `folder` were read meanwhile, by their access times: they are set back at the start, and a file
-    system that keeps them (relatime does) brings them forward at the first reading."""
+    """Yield a function that returns which files of `folder` were read meanwhile.
+
+    It compares access times: they are set back at the start, and the file system moves them forward at the first
+    read (relatime does this)."""
     files = list(_sources(folder)) if folder is not None else []
     for path in files:
         stat = path.stat()

@@ -1,4 +1,4 @@
-"""How each provider's requests and answers read: what a request is for and what its answer says."""
+"""How to read each provider's requests and answers: the purpose of a request, and what its answer says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from swapmock import contracts
 from swapmock.client_checks.behaviour.model import Meaning, Role
 
-#: A file for each provider whose clients are judged.
+#: The folder with a file for each provider whose clients can be judged.
 FOLDER = Path(str(files(__package__))) / "vendors"
 
 #: The names of these providers.
@@ -23,12 +23,12 @@ NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 
 @dataclass(frozen=True)
 class Provider:
-    """The reading rules of one provider: its contract, and its file in `vendors/`.
+    """The rules for reading one provider: its contract, and its file in `vendors/`.
 
-    `ids` are the names under which answers give a task's id and requests ask for one; `caller_ids` those of the caller's
-    own id. `states` maps a status word to its meaning; `media` names the members that hold links of results.
-    `refusals_without_effect` are the codes after which no task exists. `retryable` are the codes worth another try.
-    """
+    `ids` are the member names under which answers give a task's id and requests ask for one; `caller_ids` those
+    of the caller's own id. `states` maps a status word to its meaning. `media` names the members that hold links
+    to results. `refusals_without_effect` are the codes after which no task exists. `retryable` are the codes
+    after which a retry makes sense."""
 
     name: str
     roles: Mapping[str, Role]
@@ -46,7 +46,7 @@ class Provider:
 
     @classmethod
     def read(cls, name: str) -> Provider:
-        """The rules of the provider `name`; FileNotFoundError without a file."""
+        """Return the rules of the provider `name`. Raises FileNotFoundError without a file."""
         rows = {"tool_words": {}, "detections": {}, **contracts.read_yaml(FOLDER / f"{name}.yaml")}
         roles = {operation: Role(role) for role, operations in rows.pop("roles").items() for operation in operations}
         frozen: dict[str, Any] = {
@@ -60,10 +60,11 @@ class Provider:
 
     @property
     def contract(self) -> contracts.Contract:
+        """The provider's contract."""
         return loaded(self.name)
 
     def find(self, method: str, target: str) -> tuple[str, Role]:
-        """The operationId and role of a request, ("", OTHER) for one that the contract does not know."""
+        """Return the operationId and the role of a request; ("", OTHER) if the contract does not know it."""
         path = unquote(urlsplit(target).path)
         found = self.contract.find(method, path)
         if found is None:
@@ -77,18 +78,20 @@ class Provider:
         return operation, Role.DETECT_POLL if role is Role.POLL and detects else role
 
     def operations(self, role: Role) -> list[str]:
-        """The operationIds of one role."""
+        """Return the operationIds of one role."""
         return [name for name, one in self.roles.items() if one is role]
 
     def code(self, answer: Any) -> str:
-        """The body code of an answer as text, "" where there is none."""
+        """Return the body code of an answer as text; "" if there is none."""
         code = answer.get("code") if isinstance(answer, Mapping) else None
         return "" if code is None or isinstance(code, dict | list | bool) else str(code)
 
     def meaning(
         self, role: Role, operation: str, target: str, status: int | None, answer: Any, delivered: str
     ) -> Meaning:
-        """What an answer says to a client that reads it as the documents tell it to."""
+        """Return what an answer says to a client that reads it as documented.
+
+        `answer` is the parsed body; `delivered` says how the answer reached the client: whole, cut or lost."""
         if role in (Role.MEDIA, Role.UPLOAD):
             if status is None or delivered != "whole":
                 return Meaning.AMBIGUOUS
@@ -110,7 +113,7 @@ class Provider:
         return Meaning.SUCCEEDED if is_result else Meaning.ACCEPTED
 
     def state(self, operation: str, target: str, answer: Any) -> Meaning | None:
-        """What the status word of an answer says; None where it has none."""
+        """Return what the status word of an answer says; None if it has none."""
         data = answer.get("data") if isinstance(answer, Mapping) else None
         word = data.get("status") if isinstance(data, Mapping) else None
         if word is None:
@@ -137,11 +140,11 @@ class Provider:
         return _meanings(rows[self.words.get(role.value, self.words["other"])])
 
     def links(self, answer: Any) -> list[str]:
-        """The links of results in an answer."""
+        """Return the links to results in an answer."""
         return [link for link in _found(answer, self.media) if link.startswith(("http://", "https://"))]
 
     def task_named(self, method: str, target: str, body: Any) -> str | None:
-        """The task that a poll asks for, as the request names it."""
+        """Return the task id that a poll asks for, from its `method`, `target` or `body`."""
         query = parse_qs(urlsplit(target).query)
         for name in self.ids + self.caller_ids:
             if query.get(name):
@@ -149,11 +152,11 @@ class Provider:
         return next(iter(_found(body, self.ids + self.caller_ids)), None) if method == "POST" else None
 
     def task_given(self, answer: Any) -> str | None:
-        """The task id that the answer to a submission gives."""
+        """Return the task id in the answer to a submission."""
         return next(iter(_found(answer, self.ids)), None)
 
     def caller_id(self, body: Any) -> str | None:
-        """The caller's own id in a submission."""
+        """Return the caller's own id in a submission."""
         return next(iter(_found(body, self.caller_ids)), None)
 
 
@@ -168,7 +171,7 @@ def _meanings(row: Mapping[str, Any]) -> dict[str, Meaning]:
 
 
 def _found(value: Any, names: tuple[str, ...]) -> Iterator[str]:
-    """The texts under members of these names, anywhere in a document."""
+    """Yield the texts under members of these names, anywhere in a document."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             if name in names:
@@ -184,6 +187,7 @@ def _found(value: Any, names: tuple[str, ...]) -> Iterator[str]:
 
 @cache
 def loaded(name: str) -> contracts.Contract:
+    """Return the contract of the provider `name`, read once."""
     return contracts.load(name)
 
 
@@ -192,20 +196,20 @@ PROVIDERS: Mapping[str, Provider] = {name: Provider.read(name) for name in NAMES
 
 @cache
 def file_prefixes() -> tuple[str, ...]:
-    """The beginnings of the paths of files: results, and uploads."""
+    """Return the path prefixes of files: results and uploads."""
     rules = [one.contract.behaviour for one in PROVIDERS.values()]
     links = [one.files.start for one in rules if one.files is not None]
     return (*links, *(one.uploads for one in rules if one.uploads))
 
 
 def provider_of(target: str) -> Provider | None:
-    """The provider under whose prefix a request goes."""
+    """Return the provider whose prefix `target` begins with; None if there is none."""
     path = urlsplit(target).path
     return next((one for one in PROVIDERS.values() if path.startswith(f"{one.contract.behaviour.prefix}/")), None)
 
 
 def parsed(body: bytes) -> Any:
-    """A body as JSON, None if it is none."""
+    """Return a body as parsed JSON; None if it is not JSON."""
     try:
         return json.loads(body) if body else None
     except ValueError:

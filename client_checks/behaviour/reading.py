@@ -1,4 +1,4 @@
-"""What several rules read from the observations of a case."""
+"""Functions with which several rules read the observations of a case."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from typing import Any
 from swapmock.client_checks.behaviour.model import Exchange, Meaning, Observations, Role, Run, Task
 from swapmock.client_checks.behaviour.providers import PROVIDERS
 
-#: HTTP statuses after which a read is worth another try (the vendor's own command-line tool retries on these).
+#: HTTP statuses after which a read should be retried (the vendor's own command-line tool retries on these).
 TRANSIENT = (408, 429, 500, 502, 503, 504)
-#: What a program writes where it has no id.
+#: Texts that programs write if they have no id.
 NO_IDS = ("undefined", "None", "null", "nil", "NaN", "", "[object Object]", "<nil>")
-#: A file that is not finished yet, by its ending.
+#: Extensions of files that are not finished yet.
 UNFINISHED = (".part", ".partial", ".tmp", ".download", ".crdownload")
 
 
 def is_clean(case: Observations) -> bool:
-    """Whether nothing was done to the client in this case, long times aside."""
+    """Return whether this case has no fault, apart from long durations."""
     row = case.condition
     done = (row.faults, row.gateway, row.triggers, row.kill, row.inputs, row.tls, row.vary, row.balance is not None)
     return not any(done) and row.scenario in (None, "slow")
 
 
 def later_same(case: Observations, exchange: Exchange) -> list[Exchange]:
-    """The same request sent again in the same run, after the answer to `exchange` was there.
+    """Return the same request sent again in the same run, after the answer to `exchange` had come.
 
-    Equal submissions of a batch are no repetition: as many as the plain case has are left out.
-    """
+    Equal submissions of a batch are not repetitions: as many of them as in the plain case are left out."""
     same = [one for one in case.exchanges if one.run == exchange.run and one.key == exchange.key]
     later = [one for one in same if one.number > exchange.number and one.at >= exchange.answered - 1e-6]
     extra = len(same) - equal_in_batch(case, exchange)
@@ -36,19 +35,20 @@ def later_same(case: Observations, exchange: Exchange) -> list[Exchange]:
 
 
 def equal_in_batch(case: Observations, exchange: Exchange) -> int:
-    """How often the plain case sends this very submission; 1 for everything else."""
+    """Return how often the plain case sends this same submission; 1 for any other request."""
     if not exchange.is_submission or case.plain is None:
         return 1
     return max(1, sum(one.key == exchange.key for one in case.plain.exchanges if one.run == 1))
 
 
 def refused(case: Observations, codes: Sequence[str], *roles: Role) -> list[Exchange]:
-    """Refused requests of these roles with one of these body codes."""
+    """Return the refused requests of these `roles` with one of these body `codes`."""
     return [one for one in case.of(*roles) if one.meaning is Meaning.REFUSED and one.refusal in codes]
 
 
 def without_ids(body: Any, provider: str) -> Any:
-    """A submission without what may differ between two tries of one job: the caller's own id and the callback URL."""
+    """Return a submission without what may differ between two attempts at one job: the caller's own id and the
+    callback URL."""
     facts = PROVIDERS[provider]
     if isinstance(body, Mapping):
         left_out = (*facts.caller_ids, *facts.callback_fields)
@@ -57,7 +57,8 @@ def without_ids(body: Any, provider: str) -> Any:
 
 
 def is_same_job(case: Observations, one: Exchange, other: Exchange) -> bool:
-    """Whether two submissions are for one job: there is only one, or they say the same and are more than in the plain case."""
+    """Return whether two submissions are for one job: the client has only one job, or they are equal and more than
+    in the plain case."""
     if case.jobs == 1:
         return True
     if one.operation != other.operation or without_ids(one.body, case.provider) != without_ids(
@@ -68,7 +69,7 @@ def is_same_job(case: Observations, one: Exchange, other: Exchange) -> bool:
 
 
 def count_alike(case: Observations | None, one: Exchange) -> int:
-    """How many submissions of a case say the same as `one`."""
+    """Return how many submissions of a case are equal to `one`."""
     if case is None:
         return 0
     wanted = without_ids(one.body, case.provider)
@@ -76,7 +77,7 @@ def count_alike(case: Observations | None, one: Exchange) -> int:
 
 
 def doubtful_creates(case: Observations) -> list[tuple[Exchange, Task]]:
-    """Paid submissions that took effect, with an answer from which the client cannot know it."""
+    """Return the paid submissions that took effect although the answer does not show it to the client."""
     found = []
     for one in case.of(Role.CREATE):
         task = case.task(one.task)
@@ -86,8 +87,8 @@ def doubtful_creates(case: Observations) -> list[tuple[Exchange, Task]]:
 
 
 def is_in_doubt(case: Observations, one: Exchange) -> bool:
-    """Whether a submission's answer left it open if it took effect: it was lost, said nothing, or came after the client
-    had stopped waiting (it sent the next request before)."""
+    """Return whether the answer to a submission left open if it took effect: the answer was lost, said nothing, or
+    came after the client had stopped waiting (it had sent the next request)."""
     if one.meaning is Meaning.AMBIGUOUS or one.delivered != "whole":
         return True
     waited = one.answered - one.at
@@ -100,17 +101,17 @@ def is_in_doubt(case: Observations, one: Exchange) -> bool:
 
 
 def repeats_of(case: Observations, doubtful: Exchange) -> list[Exchange]:
-    """Later submissions of the same job, in this run or the next."""
+    """Return later submissions of the same job, in this run or the next."""
     later = [one for one in case.of(Role.CREATE) if one.number > doubtful.number]
     return [one for one in later if is_same_job(case, doubtful, one)]
 
 
 def checked_between(case: Observations, doubtful: Exchange, repeat: Exchange) -> Exchange | None:
-    """The check after which a client could send a doubtful submission again: for crun a balance that is not lower than
-    before, for Img Open a query with its businessTaskId that does not find the task. None without one.
+    """Return the check after which a client could send a doubtful submission again; None without one.
 
-    A callback is no such check, nor is an answer that shows the task: what is sent then is sent in spite of it.
-    """
+    For crun this is a balance that is not lower than before, for Img Open a query with its businessTaskId that
+    does not find the task. A callback is no such check. An answer that shows the task is none either: the client
+    then sends the submission although the task exists."""
     balances = [one for one in case.of(Role.BALANCE) if one.meaning is Meaning.READ and one.number < repeat.number]
     before = [balance_in(one) for one in balances if one.number < doubtful.number]
     for one in balances:
@@ -125,27 +126,27 @@ def checked_between(case: Observations, doubtful: Exchange, repeat: Exchange) ->
 
 
 def balance_in(one: Exchange) -> float:
-    """The credits that an answer about the balance tells."""
+    """Return the credits in an answer about the balance."""
     data = one.answer.get("data") if isinstance(one.answer, Mapping) else None
     found = data.get("balance") if isinstance(data, Mapping) else None
     return float(found) if isinstance(found, int | float) else 0.0
 
 
 def is_bad_media(one: Exchange) -> bool:
-    """Whether a download gave no usable result: refused, broken off, empty, or a page in place of media."""
+    """Return whether a download gave no usable result: refused, cut, empty, or a page in place of media."""
     kind = one.answer_headers.get("content-type", "")
     is_media = kind.startswith(("image/", "video/", "audio/", "application/octet-stream"))
     return one.status is None or one.status >= 400 or one.delivered != "whole" or one.size == 0 or not is_media
 
 
 def ended_with_success(case: Observations, run: int | None = None) -> bool:
-    """Whether the client claims success, in its last word or in that of one run."""
+    """Return whether the client claims success, in its last claim or in that of one `run`."""
     claim = case.last_claim if run is None else case.claim_of(run)
     return claim is not None and claim.outcome == "succeeded"
 
 
 def stage(case: Observations) -> tuple[int, str]:
-    """How far the client came in its first run, as a number to compare and in words."""
+    """Return how far the client came in its first run, as a number to compare and as text."""
     found = (0, "it sent no request")
     for one in (each for each in case.exchanges if each.run == 1):
         step = _step(one)
@@ -169,7 +170,7 @@ def _step(one: Exchange) -> tuple[int, str] | None:
 
 
 def falls_short(case: Observations) -> str:
-    """Why the client came less far than in the plain case, "" if it did not."""
+    """Return why the client did not come as far as in the plain case; "" if it did."""
     if case.plain is None:
         return ""
     before, now = stage(case.plain), stage(case)
@@ -181,7 +182,8 @@ def falls_short(case: Observations) -> str:
 
 
 def keeps_id(case: Observations, task: Task) -> bool:
-    """Whether the client kept a task's id where somebody finds it: output, files, claim, or a second run that asks for it."""
+    """Return whether the client kept a task's id where it can be found: output, files, claim, or a second run that
+    polls it."""
     names = [name for name in (task.id, task.business_id) if name]
     texts = [case.texts_of_files, *(run.stdout + run.stderr for run in case.runs)]
     if any(name in text for name in names for text in texts):
@@ -192,17 +194,17 @@ def keeps_id(case: Observations, task: Task) -> bool:
 
 
 def own_end(case: Observations) -> Iterator[Run]:
-    """The runs that ended of themselves."""
+    """Yield the runs that ended without being killed."""
     return (run for run in case.runs if run.ended == "exit")
 
 
 def gaps(exchanges: Sequence[Exchange]) -> list[float]:
-    """Seconds from each answer to the next request."""
+    """Return the seconds from each answer to the next request."""
     return [later.at - earlier.answered for earlier, later in pairwise(exchanges)]
 
 
 def is_over_deadline(case: Observations, run: Run) -> bool | None:
-    """Whether a run that we ended had gone well past the client's declared deadline; None if none is declared."""
+    """Return whether a run that we ended was well past the client's declared deadline; None if none is declared."""
     deadline = case.declaration.deadline
     if deadline is None:
         return None

@@ -1,4 +1,4 @@
-"""A rule: one judgement on a client, with its level and sources, in a file of its own under `rules/`."""
+"""A rule: one judgement on a client, with its level and sources. Each rule is one file in `rules/`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Judge = Callable[[Observations], Findings]
 class Rule:
     """One rule of the catalogue.
 
-    `levels` holds the level per provider; a provider that is not in it has no such rule. `sources` says per provider
-    what justifies the rule. `looks_at` names what the judgement rests on, `good` how a good client does it, `bad` the
-    client under `examples/bad` that breaks it. `needs` names the parts of the declaration that it cannot do without.
-    """
+    `levels` maps a provider to the level; a provider that is not in it does not have the rule. `sources` maps a
+    provider to what justifies the rule. `looks_at` names the observations that are judged, `good` what a good
+    client does, `bad` the client in `examples/bad` that breaks the rule. `needs` names the parts of the
+    declaration that are required."""
 
     id: str
     title: str
@@ -37,13 +37,13 @@ class Rule:
 MUST: Mapping[str, Level] = {"crun": Level.MUST, "imgopen": Level.MUST}
 SHOULD: Mapping[str, Level] = {"crun": Level.SHOULD, "imgopen": Level.SHOULD}
 INFO: Mapping[str, Level] = {"crun": Level.INFO, "imgopen": Level.INFO}
-#: A must that rests on a refusal code: those of Img Open are not documented, so that it only warns there.
+#: A must that depends on a refusal code. Img Open's codes are not documented, so that the rule only warns there.
 MUST_BY_CODE: Mapping[str, Level] = {"crun": Level.MUST, "imgopen": Level.SHOULD}
 
 
 @cache
 def all_rules() -> Mapping[str, Rule]:
-    """Every rule by its id, in the order of the catalogue."""
+    """Return every rule by its id, in the order of the catalogue."""
     from swapmock.client_checks.behaviour import rules
 
     found: dict[str, Rule] = {}

@@ -1,4 +1,4 @@
-"""Frozen sets of rules: what a set holds never changes, and newer rules run beside it without being scored."""
+"""Fixed sets of rules: a published set never changes. Newer rules run as well and are not scored."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from swapmock.client_checks.behaviour.rule import Rule, all_rules
 
-#: Name of a set -> the ids of its rules. A new rule goes into a new set, never into one that was published.
+#: Name of a set -> the ids of its rules. A new rule goes into a new set, never into a published one.
 SETS: Mapping[str, tuple[str, ...]] = {
     "2026.12": (
         *("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8"),
@@ -24,7 +24,7 @@ class NoSuchSet(ValueError):
 
 
 def rules_of(name: str) -> list[Rule]:
-    """The rules of a set. Raises NoSuchSet."""
+    """Return the rules of the set `name`. Raises NoSuchSet."""
     if name not in SETS:
         raise NoSuchSet(f"no set of rules {name!r}; known: {', '.join(SETS)}")
     known = all_rules()

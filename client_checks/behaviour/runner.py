@@ -1,4 +1,5 @@
-"""Runs a client in one case: a sandbox, a gateway, an inbox and folders of its own, one or two runs, and what was seen."""
+"""Runs a client in one case: makes a sandbox, a gateway, an inbox and folders, runs the client once or twice, and
+returns the observations."""
 
 from __future__ import annotations
 
@@ -36,20 +37,20 @@ from swapmock.client_checks.behaviour.providers import PROVIDERS, Provider
 from swapmock.client_checks.behaviour.variation import Variation
 from swapmock.client_checks.clock import Clock
 
-#: Credits of a case's account unless it says otherwise.
+#: The credits of a case's account, unless the case sets them.
 PLENTY = 1000
-#: Real seconds that a run may take: of a scaled case, of a case in real time.
+#: The timeout of a run in real seconds: in a scaled case, and in a case in real time.
 TIMEOUTS = {"scaled": 30.0, "real": 120.0, "on_poll": 120.0}
-#: Real seconds from the answer to a submission until the command is killed, if it sends nothing more.
+#: Real seconds from the answer to a submission until the command is killed, if it sends no further request.
 KILL_AFTER = 0.6
-#: Tasks of a kind that get the case's scenario; detections take their usual course.
+#: The number of tasks of a kind that get the case's scenario. Detections have the usual scenario.
 QUEUED = 100
-#: Pages of the journal.
+#: The page size for reading the journal.
 PAGE = 1000
 
 
 class NotCarried(Exception):
-    """libfaketime cannot carry a wait of the client: the case is to be run in real time."""
+    """The client has a wait that never returns under libfaketime: the case must run in real time."""
 
 
 @dataclass
@@ -68,7 +69,7 @@ class Bench:
 
 
 class _Watcher:
-    """Moves the clock and kills the command when a case says so."""
+    """Moves the clock and kills the command when the case says so."""
 
     def __init__(self, condition: Condition, sandbox: Sandbox, clock: Clock) -> None:
         self._condition, self._sandbox, self._clock = condition, sandbox, clock
@@ -115,7 +116,10 @@ def run_case(
     plain: Observations | None = None,
     timeout: float | None = None,
 ) -> Observations:
-    """Run the client under `condition` and return what was observed. Raises NotCarried, CommandMissing."""
+    """Run the client under `condition` and return what was observed. Raises NotCarried and CommandMissing.
+
+    `coupling` couples the client's time; `plain` has the observations of the case without faults; `timeout` is in
+    real seconds."""
     with ExitStack() as stack:
         root = Path(
             stack.enter_context(
@@ -136,7 +140,7 @@ def open_case(
     plain: Observations | None,
     timeout: float | None,
 ) -> OpenCase:
-    """A case with its servers up and its folders made below `root`; `stack` takes everything down again."""
+    """Return a case with its servers started and its folders made below `root`. `stack` stops everything again."""
     sandbox = stack.enter_context(_sandbox(bench, condition, provider, coupling, plain))
     facts = PROVIDERS[provider]
     for rule in condition.fault_rules(facts, coupling.rate, bench.declaration.smallest_timeout):
@@ -174,7 +178,7 @@ def _sandbox(
         balance = sum(task.captured for task in plain.tasks if task.role is Role.DETECT) if plain is not None else 0
     options: dict[str, Any] = {"seed": bench.seed, "balance": balance, "clock": coupling.sandbox_clock}
     if coupling.kind == "scaled":
-        options["client_clock"] = "sandbox"  # Date and Retry-After tell the time that the client has
+        options["client_clock"] = "sandbox"  # Date and Retry-After must be in the client's time
     variants = {name: dict(rows) for name, rows in condition.variants.items() if name == provider}
     if variants:
         options["variants"] = variants
@@ -207,6 +211,7 @@ class OpenCase:
         self._before = environment.stamps(self.folders)
 
     def runs(self) -> list[Run]:
+        """Run the client, and once more if the case asks for a second run; return the runs."""
         declaration = self.bench.declaration
         runs = [self._run(1, declaration.command)]
         second = declaration.resume_command
@@ -217,8 +222,10 @@ class OpenCase:
         return runs
 
     def _is_unfinished(self, run: Run) -> bool:
-        """Whether there is anything to take up: a run that claims success, or says nothing and ends with 0, is done.
-        One that was ended for its length is not taken up: nothing but its deadline is judged by that end."""
+        """Return whether a second run has work to resume.
+
+        A run that claims success, or says nothing and exits with 0, is done. A run that was ended by its time-out
+        is not resumed: only its deadline is judged."""
         claim = next((one for one in reversed(self.inbox.claims) if one.run == run.number), None)
         if run.ended != "exit":
             return run.ended == "killed"
@@ -246,7 +253,7 @@ class OpenCase:
         return Run(number, started, self.gateway.now(), ended.how, ended.status, ended.stdout, ended.stderr)
 
     def variables(self) -> dict[str, str]:
-        """The environment of the client."""
+        """Return the environment of the client."""
         declaration = self.bench.declaration
         outer = os.environ if self.bench.outer is None else self.bench.outer
         start = datetime.fromtimestamp(self.sandbox.clock()["now"], UTC)
@@ -267,7 +274,7 @@ class OpenCase:
         return {**environment.NO_PROXY, **ours, **caught, **self.coupling.environment(start)}
 
     def _claim(self, number: int, ended: Ended) -> None:
-        """A claim that the output or the exit status makes, where the declaration says that it is one."""
+        """Record the claim in the output or in the exit status, if the declaration says that they are claims."""
         now = self.gateway.now()
         told = claim_in_output(ended.stdout, now, number)
         if told is not None:
@@ -292,7 +299,7 @@ class OpenCase:
             self.inbox.claims.append(Claim(outcome, now, number, channel="pattern"))
 
     def observed(self, runs: Sequence[Run]) -> Observations:
-        """What was seen of the client, once its runs have ended."""
+        """Return what was observed of the client after its `runs` have ended."""
         sandbox, gateway = self.sandbox, self.gateway
         files, texts = environment.saved_files(self.folders, self._before)
         start = float(sandbox.document["clock"]["now"])
@@ -321,7 +328,7 @@ class OpenCase:
 
 
 def secrets_of(sandbox: Sandbox) -> list[str]:
-    """The keys and secrets of a sandbox."""
+    """Return the keys and secrets of a sandbox."""
     return [
         value
         for credentials in sandbox.document["credentials"].values()
@@ -331,7 +338,7 @@ def secrets_of(sandbox: Sandbox) -> list[str]:
 
 
 def journal_tasks(sandbox: Sandbox) -> dict[int, str]:
-    """The task that each exchange of the gateway made or asked for, by the exchange's number."""
+    """Return, for each exchange of the gateway by its number, the task that it made or asked for."""
     found: dict[int, str] = {}
     for record in sandbox.requests(limit=PAGE):
         mark = record["request"]["headers"].get(MARK)
@@ -341,8 +348,10 @@ def journal_tasks(sandbox: Sandbox) -> dict[int, str]:
 
 
 def _with_tasks(exchanges: Sequence[Exchange], known: Mapping[int, str], tasks: Sequence[Task]) -> list[Exchange]:
-    """The exchanges with the emulator's ids of their tasks. A submission that is not answered yet is in no journal: its
-    task is the one with the same body that no other made."""
+    """Return the exchanges with the emulator's ids of their tasks.
+
+    A submission that is not answered yet is in no journal. Its task is the one with the same body that no other
+    submission made."""
     found = [replace(one, task=known[one.number]) if one.number in known else one for one in exchanges]
     free = [task for task in tasks if task.id not in {one.task for one in found if one.is_submission}]
     for place, one in enumerate(found):
@@ -355,7 +364,7 @@ def _with_tasks(exchanges: Sequence[Exchange], known: Mapping[int, str], tasks: 
 
 
 def tasks_of(sandbox: Sandbox, start: float) -> list[Task]:
-    """The tasks of a sandbox, oldest first, on the clock that began at `start`."""
+    """Return the tasks of a sandbox, oldest first, with times since `start`."""
     found = []
     for row in sorted(sandbox.tasks(limit=PAGE), key=lambda task: task["created_at"]):
         facts = PROVIDERS[row["provider"]]
@@ -381,7 +390,7 @@ def tasks_of(sandbox: Sandbox, start: float) -> list[Task]:
 
 
 def attempts_of(sandbox: Sandbox, start: float) -> list[CallbackAttempt]:
-    """Every sending of every callback, in order of time."""
+    """Return every attempt of every callback, in order of time, with times since `start`."""
     found = []
     for row in sandbox.deliveries():
         fault = row.get("adversity") or row.get("fault") or row.get("callback_fault") or ""

@@ -1,4 +1,4 @@
-"""Judges a client: the plain case first, then the others side by side, and what is found is confirmed before it counts."""
+"""Judges a client: runs the plain case first, then the others in parallel. A failure is confirmed before it counts."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from swapmock.client_checks.behaviour.reading import ended_with_success, stage
 from swapmock.client_checks.behaviour.rule import Rule, all_rules
 from swapmock.client_checks.behaviour.runner import TIMEOUTS, Bench, NotCarried, run_case
 
-#: A time-out that clients usually have at least, where none is declared: seconds.
+#: The assumed smallest time-out of a client that declares none, in seconds.
 USUAL_TIMEOUT = 5.0
-#: The part of the client's smallest time-out that an answer may take for a verdict in scaled time to count.
+#: A verdict in scaled time counts only if answers took at most this part of the client's smallest time-out.
 SHARE = 0.05
-#: Real seconds that a confirming run may take.
+#: The timeout of a confirming run, in real seconds.
 LONGEST_CONFIRMATION = 90.0
-#: How often a case is run again to be sure, and the rate below which real time is as good.
+#: How often a case is run again to confirm it, and the rate below which the case runs in real time instead.
 CONFIRMATIONS, SLOWEST_RATE = 3, 1.5
-#: The rate for a client that does not bear the usual one.
+#: The rate for a client that does not work at the usual one.
 GENTLE_RATE = 5.0
 #: Rules about how long the client itself takes, and the fastest rate at which they count: at x40 the start of a program
-#: is ten seconds.
+#: Rules about the client's own speed, and the fastest rate at which they count: at rate 40 starting a program takes ten
+#: seconds of the case's clock.
 TIMED, TIMED_RATE = ("C2", "P5"), 4.0
-#: Cases at a time, and of those that are run again to be sure.
+#: The number of cases that run at the same time, and of confirming runs.
 CONFIRMED_AT_ONCE = 3
 AT_ONCE = 6
 PLAIN = Condition("plain", "nothing goes wrong")
@@ -44,7 +45,8 @@ class NothingToJudge(Exception):
 
 @dataclass
 class Trial:
-    """What came of judging one client. `left_out` says why a case was not run; `notes` what the reader has to know."""
+    """The result of judging one client. `left_out` says why a case was not run; `notes` are for the reader of the
+    report."""
 
     provider: str
     coupling: Coupling
@@ -56,22 +58,23 @@ class Trial:
 
     @property
     def plain(self) -> Observations | None:
+        """The observations of the plain case; None if it did not run."""
         return next((case for case in self.cases if case.case == "plain"), None)
 
 
-#: Told of each case that is done: its name, how many are done, and of how many.
+#: Called after each case with its name, the number of cases that are done, and the number of all cases.
 Told = Callable[[str, int, int], None]
-#: Told of the cases that were chosen, before they are run.
+#: Called with the chosen cases before they run.
 Planned = Callable[[Trial, list[Condition]], None]
 
 
 def silent(name: str, done: int, of: int) -> None:
-    """Tells nobody."""
+    """Show no progress."""
     del name, done, of
 
 
 def unplanned(trial: Trial, chosen: list[Condition]) -> None:
-    """Tells nobody of the plan."""
+    """Show no plan."""
     del trial, chosen
 
 
@@ -86,7 +89,10 @@ def judge_client(
     told: Told = silent,
     planned: Planned = unplanned,
 ) -> list[Trial]:
-    """Run the client under `conditions` and judge it, once for each provider that it calls. Raises NothingToJudge."""
+    """Run the client under `conditions` and judge it, once for each provider that it calls. Raises NothingToJudge.
+
+    `time` is a kind of coupling, `at_once` the number of cases that run at the same time. `told` is called after
+    each case, `planned` before the first."""
     chosen_rules = list(all_rules().values() if rules is None else rules)
     first = _plain(bench, providers[0] if providers else NAMES[0], time)
     if not _called(first.cases[0]) and not bench.intercepts:
@@ -124,11 +130,10 @@ def _plain(bench: Bench, provider: str, time: str) -> Trial:
 
 
 def _in_bearable_time(bench: Bench, trial: Trial) -> Trial:
-    """The trial in a time in which the client comes as far as in real time.
+    """Return the trial at a rate at which the client comes as far as in real time.
 
-    At x40 a time-out of a second is 25 ms. If the plain case does not get to its end, it is run in real time; if it gets
-    further there, the other cases go at a slower rate, or in real time if that is not slow enough.
-    """
+    At rate 40 a time-out of a second is 25 ms. If the plain case does not finish, it is run in real time. If it
+    comes further there, the other cases run at a slower rate, or in real time if that is not slow enough."""
     if trial.coupling.kind != "scaled" or _is_through(trial.cases[0]):
         return trial
     real = run_case(bench, PLAIN, trial.provider, Coupling("real"))
@@ -143,14 +148,15 @@ def _in_bearable_time(bench: Bench, trial: Trial) -> Trial:
 
 
 def _is_through(plain: Observations) -> bool:
-    """Whether the client came to the end of its plain run: it was told of a success, or says that it succeeded."""
+    """Return whether the client finished its plain run: an answer reported a success, or the client claims one."""
     run = plain.runs[0]
     said = ended_with_success(plain) or (not plain.claims and run.ended == "exit" and run.status == 0)
     return bool(plain.exchanges) and (stage(plain)[0] >= 4 or said)
 
 
 def _intercepted(bench: Bench, first: Trial, time: str) -> Trial:
-    """The plain case behind the proxy that answers for the vendors' host names, if a client does not use the base URL."""
+    """Run the plain case behind the proxy that answers for the vendors' host names, if the client does not use the
+    base URL."""
     bench.intercepts = True
     try:
         again = _plain(bench, first.provider, time)
@@ -163,7 +169,7 @@ def _intercepted(bench: Bench, first: Trial, time: str) -> Trial:
 
 
 def _called(plain: Observations) -> list[str]:
-    """The providers whose API the client called, in order of name."""
+    """Return the providers whose API the client called, sorted by name."""
     return [
         name
         for name in PROVIDERS
@@ -172,7 +178,7 @@ def _called(plain: Observations) -> list[str]:
 
 
 def _only(case: Observations, provider: str) -> None:
-    """Leave out what a client sent to other providers."""
+    """Remove from `case` what the client sent to other providers."""
     case.provider = provider
     case.exchanges = [
         one for one in case.exchanges if (found := provider_of(one.target)) is None or found.name == provider
@@ -225,7 +231,9 @@ def _judge(
 def choose(
     trial: Trial, conditions: Sequence[Condition], does: Mapping[str, bool], intercepts: bool = False
 ) -> list[Condition]:
-    """The cases that make sense for a client; the others are noted with the reason."""
+    """Return those of `conditions` that apply to the client. For each other one, `trial` records the reason.
+
+    `does` says what the client was seen to do; `intercepts` that the client uses the vendors' host names."""
     chosen = []
     for one in conditions:
         missing = [need for need in one.needs if not does.get(need, False)]
@@ -246,7 +254,7 @@ def choose(
 
 
 def _one(bench: Bench, condition: Condition, trial: Trial, plain: Observations) -> Observations | str:
-    """What was observed in a case, or why it could not be run."""
+    """Return what was observed in a case, or why it could not be run."""
     try:
         try:
             seen = run_case(bench, condition, trial.provider, trial.coupling, plain)
@@ -262,7 +270,7 @@ def _one(bench: Bench, condition: Condition, trial: Trial, plain: Observations) 
 
 
 def declares(cases: Sequence[Observations]) -> dict[str, bool]:
-    """What the client told or declares, of what rules may need."""
+    """Return what the client declares, of what rules may need."""
     declaration = cases[0].declaration
     return {
         "verdict": declaration.verdict is not None or any(case.claims for case in cases),
@@ -274,8 +282,8 @@ def declares(cases: Sequence[Observations]) -> dict[str, bool]:
 
 
 def _confirmed(bench: Bench, trial: Trial, case: Observations, rules: Sequence[Rule]) -> list[Judgement]:
-    """The judgements of a case. In scaled time, what speaks against the client counts only when answers were quick
-    enough, or when the case ends alike at a slower rate."""
+    """Return the judgements of a case. In scaled time a failure counts only if answers were quick enough, or if the
+    case ends in the same way at a slower rate."""
     found = judge.judge_case(case, rules)
     against = [one for one in found if one.verdict in (Verdict.FAIL, Verdict.WARN)]
     timed = any(one.rule in TIMED for one in against)
@@ -296,14 +304,15 @@ def _confirmed(bench: Bench, trial: Trial, case: Observations, rules: Sequence[R
 
 
 def is_trustworthy(case: Observations) -> bool:
-    """Whether every answer that was not delayed on purpose took a small part of the client's smallest time-out."""
+    """Return whether every answer that was not delayed on purpose took a small part of the client's smallest
+    time-out."""
     if case.rate == 1.0:
         return True
     return case.slowest * case.rate < SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
 
 
 def slower(bench: Bench, trial: Trial, case: Observations, fastest: float = RATE) -> Observations | None:
-    """The case again, alone and at a rate at which its answers are quick enough; None where that would take too long."""
+    """Run the case again, alone, at a rate at which its answers are quick enough; None if that would take too long."""
     allowed = SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
     again = case
     for _ in range(CONFIRMATIONS):

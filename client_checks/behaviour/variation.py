@@ -1,4 +1,5 @@
-"""Changes of an answer that its contract allows: a client that breaks on one relied on an accident."""
+"""Changes of an answer that its contract allows. A client that breaks on one of them relied on an undocumented
+detail."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ def _faces_reversed(value: Any, chance: random.Random) -> Any:
 
 
 def _amounts(value: Any, chance: random.Random) -> Any:
-    """`credits` and balances with a fraction part: 12 as 12.0."""
+    """Return `credits` and balances as fractional numbers: 12 as 12.0."""
     if isinstance(value, dict):
         money = ("credits", "balance", "estimated_credits")
         return {
@@ -54,28 +55,28 @@ def _amounts(value: Any, chance: random.Random) -> Any:
     return value
 
 
-#: Changes of the document, by name.
+#: Changes of the parsed document, by name.
 CHANGES: Mapping[str, Change] = {
     "order_of_keys": _shuffled,
     "extra_fields": _with_more,
     "order_of_faces": _faces_reversed,
     "forms_of_numbers": _amounts,
 }
-#: Changes of how it is written and sent.
+#: Changes of the document's text and of its headers, by name.
 FORMS = ("whitespace", "unicode_escapes", "header_case", "chunking")
 ALL = (*CHANGES, *FORMS)
 
 
 class Variation:
-    """A set of changes from a seed; called with each answer on its way to the client."""
+    """A set of changes from a seed. It is called with each answer on its way to the client."""
 
     def __init__(self, seed: int, names: tuple[str, ...], provider: Provider) -> None:
         self.names, self._provider = names, provider
-        self._chance = random.Random(f"vary {seed}")  # a seed of its own: the same changes for the same seed
+        self._chance = random.Random(f"vary {seed}")  # its own random numbers: the same seed gives the same changes
 
     @classmethod
     def read(cls, row: Mapping[str, Any], provider: Provider) -> Variation:
-        """The variation of a case's row: `seed`, and `names` of changes (all unless given)."""
+        """Return the variation of a case's row: `seed`, and `names` of changes (all if not given)."""
         return cls(int(row.get("seed", 1)), tuple(row.get("names") or ALL), provider)
 
     def __call__(self, answer: Answer, role: Role) -> None:
@@ -102,8 +103,10 @@ class Variation:
 
 
 def varied(rows: Sequence[Condition], seed: int) -> list[Condition]:
-    """The named cases with every change at once; or, where none are named, the plain case with all changes together, with
-    each change alone (so that the report names the one that broke the client), and with what the emulator may vary."""
+    """Return the named cases `rows` with every change at once.
+
+    Without named cases, return the plain case with all changes together, with each change alone (so that the
+    report names the one that broke the client), and with the changes that the emulator can make."""
     if rows:
         return [replace(one, vary={"seed": seed}) for one in rows]
     together = Condition("vary", f"everything that the contract leaves open changes (seed {seed})", vary={"seed": seed})
@@ -113,7 +116,7 @@ def varied(rows: Sequence[Condition], seed: int) -> list[Condition]:
     return [together, *alone, *EMULATED]
 
 
-#: Changes that the emulator makes: forms of ids, words that sources spell differently, the time of callbacks.
+#: Changes that the emulator makes: the form of ids, words that the sources spell differently, the time of callbacks.
 EMULATED = (
     Condition(
         "vary_short_ids",

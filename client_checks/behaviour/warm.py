@@ -15,7 +15,7 @@ BODY = {
 
 
 def warm(control: Control) -> None:
-    """Let the emulator load what it loads late. Failures are no matter: the cases tell them better."""
+    """Make the emulator load what it loads late. Failures are ignored: the cases report them better."""
     with (
         contextlib.suppress(requests.RequestException, KeyError, IndexError, TypeError, ValueError),
         control.sandbox() as sandbox,

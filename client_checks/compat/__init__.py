@@ -1,1 +1,1 @@
-"""What changed between two versions of a contract, and for whom it breaks."""
+"""Compares two versions of a contract, and says for whom each change breaks something."""

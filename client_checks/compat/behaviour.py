@@ -1,4 +1,4 @@
-"""Compares what behaviour.yaml and the tables beside it say: codes, states, callbacks, times, limits, prices."""
+"""Compares behaviour.yaml and the tables beside it: codes, states, callbacks, times, limits, prices."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any, NamedTuple
 from swapmock.client_checks.compat.change import Change, Party
 from swapmock.client_checks.compat.source import Version
 
-#: How a task goes on, by phase; the words for the phases are the provider's.
+#: The phases of a task in order; the status words for them belong to the provider.
 EDGES = (("queued", "running"), ("running", "succeeded"), ("running", "failed"))
 
-#: `(value before, value now)` -> whom the change breaks.
+#: `(value before, value now)` -> the party that the change breaks, or None.
 Verdict = Callable[[Any, Any], Party | None]
 
 
 def always(party: Party | None) -> Verdict:
-    """Every change breaks `party`; None: it breaks nobody."""
+    """Return a rule: every change breaks `party`; with None, it breaks nobody."""
     return lambda _before, _now: party
 
 
 def more(party: Party) -> Verdict:
-    """A larger number breaks `party`."""
+    """Return a rule: a larger number breaks `party`."""
     return lambda before, now: party if (now or 0) > (before or 0) else None
 
 
 def less(party: Party) -> Verdict:
-    """A smaller number breaks `party`, and so does a number where none was."""
+    """Return a rule: a smaller number breaks `party`, and so does a number that was missing before."""
     return lambda before, now: party if now is not None and (before is None or now < before) else None
 
 
 def turned(to: bool, party: Party) -> Verdict:
-    """A flag that is `to` now breaks `party`."""
+    """Return a rule: a flag that changes to the value `to` breaks `party`."""
     return lambda _before, now: party if bool(now) is to else None
 
 
@@ -45,8 +45,8 @@ def _type_name(value: Any) -> str:
 
 
 class FieldRule(NamedTuple):
-    """What is told when the `field` of a row differs: `what` takes the values before and now, written as text. `area` is
-    that of the table unless given. `read` says what of the value is compared."""
+    """What is reported when the `field` of a row changes. `what` makes the sentence from the values before and now,
+    as text. `area` is by default that of the table. `read` returns the part of the value that is compared."""
 
     field: str
     breaks: Verdict
@@ -56,11 +56,10 @@ class FieldRule(NamedTuple):
 
 
 class TableRule(NamedTuple):
-    """How a table of behaviour.yaml is compared. Rows are paired by their field `key`, and told at `place`.
+    """How a table of behaviour.yaml is compared. Rows are matched by their field `key` and reported at `place`.
 
-    `new` and `gone` are the sentence for a row that only one version has, and whom it breaks; with None for both, such a row
-    counts as one whose fields are absent.
-    """
+    `new` and `gone` are the sentence for a row that only one version has, and whom it breaks. If both are None,
+    such a row is compared as one whose fields are absent."""
 
     table: str
     key: str
@@ -82,7 +81,7 @@ TABLES = (
             FieldRule("charged", turned(True, Party.READER)),
         ),
     ),
-    # How problems are said: the code and the HTTP status, what stands beside them, and the wording.
+    # Error responses: the code and the HTTP status, additional members, and the wording.
     TableRule(
         "refusals", "problem", "refusals",
         new=("is refused now, with {code}", Party.READER), gone=("is not refused any more", None),
@@ -118,7 +117,7 @@ TABLES = (
 
 
 def behaviour_changes(old: Version, new: Version) -> Iterator[Change]:
-    """Every change of the tables that somebody can see."""
+    """Yield every change of the tables that a client can notice."""
     for rule in TABLES:
         yield from _table(rule, old, new)
     yield from _states(old, new)
@@ -149,7 +148,7 @@ def _table(rule: TableRule, old: Version, new: Version) -> Iterator[Change]:
 def _field(
     rule: TableRule, field: FieldRule, place: str, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> Iterator[Change]:
-    # An explicit null is another value than a missing field.
+    # An explicit null differs from a missing field.
     if field.read(old.get(field.field, "null")) == field.read(new.get(field.field, "null")):
         return
     before, now = old.get(field.field), new.get(field.field)
@@ -159,7 +158,7 @@ def _field(
 
 
 def _credentials(old: Version, new: Version) -> Iterator[Change]:
-    """The form of a key, and the headers that show it."""
+    """Yield changes in the form of a key and in the headers that carry it."""
     before, after = old.behaviour.get("credential_form") or {}, new.behaviour.get("credential_form") or {}
     for field in sorted({*before, *after} - {"evidence", "source"}):
         if before.get(field) != after.get(field):
@@ -167,7 +166,7 @@ def _credentials(old: Version, new: Version) -> Iterator[Change]:
             yield Change("auth", f"credential_form {field}", what, Party.WRITER)
 
 
-#: Single rows whose change somebody sees, and who.
+#: Single rows whose change a client can notice, and which party it breaks.
 SINGLES = {"prefix": ("paths", Party.WRITER), "order": ("refusals", Party.READER), "pictures": ("fields", Party.READER),
            "descriptions": ("wording", None), "detection_price": ("prices", Party.WRITER)}  # fmt: skip
 
@@ -228,10 +227,10 @@ def _schedules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
     was = {row["name"]: row for row in before.get("ladders", ())}
     now = {row["name"]: row for row in after.get("ladders", ())}
     for name in was.keys() - now.keys():
-        yield Change("callbacks", f"ladder {name}", "ladder is gone", Party.RECEIVER)
+        yield Change("callbacks", f"ladder {name}", "retry schedule is gone", Party.RECEIVER)
     for name, row in now.items():
         if name not in was:
-            yield Change("callbacks", f"ladder {name}", "ladder is new")
+            yield Change("callbacks", f"ladder {name}", "retry schedule is new")
         elif _reach(was[name]) != _reach(row) or was[name]["intervals"] != row["intervals"]:
             (tries, seconds), (tries_now, seconds_now) = _reach(was[name]), _reach(row)
             what = f"{_told(was[name])} became {_told(row)}"
@@ -240,13 +239,13 @@ def _schedules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
 
 
 def _told(schedule: Mapping[str, Any]) -> str:
-    """A retry schedule in words, with every interval: two may take the same time in all."""
+    """Return a retry schedule as text, with every interval: two schedules may take the same time in total."""
     tries, seconds = _reach(schedule)
     return f"{tries} retries within {seconds:.12g} s (after {', '.join(f'{one:g}' for one in schedule['intervals'])})"
 
 
 def _reach(schedule: Mapping[str, Any]) -> tuple[int, float]:
-    """How often and for how long a receiver that is down is tried again."""
+    """Return how often, and for how many seconds, a receiver that is down is tried again."""
     intervals, retries, then = list(schedule["intervals"]), int(schedule["retries"]), schedule.get("then", "stop")
     waits: list[float] = []
     while intervals and len(waits) < retries:
@@ -284,7 +283,7 @@ def _prices(old: Version, new: Version) -> Iterator[Change]:
 
 
 def _priced(version: Version) -> dict[str, Mapping[str, Any]]:
-    """Every row with a price of the models' and tools' tables, by name."""
+    """Return every row with a price in the tables of models and tools, by name."""
     found = {}
     for table in ("models", "tools"):
         rows = version.tables.get(table, {}).get(table, ()) if isinstance(version.tables.get(table), Mapping) else ()

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-#: The area of what no rule knows.
+#: The area of changes that no rule knows.
 UNCLASSED = "unclassed"
 
 
 class Party(StrEnum):
-    """Whom a change concerns: who reads answers, who writes requests, who receives callbacks."""
+    """Whom a change concerns: the reader of answers, the writer of requests, the receiver of callbacks."""
 
     READER = "reader"
     WRITER = "writer"
@@ -19,7 +19,8 @@ class Party(StrEnum):
 
 
 class Severity(StrEnum):
-    """`error` breaks somebody, `warning` may (no rule knows), `note` breaks nobody."""
+    """How serious a change is: `error` breaks a party, `warning` may break one (no rule knows it), `note` breaks
+    none."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -27,14 +28,17 @@ class Severity(StrEnum):
 
     @property
     def order(self) -> int:
+        """The rank of the severity, the most serious first."""
         return list(Severity).index(self)
 
 
 @dataclass(frozen=True)
 class Change:
-    """`area` is paths, fields, codes, states, callbacks, limits, prices, auth, headers, servers, refusals, timelines,
-    variants, tables, deprecation, names, wording, emulator or unclassed. `breaks` is the party that must change its
-    program, None if nobody has to."""
+    """One change between two versions.
+
+    `area` is paths, fields, codes, states, callbacks, limits, prices, auth, headers, servers, refusals,
+    timelines, variants, tables, deprecation, names, wording, emulator or unclassed. `breaks` is the party that
+    must change its program; None if no party has to."""
 
     area: str
     place: str
@@ -43,12 +47,13 @@ class Change:
 
     @property
     def severity(self) -> Severity:
+        """How serious the change is."""
         if self.breaks is not None:
             return Severity.ERROR
         return Severity.WARNING if self.area == UNCLASSED else Severity.NOTE
 
     def as_row(self) -> dict[str, Any]:
-        """For the JSON report."""
+        """Return the change as a JSON object for the report."""
         return {"area": self.area, "place": self.place, "what": self.what, "breaks": self.breaks and self.breaks.value}
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""`swapmock compat`: from two versions to changes, reports and an exit code."""
+"""Implements `swapmock compat`, from its options to changes, reports and an exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from swapmock.client_checks.report.changes import annotations_of, junit_of, sari
 
 
 def compat(old: str, new: str, contract: str | None, given: Mapping[str, Any], tell: Callable[[str], None]) -> int:
-    """Compare two versions and write what was asked for; the exit code. Unreadable says why nothing was compared."""
+    """Compare the versions `old` and `new`, write the requested reports, and return the exit code. Raises Unreadable
+    if nothing was compared.
+
+    `contract` is the contract's name if the versions are git revisions; `given` has the options; `tell` prints a
+    line."""
     before, after = read(old, contract), read(new, contract)
     patterns = accepted(given["ignored"], given["ignore_file"])
     changes, ignored, unused = without(compare(before, after), patterns)

@@ -1,4 +1,4 @@
-"""Compares two versions of a contract: everything in the folder, each change classed by whom it breaks."""
+"""Compares two versions of a contract: everything in its folder. Each change is classed by the party that it breaks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from swapmock.client_checks.compat.structure import other_changes
 
 
 def compare(old: Version, new: Version) -> list[Change]:
-    """Every change from `old` to `new`: those that break somebody first, then those that no rule classes."""
+    """Return every change from `old` to `new`: first those that break a party, then those that no rule knows."""
     found = [*operation_changes(old, new), *behaviour_changes(old, new), *other_changes(old, new)]
     unique = list(dict.fromkeys(found))
     return sorted(unique, key=lambda change: (change.severity.order, change.area, change.place))

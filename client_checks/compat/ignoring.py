@@ -1,4 +1,4 @@
-"""Which changes a user accepts: patterns on the command line, or rows of a file with a reason each."""
+"""Changes that a user accepts: patterns on the command line, or lines of a file."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class Accepted:
     where: str
 
     def fits(self, change: Change) -> bool:
+        """Return whether the pattern matches `change`."""
         short = f"{change.area} {change.place}"
         return fnmatchcase(short, self.pattern) or fnmatchcase(f"{short}: {change.what}", self.pattern)
 
 
 def accepted(patterns: Sequence[str], file: Path | None) -> list[Accepted]:
-    """The patterns of the command line and of a file: one a line, `#` begins a comment. Unreadable names the file."""
+    """Return the patterns of the command line and of a file: one in each line, `#` begins a comment. Raises
+    Unreadable with the file's name."""
     found = [Accepted(pattern, "--ignore") for pattern in patterns]
     if file is not None:
         try:
@@ -41,7 +43,7 @@ def accepted(patterns: Sequence[str], file: Path | None) -> list[Accepted]:
 def without(
     changes: Sequence[Change], patterns: Sequence[Accepted]
 ) -> tuple[list[Change], list[Change], list[Accepted]]:
-    """The changes that are left, those that were accepted, and the patterns that fit none."""
+    """Return the changes that remain, those that were accepted, and the patterns that match none."""
     left = [change for change in changes if not any(one.fits(change) for one in patterns)]
     ignored = [change for change in changes if change not in left]
     unused = [one for one in patterns if not any(one.fits(change) for change in changes)]

@@ -1,4 +1,4 @@
-"""Compares the operations of two versions of a contract, paired by method and path: what goes over the wire."""
+"""Compares the operations of two versions of a contract, matched by method and path: what is sent over the wire."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One operation of one version; `name` is its operationId, which no client sends."""
+    """One operation of one version. `name` is its operationId, which clients do not send."""
 
     name: str
     method: str
@@ -25,7 +25,7 @@ class Endpoint:
 
 
 def endpoints(version: Version) -> dict[str, Endpoint]:
-    """Every operation by its method and path; the names of path parameters are no part of that."""
+    """Return every operation by its method and path, without the names of path parameters."""
     found: dict[str, Endpoint] = {}
     for path, item in version.document["paths"].items():
         for method in METHODS:
@@ -38,7 +38,7 @@ def endpoints(version: Version) -> dict[str, Endpoint]:
 
 
 def operation_changes(old: Version, new: Version) -> Iterator[Change]:
-    """Every change of an operation that somebody can see."""
+    """Yield every change of an operation that a client can notice."""
     before, after = endpoints(old), endpoints(new)
     comparison = Comparison(old, new)
     names_now = {one.name: one for one in after.values()}
@@ -80,7 +80,7 @@ def _servers(old: Version, new: Version) -> Iterator[Change]:
 
 
 def _demands(version: Version, spec: Mapping[str, Any]) -> list[frozenset[tuple[Any, ...]]]:
-    """What an operation accepts as credentials: alternatives, each a set of schemes by what they put on the wire."""
+    """Return what an operation accepts as credentials: alternatives, each a set of schemes as sent over the wire."""
     schemes = version.document.get("components", {}).get("securitySchemes", {})
     wanted = spec.get("security", version.document.get("security", []))
     found = []
@@ -101,7 +101,7 @@ def _security(
     if set(before) == set(after):
         return
     what = f"credentials {_schemes(before)} became {_schemes(after)}"
-    # Whoever sends what was wanted before is still let in, if that still is an alternative or nothing is wanted.
+    # Credentials that were accepted before are still accepted if they are still an alternative, or if none are needed.
     is_wider = not after or frozenset() in after or (bool(before) and set(before) <= set(after))
     yield Change("auth", name, what, None if is_wider else Party.WRITER)
 
@@ -143,7 +143,7 @@ def _parameters(
 
 
 def _content(version: Version, holder: Any) -> Any:
-    """The JSON schema of a request body or an answer; None without one."""
+    """Return the JSON schema of a request body or an answer; None without one."""
     content = (version.resolve(holder or {}) or {}).get("content", {})
     return content.get("application/json", {}).get("schema")
 
@@ -169,7 +169,7 @@ def _request(
 
 
 def _media_types(before: Mapping[str, Any], after: Mapping[str, Any], place: str, party: Party) -> Iterator[Change]:
-    """Media types other than JSON, which is compared by its schema."""
+    """Yield changes of media types other than JSON, which is compared by its schema."""
     for kind in before.keys() - after.keys() - {"application/json"}:
         yield Change("fields", place, f"media type {kind} is gone", party)
     for kind in after.keys() - before.keys() - {"application/json"}:
@@ -177,7 +177,7 @@ def _media_types(before: Mapping[str, Any], after: Mapping[str, Any], place: str
 
 
 def _models(old: Version, new: Version, name: str, before: Any, after: Any) -> Iterator[Change]:
-    """The values of a discriminator: which of them there are, and which form each has."""
+    """Yield changes of a discriminator: its values, and the schema for each."""
     was = old.resolve(before).get("discriminator", {}).get("mapping", {})
     now = new.resolve(after).get("discriminator", {}).get("mapping", {})
     for value in was:
@@ -214,7 +214,7 @@ def _answers(
 
 
 def _headers(old: Version, new: Version, comparison: Comparison, place: str, was: Any, now: Any) -> Iterator[Change]:
-    """The headers of an answer; their names are compared without regard to case."""
+    """Yield changes of the headers of an answer; names are compared without regard to case."""
     before, after = (
         {name.lower(): version.resolve(header) for name, header in version.resolve(answer).get("headers", {}).items()}
         for version, answer in ((old, was), (new, now))
@@ -266,7 +266,7 @@ def _callback_headers(place: str, before: Mapping[str, Any], after: Mapping[str,
 
 
 def _callback_requests(version: Version, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The request of each callback: its method, URL expression, headers and the schema of its body."""
+    """Return the request of each callback: its method, URL expression, headers and the schema of its body."""
     found: dict[str, dict[str, Any]] = {}
     for name, callback in spec.get("callbacks", {}).items():
         for url, item in version.resolve(callback).items():

@@ -1,4 +1,4 @@
-"""Compares two JSON Schemas as a writer of what they describe, or as a reader of it, has to."""
+"""Compares two JSON Schemas from the view of a party that writes such values, or of one that reads them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from swapmock.client_checks.compat.change import Change, Party
 from swapmock.client_checks.compat.source import Version
 
-#: Keywords that bound a value -> whether a larger number allows more.
+#: Keywords that limit a value -> whether a larger number allows more.
 BOUNDS = {
     "maxLength": True, "maxItems": True, "maximum": True, "exclusiveMaximum": True, "maxProperties": True,
     "minLength": False, "minItems": False, "minimum": False, "exclusiveMinimum": False, "minProperties": False,
@@ -24,7 +24,8 @@ class Comparison:
         self._compared: set[tuple[str, str, Party]] = set()
 
     def compare(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
-        """Every change from `old` to `new`. A writer suffers where less is allowed, the others where more can come."""
+        """Yield every change from `old` to `new` at `place`. For a writer a change breaks if less is allowed; for
+        the other parties if more can occur."""
         names = (str(old.get("$ref", "")), str(new.get("$ref", "")))
         if all(names):
             if (*names, party) in self._compared:
@@ -70,7 +71,7 @@ class Comparison:
             tighter = before is None or (after is not None and (after < before) == larger_is_wider)
             what = f"{word} {_told(before)} became {_told(after)}"
             area = "limits"
-            # What an answer may hold at most is no promise that a reader leans on.
+            # Readers of an answer do not rely on its upper limits.
             yield Change(area, place, what, Party.WRITER if party is Party.WRITER and tighter else None)
         for word in FORMS:
             before, after = old.get(word), new.get(word)
@@ -142,7 +143,8 @@ class Comparison:
 
 
 def _broken(party: Party, lost: bool = False, gained: bool = False) -> Party | None:
-    """A writer breaks where something allowed is lost, the others where something new can come."""
+    """Return `party` if the change breaks it: a writer if an allowed value is `lost`, the others if a new value is
+    `gained`."""
     return party if (lost if party is Party.WRITER else gained) else None
 
 
@@ -155,13 +157,14 @@ def _allowed(rule: Any) -> str:
 
 
 def _tighter(before: Any, after: Any) -> bool:
-    """Whether `after` allows fewer further fields than `before`; a form of its own lies between all and none."""
+    """Return whether `after` allows fewer additional members than `before`. A schema for them is between all and
+    none."""
     rank = [1 if isinstance(rule, Mapping) else 2 if rule else 0 for rule in (before, after)]
     return rank[1] < rank[0]
 
 
 def _without_words(schema: Any) -> Any:
-    """A schema without what only people read."""
+    """Return a schema without the texts for human readers."""
     if isinstance(schema, Mapping):
         return {
             key: _without_words(value)
@@ -172,12 +175,12 @@ def _without_words(schema: Any) -> Any:
 
 
 def _set(kind: Any) -> frozenset[str]:
-    """The types that a schema names; every one if it names none."""
+    """Return the types that a schema names; all types if it names none."""
     return frozenset([kind] if isinstance(kind, str) else kind or ("any",))
 
 
 def _loses(before: frozenset[str], after: frozenset[str]) -> bool:
-    """Whether something of `before` is not in `after`; integers are numbers."""
+    """Return whether a type in `before` is missing in `after`; an integer is also a number."""
     if "any" in after:
         return False
     return any(kind not in after and not (kind == "integer" and "number" in after) for kind in before)

@@ -16,12 +16,13 @@ from swapmock.contracts.derive import complete
 
 
 class Unreadable(Exception):
-    """There is no such version; the text is one line for a user."""
+    """There is no such version. The text is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """The files of a contract's folder, parsed but not typed: an old one may lack what today's has."""
+    """The parsed files of a contract's folder, without types: an old version may lack members that the current one
+    has."""
 
     name: str
     document: Mapping[str, Any]
@@ -30,7 +31,7 @@ class Version:
     texts: Mapping[str, str] = field(default_factory=dict)
 
     def resolve(self, node: Any) -> Any:
-        """`node`, or what its `$ref` points at, followed to the end."""
+        """Return `node`, or the node that its `$ref` points at after all references are followed."""
         while isinstance(node, Mapping) and "$ref" in node:
             found: Any = self.document
             for step in str(node["$ref"]).removeprefix("#/").split("/"):
@@ -40,10 +41,9 @@ class Version:
 
 
 def read(version: str, contract: str | None, repository: Path | None = None) -> Version:
-    """The contract at `version`: a folder, `REVISION:FOLDER`, or a revision of `contracts/CONTRACT`.
+    """Return the contract at `version`: a folder, `REVISION:FOLDER`, or a revision of `contracts/CONTRACT`.
 
-    Revisions are of the git repository in `repository`, the working folder unless given.
-    """
+    Revisions are those of the git repository in `repository`, by default the current folder. Raises Unreadable."""
     if Path(version).is_dir():
         top = Path(version)
         files = {str(path.relative_to(top).as_posix()): path.read_text("utf-8") for path in sorted(top.rglob("*.yaml"))}
@@ -79,7 +79,7 @@ def _at_revision(version: str, contract: str | None, repository: Path) -> dict[s
 
 
 def _git(repository: Path, *arguments: str) -> str | None:
-    """What git says; None if it fails."""
+    """Return the output of git; None if git fails."""
     try:
         done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, check=False)
     except FileNotFoundError:
@@ -88,7 +88,8 @@ def _git(repository: Path, *arguments: str) -> str | None:
 
 
 def line_of(text: str, place: str) -> int:
-    """A line of `text` to show for a place: the first that has its last word; 1 if none has."""
+    """Return the number of a line of `text` to show for a place: the first line that contains its last word; 1 if
+    none does."""
     words = [word for word in place.replace("/", " ").split() if word not in ("*", "request", "answer")]
     for word in reversed(words):
         for number, line in enumerate(text.splitlines(), 1):
@@ -112,6 +113,6 @@ def _parsed(name: str, files: Mapping[str, str]) -> Version:
         raise Unreadable(f"{name}: no openapi.yaml with paths")
     own = tables.pop("behaviour", {}) or {}
     if common is None and "envelope" in own:
-        common = read_yaml(COMMON)  # a copy of one folder, taken from beside the rows that it shares
+        common = read_yaml(COMMON)  # a copy of one folder, without the shared rows beside it
     behaviour = own if common is None else merge(common, own)
     return Version(name, complete(document, own.get("catalogue"), tables), behaviour, tables, dict(files))

@@ -1,7 +1,8 @@
-"""What no rule of the other modules looks at: found by comparing every value of every file, and told by name.
+"""Finds the changes that no rule of the other modules covers: compares every value of every file, and reports each
+by name.
 
-A change of wording, of sources and of the emulator's own tables is classed here; what is left is told as unclassed.
-"""
+Changes of wording, of sources and of the emulator's own tables are classed here. The others are reported as
+unclassed."""
 
 from __future__ import annotations
 
@@ -11,16 +12,16 @@ from typing import Any
 from swapmock.client_checks.compat.change import UNCLASSED, Change, Party
 from swapmock.client_checks.compat.source import Version
 
-#: Stands for a value that one side does not have.
+#: Represents a value that one side does not have.
 NOTHING = "nothing"
 
-#: Keys under which only people read.
+#: Keys whose values are texts for human readers.
 WORDING = {
     "description", "summary", "title", "example", "examples", "tags", "externalDocs", "info", "x-evidence", "about", "source",
     "evidence", "meaning", "comment", "$comment", "x-source",
 }  # fmt: skip
 
-#: Keys of OpenAPI that the comparison of operations and schemas understands, with what lies below them.
+#: Keys of OpenAPI that the comparison of operations and schemas covers, with everything below them.
 COMPARED = {
     "type", "enum", "required", "properties", "items", "oneOf", "anyOf", "allOf", "pattern", "format", "const", "maxLength",
     "maxItems", "maximum", "exclusiveMaximum", "maxProperties", "minLength", "minItems", "minimum", "exclusiveMinimum",
@@ -31,7 +32,7 @@ COMPARED = {
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 }  # fmt: skip
 
-#: Tables of behaviour.yaml that other rules compare, by the fields that they look at; None means all of them.
+#: Tables of behaviour.yaml that other rules compare, with the fields that they compare; None means all fields.
 TABLES: Mapping[str, set[str] | None] = {
     "body_codes": {"code", "http", "retryable", "charged"},
     "refusals": {"problem", "code", "message", "http", "errors", "data"},
@@ -50,7 +51,7 @@ TABLES: Mapping[str, set[str] | None] = {
     "detection_price": None,
 }
 
-#: Tables that only the emulator has: no vendor's client sees them.
+#: Tables that only the emulator uses: a vendor's clients cannot notice them.
 OF_THE_EMULATOR = {
     "scenarios",
     "series",
@@ -62,7 +63,7 @@ OF_THE_EMULATOR = {
     "defaults",
 }
 
-#: Fields of the tables of models and tools, and whom a change of each concerns.
+#: Fields of the tables of models and tools, and the party that a change of each concerns.
 ROWS: Mapping[str, Party | None] = {
     "fields": Party.WRITER, "required": Party.WRITER, "operations": Party.READER, "provider": Party.READER,
     "version": Party.READER, "type": Party.READER, "modality": Party.READER, "reference": Party.READER, "media": Party.READER,
@@ -72,15 +73,15 @@ ROWS: Mapping[str, Party | None] = {
     "kind": Party.READER, "pictures": Party.READER,
 }  # fmt: skip
 
-#: Fields of rows that the comparison of prices looks at.
+#: Fields of rows that the comparison of prices covers.
 PRICED = {"price", "prices", "name", "operation"}
 
-#: The fields by which the rows of a list are told apart, the first that all rows have.
+#: The fields that can identify the rows of a list; the first one that all rows have is used.
 KEYS = ("name", "code", "problem", "value", "operation", "operationId", "key", "url", "id", "model")
 
 
 def other_changes(old: Version, new: Version) -> Iterator[Change]:
-    """Every change that no other rule tells of."""
+    """Yield every change that no other rule reports."""
     for place in _leaves((), old.document, new.document):
         yield from _of_document(*place)
     for place in _leaves((), old.behaviour, new.behaviour):
@@ -95,7 +96,7 @@ def _of_document(path: tuple[str, ...], was: Any, now: Any) -> Iterator[Change]:
         yield Change("wording", _pointer(_above_wording(path)), "its wording changed")
         return
     if "security" in path or "securitySchemes" in path:
-        return  # compared by what goes over the wire
+        return  # compared in `operations`, by what is sent over the wire
     names = [
         step
         for step, above in zip(path, ("", *path), strict=False)
@@ -115,7 +116,7 @@ def _of_behaviour(path: tuple[str, ...], was: Any, now: Any) -> Iterator[Change]
         yield Change("wording", f"behaviour {'/'.join(path[:2])}", "its wording or source changed")
     elif table in TABLES:
         fields = TABLES[table]
-        # A row that is new or gone, and a field that a rule looks at, are told by that rule.
+        # A new or removed row, and a field that a rule covers, are reported by that rule.
         if fields is not None and len(path) > 2 and path[2] not in fields:
             yield _unclassed("behaviour", path, was, now)
     else:
@@ -128,7 +129,7 @@ def _of_table(file: str, path: tuple[str, ...], was: Any, now: Any) -> Iterator[
     elif path[:1] == ("defaults",):
         yield Change("emulator", f"{file} defaults", "changed: what rows leave out")
     elif file in ("models", "tools") and len(path) == 2:
-        return  # a row that is new or gone: the comparison of prices tells of it
+        return  # a new or removed row is reported by the comparison of prices
     elif file in ("models", "tools") and len(path) > 2 and path[2] in PRICED:
         return
     elif file in ("models", "tools") and len(path) > 2 and path[2] in ROWS:
@@ -142,7 +143,8 @@ def _unclassed(file: str, path: tuple[str, ...], was: Any, now: Any) -> Change:
 
 
 def _is_wording(path: tuple[str, ...]) -> bool:
-    """Whether only people read what lies here. A field may have such a name, too: then it stands under `properties`."""
+    """Return whether the value at `path` is text for human readers. A field of the API may have such a name, too:
+    then it is below `properties`."""
     return any(
         step in WORDING and (index == 0 or path[index - 1] not in ("properties", "mapping"))
         for index, step in enumerate(path)
@@ -155,7 +157,7 @@ def _above_wording(path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _leaves(path: tuple[str, ...], was: Any, now: Any) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Every place where two values differ, as deep as both have it. The order of rows with names does not count."""
+    """Yield every place where two values differ, as deep as both have it. The order of rows with names is ignored."""
     was, now = _by_key(was), _by_key(now)
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         ours, theirs = ({str(key): value for key, value in side.items()} for side in (was, now))
@@ -169,7 +171,7 @@ def _leaves(path: tuple[str, ...], was: Any, now: Any) -> Iterator[tuple[tuple[s
 
 
 def _by_key(value: Any) -> Any:
-    """A list of rows as a mapping by the field that names them, if each has one of its own."""
+    """Return a list of rows as a mapping by the field that identifies them, if each row has its own value."""
     if not isinstance(value, list) or not value or not all(isinstance(row, Mapping) for row in value):
         return value
     for key in KEYS:

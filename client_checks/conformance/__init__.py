@@ -1,1 +1,1 @@
-"""Does a server, emulator or live, obey its contract?"""
+"""Checks whether a server, the emulator or the live service, obeys its contract."""

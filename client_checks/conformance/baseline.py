@@ -1,4 +1,4 @@
-"""Findings that are known: accepted with a reason until a day, and told when they are gone."""
+"""Known findings: each is accepted with a reason until a date, and is reported when it no longer occurs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ MEMBERS = {"id", "operation", "place", "provider", "reason", "until"}
 
 @dataclass(frozen=True)
 class Known:
-    """One row of a baseline. `id`, `operation` and `place` are patterns (`*` matches anything); `until` is the last day
-    on which the finding is accepted; `where` is file and line."""
+    """One row of a baseline.
+
+    `id`, `operation` and `place` are patterns in which `*` matches anything. `until` is the last day on which the
+    finding is accepted. `where` is the file and line of the row."""
 
     id: str
     operation: str
@@ -33,6 +35,7 @@ class Known:
     where: str
 
     def fits(self, finding: Finding, provider: str) -> bool:
+        """Return whether this row accepts `finding` of `provider`."""
         pairs = (
             (finding.id, self.id),
             (finding.operation, self.operation),
@@ -43,8 +46,10 @@ class Known:
 
 
 def read_baseline(path: Path) -> list[Known]:
-    """The rows of a YAML or JSON file: a list of `{id, operation, place, provider, reason, until}`, of which id, reason
-    and until must be there. CannotRun names the line of a mistake."""
+    """Return the rows of the YAML or JSON file at `path`.
+
+    The file is a list of `{id, operation, place, provider, reason, until}`. `id`, `reason` and `until` are required.
+    Raises CannotRun with the file and line of the first mistake."""
     try:
         text = path.read_text("utf-8")
         rows, tree = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
@@ -80,8 +85,10 @@ def _row(row: Any, where: str) -> Known:
 
 
 def apply(findings: Findings, baseline: Sequence[Known], provider: str, today: date, *, is_narrowed: bool) -> None:
-    """Mark what is known; add a finding for each row that is over, and for each that fits nothing any more, unless the
-    run was narrowed and could not have found it."""
+    """Mark each finding that `baseline` accepts on the day `today`.
+
+    Adds a finding for each row that has expired, and for each row that matched nothing. If `is_narrowed`, only a
+    part of the checks ran, so that a row without a match is not reported."""
     current = [row for row in baseline if row.until >= today]
     used = set()
     for finding in list(findings):

@@ -1,4 +1,4 @@
-"""What a run may use up, what it has used up, and what it left out because of that."""
+"""The limits of a run in calls and credits, what the run has used, and what it left out because of the limits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-#: No price and no balance of a real account is larger; what is larger is no amount.
+#: The largest price or balance that is accepted as an amount of credits; no real account has more.
 LARGEST_AMOUNT = 1e12
 
 
 class LeftOut(Exception):
-    """A call that is not sent, and why; nothing went over the wire. `is_chosen` says that the user asked for that."""
+    """A call that is not sent; its text says why. `is_chosen` says that the user asked for that."""
 
     def __init__(self, why: str, *, is_chosen: bool = False) -> None:
         super().__init__(why)
@@ -19,7 +19,7 @@ class LeftOut(Exception):
 
 
 def amount(value: Any) -> float | None:
-    """`value` as an amount of credits; None unless it is a number that is finite, not negative and within bounds."""
+    """Return `value` as an amount of credits; None unless it is a finite number from 0 to the largest amount."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, float) and not isfinite(value):
@@ -28,16 +28,15 @@ def amount(value: Any) -> float | None:
 
 
 class LimitReached(LeftOut):
-    """A call that is not sent because the run has come to its end: so has every other."""
+    """A call that is not sent because the run has reached a limit; no further call is sent either."""
 
 
 @dataclass
 class Spending:
-    """What the paid calls of a run are held to cost, in credits.
+    """The cost of the paid calls of a run, in credits.
 
-    A charge is the largest of what was announced and what the task itself says; in all it is never less than what the
-    balance fell. Nothing that a server says later makes any of these smaller.
-    """
+    A charge is the larger of the announced price and the cost that the task itself reports. The total is never less
+    than the fall of the balance. No later answer of the server makes any of these smaller."""
 
     charges: dict[int, float] = field(default_factory=dict)
     said_by_tasks: float = 0.0
@@ -46,38 +45,42 @@ class Spending:
 
     @property
     def fallen(self) -> float:
-        """How far the balance has fallen since the first look at it."""
+        """Return how far the balance has fallen since it was read first."""
         if self.first_balance is None or self.lowest_balance is None:
             return 0.0
         return max(0.0, self.first_balance - self.lowest_balance)
 
     @property
     def total(self) -> float:
+        """The credits that the run has spent, as far as known."""
         return round(max(sum(self.charges.values()), self.fallen), 6)
 
     def saw_balance(self, balance: float) -> None:
+        """Note a `balance` that the server reported."""
         if self.first_balance is None:
             self.first_balance = balance
         self.lowest_balance = balance if self.lowest_balance is None else min(balance, self.lowest_balance)
 
     def charge(self, number: int, credits: float) -> None:
-        """Hold the paid call with this exchange number to cost at least `credits`."""
+        """Note that the paid call with the exchange number `number` costs at least `credits`."""
         self.charges[number] = max(credits, self.charges.get(number, 0.0))
 
     def forget(self, number: int) -> None:
-        """Take back the charge of a call that was certainly refused."""
+        """Remove the charge of call `number`, which was certainly refused."""
         self.charges.pop(number, None)
 
     def task_says(self, number: int, credits: float) -> None:
-        """A task that the paid call `number` made says what it cost."""
+        """Note that a task made by the paid call `number` reports a cost of `credits`."""
         self.said_by_tasks += credits
         self.charge(number, credits)
 
 
 @dataclass
 class Budget:
-    """Calls and credits of one run; None is no limit. `left_out` maps what was left out to why; `chosen` names what of
-    that the user, or the nature of the target, asked for."""
+    """The limits of one run in calls and credits; None means no limit.
+
+    `left_out` maps each part that was left out to the reason. `chosen` names those parts of `left_out` that the user
+    excluded, or that do not apply to the target."""
 
     max_calls: int | None = None
     max_credits: float | None = None
@@ -89,21 +92,22 @@ class Budget:
 
     @property
     def spent(self) -> float:
-        """Credits that are known or must be assumed to be spent."""
+        """The credits that are spent or must be assumed to be spent."""
         return self.spending.total
 
     def calls_left(self) -> float:
+        """The number of calls that may still be sent; infinite without a limit."""
         return float("inf") if self.max_calls is None else self.max_calls - self.calls
 
     def need_calls(self, count: int) -> None:
-        """LeftOut unless `count` more calls are within the limit."""
+        """Raise LeftOut unless `count` more calls are within the limit."""
         if count > self.calls_left():
             raise LimitReached(
                 f"--max-calls {self.max_calls} would be crossed ({self.calls} sent, {count} more needed)"
             )
 
     def need_credits(self, price: float) -> None:
-        """LeftOut unless `price` is within what is left."""
+        """Raise LeftOut unless `price` is within the credits that are left."""
         if self.max_credits is None:
             return
         if self.stopped_spending:
@@ -114,16 +118,16 @@ class Budget:
             )
 
     def stop_spending(self, why: str) -> None:
-        """Refuse every further call that may cost; the first reason stands."""
+        """Refuse every further call that may cost credits. If called twice, the first reason is kept."""
         self.stopped_spending = self.stopped_spending or why
 
     def note(self, what: str, why: str, *, is_chosen: bool = False) -> None:
-        """Remember that `what` was left out; the first reason stands."""
+        """Record that the part `what` was left out because of `why`. If called twice, the first reason is kept."""
         if what not in self.left_out and is_chosen:
             self.chosen.add(what)
         self.left_out.setdefault(what, why)
 
     @property
     def cut(self) -> dict[str, str]:
-        """What was left out although nobody asked for that."""
+        """Return the parts that were left out although the user did not ask for that, each with the reason."""
         return {what: why for what, why in self.left_out.items() if what not in self.chosen}

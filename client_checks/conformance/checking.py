@@ -1,4 +1,4 @@
-"""Lets every check look at an answer."""
+"""Runs every check on an answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from swapmock.client_checks.conformance.tasks import observe
 
 
 def check_response(context: ResponseContext) -> Iterator[Finding]:
-    """Everything that any check finds in one answer. What the answer says of a new task is remembered first."""
+    """Yield the findings of all checks for one answer. First, a task that the answer reports as new is remembered."""
     observe(context)
     for one in all_checks().values():
         yield from one.findings(context)

@@ -34,11 +34,11 @@ from swapmock.contracts import Contract, load
 
 Confirm = Callable[[str], bool]
 
-#: Polls of a sandbox whose clock we move: seconds of its own time.
+#: How polls wait in a sandbox whose clock the run moves: seconds of sandbox time.
 SANDBOX_TIMING = PollTiming(0.5, 3600.0, growth=2.0)
 
 
-#: What every option is unless given; the command line has the same.
+#: The default of every option; the command line has the same defaults.
 DEFAULTS: Mapping[str, Any] = {
     "provider": None, "variants": {}, "parts": PARTS, "operations": (), "max_examples": 25, "seed": 1, "strict": False,
     "read_only": False, "live": False, "max_credits": None, "max_calls": None, "rate": 2.0, "poll_interval": 3.0,
@@ -48,8 +48,10 @@ DEFAULTS: Mapping[str, Any] = {
 
 
 def run_check(target: str, given: Mapping[str, Any], environment: Mapping[str, str], confirm: Confirm) -> int:
-    """Check a target, tell a terminal, and write what was asked for; the exit code. CannotRun says why nothing was
-    checked. Whatever happens once something was sent, the reports are written."""
+    """Check `target`, print the result, write the requested reports, and return the exit code.
+
+    Raises CannotRun if nothing was checked; its text says why. Once a call was sent, the reports are written
+    whatever happens."""
     console = Console() if Console().is_terminal else Console(soft_wrap=True)
     files = ReportFiles({name: given.get(name) for name in RENDERERS})
     files.open()
@@ -62,7 +64,7 @@ def run_check(target: str, given: Mapping[str, Any], environment: Mapping[str, s
 
     try:
         with TemporaryDirectory(prefix="swapmock-") as home, interrupts.as_exceptions():
-            # Hypothesis would leave a folder of its own wherever the command is run.
+            # Otherwise Hypothesis creates a folder in the current directory.
             set_hypothesis_home_dir(home)
             try:
                 check_target(target, given, environment, go)
@@ -87,8 +89,9 @@ def check_target(
     go: Callable[[Run], RunResult] = Run.go,
     clock: Clock | None = None,
 ) -> list[RunResult]:
-    """Check a target for each of its providers. `given` has options as DEFAULTS has them; `clock` is that of a live
-    target, the machine's unless given."""
+    """Check `target` for each of its providers and return the results.
+
+    `given` has options with the names of DEFAULTS. `clock` is the clock for a live target; by default the machine's."""
     given = {**DEFAULTS, **given}
     with ExitStack() as stack:
         providers = _providers(target, given)
@@ -108,12 +111,12 @@ def check_target(
 def where(
     target: str, given: Mapping[str, Any], environment: Mapping[str, str], stack: ExitStack
 ) -> tuple[str, Control | None]:
-    """The base URL, and the emulator of ours that answers there, if it is one that we may use freely."""
+    """Return the base URL of `target`, and the emulator that answers there if this run may use it freely, else None."""
     if target == "emulator":
         emulator = stack.enter_context(emulators.started(given["seed"], given["variants"]))
         return emulator.url, emulator
     base_url = target.rstrip("/")
-    # Whoever sets limits means them: then nothing is taken for granted, not even of an emulator.
+    # If the user sets limits, they apply to every server, to an emulator as well.
     has_limits = given["max_credits"] is not None or given["max_calls"] is not None
     return base_url, None if given["live"] or has_limits else emulators.at(base_url, environment)
 
@@ -139,6 +142,7 @@ def set_up(
     environment: Mapping[str, str],
     clock: Clock,
 ) -> Iterator[Run]:
+    """Yield a run that is ready to start: for a sandbox of `emulator`, or for the live server at `base_url`."""
     contract, facts = load(provider), profile(provider)
     own_flows = None
     if given["flows_file"] is not None:
@@ -164,7 +168,7 @@ def set_up(
 
 
 def sandbox_target(contract: Contract, facts: Profile, base_url: str, box: Sandbox) -> Target:
-    """A sandbox of an emulator, held to the variants that it says it has."""
+    """Return the sandbox `box` as a target, held to the variants that the sandbox reports."""
     headers = box.headers(facts.provider)
     own = box.document["credentials"][facts.provider]
     secrets = Secrets({credential.env[0]: str(own[credential.field]) for credential in facts.credentials})
@@ -179,6 +183,7 @@ def live_target(
     environment: Mapping[str, str],
     variants: Mapping[str, Mapping[str, Any]],
 ) -> Target:
+    """Return the live server at `base_url` as a target, with credentials from `environment`."""
     headers, secrets = credentials_from(environment, contract, facts)
     try:
         chosen = contract.behaviour.choose(variants.get(facts.provider, {}))
@@ -189,7 +194,7 @@ def live_target(
 
 
 def _past(contract: Contract, clock: Clock) -> Callable[[str | float], None]:
-    """Moves a sandbox's clock past one of the contract's lifetimes, or by seconds."""
+    """Return a function that moves a sandbox's clock past one of the contract's lifetimes, or by seconds."""
 
     def move(by: str | float) -> None:
         clock.pause(contract.behaviour.seconds(by) + 1 if isinstance(by, str) else by)
@@ -221,7 +226,8 @@ def _options(given: Mapping[str, Any], own_flows: Sequence[Mapping[str, Any]] | 
 
 @contextmanager
 def _callbacks(target: Target, clock: Clock, given: Mapping[str, Any]) -> Iterator[Callbacks | None]:
-    """The receiver of callbacks, where the target can reach one: it is near, or somebody says how it gets here."""
+    """Yield a receiver of callbacks if the target can reach one: on this machine, or through the URL that the user
+    gave."""
     is_near = (urlsplit(target.base_url).hostname or "") in ("127.0.0.1", "localhost", "::1")
     if target.is_live and not given["callback_base"] and not is_near:
         yield None

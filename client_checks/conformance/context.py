@@ -1,4 +1,4 @@
-"""What a check is given to look at, and the register of checks: each is one file in `checks/`."""
+"""What a check receives about an answer, and the register of checks: each check is one file in `checks/`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from swapmock.contracts import Operation
 
 @dataclass(frozen=True)
 class Submission:
-    """A task that was accepted: the number of its exchange, when it was sent, its body as parsed JSON, and its operation."""
+    """An accepted task: the number of its exchange, when it was sent, its body as parsed JSON, and its operation."""
 
     number: int
     at: float
@@ -33,10 +33,12 @@ class Submission:
 
 @dataclass
 class History:
-    """What earlier answers said: `phases` the last phase of each task by `(kind, id)`, `memory` what each check across
-    exchanges keeps for itself, by its id. `examined` counts how often each check judged something. `submissions` are the
-    accepted tasks by `(kind, id)`; `balance` is the last that was told, `bought_since_balance` whether a call that may cost
-    was sent after it. `observed` is the number of the last exchange whose submission was remembered."""
+    """What earlier answers of the run showed.
+
+    `phases` maps `(kind, id)` of a task to its last phase. `memory` holds, by check id, what each check keeps for
+    itself. `examined` counts how often each check judged something. `submissions` maps `(kind, id)` to the accepted
+    tasks. `balance` is the last reported balance; `bought_since_balance` says whether a call that may cost was sent
+    after it. `observed` is the number of the last exchange whose submission was remembered."""
 
     phases: dict[tuple[str, str], str] = field(default_factory=dict)
     memory: dict[str, dict[Any, Any]] = field(default_factory=lambda: defaultdict(dict))
@@ -47,7 +49,7 @@ class History:
     observed: int = 0
 
     def forget(self, kind: str, name: str) -> None:
-        """Drop what is known of a task: its name means another one from now on."""
+        """Remove what is known of the task `name` of this `kind`: the name is used for another task from now on."""
         self.phases.pop((kind, name), None)
         self.submissions.pop((kind, name), None)
         for memory in self.memory.values():
@@ -57,7 +59,7 @@ class History:
 
 @dataclass(frozen=True)
 class ResponseContext:
-    """One answer of the target to a call of a known operation."""
+    """One answer of the target to a call of an operation in the contract."""
 
     target: Target
     operation: Operation
@@ -66,38 +68,44 @@ class ResponseContext:
 
     @cached_property
     def body(self) -> Any:
+        """The body of the answer as parsed JSON."""
         return self.exchange.json
 
     @cached_property
     def envelope(self) -> Envelope:
+        """How answers of this contract say success or error."""
         return Envelope(self.target.contract)
 
     @property
     def code(self) -> Any:
+        """The code of the answer: the body code, or the HTTP status of an error if there is no envelope."""
         return self.envelope.code(self.exchange.status, self.body)
 
     @property
     def status(self) -> int:
+        """The HTTP status of the answer."""
         return self.exchange.status or 0
 
     @property
     def is_success(self) -> bool:
-        """Whether the call was accepted: by its HTTP status and, where the contract has an envelope, by its code."""
+        """Whether the call succeeded, by the HTTP status and, if the contract has an envelope, by the body code."""
         has_code = bool(self.envelope.member) and self.wants_json
         return 200 <= self.status < 300 and (not has_code or self.code == self.envelope.ok)
 
     @property
     def wants_json(self) -> bool:
-        """Whether the contract has JSON for a success here; an upload's answer, for one, has no body."""
+        """Whether the contract has a JSON body for a success here. The answer to an upload, for example, has no
+        body."""
         success = self.operation.spec["responses"].get(success_status(self.operation), {})
         return "application/json" in self.target.contract.resolve(success).get("content", {})
 
     @property
     def evidence(self) -> Evidence:
+        """How well the operation is known."""
         return Evidence.of(self.operation.evidence) or Evidence("inferred", "the operation says nothing of itself")
 
     def evidence_at(self, pointer: str) -> Evidence:
-        """How well what stands at `pointer` of a success is known: by the field itself, else by the operation."""
+        """Return how well the value at `pointer` of a success is known: by the field itself, else by the operation."""
         branch = branch_for(self.operation, success_status(self.operation), False)
         steps: list[str | int] = [0 if step == "*" or step.isdigit() else step for step in pointer.split("/")[1:]]
         known = None if branch is None else evidence_at(self.target.contract, branch.schema, steps)
@@ -105,7 +113,8 @@ class ResponseContext:
 
     @cached_property
     def variants(self) -> Mapping[str, Any]:
-        """The choices that this answer is held to. What is public is no part of the vendor's API: no variant is for it."""
+        """The choices that this answer is held to. Public operations are no part of the vendor's API and have no
+        variants."""
         if self.operation.is_public:
             return self.target.contract.behaviour.defaults
         strangers = self.target.variants_of_strangers
@@ -121,24 +130,24 @@ class ResponseContext:
         return {} if found is None else found[1]
 
     def polls(self) -> Iterator[tuple[Kind, Any]]:
-        """Each kind of task that this answer tells of, with the word it has for its state."""
+        """Yield each kind of task that this answer reports, with the status word of the task."""
         for kind in self.target.profile.polled_by(self.operation.id, self.params):
             word = at(self.body, kind.state)
             if word is not None:
                 yield kind, word
 
     def words(self, kind: Kind) -> Mapping[str, Any]:
-        """Phase -> word of a kind of task."""
+        """Return the status words of a `kind` of task, by phase."""
         row = kind.row_of_words(self.target.variants)
         found: Mapping[str, Any] = self.target.contract.behaviour.status_words[row]
         return found
 
     def phase(self, kind: Kind, word: Any) -> str | None:
-        """The phase that a word stands for, whether it is a number or text; None if it is not one of the kind's."""
+        """Return the phase that `word` stands for, as a number or as text; None if `kind` has no such word."""
         return next((phase for phase, known in self.words(kind).items() if str(known) == str(word)), None)
 
 
-#: What a check yields when it has judged something: then its silence means that it found nothing wrong.
+#: A check yields this each time that it has judged something. If it yields nothing else, it found nothing wrong.
 EXAMINED = None
 
 Look = Callable[[ResponseContext], Iterator[Deviation | None]]
@@ -146,14 +155,15 @@ Look = Callable[[ResponseContext], Iterator[Deviation | None]]
 
 @dataclass(frozen=True)
 class Check:
-    """Looks at one answer; yields EXAMINED for each thing that it judges, and a deviation for what is wrong."""
+    """One check. It looks at an answer and yields EXAMINED for each thing that it judges, and a deviation for each
+    mistake."""
 
     id: str
     title: str
     look: Look
 
     def findings(self, context: ResponseContext) -> Iterator[Finding]:
-        """What is wrong with an answer; how often the check judged something is counted in the history."""
+        """Yield what is wrong with an answer, and count in the history how often the check judged something."""
         for deviation in self.look(context):
             context.history.examined[self.id] += 1
             if deviation is not None:
@@ -161,7 +171,7 @@ class Check:
 
 
 def to_finding(check: Check | Any, operation: str, deviation: Deviation, exchange: Exchange | None) -> Finding:
-    """A deviation as a finding. `exchange` is None for what no single call shows."""
+    """Return `deviation` as a finding of `check` about `operation`. `exchange` is None if no single call shows it."""
     return Finding(
         id=check.id,
         title=check.title,
@@ -181,7 +191,7 @@ CHECKS: dict[str, Check] = {}
 
 
 def check(id: str, title: str) -> Callable[[Look], Look]:
-    """Register a check under its stable id; a second one of the same id is a mistake."""
+    """Register the decorated function as the check `id` with a `title`. Each id may be used once."""
 
     def register(look: Look) -> Look:
         if id in CHECKS:
@@ -193,7 +203,7 @@ def check(id: str, title: str) -> Callable[[Look], Look]:
 
 
 def all_checks() -> Mapping[str, Check]:
-    """Every check of the folder `checks/`, by id."""
+    """Return every check of the folder `checks/`, by id."""
     _load_checks()
     return CHECKS
 

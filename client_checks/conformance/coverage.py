@@ -1,4 +1,4 @@
-"""What a run has seen: per operation and per body code."""
+"""What a run has seen: for each operation and for each body code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from swapmock.client_checks.conformance.target import Target
 
 @dataclass
 class Row:
-    """One operation: its calls, how many of them were meant to succeed, how many did, and what else came."""
+    """The counts of one operation: its calls, how many of them should succeed, how many did, and the other answers."""
 
     operation: str
     calls: int = 0
@@ -29,6 +29,7 @@ class Row:
     codes: Counter[str] = field(default_factory=Counter)
 
     def as_row(self) -> dict[str, Any]:
+        """Return the row for reports."""
         return {
             "operation": self.operation,
             "calls": self.calls,
@@ -40,13 +41,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Coverage:
-    """`operations` in the contract's order, `codes` as `(code, name, times)` for every one that the contract lists."""
+    """The coverage of a run. `operations` are in the contract's order; `codes` are `(code, name, times)` for every code
+    that the contract lists."""
 
     operations: list[Row]
     codes: list[tuple[str, str, int]]
 
     @classmethod
     def of(cls, target: Target, exchanges: Iterable[Exchange]) -> Coverage:
+        """Return the coverage that `exchanges` give for `target`."""
         envelope = Envelope(target.contract)
         rows = {name: Row(name) for name in target.profile.present(list(target.contract.operations), target.variants)}
         codes: Counter[str] = Counter()
@@ -67,12 +70,12 @@ class Coverage:
                 row.succeeded += 1
         known = _names_of_codes(target)
         listed = [(code, name, codes.pop(code, 0)) for code, name in known.items()]
-        # A live server may have its files on other hosts: an operation that only links lead to counts if it was seen.
+        # A live server may keep its files on other hosts. An operation behind links counts only if it was seen.
         shown = [r for n, r in rows.items() if r.calls or not target.contract.operations[n].is_download]
         return cls(shown, [*listed, *((code, "not in the contract", n) for code, n in sorted(codes.items()))])
 
     def percent(self) -> dict[str, int]:
-        """How much of the contract was seen, in per cent: `operations` that succeeded, body `codes` that came."""
+        """Return how much of the contract was seen, in per cent: `operations` that succeeded, and body `codes`."""
         known = [seen for _, name, seen in self.codes if name != "not in the contract"]
         return {
             "operations": 100 * sum(bool(row.succeeded) for row in self.operations) // max(1, len(self.operations)),
@@ -80,8 +83,10 @@ class Coverage:
         }
 
     def unseen(self, target: Target, options: Any, budget: Budget) -> Iterator[Finding]:
-        """A finding for every operation that was to be seen and never succeeded. What the user left out is not accused;
-        what a limit cut off warns, for `run.partial` tells of that."""
+        """Yield a finding for every operation that should have succeeded and never did.
+
+        Operations that the user left out give no finding. Operations that a limit left out give a warning:
+        `run.partial` reports them."""
         expected = _expected(target, options)
         cut = ", ".join(budget.cut)
         for row in self.operations:
@@ -96,7 +101,7 @@ class Coverage:
 
 
 def _names_of_codes(target: Target) -> dict[str, str]:
-    """The text of each code that an answer may have, with its name: body codes, or HTTP statuses without an envelope."""
+    """Return the name of each code that an answer may have: of body codes, or of HTTP statuses without an envelope."""
     behaviour = target.contract.behaviour
     if behaviour.envelope is not None:
         return {str(code): row.name for code, row in behaviour.body_codes.items()}
@@ -107,7 +112,7 @@ def _names_of_codes(target: Target) -> dict[str, str]:
 
 
 def _expected(target: Target, options: Any) -> set[str]:
-    """The operations that the chosen parts of a run send calls of."""
+    """Return the operations that the selected parts of a run call."""
     wanted: set[str] = set()
     if "flows" in options.parts:
         for flow in target.profile.flows:
@@ -129,7 +134,7 @@ def _expected(target: Target, options: Any) -> set[str]:
 
 
 def succeeded(target: Target, exchange: Exchange) -> bool:
-    """Whether a call of a known operation was answered with a success."""
+    """Return whether a call of an operation in the contract was answered with a success."""
     if target.contract.operations[exchange.operation].files:
         return exchange.status is not None and 200 <= exchange.status < 300
     return ResponseContext(target, target.contract.operations[exchange.operation], exchange, History()).is_success

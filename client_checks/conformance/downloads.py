@@ -1,4 +1,4 @@
-"""The steps of a flow that upload and download files, and what a medium must be."""
+"""The steps of a flow that upload and download files, and the rules for a media file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from swapmock.client_checks.conformance.media import IMAGE, fits, kind_of, why_b
 from swapmock.client_checks.conformance.pointer import filled
 from swapmock.client_checks.conformance.rules import DECODED, DOWNLOAD, LIFETIME, MEDIUM, STEP
 
-#: Redirects that a download follows.
+#: The number of redirects that a download follows.
 MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 LINKED = Evidence("documented", "the answer links to it")
 
 
 def put(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
-    """Upload a small picture to a presigned URL; with `refused`, the upload must be refused."""
+    """Upload a small picture to a presigned URL. If the step says `refused`, the upload must be refused."""
     url = str(filled(step["put"], state.known))
     exchange = runner.sender.send("PUT", url, [("Content-Type", step["type"])], IMAGE, origin=state.name)
     operation = runner.target.contract.operations.get(exchange.operation)
@@ -46,7 +46,7 @@ def put(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
 
 
 def download(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
-    """Download every link of the step and judge what came; with `expired`, the links must be dead by now."""
+    """Download every link of the step and judge the files. If the step says `expired`, the links must have expired."""
     links = filled(step["download"], state.known)
     for link in links if isinstance(links, list) else [links]:
         exchange, paths = _fetched(runner, str(link), state.name)
@@ -63,9 +63,9 @@ def download(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> N
 
 
 def _look_again(runner: FlowRunner, first: Exchange, origin: str) -> None:
-    """Ask for the same file by HEAD, for a part of it, and only if it has changed; every check looks at the answers."""
+    """Request the same file by HEAD, by a range, and conditionally; every check looks at the answers."""
     operations = runner.target.contract.operations
-    # A vendor's files lie on hosts of which the contract knows nothing: any download stands for those.
+    # A vendor's files are on hosts that are not in the contract. Any download operation represents them.
     operation = operations.get(first.operation) or next((o for o in operations.values() if o.is_download), None)
     if operation is None:
         return
@@ -82,7 +82,7 @@ def _look_again(runner: FlowRunner, first: Exchange, origin: str) -> None:
 
 
 def _fetched(runner: FlowRunner, link: str, origin: str) -> tuple[Exchange, list[str]]:
-    """The answer at the end of all redirects, and the paths on the way."""
+    """Return the answer after all redirects, and the path of each URL on the way."""
     exchange = runner.sender.send("GET", link, origin=origin)
     paths = [exchange.path]
     for _ in range(MOST_REDIRECTS):

@@ -1,4 +1,4 @@
-"""Emulators of ours: started for a run, recognised behind a URL, and asked for a sandbox of the run's own."""
+"""Emulators: starts one for a run, recognises one behind a URL, and makes a sandbox in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from swapmock import AdminError, Control, Emulator, RemoteEmulator, Sandbox
 from swapmock.client_checks.conformance.target import CannotRun
 from swapmock.client_checks.conformance.transport import Transport, Unreachable
 
-#: Credits in a sandbox of a run: more than any run needs.
+#: The credits of a sandbox: more than any run needs.
 PLENTY = 1_000_000
 #: Seconds to wait for the admin API.
 TIMEOUT = 10.0
@@ -20,7 +20,7 @@ TIMEOUT = 10.0
 
 @contextmanager
 def started(seed: int, variants: Mapping[str, Mapping[str, Any]]) -> Iterator[Control]:
-    """An emulator of its own in this process, on a free port of loopback; all its accounts have these variants."""
+    """Start an emulator in this process, on a free port of loopback; all its accounts have these `variants`."""
     try:
         emulator = Emulator(seed=seed, variants=variants).start()
     except ValueError as error:
@@ -34,11 +34,10 @@ def started(seed: int, variants: Mapping[str, Mapping[str, Any]]) -> Iterator[Co
 
 
 def at(base_url: str, environment: Mapping[str, str]) -> Control | None:
-    """The emulator of ours that answers at `base_url`; None if there is another server, or none.
+    """Return the emulator that answers at `base_url`; None if there is another server or none.
 
-    The question carries no credentials of a vendor. SWAPMOCK_ADMIN_URL of `environment` says where its admin API is, if
-    that has a port of its own, SWAPMOCK_ADMIN_TOKEN what that demands.
-    """
+    The request carries no credentials of a vendor. In `environment`, SWAPMOCK_ADMIN_URL says where the admin API is
+    if it has its own port, and SWAPMOCK_ADMIN_TOKEN is the admin token."""
     admin_url = environment.get("SWAPMOCK_ADMIN_URL", base_url).rstrip("/")
     transport = Transport(total=TIMEOUT, silence=TIMEOUT)
     try:
@@ -51,7 +50,7 @@ def at(base_url: str, environment: Mapping[str, str]) -> Control | None:
         transport.close()
     kinds = [value for name, value in answer.headers if name.lower() == "content-type"]
     kind = "".join(kinds).split(";")[0]
-    # An emulator that listens on more than loopback wants a token here, and says so as problem+json.
+    # An emulator that listens on more than loopback requires a token here and answers with problem+json.
     wants_token = answer.status in (401, 403) and kind == "application/problem+json"
     if not wants_token and not (
         answer.status == 200 and kind == "application/json" and b"/sandboxes" in answer.content
@@ -61,7 +60,7 @@ def at(base_url: str, environment: Mapping[str, str]) -> Control | None:
 
 
 class SandboxClock:
-    """The clock of a sandbox that stands still: a pause moves it, everything due happens, and no real time is lost."""
+    """The frozen clock of a sandbox: a pause moves it and runs what falls due, without waiting in real time."""
 
     def __init__(self, emulator: Control, sandbox: Sandbox) -> None:
         self._emulator = emulator
@@ -69,19 +68,18 @@ class SandboxClock:
         self._now = float(sandbox.document["clock"]["now"])
 
     def now(self) -> float:
+        """Return the sandbox time, in seconds since the epoch."""
         return self._now
 
     def pause(self, seconds: float) -> None:
+        """Move the clock forward by `seconds`."""
         if seconds > 0:
             self._now = float(self._emulator.ask("POST", self._advance, {"by": seconds})["now"])
 
 
 @contextmanager
 def sandbox_on(emulator: Control, variants: Mapping[str, Mapping[str, Any]], seed: int) -> Iterator[Sandbox]:
-    """A fresh sandbox with a clock that stands still; it is deleted afterwards.
-
-    CannotRun says why the emulator gave none.
-    """
+    """Make a new sandbox with a frozen clock, and delete it afterwards. Raises CannotRun if the emulator refuses."""
     try:
         box = emulator.sandbox(seed=seed, balance=PLENTY, clock="frozen", variants=variants)
     except AdminError as error:

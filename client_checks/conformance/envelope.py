@@ -1,4 +1,4 @@
-"""How an answer says success or error: by the contract's envelope, which may ride on HTTP 200, or by the HTTP status."""
+"""How an answer says success or error: by the contract's envelope, which may come with HTTP 200, or by HTTP status."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 from swapmock.client_checks.conformance.strict_json import parsed
 from swapmock.contracts import Contract
 
-#: What a refusal counts as whose body code says no HTTP status.
+#: The HTTP status of an error whose body code is not an HTTP status.
 UNSPECIFIED = 422
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """How the answers of one contract say success or error. Body codes are compared as they are: `"200"` is not `200`."""
+    """How the answers of one contract say success or error. Body codes are compared with their type: `"200"` is not
+    `200`."""
 
     contract: Contract
 
@@ -29,7 +30,7 @@ class Envelope:
 
     @cached_property
     def data(self) -> str:
-        """A JSON pointer to what the operation answers, below the envelope; "" for the whole answer."""
+        """A JSON pointer to the operation's own data in the envelope; "" for the whole answer."""
         declared = self.contract.behaviour.envelope
         return "" if declared is None or not declared.data else f"/{declared.data}"
 
@@ -40,19 +41,20 @@ class Envelope:
         return None if declared is None else declared.success
 
     def code(self, status: int | None, body: Any) -> Any:
-        """The code of an answer: the body code of `body` (parsed JSON), or the HTTP status `status` of an error where the
-        contract has no envelope. None for an answer without a code."""
+        """Return the code of an answer: the body code of `body` (parsed JSON) or, without an envelope, the HTTP status
+        of an error. None for an answer without a code."""
         if not self.member:
             return status if status is not None and status >= 400 else None
         return body.get(self.member) if isinstance(body, Mapping) else None
 
     def refuses(self, body: Any) -> bool:
-        """Whether the envelope in `body` (parsed JSON) says that the call was refused."""
+        """Return whether the envelope in `body` (parsed JSON) says that the call was refused."""
         code = self.code(None, body)
         return code is not None and code != self.ok
 
     def judged(self, status: int, content: bytes) -> int:
-        """The HTTP status that an answer amounts to: its own, or that of the refusal which an HTTP success holds."""
+        """Return the HTTP status that an answer counts as: `status`, or the status of the error in the body `content`
+        of an HTTP success."""
         if not 200 <= status < 300:
             return status
         body = parsed(content)

@@ -1,4 +1,4 @@
-"""What a run did not examine: told, and not called clean unless the user allowed that."""
+"""What a run did not examine is reported, and fails the run unless the user allowed it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from swapmock.client_checks.conformance.findings import Deviation, Evidence, Fin
 from swapmock.client_checks.conformance.rules import PARTIAL
 from swapmock.client_checks.conformance.target import Target
 
-#: Why something that was not examined fails a run.
+#: The reason in a report why a part that was not examined fails the run.
 WHY = Evidence("documented", "what was not examined is not called clean")
 
 
 def not_examined(missing: Mapping[str, str], allowed: Sequence[str]) -> Iterator[Finding]:
-    """A finding for each part in `missing` (part -> why) that no pattern of `allowed` names."""
+    """Yield a finding for each part in `missing` (part to reason) that no pattern of `allowed` matches."""
     for what, why in missing.items():
         if not any(fnmatchcase(what, pattern) for pattern in allowed):
             expected = f"{what} examined; --allow-partial '{what}' accepts that it is missing"
@@ -23,7 +23,8 @@ def not_examined(missing: Mapping[str, str], allowed: Sequence[str]) -> Iterator
 
 
 def unexercised(target: Target, examined: Mapping[str, int]) -> dict[str, str]:
-    """The checks that never judged anything, of those that the provider's contract and profile give something to."""
+    """Return the checks that never judged anything, although the provider's contract and profile have something for
+    them."""
     return {
         f"check {name}": "it never met anything that it judges"
         for name, count in examined.items()
@@ -32,7 +33,7 @@ def unexercised(target: Target, examined: Mapping[str, int]) -> dict[str, str]:
 
 
 def _idle(target: Target) -> set[str]:
-    """Checks that this provider gives nothing to judge."""
+    """Return the checks that have nothing to judge for this provider."""
     kinds = target.profile.kinds.values()
     has_envelope = target.contract.behaviour.envelope is not None
     given = {

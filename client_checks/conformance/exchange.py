@@ -11,20 +11,20 @@ from urllib.parse import urlsplit
 
 from swapmock.client_checks.conformance.strict_json import parsed
 
-#: Headers that say nothing about the call, left out of curl lines.
+#: Headers that curl lines leave out, because they do not matter for the call.
 PLUMBING = ("host", "content-length", "connection", "accept-encoding", "accept", "user-agent", "transfer-encoding")
 
-#: A header's value that is a masked secret, alone or behind a scheme: `$CRUN_API_KEY`, `Bearer $TOKEN`.
+#: The value of a header that is a masked secret, alone or after a scheme: `$CRUN_API_KEY`, `Bearer $TOKEN`.
 SECRET = re.compile(r"(?:[\w.+-]+ +)?\$[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A call as it went over the wire. `status` is None when no answer came, `error` then says why.
+    """A call as it was sent, with its answer. `status` is None if no answer came; `error` then says why.
 
-    `origin` is the part of the run that sent it (`flow image`, `fuzzing`); times are in seconds. `broken_bound` says which
-    bound of time or size the answer broke, `shown_secret` names the variable whose value the answer showed.
-    """
+    `origin` is the part of the run that sent the call (`flow image`, `fuzzing`). Times are in seconds.
+    `broken_bound` says which limit of time or size the answer broke. `shown_secret` is the name of the variable
+    whose value the answer contains."""
 
     method: str
     url: str
@@ -44,32 +44,34 @@ class Exchange:
 
     @cached_property
     def json(self) -> Any:
-        """The answer's body as JSON; None if it is none."""
+        """Return the answer's body as parsed JSON; None if it is not JSON."""
         return parsed(self.answer)
 
     def header(self, name: str) -> str | None:
-        """A header of the answer, whatever its case; several of one name are joined by commas, as RFC 9110 reads them."""
+        """Return the answer's header `name`, in any case of letters; several values are joined by commas, as in RFC
+        9110."""
         values = [value for key, value in self.answer_headers if key.lower() == name.lower()]
         return ", ".join(values) if values else None
 
     @property
     def has_our_credentials(self) -> bool:
-        """Whether a header carries a secret of the run, which stands as the name of its variable here."""
+        """Whether a header carries a secret of the run. Here a secret is replaced by the name of its variable."""
         return any(SECRET.fullmatch(value) for _, value in self.headers)
 
     @property
     def path(self) -> str:
+        """The path of the URL, as it was sent."""
         return urlsplit(self.url).path
 
     def shown_answer(self, limit: int = 300) -> str:
-        """Status and the beginning of the body, for a human."""
+        """Return the status and the first `limit` characters of the body, for messages."""
         if self.status is None:
             return self.error or "no answer"
         text = self.answer.decode("utf-8", "replace")
         return f"HTTP {self.status} {text[:limit]}{'...' if len(text) > limit else ''}".rstrip()
 
     def curl(self) -> str:
-        """A line that repeats the request; secrets stand as shell variables."""
+        """Return a shell command that repeats the request; secrets are shell variables."""
         parts = ["curl", "-sS", "-X", self.method]
         for name, value in self.headers:
             if name.lower() not in PLUMBING:
@@ -85,7 +87,8 @@ def _text(body: bytes, limit: int = 8000) -> str:
 
 
 def _quoted(text: str) -> str:
-    """For a POSIX shell. Text with a `$NAME` that stands for a secret is in double quotes, so that it is filled in."""
+    """Return text quoted for a POSIX shell. Text with a `$NAME` of a secret is in double quotes, so that the shell
+    replaces it."""
     if "$" in text and not set(text) & set('"`\\!'):
         return f'"{text}"'
     return shlex.quote(text)

@@ -1,4 +1,4 @@
-"""Findings: what a server did that its contract forbids, graded by how well the broken fact is known."""
+"""Findings: what a server did against its contract, graded by how well the broken rule is known."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Evidence:
-    """How far to trust a fact, and where it comes from."""
+    """How far a fact can be trusted, and its source."""
 
     level: str
     source: str
 
     @classmethod
     def of(cls, row: Mapping[str, Any] | None) -> Evidence | None:
-        """From an `x-evidence` of the contract."""
+        """Return the evidence of an `x-evidence` member of the contract; None without one."""
         return None if not row else cls(str(row["level"]), str(row["source"]))
 
     @classmethod
     def of_row(cls, row: Any) -> Evidence:
-        """From a row of behaviour.yaml."""
+        """Return the evidence of a row of behaviour.yaml."""
         return cls(row.evidence, row.source)
 
 
 class Grade(StrEnum):
+    """How a finding counts for the exit code."""
+
     FAIL = "fail"
     WARN = "warn"
     KNOWN = "known"
 
 
-#: What is known from the vendor itself; everything else is a guess, and breaking a guess is no proof of a defect.
+#: Levels that come from the vendor. Everything else is a guess, and breaking a guess does not prove a defect.
 FIRM = ("documented", "observed")
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """What one look at one answer found. `place` tells apart deviations of one check in one answer."""
+    """One mistake in one answer. `place` distinguishes several deviations of one check in one answer."""
 
     expected: str
     got: str
@@ -48,10 +50,12 @@ class Deviation:
 
 @dataclass(frozen=True)
 class Finding:
-    """A deviation as it is reported. `id` is the check's and never changes; `curl` repeats the request; `exchange` is the
-    number of the call that shows it, 0 if no single call does; `chain` are the numbers of the calls that lead to it, and
-    `repeat` the lines for a shell that make them again. `known` is the reason that a baseline gives for it, `severity` the
-    grade that the user wants, "" for the usual one."""
+    """A deviation as it is reported.
+
+    `id` is the id of the check and never changes. `curl` repeats the request. `exchange` is the number of the call
+    that shows the finding, 0 if no single call does. `chain` has the numbers of the calls that lead to it, `repeat`
+    the shell commands that make these calls again. `known` is the reason from a baseline. `severity` is the severity
+    that the user chose, "" for the usual one."""
 
     id: str
     title: str
@@ -72,11 +76,12 @@ class Finding:
 
     @property
     def key(self) -> tuple[str, str, str]:
+        """What makes two findings the same: check, operation and place."""
         return self.id, self.operation, self.place
 
     def grade(self, strict: bool) -> Grade:
-        """How the finding counts: known ones and those of a severity of the user's own as that says, others by how well
-        the broken fact is known."""
+        """Return how the finding counts. A baseline or a severity of the user decides first; otherwise it depends on
+        how well the broken rule is known. With `strict`, guesses fail as well."""
         if self.known:
             return Grade.KNOWN
         if self.severity:
@@ -84,7 +89,7 @@ class Finding:
         return Grade.FAIL if strict or self.level in FIRM else Grade.WARN
 
     def as_row(self, strict: bool) -> dict[str, Any]:
-        """For the reports."""
+        """Return the finding as a JSON object for reports."""
         return {
             "id": self.id, "grade": self.grade(strict).value, "title": self.title, "operation": self.operation,
             "place": self.place, "expected": self.expected, "evidence": self.level, "source": self.source,
@@ -94,25 +99,27 @@ class Finding:
 
 
 class Findings:
-    """Every finding once, with how often it came."""
+    """Each finding once, with the number of times that it occurred."""
 
     def __init__(self) -> None:
         self._by_key: dict[tuple[str, str, str], Finding] = {}
 
     def add(self, finding: Finding) -> None:
+        """Add a finding, or count it again."""
         known = self._by_key.get(finding.key)
         self._by_key[finding.key] = finding if known is None else replace(known, count=known.count + 1)
 
     def extend(self, findings: Iterable[Finding]) -> None:
+        """Add several findings."""
         for finding in findings:
             self.add(finding)
 
     def mark(self, finding: Finding, reason: str) -> None:
-        """Note that a finding is known."""
+        """Mark `finding` as known because of `reason`."""
         self._by_key[finding.key] = replace(self._by_key[finding.key], known=reason)
 
     def rewrite(self, change: Callable[[Finding], Finding | None]) -> None:
-        """Replace every finding by what `change` makes of it; None drops it."""
+        """Replace every finding by the result of `change`; None removes it."""
         changed = [change(finding) for finding in self]
         self._by_key = {finding.key: finding for finding in changed if finding is not None}
 
@@ -123,4 +130,5 @@ class Findings:
         return len(self._by_key)
 
     def failing(self, strict: bool) -> list[Finding]:
+        """Return the findings that fail the run."""
         return [finding for finding in self if finding.grade(strict) is Grade.FAIL]

@@ -1,4 +1,4 @@
-"""Runs the flows of a profile: rows of data in, exchanges and findings out."""
+"""Runs the flows of a profile: takes rows of data, yields exchanges and findings."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from swapmock.contracts import Operation
 
 @dataclass(frozen=True)
 class PollTiming:
-    """How polls wait: seconds between the first two of a task, by how much each wait is longer than the one before, and
-    seconds in all."""
+    """How polls wait, in seconds: the first wait, how much longer each further wait is, and the total."""
 
     interval: float
     timeout: float
@@ -33,12 +32,12 @@ class PollTiming:
 
 
 class FlowAborted(Exception):
-    """The rest of a flow makes no sense; what is wrong is reported already. The text says at which step, in a few words."""
+    """The rest of a flow cannot run; the cause is already reported. The text names the step."""
 
 
 @dataclass
 class Purchase:
-    """The paid call of a flow: its exchange number, the balance before, and its prices."""
+    """The paid call of a flow: its exchange number, the balance before it, and its prices."""
 
     operation: str
     number: int
@@ -48,8 +47,10 @@ class Purchase:
 
 @dataclass
 class FlowState:
-    """Where a flow is: `known` are the values of its `$names`, `polled` the polls that were answered, `last` the body of
-    the last poll, `purchase` the paid call that is not settled yet."""
+    """The state of one flow.
+
+    `known` has the values of its `$names`, `polled` the polls that were answered, `last` the body of the last
+    poll, and `purchase` the paid call whose cost is not settled yet."""
 
     name: str
     known: dict[str, Any]
@@ -59,7 +60,7 @@ class FlowState:
 
     @property
     def is_alone(self) -> bool:
-        """Whether nothing else is bought meanwhile, so that the balance moves by this flow's charges alone."""
+        """Whether no other flow buys anything meanwhile, so that only this flow's charges change the balance."""
         return not self.name.startswith("stateful")
 
 
@@ -68,10 +69,12 @@ StepHandler = Callable[["FlowRunner", Mapping[str, Any], FlowState], None]
 
 @dataclass
 class FlowRunner:
-    """Runs rows of a profile on a target. `values` are what `$names` stand for; `advance(by)` moves the target's clock
-    past a lifetime or by seconds, where that can be had; `handlers` maps the member that names a kind of step to what it
-    does; `callbacks` judges what a receiver got. `completed` names the
-    rows that came to their end, `broken` maps the others to the step at which they ended."""
+    """Runs rows of a profile on a target.
+
+    `values` are the values of `$names`. `advance(by)` moves the target's clock past a lifetime or by seconds, if
+    the target allows that. `handlers` maps the member that names a kind of step to its function. `callbacks`
+    judges what a receiver got. `completed` has the names of the rows that ran to their end; `broken` maps each
+    other row to the step at which it ended."""
 
     target: Target
     sender: Sender
@@ -88,11 +91,11 @@ class FlowRunner:
     rows: int = 0
 
     def can(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row is for this target."""
+        """Return whether `row` can run on this target."""
         return not self.lacks(row) and applies(row.get("when"), self.target.variants)
 
     def lacks(self, row: Mapping[str, Any]) -> str:
-        """What a row needs and this target does not have; "" if nothing."""
+        """Return what `row` needs and this target does not have; "" if nothing is missing."""
         have = {
             "emulator": not self.target.is_live and self.target.is_ours,
             "clock": self.advance is not None,
@@ -102,14 +105,15 @@ class FlowRunner:
         return next((need for need in ([needs] if isinstance(needs, str) else needs) if not have[need]), "")
 
     def run(self, flow: Mapping[str, Any]) -> None:
-        """One flow to its end, or to the step that makes the rest senseless."""
+        """Run one flow to its end, or to the first step after which the rest cannot run."""
         for _ in self.steps_of(flow, f"flow {flow['name']}"):
             pass
 
     def steps_of(
         self, flow: Mapping[str, Any], name: str, polled: list[Mapping[str, Any]] | None = None
     ) -> Iterator[None]:
-        """The same step by step. The polls that were answered are added to `polled`, to be asked again."""
+        """Run `flow` under `name`, and yield after each step. Each poll that was answered is added to `polled`, so
+        that it can be repeated."""
         state = FlowState(name, {**self.values, "unique": self.unique()}, [] if polled is None else polled)
         if self.callbacks is not None and "callback" in str(flow.get("needs")):
             state.known["callback_url"] = self.callbacks.url_for(flow["name"])
@@ -128,7 +132,7 @@ class FlowRunner:
             self.completed.append(name)
 
     def _is_present(self, step: Mapping[str, Any]) -> bool:
-        """Whether a step is for this target: its operation exists and its own `when` applies."""
+        """Return whether a step applies to this target: its operation exists and the condition in `when` holds."""
         if not applies(step.get("when"), self.target.variants):
             return False
         if step.get("needs") and self.lacks(step):
@@ -136,7 +140,7 @@ class FlowRunner:
         return "call" not in step or bool(self.target.profile.present([step["call"]], self.target.variants))
 
     def unique(self) -> str:
-        """A name that no other row of this run, or of another, has."""
+        """Return a name that is used by no other row of this run or of another run."""
         self.rows += 1
         return f"check-{int(self.clock.now())}-{self.rows}"
 
@@ -153,7 +157,7 @@ class FlowRunner:
     def request(
         self, row: Mapping[str, Any], known: Mapping[str, Any]
     ) -> tuple[str, str, list[tuple[str, str]], bytes]:
-        """Method, URL, headers and body of a row with `call`."""
+        """Return method, URL, headers and body of a `row` with `call`."""
         operation = self.target.contract.operations[row["call"]]
         path = operation.path
         for name, value in filled(row.get("path", {}), known).items():
@@ -171,7 +175,8 @@ class FlowRunner:
         return operation.method, url, headers, body
 
     def credentials(self, row: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """The headers of a row: ours, none, those of a standing account, or ours with some of them replaced."""
+        """Return the credential headers of a row: the run's own, none, those of a standing account, or the run's own
+        with some replaced."""
         chosen = row.get("credentials", "default")
         if chosen == "none":
             return []
@@ -185,7 +190,7 @@ class FlowRunner:
     def send(
         self, row: Mapping[str, Any], known: Mapping[str, Any], origin: str, expects_refusal: bool
     ) -> ResponseContext:
-        """Send a row with `call`; every check looks at the answer."""
+        """Send a `row` with `call`; every check looks at the answer."""
         method, url, headers, body = self.request(row, known)
         exchange = self.sender.send(method, url, headers, body, origin=origin, expects_refusal=expects_refusal)
         return self.look(exchange, self.target.contract.operations[row["call"]])
@@ -197,7 +202,7 @@ class FlowRunner:
         return context
 
     def call(self, step: Mapping[str, Any], state: FlowState) -> None:
-        """Send a call that must succeed, and keep what the rest of the flow needs of its answer."""
+        """Send a call that must succeed, and keep the values that later steps need."""
         costs = self.target.may_cost(step["call"])
         before, quote = None, None
         if costs and not self.target.is_live and state.is_alone:
@@ -228,14 +233,14 @@ class FlowRunner:
         self.save(step, context, state.known)
 
     def _quoted(self, operation: str, headers: list[tuple[str, str]], body: bytes, origin: str) -> Quote | None:
-        """The prices of a call to an emulator; None if it tells none."""
+        """Return the prices of a call to an emulator; None if the emulator gives none."""
         try:
             return self.sender.quote(operation, headers, body, origin)
         except LeftOut:
             return None
 
     def save(self, step: Mapping[str, Any], context: ResponseContext, known: dict[str, Any]) -> None:
-        """Keep what later steps need of an answer; without it the flow makes no sense."""
+        """Keep in `known` the values of an answer that later steps need. Raises FlowAborted if one is missing."""
         for name, pointer in step.get("save", {}).items():
             value = at(context.body, pointer)
             if value is None or value == []:
@@ -245,10 +250,11 @@ class FlowRunner:
             known[name] = value
 
     def report(self, rule: Rule, context: ResponseContext, deviation: Deviation) -> None:
+        """Add `deviation` as a finding of `rule`."""
         self.findings.add(to_finding(rule, context.operation.id, deviation, context.exchange))
 
     def poll_row(self, kind: Kind, name: str, step: Mapping[str, Any]) -> dict[str, Any]:
-        """The call that polls the task `name`, which is named in the query, the body or the path."""
+        """Return the call that polls the task `name`. The task's name is in the query, the body or the path."""
         path = {**kind.path, **step.get("path", {})}
         row: dict[str, Any] = {"call": kind.poll, "path": path}
         place = kind.asked_at(self.target.contract)
@@ -260,7 +266,7 @@ class FlowRunner:
 
 
 def least_calls(flow: Mapping[str, Any]) -> int:
-    """The fewest calls in which a flow can reach its end: two for each poll, one for every other step."""
+    """Return the fewest calls in which `flow` can end: two for each poll, one for every other step."""
     return sum(2 if "poll" in step else 0 if {"advance", "callback"} & step.keys() else 1 for step in flow["steps"])
 
 

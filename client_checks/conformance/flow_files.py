@@ -1,4 +1,5 @@
-"""Reads a user's file of flows: YAML, held to a JSON Schema and to the contract; errors name the file and the line."""
+"""Reads a file of flows written by the user: YAML, checked against a JSON Schema and the contract. Errors name file
+and line."""
 
 from __future__ import annotations
 
@@ -22,14 +23,16 @@ SCHEMA_FILE = "flows.schema.json"
 
 @cache
 def schema() -> Mapping[str, Any]:
-    """The JSON Schema of a file of flows."""
+    """Return the JSON Schema of a file of flows."""
     found: Mapping[str, Any] = json.loads((files(__package__) / SCHEMA_FILE).read_text("utf-8"))
     return found
 
 
 def read_flows(path: Path, contract: Contract, profile: Profile, media: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The flows of a file. CannotRun names file and line of the first mistake: YAML, grammar, an unknown call, kind of
-    task or `$name`. `media` are further names that the flows may use."""
+    """Return the flows of the file at `path`.
+
+    `media` are additional names that the flows may use. Raises CannotRun with file and line of the first mistake:
+    invalid YAML, a wrong member, an unknown call, an unknown kind of task or an unknown `$name`."""
     try:
         text = path.read_text("utf-8")
         rows, tree = read_yaml(path), yaml.compose(text, Loader=yaml.SafeLoader)
@@ -98,7 +101,7 @@ def _step(
 
 
 def _line(tree: Any, place: list[str | int]) -> int:
-    """The line of what lies at `place`, or of the nearest thing above it."""
+    """Return the line of the value at `place`, or of its nearest parent that has a line."""
     node, line = tree, 1
     for step in [*place, None]:
         if node is None:

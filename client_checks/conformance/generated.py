@@ -1,4 +1,4 @@
-"""Drives Schemathesis over a target and turns what its checks say into findings."""
+"""Runs Schemathesis against a target and converts the results of its checks to findings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from swapmock.client_checks.conformance.transport import quiet_environment
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 #: Schemathesis' own checks, as findings. Those of schema, headers, status and content type are done by ours of the same
-#: subject, which know how far each fact is to be trusted; two are about deleting, which these APIs do not do.
+#: Schemathesis' own checks, as findings. Its checks of schema, headers, status and content type are replaced by ours,
+#: which know how well each fact is known. Two further ones are about deleting, which these APIs do not have.
 STOCK: Mapping[str, Rule] = {
     "not_a_server_error": Rule("server.error", "a server error"),
     "negative_data_rejection": Rule("data.accepted", "invalid data that was accepted"),
@@ -45,7 +46,7 @@ REPLACED = (
 
 
 class CheckFailure(Failure):
-    """A finding of one of our checks on its way through Schemathesis."""
+    """A finding of one of our checks, in the form that Schemathesis passes on."""
 
     __slots__ = ("finding",)
 
@@ -62,7 +63,7 @@ class CheckFailure(Failure):
 
 @dataclass
 class Run:
-    """What the registered checks need to know of the run that they serve."""
+    """What the registered checks need to know of the current run."""
 
     sender: Sender
     history: History
@@ -72,7 +73,7 @@ _RUN: list[Run] = []
 
 
 def register() -> list[str]:
-    """Register every check of ours with Schemathesis, each under its own name; the names."""
+    """Register each of our checks with Schemathesis under its own name, and return the names."""
     names = []
     for one in all_checks().values():
         name = "swapmock_" + one.id.replace(".", "_")
@@ -96,7 +97,7 @@ def _as_schemathesis_check(one: Check, name: str) -> Callable[..., None]:
 
 
 def _context_of(response: Any, case: Any) -> ResponseContext | None:
-    """The exchange behind a response, as our checks look at it; None outside a run of ours."""
+    """Return the exchange of a response in the form that our checks take; None outside a run of ours."""
     numbers = response.headers.get(EXCHANGE)
     if not _RUN or not numbers:
         return None
@@ -119,7 +120,8 @@ def generate(
     operations: Sequence[str],
     on_progress: Callable[[str, str], None],
 ) -> Iterator[str]:
-    """Run the phases over `operations` (all, if empty); yields the labels of scenarios as they end. Raises nothing for what the server does."""
+    """Run the `phases` of Schemathesis over `operations` (all, if empty), and yield the label of each scenario that
+    has ended. Raises nothing for what the server does."""
     register()
     with quiet_environment(), Proxy(sender) as proxy:
         _RUN.append(Run(sender, history))
@@ -197,7 +199,7 @@ def _schema(
     ]
     if target.is_live and absent:
         sender.budget.note("generated: " + ", ".join(absent), "each call could cost", is_chosen=True)
-    # The stores behind links are other hosts, and only links lead there: flows go that way.
+    # The file stores behind links are other hosts. Only flows, which follow links, call them.
     stores = [name for name, operation in target.contract.operations.items() if operation.files]
     if absent or stores:
         schema = schema.exclude(operation_id=[*absent, *stores])
@@ -226,7 +228,7 @@ def _of_scenario(sender: Sender, event: Any) -> Iterator[Finding]:
 
 
 def _stock(sender: Sender, name: str, failure: Any, interaction: Any) -> Finding:
-    """A failure of one of Schemathesis' own checks."""
+    """Return a failure of one of Schemathesis' own checks as a finding."""
     exchange = _exchange_of(sender, interaction)
     operation = "" if exchange is None else exchange.operation
     rule = STOCK.get(name, Rule(f"schemathesis.{name}", failure.title))
@@ -244,7 +246,8 @@ def _exchange_of(sender: Sender, interaction: Any) -> Exchange | None:
 
 
 def _of_error(event: Any) -> Iterator[Finding]:
-    """Connection errors are found by the sender; what is left is a mistake in the contract or in the tool."""
+    """Yield a finding for an error of the run. Connection errors are already reported by the sender; what remains is
+    a mistake in the contract or in the tool."""
     text = f"{type(event.value).__name__}: {event.value}"
     if "Connection" in text or "RemoteDisconnected" in text:
         return

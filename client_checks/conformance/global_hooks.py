@@ -1,9 +1,8 @@
-"""Hooks for a `schemathesis run` of the user's own: they know the contract of a schema by its title.
+"""Hooks for a user's own `schemathesis run`. They find the contract by the title of the schema.
 
-An answer counts as the HTTP status that its envelope says, so that a refusal on HTTP 200 is a refusal. What the provider's
-rules explain is no failure. A check that the shipped schemathesis.toml disables, because it judges by the HTTP status alone,
-runs here under a name of its own.
-"""
+An answer counts with the HTTP status that its envelope says, so that an error with HTTP 200 counts as an error. A
+failure that the provider's rules explain is dropped. The shipped schemathesis.toml disables the checks that judge
+by the HTTP status alone; here each of them runs under another name."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ from swapmock.client_checks.conformance.profile import known, profile
 from swapmock.client_checks.conformance.transport import is_loopback
 from swapmock.contracts import Contract, load, outside
 
-#: Schemathesis' checks that judge by the HTTP status alone.
+#: The checks of Schemathesis that judge by the HTTP status alone.
 BY_STATUS = (
     "negative_data_rejection",
     "positive_data_acceptance",
@@ -32,13 +31,13 @@ BY_STATUS = (
     "unsupported_method",
     "ignored_auth",
 )
-#: Seconds for the question which variants an emulator on this machine has.
+#: The timeout in seconds for asking an emulator on this machine for its variants.
 PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the schema of a case: its contract, its envelope, and the failures that are explained."""
+    """What is known of the schema of a case: its contract, its envelope, and the functions that explain failures."""
 
     contract: Contract
     envelope: Envelope
@@ -46,7 +45,7 @@ class Known:
 
 
 def register() -> None:
-    """Register the hooks and checks with Schemathesis, for every schema; a second call does nothing."""
+    """Register the hooks and checks with Schemathesis for every schema; a second call does nothing."""
     if "swapmock_ignored_auth" in CHECKS.get_all_names():
         return
     schemathesis.hook(after_load_schema)
@@ -56,8 +55,8 @@ def register() -> None:
 
 
 def after_load_schema(context: Any, schema: Any) -> None:  # noqa: ARG001 - a hook's signature
-    """Let answers to `schema` come with the status that they amount to. Schemathesis has no hook for the calls that its
-    checks make themselves, so the transport is wrapped."""
+    """Wrap the transport of `schema`, so that answers have the HTTP status that they count as. Schemathesis has no
+    hook for the calls that its checks send."""
     transport = schema.transport
     if getattr(transport, "judges", False) or _contract(_title(schema)) is None:
         return
@@ -75,7 +74,7 @@ def after_load_schema(context: Any, schema: Any) -> None:  # noqa: ARG001 - a ho
 
 
 def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:  # noqa: ARG001 - a hook's signature
-    """Whether a failure stays: not if the provider's rules explain it."""
+    """Return whether a failure is kept: False if the provider's rules explain the failure."""
     found = None if _is_installed(case) else _known_of(case, {})
     excuse = None if found is None else found.excused.get(type(failure).__name__)
     return excuse is None or not excuse(case, response)
@@ -94,7 +93,7 @@ def _in_place_of(name: str) -> Callable[..., Any]:
 
 
 def _is_installed(case: Any) -> bool:
-    """Whether the schema has hooks of its own, as `install_hooks` gives it: they know more than these."""
+    """Return whether `install_hooks` has given this schema its own hooks, which know more than these."""
     return bool(case.operation.schema.hooks.get_all_by_name("filter_failure"))
 
 
@@ -105,7 +104,7 @@ def _title(schema: Any) -> str:
 
 @lru_cache(maxsize=64)
 def _contract(title: str) -> Contract | None:
-    """The contract of a provider that there is a profile for, by the title of its document."""
+    """Return the contract with this document title, of a provider that has a profile; None if there is none."""
     names = [*known(), *outside()]
     found = (load(name) for name in dict.fromkeys(names))
     return next((one for one in found if one.document["info"]["title"] == title), None)
@@ -130,14 +129,14 @@ def _known(title: str, base_url: str, declared: str) -> Known | None:
 
 
 def _declared(provider: str, text: str) -> dict[str, str]:
-    """The choices of `SWAPMOCK_VARIANTS`, which has the form of `--variants` of the emulator."""
+    """Return the choices in SWAPMOCK_VARIANTS, which has the form of the emulator's `--variants`."""
     pairs = (pair.strip().partition("=") for pair in text.split(",") if pair.strip())
     named = ((name.partition("."), choice) for name, _, choice in pairs)
     return {variant: choice for (owner, _, variant), choice in named if owner == provider}
 
 
 def _told(provider: str, base_url: str) -> dict[str, Any]:
-    """The choices that an emulator on this machine says its default sandbox has. No other machine is asked."""
+    """Return the choices that the default sandbox of an emulator on this machine reports. No other machine is asked."""
     if not base_url or not is_loopback(base_url):
         return {}
     parts = urlsplit(base_url)

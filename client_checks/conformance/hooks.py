@@ -1,4 +1,5 @@
-"""What Schemathesis cannot know from OpenAPI alone, told to it through its hooks instead of switching checks off."""
+"""Gives Schemathesis, through its hooks, the rules that OpenAPI cannot express, so that no check must be switched
+off."""
 
 from __future__ import annotations
 
@@ -11,18 +12,18 @@ from swapmock.client_checks.conformance.strict_json import parsed
 from swapmock.contracts import Contract
 from swapmock.contracts.leniency import accepted
 
-#: The HTTP status of an upload store for a link that is signed for another method.
+#: The HTTP status with which an upload store answers if a link is signed for another method.
 WRONG_SIGNATURE = 403
 
-#: An excuse says whether the provider's own rules explain a failure of a case and its response.
+#: A function that says whether the provider's rules explain a failure, from the case and its response.
 Excuse = Callable[[Any, Any], bool]
 
 
 def install_hooks(schema: Any, contract: Contract, profile: Profile, variants: Mapping[str, Any] | None = None) -> None:
-    """Let `schema` drop failures that the provider's own rules explain. Its answers come with judged HTTP statuses.
+    """Let `schema` drop failures that the provider's rules explain, and see each answer with the HTTP status that it
+    counts as.
 
-    `variants` are the choices that the server is held to, the contract's defaults unless given.
-    """
+    `variants` are the choices that the server is held to; by default the contract's."""
     excused = excuses(contract, profile, contract.behaviour.defaults if variants is None else variants)
 
     def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:  # noqa: ARG001 - a hook's signature
@@ -35,7 +36,8 @@ def install_hooks(schema: Any, contract: Contract, profile: Profile, variants: M
 def excuses(
     contract: Contract, profile: Profile, variants: Mapping[str, Any], *, balance_may_end: bool = False
 ) -> Mapping[str, Excuse]:
-    """The excuses by the name of Schemathesis' failure. With `balance_may_end`, a refusal for want of credits is one."""
+    """Return the functions that explain failures, by the name of Schemathesis' failure. With `balance_may_end`, an
+    error because of missing credits is explained."""
     lets_anybody_in = profile.anonymous is not None and applies(profile.anonymous, variants)
     envelope = Envelope(contract)
     for_credits = contract.behaviour.refusals.get("insufficient_credits") if balance_may_end else None
@@ -64,8 +66,8 @@ def excuses(
 
 
 def _is_upload(contract: Contract, case: Any) -> bool:
-    """Whether a case uses a link that is signed for an upload. The store knows methods that the link is not signed for, and
-    `Allow` lists them, too."""
+    """Return whether a case uses an upload link. The store knows methods that the link is not signed for, and lists
+    them in `Allow`."""
     operation = contract.operations.get(operation_id(case))
     return operation is not None and operation.files == "store"
 
@@ -73,7 +75,8 @@ def _is_upload(contract: Contract, case: Any) -> bool:
 def _is_domain_refusal(
     profile: Profile, envelope: Envelope, variants: Mapping[str, Any], case: Any, response: Any
 ) -> bool:
-    """Refused for what no schema can say: the refusal has the profile's code and names one of its fields."""
+    """Return whether a call was refused for a reason that no schema can express: the error has the profile's code
+    and names one of its fields."""
     code = envelope.code(response.status_code, parsed(response.content))
     text = response.content.decode("utf-8", "replace")
     return any(
@@ -83,7 +86,7 @@ def _is_domain_refusal(
 
 
 def _is_lenient(contract: Contract, case: Any, variants: Mapping[str, Any]) -> bool:
-    """Whether the body breaks its schema in nothing but what servers take all the same, such as null for absence."""
+    """Return whether the body breaks its schema only in ways that servers accept, such as null for a missing member."""
     operation = contract.operations.get(operation_id(case))
     if operation is None or not operation.takes_json or not isinstance(case.body, dict | list):
         return False
@@ -93,5 +96,5 @@ def _is_lenient(contract: Contract, case: Any, variants: Mapping[str, Any]) -> b
 
 
 def operation_id(case: Any) -> str:
-    """The operationId of a generated case."""
+    """Return the operationId of a generated case."""
     return str(case.operation.definition.raw.get("operationId", ""))

@@ -1,4 +1,4 @@
-"""Turns a request to end the process into an exception, so that a report can still be written."""
+"""Turns a signal to end the process into an exception, so that the report is still written."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from types import FrameType
 
 @contextmanager
 def as_exceptions() -> Iterator[None]:
-    """Within, SIGTERM (and SIGHUP, where there is one) raises KeyboardInterrupt with the signal's name, as Ctrl-C does
-    without one. Outside of the main thread nothing changes: only that one may set handlers."""
+    """Inside this context, SIGTERM (and SIGHUP, if the system has it) raises KeyboardInterrupt with the signal's
+    name. Outside the main thread nothing changes, because only the main thread may set handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

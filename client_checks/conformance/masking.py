@@ -1,4 +1,4 @@
-"""Finds the secrets of a run in whatever a server sends, in every spelling, and masks them."""
+"""Finds the secrets of a run in answers, in every encoding, and masks them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-#: A secret that is shorter than this is masked as it is alone: its other spellings would hit ordinary text.
+#: A secret that is shorter than this is masked only in its plain form: other encodings of it could match ordinary text.
 SHORT = 8
-#: Beyond this many bytes only the plain spellings are looked for: such an answer is a file.
+#: In an answer with more bytes than this only plain forms are searched: such an answer is a file.
 LARGE = 4 << 20
 
 
@@ -21,34 +21,34 @@ class _Pattern:
 
 
 class Secrets:
-    """Masks secrets in text and bytes: each becomes the name of its variable, such as `$CRUN_API_KEY`.
+    """Masks secrets in text and bytes: each secret becomes the name of its variable, such as `$CRUN_API_KEY`.
 
-    `values` maps the variable's name to the secret. Found are the secret itself in upper and lower case, with characters
-    as URL, JSON, HTML or backslash escapes, in base64 (whole, or inside a longer text) and in hexadecimal.
-    """
+    `values` maps the name of a variable to the secret. A secret is found in upper and lower case, with characters
+    as URL, JSON, HTML or backslash escapes, in base64 (alone or inside a longer text) and in hexadecimal."""
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         longest_first = sorted((values or {}).items(), key=lambda pair: -len(pair[1]))
         self._patterns = [_pattern(name, value) for name, value in longest_first if value]
 
     def out_of(self, text: str) -> str:
-        """`text` with every secret masked."""
+        """Return `text` with every secret masked."""
         for one in self._patterns:
             pattern = one.plain if len(text) > LARGE else one.every
             text = pattern.sub(f"${one.name}", text)
         return text
 
     def out_of_bytes(self, content: bytes) -> bytes:
-        """`content` with every secret masked; bytes that are no text stay as they are."""
+        """Return `content` with every secret masked; bytes that are not text are returned unchanged."""
         if not self._patterns:
             return content
         return self.out_of(content.decode("latin-1")).encode("latin-1")
 
     def out_of_headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return `headers` with every secret masked in their values."""
         return [(name, self.out_of(value)) for name, value in headers]
 
     def shown_in(self, content: bytes, headers: Iterable[tuple[str, str]] = ()) -> str:
-        """The variable's name of the first secret that an answer shows; "" if it shows none."""
+        """Return the variable's name of the first secret in an answer; "" if the answer has none."""
         text = "\n".join([*(value for _, value in headers), content.decode("latin-1")])
         return next((one.name for one in self._patterns if one.every.search(text[:LARGE])), "")
 
@@ -58,7 +58,7 @@ def _pattern(name: str, value: str) -> _Pattern:
     if len(value) < SHORT:
         return _Pattern(name, literal, literal)
     forms = ["".join(map(_spellings, value)), value.encode().hex(), *map(re.escape, _in_base64(value))]
-    # Base64 tells upper and lower case apart; everything else may come in either.
+    # Case matters in base64; in all other encodings it does not.
     pattern = "|".join([f"(?i:{form})" for form in forms[:2]] + forms[2:])
     return _Pattern(name, literal, re.compile(pattern))
 
@@ -77,11 +77,11 @@ def _spellings(character: str) -> str:
 
 
 def _in_base64(value: str) -> list[str]:
-    """The base64 of `value` at each of the three places where it can begin inside a longer text, both alphabets."""
+    """Return the base64 of `value` at each of the three offsets inside a longer text, in both alphabets."""
     found = []
     for before in range(3):
         whole = base64.b64encode(b"\0" * before + value.encode()).decode().rstrip("=")
-        # Characters that share bits with what stands before or after are not the secret's own.
+        # Leave out characters that share bits with the text before or after the secret.
         start = {0: 0, 1: 2, 2: 3}[before]
         length = (before + len(value.encode())) * 8 // 6
         found += [whole[start:length], whole[start:length].replace("+", "-").replace("/", "_")]

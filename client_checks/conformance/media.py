@@ -1,4 +1,4 @@
-"""What kind of file some bytes are, by their own content, and whether they are whole."""
+"""Finds the kind of a file from its bytes, and whether the file is complete."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ KINDS = {
     "wav": (("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"), (".wav",)),
     "mp3": (("audio/mpeg", "audio/mp3"), (".mp3",)),
 }
-#: What a store says that does not know what it keeps.
+#: The media types of a store that does not know the type of its files.
 UNTYPED = ("application/octet-stream", "binary/octet-stream", "")
 
-#: What a flow may ask for -> the kinds of file that are it.
+#: A kind of medium that a flow may name -> the kinds of file that belong to it.
 IMAGES, VIDEOS, AUDIO = ("png", "jpeg", "gif", "webp"), ("mp4", "webm"), ("wav", "mp3")
 ASKED = {"image": IMAGES, "video": VIDEOS, "audio": AUDIO, "image or video": (*IMAGES, *VIDEOS)}
-#: Pixels beyond which a picture is not decoded.
+#: A picture with more pixels than this is not decoded.
 MOST_PIXELS = 100_000_000
 
 
 def kind_of(content: bytes) -> str | None:
-    """The kind of a file; None if its first bytes are of none that is known."""
+    """Return the kind of a file from its first bytes; None if they are not known."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if content.startswith(b"\xff\xd8\xff"):
@@ -56,8 +56,9 @@ def kind_of(content: bytes) -> str | None:
 
 
 def fits(asked: str, declared: str, kind: str | None, paths: Sequence[str]) -> bool:
-    """Whether the declared type, the bytes and the extensions of `paths` agree with one another and with what was asked
-    for. A path without an extension of a known kind says nothing; neither does the type of a store of plain bytes."""
+    """Return whether the declared type, the bytes and the file extensions in `paths` agree with each other and with
+    the kind that was `asked` for. A path without a known extension is ignored, and so is the type of a store of
+    plain bytes."""
     if kind is None or kind not in ASKED[asked]:
         return False
     types, extensions = KINDS[kind]
@@ -69,7 +70,7 @@ def fits(asked: str, declared: str, kind: str | None, paths: Sequence[str]) -> b
 
 
 def why_broken(content: bytes, kind: str | None) -> str:
-    """Why a file cannot be decoded to its end; "" if it can, or if nothing here decodes its kind."""
+    """Return why a file cannot be decoded to its end; "" if it can, or if there is no decoder for its kind."""
     if kind in IMAGES:
         return _why_broken_image(content)
     if kind == "mp4":
@@ -89,13 +90,14 @@ def _why_broken_image(content: bytes) -> str:
             for frame in range(min(getattr(picture, "n_frames", 1), 1000)):
                 picture.seek(frame)
                 picture.load()
-    except Exception as error:  # a decoder of files that nobody trusts raises anything
+    except Exception as error:  # decoders raise many kinds of exception for damaged files
         return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
     return ""
 
 
 def _why_broken_mp4(content: bytes) -> str:
-    """The boxes of the file cover it to its last byte, and those that a player needs are there."""
+    """Return why the file is not a whole MP4: its boxes must cover the file, and the boxes that a player needs must
+    be there."""
     place, names = 0, []
     while place < len(content):
         size, name = int.from_bytes(content[place : place + 4], "big"), content[place + 4 : place + 8]

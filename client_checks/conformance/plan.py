@@ -1,4 +1,4 @@
-"""What a run is going to do, and what that will cost by the contract's list prices."""
+"""Plans a run, and computes its cost from the contract's list prices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from swapmock.client_checks.conformance.target import Target
 
 @dataclass(frozen=True)
 class Item:
-    """One part of a run: `calls` is the fewest it needs (None: until --max-examples or the budget ends it)."""
+    """One part of a run. `calls` is the fewest calls that it needs; None if --max-examples or the budget decides."""
 
     name: str
     about: str
@@ -23,7 +23,7 @@ class Item:
 
 
 def plan(runner: FlowRunner, parts: Sequence[str], read_only: bool) -> list[Item]:
-    """Every part in the order in which it is run."""
+    """Return every part of a run, in the order of execution. With `read_only`, parts that may cost are left out."""
     target, profile = runner.target, runner.target.profile
     items: list[Item] = []
     if "flows" in parts:
@@ -48,19 +48,19 @@ def plan(runner: FlowRunner, parts: Sequence[str], read_only: bool) -> list[Item
 
 
 def costs(target: Target, flow: Mapping[str, Any]) -> bool:
-    """Whether any step of a flow may cost."""
+    """Return whether any step of `flow` may cost credits."""
     return any(target.may_cost(step.get("call", "")) for step in flow["steps"])
 
 
 def prices(target: Target, flow: Mapping[str, Any]) -> Iterator[float]:
-    """The contract's price for each step of a flow."""
+    """Yield the contract's price of each step of `flow`, in credits."""
     for step in flow["steps"]:
         if target.may_cost(step.get("call", "")) and "refused" not in step:
             yield listed_price(target, step["call"], step.get("body")) or 0.0
 
 
 def beyond(items: Sequence[Item], budget: Budget) -> list[str]:
-    """The names of those items that do not fit into a budget, taken in their order."""
+    """Return the names of the items that do not fit into `budget`, if the items are taken in order."""
     calls, credits, names = 0, 0.0, []
     for item in items:
         too_many = budget.max_calls is not None and calls + (item.calls or 0) > budget.max_calls

@@ -1,4 +1,4 @@
-"""Pointers into JSON (RFC 6901, with `*` for every item), and `$names` filled in."""
+"""JSON pointers (RFC 6901, with `*` for every item of a list), and replacement of `$names`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ NAME = re.compile(r"\$([a-z_][a-z0-9_]*)")
 
 
 def at(document: Any, pointer: str) -> Any:
-    """What `pointer` names; None where there is nothing. With a `*` it is the list of all that it names."""
+    """Return the value that `pointer` names, or None. If `pointer` has a `*`, return the list of all values."""
     if "*" in pointer:
         return list(every(document, pointer))
     return next(every(document, pointer), None)
 
 
 def every(document: Any, pointer: str) -> Iterator[Any]:
+    """Yield all values that `pointer` names."""
     steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
     yield from _find(document, steps)
 
@@ -36,10 +37,8 @@ def _find(node: Any, steps: list[str]) -> Iterator[Any]:
 
 
 def filled(template: Any, values: Mapping[str, Any]) -> Any:
-    """`template` with every `$name` replaced; a text that is nothing but one takes the value as it is.
-
-    KeyError names a value that is not there.
-    """
+    """Return `template` with every `$name` replaced. A text that consists of one `$name` becomes the value itself,
+    with its type. Raises KeyError for an unknown name."""
     if isinstance(template, str):
         whole = NAME.fullmatch(template)
         if whole:

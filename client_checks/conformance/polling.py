@@ -1,4 +1,4 @@
-"""The step of a flow that polls a task to its end, and what it cost then."""
+"""The step of a flow that polls a task to its end, and judges the cost of the task."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from swapmock.client_checks.conformance.rules import ESTIMATED, OUTCOME, REFUNDE
 
 
 def poll(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
-    """Poll until the task has ended, then once more; judge how it ended and what it cost."""
+    """Poll the task of `step` until it has ended, then once more; judge its end and its cost."""
     kind = runner.target.profile.kinds[step["poll"]]
     row = runner.poll_row(kind, str(filled(step["id"], state.known)), step)
     context, phase = _until_ended(runner, kind, row, step, state)
     state.last = context.body
     state.polled.append(row)
     with suppress(LeftOut):
-        # What has ended stays as it is.
+        # A task that has ended must not change.
         runner.ask_again(row, state.name)
     if kind.credits:
         purchase, state.purchase = state.purchase, None
@@ -40,7 +40,7 @@ def poll(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
 def _until_ended(
     runner: FlowRunner, kind: Kind, row: Mapping[str, Any], step: Mapping[str, Any], state: FlowState
 ) -> tuple[ResponseContext, str]:
-    """The answer that shows the end, and how the task ended: `succeeded` or `failed`."""
+    """Return the answer that shows the end of the task, and `succeeded` or `failed`."""
     timing = runner.poll_timing
     give_up, wait, growth = runner.clock.now() + timing.timeout, timing.interval, timing.growth
     if "every" in step and not runner.target.is_live:
@@ -66,7 +66,8 @@ def _until_ended(
 def _check_money(
     runner: FlowRunner, kind: Kind, context: ResponseContext, phase: str, purchase: Purchase, state: FlowState
 ) -> None:
-    """Estimate, charge, balance and the task's own word agree; a failed task is not charged."""
+    """Check that the estimate, the charge, the balance and the cost in the task agree, and that a failed task is not
+    charged."""
     said = amount(at(context.body, kind.credits))
     with suppress(LeftOut):
         runner.sender.task_ended(purchase.number, said, state.name)
@@ -108,7 +109,7 @@ def _check_estimate(runner: FlowRunner, context: ResponseContext, said: float, p
 
 
 def _check_refund(runner: FlowRunner, kind: Kind, context: ResponseContext, said: float) -> None:
-    """A failed task whose code is not charged for says that it cost nothing."""
+    """Check that a task reports no cost if it failed with a code that is not charged."""
     row, code = _row_of_failure(runner, kind, context), at(context.body, f"{kind.result}/code")
     if row is not None and not row.charged:
         expected = f"no charge for a task that failed with code {code}"
@@ -116,11 +117,12 @@ def _check_refund(runner: FlowRunner, kind: Kind, context: ResponseContext, said
 
 
 def _row_of_failure(runner: FlowRunner, kind: Kind, context: ResponseContext) -> Any:
-    """The contract's row of the code with which a task failed; None if it has none."""
+    """Return the contract's row of the code with which a task failed; None if there is none."""
     code = at(context.body, f"{kind.result}/code")
     return runner.target.contract.behaviour.body_codes.get(code) if isinstance(code, str | int) else None
 
 
 def same_amount(left: float, right: float, *balances: float) -> bool:
-    """Whether two amounts agree; balances that are whole numbers may have been rounded, so they may be one off."""
+    """Return whether two amounts agree. If the `balances` are whole numbers, they may be rounded, and a difference
+    of one is accepted."""
     return abs(left - right) <= (1 if all(one.is_integer() for one in balances) and not right.is_integer() else 0.001)

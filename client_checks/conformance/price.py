@@ -1,4 +1,4 @@
-"""Prices as the contract lists them."""
+"""Prices that the contract lists."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from swapmock.client_checks.conformance.target import Target
 
 
 def listed_price(target: Target, operation: str, body: Any) -> float | None:
-    """The contract's price of a call with this parsed body, in credits; None if it lists none."""
+    """Return the contract's price in credits of a call with this parsed `body`; None if it lists none."""
     return target.contract.list_price(operation, body)

@@ -1,9 +1,8 @@
-"""What the checks know of a provider beyond its contract: `profiles/PROVIDER.yaml`, or `profile.yaml` beside the contract
-of a provider from outside this package.
+"""What the checks know of a provider in addition to its contract: `profiles/PROVIDER.yaml`, or `profile.yaml` beside
+the contract of a provider outside this package.
 
-It says how credentials are sent, who tells prices, how a submission is polled, and the flows and refusals that
-are completed. What the vendor's facts are (codes, words, evidence) stays in the contract and is looked up there.
-"""
+A profile says how credentials are sent, which operation gives prices, how a task is polled, and which flows and
+refusals are run. Codes, status words and evidence stay in the contract."""
 
 from __future__ import annotations
 
@@ -23,15 +22,15 @@ FOLDER = Path(str(files(__package__))) / "profiles"
 
 @dataclass(frozen=True)
 class Credential:
-    """A header that carries a secret, which comes from the first variable of `env` that is set. `field` names the secret in
-    a row of the contract's credentials: `key` or `secret`."""
+    """A header that carries a secret. The secret comes from the first variable of `env` that is set. `field` names
+    the member of the contract's credentials that holds the secret: `key` or `secret`."""
 
     header: str
     env: Sequence[str]
     field: str = "key"
 
     def shown(self, contract: Contract, secret: str) -> str:
-        """The header's value that shows `secret`, by the template of the contract, such as `Bearer {key}`."""
+        """Return the header's value for `secret`, by the contract's template, such as `Bearer {key}`."""
         form = contract.behaviour.credential_form
         templates = {} if form is None else {name.lower(): template for name, template in form.headers.items()}
         template = templates.get(self.header.lower(), f"{{{self.field}}}")
@@ -40,7 +39,7 @@ class Credential:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Who tells what a call costs: each of `operations` tells the price of the same body, at its pointer in `at`."""
+    """Where a price comes from: each of `operations` gives the price for the same body, at its JSON pointer in `at`."""
 
     operations: Sequence[str] = ()
     at: Mapping[str, str] = field(default_factory=dict)
@@ -48,19 +47,20 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of task: submitted by operations, then polled until it has ended.
+    """A kind of task: submitted by `operations`, then polled until it has ended.
 
-    `id` points into the submission's answer, `state`, `result`, `reason` and `media` into the poll's. Where a poll
-    names the task, the contract says. `words` names the row of the
-    contract's status_words, or a row for each choice of a variant: `{variant: NAME, CHOICE: ROW, ...}`. `match` has the
-    values of path parameters by which a poll is of this kind, where one operation polls several; `callers` points at the caller's own id in a submission. `echo` points at the id in the poll's answer,
-    `times` at its beginning and end; `forms` says which form an id has; `credits` points at what the task costs.
-    `fixed` points at what stands still from the first poll to the last, `echoes` maps places of the submission to the places
-    of a poll that repeat them, `links` point at the files of a result, `faces` at a detection's list of faces, `duration` at
-    the seconds between `times`, `own` at the server's id of the task in a poll,
-    `described` at what the contract's row of the model says in a column. `failed_result` says that a failed task may have a result, which then tells why. `callback` has the pointers into a
-    callback's body.
-    """
+    `id` points into the submission's answer; `state`, `result`, `reason` and `media` point into the poll's
+    answer. The contract says where a poll names its task. `words` names the row of the contract's status_words,
+    or a row for each choice of a variant: `{variant: NAME, CHOICE: ROW, ...}`. `match` has the values of path
+    parameters that select this kind, if one operation polls several kinds. `callers` points at the caller's own
+    id in a submission. `failed_result` says that a failed task may have a result, which then gives the reason.
+    `callback` has the pointers into a callback's body.
+
+    The following point into the poll's answer: `echo` at the task's id, `own` at the server's id, `times` at
+    beginning and end, `duration` at the seconds between them, `credits` at the cost, `fixed` at values that never
+    change, `links` at the files of a result, `faces` at the list of faces. `echoes` maps places in the submission
+    to places in the poll that repeat them. `described` maps places to columns of the contract's row of the model.
+    `forms` says which form an id has."""
 
     name: str
     submit: Sequence[str]
@@ -88,24 +88,27 @@ class Kind:
     described: Mapping[str, str] = field(default_factory=dict)
 
     def asked_at(self, contract: Contract) -> TaskIdPlace:
-        """Where a poll of this kind names its task: in the query, the body or the path. ValueError if the contract says
-        nothing of it."""
+        """Return where a poll of this kind names its task: query, body or path. Raises ValueError if the contract
+        does not say."""
         place = contract.operations[self.poll].poll
         if place is None:
             raise ValueError(f"{contract.name}: neither a link nor x-task-id says where {self.poll} names its task")
         return place
 
     def row_of_words(self, variants: Mapping[str, Any]) -> str:
-        """The row of the contract's status_words: `words` itself, or what it names for the choice of a variant."""
+        """Return the row of the contract's status_words: `words` itself, or the row for the choice of a variant."""
         return self.words if isinstance(self.words, str) else str(self.words[variants[self.words["variant"]]])
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One provider's file, typed. `absent` names operations that do not exist under some choices of variants, `anonymous`
-    the choices under which calls without credentials are let in. `links` point at links in answers. `lists` says of each operation that answers a page where its items, their ids,
-    the total and the request's page are; `affordable` where an estimate says whether the balance covers it, `details` which call tells
-    of one item of a list."""
+    """The profile of one provider.
+
+    `absent` names operations that do not exist under some choices of variants. `anonymous` has the choices under
+    which calls without credentials are accepted. `links` point at links in answers. `lists` says, for each
+    operation that returns a page, where the items, their ids, the total and the requested page are. `affordable`
+    points at where an estimate says whether the balance is sufficient. `details` names the call that returns one
+    item of a list."""
 
     provider: str
     credentials: Sequence[Credential]
@@ -127,8 +130,8 @@ class Profile:
     details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def everywhere(self, contract: Contract, *, with_paid: bool) -> Iterator[Mapping[str, Any]]:
-        """The refusals of `every_operation`, once for each operation that wants credentials and has no such row yet; those
-        that may cost only `with_paid`."""
+        """Yield the refusals of `every_operation` for each operation that needs credentials and has no such row yet.
+        Operations that may cost are included only if `with_paid`."""
         for name in self.every_operation:
             row = next(row for row in self.refusals if row["name"] == name)
             for operation in contract.operations.values():
@@ -140,8 +143,8 @@ class Profile:
                 yield {"name": f"{name}: {operation.id}", "call": operation.id, **self._sample(operation), **kept}
 
     def _sample(self, operation: Operation) -> dict[str, Any]:
-        """Path, query and body of a call of `operation` that is well-formed: those of a flow or a poll, with a word in
-        place of what earlier steps would have saved."""
+        """Return path, query and body of a valid call of `operation`: from a flow or a poll, with a placeholder for
+        each value that an earlier step would have saved."""
         known = {*self.values["live"], "unique"}
         steps = [step for flow in self.flows for step in flow["steps"] if step.get("call") == operation.id]
         found = {key: steps[0][key] for key in ("path", "query", "body") if key in steps[0]} if steps else {}
@@ -151,11 +154,11 @@ class Profile:
         return {**_worded(found, known), "path": {**path, **_worded(found.get("path", {}), known)}}
 
     def present(self, operations: Sequence[str], variants: Mapping[str, Any]) -> list[str]:
-        """Those of `operations` that exist under these choices."""
+        """Return those of `operations` that exist under the choices `variants`."""
         return [name for name in operations if not (name in self.absent and applies(self.absent[name], variants))]
 
     def polled_by(self, operation: str, params: Mapping[str, str]) -> list[Kind]:
-        """The kinds of task that a call of `operation` with these path parameters asks for."""
+        """Return the kinds of task that a call of `operation` with the path parameters `params` polls."""
         return [
             kind
             for kind in self.kinds.values()
@@ -164,6 +167,7 @@ class Profile:
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Profile:
+        """Return the profile in a parsed YAML `document`."""
         rows = dict(document)
         return cls(
             credentials=[Credential(**row) for row in rows.pop("credentials")],
@@ -174,7 +178,7 @@ class Profile:
 
 
 def _worded(value: Any, known: Collection[str]) -> Any:
-    """`value` with a word in place of every `$name` that is not known."""
+    """Return `value` with a placeholder for every `$name` that is not in `known`."""
     if isinstance(value, str):
         return NAME.sub(lambda match: match[0] if match[1] in known else "no-such-thing", value)
     if isinstance(value, Mapping):
@@ -183,7 +187,7 @@ def _worded(value: Any, known: Collection[str]) -> Any:
 
 
 def applies(when: Mapping[str, Any] | None, variants: Mapping[str, Any]) -> bool:
-    """Whether every variant named in `when` has that choice (or one of a list of them)."""
+    """Return whether each variant in `when` has the choice given there, or one of a list of choices."""
     for name, choice in (when or {}).items():
         wanted = choice if isinstance(choice, list) else [choice]
         if variants.get(name) not in wanted:
@@ -192,19 +196,20 @@ def applies(when: Mapping[str, Any] | None, variants: Mapping[str, Any]) -> bool
 
 
 def known() -> list[str]:
-    """The providers that every emulator has and that there is a profile for: of this package, then of installed ones."""
+    """Return the providers that every emulator has and that have a profile: of this package first, then of installed
+    packages."""
     own = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     return [*own, *(name for name in installed() if name not in own and "profile" in load(name).tables)]
 
 
 def has_profile(provider: str) -> bool:
-    """Whether there is a profile for `provider`, which may be one of a folder that was added in this process."""
+    """Return whether there is a profile for `provider`, which may come from a folder that was added in this process."""
     return provider in known() or (provider in outside() and "profile" in load(provider).tables)
 
 
 @lru_cache(maxsize=8)
 def profile(provider: str) -> Profile:
-    """The profile of `provider`; FileNotFoundError if there is none."""
+    """Return the profile of `provider`. Raises FileNotFoundError if there is none."""
     file = FOLDER / f"{provider}.yaml"
     if file.is_file() or not has_profile(provider):
         return Profile.read(read_yaml(file))

@@ -1,8 +1,7 @@
-"""A proxy on loopback that Schemathesis calls in place of the target: everything behind it goes through the sender.
+"""A proxy on loopback. Schemathesis calls it in place of the target, and it sends every call through the sender.
 
-Answers come back with the status they amount to, so that Schemathesis sees a refusal on HTTP 200 as a refusal; the real
-one stands in a header beside it. A call that must not be sent is answered with LEFT_OUT in another.
-"""
+Each answer has the HTTP status that it counts as, so that Schemathesis sees an error with HTTP 200 as an error.
+The real status is in an extra header. A call that must not be sent is answered with the header LEFT_OUT."""
 
 from __future__ import annotations
 
@@ -14,21 +13,21 @@ from swapmock.client_checks.conformance.budget import LeftOut, LimitReached
 from swapmock.client_checks.conformance.envelope import Envelope
 from swapmock.client_checks.conformance.sender import Sender
 
-#: Headers that the proxy adds for the checks behind it.
+#: Headers that the proxy adds for the checks.
 EXCHANGE = "x-check-exchange"
 LEFT_OUT = "x-check-left-out"
 
-#: What only concerns one hop, and what Schemathesis says of itself: none of it goes on to the target.
+#: Headers that are not sent to the target: those for one hop, and those in which Schemathesis identifies itself.
 ONE_HOP = ("host", "connection", "content-length", "transfer-encoding", "keep-alive", "accept-encoding")
 OF_THE_TOOL = ("x-schemathesis-testcaseid",)
 
 
 class Proxy:
-    """`with Proxy(sender) as proxy: proxy.url`."""
+    """The proxy, used as `with Proxy(sender) as proxy: proxy.url`."""
 
     def __init__(self, sender: Sender) -> None:
         self.origin = "generated"
-        #: Why nothing more can be sent; "" while something can.
+        #: Why no further call can be sent; "" while calls can be sent.
         self.limit = ""
         #: Why single calls were not sent.
         self.left_out: list[str] = []
@@ -37,7 +36,7 @@ class Proxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            wbufsize = -1  # one write for an answer: head and body in two would wait for each other
+            wbufsize = -1  # one write for head and body: the second of two small writes would be delayed
 
             def __getattr__(self, name: str) -> Any:
                 if name.startswith("do_"):
@@ -81,6 +80,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="proxy", daemon=True)
 
     def note(self, why: LeftOut) -> None:
+        """Record why a call was not sent."""
         if isinstance(why, LimitReached):
             self.limit = self.limit or str(why)
         elif str(why) not in self.left_out:

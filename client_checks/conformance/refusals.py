@@ -13,7 +13,7 @@ from swapmock.client_checks.conformance.rules import ACCEPTED, MENTION, REFUSAL,
 
 
 def refuse(runner: FlowRunner, row: Mapping[str, Any]) -> None:
-    """One call that must be refused."""
+    """Send one call that must be refused, and judge the answer."""
     name = f"refusal {row['name']}"
     if "call" in row and not runner.target.profile.present([row["call"]], runner.target.variants):
         return
@@ -26,7 +26,7 @@ def refuse(runner: FlowRunner, row: Mapping[str, Any]) -> None:
 
 
 def refused_step(runner: FlowRunner, row: Mapping[str, Any], known: Mapping[str, Any], origin: str) -> None:
-    """Send a row, and judge how it was refused and that it was not charged."""
+    """Send a row, and judge the error response and that nothing was charged."""
     target = runner.target
     if "raw" in row:
         before = None
@@ -47,7 +47,7 @@ def refused_step(runner: FlowRunner, row: Mapping[str, Any], known: Mapping[str,
 
 
 def _check_not_charged(runner: FlowRunner, context: ResponseContext, before: float | None, origin: str) -> None:
-    """A refusal takes nothing, where the contract says so of its code."""
+    """Check that a refused call costs nothing, if the contract says so for its code."""
     code = context.code
     row = runner.target.contract.behaviour.body_codes.get(code) if isinstance(code, str | int) else None
     if before is None or (row is None and context.envelope.member) or (row is not None and row.charged):
@@ -82,7 +82,8 @@ def _judged(runner: FlowRunner, row: Mapping[str, Any], context: ResponseContext
 
 
 def expected_code(row: Mapping[str, Any], usual: Any, variants: Mapping[str, Any]) -> Any:
-    """The body code of a refusal; `codes` of the row has others for some choices: `{variant: {choice: code}}`."""
+    """Return the body code of a refusal. `codes` of the row has other codes for some choices: `{variant: {choice:
+    code}}`."""
     for name, codes in row.get("codes", {}).items():
         if variants.get(name) in codes:
             return codes[variants[name]]

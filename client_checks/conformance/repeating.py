@@ -1,4 +1,4 @@
-"""How to repeat a finding: the exchanges that lead to it, and lines for a shell that make them again."""
+"""How to repeat a finding: the calls that lead to it, and shell commands that make these calls again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from swapmock.client_checks.conformance.target import Target
 
 
 def chain_of(finding: Finding, exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """The calls that lead to a finding: those of its flow up to the one that shows it, else that one alone."""
+    """Return the calls that lead to a finding: those of its flow up to the call that shows the finding, else this
+    call alone."""
     if not finding.exchange:
         return []
     shown = exchanges[finding.exchange - 1]
@@ -24,9 +25,11 @@ def chain_of(finding: Finding, exchanges: Sequence[Exchange]) -> list[Exchange]:
 
 
 def repeat_of(finding: Finding, exchanges: Sequence[Exchange], target: Target, seed: int, was_started: bool) -> str:
-    """Lines for a POSIX shell. Against a live target they are the calls of the chain, with the variable in place of the
-    key. Against an emulator they make a sandbox of their own; `was_started` says that the emulator was the run's own, so
-    that one has to be started first."""
+    """Return commands for a POSIX shell that repeat a finding.
+
+    For a live target the commands are the calls of the chain, with a variable in place of the key. For an
+    emulator they make a new sandbox. `was_started` says that the run started the emulator itself; then the
+    commands start one first."""
     chain = chain_of(finding, exchanges)
     if not chain:
         return ""
@@ -46,7 +49,7 @@ def repeat_of(finding: Finding, exchanges: Sequence[Exchange], target: Target, s
 
 
 def _variants(target: Target) -> list[str]:
-    """The choices that are not the contract's defaults and can be named on a command line."""
+    """Return the choices that differ from the contract's defaults and can be written on a command line."""
     defaults = target.contract.behaviour.defaults
     return [
         f"{target.provider}.{name}={choice}"
@@ -75,7 +78,7 @@ def _new_sandbox(target: Target, seed: int, was_started: bool) -> list[str]:
 
 
 def _with_base(exchange: Exchange, target: Target) -> str:
-    """The line of a call, with the variable in place of the base URL."""
+    """Return the command of a call, with a variable in place of the base URL."""
     line = exchange.curl()
     head, found, path = line.rpartition(target.base_url)
     if not found:

@@ -1,4 +1,4 @@
-"""The ids and titles of findings that a flow, a run or a callback shows, not a single answer."""
+"""The ids and titles of findings that come from a flow, a run or a callback and not from a single answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rule:
-    """`id` never changes, `title` says what is wrong in a few words."""
+    """A rule. `id` never changes; `title` says in a few words what is wrong."""
 
     id: str
     title: str

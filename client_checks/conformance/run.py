@@ -30,16 +30,16 @@ from swapmock.client_checks.conformance.stateful import run_interleaved
 from swapmock.client_checks.conformance.steps import HANDLERS
 from swapmock.client_checks.conformance.target import CannotRun, Target
 
-#: The parts of a run, in order: flows and refusals first, for they say most about few calls.
+#: The parts of a run, in order. Flows and refusals come first: they find the most with the fewest calls.
 PARTS = ("flows", *PHASES)
 
-#: Findings that say something of the run, not of the server.
+#: Findings about the run, not about the server.
 NOT_ABOUT_THE_SERVER = ("run.empty", "run.partial", "run.aborted", "operation.success")
 
-#: The names of the body codes that say that a key is no good.
+#: The names of the body codes that reject a key.
 LOCKED_OUT = ("unauthorized", "key_disabled")
 
-#: The refusals of a key, for a provider without body codes.
+#: The refusals that reject a key, for a provider without body codes.
 REFUSED_KEY = ("key_missing", "key_unknown", "key_disabled", "secret_wrong")
 
 Progress = Callable[[str, str], None]
@@ -47,10 +47,12 @@ Progress = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """How a run goes. `rate` is calls per second; None goes as fast as it can. `operations` are those that calls are
-    generated for, all if empty. `allow_partial` are patterns for what may be missing (`*` matches anything).
-    `flow_names` are the flows and refusals to run, all if empty; `own_flows` are those of a user's file. `severities` maps
-    patterns of finding ids to fail, warn or ignore. `today` is the day that a baseline is held against. `was_started` says
+    """The options of a run.
+
+    `rate` is calls per second; None means no limit. `operations` are those for which calls are generated; all if
+    empty. `allow_partial` are patterns for parts that may be missing (`*` matches anything). `flow_names` are the
+    flows and refusals to run; all if empty. `own_flows` are the flows of a user's file. `severities` maps
+    patterns of finding ids to fail, warn or ignore. `today` is the day used for a baseline. `was_started` says
     that the emulator was started for this run."""
 
     parts: Sequence[str] = PARTS
@@ -72,12 +74,12 @@ class Options:
 
     @property
     def wants_refusals_only(self) -> bool:
-        """Whether the user asked for calls that must be refused, and for nothing else."""
+        """Whether the user asked only for calls that must be refused."""
         return bool(self.flow_names) and all(name.startswith("refusal ") for name in self.flow_names)
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether the user asked for a part of the checks only."""
+        """Whether the user asked only for a part of the checks."""
         return (
             set(self.parts) != set(PARTS)
             or bool(self.operations or self.flow_names)
@@ -88,8 +90,8 @@ class Options:
 
 @dataclass(frozen=True)
 class RunResult:
-    """All that a run has to say. `examined` counts, for each check, how often it judged something; `aborted` says why the
-    run ended before its end, "" if it did not; `started` and `duration` are in seconds."""
+    """The result of a run. `examined` counts, for each check, how often it judged something. `aborted` says why the
+    run ended early, "" if it did not. `started` and `duration` are in seconds."""
 
     target: Target
     options: Options
@@ -108,36 +110,40 @@ class RunResult:
 
     @property
     def failing(self) -> list[Finding]:
+        """The findings that fail the run."""
         return self.findings.failing(self.options.strict)
 
     @property
     def warnings(self) -> list[Finding]:
+        """The findings that only warn."""
         failing = self.failing
         return [finding for finding in self.findings if finding not in failing and not finding.known]
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was seen to succeed: then there is nothing to be clean about, unless only refusals were asked
-        for."""
+        """Whether no call was seen to succeed. Then nothing can be called clean, unless the user asked only for
+        refusals."""
         if self.options.wants_refusals_only and self.completed:
             return False
         return not any(row.succeeded for row in self.coverage.operations)
 
     @property
     def exit_code(self) -> int:
-        """0 clean, 1 findings, 2 nothing was seen that could be judged, or the run was ended by force."""
+        """Return 0 if the run is clean, 1 if there are findings, 2 if nothing could be judged or the run was ended
+        by a signal."""
         if self.aborted or (self.is_empty and all(one.id in NOT_ABOUT_THE_SERVER for one in self.failing)):
             return 2
         return 1 if self.failing else 0
 
 
 def is_slow(flow: Mapping[str, Any]) -> bool:
-    """Whether a flow moves the clock far, or waits for callbacks: such a flow does not run beside others."""
+    """Return whether a flow moves the clock far or waits for callbacks. Such a flow does not run beside others."""
     return flow.get("needs") in ("clock", "callback")
 
 
 def _check_operations(target: Target, operations: Sequence[str]) -> None:
-    """CannotRun if the contract lacks one of `operations`: a filter that matches nothing examines nothing."""
+    """Raise CannotRun if the contract lacks one of `operations`: a filter that matches nothing would examine
+    nothing."""
     known = list(target.contract.operations)
     for name in operations:
         if name not in known:
@@ -147,7 +153,7 @@ def _check_operations(target: Target, operations: Sequence[str]) -> None:
 
 
 def _with_flows(target: Target, options: Options) -> Target:
-    """The target with the flows and refusals that were asked for; CannotRun names one that does not exist."""
+    """Return the target with the requested flows and refusals. Raises CannotRun for a name that does not exist."""
     facts = target.profile
     if options.own_flows is not None:
         facts = replace(facts, flows=options.own_flows, refusals=(), every_operation=())
@@ -175,7 +181,7 @@ def _with_flows(target: Target, options: Options) -> Target:
 
 
 class Run:
-    """A run that is set up but has sent nothing yet."""
+    """A run that is set up and has not sent anything yet."""
 
     def __init__(
         self,
@@ -209,8 +215,8 @@ class Run:
             budget.note("generated calls of other operations", "--operation", is_chosen=True)
 
     def go(self, progress: Progress = lambda *_: None) -> RunResult:
-        """Send what was planned, as far as the budget goes. Whatever happens on the way ends in a result; CannotRun says
-        why nothing was judged."""
+        """Send the planned calls as far as the budget allows, and return the result. Raises CannotRun if nothing was
+        judged."""
         all_checks()
         started, aborted = RealClock().now(), ""
         try:
@@ -221,7 +227,7 @@ class Run:
             self.budget.note("the rest of the run", str(why))
         except KeyboardInterrupt as stop:
             aborted = f"interrupted{f': {stop}' if str(stop) else ''}"
-        except Exception as error:  # whatever we did wrong, what was spent must be told
+        except Exception as error:  # after a mistake of ours, the report must still say what was spent
             place = traceback.extract_tb(error.__traceback__)[-1]
             aborted = (
                 f"a mistake of swapmock's own: {type(error).__name__}: {error} ({place.name}, line {place.lineno})"
@@ -240,7 +246,7 @@ class Run:
             self._stop_if_locked_out()
 
     def _stop_if_locked_out(self) -> None:
-        """CannotRun if every call with our credentials was refused because of them: that judges nobody."""
+        """Raise CannotRun if every call with our credentials was refused because of them: then nothing was judged."""
         behaviour = self.target.contract.behaviour
         if behaviour.envelope is None:
             codes = {row.code for row in behaviour.refusals.values() if row.problem in REFUSED_KEY}
@@ -284,7 +290,7 @@ class Run:
             seed=self.options.seed, operations=self.options.operations, on_progress=progress,
         ):  # fmt: skip
             pass
-        # Schemathesis shows its checks only what was answered.
+        # Schemathesis runs its checks only on calls that got an answer.
         for exchange in self.sender.exchanges[before:]:
             operation = self.target.contract.operations.get(exchange.operation)
             if exchange.status is None and operation is not None:
@@ -318,7 +324,7 @@ class Run:
         )  # fmt: skip
 
     def _finish_findings(self) -> None:
-        """Give every finding its chain and its repeat, then apply the user's severities and baseline."""
+        """Give every finding its chain and its commands to repeat, then apply the user's severities and baseline."""
         options, exchanges = self.options, self.sender.exchanges
 
         def finished(finding: Finding) -> Finding | None:

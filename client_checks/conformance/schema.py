@@ -1,4 +1,4 @@
-"""The part of a contract's schema that an answer is held to, and how well each place in it is known."""
+"""Selects the part of a contract's schema that an answer must match, and how well each place in it is known."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from swapmock.contracts import Contract, Operation
 
 
 class Branch(NamedTuple):
+    """A schema that an answer must match, with its validator."""
+
     schema: Mapping[str, Any]
     validator: Any
 
 
 def success_status(operation: Operation) -> str:
-    """The first HTTP status of a success that the contract lists for `operation`, such as `200`, `202` or `2XX`."""
+    """Return the first HTTP status of a success that the contract lists for `operation`, such as `200`, `202` or
+    `2XX`."""
     return next((str(status) for status in operation.spec["responses"] if str(status).startswith("2")), "200")
 
 
 @lru_cache(maxsize=512)
 def branch_for(operation: Operation, status: int | str, refuses: bool) -> Branch | None:
-    """The schema for an answer of `operation`; None where the contract has no JSON for that status.
+    """Return the schema for an answer of `operation`; None if the contract has no JSON for that status.
 
-    Under HTTP 200 stand both a success and a refusal; which of the two an answer is held to is decided by its code,
-    so that an error names the field and not `oneOf`.
-    """
+    HTTP 200 can carry a success or an error. The code of the answer decides which of the two schemas applies, so
+    that a violation names the member and not `oneOf`."""
     contract = operation.contract
     answers = {str(key): value for key, value in operation.spec["responses"].items()}
     found = answers.get(str(status)) or answers.get(f"{str(status)[0]}XX") or answers.get("default")
@@ -44,7 +46,8 @@ def branch_for(operation: Operation, status: int | str, refuses: bool) -> Branch
 
 
 def _is_refusal(contract: Contract, schema: Mapping[str, Any]) -> bool:
-    """Whether a schema is that of a refusal: its name says so, or it does not allow the envelope's code of a success."""
+    """Return whether a schema describes an error: its name says so, or it does not allow the success code in the
+    envelope."""
     if str(schema.get("$ref", "")).endswith("Refusal"):
         return True
     whole, envelope = contract.resolve(schema), contract.behaviour.envelope
@@ -56,7 +59,7 @@ def _is_refusal(contract: Contract, schema: Mapping[str, Any]) -> bool:
 
 
 def evidence_at(contract: Contract, schema: Mapping[str, Any], place: Sequence[str | int]) -> Evidence | None:
-    """The evidence nearest above `place` in `schema`: that of the field itself, else of what it stands in."""
+    """Return the evidence for `place` in `schema`: of the member itself, else of its nearest parent."""
     return _nearest(contract, schema, list(place), None)
 
 
@@ -88,7 +91,8 @@ def _step(node: Mapping[str, Any], step: str | int) -> Any:
 
 
 def documented(contract: Contract, schema: Any, value: Any) -> Any:
-    """`value` without the members that `schema` does not name; an object whose schema names none is kept whole."""
+    """Return `value` without the members that `schema` does not name. An object whose schema names no members is
+    kept whole."""
     parts = list(_parts(contract, contract.resolve(schema))) if isinstance(schema, Mapping) else []
     if isinstance(value, Mapping):
         known: dict[str, list[Any]] = {}

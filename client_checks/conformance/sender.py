@@ -1,8 +1,7 @@
-"""The one way out: every call of a run, whoever makes it, goes through here and is counted, paced and kept.
+"""Sends every call of a run; each call is counted, paced and recorded here.
 
-A live server's prices and balances are not trusted. A call that may cost is sent only if the largest of its prices is
-within the budget, and is never sent twice. Magic values never leave for a live server.
-"""
+Prices and balances of a live server are not trusted. A call that may cost is sent only if the highest of its
+prices is within the budget, and is never sent twice. Magic values are never sent to a live server."""
 
 from __future__ import annotations
 
@@ -24,34 +23,35 @@ from swapmock.client_checks.conformance.strict_json import parsed
 from swapmock.client_checks.conformance.target import CannotRun, Target
 from swapmock.client_checks.conformance.transport import RawAnswer, Transport, Unreachable
 
-#: The longest that a Retry-After is obeyed before the run stops instead.
+#: The longest Retry-After, in seconds, for which the run waits. For a longer one the run stops.
 LONGEST_WAIT = 300.0
-#: Seconds to wait after a 429 that does not say how long.
+#: Seconds to wait after a 429 without a Retry-After.
 USUAL_WAIT = 10.0
-#: After this many answers beyond their bounds the run stops: such a server can hold it up for hours.
+#: The run stops after this many answers that were too slow or too large: such a server could delay it for hours.
 MOST_UNBOUNDED = 3
-#: Bytes of all answers together that a run keeps.
+#: The most bytes that a run keeps of all answers together.
 MOST_BYTES = 1 << 30
-#: Methods that read: a path that no contract has is not charged for them.
+#: Methods that only read. A call with one of them to a path outside the contract is taken as free.
 READING = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
 @dataclass(frozen=True)
 class Quote:
-    """The prices of a paid call in credits: `estimates` maps an estimate operation to what it answered, `listed` is the
-    contract's own price."""
+    """The prices of a paid call in credits: `estimates` maps an estimate operation to its answer, `listed` is the
+    contract's price."""
 
     estimates: dict[str, float]
     listed: float | None
 
     @property
     def highest(self) -> float | None:
+        """The highest of the prices; None if there is none."""
         known = [*self.estimates.values(), *([] if self.listed is None else [self.listed])]
         return max(known, default=None)
 
 
 class Sender:
-    """Sends calls to a target. `rate` is calls per second, None for as fast as it goes."""
+    """Sends calls to a target. `rate` is calls per second; None means no limit."""
 
     def __init__(
         self,
@@ -76,20 +76,22 @@ class Sender:
         self._lock = threading.RLock()
         self._transport = transport or Transport()
         self._known_balance: float | None = None
-        #: The balance as it was known just before the last call that may cost, where budgets are kept.
+        #: The balance just before the last call that may cost, if the run has a budget.
         self.balance_before: float | None = None
         self._learned: dict[str, float] = {}
         self._unbounded = 0
         self._bytes = 0
 
     def close(self) -> None:
+        """Close the connections."""
         self._transport.close()
 
     def stop(self, why: str) -> None:
-        """Send nothing more; the first reason stands."""
+        """Send no further call because of `why`. If called twice, the first reason is kept."""
         self._stopped = self._stopped or why
 
     def url(self, path: str) -> str:
+        """Return the URL of `path` on the target."""
         return self.target.base_url + path
 
     def send(
@@ -102,10 +104,10 @@ class Sender:
         origin: str = "",
         expects_refusal: bool = False,
     ) -> Exchange:
-        """Send one call; LeftOut if it must not be sent.
+        """Send one call with `method`, `url`, `headers` and `body`, and return it with its answer. Raises LeftOut if
+        the call must not be sent.
 
-        Never raises for what the server does: an exchange without a status is one that got no answer.
-        """
+        What the server does raises nothing: an exchange without a status has no answer."""
         with self._lock:
             operation = self._operation(method, url)
             sent = list(headers)
@@ -120,7 +122,7 @@ class Sender:
             return self._send_paid(method, url, sent, body, operation, origin, expects_refusal)
 
     def _path(self, url: str) -> str | None:
-        """The decoded path of `url` below the target's base URL; None if it is elsewhere."""
+        """Return the decoded path of `url` below the target's base URL; None if the URL is elsewhere."""
         ours, its = urlsplit(self.target.base_url), urlsplit(url)
         if (ours.scheme, ours.netloc) != (its.scheme, its.netloc) or not its.path.startswith(ours.path):
             return None
@@ -132,8 +134,9 @@ class Sender:
         return "" if found is None else found[0].id
 
     def _may_cost(self, method: str, url: str, operation: str) -> bool:
-        """Whether a call may be charged for: every operation that is not declared free, and what only differs from one
-        by its method or by slashes and case in its path."""
+        """Return whether a call may be charged. Every operation may cost that the contract does not declare free,
+        and so may a call that differs from such an operation only by its method, or by slashes and case in its
+        path."""
         if operation:
             return self.target.may_cost(operation)
         path = self._path(url)
@@ -182,7 +185,7 @@ class Sender:
         before = self.balance_before = self._known_balance
         number = len(self.exchanges) + 1
         self.quotes[number] = quote
-        # From now on it counts as spent, whatever interrupts the run; nobody sends it again.
+        # From now on the call counts as spent, whatever interrupts the run, and it is never sent again.
         self.budget.spending.charge(number, price)
         try:
             exchange = self._transmit(method, url, headers, body, operation, origin)
@@ -195,7 +198,7 @@ class Sender:
         return exchange
 
     def _is_refused(self, exchange: Exchange) -> bool:
-        """Whether an answer says for certain that the call was not accepted."""
+        """Return whether an answer says for certain that the call was refused."""
         if exchange.status is None or exchange.status >= 500 or exchange.broken_bound:
             return False
         return exchange.status >= 400 or self.envelope.refuses(exchange.json)
@@ -203,8 +206,10 @@ class Sender:
     def quote(
         self, operation: str, headers: list[tuple[str, str]], body: bytes, origin: str, expects_refusal: bool = False
     ) -> Quote:
-        """What a call would cost, by every estimate of the server and by the contract; LeftOut if an estimate is not to
-        be had. An estimate that is refused together with a call that `expects_refusal` costs nothing."""
+        """Return what a call would cost, by every estimate of the server and by the contract.
+
+        Raises LeftOut if an estimate cannot be had. If the call `expects_refusal` and its estimate is refused as
+        well, the price is zero."""
         listed = listed_price(self.target, operation, parsed(body))
         told = self.target.profile.estimates.get(operation, Estimate())
         names = self.target.profile.present(told.operations, self.target.variants)[:1]
@@ -226,7 +231,8 @@ class Sender:
         return Quote(found, listed)
 
     def balance(self, origin: str) -> float | None:
-        """The account's balance; None if the provider tells none, did not answer, or told no sensible amount."""
+        """Return the account's balance; None if the provider reports none, did not answer, or sent no plausible
+        amount."""
         account = self.target.profile.account
         if not account:
             return None
@@ -242,8 +248,8 @@ class Sender:
         return self._known_balance
 
     def task_ended(self, number: int, said: float | None, origin: str) -> None:
-        """A task that the paid call `number` made has ended and says what it cost. If the balance does not move although
-        tasks say that they cost, nothing more is spent."""
+        """Note that a task made by the paid call `number` has ended and reports a cost of `said`. If tasks report
+        costs and the balance does not change, no more credits are spent."""
         if said is None or number not in self.quotes:
             return
         spending = self.budget.spending
@@ -262,7 +268,8 @@ class Sender:
             self.budget.need_credits(0.0)
 
     def _recount(self, operation: str, before: float | None, origin: str) -> None:
-        """Look at the balance after a paid call: what it took more than was announced, the next one is held to cost."""
+        """Read the balance after a paid call. If the call took more than was announced, later calls of this kind
+        count with the higher price."""
         if not self.target.profile.account:
             return
         try:
@@ -288,7 +295,7 @@ class Sender:
         try:
             answer = self._transport.send(method, url, headers, body)
         except KeyboardInterrupt:
-            # It may have arrived: the report tells of it.
+            # The call may have arrived; the report says so.
             self._keep(method, url, headers, body, operation, origin, at_time, answer, "interrupted")
             raise
         except Unreachable as why:
@@ -304,7 +311,7 @@ class Sender:
         self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, operation: str, origin: str,
         at_time: float, answer: RawAnswer, error: str,
     ) -> Exchange:  # fmt: skip
-        """Keep a call and its answer, with secrets masked."""
+        """Record a call and its answer, with secrets masked."""
         secrets = self.target.secrets
         exchange = Exchange(
             method=method,
@@ -337,7 +344,7 @@ class Sender:
             )
 
     def _pace(self, exchange: Exchange) -> None:
-        """Set when the next call may go."""
+        """Set the time before which no further call is sent."""
         now = self.clock.now()
         self._not_before = max(self._not_before, now + self._interval)
         if not self._is_limited(exchange):
@@ -349,14 +356,14 @@ class Sender:
         self._not_before = max(self._not_before, now + wait)
 
     def _is_limited(self, exchange: Exchange) -> bool:
-        """Whether a live server asked for patience."""
+        """Return whether a live server asked the client to slow down."""
         if not self.target.is_live or exchange.status is None:
             return False
         return self.envelope.judged(exchange.status, exchange.answer) in (429, 503)
 
 
 def _seconds(told: str, now: float) -> float:
-    """A Retry-After, in seconds from now: a number or an HTTP date. What is neither counts as USUAL_WAIT."""
+    """Return a Retry-After in seconds from `now`: from a number or an HTTP date. Anything else counts as USUAL_WAIT."""
     if re.fullmatch(r"[0-9]{1,12}", told.strip()):
         return float(told)
     try:

@@ -1,8 +1,8 @@
-"""Several flows at once, their steps in an order that Hypothesis draws: what single flows in a row cannot show.
+"""Runs several flows at once, with steps in an order that Hypothesis chooses. This finds what single flows cannot
+find.
 
-One task's answers must not depend on what else is going on, and an ended task must stay as it is, however often and
-whenever it is asked for.
-"""
+The answers about one task must not depend on other tasks, and a task that has ended must not change, however
+often it is polled."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from swapmock.client_checks.conformance.budget import LeftOut
 from swapmock.client_checks.conformance.flow import FlowRunner
 
-#: How many steps one example has.
+#: The number of steps in one example.
 STEPS = 12
 
 
 def run_interleaved(runner: FlowRunner, flows: Sequence[Mapping[str, Any]], examples: int, number: int) -> None:
-    """Run `examples` sequences of steps of several `flows`; what is wrong ends in the runner's findings."""
+    """Run `examples` sequences of steps of several `flows`. What is wrong becomes a finding of `runner`."""
     machine = _machine(runner, list(flows))
     run_state_machine_as_test(
         seed(number)(machine),

@@ -1,4 +1,4 @@
-"""Which HTTP statuses go with a body code, by the variants that a server is held to."""
+"""Which HTTP statuses may come with a body code, by the variants that a server is held to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swapmock.client_checks.conformance.target import Target
 
 
 def statuses_for(target: Target, code: Any, variants: Mapping[str, Any]) -> set[int]:
-    """Every HTTP status that may carry `code` under these choices."""
+    """Return every HTTP status that may come with `code` under the choices `variants`."""
     behaviour = target.contract.behaviour
     row = behaviour.body_codes[code]
     policy = variants.get("http_status", "code")
@@ -31,7 +31,7 @@ def statuses_for(target: Target, code: Any, variants: Mapping[str, Any]) -> set[
 
 
 def is_hidden(context: Any) -> bool:
-    """Whether a refusal rides on an HTTP success that is not for it."""
+    """Return whether an error came with an HTTP success status that the policy does not allow for it."""
     code = context.code
     if context.exchange.status is None or not 200 <= context.status < 300 or not context.envelope.refuses(context.body):
         return False
@@ -41,7 +41,8 @@ def is_hidden(context: Any) -> bool:
 
 
 def evidence_of(target: Target, code: Any) -> Evidence:
-    """How well the HTTP status of a code is known: one that rides on HTTP 200 was never seen elsewhere."""
+    """Return how well the HTTP status of a code is known. If the code comes with HTTP 200, its status was never seen
+    elsewhere."""
     row = target.contract.behaviour.body_codes[code]
     is_unseen = row.name != "ok" and row.http == 200
     return Evidence("inferred" if is_unseen else row.evidence, row.source)

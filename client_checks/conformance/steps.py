@@ -1,4 +1,4 @@
-"""What each kind of step of a flow does, by the member that names the kind."""
+"""The function for each kind of step in a flow, by the member that names the kind."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from swapmock.client_checks.conformance.pointer import filled
 
 
 def refused(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
-    """A call that must be refused at this point of the flow."""
+    """Send the call of `step`, which must be refused at this point of the flow."""
     refusals.refused_step(runner, step, state.known, state.name)
 
 
 def callback(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
-    """Judge the callbacks of a task that has ended."""
+    """Judge the callbacks of the flow's task, which has ended."""
     kind = runner.target.profile.kinds[step["callback"]]
     name = filled(step["id"], state.known)
     runner.findings.extend(runner.callbacks.findings(kind, name, state.last, state.name))
 
 
 def advance(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:  # noqa: ARG001 - a handler's signature
-    """Move the target's clock: by seconds, past a lifetime, or to `before` seconds before its end."""
+    """Move the target's clock as `step` says: by seconds, past a lifetime, or to `before` seconds before the end of
+    a lifetime."""
     if runner.advance is None:
         return
     by = step["advance"]
@@ -32,7 +33,7 @@ def advance(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> No
     runner.advance(by)
 
 
-#: The first of these members that a step has says what is done.
+#: The first of these members that a step has selects its function.
 HANDLERS: Mapping[str, StepHandler] = {
     "refused": refused,
     "call": FlowRunner.call,

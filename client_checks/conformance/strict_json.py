@@ -1,4 +1,4 @@
-"""Reads JSON from a server that nobody trusts: bounded in depth, strict about what RFC 8259 allows."""
+"""Reads JSON from an untrusted server: limited in depth, and strict about RFC 8259."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-#: Arrays and objects within one another that an answer may have. The deepest answer of a contract has fewer than ten.
+#: The maximal depth of nested arrays and objects. The deepest answer of a contract has fewer than ten levels.
 MAX_DEPTH = 100
-#: Digits that a number may have: a float holds 17, the largest 64-bit integer 20.
+#: The maximal number of digits in a number. A float has at most 17, the largest 64-bit integer 20.
 MAX_DIGITS = 40
 
 
@@ -18,7 +18,8 @@ class NotJson(ValueError):
 
 
 def parsed(content: bytes) -> Any:
-    """`content` as JSON, read leniently (a byte order mark, NaN and repeated names pass); None if it cannot be read."""
+    """Return `content` as parsed JSON; None if it cannot be read. A byte order mark, NaN and repeated names are
+    accepted."""
     try:
         _check_depth(content)
         return json.loads(content.decode("utf-8-sig"), parse_int=_integer)
@@ -27,7 +28,7 @@ def parsed(content: bytes) -> Any:
 
 
 def why_not_json(content: bytes) -> str:
-    """What RFC 8259 has against `content` as a JSON document in UTF-8; "" if nothing."""
+    """Return why `content` is not a JSON document in UTF-8 by RFC 8259; "" if it is one."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -46,7 +47,7 @@ def why_not_json(content: bytes) -> str:
 
 
 def _check_depth(content: bytes) -> None:
-    """NotJson if arrays and objects are nested beyond MAX_DEPTH; brackets within strings do not count."""
+    """Raise NotJson if arrays and objects are nested deeper than MAX_DEPTH; brackets within strings are ignored."""
     if content.count(b"[") + content.count(b"{") <= MAX_DEPTH:
         return
     depth, in_string, escaped = 0, False, False
@@ -86,7 +87,7 @@ def _strict_float(digits: str) -> float:
 
 
 def _no_constant(word: str) -> None:
-    """Python reads NaN and Infinity, JSON has neither."""
+    """Reject NaN and Infinity, which Python accepts and JSON does not have."""
     raise NotJson(f"{word} is not JSON")
 
 

@@ -1,4 +1,4 @@
-"""What is checked: an emulator of our own, or any server by its base URL."""
+"""The server that is checked: an emulator, or any server by its base URL."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from swapmock.contracts import Contract
 
 
 class CannotRun(Exception):
-    """Nothing can be checked; the text is one line for a user."""
+    """Nothing can be checked. The text is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A server and how to speak to it. `is_live` says that every call may cost and must be accounted for; `is_ours`
-    that it is the emulator, which knows magic values.
+    """A server, and how to call it. `is_live` says that every call may cost and must be accounted for. `is_ours`
+    says that the server is the emulator, which knows magic values.
 
-    `variants` are the choices that the server is held to, where the sources disagree; `are_declared` says that somebody
-    named them, else they are the contract's defaults. `variants_of_strangers` are those for calls without credentials of
-    ours, where they differ: nobody can tell whose they are.
-    """
+    `variants` are the choices that the server is held to, where the sources disagree. `are_declared` says that
+    the user named them; otherwise they are the contract's defaults. `variants_of_strangers` are the choices for
+    calls without our credentials, if they differ: the server cannot know which account such a call belongs to."""
 
     contract: Contract
     profile: Profile
@@ -37,19 +36,21 @@ class Target:
     secrets: Secrets = field(default_factory=Secrets)
 
     def may_cost(self, operation: str) -> bool:
-        """Whether a call of `operation` may be charged for: every one that the contract does not declare free may, and so
-        may one that the contract does not know. "" is no call."""
+        """Return whether a call of `operation` may be charged: every operation that the contract does not declare
+        free may cost, and so may an unknown one. "" means no call."""
         known = self.contract.operations.get(operation)
         return bool(operation) and (known is None or known.may_cost)
 
     @property
     def declared_statuses(self) -> set[int]:
-        """HTTP statuses that a declared policy names code by code; the contract need not list them."""
+        """Return the HTTP statuses that the user's status policy names for single codes; the contract need not list
+        them."""
         policy = self.variants.get("http_status")
         return {int(status) for status in policy.values()} if isinstance(policy, Mapping) else set()
 
     @property
     def provider(self) -> str:
+        """The provider's name."""
         return self.profile.provider
 
     @property
@@ -58,7 +59,7 @@ class Target:
 
 
 def standing_credentials(contract: Contract, profile: Profile, name: str = "default") -> dict[str, str]:
-    """The headers of one of an emulator's standing accounts."""
+    """Return the headers of the standing account `name` of an emulator."""
     row = contract.behaviour.credentials[name]
     return {one.header: one.shown(contract, str(row[one.field])) for one in profile.credentials}
 
@@ -66,10 +67,8 @@ def standing_credentials(contract: Contract, profile: Profile, name: str = "defa
 def credentials_from(
     environment: Mapping[str, str], contract: Contract, profile: Profile
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The headers that carry the credentials, and the secrets by the variable that each came from.
-
-    CannotRun names a variable that is not set.
-    """
+    """Return the headers that carry the credentials, and the secrets by the name of their variable. Raises CannotRun
+    with the name of a variable that is not set."""
     headers, secrets = {}, {}
     for credential in profile.credentials:
         found = next(((name, environment[name]) for name in credential.env if environment.get(name)), None)

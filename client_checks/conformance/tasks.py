@@ -1,4 +1,4 @@
-"""How a poll names its task, and what is remembered of every submission for the checks across exchanges."""
+"""How a poll names its task, and what is remembered of every submission for the checks that compare several answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from swapmock.client_checks.conformance.strict_json import parsed
 
 
 def asked_id(context: ResponseContext, kind: Kind) -> str | None:
-    """The id that a poll asked for, in the query, the body or the path; None if it named none."""
+    """Return the id that a poll asked for, in the query, the body or the path; None if it named none."""
     place, name = kind.asked_at(context.target.contract)
     if place == "path":
         return context.params.get(name)
@@ -25,7 +25,7 @@ def asked_id(context: ResponseContext, kind: Kind) -> str | None:
 
 
 def polled(context: ResponseContext) -> Iterator[tuple[Kind, Any, str]]:
-    """Each kind of task that an answer tells of, the word for its state, and the id that was asked for."""
+    """Yield each kind of task in an answer, the status word of the task, and the id that was asked for."""
     if not context.is_success or not context.exchange.has_our_credentials:
         return
     for kind, word in context.polls():
@@ -35,11 +35,10 @@ def polled(context: ResponseContext) -> Iterator[tuple[Kind, Any, str]]:
 
 
 def identity(context: ResponseContext, kind: Kind, asked: str) -> str | None:
-    """A name under which a polled task can be recognised; None if there is none.
+    """Return a name that identifies a polled task; None if there is none.
 
-    Flows give each task a name of its own. Generated calls may use a caller's id twice, for tasks of two tools even at the
-    same time: there the server's own id counts, in the answer or in the question.
-    """
+    Flows give each task its own name. Generated calls may use a caller's id twice, even for tasks of two tools at
+    the same time. Then the server's own id counts, from the answer or from the request."""
     if context.exchange.origin.startswith(("flow", "stateful")):
         return asked
     own = at(context.body, kind.own) if kind.own else None
@@ -49,8 +48,8 @@ def identity(context: ResponseContext, kind: Kind, asked: str) -> str | None:
 
 
 def observe(context: ResponseContext) -> None:
-    """Remember an accepted submission under the server's id and the caller's; a caller's id that is used again means
-    another task from now on."""
+    """Remember an accepted submission under the server's id and the caller's id. If a caller's id is used again, it
+    means the new task from now on."""
     history, number = context.history, context.exchange.number
     if number <= history.observed:
         return
@@ -72,7 +71,7 @@ def observe(context: ResponseContext) -> None:
 
 
 def without_queries(value: Any) -> Any:
-    """`value` with the query of every URL taken away: a signed link may be signed anew each time."""
+    """Return `value` with the query of every URL removed: a link may be signed again in each answer."""
     if isinstance(value, Mapping):
         return {name: without_queries(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -83,7 +82,7 @@ def without_queries(value: Any) -> Any:
 
 
 def shared_part(one: Any, other: Any) -> tuple[Any, Any]:
-    """Two values without the members that only one of them has, and without what their links say."""
+    """Return two values without the members that only one of them has, and without differences inside their links."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         pairs = {name: shared_part(one[name], other[name]) for name in one if name in other}
         return {name: pair[0] for name, pair in pairs.items()}, {name: pair[1] for name, pair in pairs.items()}
@@ -95,7 +94,7 @@ def shared_part(one: Any, other: Any) -> tuple[Any, Any]:
 
 
 def difference(before: Any, after: Any, place: str = "") -> tuple[str, Any, Any] | None:
-    """The first place where two values differ, and what stands there in each; None if they are equal."""
+    """Return the first place where two values differ, and the value there in each; None if they are equal."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for name in sorted({*before, *after}, key=str):
             found = difference(before.get(name), after.get(name), f"{place}/{name}")

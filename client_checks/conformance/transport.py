@@ -1,7 +1,7 @@
-"""Sends one HTTP request to a server that nobody trusts: bounded in time and bytes, free of the user's environment.
+"""Sends one HTTP request to an untrusted server. The answer is limited in time and bytes, and the user's settings do
+not apply.
 
-No `.netrc`, no cookies and no redirects. Proxy variables are obeyed for other machines, never for loopback.
-"""
+No `.netrc`, no cookies and no redirects are used. Proxy variables apply to other machines, never to loopback."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-#: Seconds to connect, and seconds in which nothing arrives before an answer is given up.
+#: The timeout in seconds for connecting, and for a silence during an answer.
 CONNECT_TIMEOUT, SILENCE_TIMEOUT = 10.0, 30.0
-#: Seconds for a whole answer.
+#: The timeout in seconds for a whole answer.
 TOTAL_TIMEOUT = 60.0
-#: Bytes of one answer, after decompression: of JSON and other text, and of anything else (media).
+#: The most bytes of one answer after decompression: of JSON and other text, and of anything else (media).
 MAX_TEXT, MAX_MEDIA = 8 << 20, 128 << 20
 #: Bytes read at a time.
 PIECE = 1 << 16
-#: The variables that name a file of trusted certificates, in the order of precedence.
+#: The environment variables that name a file of trusted certificates, in order of precedence.
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class Unreachable(Exception):
-    """No answer came. The text says why, in one line; `is_connected` is whether a connection stood."""
+    """No answer came. The text says why, in one line. `is_connected` says whether a connection was open."""
 
     def __init__(self, why: str, *, is_connected: bool = False) -> None:
         super().__init__(why)
@@ -47,7 +47,8 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """An HTTP answer. `broken_bound` says which bound it broke ("" if none); `content` is then what came before."""
+    """An HTTP answer. `broken_bound` says which limit it broke, "" if none; `content` then has the bytes up to
+    there."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -57,7 +58,7 @@ class RawAnswer:
 
 
 class _Watch:
-    """Shuts the socket of a request when its total time is over."""
+    """Shuts the socket of a request down when its total time is over."""
 
     def __init__(self, seconds: float) -> None:
         self.socket: socket.socket | None = None
@@ -111,7 +112,7 @@ class _WatchedTlsPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Connections whose socket the watch of a request knows."""
+    """Makes connections whose socket the watch of a request knows."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
@@ -125,7 +126,7 @@ class _Adapter(HTTPAdapter):
 
 @dataclass
 class Transport:
-    """Sends requests. `total`, `max_text` and `max_media` bound an answer in seconds and bytes."""
+    """Sends requests. `total` (seconds), `max_text` and `max_media` (bytes) limit an answer."""
 
     total: float = TOTAL_TIMEOUT
     max_text: int = MAX_TEXT
@@ -134,14 +135,15 @@ class Transport:
     _session: requests.Session = field(default_factory=lambda: plain_session())
 
     def close(self) -> None:
+        """Close the connections."""
         self._session.close()
 
     def send(self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> RawAnswer:
-        """Send one request as it stands. Unreachable says why no answer came."""
+        """Send one request exactly as given. Raises Unreachable with the reason if no answer comes."""
         try:
             request = requests.Request(method, url, headers=dict(headers), data=body or None)
             prepared = self._session.prepare_request(request)
-            # As it was given: requests would tidy up what a test means to send.
+            # Keep the URL as given: requests would normalise what a test sends on purpose.
             prepared.url = url
         except (requests.RequestException, ValueError) as error:
             raise Unreachable(f"the request cannot be made: {error}") from None
@@ -193,7 +195,7 @@ class Transport:
 
 
 def plain_session() -> requests.Session:
-    """A session that takes nothing from the user's environment and keeps no cookie."""
+    """Return a session that uses nothing from the user's environment and keeps no cookies."""
     session = requests.Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -215,14 +217,14 @@ def is_loopback(url: str) -> bool:
 
 
 def proxies_for(url: str) -> dict[str, str]:
-    """The proxies of the environment for `url`; none for loopback."""
+    """Return the proxies of the environment for `url`; none for loopback."""
     if is_loopback(url):
         return {}
     return dict(get_environ_proxies(url, no_proxy=None))
 
 
 def proxy_named(url: str) -> str:
-    """`HTTPS_PROXY` if that variable sends `url` through a proxy; "" if no proxy is used."""
+    """Return `HTTPS_PROXY` if this variable sends `url` through a proxy; "" if no proxy is used."""
     if not proxies_for(url):
         return ""
     scheme = urlsplit(url).scheme.lower()
@@ -231,13 +233,14 @@ def proxy_named(url: str) -> str:
 
 
 def trusted_certificates() -> bool | str:
-    """The file of trusted certificates that the environment names; True for the usual ones."""
+    """Return the file of trusted certificates that the environment names; True for the default certificates."""
     return next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), True)
 
 
 @contextmanager
 def quiet_environment() -> Iterator[None]:
-    """While a library of others calls our proxy on loopback: no proxy and no `.netrc` of the user is used for that."""
+    """While this context is open, a library's calls to our proxy on loopback use no proxy and no `.netrc` of the
+    user."""
     excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     wanted = {"NETRC": os.devnull, "no_proxy": ",".join(filter(None, [excepted, "127.0.0.1"]))}
     before = {name: os.environ.get(name) for name in wanted}
@@ -253,7 +256,7 @@ def quiet_environment() -> Iterator[None]:
 
 
 def _decoded(answer: requests.Response, most: int) -> Iterator[bytes]:
-    """The body piece by piece, decompressed; no piece is longer than `most` bytes and one."""
+    """Yield the decompressed body in pieces; no piece is longer than `most` + 1 bytes."""
     codings = [one.strip().lower() for one in answer.headers.get("Content-Encoding", "").split(",") if one.strip()]
     codings = [one for one in codings if one != "identity"]
     raw = answer.raw.stream(PIECE, decode_content=False)
@@ -278,7 +281,7 @@ def _never_connected(error: BaseException) -> bool:
 
 
 def _why(error: BaseException, url: str) -> str:
-    """Why a request failed, in one line: a TLS failure is called one, and a proxy that stood between is named."""
+    """Return why a request failed, in one line. A TLS failure is named as such, and a proxy in between is named."""
     text = " ".join(str(error).split())
     proxy = proxy_named(url)
     through = f" (through the proxy of {proxy})" if proxy else ""

@@ -1,4 +1,4 @@
-"""`swapmock pain`: what careless clients cost, shown on an emulator in this process."""
+"""Implements `swapmock pain`: shows what careless clients cost, on an emulator in this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 COUNT = 10
 NUMBERS = re.compile(r"(\d{1,2})(?:(?:\.\.|-)(\d{1,2}))?", re.ASCII)
 
-#: Field of Cost -> its line in the table.
+#: Field of Cost -> the text of its line in the table.
 ROWS = {
     "credits": "credits taken by the vendor",
     "returned": "credits reserved and given back",
@@ -32,7 +32,7 @@ ROWS = {
 
 
 def chosen(_: click.Context, option: click.Parameter, given: tuple[str, ...]) -> list[int]:
-    """`("3", "5..7")` as [3, 5, 6, 7]; `("all",)` as all of them."""
+    """Convert the argument: `("3", "5..7")` to [3, 5, 6, 7], and `("all",)` to all numbers."""
     numbers: list[int] = []
     for text in given:
         match = NUMBERS.fullmatch("1..10" if text == "all" else text)
@@ -56,7 +56,7 @@ def pain(numbers: list[int], as_json: bool) -> None:
     """
     from swapmock.client_checks.pains import model
 
-    # A callback that is not acknowledged is what some pains show, and nothing to warn of.
+    # Some pains show callbacks that are not acknowledged; no warning is needed.
     logging.getLogger("swapmock").addHandler(logging.NullHandler())
     if not numbers:
         pains = {number: model.load(number) for number in range(1, COUNT + 1)}
@@ -80,7 +80,7 @@ def pain(numbers: list[int], as_json: bool) -> None:
 
 
 def told(result: Result) -> Iterator[str]:
-    """The lines about one pain."""
+    """Yield the lines about one pain."""
     one = result.pain
     yield click.style(f"{result.number}. {one.TITLE}", bold=True)
     yield f"   seen in: {one.SEEN}"
@@ -97,7 +97,7 @@ def told(result: Result) -> Iterator[str]:
 
 
 def verdict(result: Result) -> str:
-    """One sentence: what the careless client paid for nothing."""
+    """Return one sentence: what the careless client paid without a result."""
     bad, good = result.careless.cost, result.careful.cost
     parts = []
     if result.wasted > 0:

@@ -1,4 +1,4 @@
-"""Plays a pain: each of its two clients against an emulator of its own sandbox, and what the ledger says afterwards."""
+"""Runs a pain: each of its two clients with its own sandbox, then reads the cost from the ledger."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ MODULES = (
     "p10_storm",
 )
 
-#: How the files begin that are pictures: JPEG and PNG.
+#: The first bytes of picture files: JPEG and PNG.
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG")
 
-#: Credits at the start, unless a pain says otherwise.
+#: The credits at the start, unless the pain sets them.
 BALANCE = 100.0
 
 
 class Pain(Protocol):
-    """What a module of a pain has."""
+    """The members of a module that shows a pain."""
 
     TITLE: str
     SETUP: str
@@ -44,30 +44,36 @@ class Pain(Protocol):
     SEEN: str
     OPTIONS: Mapping[str, Any]
 
-    def prepare(self, sandbox: Sandbox) -> None: ...
-    def careless(self, worker: Worker) -> None: ...
-    def careful(self, worker: Worker) -> None: ...
+    def prepare(self, sandbox: Sandbox) -> None:
+        """Prepare the emulator's faults in `sandbox`."""
+
+    def careless(self, worker: Worker) -> None:
+        """Run the client that makes the mistake."""
+
+    def careful(self, worker: Worker) -> None:
+        """Run the client that does not make the mistake."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one client cost. Credits and tasks are the ledger's, requests the journal's, the rest the client's own."""
+    """The cost of one client. Credits and tasks come from the ledger, requests from the journal, the rest from the
+    client."""
 
-    credits: float  # captured by the vendor
-    returned: float  # reserved, and given back
+    credits: float  # credits that the vendor charged
+    returned: float  # credits that were reserved and returned
     tasks: int  # tasks that were charged
-    requests: int  # to the vendor's API
-    refused: int  # of them, answered with an error response
-    minutes: float  # on the sandbox's clock, until the client ended
-    saved: int  # pictures that were kept, whole
-    broken: int  # files that were kept and are no picture
-    told_done: int  # times that the end user was told that the picture is there
-    user_paid: float  # what the end user has paid in the end
+    requests: int  # requests to the vendor's API
+    refused: int  # requests that were answered with an error response
+    minutes: float  # seconds on the sandbox's clock until the client ended
+    saved: int  # complete pictures that were saved
+    broken: int  # saved files that are not pictures
+    told_done: int  # how often the end user was told that the picture is ready
+    user_paid: float  # what the end user has paid at the end
 
 
 @dataclass(frozen=True)
 class Played:
-    """One client's run of a pain: its source, its cost, and the ledger's entries."""
+    """One client's run: its source code, its cost, and the ledger's entries."""
 
     source: str
     cost: Cost
@@ -76,7 +82,7 @@ class Played:
 
 @dataclass(frozen=True)
 class Result:
-    """A pain with both clients' runs."""
+    """A pain with the runs of both clients."""
 
     number: int
     pain: Pain
@@ -85,11 +91,11 @@ class Result:
 
     @property
     def wasted(self) -> float:
-        """Credits that the careless client paid beyond what the careful one paid."""
+        """Credits that the careless client paid in addition to what the careful one paid."""
         return self.careless.cost.credits - self.careful.cost.credits
 
     def document(self) -> dict[str, Any]:
-        """The result as JSON."""
+        """Return the result as a JSON object."""
         pain = self.pain
         return {
             "number": self.number,
@@ -109,18 +115,18 @@ def _run_document(played: Played) -> dict[str, Any]:
 
 
 def load(number: int) -> Pain:
-    """The pain with a number from 1."""
+    """Return the pain with this `number`, from 1."""
     return cast(Pain, import_module(f"swapmock.client_checks.pains.{MODULES[number - 1]}"))
 
 
 def play(number: int, control: Control) -> Result:
-    """Run both clients of a pain against an emulator, each in a sandbox of its own."""
+    """Run both clients of the pain `number` on the emulator `control`, each in its own sandbox."""
     pain = load(number)
     return Result(number, pain, _run(pain, "careless", control), _run(pain, "careful", control))
 
 
 def play_all(numbers: list[int]) -> Iterator[Result]:
-    """Play pains one after the other on one emulator in this process."""
+    """Run the pains with these `numbers`, one after the other, on one emulator in this process."""
     with Emulator(journal_size=5000) as emulator:
         for number in numbers:
             yield play(number, emulator)
@@ -155,7 +161,7 @@ def _worker(sandbox: Sandbox, receiver: Receiver) -> Iterator[Worker]:
 
 
 def _is_of_the_api(row: Mapping[str, Any]) -> bool:
-    """Whether an exchange of the journal belongs to the vendor's API, and not to a store of files."""
+    """Return whether an exchange of the journal belongs to the vendor's API and not to a store of files."""
     operation = contracts.load(row["provider"]).operations.get(row["operation"])
     return operation is not None and not operation.files
 

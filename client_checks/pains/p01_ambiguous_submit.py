@@ -1,4 +1,4 @@
-"""An order whose answer was lost."""
+"""Pain 1: the answer to a submission is lost."""
 
 from swapmock import Sandbox
 from swapmock.client_checks.pains.worker import Lost, Worker
@@ -12,10 +12,12 @@ OPTIONS: dict[str, object] = {}
 
 
 def prepare(sandbox: Sandbox) -> None:
+    """Reset the connection of the first submission after the task was made."""
     sandbox.add_fault({"connection": "reset"}, match={"operation": "create_task", "nth": 1}, moment="after")
 
 
 def careless(worker: Worker) -> None:
+    """Send the submission again after the lost answer."""
     try:
         task = worker.create()
     except Lost:
@@ -25,6 +27,7 @@ def careless(worker: Worker) -> None:
 
 
 def careful(worker: Worker) -> None:
+    """Read the balance before sending the submission again."""
     arrived: list[str] = []
     url = worker.on_callback(lambda body: arrived.append(body["task_id"]))
     before = worker.balance()

@@ -1,4 +1,4 @@
-"""The client's own deadline."""
+"""Pain 2: the client's own deadline passes while the task still runs."""
 
 from swapmock import Sandbox
 from swapmock.client_checks.pains.worker import Worker
@@ -12,10 +12,11 @@ OPTIONS: dict[str, object] = {"scenario": "slow"}
 
 
 def prepare(sandbox: Sandbox) -> None:
-    """The scenario is all."""
+    """Do nothing: the scenario is enough."""
 
 
 def careless(worker: Worker) -> None:
+    """Submit the job again when the deadline has passed."""
     for _ in range(3):
         task = worker.create()
         for _ in range(6):
@@ -27,7 +28,8 @@ def careless(worker: Worker) -> None:
 
 
 def careful(worker: Worker) -> None:
+    """Keep the id of the task and ask for the task again later."""
     worker.disk["task"] = worker.create()
-    worker.wait(30)  # its own deadline: it stops waiting, keeps the id and asks again later
+    worker.wait(30)  # At its own deadline the client stops waiting. It keeps the id and asks again later.
     worker.wait(300)
     worker.deliver(worker.result(worker.disk["task"]))

@@ -1,4 +1,4 @@
-"""A loop that never ends."""
+"""Pain 3: a loop of polls never ends."""
 
 from swapmock import Sandbox
 from swapmock.client_checks.pains.worker import Worker
@@ -16,19 +16,21 @@ OPTIONS: dict[str, object] = {"scenario": "fails"}
 
 
 def prepare(sandbox: Sandbox) -> None:
-    """The scenario is all."""
+    """Do nothing: the scenario is enough."""
 
 
 def careless(worker: Worker) -> None:
+    """Poll until there is a link, which never comes."""
     task = worker.create()
     start = worker.now
     while not (worker.read(task)["result"] or {}).get("media_urls"):
         worker.wait(5)
-        if worker.now - start >= 3600:  # somebody ends the process
+        if worker.now - start >= 3600:  # a user ends the process
             return
 
 
 def careful(worker: Worker) -> None:
+    """Poll a limited number of times, and stop at a final state."""
     task = worker.create()
     for _ in range(120):
         if worker.read(task)["status"] in ("success", "failed"):

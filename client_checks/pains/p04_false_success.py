@@ -1,4 +1,4 @@
-"""A time-out that is reported as success."""
+"""Pain 4: a time-out is reported as success."""
 
 from swapmock import Sandbox
 from swapmock.client_checks.pains.worker import Worker
@@ -12,10 +12,11 @@ OPTIONS: dict[str, object] = {"scenario": "slow"}
 
 
 def prepare(sandbox: Sandbox) -> None:
-    """The scenario is all."""
+    """Do nothing: the scenario is enough."""
 
 
 def careless(worker: Worker) -> None:
+    """Report success after the last poll, whatever it said."""
     task = worker.create()
     for _ in range(5):
         answer = worker.read(task)
@@ -28,4 +29,5 @@ def careless(worker: Worker) -> None:
 
 
 def careful(worker: Worker) -> None:
+    """Report success only if the task has succeeded."""
     worker.deliver(worker.result(worker.create()))

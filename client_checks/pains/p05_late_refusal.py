@@ -1,4 +1,4 @@
-"""A refusal that comes after the order was accepted."""
+"""Pain 5: a task is refused after its submission was accepted."""
 
 from swapmock import Sandbox
 from swapmock.client_checks.pains.worker import Worker
@@ -12,10 +12,11 @@ OPTIONS: dict[str, object] = {"scenario": "moderated"}
 
 
 def prepare(sandbox: Sandbox) -> None:
-    """The scenario is all."""
+    """Do nothing: the scenario is enough."""
 
 
 def careless(worker: Worker) -> None:
+    """Charge the end user when the submission is accepted."""
     task = worker.create()
     worker.charge()
     links = worker.result(task)
@@ -25,4 +26,5 @@ def careless(worker: Worker) -> None:
 
 
 def careful(worker: Worker) -> None:
+    """Charge the end user when the result is there."""
     worker.deliver(worker.result(worker.create()))

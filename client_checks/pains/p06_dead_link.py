@@ -1,4 +1,4 @@
-"""A link that is dead when somebody needs it."""
+"""Pain 6: a link has expired when it is needed."""
 
 from swapmock import Sandbox
 from swapmock.client_checks.pains.worker import Worker
@@ -14,10 +14,11 @@ DAY = 86400.0
 
 
 def prepare(sandbox: Sandbox) -> None:
-    """Time is all."""
+    """Do nothing: time alone is enough."""
 
 
 def careless(worker: Worker) -> None:
+    """Store the link, and download it when the end user asks."""
     (link,) = worker.result(worker.create())
     worker.charge()
     worker.done()
@@ -28,5 +29,6 @@ def careless(worker: Worker) -> None:
 
 
 def careful(worker: Worker) -> None:
+    """Download the result at once, and store the bytes."""
     worker.deliver(worker.result(worker.create()))
     worker.wait(15 * DAY)

@@ -1,4 +1,4 @@
-"""Callbacks that never arrive."""
+"""Pain 7: callbacks never arrive."""
 
 from swapmock import Sandbox
 from swapmock.client_checks.pains.worker import Worker
@@ -14,10 +14,11 @@ OPTIONS: dict[str, object] = {}
 
 
 def prepare(sandbox: Sandbox) -> None:
-    """The receiver's answer is all."""
+    """Do nothing: the receiver's answer is enough."""
 
 
 def careless(worker: Worker) -> None:
+    """Wait for the callback only."""
     arrived: list[dict[str, object]] = []
     worker.create(callback_url=worker.on_callback(arrived.append, status=302))
     for _ in range(24):
@@ -27,6 +28,7 @@ def careless(worker: Worker) -> None:
 
 
 def careful(worker: Worker) -> None:
+    """Poll if no callback comes."""
     arrived: list[dict[str, object]] = []
     task = worker.create(callback_url=worker.on_callback(arrived.append, status=302))
     worker.wait(120)

@@ -1,4 +1,4 @@
-"""Callbacks that come twice."""
+"""Pain 8: callbacks come twice."""
 
 from typing import Any
 
@@ -14,10 +14,12 @@ OPTIONS: dict[str, object] = {"scenario": "callback_concurrent"}
 
 
 def prepare(sandbox: Sandbox) -> None:
-    """The scenario is all."""
+    """Do nothing: the scenario is enough."""
 
 
 def careless(worker: Worker) -> None:
+    """Deliver the result at each callback."""
+
     def fulfil(body: dict[str, Any]) -> None:
         worker.deliver(body["result"]["media_urls"])
 
@@ -26,8 +28,9 @@ def careless(worker: Worker) -> None:
 
 
 def careful(worker: Worker) -> None:
+    """Record the task at a callback, and deliver once after a poll."""
     ended: set[str] = set()
     task = worker.create(callback_url=worker.on_callback(lambda body: ended.add(body["task_id"])))
     worker.wait(60)
-    if task in ended:  # one entry, however often the callback came; what counts is what the vendor says when asked
+    if task in ended:  # one entry for each task, however often the callback came; the poll decides
         worker.deliver(worker.result(task))

@@ -1,4 +1,4 @@
-"""A restart while a task runs."""
+"""Pain 9: the client is restarted while a task runs."""
 
 from swapmock import Sandbox
 from swapmock.client_checks.pains.worker import Worker
@@ -13,14 +13,16 @@ KILL_AFTER = 3.0
 
 
 def prepare(sandbox: Sandbox) -> None:
-    """The kill is all."""
+    """Do nothing: the kill is enough."""
 
 
 def careless(worker: Worker) -> None:
+    """Submit the job again after the restart."""
     worker.deliver(worker.result(worker.create()))
 
 
 def careful(worker: Worker) -> None:
+    """Store the id before the restart, and poll this task after it."""
     if "task" not in worker.disk:
         worker.disk["task"] = worker.create()
     worker.deliver(worker.result(worker.disk["task"]))

@@ -1,4 +1,4 @@
-"""Retries that multiply."""
+"""Pain 10: retries multiply."""
 
 from swapmock import Sandbox
 from swapmock.client_checks.pains.worker import Refused, Worker
@@ -15,10 +15,12 @@ OPTIONS: dict[str, object] = {
 
 
 def prepare(sandbox: Sandbox) -> None:
-    """Balance and rate limit are all."""
+    """Do nothing: balance and rate limit are enough."""
 
 
 def careless(worker: Worker) -> None:
+    """Retry in several layers, whatever the error is."""
+
     def attempt() -> bool:
         for _ in range(3):
             try:
@@ -35,6 +37,7 @@ def careless(worker: Worker) -> None:
 
 
 def careful(worker: Worker) -> None:
+    """Retry as Retry-After says, and stop at a permanent error."""
     made = 0
     while made < 10:
         try:
@@ -43,5 +46,5 @@ def careful(worker: Worker) -> None:
             worker.wait(10)
         except Refused as refused:
             if refused.code == 402:
-                return  # the rest of the batch costs the same
+                return  # the other jobs of the batch cost the same
             worker.wait(refused.retry_after or 10)

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 
 class Receiver:
-    """`with Receiver() as receiver: receiver.url`. `act` gets each body, one at a time; `status` is the answer's."""
+    """The receiver, used as `with Receiver() as receiver: receiver.url`. `act` is called with each body, one at a
+    time; `status` is the HTTP status of the answers."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -21,6 +22,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
+        """The callback URL."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/callback"
 
     def __enter__(self) -> Self:

@@ -1,4 +1,5 @@
-"""What both clients of a pain have: real HTTP to the emulator, a clock, a disk, a receiver of callbacks, and one end user."""
+"""What both clients of a pain use: real HTTP to the emulator, a clock, a disk, a receiver of callbacks, and one end
+user."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ PRICE = 5.0
 
 
 class Lost(Exception):
-    """No answer came: nobody knows whether the request took effect."""
+    """No answer came: the client cannot know whether the request took effect."""
 
 
 class Refused(Exception):
@@ -35,14 +36,13 @@ class Refused(Exception):
 
 
 class Killed(Exception):
-    """The process of the client ends here; only its `disk` stays."""
+    """The process of the client ends here; only its `disk` is kept."""
 
 
 class Worker:
     """A client of crun.ai that makes one picture for one end user.
 
-    Its time is the clock of the sandbox: `wait` moves it, so nothing sleeps. `disk` survives a restart.
-    """
+    Its time is the clock of the sandbox: `wait` moves the clock and does not sleep. `disk` survives a restart."""
 
     def __init__(self, sandbox: Sandbox, receiver: Receiver) -> None:
         self._sandbox = sandbox
@@ -56,25 +56,26 @@ class Worker:
         self.kill_after: float | None = None
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the open connections."""
         self._session.close()
 
     # The vendor
 
     def create(self, **more: Any) -> str:
-        """Order one face swap, and return the id of its task. Raises Lost or Refused."""
+        """Submit one face swap, and return the id of its task. `more` has further members of the body. Raises Lost
+        or Refused."""
         return str(self._call("POST", f"{JOB}/CreateTask", json={**SWAP, **more})["task_id"])
 
     def read(self, task: str) -> dict[str, Any]:
-        """What the vendor says about a task: `status`, `result` and so on. Raises Lost or Refused."""
+        """Return the task as the vendor reports it: `status`, `result` and so on. Raises Lost or Refused."""
         return self._call("GET", f"{JOB}/TaskInfo", params={"task_id": task})
 
     def balance(self) -> float:
-        """Credits of the account at the vendor. Raises Lost or Refused."""
+        """Return the credits of the account. Raises Lost or Refused."""
         return float(self._call("GET", "/api/v1/client/account/balance")["balance"])
 
     def download(self, link: str) -> requests.Response:
-        """The answer to a download, whatever it is."""
+        """Return the answer to a download, with any status."""
         return self._session.get(link, timeout=30)
 
     def _call(self, method: str, path: str, **given: Any) -> dict[str, Any]:
@@ -93,11 +94,11 @@ class Worker:
 
     @property
     def now(self) -> float:
-        """Seconds on the clock of the sandbox."""
+        """The time on the clock of the sandbox, in seconds."""
         return float(self._sandbox.clock()["now"])
 
     def wait(self, seconds: float) -> None:
-        """Let time pass at the vendor and here. Callbacks that are due arrive meanwhile."""
+        """Move the clock by `seconds`. Callbacks that fall due arrive meanwhile."""
         if self.kill_after is not None and seconds > self.kill_after:
             self._sandbox.advance(self.kill_after)
             self.kill_after = None
@@ -105,7 +106,8 @@ class Worker:
         self._sandbox.advance(seconds)
 
     def result(self, task: str, gap: float = 5.0) -> list[str]:
-        """Poll, at growing intervals, until a task has ended. Returns its links; none if it failed."""
+        """Poll at growing intervals, from `gap` seconds, until a task has ended. Return its links; none if it
+        failed."""
         while True:
             answer = self.read(task)
             if answer["status"] in ("success", "failed"):
@@ -116,23 +118,24 @@ class Worker:
     # The end user
 
     def charge(self) -> None:
-        """The end user pays for one picture."""
+        """Charge the end user for one picture."""
         self.user_paid += PRICE
 
     def refund(self) -> None:
-        """The end user gets the money for one picture back."""
+        """Return the money for one picture to the end user."""
         self.user_paid -= PRICE
 
     def done(self) -> None:
-        """Tell the end user that the picture is there."""
+        """Tell the end user that the picture is ready."""
         self.told_done += 1
 
     def save(self, content: bytes) -> None:
-        """Keep a file for the end user."""
+        """Save a file for the end user."""
         self.saved.append(content)
 
     def deliver(self, links: list[str]) -> bool:
-        """Download the first link, keep the file, charge the end user and tell them. False if it is no picture."""
+        """Download the first link, save the file, charge the end user and notify them. Return False if the file is
+        not a picture."""
         answer = self.download(links[0]) if links else None
         if answer is None or answer.status_code != 200 or not answer.headers["content-type"].startswith("image/"):
             return False
@@ -142,7 +145,7 @@ class Worker:
         return True
 
     def on_callback(self, act: Callable[[dict[str, Any]], None], *, status: int = 200) -> str:
-        """Call `act` with the body of each callback, and answer it with `status`. Returns the URL for callbacks."""
+        """Call `act` with the body of each callback, and answer it with `status`. Return the URL for callbacks."""
         self.receiver.status = status
         self.receiver.act = lambda body: act(json.loads(body))
         return self.receiver.url

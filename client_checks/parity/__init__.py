@@ -1,1 +1,1 @@
-"""Do two servers behave alike? The same flows on both, or on one and against a recording of the other."""
+"""Compares how two servers behave: the same flows on both, or on one server and against a recording of the other."""

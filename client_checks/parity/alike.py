@@ -1,8 +1,8 @@
-"""Tells values that no two runs share (ids, times, links) from values that should be the same on both sides.
+"""Separates values that differ between any two runs (ids, times, links) from values that must be equal on both
+sides.
 
-A value is taken for one of these by its form on both sides, not by the name of its field. Ids and links must keep their
-relations: what is the same in two places on the left is the same there on the right.
-"""
+A value is recognised by its form on both sides, not by the name of its field. Ids and links must keep their
+relations: if two places have the same value on the left, they must have the same value on the right."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from urllib.parse import urlsplit
 
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 TIME = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|[+-]\d{2}:?\d{2})?")
-#: An opaque name: long enough to be drawn by chance, and not made of letters alone.
+#: An opaque id: long enough to be random, and not made of letters only.
 OPAQUE = re.compile(r"(?=.*\d)[A-Za-z0-9_-]{8,}")
 WORDS = re.compile(r"[A-Za-z0-9_-]+|[^A-Za-z0-9_-]+")
-#: Numbers from here on are epoch seconds, or milliseconds.
+#: Larger numbers are seconds or milliseconds since the epoch.
 EPOCH = 1_000_000_000
-#: How many characters the lengths of two ids may differ: some hold a number that grows.
+#: By how many characters the lengths of two ids may differ: some ids contain a growing number.
 LENGTHS_DIFFER = 2
 
 
 @dataclass
 class Relations:
-    """Which value on the right stands for which on the left, and the reverse, in one flow."""
+    """Which value on the right corresponds to which on the left, and the reverse, in one flow."""
 
     to_right: dict[str, str] = field(default_factory=dict)
     to_left: dict[str, str] = field(default_factory=dict)
 
     def broken_by(self, left: str, right: str) -> str:
-        """What speaks against `left` and `right` being the same thing; "" if nothing does. The pair is remembered."""
+        """Return why `left` and `right` cannot be the same thing; "" if they can. The pair is remembered."""
         known, back = self.to_right.setdefault(left, right), self.to_left.setdefault(right, left)
         if known != right:
             return f"{left[:60]!r} stood for {known[:60]!r} before"
@@ -42,7 +42,7 @@ class Relations:
 
 
 def form_of(text: str) -> str:
-    """What a text is by its form: `<time>`, `<url .png>`, `<uuid>`, `<id>`, or "" for an ordinary text."""
+    """Return the form of a text: `<time>`, `<url .png>`, `<uuid>`, `<id>`, or "" for an ordinary text."""
     if TIME.fullmatch(text):
         return "<time>"
     if text.startswith(("http://", "https://")):
@@ -53,7 +53,8 @@ def form_of(text: str) -> str:
 
 
 def texts_differ(left: str, right: str, relations: Relations) -> str:
-    """How two texts differ beyond what no two runs share; "" if they do not."""
+    """Return how `left` and `right` differ, apart from values that differ between any two runs; "" if they do not.
+    `relations` remembers which ids correspond."""
     if left == right:
         return ""
     form = form_of(left)
@@ -71,14 +72,14 @@ def texts_differ(left: str, right: str, relations: Relations) -> str:
 
 
 def _are_alike(left: str, right: str) -> bool:
-    """Whether two opaque names can be ids of one kind: about as long, with the same punctuation and the same beginning
-    where that is made of letters."""
+    """Return whether two opaque ids can be of one kind: similar length, the same punctuation, and the same letters
+    at the beginning."""
     shape = [re.sub(r"[A-Za-z0-9]+", "x", text) for text in (left, right)]
     return abs(len(left) - len(right)) <= LENGTHS_DIFFER and shape[0] == shape[1]
 
 
 def _sentences_differ(left: str, right: str, relations: Relations) -> str:
-    """A text may quote an id or a time: it is compared word for word."""
+    """Compare two texts word by word, because a text may quote an id or a time."""
     ours, theirs = WORDS.findall(left), WORDS.findall(right)
     if len(ours) != len(theirs) or len(ours) < 2:
         return "two texts"
@@ -94,14 +95,14 @@ def _sentences_differ(left: str, right: str, relations: Relations) -> str:
 
 
 def numbers_differ(left: float, right: float) -> bool:
-    """Whether two numbers differ. Two moments do not, as long as both are told in the same unit."""
+    """Return whether two numbers differ. Two times do not, if both have the same unit."""
     if left == right:
         return False
     return not (min(left, right) >= EPOCH and len(str(int(left))) == len(str(int(right))))
 
 
 def kind_of(value: Any) -> str:
-    """The JSON type of a value."""
+    """Return the JSON type of a value."""
     if value is None:
         return "null"
     for name, types in (("boolean", bool), ("number", (int, float)), ("string", str), ("array", list)):

@@ -1,4 +1,4 @@
-"""`swapmock parity` and `swapmock record`: from options to recordings, differences and an exit code."""
+"""Implements `swapmock parity` and `swapmock record`, from options to recordings, differences and an exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from swapmock.contracts import load
 
 Confirm = Callable[[str], bool]
 
-#: Polls of a sandbox at even distances, so that two timings can be compared.
+#: Polls of a sandbox have equal intervals, so that two timings can be compared.
 EVEN = PollTiming(0.5, 3600.0)
 
 
@@ -37,8 +37,11 @@ def parity(
     confirm: Confirm = lambda _: True,
     clock: Clock | None = None,
 ) -> tuple[list[Difference], list[str], Mapping[str, str]]:
-    """The differences, the flows that were compared, and those that were not and why. A side is `emulator`, a base URL
-    or the file of a recording. CannotRun says why nothing was compared."""
+    """Compare two sides, and return the differences, the flows that were compared, and the flows that were not with
+    the reason.
+
+    `left` and `right` are each `emulator`, a base URL or the file of a recording. `given` has the options.
+    `confirm` is asked before a live server is called. Raises CannotRun if nothing was compared."""
     files = {side: _file(side) for side in (left, right)}
     given = {**DEFAULTS, **given, "parts": ("flows",)}
     provider = _provider(given, [one for one in files.values() if one is not None])
@@ -63,7 +66,9 @@ def take(
     confirm: Confirm = lambda _: True,
     clock: Clock | None = None,
 ) -> Recording:
-    """A recording of a target. CannotRun says why there is none."""
+    """Return a recording of `target`. Raises CannotRun if there is none.
+
+    `given` has the options. `confirm` is asked before a live server is called."""
     given = {**DEFAULTS, **given, "parts": ("flows",)}
     provider = _provider(given, [])
     flows = _flows(provider, given)
@@ -90,7 +95,7 @@ def _provider(given: Mapping[str, Any], recordings: Sequence[Recording]) -> str:
 
 
 def _values(provider: str, files: Mapping[str, Recording | None], sides: Sequence[str]) -> Mapping[str, Any]:
-    """The same media on both sides: those of a recording; magic values only where both sides are emulators."""
+    """Return the media for both sides: those of a recording; magic values only if both sides are emulators."""
     recordings = [recording for recording in files.values() if recording is not None]
     if recordings:
         return recordings[0].values
@@ -99,7 +104,8 @@ def _values(provider: str, files: Mapping[str, Recording | None], sides: Sequenc
 
 
 def _flows(provider: str, given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The flows to run: those of a file, else the provider's that need nothing but the server; by name if named."""
+    """Return the flows to run: those of a file, else those of the provider that need only the server; selected by
+    name if named."""
     rows = [*profile(provider).flows, *_refusals(provider)]
     if given.get("flows_file"):
         rows = read_flows(given["flows_file"], load(provider), profile(provider), given["media"])
@@ -108,14 +114,14 @@ def _flows(provider: str, given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if unknown:
         raise CannotRun(f"--flow: {unknown[0]!r} is none of {', '.join(row['name'] for row in rows)}")
     chosen = [row for row in rows if "needs" not in row and (not wanted or row["name"] in wanted)]
-    # What only one kind of target can do is no part of a comparison.
+    # Leave out steps that only one kind of target can do.
     return [
         {**row, "steps": [step for step in row["steps"] if row.get("refused") or "needs" not in step]} for row in chosen
     ]
 
 
 def _refusals(provider: str) -> Iterator[Mapping[str, Any]]:
-    """The provider's refusals of calls that never cost, each as a flow of one step."""
+    """Yield the provider's refusals of calls that never cost, each as a flow with one step."""
     facts = profile(provider)
     for row in facts.refusals:
         if "call" not in row or not load(provider).operations[row["call"]].may_cost:
@@ -155,7 +161,8 @@ def _question(run: Run, flows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def told(differences: Sequence[Difference], compared: Sequence[str], left_out: Mapping[str, str]) -> Iterator[str]:
-    """What a comparison says, line by line."""
+    """Yield the lines that show a comparison: its `differences`, the flows that were `compared`, and those that were
+    `left_out` with the reason."""
     yield from map(str, differences)
     for name, why in left_out.items():
         yield f"not compared: flow {name}: {why}"
@@ -163,6 +170,7 @@ def told(differences: Sequence[Difference], compared: Sequence[str], left_out: M
 
 
 def write(path: Path, differences: Sequence[Difference], compared: Sequence[str], left_out: Mapping[str, str]) -> None:
+    """Write a comparison as JSON to `path`."""
     document = {
         "format": "swapmock-parity/1",
         "compared": list(compared),

@@ -1,4 +1,4 @@
-"""Compares two recordings: what was answered, through which states a task went, and how long it took."""
+"""Compares two recordings: the answers, the states of each task, and the durations."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from swapmock.client_checks.parity.lines import line_at, line_of, operation_line
 from swapmock.client_checks.parity.recording import Answer, Recording
 from swapmock.contracts import Contract
 
-#: How many times as long one side may take before that is a difference, and the seconds below which nothing is.
+#: The largest accepted ratio of two durations, and the seconds below which no difference is reported.
 LONGER, SHORT = 2.0, 2.0
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`kind` is flow, calls, status, code, shape, value, relation, path or timing; `line` is what the contract would
-    change."""
+    """One difference. `kind` is flow, calls, status, code, shape, value, relation, path or timing. `line` is the
+    line of the contract that would have to change."""
 
     kind: str
     flow: str
@@ -37,7 +37,8 @@ class Difference:
 
 @dataclass(frozen=True)
 class Step:
-    """A call of a flow, or all polls of one task: `states` are those it went through, each with its first moment."""
+    """A call of a flow, or all polls of one task. `states` are the states of the task in order, each with its first
+    time."""
 
     operation: str
     answers: Sequence[Answer]
@@ -46,17 +47,20 @@ class Step:
 
 
 class Comparison:
+    """Compares two recordings of one provider."""
+
     def __init__(self, contract: Contract, profile: Profile, variants: Mapping[str, Any]) -> None:
         self._contract = contract
         self._profile = profile
         self._provider = contract.name
         self._variants = variants
         self._relations = Relations()
-        #: Fields whose value says something of the account or the moment, not of the server.
+        #: Fields whose value depends on the account or the time, not on the server.
         self._of_the_moment = {"seed", *_last_steps(profile)}
 
     def differences(self, left: Recording, right: Recording) -> Iterator[Difference]:
-        """What differs in the flows that at least one side has run to its end; a flow that broke on one side differs."""
+        """Yield the differences in the flows that at least one side has completed. A flow that failed on one side is
+        a difference."""
         for flow in self.compared(left, right):
             broken = [side.broken.get(flow, "") for side in (left, right)]
             if any(broken):
@@ -71,7 +75,8 @@ class Comparison:
 
     @staticmethod
     def compared(left: Recording, right: Recording) -> list[str]:
-        """The flows that both sides began and nobody cut off; those that broke in the same way on both are left out."""
+        """Return the flows that both sides started and no limit cut off, without those that failed in the same way
+        on both."""
         return [
             name
             for name in left.flows
@@ -81,7 +86,7 @@ class Comparison:
         ]
 
     def _steps(self, answers: Sequence[Answer]) -> list[Step]:
-        """Calls in their order; polls that follow one another are one step."""
+        """Return the calls in their order; consecutive polls are one step."""
         steps: list[Step] = []
         for answer in answers:
             kind = self._kind(answer)
@@ -119,7 +124,8 @@ class Comparison:
             yield from self._answer(flow, one, other)
 
     def _path(self, flow: str, left: Step, right: Step) -> Iterator[Difference]:
-        """The states on the way; one that passed between two polls is no difference, one in another order is."""
+        """Yield a difference if the states of a task differ in their order. A state that one side's polls missed is
+        no difference."""
         ours, theirs = [word for word, _ in left.states], [word for word, _ in right.states]
         shared = [word for word in ours if word in theirs]
         kind = left.kind
@@ -145,7 +151,8 @@ class Comparison:
         yield Difference("timing", flow, left.operation, left.kind.name, f"{ours:g} s", f"{theirs:g} s", line)
 
     def _answer(self, flow: str, left: Step, right: Step) -> Iterator[Difference]:
-        """The last answer of each. Of polls, the first answer in each state that both sides show as well."""
+        """Yield differences in the last answers. For polls, also compare the first answer in each state that both
+        sides show."""
         for word in [word for word, _ in left.states[:-1] if word in dict(right.states)]:
             ours, theirs = (self._first_in(step, word) for step in (left, right))
             yield from self._pair(flow, left.operation, ours, theirs)
@@ -153,7 +160,7 @@ class Comparison:
 
     @staticmethod
     def _first_in(step: Step, word: str) -> Answer:
-        assert step.kind is not None  # only polls have states
+        assert step.kind is not None  # only polls show states
         state = step.kind.state
         return next(answer for answer in step.answers if str(at(answer.body, state)) == word)
 
@@ -195,7 +202,7 @@ class Comparison:
             yield from self._values(flow, operation, left, right, place)
 
     def _values(self, flow: str, operation: str, left: Any, right: Any, place: str) -> Iterator[Difference]:
-        """Two texts, numbers or booleans."""
+        """Yield differences of two texts, numbers or booleans."""
         shown, kind = (repr(left)[:160], repr(right)[:160]), "code" if place == "/code" else "value"
         line = self._line(operation, place, left, right)
         if isinstance(left, str):
@@ -218,7 +225,7 @@ class Comparison:
             yield Difference(kind, flow, operation, place, *shown, line)
 
     def _line(self, operation: str, place: str, left: Any, right: Any) -> str:
-        """The line of the contract that says what stands at this place of an answer."""
+        """Return the line of the contract for this place of an answer."""
         if place == "/code":
             return line_of(self._provider, "body_codes", "code", right)
         if place in ("/message", "/msg"):
@@ -232,7 +239,7 @@ class Comparison:
 
 
 def _last_steps(profile: Profile) -> Iterator[str]:
-    """The names of the fields that tell a balance or a duration."""
+    """Yield the names of the fields that hold a balance or a duration."""
     pointers = [profile.account.get("at", ""), profile.affordable.get("balance", "")]
     for pointer in [*pointers, *(kind.duration for kind in profile.kinds.values())]:
         if pointer:

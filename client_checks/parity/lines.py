@@ -1,4 +1,4 @@
-"""Where in a contract's files something stands, so that a difference names the line that it would change."""
+"""Finds the line of a contract's files for a value, so that a difference names the line that it would change."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def _composed(path: Path) -> Any:
 
 
 def line_of(provider: str, table: str, key: str, value: Any, file: str = "behaviour.yaml") -> str:
-    """`contracts/crun/behaviour.yaml:14` for the row of `table` whose `key` is `value`; the table's own line if it has
-    no such row."""
+    """Return `contracts/crun/behaviour.yaml:14` for the row of `table` whose `key` is `value`; the line of the table
+    if it has no such row."""
     path = folder(provider) / file
     found = _child(_composed(path), table)
     row = next((item for item in _items(found) if _scalar(_child(item, key)) == str(value)), found)
@@ -26,7 +26,7 @@ def line_of(provider: str, table: str, key: str, value: Any, file: str = "behavi
 
 
 def line_at(provider: str, *steps: str, file: str = "behaviour.yaml") -> str:
-    """The line of what lies at these keys, or of the last of them that exists."""
+    """Return the line of the value at these keys (`steps`), or of the last key that exists."""
     node = found = _composed(folder(provider) / file)
     for step in steps:
         node = _child(node, step)
@@ -37,7 +37,7 @@ def line_at(provider: str, *steps: str, file: str = "behaviour.yaml") -> str:
 
 
 def operation_line(provider: str, operation: str) -> str:
-    """Where openapi.yaml names an operation."""
+    """Return the line of openapi.yaml that names an operation."""
     lines = (folder(provider) / "openapi.yaml").read_text("utf-8").splitlines()
     number = next((n for n, line in enumerate(lines, 1) if line.strip() == f"operationId: {operation}"), 1)
     return f"contracts/{provider}/openapi.yaml:{number}"

@@ -1,4 +1,4 @@
-"""What a server answered to a list of flows: taken from a run, kept in a file, without secrets from the start."""
+"""What a server answered to a list of flows: taken from a run and stored in a file, without secrets."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FORMAT = "swapmock-recording/1"
 
 
 class NoRecording(Exception):
-    """A file holds no recording; the text is one line for a user."""
+    """A file is not a recording. The text is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One call of a flow. `at` is seconds since the flow began; `body` is parsed JSON, None for anything else."""
+    """One call of a flow. `at` is in seconds since the flow began. `body` is parsed JSON, None for anything else."""
 
     operation: str
     method: str
@@ -35,8 +35,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Recording:
-    """Answers by flow; `left_out` says which flows did not come to their end, and why. Of these, `broken` are the ones that
-    the server broke; the others were cut off by a limit or do not fit this target."""
+    """The answers of each flow. `left_out` maps flows that did not end to the reason. Of these, `broken` are the
+    flows in which the server made a mistake; the others were cut off by a limit or do not apply to this target."""
 
     provider: str
     base_url: str
@@ -46,12 +46,13 @@ class Recording:
     broken: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
+        """Write the recording as JSON to `path`."""
         document = {"format": FORMAT, **asdict(self)}
         path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Recording:
-        """NoRecording if the file cannot be read or is something else."""
+        """Return the recording in a file. Raises NoRecording if the file cannot be read or is something else."""
         try:
             document = json.loads(path.read_text("utf-8"))
         except OSError as error:
@@ -75,7 +76,7 @@ class Recording:
 
 
 def record(run: Run, flows: Sequence[Mapping[str, Any]]) -> Recording:
-    """Run `flows` and keep what was answered. The exchanges of a run hold no secrets any more."""
+    """Run `flows` and return the answers. The exchanges of a run contain no secrets."""
     kept: dict[str, list[Answer]] = {}
     for flow in flows:
         first = len(run.sender.exchanges)
@@ -95,8 +96,8 @@ def record(run: Run, flows: Sequence[Mapping[str, Any]]) -> Recording:
 
 
 def _answer(contract: Contract, exchange: Exchange, start: float) -> Answer:
-    """One call as it is kept. Calls of files are "download" on every server: a vendor's files lie on other hosts, of which
-    the contract knows nothing."""
+    """Return one call in the form of a recording. Calls of files are named "download" on every server, because a
+    vendor's files are on hosts that are not in the contract."""
     operation = contract.operations.get(exchange.operation)
     kind = (exchange.header("Content-Type") or "").split(";")[0].strip().lower()
     return Answer(

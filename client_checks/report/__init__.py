@@ -1,1 +1,1 @@
-"""What a run of the checks has to say: to a terminal, and as JUnit XML, JSON, HTML and HAR files."""
+"""Reports of the checks: for a terminal, and as JUnit XML, JSON, HTML and HAR files."""

@@ -14,8 +14,9 @@ from swapmock.client_checks.report.document import ordered
 
 @dataclass(frozen=True)
 class Case:
-    """`status` is passed, failed or skipped. `group` and `name` together are unique in a run. `details` has every
-    failing finding in full, `warnings` those that do not fail. `kind` is the id of the first failing finding."""
+    """One test case. `status` is passed, failed or skipped. `group` and `name` together are unique in a run.
+    `details` has every failing finding in full, `warnings` the findings that do not fail. `kind` is the id of the
+    first failing finding."""
 
     group: str
     name: str
@@ -28,7 +29,7 @@ class Case:
 
 
 def cases_of(result: RunResult) -> Iterator[Case]:
-    """Every case of a run, in a stable order."""
+    """Yield every case of a run, in a stable order."""
     by_place: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in ordered(result):
         by_place[finding.operation or "run", finding.id].append(finding)
@@ -47,7 +48,7 @@ def cases_of(result: RunResult) -> Iterator[Case]:
 
 
 def _seconds(result: RunResult) -> dict[str, float]:
-    """How long the calls of each operation, and of each flow or refusal, took."""
+    """Return the total duration of the calls of each operation, and of each flow or refusal."""
     found: dict[str, float] = defaultdict(float)
     for exchange in result.exchanges:
         found[exchange.operation] += exchange.elapsed
@@ -67,7 +68,7 @@ def _judged(result: RunResult, operation: str, check_id: str, findings: Sequence
 
 
 def in_full(finding: Finding) -> str:
-    """A finding as text."""
+    """Return a finding as text."""
     return (
         f"{finding.title} {finding.place}\nexpected: {finding.expected}\n"
         f"source: {finding.source} ({finding.level})\ngot: {finding.got}\n{finding.repeat or finding.curl}"

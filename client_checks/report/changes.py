@@ -1,4 +1,4 @@
-"""Changes of a contract as JUnit XML, as SARIF and as annotations of GitHub Actions."""
+"""Writes changes of a contract as JUnit XML, as SARIF and as annotations of GitHub Actions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE:
 
 
 def location(change: Change, version: Version, folder: str) -> tuple[str, int]:
-    """The file and line of the new version that a change is about."""
+    """Return the file and line in the new `version` that a change is about; `folder` is the contract's folder."""
     word = change.place.split(" ")[0]
     in_document = change.area in ("paths", "fields", "headers", "auth", "names", "servers", "deprecation", "callbacks")
     file = word if f"{word}.yaml" in version.texts else "openapi" if in_document else "behaviour"
@@ -28,7 +28,7 @@ def location(change: Change, version: Version, folder: str) -> tuple[str, int]:
 
 
 def junit_of(changes: Sequence[Change], failing: Sequence[Change]) -> str:
-    """One test case for each change; those in `failing` fail."""
+    """Return JUnit XML with one test case for each change; those in `failing` fail."""
     root = ET.Element(
         "testsuites", name="swapmock compat", tests=str(len(changes)), failures=str(len(failing)), errors="0"
     )
@@ -47,7 +47,8 @@ def junit_of(changes: Sequence[Change], failing: Sequence[Change]) -> str:
 
 
 def sarif_of(changes: Sequence[Change], version: Version, folder: str) -> dict[str, Any]:
-    """SARIF 2.1.0: one rule for each area, one result for each change."""
+    """Return SARIF 2.1.0: one rule for each area, one result for each of `changes`. `version` and `folder` give the
+    files and lines."""
     areas = sorted({change.area for change in changes})
     results = []
     for change in changes:
@@ -72,7 +73,8 @@ def sarif_of(changes: Sequence[Change], version: Version, folder: str) -> dict[s
 
 
 def annotations_of(changes: Sequence[Change], version: Version, folder: str) -> list[str]:
-    """Workflow commands, one a line."""
+    """Return workflow commands of GitHub Actions, one line for each of `changes`. `version` and `folder` give the
+    files and lines."""
     lines = []
     for change in changes:
         file, line = location(change, version, folder)

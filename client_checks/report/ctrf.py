@@ -1,4 +1,5 @@
-"""The Common Test Report Format (https://ctrf.io), version 0.0.0 of its schema: one JSON document for every tool."""
+"""The Common Test Report Format (https://ctrf.io), version 0.0.0 of its schema: one JSON document that many tools
+read."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ STATUS = {"failed": "failed", "skipped": "skipped", "passed": "passed"}
 
 
 def ctrf(results: Sequence[RunResult]) -> dict[str, Any]:
-    """One test for each case of the JUnit report, under the same names. Times are in milliseconds."""
+    """Return one test for each case of the JUnit report, under the same names. Times are in milliseconds."""
     tests = [
         {
             "name": f"{result.target.provider} {case.group} {case.name}",

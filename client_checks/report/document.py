@@ -1,4 +1,4 @@
-"""Outcomes as one plain document: what the JSON report is, and what the HTML page shows."""
+"""The results as one JSON object, which is the JSON report and the content of the HTML page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from swapmock.client_checks.conformance.run import RunResult
 
 
 def document(results: Sequence[RunResult]) -> dict[str, Any]:
-    """Everything of every target; `exit_code` is the command's."""
+    """Return everything about every target; `exit_code` is that of the command."""
     return {
         "format": "swapmock-check/1",
         "version": __version__,
@@ -24,7 +24,7 @@ def document(results: Sequence[RunResult]) -> dict[str, Any]:
 
 
 def exit_code(results: Sequence[RunResult]) -> int:
-    """2 if any target could not be judged, else 1 if any has findings, else 0; without a target 2."""
+    """Return 2 if any target could not be judged, else 1 if any has findings, else 0; 2 without a target."""
     return max((result.exit_code for result in results), default=2)
 
 
@@ -59,7 +59,7 @@ def _moment(seconds: float | None) -> str | None:
 
 
 def ordered(result: RunResult) -> list[Any]:
-    """Findings, those that fail first, then by id and operation."""
+    """Return the findings: those that fail first, then by id and operation."""
     strict = result.options.strict
     return sorted(result.findings, key=lambda f: (f.grade(strict) is not Grade.FAIL, f.key))
 

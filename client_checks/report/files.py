@@ -1,4 +1,4 @@
-"""The report files of a run: opened before the first call, written at its end, whatever the end is."""
+"""The report files of a run: opened before the first call, written at its end, however it ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from swapmock.client_checks.report.page import page
 
 Render = Callable[[Sequence[RunResult]], str]
 
-#: The option of each report, and what makes its text.
+#: The option of each report, and the function that makes its text.
 RENDERERS: Mapping[str, Render] = {
     "json_file": lambda results: as_json(document(results)),
     "junit_file": lambda results: junit(results),
@@ -29,18 +29,19 @@ RENDERERS: Mapping[str, Render] = {
 
 
 def as_json(value: Any) -> str:
+    """Return `value` as JSON text."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 @dataclass
 class ReportFiles:
-    """The files that a user named, by option. `open` makes sure that each can be written, `write` fills them."""
+    """The files that a user named, by option. `open` makes sure that each can be written; `write` writes them."""
 
     given: Mapping[str, Path | None]
     problems: list[str] = field(default_factory=list)
 
     def open(self) -> None:
-        """Create every file, and its folder; CannotRun names the first that cannot be written."""
+        """Create every file and its folder. Raises CannotRun with the first file that cannot be written."""
         for _, path in self._wanted():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,14 +50,14 @@ class ReportFiles:
                 raise CannotRun(f"cannot write {path}: {error.strerror}") from None
 
     def write(self, results: Sequence[RunResult]) -> None:
-        """Write every file; one that fails does not stop the others. `problems` says what failed."""
+        """Write every file; an error in one does not stop the others. `problems` says what failed."""
         for option, path in self._wanted():
             try:
                 text = RENDERERS[option](results)
                 path.write_text(text, "utf-8", errors="backslashreplace")
             except OSError as error:
                 self.problems.append(f"cannot write {path}: {error.strerror}")
-            except Exception as error:  # one report that fails must not lose the others
+            except Exception as error:  # an error in one report must not prevent the others
                 self.problems.append(f"cannot make {path}: {type(error).__name__}: {error}")
 
     def _wanted(self) -> list[tuple[str, Path]]:

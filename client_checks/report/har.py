@@ -1,4 +1,4 @@
-"""The traffic of a run as an HTTP Archive, without its secrets."""
+"""The traffic of a run as an HTTP Archive (HAR), without its secrets."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import harfile
 from swapmock import __version__
 from swapmock.client_checks.conformance.exchange import Exchange
 
-#: Bodies beyond this many bytes are cut; the entry's comment says so.
+#: Bodies with more bytes than this are cut; the entry's comment says so.
 LIMIT = 1 << 20
 
 
 def har(exchanges: Iterable[Exchange]) -> str:
-    """The archive as text. Its entries have the numbers of the exchanges, which findings name."""
+    """Return the archive as text. Its entries have the numbers of the exchanges, which findings name."""
     file = StringIO()
     creator = harfile.Creator(name="swapmock", version=__version__)
     with harfile.HarFile.open(file, creator=creator) as archive:

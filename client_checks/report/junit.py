@@ -11,12 +11,12 @@ from swapmock import __version__
 from swapmock.client_checks.conformance.run import RunResult
 from swapmock.client_checks.report.cases import Case, cases_of
 
-#: What XML 1.0 cannot hold.
+#: Characters that XML 1.0 does not allow.
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(results: Sequence[RunResult]) -> str:
-    """The report as text. Suites are named by provider, so that names are the same in every run."""
+    """Return the report as text. Suites are named by provider, so that names are the same in every run."""
     root = ET.Element("testsuites", name="swapmock check")
     for result in results:
         root.append(_suite(result))
@@ -68,4 +68,5 @@ def _case(result: RunResult, case: Case, names: set[tuple[str, str]]) -> ET.Elem
 
 
 def clean(text: str) -> str:
+    """Return `text` without characters that XML does not allow."""
     return FORBIDDEN.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: no script, no font, no picture from anywhere else."""
+"""One self-contained HTML page: it loads no script, font or picture from elsewhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ summary { cursor: pointer; } code { font-size: .95em; }
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """The page for a document of `swapmock.client_checks.report.document`."""
+    """Return the page for a `document` of `swapmock.client_checks.report.document`."""
     body = "".join(part for target in document["targets"] for part in _target(target))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>swapmock check</title>'

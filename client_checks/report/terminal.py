@@ -1,4 +1,4 @@
-"""What a run says on a terminal: the plan, how it goes, what was found."""
+"""Terminal output of a run: the plan, the progress, and the findings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from swapmock.client_checks.report.document import ordered
 
 
 def show_plan(console: Console, target: Target, items: Sequence[Item], budget: Budget) -> None:
-    """What is going to be sent, its cost by the contract's list prices, and what the limits will leave out."""
+    """Print on `console` what will be sent to `target`, its cost by the contract's list prices, and which `items`
+    the `budget` will leave out."""
     table = Table(title=f"plan for {target.name}", title_justify="left", box=None)
     for name in ("part", "least calls", "credits", "within the limits"):
         table.add_column(name, justify="right" if name in ("least calls", "credits") else "left")
@@ -39,8 +40,8 @@ def show_plan(console: Console, target: Target, items: Sequence[Item], budget: B
 
 @contextmanager
 def progress(console: Console, target: Target, budget: Budget) -> Iterator[Report]:
-    """What is going on, with calls and credits so far: in one line of a terminal that changes, or line by line
-    elsewhere."""
+    """Yield a function that shows the progress of `target` on `console`, with the calls and credits so far from
+    `budget`: one changing line on a terminal, else one line for each part."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(target.name, total=None)
@@ -57,6 +58,7 @@ def progress(console: Console, target: Target, budget: Budget) -> Iterator[Repor
 
 
 def show(console: Console, result: RunResult) -> None:
+    """Print the result of a run."""
     strict = result.options.strict
     for finding in ordered(result):
         _show_finding(console, finding, finding.grade(strict))

@@ -1,1 +1,1 @@
-"""The contracts in standard forms: Arazzo workflows, AsyncAPI of the callbacks, Postman and Bruno collections."""
+"""The contracts in standard formats: Arazzo workflows, AsyncAPI of the callbacks, Postman and Bruno collections."""

@@ -1,4 +1,4 @@
-"""Arazzo 1.0.1: every flow as a workflow over the contract."""
+"""Arazzo 1.0.1: every flow as a workflow of the contract's operations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VERSION = "1.0.1"
 
 
 def document(source: Source, files: Mapping[str, str]) -> dict[str, Any]:
-    """The description; `files` says for each contract, by name, where its OpenAPI document is."""
+    """Return the description. `files` maps each contract's name to the path of its OpenAPI document."""
     flows = [flow for flow in source.flows() if flow.requests]
     used = dict.fromkeys(request.operation.contract.name for flow in flows for request in flow.requests)
     about = source.contract.document["info"]
@@ -65,7 +65,7 @@ def _input(source: Source, name: str) -> dict[str, Any]:
 class _Step:
     def __init__(self, flow: Flow, number: int, request: Request) -> None:
         self.request = request
-        self.id = f"{flow.id}_{number}"  # some tools want it to be unique in the whole document
+        self.id = f"{flow.id}_{number}"  # some tools require a name that is unique in the whole document
 
     def written(self, known: Mapping[str, _Step]) -> dict[str, Any]:
         request, operation = self.request, self.request.operation
@@ -114,7 +114,7 @@ def _literal(value: Any) -> str:
 
 
 def _expression(value: Any, known: Mapping[str, _Step]) -> Any:
-    """`value` with runtime expressions in place of its `$names`."""
+    """Return `value` with runtime expressions in place of its `$names`."""
 
     def of(name: str) -> str:
         return f"$steps.{known[name].id}.outputs.{name}" if name in known else f"$inputs.{name}"

@@ -12,7 +12,7 @@ COMPONENTS = "#/components/schemas/"
 
 
 def document(source: Source) -> dict[str, Any]:
-    """The description of every callback of the provider; its operations are those of the sender."""
+    """Return the description of every callback of the provider. Its operations are those of the sender."""
     contract = source.contract
     about = contract.document["info"]
     channels: dict[str, Any] = {}
@@ -71,7 +71,7 @@ def document(source: Source) -> dict[str, Any]:
 
 
 def _collect(known: Mapping[str, Any], node: Any, found: dict[str, Any]) -> None:
-    """Every schema that `node` refers to, and those that they refer to."""
+    """Add to `found` every schema that `node` refers to, and the schemas that these refer to."""
     for reference in _references(node):
         name = reference.removeprefix(COMPONENTS)
         if name not in found:
@@ -92,7 +92,7 @@ def _references(node: Any) -> Iterator[str]:
 
 
 def _plain(schema: Any) -> Any:
-    """A schema of OpenAPI as AsyncAPI's: a discriminator is the name of the property alone."""
+    """Return a schema of OpenAPI in AsyncAPI's form: a discriminator is only the name of the property."""
     if isinstance(schema, Mapping):
         return {
             key: value["propertyName"] if key == "discriminator" and isinstance(value, Mapping) else _plain(value)

@@ -10,7 +10,8 @@ from swapmock.client_checks.standard_forms.requests import MOST, Flow, Request, 
 
 
 def files(source: Source, base_url: str) -> dict[str, str]:
-    """Path in the collection -> text; the environment `local` has `base_url` and the credentials."""
+    """Return the text of each file by its path in the collection. The environment `local` has `base_url` and the
+    credentials."""
     about = source.contract.document["info"]
     title = f"Flows of the {about['title']}"
     values = {"baseUrl": base_url, **{key: "" if source.is_live else value for key, value in source.inputs().items()}}

@@ -1,4 +1,4 @@
-"""The command `export`."""
+"""Implements the command `export`."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 
 
 def document(source: Source, base_url: str) -> dict[str, Any]:
-    """The collection; `base_url` is the value of its variable baseUrl."""
+    """Return the collection. `base_url` is the value of its variable baseUrl."""
     about = source.contract.document["info"]
     values = {name: "" if source.is_live else value for name, value in source.inputs().items()}
     return {
@@ -33,12 +33,12 @@ def _folder(flow: Flow) -> dict[str, Any]:
 
 
 def title(flow: Flow, number: int, request: Request) -> str:
-    """The name of a request, which no other request has: a repeated one is found by it."""
+    """Return the name of a request. It is unique, so that a repeated request can name itself as the next one."""
     return f"{flow.name} {number}: {request.title}"
 
 
 def url(request: Request, variable: str = "{{baseUrl}}") -> str:
-    """The request's URL with `{{name}}` for what is a variable."""
+    """Return the request's URL with `{{name}}` for each variable. `variable` replaces the base URL."""
     path = request.operation.path
     for name, value in request.path.items():
         path = path.replace(f"{{{name}}}", quote(str(value), safe="/$"))
@@ -47,13 +47,14 @@ def url(request: Request, variable: str = "{{baseUrl}}") -> str:
 
 
 def body(request: Request) -> str | None:
-    """The request's body as text with `{{name}}` for what is a variable; None for none."""
+    """Return the request's body as text with `{{name}}` for each variable; None without a body."""
     if request.body is not None:
         return json.dumps(with_names(request.body, lambda name: f"{{{{{name}}}}}"), indent=2, ensure_ascii=False)
     return request.content
 
 
 def headers(request: Request) -> dict[str, str]:
+    """Return the request's headers with `{{name}}` for each variable."""
     found = {name: str(with_names(value, lambda key: f"{{{{{key}}}}}")) for name, value in request.headers.items()}
     return {**found, "Content-Type": "application/json"} if body(request) is not None else found
 
@@ -100,8 +101,8 @@ def _tests(name: str, request: Request) -> list[str]:
 
 
 def _repeating(name: str, request: Request) -> list[str]:
-    """Lines that send the request again until the task has ended."""
-    assert request.until is not None  # the caller has looked
+    """Return the lines of JavaScript that send the request again until the task has ended."""
+    assert request.until is not None  # the caller has checked this
     pointer, _ = request.until
     return [
         'const asked = Number(pm.collectionVariables.get("asked") || 0) + 1;',
@@ -116,7 +117,7 @@ def _repeating(name: str, request: Request) -> list[str]:
 
 
 def reach(pointer: str) -> str:
-    """JavaScript that reads what a JSON pointer names in `body`; undefined where there is nothing."""
+    """Return JavaScript that reads the value of a JSON pointer in `body`; undefined if there is none."""
     return "body" + "".join(
         f"?.[{json.dumps(int(step) if step.isdigit() else step)}]" for step in pointer.split("/")[1:]
     )

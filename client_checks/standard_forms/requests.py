@@ -1,4 +1,4 @@
-"""The flows of a profile as plain requests, which every form below is written from."""
+"""The flows of a profile as plain requests, from which every standard format is written."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from swapmock.client_checks.conformance.profile import Profile, applies
 from swapmock.client_checks.conformance.schema import success_status
 from swapmock.contracts import Contract, Operation, load
 
-#: How long a poll waits for the next one, in seconds, and how often it asks at most.
+#: The seconds between two polls, and the maximal number of polls.
 WAIT, MOST = 1, 240
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request of a flow. Values may hold `$name` for what was saved before, or for `$unique`.
+    """One request of a flow. Values may contain `$name` for a saved value, or `$unique`.
 
-    `content` is a body that is no JSON. `headers` are the credentials: text, or `$name` of an input. `status` and `code` are
-    what the answer must have (`code` is None without an envelope). `saves` maps names to pointers into the answer.
-    `until` is a pointer and the word that it must show, for a request that is repeated; `ended` are the words of an ended task.
-    """
+    `content` is a body that is not JSON. `headers` are the credentials: text, or `$name` of an input. `status`
+    and `code` are what the answer must have (`code` is None without an envelope). `saves` maps names to pointers
+    into the answer. `until` is a pointer and the word that must be there, for a request that is repeated; `ended`
+    are the status words of an ended task."""
 
     title: str
     operation: Operation
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Flow:
-    """A flow: `notes` say what of it no request of a contract can express."""
+    """A flow. `notes` describe the steps that no request of a contract can express."""
 
     name: str
     about: str
@@ -50,12 +50,13 @@ class Flow:
 
     @property
     def id(self) -> str:
+        """The flow's name as an identifier."""
         return slug(self.name)
 
 
 @dataclass(frozen=True)
 class Source:
-    """What the forms of one provider are made from. `is_live` leaves out what needs an emulator."""
+    """The source of the standard formats of one provider. `is_live` leaves out what needs an emulator."""
 
     contract: Contract
     profile: Profile
@@ -63,16 +64,17 @@ class Source:
 
     @property
     def variants(self) -> Mapping[str, Any]:
+        """The contract's default choices."""
         return self.contract.behaviour.defaults
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """What the `$names` of media stand for."""
+        """The URLs for the `$names` of media."""
         more = {} if self.is_live else self.profile.values.get("emulator", {})
         return {**self.profile.values.get("live", {}), **more, "callback_url": "https://your-domain.com/api/callback"}
 
     def flows(self) -> list[Flow]:
-        """Every flow that applies to a server with the contract's defaults."""
+        """Return every flow that applies to a server with the contract's defaults."""
         return [self._flow(row) for row in self.profile.flows if self._is_for_us(row)]
 
     def _is_for_us(self, row: Mapping[str, Any]) -> bool:
@@ -97,7 +99,7 @@ class Source:
         return bool(self.profile.present([step["call"]], self.variants))
 
     def filled(self, value: Any) -> Any:
-        """`value` with the media in place of their names; what is saved by a flow stays a `$name`."""
+        """Return `value` with media URLs in place of their names. A value that the flow saves keeps its `$name`."""
         if isinstance(value, str):
             return NAME.sub(lambda match: str(self.values.get(match[1], match[0])), value)
         if isinstance(value, Mapping):
@@ -105,7 +107,7 @@ class Source:
         return [self.filled(one) for one in value] if isinstance(value, list) else value
 
     def inputs(self) -> dict[str, str]:
-        """Name of an input -> its value on an emulator: the credentials of its standing accounts."""
+        """Return each input's name with its value on an emulator: the credentials of its standing accounts."""
         return {
             input_name(one.header, account): one.shown(self.contract, str(row[one.field]))
             for account, row in self.contract.behaviour.credentials.items()
@@ -113,6 +115,7 @@ class Source:
         }
 
     def headers(self, step: Mapping[str, Any]) -> dict[str, str]:
+        """Return the credential headers of a step."""
         chosen = step.get("credentials", "default")
         if chosen == "none":
             return {}
@@ -122,11 +125,12 @@ class Source:
 
 
 def input_name(header: str, account: str = "default") -> str:
-    """The name of the input that holds a credential."""
+    """Return the name of the input for the credential `header` of an `account`."""
     return slug(header if account == "default" else f"{account} {header}")
 
 
 def slug(text: str) -> str:
+    """Return `text` as an identifier."""
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
@@ -180,7 +184,7 @@ def _advanced(source: Source, step: Mapping[str, Any]) -> Request:
 
 
 def _expected(source: Source, refused: str | None, operation: Operation) -> tuple[int, Any]:
-    """HTTP status and body code of the answer, under the contract's defaults."""
+    """Return the HTTP status and body code of the answer, under the contract's defaults."""
     behaviour = source.contract.behaviour
     envelope = behaviour.envelope
     if refused is None:
@@ -193,11 +197,11 @@ def _expected(source: Source, refused: str | None, operation: Operation) -> tupl
 
 
 def _plain(saves: Mapping[str, str]) -> dict[str, str]:
-    """What is saved from one place; a pointer with `*` is read by downloads alone."""
+    """Return the values that are saved from one place. A pointer with `*` is used only by downloads."""
     return {name: pointer for name, pointer in saves.items() if "*" not in pointer}
 
 
-#: The member that names a kind of step -> what it becomes: a request, or a note.
+#: The member that names a kind of step -> the function that makes a request or a note of it.
 MADE: Mapping[str, Callable[[Source, Mapping[str, Any]], Request | str]] = {
     "call": _called,
     "poll": _polled,
@@ -209,7 +213,7 @@ MADE: Mapping[str, Callable[[Source, Mapping[str, Any]], Request | str]] = {
 
 
 def names_in(value: Any) -> Iterator[str]:
-    """Every `$name` in a value."""
+    """Yield every `$name` in a value."""
     if isinstance(value, str):
         yield from (match[1] for match in NAME.finditer(value))
     elif isinstance(value, Mapping):
@@ -221,7 +225,7 @@ def names_in(value: Any) -> Iterator[str]:
 
 
 def with_names(value: Any, write: Callable[[str], str]) -> Any:
-    """`value` with every `$name` written by `write(name)`."""
+    """Return `value` with every `$name` replaced by `write(name)`."""
     if isinstance(value, str):
         return NAME.sub(lambda match: write(match[1]), value)
     if isinstance(value, Mapping):

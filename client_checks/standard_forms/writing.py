@@ -1,4 +1,4 @@
-"""Writes one form of a provider's contract into a folder."""
+"""Writes one standard format of a provider's contract into a folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _postman(source: Source, base_url: str) -> dict[str, str]:
     return {f"{source.contract.name}.postman_collection.json": text + "\n"}
 
 
-#: Name of a form -> its files by their paths.
+#: Name of a format -> the function that returns its files by their paths.
 FORMS: Mapping[str, Callable[[Source, str], dict[str, str]]] = {
     "arazzo": _arazzo,
     "asyncapi": _asyncapi,
@@ -43,8 +43,10 @@ FORMS: Mapping[str, Callable[[Source, str], dict[str, str]]] = {
 
 
 def write(provider: str, form: str, folder: Path, base_url: str, *, live: bool) -> list[Path]:
-    """Write `form` (a key of FORMS) of `provider` into `folder`; the files. FileNotFoundError for a provider without a
-    profile, OSError for a folder that cannot be written."""
+    """Write `form` (a key of FORMS) of `provider` into `folder`, and return the files.
+
+    `base_url` is the server in the files; `live` leaves out what needs an emulator. Raises FileNotFoundError for
+    a provider without a profile, and OSError for a folder that cannot be written."""
     source = Source(load(provider), profile(provider), live)
     made = []
     for name, text in FORMS[form](source, base_url).items():

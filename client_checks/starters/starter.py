@@ -1,4 +1,4 @@
-"""Which files a starter has, and writing them. A file that exists is never changed."""
+"""Selects and writes the files of a starter project. A file that exists is never changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 RUNNERS = ("pytest", "vitest")
 CI = ("github", "gitlab", "none")
 
-#: Files that configure Vitest: where one is there, no other is written.
+#: Files that configure Vitest: if one of them exists, no other is written.
 VITEST_CONFIGS = re.compile(r"(vitest|vite)\.config\.[cm]?[jt]s|vitest\.workspace\.[cm]?[jt]s")
 
 CI_FILES = {"github": ".github/workflows/swapmock.yml", "gitlab": ".gitlab-ci.yml"}
@@ -28,7 +28,7 @@ class StarterFile:
 
 
 def detect(project: Path) -> str:
-    """The test runner of a project: Vitest where there is a package.json and no Python project, else pytest."""
+    """Return the test runner of a project: Vitest if there is a package.json and no Python project, else pytest."""
     is_python = any(
         (project / name).exists() for name in ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
     )
@@ -36,7 +36,8 @@ def detect(project: Path) -> str:
 
 
 def plan(project: Path, runner: str, ci: str) -> Iterator[StarterFile]:
-    """The files of a starter for a project, in the order in which they are written."""
+    """Yield the files of a starter for `project`, in the order of writing. `runner` is pytest or vitest, `ci` the
+    kind of CI file."""
     folder = "test" if (project / "test").is_dir() and not (project / "tests").is_dir() else "tests"
     if runner == "pytest":
         yield _file(project, f"{folder}/test_swapmock.py", "pytest.txt")
@@ -51,7 +52,7 @@ def plan(project: Path, runner: str, ci: str) -> Iterator[StarterFile]:
 
 
 def write(project: Path, file: StarterFile) -> bool:
-    """Write one file unless it is left out. False if meanwhile something else is there."""
+    """Write one file unless it is left out. Return False if another process has created the file meanwhile."""
     path = project / file.path
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -68,7 +69,7 @@ def _file(project: Path, path: str, template: str, *, folder: str = "", left_out
 
 
 def _pytest_config(project: Path) -> str:
-    """Why pytest.ini is not written: it would hide the configuration that is there."""
+    """Return why pytest.ini is not written: it would hide the existing configuration."""
     markers = {
         "pyproject.toml": r"^\[tool\.pytest(\.ini_options)?\]",
         "tox.ini": r"^\[pytest\]",

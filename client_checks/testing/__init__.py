@@ -1,1 +1,1 @@
-"""Help for the tests of clients: the pytest plugin."""
+"""Helpers for the tests of clients: the pytest plugin and a Testcontainers class."""

@@ -12,17 +12,17 @@ from swapmock import RemoteEmulator
 
 PORT = 4020
 
-#: The name by which a container reaches the machine that runs it.
+#: The host name by which a container reaches the machine that runs it.
 HOST = "host.docker.internal"
 
 
 class SwapmockContainer(DockerContainer):
-    """`with SwapmockContainer() as swapmock: swapmock.emulator.sandbox()`.
+    """The emulator in a container: `with SwapmockContainer() as swapmock: swapmock.emulator.sandbox()`.
 
-    `image` is the image's name. `settings` are those of `swapmock serve`, such as `speed=20` or `variants="crun.http_status=always200"`;
-    a list is several values. The admin API's token is drawn unless `admin_token` is given. The container may call back to the machine
-    that runs it: `callback_url(port)` is the URL to hand to the vendor's API. Needs the extra `containers`.
-    """
+    `image` is the image's name. `settings` are those of `swapmock serve`, such as `speed=20` or
+    `variants="crun.http_status=always200"`; a list is several values. The admin API's token is random unless
+    `admin_token` is given. The container may send callbacks to the machine that runs it: `callback_url(port)` is
+    the URL to give to the vendor's API. Needs the extra `containers`."""
 
     def __init__(self, image: str = "swapmock", **settings: Any) -> None:
         super().__init__(image)
@@ -38,11 +38,11 @@ class SwapmockContainer(DockerContainer):
 
     @property
     def url(self) -> str:
-        """Base URL of the vendors' APIs, for a client on this machine."""
+        """The base URL of the vendors' APIs, for a client on this machine."""
         return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(PORT)}"
 
     def get_url(self) -> str:
-        """The same as `url`."""
+        """Return the same as `url`."""
         return self.url
 
     @property
@@ -53,7 +53,8 @@ class SwapmockContainer(DockerContainer):
         return self._emulator
 
     def callback_url(self, port: int, path: str = "/callback") -> str:
-        """The URL by which the container reaches a receiver that listens on `port` of every address of this machine."""
+        """Return the URL by which the container reaches a receiver on this machine. The receiver must listen on
+        `port` of every address."""
         return f"http://{HOST}:{port}{path}"
 
     def start(self) -> Self:

@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 
 @dataclass(frozen=True)
 class Callback:
-    """One callback as it came. Header names are in lower case."""
+    """One received callback. Header names are in lower case."""
 
     method: str
     path: str
@@ -25,15 +25,16 @@ class Callback:
 
     @property
     def json(self) -> Any:
-        """The body as JSON; ValueError if it is none."""
+        """Return the body as parsed JSON. Raises ValueError if it is not JSON."""
         return json.loads(self.body)
 
 
 class Inbox:
-    """`with Inbox() as inbox: inbox.url`. Every callback is answered with `answer`, which a test may replace.
+    """The receiver, used as `with Inbox() as inbox: inbox.url`. Every callback is answered with `answer`, which a
+    test may replace.
 
-    `answer` is the JSON value of an HTTP 200, or a function from Callback to (HTTP status, JSON value).
-    """
+    `answer` is the JSON value of an HTTP 200, or a function that takes a Callback and returns (HTTP status, JSON
+    value)."""
 
     def __init__(self) -> None:
         self._server = HTTPServer(host="127.0.0.1", port=0)
@@ -43,11 +44,12 @@ class Inbox:
 
     @property
     def url(self) -> str:
-        """The callback URL to hand to the vendor."""
+        """The callback URL to give to the vendor."""
         return f"http://127.0.0.1:{self._server.port}/callback"
 
     @property
     def port(self) -> int:
+        """The port of the receiver."""
         return int(self._server.port)
 
     def __enter__(self) -> Self:
@@ -60,7 +62,7 @@ class Inbox:
         self._server.stop()
 
     def wait(self, count: int = 1, timeout: float = 10.0) -> list[Callback]:
-        """Wait until `count` callbacks have come; AssertionError after `timeout` real seconds."""
+        """Wait until `count` callbacks have come. Raises AssertionError after `timeout` real seconds."""
         with self._arrived:
             if not self._arrived.wait_for(lambda: len(self.received) >= count, timeout):
                 raise AssertionError(f"{len(self.received)} of {count} callbacks came within {timeout:g} s")

@@ -1,9 +1,10 @@
-"""The pytest plugin of swapmock. It is active wherever swapmock is installed, and imports nothing until a fixture is used.
+"""The pytest plugin of swapmock. It is active wherever swapmock is installed, and imports nothing until a fixture is
+used.
 
-Fixtures: `swapmock` (one emulator for the session), `swapmock_sandbox` (an account for each test), `swapmock_env` (the
-variables that a client reads), `swapmock_inbox` (a receiver of callbacks). Marker: `@pytest.mark.swapmock(scenario=...,
-variants=..., balance=..., clock=..., ...)`, the options of the test's sandbox.
-"""
+Fixtures: `swapmock` (one emulator for the session), `swapmock_sandbox` (an account for each test), `swapmock_env`
+(the variables that a client reads), `swapmock_inbox` (a receiver of callbacks). Marker:
+`@pytest.mark.swapmock(scenario=..., variants=..., balance=..., clock=..., ...)` sets the options of the test's
+sandbox."""
 
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ MARKER = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the plugin to pytest."""
     group = parser.getgroup("swapmock")
     group.addoption("--swapmock-url", metavar="URL", help="Use the emulator at this base URL, and start none.")
     group.addoption(
@@ -38,15 +40,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker `swapmock`."""
     config.addinivalue_line("markers", MARKER)
 
 
 @pytest.fixture(scope="session")
 def swapmock(request: pytest.FixtureRequest) -> Iterator[Control]:
-    """An emulator for the whole session: the one that `--swapmock-url` names, else one of its own on a free port.
+    """An emulator for the whole session: the one at `--swapmock-url`, else a new one on a free port.
 
-    With pytest-xdist each worker starts its own.
-    """
+    With pytest-xdist each worker starts its own emulator."""
     from swapmock import Emulator, RemoteEmulator
 
     url = request.config.getoption("swapmock_url")
@@ -62,8 +64,7 @@ def swapmock(request: pytest.FixtureRequest) -> Iterator[Control]:
 def swapmock_sandbox(request: pytest.FixtureRequest, swapmock: Control) -> Iterator[Sandbox]:
     """A sandbox for one test, with the options of its marker. It is deleted at the end.
 
-    A test that leaves a ledger that does not balance fails, and so does one in which the emulator broke its contract.
-    """
+    The test fails if the ledger does not balance at its end, or if the emulator broke its contract."""
     from swapmock.client_checks.testing.watch import drift_of
 
     options = _options(request.node)
@@ -77,8 +78,8 @@ def swapmock_sandbox(request: pytest.FixtureRequest, swapmock: Control) -> Itera
 
 @pytest.fixture
 def swapmock_inbox() -> Iterator[Inbox]:
-    """A receiver of callbacks, on pytest-httpserver. `swapmock_inbox.url` is the callback URL; `swapmock_inbox.received` holds
-    what came."""
+    """A receiver of callbacks, on pytest-httpserver. `swapmock_inbox.url` is the callback URL;
+    `swapmock_inbox.received` has the callbacks that came."""
     try:
         from swapmock.client_checks.testing.inbox import Inbox
     except ModuleNotFoundError as missing:
@@ -92,11 +93,10 @@ def swapmock_inbox() -> Iterator[Inbox]:
 def swapmock_env(
     request: pytest.FixtureRequest, swapmock_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
-    """Set the environment variables that a client reads, and undo it after the test. Returns them.
+    """Set the environment variables that a client reads, return them, and undo this after the test.
 
-    Beside those that `swapmock run` sets, the ini option `swapmock_env` maps them to the client's own names. The callback
-    URL is set only in a test that also uses `swapmock_inbox`.
-    """
+    The variables are those of `swapmock run`; the ini option `swapmock_env` maps them to the client's own names.
+    The callback URL is set only in a test that also uses `swapmock_inbox`."""
     from swapmock.client_checks.testing.watch import environment
 
     inbox: Inbox | None = request.node.funcargs.get("swapmock_inbox")
@@ -110,7 +110,7 @@ def swapmock_env(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Any:
-    """After a test that passed: does its ledger balance, and did the emulator keep its contract?"""
+    """After a test that passed, check that its ledger balances and that the emulator kept its contract."""
     result = yield
     sandbox = getattr(item, "funcargs", {}).get("swapmock_sandbox")
     if sandbox is not None and _mark(item).get("proof", True):
@@ -125,7 +125,7 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """A failing test's report says what happened in its sandbox."""
+    """Add to a failing test's report what happened in its sandbox."""
     report = yield
     sandbox = getattr(item, "funcargs", {}).get("swapmock_sandbox")
     if call.when == "call" and report.failed and sandbox is not None:
@@ -144,7 +144,7 @@ NO_DRIFT: dict[str, float] = {}
 
 
 def _mark(item: pytest.Item) -> dict[str, Any]:
-    """The options of all swapmock markers of a test; the closest one wins."""
+    """Return the options of all swapmock markers of a test; the closest marker wins."""
     options: dict[str, Any] = {}
     for marker in reversed(list(item.iter_markers("swapmock"))):
         if marker.args:
@@ -154,5 +154,5 @@ def _mark(item: pytest.Item) -> dict[str, Any]:
 
 
 def _options(item: pytest.Item) -> dict[str, Any]:
-    """The options of the sandbox: those of the marker, without what the plugin itself reads."""
+    """Return the options of the sandbox: those of the marker, without those that the plugin itself reads."""
     return {name: value for name, value in _mark(item).items() if name != "proof" and value is not None}

@@ -1,4 +1,4 @@
-"""What the pytest plugin asks of a sandbox: does it hold, what happened in it, which variables lead to it."""
+"""What the pytest plugin reads from a sandbox: broken rules, what happened, and the variables that lead to it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ if TYPE_CHECKING:
 
 DRIFT = re.compile(r"^swapmock_drift_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE)
 
-#: How many requests a failing test's report tells of, the last ones.
+#: The number of requests that a failing test's report shows: the last ones.
 MOST_TOLD = 20
 
-#: How many events of one request or task it tells of.
+#: The number of events that the report shows for one request or task.
 MOST_EVENTS = 15
 
 
 def drift_of(control: Control) -> dict[str, float]:
-    """How often the emulator broke its contract, by provider and operation, over its whole life."""
+    """Return how often the emulator broke its contract since its start, by provider and operation."""
     return {match["labels"]: float(match["count"]) for match in DRIFT.finditer(control.metrics())}
 
 
 def broken_invariants(sandbox: Sandbox, drift_before: dict[str, float]) -> list[str]:
-    """What does not hold: invariants of the ledger, and answers of the emulator that broke its contract meanwhile."""
+    """Return what is wrong: broken invariants of the ledger, and answers that broke the contract since
+    `drift_before`."""
     found = []
     proof = sandbox.ledger(proof=True)["proof"]
     if not proof["holds"]:
@@ -42,7 +43,7 @@ def _failures(proof: Mapping[str, Any]) -> list[str]:
 
 
 def told(sandbox: Sandbox) -> str:
-    """What happened in a sandbox, for the report of a failing test."""
+    """Return what happened in a sandbox, for the report of a failing test."""
     requests = sandbox.requests()
     lines = [f"sandbox {sandbox.id} at {sandbox.base_url}, see {sandbox.document['admin_url']}"]
     if len(requests) > MOST_TOLD:
@@ -73,7 +74,7 @@ def _request(sandbox: Sandbox, row: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _sequence(why: Mapping[str, Any]) -> Iterable[str]:
-    """The events that led to the end of a request or task, in their order."""
+    """Yield the events that led to the end of a request or task, in order."""
     events = why["chain"]
     for event in events[:MOST_EVENTS]:
         yield f"    {event['at_iso'][11:23]} {event['what']}: {event['text']}"
@@ -82,11 +83,10 @@ def _sequence(why: Mapping[str, Any]) -> Iterable[str]:
 
 
 def environment(sandbox: Sandbox, inbox: Inbox | None, mapped: Iterable[str]) -> dict[str, str]:
-    """The variables that a client reads: those of `swapmock run`, and those that `mapped` derives from them.
+    """Return the variables that a client reads: those of `swapmock run`, and those that `mapped` derives from them.
 
-    Each entry of `mapped` is NAME=VALUE; VALUE may use {url}, {callback_url}, and {PROVIDER_key} and {PROVIDER_secret} for each
-    provider. Raises ValueError for an entry that does not fit.
-    """
+    Each entry of `mapped` is NAME=VALUE. VALUE may contain {url}, {callback_url}, and {PROVIDER_key} and
+    {PROVIDER_secret} for each provider. Raises ValueError for an invalid entry."""
     places = {"url": sandbox.base_url, "callback_url": "" if inbox is None else inbox.url}
     found = {"SWAPMOCK_URL": sandbox.base_url}
     for provider, credential in sandbox.document["credentials"].items():

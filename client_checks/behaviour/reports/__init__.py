@@ -1,1 +1,1 @@
-"""What a verdict looks like: terminal, JSON, JUnit, HTML, SARIF, GitHub summary."""
+"""Reports of `swapmock conform`: terminal, JSON, JUnit, HTML, SARIF, GitHub summary."""

@@ -1,4 +1,4 @@
-"""The result of a run as one document, from which every form of report is made."""
+"""The result of a run as one document, from which every report is made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from swapmock.client_checks.behaviour.trial import Trial
 
 FORMAT = "swapmock-conform/1"
 SCHEMA = "urn:swapmock:conform-report:1"
-#: The losses, in the order of the report, and what each counts.
+#: The kinds of loss in the order of the report, and what each one counts.
 LOSSES: Mapping[str, str] = {
     "credits_paid_twice": "credits paid twice",
     "results_lost": "results lost",
@@ -26,13 +26,13 @@ LOSSES: Mapping[str, str] = {
     "callbacks_acted_on_twice": "callbacks acted on twice",
     "polls_wasted": "polls after the end",
 }
-#: A polling client asks about every five seconds, as the vendor's command-line tool does.
+#: The usual interval of polls in seconds, as in the vendor's command-line tool.
 REFERENCE_INTERVAL = 5.0
 
 
 @dataclass
 class Result:
-    """One run of `swapmock conform`: its trials and what was asked of it."""
+    """One run of `swapmock conform`: its trials and its options."""
 
     trials: Sequence[Trial]
     rules: str
@@ -46,18 +46,21 @@ class Result:
 
     @property
     def judgements(self) -> list[Judgement]:
+        """All judgements of all trials."""
         return [one for trial in self.trials for one in trial.judgements]
 
     @property
     def failures(self) -> list[Judgement]:
+        """The judgements that fail."""
         return [one for one in self.judgements if one.verdict is Verdict.FAIL and one.scored and not one.known]
 
     @property
     def warnings(self) -> list[Judgement]:
+        """The judgements that warn."""
         return [one for one in self.judgements if one.verdict is Verdict.WARN and one.scored and not one.known]
 
     def exit_code(self, fail_on: str = "must") -> int:
-        """0 clean, 1 findings, 2 could not run, 3 what was required was not exercised."""
+        """Return 0 if clean, 1 for findings, 2 if it could not run, 3 if something that was required was not tested."""
         exercised = [
             one for one in self.judgements if one.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.INFO)
         ]
@@ -68,7 +71,7 @@ class Result:
         return 3 if self.unmet else 0
 
     def repeat(self, judgement: Judgement) -> str:
-        """The command that repeats the one case of a judgement."""
+        """Return the command that repeats the one case of a judgement."""
         case = ["--case", judgement.case] if judgement.case else []
         return shlex.join(
             ["swapmock", "conform", "--provider", judgement.provider, *case, *self.flags, "--", *self.command]
@@ -76,7 +79,7 @@ class Result:
 
 
 def unmet(required: Sequence[str], judgements: Sequence[Judgement]) -> tuple[str, ...]:
-    """What of `required` (rules, or levels: all rules of that level) was not exercised."""
+    """Return those of `required` (rules, or levels for all rules of that level) that were not tested."""
     worst = by_rule(judgements)
     exercised = {
         name for name, one in worst.items() if one.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.INFO)
@@ -94,7 +97,7 @@ def unmet(required: Sequence[str], judgements: Sequence[Judgement]) -> tuple[str
 
 
 def losses(judgements: Sequence[Judgement]) -> dict[str, float]:
-    """The losses of a run: for each case what its worst finding shows, added up."""
+    """Return the losses of a run: the sum over all cases of the worst finding in each."""
     per_case: dict[tuple[str, str], float] = {}
     for one in judgements:
         if one.verdict in (Verdict.FAIL, Verdict.WARN):
@@ -107,7 +110,7 @@ def losses(judgements: Sequence[Judgement]) -> dict[str, float]:
 
 
 def polls(trial: Trial) -> dict[str, Any]:
-    """How often the plain case was polled, against one poll every five seconds of the task's life."""
+    """Return how often the plain case polled, compared with one poll every five seconds."""
     plain = trial.plain
     if plain is None:
         return {"sent": 0, "reference": 0}
@@ -119,7 +122,8 @@ def polls(trial: Trial) -> dict[str, Any]:
 
 
 def noticed(trial: Trial) -> float | None:
-    """Seconds from the failure of a task until the client was told of it by its own poll, at worst; None if none failed."""
+    """Return the longest time in seconds from the failure of a task to the poll that showed it to the client; None
+    if no task failed."""
     found = []
     for case in trial.cases:
         for task in case.tasks:
@@ -131,14 +135,14 @@ def noticed(trial: Trial) -> float | None:
 
 @cache
 def schema() -> Mapping[str, Any]:
-    """The JSON Schema of the JSON report."""
+    """Return the JSON Schema of the JSON report."""
     text = files("swapmock.client_checks.behaviour.reports").joinpath("report.schema.json").read_text("utf-8")
     found: Mapping[str, Any] = json.loads(text)
     return found
 
 
 def document(result: Result) -> dict[str, Any]:
-    """The report as JSON; its shape is `reports/report.schema.json`."""
+    """Return the report as a JSON object; `reports/report.schema.json` describes it."""
     return {
         "format": FORMAT,
         "$schema": SCHEMA,
@@ -213,7 +217,7 @@ def _verdict(result: Result, one: Judgement) -> dict[str, Any]:
 
 
 def told(one: Exchange) -> dict[str, Any]:
-    """An exchange as evidence; secrets are not in it, for headers and bodies are left out."""
+    """Return an exchange as evidence. Headers and bodies are left out, so that it contains no secrets."""
     return {
         "exchange": one.number,
         "run": one.run,
@@ -231,7 +235,7 @@ def told(one: Exchange) -> dict[str, Any]:
 
 
 def line(one: Exchange) -> str:
-    """An exchange as one line of a report."""
+    """Return an exchange as one line of a report."""
     answer = "no answer" if one.status is None else f"HTTP {one.status}"
     details = ", ".join(
         part

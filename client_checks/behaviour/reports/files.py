@@ -1,4 +1,4 @@
-"""Reports for programs: JUnit XML, SARIF 2.1.0, a GitHub step summary; and one HTML page that needs nothing else."""
+"""Reports for programs (JUnit XML, SARIF 2.1.0, a GitHub step summary), and one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from swapmock.client_checks.behaviour.model import Verdict
 from swapmock.client_checks.behaviour.reports.document import LOSSES, Result, document, line, losses
 from swapmock.client_checks.behaviour.rule import all_rules
 
-#: What XML 1.0 cannot hold.
+#: Characters that XML 1.0 does not allow.
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 AGAINST = (Verdict.FAIL, Verdict.WARN)
 UNJUDGED = (Verdict.NOT_EXERCISED, Verdict.NOT_DECLARED, Verdict.NOT_APPLICABLE)
 
 
 def as_json(result: Result) -> str:
+    """Return the report as JSON text."""
     return json.dumps(document(result), indent=2, ensure_ascii=False) + "\n"
 
 
 def as_junit(result: Result) -> str:
-    """One test case for each rule and case; what was not judged is skipped, a warning stands in system-out."""
+    """Return JUnit XML: one test case for each rule and case. A rule that was not judged is skipped; a warning is in
+    system-out."""
     root = ET.Element("testsuites", name="swapmock conform")
     for trial in result.trials:
         suite = ET.SubElement(root, "testsuite", name=trial.provider)
@@ -57,7 +59,7 @@ def _clean(text: str) -> str:
 
 
 def as_sarif(result: Result) -> str:
-    """SARIF 2.1.0: a result for each rule that failed or warned."""
+    """Return SARIF 2.1.0: a result for each rule that failed or warned."""
     rules = all_rules()
     levels = {Verdict.FAIL: "error", Verdict.WARN: "warning", Verdict.INFO: "note"}
     found: list[dict[str, Any]] = [
@@ -101,7 +103,7 @@ def as_sarif(result: Result) -> str:
 
 
 def as_summary(result: Result) -> str:
-    """Markdown for GITHUB_STEP_SUMMARY."""
+    """Return Markdown for GITHUB_STEP_SUMMARY."""
     lines = ["## swapmock conform", "", "| loss | figure |", "|---|---|"]
     lines += [f"| {what} | {losses(result.judgements)[name]:g} |" for name, what in LOSSES.items()]
     against = [one for one in result.judgements if one.verdict in AGAINST]
@@ -131,7 +133,7 @@ pre{background:#f4f4f4;padding:.5rem;overflow:auto;font-size:13px}.figure{font-s
 
 
 def as_html(result: Result) -> str:
-    """One page with everything in it: losses, findings with their exchanges, every rule."""
+    """Return one HTML page: losses, findings with their exchanges, every rule."""
     figures = "".join(
         f"<td><div class=figure>{losses(result.judgements)[name]:g}</div>{escape(what)}</td>"
         for name, what in LOSSES.items()

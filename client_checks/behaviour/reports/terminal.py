@@ -1,4 +1,4 @@
-"""The report for a person: the losses first, then what proves each, then what was not judged."""
+"""The report for a terminal: first the losses, then the proof of each, then what was not judged."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ COLOURS: Mapping[Verdict, str] = {
     Verdict.HARNESS_ERROR: "magenta",
     Verdict.PASS: "green",
 }
-#: How many cases of a rule are told with their exchanges; the JSON and HTML reports have all.
+#: The number of cases of a rule that are shown with their exchanges; the JSON and HTML reports have all.
 FULL = 4
 SHOWN = (Verdict.FAIL, Verdict.WARN, Verdict.HARNESS_ERROR, Verdict.INFO)
 
 
 def text(result: Result) -> str:
-    """The whole report, with ANSI colours (`click.echo` strips them where nobody sees them)."""
+    """Return the whole report with ANSI colours; `click.echo` removes them if the output is not a terminal."""
     return "\n".join(_lines(result))
 
 

@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the answers to callbacks are acknowledgements."""
     if not (is_clean(case) or case.condition.scenario == "callback_duplicate"):
         return
     reached = [one for one in case.attempts if one.reached and not (one.failure and case.ended_by_us)]

@@ -8,6 +8,7 @@ SECONDS = 5.0
 
 
 def judge(case: Observations) -> Findings:
+    """Judge how long the client took to answer each callback."""
     reached = [one for one in case.attempts if one.reached]
     late = [one for one in reached if one.seconds > SECONDS]
     if late:

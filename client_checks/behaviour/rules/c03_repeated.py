@@ -5,11 +5,12 @@ from swapmock.client_checks.behaviour.rule import Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge how many effects a callback has that is sent more than once."""
     yield from repeated(case, ("callback_duplicate", "callback_out_of_order"))
 
 
 def repeated(case: Observations, scenarios: tuple[str, ...]) -> Findings:
-    """What is wrong with the effects of callbacks that came more than once under these scenarios."""
+    """Yield what is wrong with the effects of callbacks that came more than once under these `scenarios`."""
     taken = [one for one in case.attempts if one.reached]
     if case.condition.scenario not in scenarios or len(taken) < 2:
         return

@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rules.c03_repeated import repeated
 
 
 def judge(case: Observations) -> Findings:
+    """Judge how many effects a callback has that is sent twice at the same time."""
     yield from repeated(case, ("callback_concurrent",))
 
 

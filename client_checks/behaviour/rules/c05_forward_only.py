@@ -1,10 +1,11 @@
-"""C5: a finished job never moves back, and a contradiction is read again."""
+"""C5: a finished job never goes back to an earlier state, and after a contradiction the client reads the task again."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept, not_declared
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge what the client does after a callback that contradicts the state of its task."""
     if case.condition.scenario not in ("callback_out_of_order", "callback_contradicts"):
         return
     done = [task for task in case.tasks if task.role is Role.CREATE and task.phase == "succeeded"]

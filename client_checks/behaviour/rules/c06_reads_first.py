@@ -1,10 +1,11 @@
-"""C6: acts on a callback only after it read the task."""
+"""C6: the client reads the task before it acts on a callback."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept, not_declared
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client read the task before an effect."""
     taken = [one for one in case.attempts if one.reached]
     if not taken:
         return

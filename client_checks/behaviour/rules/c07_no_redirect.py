@@ -1,10 +1,11 @@
-"""C7: the callback's endpoint answers itself."""
+"""C7: the client's callback endpoint answers itself and does not redirect."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether callbacks were answered with a redirect."""
     answered = [one for one in case.attempts if one.status is not None]
     led_away = [one for one in answered if one.status is not None and 300 <= one.status < 400]
     if led_away:

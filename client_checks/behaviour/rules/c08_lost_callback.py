@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client polls a task whose callback never comes."""
     if case.condition.scenario != "callback_never":
         return
     for task in (one for one in case.tasks if one.role is Role.CREATE and one.callback_url):

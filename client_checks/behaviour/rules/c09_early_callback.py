@@ -1,4 +1,4 @@
-"""C9: a callback before the submission's answer is not lost."""
+"""C9: a callback that comes before the submission's answer is not lost."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import falls_short, stage
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client knows the result of a task whose callback came early."""
     if case.condition.scenario != "callback_before_answer" or case.plain is None:
         return
     creates = [one for one in case.of(Role.CREATE) if one.task is not None]

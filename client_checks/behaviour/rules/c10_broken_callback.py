@@ -5,6 +5,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge the client's answer to a damaged callback, and its effects."""
     if case.condition.scenario != "callback_truncated":
         return
     first = [one for one in case.attempts if one.number == 1 and one.reached]

@@ -10,6 +10,7 @@ MEDIA = ("image_url", "video_url", "media_url", "gif_url")
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether each swap uses the media URL of its detection."""
     results = {detect_id(one): one for one in case.of(Role.DETECT_POLL) if detect_id(one)}
     for swap in case.of(Role.CREATE):
         given = swap.body.get("input") if isinstance(swap.body, Mapping) else None
@@ -24,7 +25,7 @@ def judge(case: Observations) -> Findings:
 
 
 def detect_id(one: Exchange) -> str | None:
-    """The id that a finished detection gives for swaps."""
+    """Return the id that a finished detection gives for swaps; None without one."""
     data = one.answer.get("data") if isinstance(one.answer, Mapping) else None
     result = data.get("result") if isinstance(data, Mapping) else None
     found = result.get("id") if isinstance(result, Mapping) else None
@@ -32,6 +33,7 @@ def detect_id(one: Exchange) -> str | None:
 
 
 def media(body: Any) -> set[str]:
+    """Return the media URLs in a request."""
     return {str(body[name]) for name in MEDIA if name in body} if isinstance(body, Mapping) else set()
 
 

@@ -9,6 +9,7 @@ from swapmock.client_checks.behaviour.rules.d01_same_media import detect_id
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether swaps name faces by the ids in the detection's result."""
     for swap, poll in swaps_with_results(case):
         links = {face["id"]: face["link"] for face in faces_of(poll)}
         owner = {link: face for face, link in links.items()}
@@ -27,7 +28,7 @@ def judge(case: Observations) -> Findings:
 
 
 def swaps_with_results(case: Observations) -> list[tuple[Exchange, Exchange]]:
-    """Each swap with the detection result that it uses."""
+    """Return each swap with the detection result that it uses."""
     results = {detect_id(one): one for one in case.of(Role.DETECT_POLL) if detect_id(one)}
     found = []
     for swap in case.of(Role.CREATE):
@@ -38,7 +39,7 @@ def swaps_with_results(case: Observations) -> list[tuple[Exchange, Exchange]]:
 
 
 def faces_of(poll: Exchange) -> list[Mapping[str, Any]]:
-    """The faces of a detection result, in its order."""
+    """Return the faces of a detection result, in its order."""
     found: list[Mapping[str, Any]] = poll.answer["data"]["result"].get("faces") or []
     return found
 

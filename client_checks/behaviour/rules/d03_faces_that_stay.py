@@ -1,4 +1,4 @@
-"""D3: faces that stay are given their detected link."""
+"""D3: a face that is not replaced is sent with the link of its detected picture."""
 
 from swapmock.client_checks.behaviour.model import Findings, Level, Observations, broken, kept
 from swapmock.client_checks.behaviour.rule import Rule
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rules.d02_faces_by_id import faces_of, swa
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether every detected face is in the swap."""
     for swap, poll in swaps_with_results(case):
         detected = {face["id"] for face in faces_of(poll)}
         given = {face.get("face_id") for face in swap.body["input"]["faces"] if isinstance(face, dict)}

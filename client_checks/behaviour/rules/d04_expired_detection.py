@@ -1,4 +1,4 @@
-"""D4: an expired `detect_id` is met with one new detection."""
+"""D4: after an expired `detect_id` the client detects once more."""
 
 from swapmock.client_checks.behaviour.model import Findings, Level, Meaning, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import later_same
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge what the client does after a swap is refused because its detection has expired."""
     if not case.condition.triggers:
         return
     stale = next((one for one in case.of(Role.CREATE) if one.meaning is Meaning.REFUSED and one.refusal == "422"), None)

@@ -1,4 +1,4 @@
-"""D5: no face, or more faces than expected: no paid swap."""
+"""D5: if there is no face, or more faces than expected, no paid swap is sent."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,7 @@ from swapmock.client_checks.behaviour.rule import MUST, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client pays for a swap without a usable face."""
     for one in case.of(Role.DETECT, Role.DETECT_POLL):
         count = _faces(one)
         is_none = one.meaning is Meaning.FAILED or count == 0 or (one.role is Role.DETECT and one.refusal == "1001")

@@ -1,4 +1,4 @@
-"""E1: every refused answer is recognised as a refusal, whatever the HTTP status."""
+"""E1: every error is recognised as an error, whatever the HTTP status."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept, not_declared
 from swapmock.client_checks.behaviour.reading import NO_IDS
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import MUST_BY_CODE, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client treats an error response as a success."""
     for run in case.runs:
         submissions = case.of(Role.CREATE, Role.DETECT, run=run.number)
         refused = [one for one in submissions if one.meaning is Meaning.REFUSED]

@@ -5,6 +5,7 @@ from swapmock.client_checks.behaviour.rule import MUST, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client claims success for a failed task."""
     for run in case.runs:
         told = [one for one in case.of(Role.POLL, run=run.number) if one.meaning is Meaning.FAILED]
         made = [one for one in case.tasks if one.role is Role.CREATE]

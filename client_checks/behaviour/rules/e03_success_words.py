@@ -4,11 +4,12 @@ from swapmock.client_checks.behaviour.model import Findings, Meaning, Observatio
 from swapmock.client_checks.behaviour.reading import is_clean
 from swapmock.client_checks.behaviour.rule import MUST, Rule
 
-#: Polls after a success was told, from which it is clear that it was not understood.
+#: After this many polls that follow a success, the client has not understood the success.
 BLIND = 5
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client ends when a poll reports success."""
     if not is_clean(case):
         return
     told = [one for one in case.of(Role.POLL, Role.DETECT_POLL) if one.meaning is Meaning.SUCCEEDED]

@@ -1,4 +1,4 @@
-"""E4: an unknown status word ends the job within bounds and loudly."""
+"""E4: an unknown status word ends the job within a limit, with an error."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept, not_declared
 from swapmock.client_checks.behaviour.reading import is_over_deadline
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge what the client does after a status word that no document lists."""
     told = [one for one in case.of(Role.POLL) if one.meaning is Meaning.UNKNOWN]
     for run in case.runs:
         seen = [one for one in told if one.run == run.number]

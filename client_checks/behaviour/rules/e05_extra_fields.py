@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client still succeeds if answers have additional members."""
     has_more = any("extra_fields" in row["effect"] for row in case.condition.faults)
     if not has_more or case.plain is None or not case.exchanges:
         return

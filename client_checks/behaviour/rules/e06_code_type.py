@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client understands the documented type of `code`; another type is only reported."""
     accepted = [
         one for one in case.of(Role.CREATE, Role.DETECT) if one.meaning in (Meaning.ACCEPTED, Meaning.SUCCEEDED)
     ]

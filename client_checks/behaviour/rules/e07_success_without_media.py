@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client claims success without a result."""
     facts = PROVIDERS[case.provider]
     told = [
         one

@@ -1,4 +1,4 @@
-"""E8: an answer that is no JSON is passing for a read."""
+"""E8: an answer that is not JSON is a temporary failure for a read."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import ended_with_success
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client survives a poll that is answered with a page."""
     for one in case.of(Role.POLL, Role.DETECT_POLL):
         is_unreadable = one.meaning is Meaning.AMBIGUOUS and one.status is not None and one.delivered == "whole"
         run = next(each for each in case.runs if each.number == one.run)

@@ -1,4 +1,4 @@
-"""K1: the key stands in its header and nowhere else."""
+"""K1: the key is sent in its header and nowhere else."""
 
 import json
 
@@ -8,6 +8,7 @@ from swapmock.client_checks.behaviour.rule import MUST, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge where the client sends and writes its key."""
     if not case.exchanges:
         return
     places = [place for one in case.exchanges if (place := _shown(case, one))]
@@ -28,7 +29,7 @@ def _shown(case: Observations, one: Exchange) -> tuple[Exchange, str] | None:
     if one.role is Role.MEDIA and any(secret in value for value in one.headers.values() for secret in case.secrets):
         return one, "the request for a medium, which lies on another host"
     if one.operation == "flux_text2image":
-        return None  # its page files the keys under query parameters
+        return None  # the vendor's page lists the keys under query parameters
     if any(secret in one.target for secret in case.secrets):
         return one, "a URL"
     if one.body is not None and any(secret in json.dumps(one.body) for secret in case.secrets):

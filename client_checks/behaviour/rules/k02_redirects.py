@@ -5,6 +5,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the key was sent to the host of a redirect."""
     led_away = [one for one in case.exchanges if one.fault == "redirect"]
     if not led_away:
         return

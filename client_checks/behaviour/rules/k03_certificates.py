@@ -1,10 +1,11 @@
-"""K3: a bad certificate is refused."""
+"""K3: a connection with a bad certificate is refused."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client sent a request over such a connection."""
     if not case.condition.tls or case.plain is None or not case.plain.exchanges:
         return
     if case.exchanges:

@@ -1,4 +1,4 @@
-"""L1: no poll after a terminal state."""
+"""L1: no poll after a final state."""
 
 from swapmock.client_checks.behaviour.model import Exchange, Findings, Meaning, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import is_bad_media, is_in_doubt
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client polls a task after it saw the task's end."""
     ended = [
         one
         for one in case.of(Role.POLL, Role.DETECT_POLL)
@@ -23,8 +24,10 @@ def judge(case: Observations) -> Findings:
 
 
 def reasons(case: Observations, first: Exchange) -> int:
-    """How many more polls have a reason: a callback that came since is checked by one, a link that could not be fetched
-    is asked for again, and the poll that settles a doubtful submission is not yet that of the wait."""
+    """Return how many further polls have a reason.
+
+    A callback that came meanwhile is checked by one poll. A link that could not be fetched is asked for again.
+    The poll that resolves a doubtful submission does not count."""
     callbacks = sum(one.task == first.task and one.reached and one.at >= first.at - 1.0 for one in case.attempts)
     downloads = sum(one.number > first.number and is_bad_media(one) for one in case.of(Role.MEDIA))
     doubts = sum(one.task == first.task and is_in_doubt(case, one) for one in case.of(Role.CREATE))

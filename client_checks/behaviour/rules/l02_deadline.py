@@ -1,4 +1,4 @@
-"""L2: gives up at a deadline, loudly."""
+"""L2: the client stops at a deadline, with an error."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept, not_declared
 from swapmock.client_checks.behaviour.reading import is_over_deadline
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge how the client ends if a task never does."""
     if case.condition.scenario != "stuck" or not case.runs:
         return
     run = case.runs[0]

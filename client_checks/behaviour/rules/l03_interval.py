@@ -1,14 +1,15 @@
-"""L3: the interval of polls is not under a lower limit, and not ever denser."""
+"""L3: the interval between polls is not too short, and does not become shorter."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import gaps, is_clean
 from swapmock.client_checks.behaviour.rule import INFO, Rule
 
-#: Clients of these APIs wait 2 to 30 seconds; below this nobody does.
+#: The shortest accepted interval in seconds. Clients of these APIs wait 2 to 30 seconds.
 LOWEST = 1.0
 
 
 def judge(case: Observations) -> Findings:
+    """Judge the intervals between polls."""
     if case.condition.scenario != "slow" or not is_clean(case):
         return
     for task in {one.task for one in case.of(Role.POLL, run=1) if one.task}:

@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client goes on after one poll has failed."""
     for one in case.of(Role.POLL, Role.DETECT_POLL):
         run = next(each for each in case.runs if each.number == one.run)
         if not _fails(one) or run.ended != "exit":

@@ -1,4 +1,4 @@
-"""L5: 404 right after the submission: a few more tries."""
+"""L5: after a 404 right after the submission, the client tries a few more times."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import ended_with_success, refused
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import INFO, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client polls again after an early 404."""
     for one in refused(case, ("404",), Role.POLL)[:1]:
         run = next(each for each in case.runs if each.number == one.run)
         more = [other for other in case.of(Role.POLL, run=one.run) if other.number > one.number]

@@ -1,4 +1,4 @@
-"""P1: an ambiguous create is not sent again without a check."""
+"""P1: a create with an unknown result is not sent again without a check."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
 from swapmock.client_checks.behaviour.reading import checked_between, doubtful_creates, repeats_of
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import MUST, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client checks before it sends a doubtful create again."""
     if case.jobs is None:
         return
     for doubtful, task in doubtful_creates(case):

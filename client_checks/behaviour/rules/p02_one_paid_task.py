@@ -1,10 +1,11 @@
-"""P2: one logical job, one paid task."""
+"""P2: one job makes one paid task."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept, not_declared
 from swapmock.client_checks.behaviour.rule import MUST, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge how many paid tasks the client made for its jobs."""
     paid, jobs = case.paid, case.jobs
     if not paid:
         return

@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import MUST_BY_CODE, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client repeats a request that was refused for missing credits."""
     seen: set[tuple[str, str, str]] = set()
     for one in refused(case, ("402",), Role.CREATE):
         if one.key in seen:

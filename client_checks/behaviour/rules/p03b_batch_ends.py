@@ -1,4 +1,4 @@
-"""P3b: after 402 the rest of a batch of the same price is not tried."""
+"""P3b: after 402 the client does not try the rest of a batch with the same price."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept, not_applicable
 from swapmock.client_checks.behaviour.reading import refused
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether a batch goes on after a refusal for missing credits."""
     if (case.jobs or 1) < 2:
         yield not_applicable("one run makes one paid task")
         return

@@ -1,15 +1,16 @@
-"""P4: a lasting refusal is not answered with the same request."""
+"""P4: after a permanent error the same request is not sent again."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import later_same, refused
 from swapmock.client_checks.behaviour.rule import MUST_BY_CODE, Rule
 
-#: The codes that no repetition can change, on creates and on polls.
+#: The codes of errors that a retry cannot change, on creates and on polls.
 CREATES = {"crun": ("422", "505"), "imgopen": ("400",)}
 POLLS = ("401", "403")
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client repeats a request after a permanent error."""
     found = refused(case, CREATES[case.provider], Role.CREATE) + refused(case, POLLS, Role.POLL, Role.DETECT_POLL)
     seen: set[tuple[str, str, str]] = set()
     for one in found:

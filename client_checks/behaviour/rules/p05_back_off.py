@@ -1,4 +1,4 @@
-"""P5: 429 and maintenance: later, and Retry-After is obeyed."""
+"""P5: after 429 or a maintenance error the client waits, as long as Retry-After says."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,12 @@ from swapmock.client_checks.behaviour.reading import equal_in_batch, gaps, later
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 BUSY = {"crun": ("429", "455"), "imgopen": ("429", "503")}
-#: A second try before this many seconds is no waiting; gaps of this length need not grow.
+#: A retry within fewer seconds does not count as waiting. Waits of this length need not grow.
 AT_ONCE, LONG = 0.5, 30.0
 
 
 def judge(case: Observations) -> Findings:
+    """Judge how long the client waits before it retries."""
     for role in (Role.CREATE, Role.POLL):
         busy = refused(case, BUSY[case.provider], role)
         untold = [one for one in busy if one.retry_after is None]
@@ -29,7 +30,8 @@ def judge(case: Observations) -> Findings:
 
 
 def _following(case: Observations, one: Exchange, role: Role) -> Exchange | None:
-    """The next request of the same job: the next submission where a run makes one, else the same one sent again."""
+    """Return the next request of the same job: the next submission of a run that makes one, else the same submission
+    sent again."""
     if role is Role.CREATE and case.jobs != 1:
         return next(iter(later_same(case, one)), None)
     later = (other for other in case.of(role, run=one.run) if other.number > one.number)
@@ -37,7 +39,8 @@ def _following(case: Observations, one: Exchange, role: Role) -> Exchange | None
 
 
 def _seconds(case: Observations, one: Exchange, role: Role) -> float:
-    """What Retry-After says; a date is that of the case's row, for its distance depends on the answer's Date."""
+    """Return the seconds of Retry-After. If it is a date, the case's row has the seconds, because the distance
+    depends on the answer's Date."""
     if one.retry_after is None:
         return 0.0
     if one.retry_after.isdigit():

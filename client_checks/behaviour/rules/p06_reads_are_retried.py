@@ -1,4 +1,4 @@
-"""P6: reads are tried again on passing statuses, within bounds."""
+"""P6: reads are retried after temporary errors, a limited number of times."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept, not_declared
 from swapmock.client_checks.behaviour.reading import TRANSIENT, ended_with_success, is_over_deadline
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client retries a read after a temporary error."""
     for run in case.runs:
         polls = case.of(Role.POLL, Role.DETECT_POLL, run=run.number)
         failing = [one for one in polls if one.status in TRANSIENT]

@@ -1,4 +1,4 @@
-"""P7: the attempts of one call are bounded over all layers."""
+"""P7: the number of attempts at one call is limited, over all layers of the client."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import equal_in_batch
@@ -9,6 +9,7 @@ MOST = 10
 
 
 def judge(case: Observations) -> Findings:
+    """Judge how often the client tries one submission."""
     for run in case.runs:
         tries: dict[tuple[str, str, str], list[int]] = {}
         creates = [

@@ -1,4 +1,4 @@
-"""P8: the client's own deadline is no verdict."""
+"""P8: the client's own deadline does not mean that the task has failed."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import keeps_id
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge what the client claims when its own deadline ends a running task."""
     if case.condition.scenario not in ("slow", "stuck") or not case.runs or case.runs[0].ended != "exit":
         return
     polls = case.of(Role.POLL, run=1)

@@ -1,10 +1,11 @@
-"""P9: killed and started again, the client resumes."""
+"""P9: a client that is killed and started again resumes its job."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the second run makes a new paid task."""
     if case.condition.kill.get("when") != "answered" or len(case.runs) < 2 or case.runs[0].ended != "killed":
         return
     if case.jobs != 1:

@@ -1,4 +1,4 @@
-"""P10: `businessTaskId` is unique per job and used to ask after doubt."""
+"""P10: `businessTaskId` is unique for each job and is used to ask for a task after a doubtful submission."""
 
 from swapmock.client_checks.behaviour.model import Exchange, Findings, Level, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import doubtful_creates, without_ids
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge the caller's own ids of submissions."""
     first: dict[tuple[str, str], Exchange] = {}
     for one in case.of(Role.CREATE):
         if one.business_id is None:

@@ -1,10 +1,11 @@
-"""P11: asks the price or the balance before expensive work."""
+"""P11: the client reads the price or the balance before expensive work."""
 
 from swapmock.client_checks.behaviour.model import Findings, Level, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.rule import Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client reads the price or the balance before its first paid task."""
     first = next(iter(case.of(Role.CREATE)), None)
     if first is None or case.case != "plain":
         return

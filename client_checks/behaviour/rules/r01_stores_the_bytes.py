@@ -1,4 +1,4 @@
-"""R1: fetches before the link dies, and stores the bytes."""
+"""R1: the client downloads a result before its link expires, and stores the bytes."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept, not_applicable
 from swapmock.client_checks.behaviour.reading import ended_with_success, is_bad_media, is_clean
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the bytes of each result are stored."""
     told = [one for one in case.succeeded_seen if one.role in (Role.POLL, Role.CREATE)]
     if not is_clean(case) or not told:
         return

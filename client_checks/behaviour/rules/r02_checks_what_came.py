@@ -1,4 +1,4 @@
-"""R2: checks status, type and length of what it fetched."""
+"""R2: the client checks status, type and length of each download."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import UNFINISHED, ended_with_success, is_bad_media
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client accepts a damaged download as a result."""
     fetched = [one for one in case.of(Role.MEDIA) if one.method == "GET"]
     struck = [one for one in fetched if one.fault and is_bad_media(one)]
     if not struck or not all(is_bad_media(one) for one in fetched):

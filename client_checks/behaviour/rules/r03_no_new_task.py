@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import MUST, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client makes a new paid task after a failed download."""
     failing = next((one for one in case.of(Role.MEDIA) if one.fault and is_bad_media(one)), None)
     if failing is None or case.jobs != 1:
         return

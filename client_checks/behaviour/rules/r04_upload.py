@@ -8,6 +8,7 @@ from swapmock.client_checks.behaviour.rule import Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge the method and the headers of uploads."""
     links = case.of(Role.UPLOAD_LINK)
     for put in case.of(Role.UPLOAD):
         asked = next((one for one in reversed(links) if one.number < put.number), None)

@@ -1,4 +1,4 @@
-"""V1: nothing that the contract leaves open is relied on."""
+"""V1: the client does not rely on details that the contract leaves open."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
 from swapmock.client_checks.behaviour.reading import falls_short
@@ -6,6 +6,7 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
+    """Judge whether the client still succeeds if such details change."""
     row = case.condition
     if not row.name.startswith("vary") or case.plain is None or not case.exchanges:
         return

@@ -1,1 +1,1 @@
-"""One check a file: a generator from what was seen to what is wrong with it."""
+"""The checks, one in each file: a generator that looks at an answer and yields what is wrong with it."""

@@ -1,4 +1,4 @@
-"""An answer comes within a time and a size that a client can bear."""
+"""An answer comes within a time and a size that a client can handle."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from swapmock.client_checks.conformance.findings import Deviation, Evidence
 
 @check("answer.bounds", "an answer without an end, or of an unreasonable size")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the answer was too slow or too large."""
     yield EXAMINED
     if context.exchange.broken_bound:
         evidence = Evidence("documented", "a client has to bound what it reads (RFC 9110, 17)")

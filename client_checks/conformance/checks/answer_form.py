@@ -1,4 +1,5 @@
-"""Answers are JSON and say so: UTF-8, no repeated names, no NaN, no page, no stack trace, no text."""
+"""An answer is valid JSON in UTF-8 and is declared as JSON: no repeated names, no NaN, no HTML page, no stack trace, no
+plain text."""
 
 from __future__ import annotations
 
@@ -11,9 +12,10 @@ from swapmock.client_checks.conformance.strict_json import why_not_json
 
 @check("answer.form", "an answer that is not the JSON it should be")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each of these rules that the answer breaks."""
     exchange = context.exchange
     if context.operation.files:
-        return  # a store, which has words of its own
+        return  # a file store: its error responses are not JSON
     if exchange.status is None or exchange.method == "HEAD" or not (context.wants_json or exchange.status >= 400):
         return
     yield EXAMINED

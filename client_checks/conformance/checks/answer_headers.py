@@ -1,4 +1,4 @@
-"""Headers that the contract demands of an answer are there, in their form."""
+"""The headers that the contract requires are in the answer and have the right form."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from swapmock.client_checks.conformance.findings import Deviation, Evidence
 
 @check("answer.headers", "a header that is missing or malformed")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each header that is missing or has the wrong form."""
     answers = {str(status): answer for status, answer in context.operation.spec["responses"].items()}
     key = None if context.exchange.status is None else context.operation.answer_key(context.exchange.status)
     answer = {} if key is None else context.target.contract.resolve(answers[key])
@@ -38,7 +39,7 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
 
 
 def is_retry_after(value: str) -> bool:
-    """Whether `value` has one of the two forms that HTTP gives this header."""
+    """Return whether `value` has one of the two forms that HTTP defines for Retry-After."""
     if re.fullmatch(r"[0-9]{1,9}", value.strip()):
         return True
     try:

@@ -1,4 +1,4 @@
-"""The answer has the form that the contract gives a success, or a refusal, of this operation."""
+"""The body of an answer matches the contract's schema for a success, or for an error, of its operation."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.schema import Branch, branch_for, evidence_at
 
-#: An answer is explained whole, however many values it holds.
+#: The limit on reported violations: high enough that every violation in an answer is reported.
 EVERY = 1 << 30
 
 
 @check("answer.schema", "an answer outside its schema")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each place in the body that breaks the schema."""
     body = context.body
     if not isinstance(body, Mapping):
         is_null = body is None and context.exchange.answer.strip() == b"null"
@@ -29,9 +30,9 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
     for violation in branch.validator.violations(body, "response", most=EVERY):
         place = violation.pointer
         if place in (f"/{context.envelope.member}", ""):
-            continue  # the code has checks of its own
+            continue  # the body code is judged by the checks `code.*`
         if isinstance(violation.got, float) and not isfinite(violation.got):
-            continue  # `answer.form` tells of it: JSON has no such number
+            continue  # reported by `answer.form`: JSON has no such number
         evidence = evidence_at(context.target.contract, branch.schema, violation.place[1:]) or context.evidence
         expected = violation.rule if violation.expected is None else f"{violation.rule} {_short(violation.expected)}"
         got = "nothing" if violation.rule == "required" else _short(violation.got)
@@ -44,7 +45,7 @@ def _branch(context: ResponseContext, body: Mapping[str, Any]) -> Branch | None:
 
 
 def _general(place: tuple[str | int, ...]) -> str:
-    """The same place for every item of a list, so that ten faces make one finding."""
+    """Return `place` with `*` for each index, so that ten faces give one finding."""
     return "".join("/*" if isinstance(step, int) else f"/{step}" for step in place)
 
 

@@ -10,6 +10,7 @@ from swapmock.client_checks.conformance.findings import Deviation
 
 @check("answer.status", "an HTTP status that the contract does not list")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the status is not listed."""
     yield EXAMINED
     listed = [str(status) for status in context.operation.spec["responses"]]
     status = context.exchange.status

@@ -1,4 +1,4 @@
-"""The HTTP status goes with the body code as the policy has it that the server is held to."""
+"""The HTTP status matches the body code, by the status policy that the server is held to."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from swapmock.client_checks.conformance.status_policy import evidence_of, is_hid
 
 @check("code.http", "an HTTP status that does not go with the body code")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the status is not one that the policy allows for the code."""
     row = (
         context.target.contract.behaviour.body_codes.get(context.code) if isinstance(context.code, str | int) else None
     )
     if row is None or context.exchange.status is None or is_hidden(context):
         return
     if row.name == "ok" and context.status >= 400:
-        return  # a refusal that says yes: `refusal.hidden` has it
+        return  # an error with the status of a success: reported by `refusal.hidden`
     yield EXAMINED
     allowed = statuses_for(context.target, context.code, context.variants)
     if context.status not in allowed:

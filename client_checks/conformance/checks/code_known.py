@@ -1,4 +1,4 @@
-"""The body code is one of the contract's, and of its type."""
+"""The body code is listed in the contract and has the right type."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from swapmock.contracts.behaviour import LEVELS
 
 @check("code.known", "a body code that the contract does not list")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the contract does not list the code."""
     rows = context.target.contract.behaviour.body_codes
     member = context.envelope.member
     if not isinstance(context.body, Mapping) or not member or member not in context.body:
@@ -20,6 +21,6 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
     if not isinstance(code, str | int) or isinstance(code, bool) or str(code) in map(str, rows):
         return
     refusals = [row for row in rows.values() if row.name != "ok"]
-    # The list is as well known as the best known of its refusals.
+    # The list of codes is as certain as the most certain of its error responses.
     best = min(refusals, key=lambda row: LEVELS.index(row.evidence), default=rows[context.envelope.ok])
     yield Deviation(f"one of {', '.join(map(str, rows))}", repr(code), Evidence.of_row(best), place=str(code)[:40])

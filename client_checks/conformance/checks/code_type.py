@@ -1,4 +1,4 @@
-"""The body code has the type that the vendor writes it in: clients compare strictly."""
+"""The body code has the type that the vendor uses: clients compare strictly."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from swapmock.client_checks.conformance.findings import Deviation, Evidence
 
 @check("code.type", "a body code of the wrong type, or none")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the code is missing or has another type than the contract's codes."""
     rows, member = context.target.contract.behaviour.body_codes, context.envelope.member
     if not isinstance(context.body, Mapping) or not member or not (context.wants_json or member in context.body):
         return

@@ -1,4 +1,4 @@
-"""An estimate says that the balance covers the price exactly when it does."""
+"""An estimate says that the balance covers the price exactly when the balance does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from swapmock.client_checks.conformance.pointer import at
 
 @check("credits.affordable", "an estimate that is wrong about whether the balance covers the price")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the flag contradicts balance and price."""
     where = context.target.profile.affordable
     if not where or context.operation.id != where["operation"] or not context.is_success:
         return

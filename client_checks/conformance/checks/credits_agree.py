@@ -1,4 +1,4 @@
-"""Every estimate of the same task tells the same price, and every call tells the same balance."""
+"""Every estimate of the same task gives the same price, and every call reports the same balance."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from swapmock.contracts.pricing import price_of
 
 @check("credits.agree", "prices or balances that do not agree with one another")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each price or balance that differs from another answer or from the contract."""
     if not context.is_success or not context.exchange.has_our_credentials:
         return
     yield from _prices(context)
@@ -48,7 +49,7 @@ def _prices(context: ResponseContext) -> Iterator[Deviation | None]:
 
 
 def _listed(context: ResponseContext, operation: str, asked: Any) -> float | None:
-    """The contract's price of a call of `operation`; None where it lists none for this input."""
+    """Return the contract's price of a call of `operation`; None if the contract lists no price for this input."""
     contract = context.target.contract
     catalogue = contract.behaviour.catalogue
     named = asked.get(catalogue.member) if catalogue is not None and isinstance(asked, Mapping) else None
@@ -62,7 +63,7 @@ def _listed(context: ResponseContext, operation: str, asked: Any) -> float | Non
 
 
 def _balances(context: ResponseContext) -> Iterator[Deviation | None]:
-    """The balance that an estimate tells is that of the account, as long as nothing is bought in between."""
+    """Yield a deviation if an estimate reports a balance other than the account's while nothing was bought."""
     where = context.target.profile.affordable
     if not where or context.operation.id != where["operation"]:
         return

@@ -1,4 +1,4 @@
-"""Prices and balances are numbers that a budget can be kept with: finite, not negative, within bounds."""
+"""Prices and balances are finite numbers, not negative and not impossibly large."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from swapmock.client_checks.conformance.pointer import every
 
 @check("credits.amount", "a price or a balance that is no sensible number")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each price or balance that is no such number."""
     if not context.is_success:
         return
     for place in _places(context):
@@ -23,7 +24,7 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
 
 
 def _places(context: ResponseContext) -> Iterator[str]:
-    """Where an answer of this operation tells of credits."""
+    """Yield the JSON pointers at which an answer of this operation reports credits."""
     profile, operation = context.target.profile, context.operation.id
     if profile.account and profile.account["operation"] == operation:
         yield profile.account["at"]

@@ -1,4 +1,4 @@
-"""The balance falls for what was bought, and for nothing else."""
+"""The balance falls only for what was bought."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from swapmock.client_checks.conformance.pointer import at
 
 @check("credits.free", "a balance that fell although nothing was bought")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the balance fell although no paid call was sent."""
     history, account = context.history, context.target.profile.account
     if not account or not context.exchange.has_our_credentials:
         return
@@ -29,7 +30,7 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
         return
     yield EXAMINED
     if before - balance > 0.001:
-        # Somebody else may use a live account at the same time.
+        # Another client may use a live account at the same time.
         level = "inferred" if context.target.is_live else "documented"
         evidence = Evidence(level, "only tasks cost")
         yield Deviation(f"a balance of {before:g}, as before", f"{balance:g}", evidence)

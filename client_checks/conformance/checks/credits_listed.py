@@ -1,4 +1,4 @@
-"""An estimate for an item of a list tells the price that the list shows for it."""
+"""An estimate for an item gives the price that the list shows for this item."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from swapmock.client_checks.conformance.strict_json import parsed
 
 @check("credits.listed", "an estimate that is not the price in the list")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the price of an estimate differs from the price in the list."""
     if not context.is_success:
         return
     memory = context.history.memory["credits.listed"]
@@ -49,13 +50,15 @@ def _estimate(context: ResponseContext, name: str, sold: Mapping[str, Any], memo
 
 
 def _is_wrong_anyway(context: ResponseContext, paid: str, asked: Any, told: float) -> bool:
-    """Whether the estimate is not the contract's price either: then `credits.agree` says so. A live service has prices of its own."""
+    """Return whether the estimate also differs from the contract's price: then `credits.agree` reports it. Not for a
+    live service, which has its own prices."""
     listed = None if context.target.is_live else context.target.contract.list_price(paid, asked)
     return listed is not None and abs(listed - told) > 0.001
 
 
 def _price(item: Mapping[str, Any], sold: Mapping[str, Any], asked: Any) -> float | None:
-    """The price of a listed `item` for a request: its own, or that of its entry with the same values; None for none."""
+    """Return the price of a listed `item` for the request `asked`: its own, or the price of the entry with the same
+    values; None if there is none."""
     if "each" not in sold:
         return amount(item.get(sold["price"]))
     entries = item.get(sold["each"])

@@ -1,4 +1,4 @@
-"""A detection numbers its faces in order, and finds the same faces in the same picture."""
+"""A detection numbers its faces in order, and finds the same number of faces in the same picture each time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ PICTURES = ("/image_url", "/video_url", "/imageUrl")
 
 @check("faces.stable", "faces that are not numbered in order, or not the same for the same picture")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the ids are out of order, or if the number of faces differs from an earlier detection."""
     memory = context.history.memory["faces.stable"]
     for kind, word, name in polled(context):
         faces = at(context.body, kind.faces) if kind.faces else None

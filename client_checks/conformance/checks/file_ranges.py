@@ -1,4 +1,5 @@
-"""A range of a file is that part of it (RFC 9110 section 14), or the whole file where ranges are not served."""
+"""A range request returns exactly that part of the file (RFC 9110 section 14), or the whole file if ranges are not
+supported."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 @check("file.range", "a range of a file that is not that part of it")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the part, or its Content-Range, differs from the range that was asked for."""
     exchange, files = context.exchange, context.history.memory["file.range"]
     if not context.operation.is_download or exchange.method != "GET":
         return

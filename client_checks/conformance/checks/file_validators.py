@@ -1,4 +1,4 @@
-"""A file has the same validators however it is asked for (RFC 9110 sections 8.8 and 13), and HEAD the headers of GET."""
+"""A file has the same validators in every answer (RFC 9110 sections 8.8 and 13), and HEAD has the headers of GET."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from swapmock.client_checks.conformance.findings import Deviation, Evidence
 
 RFC = Evidence("documented", "RFC 9110 sections 8.8, 9.3.2 and 13")
 
-#: What HEAD has to say as GET does, where GET says it.
+#: Headers that must be the same for HEAD as for GET, if GET sends them.
 SAME = ("ETag", "Last-Modified", "Content-Type", "Content-Length")
 
 
 @check("file.validator", "validators of a file that do not hold")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each validator or header that differs."""
     exchange, files = context.exchange, context.history.memory["file.validator"]
     if not context.operation.is_download or exchange.status not in (200, 206, 304):
         return
@@ -38,7 +39,7 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
 
 
 def _date(exchange: Exchange) -> Iterator[Deviation]:
-    """Last-Modified is not after the answer's own Date."""
+    """Yield a deviation if Last-Modified is later than the answer's own Date."""
     modified, date = exchange.header("Last-Modified"), exchange.header("Date")
     if modified is None or date is None:
         return
@@ -51,7 +52,7 @@ def _date(exchange: Exchange) -> Iterator[Deviation]:
 
 
 def _moment(text: str) -> float | None:
-    """An HTTP date in seconds since 1970; None for anything else, such as two dates."""
+    """Return an HTTP date in seconds since 1970; None for anything else, such as two dates."""
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError):

@@ -1,4 +1,4 @@
-"""A link that says until when it is good is good for some time yet."""
+"""A link that states its expiry has not expired yet."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.client_checks.conformance.pointer import every
 
-#: The query fields that say the last second of a link.
+#: The query fields that hold the last second at which a link is valid.
 FIELDS = ("expires", "Expires")
-#: Numbers below this are no epoch seconds.
+#: Smaller numbers are not seconds since the epoch.
 EPOCH = 1_000_000_000
 
 
 @check("link.expiry", "a link that was dead when it was handed out")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each link that had expired before the answer came."""
     for place in context.target.profile.links:
         for link in every(context.body, place):
             if not isinstance(link, str):

@@ -1,4 +1,4 @@
-"""What a list says of a thing, the call for that thing alone says as well."""
+"""The call for one item reports the same values as the list does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from swapmock.client_checks.conformance.tasks import difference, shared_part
 
 @check("list.detail", "a thing that its list describes otherwise")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each value that differs."""
     if not context.is_success:
         return
     memory = context.history.memory["list.detail"]

@@ -1,4 +1,4 @@
-"""A list keeps to the page, the size and the filters that were asked for, and its total stands still."""
+"""A list obeys the page, the size and the filters of the request, and its total does not change."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from swapmock.client_checks.conformance.strict_json import parsed
 
 @check("list.page", "a list that does not keep to what was asked for")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each page, filter, repeated value or total that does not fit the request."""
     rules = context.target.profile.lists.get(context.operation.id)
     if rules is None or not context.is_success:
         return
@@ -49,7 +50,7 @@ def _totals(
     context: ResponseContext, rules: Mapping[str, Any], asked: Mapping[str, Any], items: list[Any], keys: list[Any],
     total: int, size: int | None, page: int | None,
 ) -> Iterator[Deviation | None]:  # fmt: skip
-    """The total counts every item that matches, whatever page is asked for."""
+    """Yield a deviation if the total does not count every matching item, whatever page is requested."""
     memory = context.history.memory["list.page"]
     evidence = context.evidence_at(rules["total"])
     paging = {rules.get("page"), rules.get("size")}

@@ -1,4 +1,4 @@
-"""A refusal does not look like a success: neither by HTTP 200, where the policy has another status, nor by its code."""
+"""An error does not look like a success: not by HTTP 200, if the policy has another status, and not by its code."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from swapmock.client_checks.conformance.status_policy import evidence_of, is_hid
 
 @check("refusal.hidden", "a refusal that looks like a success")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if an error looks like a success."""
     if not isinstance(context.body, Mapping) or context.exchange.status is None or not context.envelope.member:
         return
     yield EXAMINED

@@ -1,4 +1,4 @@
-"""No answer shows a key, in whatever spelling: answers end in logs and caches."""
+"""No answer contains a key, in any encoding: answers end up in logs and caches."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from swapmock.client_checks.conformance.findings import Deviation, Evidence
 
 @check("secret.shown", "an answer that shows a key")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the answer contains a secret of the run."""
     yield EXAMINED
     name = context.exchange.shown_secret
     if name:

@@ -1,4 +1,4 @@
-"""The times of a task agree with one another and with the clock of the machine, or with the server's own Date."""
+"""The times of a task agree with each other and with the clock of this machine, or with the server's own Date."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.tasks import polled
 
-#: Seconds that two clocks may differ: no two machines agree better for certain.
+#: Seconds by which the clocks of two machines may differ.
 CLOCKS_DIFFER = 300.0
-#: Seconds that a duration may differ from the time between two moments that are told in whole seconds.
+#: Seconds by which a duration may differ from the time between two moments that are given in whole seconds.
 ROUNDING = 1.0
 
 
 @check("task.clock", "a task whose times do not agree with its duration or with the clock")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each time that contradicts another one."""
     for kind, _, name in polled(context):
         if not kind.times:
             continue
@@ -36,11 +37,11 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
             continue
         for pointer, moment, earliest in ((kind.times[0], begun, submission.at), (kind.times[1], ended, submission.at)):
             if moment is None or moment < 1e9 or moment > 1e11:
-                continue  # `task.times` tells of what is no moment
+                continue  # a value that is no time is reported by `task.times`
             yield EXAMINED
             now = context.exchange.at
             if not _is_between(moment, earliest, now) and not _agrees_with_date(context, moment, now - earliest):
-                # A live server's clock, and this machine's, are nobody's promise.
+                # Nothing guarantees that a live server's clock, or this machine's clock, is right.
                 known = context.evidence_at(pointer)
                 evidence = Evidence("inferred", known.source) if context.target.is_live else known
                 expected = (
@@ -54,12 +55,12 @@ def _is_between(moment: float, earliest: float, latest: float) -> bool:
 
 
 def _agrees_with_date(context: ResponseContext, moment: float, elapsed: float) -> bool:
-    """Whether the server's own Date says that `moment` is right: then this machine's clock is wrong."""
+    """Return whether the server's own Date confirms `moment`: then this machine's clock is wrong."""
     try:
         now = parsedate_to_datetime(context.exchange.header("Date") or "").timestamp()
     except (ValueError, TypeError, OverflowError):
         return False
-    # Only a clock that is far off is overruled: near it, the two Dates would excuse each other.
+    # The Date counts only if this machine's clock is far off. Otherwise a wrong Date could excuse a wrong time.
     if abs(now - context.exchange.at) <= CLOCKS_DIFFER:
         return False
     return _is_between(moment, now - elapsed, now)

@@ -1,4 +1,4 @@
-"""A task tells what was asked: its model, its parameters, the caller's own id."""
+"""A task repeats what was requested: its model, its parameters and the caller's own id."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from swapmock.client_checks.conformance.tasks import difference, identity, polle
 
 @check("task.echo", "a task that tells something else than was asked")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each repeated value that differs from the request."""
     for kind, _, asked in polled(context):
         name = identity(context, kind, asked)
         submission = None if name is None else context.history.submissions.get((kind.name, name))
@@ -33,7 +34,7 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
 
 
 def _described(context: ResponseContext, kind: Kind, submission: Submission) -> Iterator[Deviation | None]:
-    """What the contract's row of the model that was asked for says of it."""
+    """Yield a deviation for each value that differs from the contract's row of the requested model."""
     contract = context.target.contract
     catalogue, body = contract.behaviour.catalogue, submission.body
     named = body.get(catalogue.member) if catalogue is not None and isinstance(body, Mapping) else None
@@ -50,7 +51,7 @@ def _described(context: ResponseContext, kind: Kind, submission: Submission) -> 
 
 
 def _of(wanted: Any, got: Any) -> Any:
-    """`got` without the members that nobody asked for: a server may fill in defaults."""
+    """Return `got` without the members that are not in `wanted`: a server may fill in defaults."""
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
         return {name: _of(wanted[name], got[name]) for name in got if name in wanted}
     if isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):

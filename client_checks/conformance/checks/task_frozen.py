@@ -1,4 +1,4 @@
-"""An ended task never changes again, in nothing that the contract documents."""
+"""A task that has ended never changes again in any documented member."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from swapmock.client_checks.conformance.tasks import difference, identity, polle
 
 @check("task.frozen", "an ended task that changed")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for the first place that changed after the end."""
     memory = context.history.memory["task.frozen"]
     branch = branch_for(context.operation, 200, False)
     for kind, word, asked in polled(context):
@@ -26,7 +27,7 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
         yield EXAMINED
         was_phase, before = memory.setdefault((kind.name, name), (phase, value))
         if was_phase != phase:
-            continue  # `task.order` tells of it
+            continue  # reported by `task.order`
         changed = difference(before, value)
         if changed is not None:
             place, was, now = changed

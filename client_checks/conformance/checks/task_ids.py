@@ -1,4 +1,4 @@
-"""Ids have the forms that are known, and a poll answers for the task that it asked for."""
+"""Ids have the documented form, and the answer to a poll is about the task that was requested."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from swapmock.client_checks.conformance.tasks import asked_id
 
 @check("task.ids", "an id of the wrong form, or of another task")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each id that has the wrong form or belongs to another task."""
     if not context.is_success:
         return
     for kind in context.target.profile.kinds.values():

@@ -1,4 +1,4 @@
-"""A task never goes back to an earlier state, and never leaves its end."""
+"""A task never returns to an earlier state and never leaves its final state."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.tasks import asked_id
 
-#: How far along each phase is; the two ends are equally far and must not be changed for one another.
+#: The rank of each phase. Both final phases have the same rank; a task must not change from one to the other.
 PROGRESS = {"queued": 0, "running": 1, "succeeded": 2, "failed": 2}
 
 
 @check("task.order", "a task that went back to an earlier state")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if a task went back or changed its final state."""
     for kind, word in context.polls():
         phase = context.phase(kind, word)
         name = asked_id(context, kind)

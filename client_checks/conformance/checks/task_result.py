@@ -1,4 +1,4 @@
-"""A result is there exactly when the task has succeeded."""
+"""A task has a result exactly when it has succeeded."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from swapmock.client_checks.conformance.pointer import at
 
 @check("task.result", "a result before success, or success without a result")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if a result is missing, comes too early, or belongs to a failed task."""
     for kind, word in context.polls():
         if not kind.result:
             continue

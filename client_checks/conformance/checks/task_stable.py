@@ -1,4 +1,4 @@
-"""What a task says of its beginning stands still from the first poll to the last."""
+"""The values that a task has from its beginning are the same in every poll."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from swapmock.client_checks.conformance.tasks import difference, identity, polle
 
 @check("task.stable", "a task whose beginning changes between two polls")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each such value that changed."""
     memory = context.history.memory["task.stable"]
     for kind, _, asked in polled(context):
         name = identity(context, kind, asked)

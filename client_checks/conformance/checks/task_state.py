@@ -1,4 +1,4 @@
-"""The state of a task is one of the words that the contract has for it."""
+"""The state of a task is one of the contract's status words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from swapmock.client_checks.conformance.findings import Deviation
 
 @check("task.state", "a state word that the contract does not have")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if the contract does not list the word."""
     for kind, word in context.polls():
         yield EXAMINED
         if context.phase(kind, word) is None:

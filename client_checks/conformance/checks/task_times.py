@@ -1,4 +1,4 @@
-"""Times of a task make sense: they are seconds since the epoch, and it does not end before it began."""
+"""Times of a task are seconds since the epoch, and the task does not end before it began."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.pointer import at
 
-#: What seconds since the epoch are between: 2001, and a year that milliseconds have long left behind.
+#: The range of plausible seconds since the epoch, from 2001. Milliseconds since the epoch are above this range.
 SECONDS = (1_000_000_000, 100_000_000_000)
 
 
 @check("task.times", "a task with times that make no sense")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each time that is not plausible, and for an end before the beginning."""
     for kind, _ in context.polls():
         if not kind.times:
             continue

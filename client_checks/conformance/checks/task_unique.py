@@ -1,4 +1,4 @@
-"""No two tasks share an id, and no two results share a file."""
+"""No two tasks have the same id, and no two results have the same file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from swapmock.client_checks.conformance.tasks import identity, polled
 
 @check("task.unique", "an id or a link that two tasks share")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation for each id or file that occurs twice."""
     yield from _ids(context)
     yield from _links(context)
 
