@@ -1,4 +1,4 @@
-"""The contracts of the emulated APIs, as data, and the one reader of that data."""
+"""The contracts of the emulated APIs as data, and the functions that read this data."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from swapmock.contracts.derive import complete, with_downloads
 from swapmock.contracts.model import Contract, Operation, Violation
 from swapmock.contracts.registration import Registration, installed
 
-#: Where the folders of the contracts lie.
+#: The folder that contains the folders of the contracts.
 HERE = Path(__file__).parent
 
-#: The rows that every provider has unless it says otherwise.
+#: The file with the rows that every provider has, unless its own file changes or drops them.
 COMMON = HERE / "common.yaml"
 
 __all__ = [
@@ -42,12 +42,13 @@ __all__ = [
 ]
 
 
-#: Where the folders of contracts lie that are not part of this package, by name. `add_folder` fills it.
+#: The folders of contracts outside this package, by name. `add_folder` fills it.
 _elsewhere: dict[str, Path] = {}
 
 
 def add_folder(name: str, path: Path) -> None:
-    """Let `load(name)` read the contract in the folder `path`. ValueError for the name of a contract of this package."""
+    """Let `load(name)` read the contract in the folder `path`. Raises ValueError for the name of a contract of this
+    package."""
     if (HERE / name / "openapi.yaml").is_file() and path.resolve() != (HERE / name).resolve():
         raise ValueError(f"there is a contract named {name!r} in this package")
     if _elsewhere.get(name) != path:
@@ -56,8 +57,8 @@ def add_folder(name: str, path: Path) -> None:
 
 
 def folder(name: str) -> Path:
-    """Where the files of contract `name` lie: in this package, in a folder that was added, or in an installed package that
-    brings a provider of that name. FileNotFoundError if there is no such contract."""
+    """Return the folder with the files of contract `name`: in this package, a folder that was added, or a folder of
+    an installed package that provides it. Raises FileNotFoundError if there is no such contract."""
     path = _elsewhere.get(name, HERE / name)
     if not (path / "openapi.yaml").is_file() and name not in _elsewhere and name in installed():
         path = installed()[name].folder
@@ -67,15 +68,16 @@ def folder(name: str) -> Path:
 
 
 def outside() -> tuple[str, ...]:
-    """The names of the contracts that are no part of this package: of added folders, then of installed packages."""
+    """Return the names of the contracts outside this package: of added folders, then of installed packages."""
     return tuple(dict.fromkeys([*_elsewhere, *installed()]))
 
 
 def read_yaml(path: Path) -> Any:
-    # Imported late: a start that finds all files parsed does not need YAML.
+    """Return the parsed content of the YAML file at `path`."""
+    # Imported late: if all parsed files are in the cache, a start does not need YAML.
     import yaml
 
-    # libyaml's loader reads the contracts ten times faster than the pure one; wheels carry it, some builds do not.
+    # libyaml's loader is ten times faster than the pure Python one. Wheels contain it, some builds do not.
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with path.open(encoding="utf-8") as file:
         return yaml.load(file, Loader=loader)
@@ -83,16 +85,17 @@ def read_yaml(path: Path) -> Any:
 
 @lru_cache(maxsize=32)
 def load(name: str) -> Contract:
-    """The contract `name`, read once in a process. Raises FileNotFoundError or ValueError for a folder with a missing or wrong file.
+    """Return the contract `name`, read once in a process. Raises FileNotFoundError or ValueError for a folder with a
+    missing or wrong file.
 
-    Beside `openapi.yaml`, every other YAML file of the folder becomes a table: `behaviour.yaml` as `Behaviour`,
-    the rest (`models.yaml`, `templates.yaml`) by their stem in `Contract.tables`.
-    """
+    Beside `openapi.yaml`, every other YAML file of the folder becomes a table: `behaviour.yaml` becomes a
+    `Behaviour`, the others (`models.yaml`, `templates.yaml`) are in `Contract.tables` under their file name
+    without extension."""
     return read(name, folder(name))
 
 
 def read(name: str, path: Path) -> Contract:
-    """The contract in the folder `path`, under `name`; see `load`."""
+    """Return the contract in the folder `path` under `name`; see `load`."""
     tables = {file.stem: kept(file) for file in sorted(path.glob("*.yaml")) if file.stem != "openapi"}
     own = tables.pop("behaviour", {})
     behaviour = Behaviour.read(own if own.get("is_control_plane") else merge(kept(COMMON), own))
@@ -102,8 +105,8 @@ def read(name: str, path: Path) -> Contract:
 
 
 def kept(file: Path) -> Any:
-    """The parsed content of the YAML `file`. A copy is stored beside Python's bytecode, because parsing takes a quarter of the
-    time of a start."""
+    """Return the parsed content of the YAML `file`. A copy is stored beside Python's bytecode, because parsing takes
+    a quarter of the time of a start."""
     stat = file.stat()
     stamp = (
         int(stat.st_mtime),
@@ -125,8 +128,8 @@ def kept(file: Path) -> Any:
 
 
 def _keep(path: Path, content: bytes) -> None:
-    """Write `content` to `path` in one step: another process sees the whole file or none."""
-    import tempfile  # late, like YAML: most starts keep nothing
+    """Write `content` to `path` in one step, so that another process sees the whole file or none."""
+    import tempfile  # imported late, like YAML: most starts store nothing
 
     path.parent.mkdir(exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent)

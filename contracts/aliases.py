@@ -18,7 +18,7 @@ Resolve = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """The other spellings that one schema accepts; `branches` are the alternatives of a `oneOf`."""
+    """The other spellings that one schema accepts. `branches` are the alternatives of a `oneOf`."""
 
     words: Mapping[str, Any]
     plain: str | None
@@ -30,12 +30,13 @@ class Spelling:
 
     @property
     def says_nothing(self) -> bool:
+        """Whether this schema accepts no other spelling."""
         return not (
             self.words or self.plain or self.aliases or self.wraps or self.fields or self.items or self.branches
         )
 
     def normalize(self, value: Any) -> Any:
-        """`value` with the contract's own names; unknown members stay as they are."""
+        """Return `value` with the contract's own names; unknown members stay unchanged."""
         if not isinstance(value, dict | list):
             value = self._word(value)
         if isinstance(value, dict):
@@ -70,7 +71,8 @@ class Spelling:
         }
 
     def _renamed(self, given: dict[str, Any]) -> dict[str, Any]:
-        """An object with the fields' own names. If a body has the own name and another, the own name counts; of two others, the first."""
+        """Return an object with the fields' own names. If a body has a field under its own name and another one, the
+        own name counts; of two other names, the first."""
         made: dict[str, Any] = {}
         for name, value in given.items():
             own = self.aliases.get(name, name)
@@ -84,7 +86,8 @@ class Spelling:
 
 
 def read_spelling(schema: Any, resolve: Resolve, within: tuple[int, ...] = ()) -> Spelling | None:
-    """The other spellings that a schema and the schemas in it accept; None if there are none."""
+    """Return the other spellings that `schema` and the schemas in it accept; None if there are none. `resolve`
+    follows references; `within` are the schemas around this one."""
     schema = resolve(schema)
     if not isinstance(schema, Mapping) or id(schema) in within:
         return None

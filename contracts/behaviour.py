@@ -1,4 +1,4 @@
-"""What OpenAPI cannot say of an API, as typed rows of `behaviour.yaml`."""
+"""What OpenAPI cannot express about an API: typed rows of `behaviour.yaml`."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from swapmock.contracts.rows import Catalogue, CredentialForm, Envelope, FileLin
 Level = Literal["documented", "observed", "inferred", "invented"]
 LEVELS: tuple[Level, ...] = ("documented", "observed", "inferred", "invented")
 
-#: No magic value is longer, in characters; a longer text is not parsed.
+#: The length of the longest magic value, in characters. A longer text is not parsed.
 LONGEST_MAGIC = 2048
 
-#: Endings of every magic value that changes an outcome -> for how many calls with the same URL it then holds. After them the URL is
-#: an ordinary one, so that a retry succeeds.
+#: Endings of every magic value that changes an outcome -> for how many calls with the same URL it then holds. After
+#: them the URL is Suffixes of a magic value that changes an outcome -> the number of calls with the same URL for which
+#: the value has its effect. After these calls the URL is an ordinary one, so that a retry succeeds.
 CLEARING: Mapping[str, int] = MappingProxyType({"_once": 1, "_twice": 2})
 
 
 class BehaviourError(ValueError):
-    """A row of behaviour.yaml, or a choice made from it, does not fit; the text says which and what would."""
+    """A row of behaviour.yaml, or a choice of a variant, is wrong. The text says which one, and what would be right."""
 
 
 class BodyCode(NamedTuple):
-    """A value of the envelope's `code`, as it stands on the wire. `http` is its HTTP status under the policy `code`."""
+    """A value of the envelope's `code`, as it is sent. `http` is its HTTP status under the policy `code`."""
 
     code: int | str
     name: str
@@ -40,10 +41,10 @@ class BodyCode(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """An error response of the vendor for a problem of the domain; `http` overrides the status policy.
+    """An error response of the vendor for a problem of the domain. `http` overrides the status policy.
 
-    `operations` are those whose error response with this code it is: a code alone then has the wording of its operation.
-    """
+    `operations` are those that use this row for its code: one code may have different wordings for different
+    operations."""
 
     problem: str
     code: int | str
@@ -57,7 +58,7 @@ class Refusal(NamedTuple):
 
 
 class Timeline(NamedTuple):
-    """Seconds that a kind of task waits and runs."""
+    """The seconds for which a kind of task waits and runs."""
 
     name: str
     queued: float
@@ -67,12 +68,12 @@ class Timeline(NamedTuple):
 
 
 class Scenario(NamedTuple):
-    """A named timeline and outcome of a task: `stretch` multiplies the timeline, `ends: false` leaves the task running forever.
+    """A named timeline and outcome of a task. `stretch` multiplies the timeline; `ends: false` leaves the task
+    running forever.
 
-    `delivery` names what goes wrong with the callback: a row of CALLBACK_FAULTS in mock_server/core/callback_faults.py.
-    `media: false` gives a success without any file. `download` is the effect of a fault rule on downloads of its files, with
-    `times` for how many of them.
-    """
+    `delivery` names what goes wrong with the callback: a row of CALLBACK_FAULTS in
+    mock_server/core/callback_faults.py. `media: false` gives a success without any file. `download` is the effect
+    of a fault rule on downloads of the task's files; `times` says for how many downloads."""
 
     name: str
     about: str
@@ -88,8 +89,9 @@ class Scenario(NamedTuple):
 
 
 class RetrySchedule(NamedTuple):
-    """A retry schedule of callbacks: `intervals` are the seconds from one attempt to the next, at most `retries` of them are
-    used. When the intervals run out earlier, `then` says what follows: `repeat` the last, `restart` from the first, `stop`."""
+    """A retry schedule of callbacks. `intervals` are the seconds from one attempt to the next; there are at most
+    `retries` retries. If there are fewer intervals, `then` says what follows: `repeat` the last one, `restart`
+    from the first, or `stop`."""
 
     name: str
     intervals: tuple[float, ...]
@@ -100,8 +102,8 @@ class RetrySchedule(NamedTuple):
 
 
 class Acknowledgement(NamedTuple):
-    """What a receiver must answer: an HTTP status within `statuses` (both ends included) and, where `code` has
-    values, a JSON object whose member `member` is one of them."""
+    """Which answer of a receiver acknowledges a callback: an HTTP status within `statuses` (both ends included) and,
+    if `code` has values, a JSON object whose member `member` is one of them."""
 
     statuses: tuple[int, int]
     evidence: Level
@@ -111,13 +113,13 @@ class Acknowledgement(NamedTuple):
 
     @property
     def usual(self) -> tuple[int, dict[str, Any]]:
-        """The plainest answer that acknowledges: an HTTP status and a JSON object."""
+        """Return the simplest answer that acknowledges: an HTTP status and a JSON object."""
         return self.statuses[0], {self.member: self.code[0]} if self.code else {}
 
 
 class Callbacks(NamedTuple):
-    """How a provider calls back. Which of the retry schedules `schedules` is in force is the variant `callback_ladder`; with
-    one schedule alone, that variant may be left out."""
+    """How a provider sends callbacks. The variant `callback_ladder` selects one of the retry schedules in
+    `schedules`. With only one schedule, the variant may be left out."""
 
     method: str
     headers: Mapping[str, str]
@@ -125,12 +127,13 @@ class Callbacks(NamedTuple):
     schedules: Mapping[str, RetrySchedule]
 
     def schedule(self, variants: Mapping[str, Any]) -> RetrySchedule:
-        """The retry schedule in force under a sandbox's choices of `variants`."""
+        """Return the retry schedule that is in force for a sandbox with these `variants`."""
         chosen = variants.get("callback_ladder")
         return next(iter(self.schedules.values())) if chosen is None else self.schedules[chosen]
 
     @classmethod
     def read(cls, rows: Mapping[str, Any]) -> Callbacks:
+        """Return the row `callbacks` of behaviour.yaml."""
         try:
             acknowledged: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in rows["acknowledged"].items()}
             schedules = _table(RetrySchedule, rows["ladders"], "name")
@@ -140,8 +143,8 @@ class Callbacks(NamedTuple):
 
 
 class MagicValue(NamedTuple):
-    """A reserved URL and its effect: exactly one of `refuse`, `scenario`, `faces` and `fault` (the effect of a
-    fault rule). `times` is for how many calls with the same URL the effect holds; None for all."""
+    """A reserved URL and its effect: exactly one of `refuse`, `scenario`, `faces` and `fault` (the effect of a fault
+    rule). `times` is the number of calls with the same URL that have the effect; None for all."""
 
     value: str
     about: str
@@ -161,11 +164,10 @@ class Series(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """A place where the sources disagree or are silent; the first choice that the evidence favours is the default.
+    """A point where the sources disagree or say nothing. The default is the choice that the evidence supports best.
 
-    `waives` names violations that are none under a choice, as `{choice: [{rule, got, within}]}` with `got` a prefix and
-    `within`, where given, a step on the way to the place.
-    """
+    `waives` names violations that are accepted under a choice, as `{choice: [{rule, got, within}]}`. `got` is a
+    prefix; `within`, if given, is a step on the way to the place."""
 
     name: str
     choices: tuple[Any, ...]
@@ -177,7 +179,7 @@ class Variant(NamedTuple):
     waives: Mapping[str, tuple[Mapping[str, str], ...]] = MappingProxyType({})
 
     def check(self, choice: Any) -> Any:
-        """`choice` as one of `choices` (text from a command line is accepted), or BehaviourError."""
+        """Return `choice` as one of `choices`; text from a command line is accepted. Raises BehaviourError."""
         if self.takes_map and isinstance(choice, Mapping):
             try:
                 statuses = {int(code): int(status) for code, status in choice.items()}
@@ -219,6 +221,7 @@ class Behaviour:
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Behaviour:
+        """Return the behaviour in a parsed `behaviour.yaml`, which common.yaml is merged into already."""
         rows = dict(document)
         return cls(
             prefix=rows.pop("prefix", ""),
@@ -244,7 +247,8 @@ class Behaviour:
         return {name: variant.default for name, variant in self.variants.items()}
 
     def choose(self, choices: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Every variant's choice, `choices` over the defaults; BehaviourError on an unknown name or choice."""
+        """Return every variant's choice: those in `choices`, else the defaults. Raises BehaviourError for an unknown
+        name or choice."""
         chosen = dict(self.defaults)
         for name, choice in choices.items():
             variant = self.variants.get(name)
@@ -255,7 +259,7 @@ class Behaviour:
 
     @cached_property
     def pictures(self) -> Mapping[str, int]:
-        """The number of faces of the ordinary pictures whose faces are known, by URL."""
+        """The number of faces in the pictures whose faces are known, by URL. These URLs are not magic values."""
         return {row["name"]: int(row["faces"]) for row in self.rest.get("pictures", ())}
 
     @cached_property
@@ -264,14 +268,14 @@ class Behaviour:
 
     @cached_property
     def magic_hosts(self) -> frozenset[str]:
+        """The host names of all magic values."""
         return frozenset(host for host, _ in self._magic_places)
 
     def magic_for(self, url: str) -> MagicValue | None:
-        """The row for a reserved URL, whatever its file extension; None if `url` is on no reserved host.
+        """Return the row for a reserved URL, with any file extension; None if the host of `url` is not reserved.
 
-        An unknown value on a reserved host is a BehaviourError that lists the known ones: a misspelt magic value
-        must not be taken for an ordinary picture.
-        """
+        Raises BehaviourError with the known values for an unknown value on a reserved host: a misspelt magic
+        value must not count as an ordinary picture."""
         if len(url) > LONGEST_MAGIC or ".invalid" not in url.lower():
             return None
         try:
@@ -288,7 +292,7 @@ class Behaviour:
         return row
 
     def _clearing(self, place: tuple[str, str]) -> MagicValue | None:
-        """The row for a magic value with an ending of `CLEARING`."""
+        """Return the row for a magic value with a suffix of `CLEARING`."""
         host, stem = place
         for ending, times in CLEARING.items():
             row = self._magic_places.get((host, stem.removesuffix(ending))) if stem.endswith(ending) else None
@@ -297,8 +301,10 @@ class Behaviour:
         return None
 
     def refusal_for(self, code: int | str, operation: str = "") -> Refusal | None:
-        """The usual refusal of `operation` with the body code `code`: the one that names the operation, else one for all
-        operations, else that of the code's magic value or the first one whose HTTP status follows the policy."""
+        """Return the usual refusal of `operation` with the body code `code`.
+
+        This is the row that names the operation, else a row for all operations, else the row of the code's magic
+        value or the first row whose HTTP status follows the policy."""
         rows = [row for row in self.refusals.values() if str(row.code) == str(code)]
         shown = {row.refuse for row in self.magic.values()}
 
@@ -314,11 +320,12 @@ class Behaviour:
         return min(rows, key=rank, default=None)
 
     def seconds(self, lifetime: str) -> float:
-        """Seconds of a row of `lifetimes`; KeyError for none."""
+        """Return the seconds of a row of `lifetimes`. Raises KeyError if there is none."""
         return float(self.lifetimes[lifetime]["seconds"])
 
     def limit(self, name: str, default: int | None = None) -> int:
-        """The value of a row of `limits`; `default` without such a row, KeyError without a default."""
+        """Return the value of a row of `limits`. Without such a row, return `default`; without a default, raise
+        KeyError."""
         row = self.limits.get(name)
         if row is None:
             if default is None:
@@ -326,16 +333,17 @@ class Behaviour:
             return default
         return int(row["value"])
 
-    # --- how the provider speaks: rows that general code reads; `requirements.py` says which must be there
+    # --- rows that general code reads; `requirements.py` says which ones a provider must have
 
     @cached_property
     def envelope(self) -> Envelope | None:
-        """The envelope of the provider's answers; None where the HTTP status alone says whether a call worked."""
+        """The envelope of the provider's answers; None if the HTTP status alone says whether a call succeeded."""
         row = self.rest.get("envelope")
         return None if row is None else Envelope(**row)
 
     def is_success(self, status: int, body: Any) -> bool:
-        """Whether an answer of this provider says that the call worked: by its envelope, else by its HTTP status."""
+        """Return whether an answer of this provider says that the call succeeded: by its envelope, else by its HTTP
+        `status`."""
         if self.envelope is None or body is None:
             return 200 <= status < 300
         shown = body.get(self.envelope.code) if isinstance(body, Mapping) else None
@@ -343,17 +351,19 @@ class Behaviour:
 
     @cached_property
     def codes(self) -> Mapping[str, int | str]:
-        """Every code that an answer may have, with its text as the key: body codes, or HTTP statuses without an envelope."""
+        """Every code that an answer may have, by its text: body codes, or HTTP statuses if there is no envelope."""
         codes = list(self.body_codes) or [row.code for row in self.refusals.values()]
         return {str(code): code for code in codes}
 
     @cached_property
     def credential_form(self) -> CredentialForm | None:
+        """The form of the provider's credentials; None without one."""
         row = self.rest.get("credential_form")
         return None if row is None else CredentialForm.read(row)
 
     @cached_property
     def money(self) -> Money | None:
+        """What one credit costs; None for a provider that does not say."""
         row = self.rest.get("money")
         return None if row is None else Money(**row)
 
@@ -365,23 +375,24 @@ class Behaviour:
 
     @cached_property
     def uploads(self) -> str:
-        """The path below which uploaded files are served, such as `/u/`; "" for a provider that takes none."""
+        """The path below which uploaded files are served, such as `/u/`; "" for a provider without uploads."""
         return str(self.rest.get("uploads", ""))
 
     @cached_property
     def catalogue(self) -> Catalogue | None:
+        """Which table has a row for each model or tool; None without one."""
         row = self.rest.get("catalogue")
         return None if row is None else Catalogue(**row)
 
     @cached_property
     def kind_words(self) -> Mapping[str, str]:
-        """Words for kinds of tasks that are no kind themselves -> the kind that they mean."""
+        """Words for kinds of tasks that are not names of kinds -> the kind that they mean."""
         return {
             word: kind for word, kind in self.rest.get("kind_words", {}).items() if word not in ("evidence", "source")
         }
 
     def scenario(self, name: str) -> Scenario:
-        """The scenario of this name, or `fine` where this provider has none so named."""
+        """Return the scenario `name`; the scenario `fine` if this provider has none of this name."""
         return self.scenarios.get(name) or self.scenarios["fine"]
 
 
@@ -392,7 +403,7 @@ def _magic_place(url: str) -> tuple[str, str]:
 
 
 def _with_codes(refusals: Any) -> Any:
-    """Without an envelope, the code of a refusal is its HTTP status."""
+    """Return `refusals` with a code in each row: without an envelope, the code of a refusal is its HTTP status."""
     return [{"code": row.get("http"), **row} for row in refusals]
 
 

@@ -1,4 +1,5 @@
-"""Merges the rows of common.yaml with one provider's behaviour.yaml; the provider's rows win. The rows are plain data here."""
+"""Merges the rows of common.yaml with one provider's behaviour.yaml; the provider's rows override the common ones.
+Rows are plain data here."""
 
 from __future__ import annotations
 
@@ -15,15 +16,15 @@ ERRORS = "https://errors.invalid/"
 
 
 class CommonRowError(ValueError):
-    """A row names a row that does not exist; the text says which."""
+    """A row refers to a row that does not exist; the text says which."""
 
 
 def merge(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole behaviour of a provider: the document `own` with the rows of `common` that it has not dropped.
+    """Return the whole behaviour of a provider: its document `own`, with the rows of `common` that it has not
+    dropped.
 
-    The rules are at the head of common.yaml. Raises CommonRowError for a `drop`, an `after` or a `refusal` that names
-    nothing.
-    """
+    The rules are at the top of common.yaml. Raises CommonRowError for a `drop`, an `after` or a `refusal` that
+    names no existing row."""
     drop = own.get("drop", {})
     unknown = set(drop) - set(KEYS)
     if unknown:
@@ -67,12 +68,13 @@ class _Provider:
         return thing is None or (self.has_envelope if thing == "envelope" else thing in self.refusals)
 
     def _can_say(self, row: Row) -> bool:
-        """Whether the provider has the refusal that a common row names. requirements.py reports a missing one."""
+        """Return whether the provider has the refusal that a common row names. requirements.py reports a missing
+        one."""
         named = {**(row.get("fails") or {}), **(row.get("fault") or {})}.get("refusal")
         return named is None or named in self.refusals
 
     def written_out(self, row: Row) -> Row:
-        """A row with the provider's codes and messages in place of `refusal` and `other`."""
+        """Return a row with the provider's codes and messages in place of `refusal` and `other`."""
         made = dict(row)
         if isinstance(row.get("fails"), Mapping):
             made["fails"] = self._with_refusal(row["fails"], row["name"], message=True)
@@ -97,7 +99,8 @@ class _Provider:
 
 
 def _joined(common: Iterable[Row], own: Iterable[Row], key: str) -> list[Row]:
-    """The common rows with the members that `own` rows of the same key give, and the further rows of `own`."""
+    """Return the common rows, changed by the members of `own` rows with the same key, and then the other rows of
+    `own`."""
     rows = {row[key]: dict(row) for row in common}
     for row in own:
         name = row[key]

@@ -10,12 +10,12 @@ from typing import Any
 def complete(
     document: Mapping[str, Any], catalogue: Mapping[str, Any] | None, tables: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """The `document` with every row of the catalogue in its discriminator.
+    """Return `document` with every row of the catalogue in its discriminator.
 
-    A schema whose discriminator has `x-others: REFERENCE` takes every name of the catalogue (a row of behaviour.yaml, as
-    in `rows.Catalogue`) that its `mapping` does not have: such a name leads to REFERENCE, whose property of the
-    discriminator's name gets these names as its `enum`. Without a catalogue the document is returned as it is.
-    """
+    A schema whose discriminator has `x-others: REFERENCE` gets every name of the `catalogue` (a row of
+    behaviour.yaml, as in `rows.Catalogue`) that is not in its `mapping`. Such a name is mapped to REFERENCE, and
+    the property that holds the discriminator there gets these names as its `enum`. Without a catalogue the
+    document is returned unchanged."""
     schemas = document.get("components", {}).get("schemas", {})
     found = {name: schema for name, schema in schemas.items() if "x-others" in _discriminator(schema)}
     if catalogue is None or not found:
@@ -34,7 +34,7 @@ def _discriminator(schema: Any) -> Mapping[str, Any]:
 
 
 def _completed(name: str, schema: Mapping[str, Any], names: list[str], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema `name` with a whole mapping, and the schema of all others with its names."""
+    """Return the schema `name` with a complete mapping, and the schema of all other names with these as its `enum`."""
     discriminator = dict(schema["discriminator"])
     reference = discriminator.pop("x-others")
     known = discriminator.get("mapping", {})
@@ -51,8 +51,8 @@ def _completed(name: str, schema: Mapping[str, Any], names: list[str], schemas: 
 
 
 def with_downloads(document: Mapping[str, Any], rows: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The `document` with an operation for the files that tasks make and one for uploaded files, where behaviour.yaml (`rows`)
-    has links to such files and the document has no operation for them."""
+    """Return `document` with an operation for the files of tasks and one for uploaded files, if behaviour.yaml
+    (`rows`) has links to such files and the document has no operation for them."""
     paths = document.get("paths", {})
     items = [item for path in paths.values() if isinstance(path, Mapping) for item in path.values()]
     known = {item.get("x-files") for item in items if isinstance(item, Mapping)}
@@ -67,7 +67,7 @@ def with_downloads(document: Mapping[str, Any], rows: Mapping[str, Any]) -> Mapp
 
 
 def _download(name: str, kind: str, path: str) -> Mapping[str, Any]:
-    """The path item of a download."""
+    """Return the path item of a download."""
     parameters = [
         {
             "name": part,

@@ -1,4 +1,4 @@
-"""Every behaviour of a contract with how far to trust it and where it was seen."""
+"""Lists every behaviour of a contract with its evidence: how far it can be trusted, and where it was seen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from swapmock.contracts.model import Contract
 
-#: Table of behaviour.yaml -> the kind of its rows, and the column that says what they are about.
+#: Table of behaviour.yaml -> the kind of its rows, and the column with their name.
 TABLES = {
     "body_codes": ("body_code", "meaning"),
     "refusals": ("refusal", "message"),
@@ -19,7 +19,7 @@ TABLES = {
 
 
 def behaviours(contract: Contract) -> list[dict[str, str]]:
-    """One row each: provider, kind, name, level, source, and a description where one is given."""
+    """Return one row for each behaviour: provider, kind, name, level, source, and a description if there is one."""
     found = [*_operations(contract), *_fields(contract), *_tables(contract), *_callbacks(contract), *_rest(contract)]
     found += _models(contract)
     return [{"provider": contract.name, **row} for row in found]
@@ -41,7 +41,7 @@ def _operations(contract: Contract) -> Iterator[dict[str, str]]:
 
 
 def _fields(contract: Contract) -> Iterator[dict[str, str]]:
-    """Every component, and every place in one, that carries evidence of its own."""
+    """Yield every component, and every place in a component, that has its own evidence."""
     for group, parts in contract.components.items():
         # Callbacks are listed for each operation that has them.
         for name, part in parts.items() if group not in ("callbacks", "pathItems") else ():
@@ -72,7 +72,7 @@ def _tables(contract: Contract) -> Iterator[dict[str, str]]:
 
 
 def _callbacks(contract: Contract) -> Iterator[dict[str, str]]:
-    """The callbacks of each operation: their body, their acknowledgement and their retry schedules."""
+    """Yield the callbacks of each operation: their body, their acknowledgement and their retry schedules."""
     for operation in contract.operations.values():
         for name, callback in operation.spec.get("callbacks", {}).items():
             for item in contract.resolve(callback).values():
@@ -104,7 +104,8 @@ def _rest(contract: Contract) -> Iterator[dict[str, str]]:
 
 
 def _models(contract: Contract) -> Iterator[dict[str, str]]:
-    """The rows of the catalogue and of similar tables: one behaviour for each group of columns with its own level."""
+    """Yield the rows of the catalogue and of similar tables: one behaviour for each group of columns with its own
+    level."""
     for table, document in contract.tables.items():
         if not isinstance(document, Mapping):
             continue

@@ -1,7 +1,6 @@
-"""The one place that says what a `format` means, for both validators and for the checks.
+"""Defines the meaning of each `format`, for both validators and for the checks.
 
-Both engines are given these functions, so that neither can disagree with the other about a format.
-"""
+Both validators use these functions, so that they cannot disagree about a format."""
 
 from __future__ import annotations
 
@@ -12,19 +11,21 @@ from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-#: The form of almost every URL. What has this form is a URL by RFC 3986. The package judges all others: it is slower, and
-#: takes a twentieth of a start to load.
+#: The form of almost every URL. What has this form is a URL by RFC 3986. The package judges all others: it is slower,
+#: and The form of almost every URL: a text of this form is a URL by RFC 3986. The package judges all other texts. It is
+#: slower, and loading it takes a twentieth of the time of a start.
 PLAIN = re.compile(
     r"https?://[A-Za-z0-9._-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?-]*)?"
 )
 
-#: Of texts up to this length the verdict is remembered, and up to this one there is one: the expression takes a second for a
-#: megabyte. Longer ones are their `maxLength`'s to refuse.
+#: Of texts up to this length the verdict is remembered, and up to this one there is one: the expression takes a second
+#: for a The result for texts up to the first length is cached. Texts beyond the second length are not checked, because
+#: the expression takes a second for a megabyte; their `maxLength` refuses them.
 LONGEST_KEPT, LONGEST_JUDGED = 512, 16_384
 
 
 def is_uri(value: object) -> bool:
-    """RFC 3986 URI with a scheme; a value that is not a string always passes."""
+    """Return whether `value` is a URI by RFC 3986 with a scheme. A value that is not a string always passes."""
     if not isinstance(value, str):
         return True
     if len(value) > LONGEST_KEPT:
@@ -34,12 +35,13 @@ def is_uri(value: object) -> bool:
 
 @lru_cache(4096)
 def _is_known_uri(text: str) -> bool:
-    """Verdicts are cached: the same URLs come often, mainly in answers, and the expressions are slow."""
+    """Return whether a text is a URI. Results are cached: the same URLs come often, and the expressions are slow."""
     return _is_uri(text)
 
 
 def _is_uri(text: str) -> bool:
-    """Whether the standard library can parse the URL: the package accepts an unclosed bracket of an address."""
+    """Return whether a text is a URI that the standard library can parse: the package accepts an unclosed bracket of
+    an address."""
     if PLAIN.fullmatch(text):
         return True
     from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped]  # has no stubs
@@ -52,7 +54,7 @@ def _is_uri(text: str) -> bool:
 
 
 def is_date_time(value: object) -> bool:
-    """RFC 3339 time stamp that also names a real day."""
+    """Return whether `value` is an RFC 3339 time stamp of an existing day."""
     if not isinstance(value, str):
         return True
     from rfc3339_validator import validate_rfc3339  # type: ignore[import-untyped]  # has no stubs here
@@ -71,7 +73,8 @@ FORMATS: Mapping[str, Callable[[object], bool]] = {"uri": is_uri, "date-time": i
 
 @cache
 def format_checker() -> Any:
-    """The same functions as `jsonschema.FormatChecker`; imported late, because the import takes a fifth of a second."""
+    """Return the same functions as a `jsonschema.FormatChecker`. Imported late, because the import takes a fifth of
+    a second."""
     from jsonschema import FormatChecker
 
     checker = FormatChecker(formats=())

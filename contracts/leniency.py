@@ -1,7 +1,7 @@
-"""What a vendor's server takes although the schema of a body does not have it: null for absence, and URLs with raw characters.
+"""What a vendor's server accepts although the schema of a body does not allow it: null for a missing member, and
+URLs with raw characters.
 
-Only bodies that break their schema are looked at, so that ordinary ones cost nothing.
-"""
+Only bodies that break their schema are examined, so that ordinary bodies cost nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from swapmock.contracts.model import Operation
     from swapmock.contracts.validators import Violation
 
-#: Steps from the body to an object in it, and the name of a member.
+#: The steps from the body to an object in it, and the name of a member.
 Place = tuple[tuple[str | int, ...], str]
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -22,12 +22,11 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 def accepted(
     operation: Operation, body: Any, violations: tuple[Violation, ...], variants: Mapping[str, Any]
 ) -> tuple[Any, tuple[Violation, ...]]:
-    """The parsed `body` as the handler gets it, and which of its `violations` are left.
+    """Return the parsed `body` for the handler, and those of its `violations` that remain.
 
-    A member that is null is absent, unless the variant `null_fields` is `refuse` or the member is required. In an http or https
-    URL the scheme may be in any case (RFC 3986 3.1), and a character of another script stands for its percent-encoding
-    (RFC 3987 3.1).
-    """
+    A member that is null counts as missing, unless the variant `null_fields` is `refuse` or the member is
+    required. In an http or https URL the scheme may be in any case (RFC 3986 3.1), and a character of another
+    script counts as its percent-encoding (RFC 3987 3.1)."""
     if variants.get("null_fields") != "refuse":
         body, violations = _without_nulls(operation, body, violations)
     if not violations:
@@ -45,7 +44,7 @@ def _without_nulls(
     left = operation.check_body(_with_plain_urls(bare))
     missing = {rule.place[1:] for rule in left if rule.rule == "required"}
     back = [(place, name) for place, name in _nulls(body) if (*place, name) in missing]
-    if back:  # the null of a required member is wrong as a null
+    if back:  # a required member that is null stays a violation
         for place, name in back:
             _at(bare, place)[name] = None
         left = operation.check_body(bare)
@@ -53,14 +52,14 @@ def _without_nulls(
 
 
 def _stripped(value: Any) -> Any:
-    """A copy of `value` without the members that are null."""
+    """Return a copy of `value` without the members that are null."""
     if isinstance(value, dict):
         return {name: _stripped(item) for name, item in value.items() if item is not None}
     return [_stripped(item) for item in value] if isinstance(value, list) else value
 
 
 def _nulls(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[Place]:
-    """Every member of an object in `value` that is null."""
+    """Yield every member of an object in `value` that is null."""
     if isinstance(value, dict):
         for name, item in value.items():
             if item is None:
@@ -79,8 +78,8 @@ def _at(value: Any, place: tuple[str | int, ...]) -> Any:
 
 
 def _plain_url(text: str) -> str:
-    """`text` as the schema has it, if it is a URL: its scheme in lower case, and one letter for each raw character, which leaves
-    its length as it is."""
+    """Return `text`, if it is a URL, in the form of the schema: its scheme in lower case, and one letter in place of
+    each raw character, so that the length does not change."""
     found = _URL.match(text)
     if found is None:
         return text

@@ -1,7 +1,6 @@
-"""Whether the contracts themselves are correct: valid OpenAPI 3.1, examples that fit, rows that agree.
+"""Checks the contracts: valid OpenAPI 3.1, examples that match, rows that agree.
 
-Needs openapi-spec-validator (the extra `checks`).
-"""
+Needs openapi-spec-validator (the extra `checks`)."""
 
 from __future__ import annotations
 
@@ -18,10 +17,9 @@ from swapmock.contracts.requirements import findings, handler_findings
 
 
 def lint_all(handled: Mapping[str, Callable[[Contract], Collection[str]]]) -> list[str]:
-    """One line for each thing that is wrong in the contracts of these names; empty when all is correct.
+    """Return one line for each mistake in the contracts with these names; no lines if all is correct.
 
-    Beside each name, a function that tells for which of its operations there is a handler.
-    """
+    `handled` maps each name to a function that returns which of the contract's operations have a handler."""
     found = []
     for name, handlers in handled.items():
         try:
@@ -30,13 +28,14 @@ def lint_all(handled: Mapping[str, Callable[[Contract], Collection[str]]]) -> li
             found += [f"{name}: {finding}" for finding in handler_findings(contract, handlers(contract))]
         except (ValueError, yaml.YAMLError, OSError) as error:
             found.append(f"{name}: {' '.join(str(error).split())}")
-        except (LookupError, TypeError, AttributeError) as error:  # the form of a file is wrong
+        except (LookupError, TypeError, AttributeError) as error:  # a file has the wrong form
             found.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
     return found
 
 
 def lint(contract: Contract) -> Iterator[str]:
-    """One line for each thing that is wrong in `contract`: document, evidence, rows, examples, what a provider must have."""
+    """Yield one line for each mistake in `contract`: document, evidence, rows, examples, and what a provider must
+    have."""
     yield from _document(contract)
     yield from lint_document.findings(contract.document)
     yield from _repeated_keys(contract)
@@ -60,12 +59,12 @@ def _document(contract: Contract) -> Iterator[str]:
         for error in OpenAPIV31SpecValidator(contract.document).iter_errors():
             where = "/".join(map(str, getattr(error, "absolute_path", ())))
             yield f"openapi.yaml: {where}: {error.message if hasattr(error, 'message') else error}"
-    except Exception as error:  # the validator follows references and raises any error from there
+    except Exception as error:  # the validator follows references and may raise any error
         yield f"openapi.yaml: cannot be validated: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _repeated_keys(contract: Contract) -> Iterator[str]:
-    """Keys that occur twice in a file of the contract's folder."""
+    """Yield a line for each key that occurs twice in a file of the contract's folder."""
     home = contract.folder or folder(contract.name)
     for path in sorted([*home.glob("*.yaml"), *(home / "examples").glob("*.yaml")]):
         for finding in lint_document.repeated_keys(path.read_text("utf-8")):
@@ -73,7 +72,7 @@ def _repeated_keys(contract: Contract) -> Iterator[str]:
 
 
 def _evidence(node: Any, place: str) -> Iterator[str]:
-    """Every `x-evidence` says a known level and a source."""
+    """Yield a line for each `x-evidence` without a known level or a source."""
     if isinstance(node, Mapping):
         for name, value in node.items():
             if name == "x-evidence":
@@ -89,7 +88,7 @@ def _evidence(node: Any, place: str) -> Iterator[str]:
 
 
 def _tables(contract: Contract) -> Iterator[str]:
-    """Rows of behaviour.yaml that point at rows, and their evidence."""
+    """Yield a line for each row of behaviour.yaml that refers to a missing row or has wrong evidence."""
     rules = contract.behaviour
     for operation in contract.operations.values():
         if not operation.evidence:
@@ -118,7 +117,8 @@ def _tables(contract: Contract) -> Iterator[str]:
 
 
 def _cost(operation: Operation) -> Iterator[str]:
-    """Every operation of a vendor says whether it may cost, or has a price in the catalogue; and the two agree."""
+    """Yield a line for each operation of a vendor that neither says whether it may cost nor has a price in the
+    catalogue, or whose two statements disagree."""
     said, is_listed = operation.spec.get("x-cost"), operation.id in operation.contract.models_by_operation
     if operation.contract.behaviour.rest.get("is_control_plane"):
         return
@@ -129,7 +129,7 @@ def _cost(operation: Operation) -> Iterator[str]:
 
 
 def _documented_examples(operation: Operation) -> Iterator[str]:
-    """The examples that stand in openapi.yaml itself."""
+    """Yield a line for each wrong example in openapi.yaml."""
     if operation.takes_json:
         content = (operation.body_spec or {})["content"]["application/json"]
         for name, example in content.get("examples", {}).items():
@@ -147,7 +147,7 @@ def _documented_examples(operation: Operation) -> Iterator[str]:
 
 
 def examples(contract: Contract) -> Iterator[tuple[str, Operation | None, Mapping[str, Any]]]:
-    """`(title, operation, exchange)` for every documented exchange in the contract's folder `examples/`."""
+    """Yield `(title, operation, exchange)` for every documented exchange in the contract's folder `examples/`."""
     for path in sorted(((contract.folder or folder(contract.name)) / "examples").glob("*.yaml")):
         for exchange in read_yaml(path):
             request = exchange["request"]
@@ -156,7 +156,7 @@ def examples(contract: Contract) -> Iterator[tuple[str, Operation | None, Mappin
 
 
 def check_example(operation: Operation, exchange: Mapping[str, Any]) -> tuple[Violation, ...]:
-    """What is wrong with one documented exchange; its request must be right only where its answer is a success."""
+    """Return what is wrong with one documented exchange. Its request must be right only if its answer is a success."""
     request, response = exchange["request"], exchange["response"]
     body = response.get("body")
     found = operation.check_answer(response["status"], body)
@@ -171,5 +171,5 @@ def check_example(operation: Operation, exchange: Mapping[str, Any]) -> tuple[Vi
 
 
 def _as_text(value: Any) -> str:
-    """A value as a query string spells it."""
+    """Return a value in the form that a query string has."""
     return str(value).lower() if isinstance(value, bool) else str(value)

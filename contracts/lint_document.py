@@ -1,4 +1,5 @@
-"""What standard linters find in an OpenAPI document: unknown keywords, arrays without items, dangling references."""
+"""Finds mistakes in an OpenAPI document that standard linters report: unknown keywords, arrays without items,
+references to nothing."""
 
 from __future__ import annotations
 
@@ -75,7 +76,7 @@ KEYWORDS = frozenset(
         "externalDocs",
     ]
 )
-#: Keywords whose value is a schema, a list of schemas, or names with a schema each.
+#: Keywords whose value is a schema, a list of schemas, or a mapping of names to schemas.
 ONE = ("items", "contains", "not", "if", "then", "else", "additionalProperties", "propertyNames", "unevaluatedItems",
        "unevaluatedProperties", "contentSchema")  # fmt: skip
 MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
@@ -83,7 +84,7 @@ NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSc
 
 
 def findings(document: Mapping[str, Any]) -> Iterator[str]:
-    """One line for each thing that is wrong; `document` is a parsed openapi.yaml. No content of it raises an exception."""
+    """Yield one line for each mistake in `document`, a parsed openapi.yaml. No content of it raises an exception."""
     for place, schema in _schemas(document, ""):
         yield from _schema(place, schema)
     yield from _references(document, document, "")
@@ -92,7 +93,8 @@ def findings(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def repeated_keys(text: str) -> Iterator[str]:
-    """One line for each key that occurs twice in a mapping of a YAML text: parsers keep one of them without a warning."""
+    """Yield one line for each key that occurs twice in a mapping of a YAML text: parsers keep one of the two without
+    a warning."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -119,7 +121,7 @@ def _repeated(node: Any, seen: set[int]) -> Iterator[str]:
 
 
 def _schemas(node: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Every schema of the document with its place: below `schema` members and in components."""
+    """Yield every schema of the document with its place: below `schema` members and in components."""
     if isinstance(node, Mapping):
         for name, value in node.items():
             here = f"{place}/{name}"
@@ -138,7 +140,7 @@ def _schemas(node: Any, place: str) -> Iterator[tuple[str, Any]]:
 
 
 def _within(schema: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """A schema and every schema inside it."""
+    """Yield a schema and every schema inside it."""
     yield place, schema
     if not isinstance(schema, Mapping):
         return
@@ -231,7 +233,7 @@ def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping
 
 
 def _links(document: Mapping[str, Any]) -> Iterator[str]:
-    """A link leads to an existing operation and uses its parameters."""
+    """Yield a line for each link that names no existing operation or parameter."""
     known = {operation.get("operationId"): operation for _, _, operation in _operations(document)}
     for path, method, operation in _operations(document):
         for status, answer in (operation.get("responses") or {}).items():
@@ -243,7 +245,7 @@ def _links(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parameters(document: Mapping[str, Any]) -> Iterator[str]:
-    """The path parameters of an operation are those in braces in its path."""
+    """Yield a line for each path parameter that is not in braces in the path, and the reverse."""
     for path, method, operation in _operations(document):
         item = document["paths"][path]
         rows = [*(item.get("parameters") or ()), *(operation.get("parameters") or ())]

@@ -1,4 +1,4 @@
-"""A contract: its operations, and what a request and an answer must be."""
+"""A contract: its operations, and the rules for requests and answers."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
 class ContractError(ValueError):
-    """The contract's own files are wrong; the text names the place."""
+    """A file of the contract is wrong; the text names the place."""
 
 
 @dataclass(frozen=True, eq=False)
 class Contract:
-    """One API: the OpenAPI document, its behaviour and the other tables of its folder. `folder` is given where that is
-    not the folder of this name in the package."""
+    """One API: the OpenAPI document, its behaviour and the other tables of its folder. `folder` is given if the
+    contract is in another folder than the package's folder of this name."""
 
     name: str
     document: Mapping[str, Any]
@@ -53,13 +53,14 @@ class Contract:
 
     @cached_property
     def models(self) -> Mapping[str, Mapping[str, Any]]:
-        """The rows of the catalogue by the name of their model or tool; empty for a provider without a catalogue."""
+        """The rows of the catalogue, by the name of the model or tool; empty for a provider without a catalogue."""
         catalogue = self.behaviour.catalogue
         return {} if catalogue is None else {str(row[catalogue.name]): row for row in catalogue.rows(self.tables)}
 
     @cached_property
     def models_by_operation(self) -> Mapping[str, str]:
-        """operationId -> the name of the one model or tool that it runs, for a catalogue with one row for each operation."""
+        """operationId -> the name of the only model or tool that it runs, for a catalogue with one row for each
+        operation."""
         catalogue = self.behaviour.catalogue
         if catalogue is None or not catalogue.operation:
             return {}
@@ -67,7 +68,7 @@ class Contract:
 
     @cached_property
     def task_kinds(self) -> frozenset[str]:
-        """The kinds of tasks: those of the catalogue's rows, else those that have words for their states."""
+        """The kinds of tasks: those in the catalogue's rows, else those that have status words."""
         column = "" if self.behaviour.catalogue is None else self.behaviour.catalogue.kind
         return (
             frozenset(str(row[column]) for row in self.models.values())
@@ -77,14 +78,15 @@ class Contract:
 
     @cached_property
     def priced(self) -> frozenset[str]:
-        """The names that have a price: models or tools by their rows, and what the catalogue has in `others`."""
+        """The names that have a price: models or tools with a row, and the names in `others` of the catalogue."""
         catalogue = self.behaviour.catalogue
         if catalogue is None:
             return frozenset()
         return frozenset({name for name, row in self.models.items() if catalogue.price in row} | set(catalogue.others))
 
     def list_price(self, operation: str, body: Any) -> float | None:
-        """The price in credits that the contract lists for a call of `operation` with this parsed `body`; None for none."""
+        """Return the price in credits that the contract lists for a call of `operation` with this parsed `body`;
+        None if it lists none."""
         catalogue = self.behaviour.catalogue
         if catalogue is None:
             return None
@@ -100,7 +102,7 @@ class Contract:
 
     @cached_property
     def callback_fields(self) -> frozenset[str]:
-        """The top-level members of request bodies that say where callbacks go, as the OpenAPI callbacks name them."""
+        """The top-level members of request bodies that hold callback URLs, as the OpenAPI callbacks name them."""
         expressions = (
             expression
             for operation in self.operations.values()
@@ -113,12 +115,12 @@ class Contract:
 
     @cached_property
     def poll_places(self) -> Mapping[str, TaskIdPlace]:
-        """The operations that tell how one task stands -> where their requests name the task."""
+        """The operations that report the state of one task -> where their requests name the task."""
         return poll_places(self)
 
     @cached_property
     def poll_links(self) -> tuple[PollLink, ...]:
-        """The links that lead from a submission's answer to the poll of its task."""
+        """The links from a submission's answer to the poll of its task."""
         found = (link for operation in self.operations.values() for link in links(operation))
         return tuple(link for link in found if link.poll in self.poll_places)
 
@@ -136,7 +138,8 @@ class Contract:
         return tuple((o.pattern, o) for o in self.operations.values() if "{" in o.path)
 
     def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
-        """The operation at `path` (decoded) and its path parameters; fixed paths win over templates."""
+        """Return the operation of `method` and the decoded `path`, with its path parameters; fixed paths are
+        preferred to templates."""
         here = self._fixed.get(path)
         if here is not None:
             operation = here.get(method)
@@ -147,20 +150,24 @@ class Contract:
         return None
 
     def knows_path(self, path: str) -> bool:
+        """Return whether any operation has this `path`, with any method."""
         return path in self._fixed or any(pattern.fullmatch(path) for pattern, _ in self._templated)
 
     @property
     def components(self) -> Mapping[str, Any]:
+        """The `components` of the OpenAPI document."""
         found: Mapping[str, Any] = self.document.get("components", {})
         return found
 
     def resolve(self, node: Any) -> Any:
-        """`node`, or what its `$ref` into this document points at, followed to the end."""
+        """Return `node`, or the node that its `$ref` into this document points at, after all references are
+        followed."""
         while isinstance(node, Mapping) and "$ref" in node:
             node = self.at(node["$ref"])
         return node
 
     def at(self, reference: str) -> Any:
+        """Return the node that `reference` (`#/...`) points at."""
         if not reference.startswith("#/"):
             raise ContractError(f"{self.name}: reference {reference!r} leaves the document")
         found: Any = self.document
@@ -172,12 +179,13 @@ class Contract:
         return found
 
     def validator(self, schema: Mapping[str, Any]) -> SchemaValidator:
+        """Return a validator for `schema`, whose references point into this document."""
         return SchemaValidator(schema, self.components)
 
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One endpoint. Its validators are compiled at first use and kept."""
+    """One endpoint. Its validators are compiled at the first use and kept."""
 
     contract: Contract
     method: str
@@ -191,15 +199,17 @@ class Operation:
 
     @cached_property
     def id(self) -> str:
+        """The operationId."""
         return str(self.spec["operationId"])
 
     @cached_property
     def parameters(self) -> tuple[Mapping[str, Any], ...]:
+        """The parameters of the path, the query and the headers, with references followed."""
         return tuple(self.contract.resolve(p) for p in (*self.shared_parameters, *self.spec.get("parameters", ())))
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """The path as a regular expression; a parameter with `x-spans-slashes` takes several segments."""
+        """The path as a regular expression. A parameter with `x-spans-slashes` matches several segments."""
         spans = {p["name"] for p in self.parameters if p.get("x-spans-slashes")}
 
         def group(match: re.Match[str]) -> str:
@@ -211,18 +221,18 @@ class Operation:
 
     @cached_property
     def is_public(self) -> bool:
-        """Whether the contract asks for no credential here."""
+        """Whether the operation needs no credential."""
         return bool(self.spec.get("security", self.contract.document.get("security")) == [])
 
     @cached_property
     def files(self) -> str:
-        """What a store behind links does here (`x-files`): `result`, `upload` and `preview` are downloads, `store` is an
+        """What a file store does here (`x-files`): `result`, `upload` and `preview` are downloads, `store` is an
         upload; "" for an operation of the vendor's API."""
         return str(self.spec.get("x-files", ""))
 
     @property
     def is_download(self) -> bool:
-        """Whether general code answers this operation, with a file."""
+        """Whether the operation returns a file; general code then answers it."""
         return self.files in DOWNLOADS
 
     @cached_property
@@ -232,21 +242,22 @@ class Operation:
 
     @cached_property
     def takes_data_uris(self) -> bool:
-        """Whether media may stand in the body itself, as data URIs (`x-data-uris`). Such a body may be long."""
+        """Whether a body may contain media as data URIs (`x-data-uris`). Such a body may be long."""
         return bool(self.spec.get("x-data-uris", False))
 
     @cached_property
     def may_cost(self) -> bool:
-        """Whether a call may cost credits: yes, unless the contract declares it free (`x-cost: free`)."""
+        """Whether a call may cost credits: yes, unless the contract declares the operation free (`x-cost: free`)."""
         return self.spec.get("x-cost") != "free" or self.id in self.contract.models_by_operation
 
     @cached_property
     def poll(self) -> TaskIdPlace | None:
-        """Where a request names the task that it asks for; None for an operation that asks for none."""
+        """Where a request names the task that it polls; None for an operation that polls no task."""
         return self.contract.poll_places.get(self.id)
 
     @cached_property
     def evidence(self) -> Mapping[str, str]:
+        """The evidence for the operation: `level` and `source`."""
         found: Mapping[str, str] = self.spec.get("x-evidence", {})
         return found
 
@@ -273,7 +284,8 @@ class Operation:
         return tuple(checks)
 
     def check_parameters(self, values: Mapping[str, dict[str, Any]]) -> tuple[Violation, ...]:
-        """Check `values` = `{place: {name: text}}`; numbers are turned into numbers in place where the contract has them."""
+        """Return the violations in `values` = `{place: {name: text}}`. Texts are replaced by numbers in place if the
+        contract has numbers."""
         found: tuple[Violation, ...] = ()
         for place, validator, types in self._parameter_checks:
             here = values[place]
@@ -284,19 +296,23 @@ class Operation:
 
     @cached_property
     def body_spec(self) -> Mapping[str, Any] | None:
+        """The requestBody of the operation; None without one."""
         body = self.contract.resolve(self.spec.get("requestBody"))
         return None if body is None else dict(body)
 
     @cached_property
     def needs_body(self) -> bool:
+        """Whether a request must have a body."""
         return self.body_spec is not None and bool(self.body_spec.get("required", False))
 
     @cached_property
     def takes_json(self) -> bool:
+        """Whether the body is JSON."""
         return self.body_spec is not None and "application/json" in self.body_spec["content"]
 
     @cached_property
     def body_schema(self) -> Mapping[str, Any]:
+        """The schema of the JSON body."""
         if self.body_spec is None:
             raise ContractError(f"{self.id} takes no body")
         found: Mapping[str, Any] = self.contract.resolve(self.body_spec["content"]["application/json"]["schema"])
@@ -322,20 +338,19 @@ class Operation:
         return read_spelling(self.body_schema, self.contract.resolve)
 
     def normalize(self, body: Any) -> Any:
-        """A parsed JSON body with the contract's own names (`swapmock.contracts.aliases`)."""
+        """Return a parsed JSON body with the contract's own names (`swapmock.contracts.aliases`)."""
         return body if self._spelling is None else self._spelling.normalize(body)
 
     @cached_property
     def query_aliases(self) -> Mapping[str, str]:
-        """Other names of parameters of the query."""
+        """Other names of query parameters -> the contract's names."""
         return {other: str(p["name"]) for p in self.parameters for other in p.get("x-aliases", ())}
 
     def check_body(self, body: Any) -> tuple[Violation, ...]:
-        """What is wrong with a parsed JSON body.
+        """Return the violations in a parsed JSON body.
 
-        A body with a discriminator is held to the one branch it names, so that an error names the field and not
-        `oneOf`; an unknown value is a violation of the rule `discriminator`.
-        """
+        A body with a discriminator is checked against the one branch that it names, so that an error names the
+        field and not `oneOf`. An unknown value of the discriminator is a violation of the rule `discriminator`."""
         branches = self._branches
         if branches is None:
             return self._body_validator.violations(body, "body")
@@ -359,7 +374,7 @@ class Operation:
         return tuple(found)
 
     def branch_schema(self, value: str) -> Mapping[str, Any]:
-        """The schema that the discriminator's `value` names."""
+        """Return the schema that the discriminator's `value` names."""
         found: Mapping[str, Any] = self.contract.at(self.body_schema["discriminator"]["mapping"][value])
         return found
 
@@ -368,8 +383,8 @@ class Operation:
         return {str(status): self.contract.resolve(answer) for status, answer in self.spec["responses"].items()}
 
     def answer_key(self, status: int | str) -> str | None:
-        """The key of `responses` under which the contract has answers with HTTP `status`: the status itself, its class
-        such as `4XX`, or `default`; None if it lists no such answer."""
+        """Return the key of `responses` for answers with HTTP `status`: the status itself, its class such as `4XX`,
+        or `default`; None if the contract lists no such answer."""
         text = str(status)
         return next((key for key in (text, f"{text[:1]}XX", "default") if key in self._answers), None)
 
@@ -378,8 +393,10 @@ class Operation:
         return {}
 
     def check_answer(self, status: int | str, body: Any) -> tuple[Violation, ...]:
-        """What is wrong with an answer of ours (or the live service's): `body` is parsed JSON, None for an empty one.
-        `status` is an HTTP status, or a key of the contract's `responses` such as `4XX`."""
+        """Return the violations in an answer of the emulator or the live service.
+
+        `body` is parsed JSON, None for an empty one. `status` is an HTTP status, or a key of `responses` such as
+        `4XX`."""
         key = self.answer_key(status)
         if key is None:
             return (Violation(("response",), "status", sorted(self._answers), status),)
@@ -394,7 +411,7 @@ class Operation:
 
     @cached_property
     def callback_requests(self) -> tuple[Mapping[str, Any], ...]:
-        """The JSON bodies (media type objects) of the callbacks that the contract ties to this operation."""
+        """The JSON bodies (media type objects) of this operation's callbacks."""
         items = [
             self.contract.resolve(item)
             for callback in self.spec.get("callbacks", {}).values()
@@ -412,14 +429,14 @@ class Operation:
         return self.contract.validator(schemas[0] if len(schemas) == 1 else {"anyOf": schemas})
 
     def check_callback(self, body: Any) -> tuple[Violation, ...]:
-        """What is wrong with a callback's body (parsed JSON) for a task that this operation made."""
+        """Return the violations in the parsed JSON body of a callback for a task of this operation."""
         if self._callback_validator is None:
             return (Violation(("body",), "callback", None, body),)
         return self._callback_validator.violations(body, "body")
 
 
 def _typed(text: Any, kind: str) -> Any:
-    """`text` as a number or a boolean; unchanged if it is neither, so that the schema refuses it."""
+    """Return `text` as a number or a boolean; unchanged if it is neither, so that the schema refuses it."""
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if re.fullmatch(r"-?\d{1,18}", text):

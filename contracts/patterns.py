@@ -1,5 +1,5 @@
-"""Regular expressions from outside, in an engine whose time grows linearly with text and pattern. Both are
-bounded, so no pattern can block the server."""
+"""Regular expressions from users, in an engine whose time grows linearly with text and pattern. Text and pattern are
+limited in length, so that no pattern can block the server."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 #: The longest pattern, in characters, and the most memory that one may take, in bytes: the largest allowed pattern
-#: takes a tenth of a second for a megabyte.
+#: The longest pattern, in characters, and the most memory for one pattern, in bytes. The largest allowed pattern takes
+#: a tenth of a second for a megabyte.
 LONGEST, LARGEST = 500, 1 << 16
 
 
 class BadPattern(ValueError):
-    """The text is no regular expression that can be matched in linear time."""
+    """The text is not a regular expression that can be matched in linear time."""
 
 
 @lru_cache(maxsize=1024)
@@ -31,10 +32,10 @@ def _compiled(pattern: str) -> Any:
 
 
 def check(pattern: str) -> None:
-    """BadPattern with a sentence for the client if `pattern` cannot be used."""
+    """Raise BadPattern with a sentence for the client if `pattern` cannot be used."""
     _compiled(pattern)
 
 
 def search(pattern: str, text: str) -> bool:
-    """Whether `pattern` matches anywhere in `text`."""
+    """Return whether `pattern` matches anywhere in `text`."""
     return bool(_compiled(pattern).is_valid(text))

@@ -1,4 +1,4 @@
-"""How clients poll a task: the operation, and the place of the task's id in its request."""
+"""How clients poll a task: with which operation, and where the request names the task."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-#: A link's parameter that is read from the answer to a submission, as OpenAPI writes it.
+#: How OpenAPI writes a link's parameter that is read from the answer to a submission.
 _FROM_ANSWER = re.compile(r"\$response\.body#(?P<pointer>/.*)")
 
 
 class TaskIdPlace(NamedTuple):
-    """Where a poll names its task: `place` is `query`, `path` or `body`, and `name` the parameter or the member there."""
+    """Where a poll names its task: `place` is `query`, `path` or `body`; `name` is the parameter or the member
+    there."""
 
     place: str
     name: str
 
 
 class PollLink(NamedTuple):
-    """One link of a submission: its answer holds at the JSON pointer `id` what operation `poll` takes at `asks`."""
+    """One link of a submission: operation `poll` takes at `asks` the value that the submission's answer has at the
+    JSON pointer `id`."""
 
     submission: str
     poll: str
@@ -27,7 +29,7 @@ class PollLink(NamedTuple):
 
 
 def links(operation: Any) -> Iterator[PollLink]:
-    """The OpenAPI links of an `Operation` that lead from its answer to another operation."""
+    """Yield the OpenAPI links from the answer of `operation` (an `Operation`) to another operation."""
     contract = operation.contract
     for response in operation.spec["responses"].values():
         for link in map(contract.resolve, contract.resolve(response).get("links", {}).values()):
@@ -51,7 +53,8 @@ def _of_link(operation: Any, target: Any, link: Mapping[str, Any]) -> Iterator[P
 
 
 def poll_places(contract: Any) -> Mapping[str, TaskIdPlace]:
-    """operationId -> where that poll of a `Contract` names its task: by its `x-task-id`, else by the links that lead to it."""
+    """Return operationId -> where this poll of `contract` names its task: by its `x-task-id`, else by the links that
+    lead to it."""
     found: dict[str, TaskIdPlace] = {}
     for operation in contract.operations.values():
         for link in links(operation):

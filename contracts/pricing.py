@@ -15,21 +15,21 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-#: A larger number of units is an error of the input and is not multiplied.
+#: The largest number of units that is multiplied; a larger one is an error of the input.
 MOST_UNITS = Decimal(1_000_000)
 
 CENT = Decimal("0.01")
 
 
 class Price(NamedTuple):
-    """An amount in credits. `estimated` says that the list has no price of its own for this input."""
+    """An amount in credits. `estimated` says that the price list has no own price for this input."""
 
     credits: Decimal
     estimated: bool = False
 
 
 def price_of(row: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[str, Any]) -> Price:
-    """The price of a model's `row` for the input `given`. `tables` are the contract's tables by name."""
+    """Return the price of a model's `row` for the input `given`. `tables` are the contract's tables by name."""
     filled = {**row.get("defaults", {}), **{name: value for name, value in given.items() if value is not None}}
     for entry in row.get("prices", ()):
         if all(filled.get(name) == value for name, value in entry.get("when", {}).items()):
@@ -41,7 +41,8 @@ def price_of(row: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[s
 
 
 class Unlisted(NamedTuple):
-    """An item that an input names and no list has: the `field` of the input, the `value` there, and the names in the list."""
+    """An item that an input names and that no list has: the `field` of the input, the `value` there, and the names
+    in the list."""
 
     field: str
     value: Any
@@ -49,8 +50,8 @@ class Unlisted(NamedTuple):
 
 
 def unlisted(row: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[str, Any]) -> Unlisted | None:
-    """The item that the input `given` for a model's `row` names and that its list does not have; None for a listed one, and for a
-    model without a list."""
+    """Return the item that the input `given` names and that the list of the model's `row` does not have; None for a
+    listed item, and for a model without a list. `tables` are the contract's tables by name."""
     for entry in row.get("prices", ()):
         how = entry.get("listed")
         if how is not None and _item(how, given, tables) is None:
@@ -74,7 +75,7 @@ def _of_entry(entry: Mapping[str, Any], given: Mapping[str, Any], tables: Mappin
 
 
 def _item(how: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The item that the input names; None for an item that is not in the list."""
+    """Return the item that the input names; None for an item that is not in the list."""
     named = given.get(how["field"])
     found: Mapping[str, Any] | None = next(
         (row for row in tables[how["table"]][how["part"]] if row[how["name"]] == named), None
@@ -83,7 +84,7 @@ def _item(how: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[str,
 
 
 def _listed(how: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[str, Any]) -> Price | None:
-    """The price of the item that the input names; an estimate where its list has no price for these values."""
+    """Return the price of the item that the input names; an estimate if its list has no price for these values."""
     item = _item(how, given, tables)
     if item is None:
         return None
@@ -96,7 +97,7 @@ def _listed(how: Mapping[str, Any], given: Mapping[str, Any], tables: Mapping[st
 
 
 def _units(value: Any) -> Decimal | None:
-    """A number of units in an input, None for a value that is not a finite number of at least 0."""
+    """Return the number of units in an input; None for a value that is not a finite number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""How a provider from outside this package is registered: a folder with its contract, and the function that makes it."""
+"""Registers a provider from outside this package: a folder with its contract, and the function that makes it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-#: The entry point group of packages that bring a provider: `NAME = "package.module:registration"`.
+#: The entry point group of packages that contain a provider: `NAME = "package.module:registration"`.
 GROUP = "swapmock.providers"
 
 
 class Registration(NamedTuple):
-    """A provider: `make(contract)` returns its `Provider`, and `folder` holds openapi.yaml, behaviour.yaml and its tables."""
+    """A provider. `make(contract)` returns its `Provider`. `folder` has openapi.yaml, behaviour.yaml and the tables."""
 
     folder: Path
     make: Callable[[Any], Any]
@@ -20,7 +20,8 @@ class Registration(NamedTuple):
 
 @lru_cache(maxsize=1)
 def installed() -> Mapping[str, Registration]:
-    """The providers that installed packages bring, by name; TypeError for an entry point that is no `Registration`."""
+    """Return the providers of installed packages, by name. Raises TypeError for an entry point that is not a
+    `Registration`."""
     from importlib.metadata import entry_points
 
     found = {}

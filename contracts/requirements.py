@@ -4,7 +4,7 @@ General code reads no other refusal, limit, lifetime, scenario or variant by nam
 checked at each start and by `swapmock lint`. Later work that asks more of a provider adds a field here.
 """
 
-# `required` and `optional` return what dataclasses.field returns, under names that tell them apart.
+# `required` and `optional` return the result of dataclasses.field; their names say which of the two a row is.
 # ruff: noqa: RUF009
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 from swapmock.contracts.behaviour import Refusal, Scenario, Variant
 from swapmock.contracts.model import Contract
 
-#: The longest body where a contract states no limit, in bytes.
+#: The longest body in bytes, if the contract states no limit.
 USUAL_BODY_BYTES = 1_048_576
 
-#: The stages whose sequence `order` gives; each occurs once.
+#: The stages that `order` puts in sequence; each occurs once.
 STAGES = ("authenticate", "fault", "rate", "parse", "validate", "handle")
 
 #: The member of `headers` templates in `credential_form`.
@@ -30,12 +30,13 @@ PLACEHOLDERS = frozenset({"key", "secret"})
 
 
 def required(about: str) -> Any:
-    """A row that every provider must have; `about` says what it is for."""
+    """Return a field for a row that every provider must have; `about` says what the row is for."""
     return field(metadata={"about": about})
 
 
 def optional(about: str, default: Any = None) -> Any:
-    """A row that a provider may leave out; `about` says what it is for and what happens without it."""
+    """Return a field for a row that a provider may leave out; `about` says what the row is for and what happens
+    without it."""
     return field(default=default, metadata={"about": about})
 
 
@@ -122,14 +123,14 @@ def names(row_type: type) -> frozenset[str]:
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """`; did you mean X?` with the name of `known` that is most like `name`, or "" where none is."""
+    """Return `; did you mean X?` with the most similar name of `known`; "" if no name is similar to `name`."""
     found = get_close_matches(name, [str(other) for other in known], 1, 0.6)
     return f"; did you mean {found[0]}?" if found else ""
 
 
 def findings(contract: Contract) -> Iterator[str]:
-    """One line for each thing that general code needs and `contract` lacks. Each line begins with the name of the
-    file. The emulator's own admin API is no provider and has no such rows."""
+    """Yield one line for each thing that general code needs and `contract` lacks. Each line begins with the name of
+    the file. The emulator's own admin API is not a provider and needs no such rows."""
     if contract.behaviour.rest.get("is_control_plane"):
         return
     for part in (
@@ -148,7 +149,7 @@ def findings(contract: Contract) -> Iterator[str]:
         try:
             yield from (f"behaviour.yaml: {text}" for text in part(contract))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            # The form of a row is wrong; the name of the part says which row.
+            # A row has the wrong form; the name of the part says which row.
             yield f"behaviour.yaml: {part.__name__.lstrip('_')}: {type(error).__name__} {error}"
 
 
@@ -177,7 +178,7 @@ def _rows(contract: Contract) -> Iterator[str]:
 
 
 def _misspelt(contract: Contract) -> Iterator[str]:
-    """Unknown tables whose name is nearly that of a known one."""
+    """Yield a line for each unknown table whose name is similar to a known one."""
     known = names(Tables) | set(ROW_TYPES)
     for name in contract.behaviour.rest:
         if name not in known and (near := get_close_matches(name, known, 1, 0.85)):
@@ -316,7 +317,7 @@ def _money(contract: Contract) -> Iterator[str]:
 
 
 def handler_findings(contract: Contract, handlers: Collection[str]) -> Iterator[str]:
-    """One line for each operation without a handler, and for each handler without an operation."""
+    """Yield one line for each operation without a handler, and for each handler without an operation."""
     served = {name for name, operation in contract.operations.items() if operation.is_download}
     for name in sorted(contract.operations.keys() - set(handlers) - served):
         yield f"operation {name} has no handler{nearest(name, set(handlers) - contract.operations.keys())}"
@@ -324,5 +325,5 @@ def handler_findings(contract: Contract, handlers: Collection[str]) -> Iterator[
         yield f"handler {name} has no operation{nearest(name, contract.operations.keys() - set(handlers))}"
 
 
-#: What checks one contract: (contract) -> lines.
+#: A function that checks one contract: (contract) -> lines.
 Check = Callable[[Contract], Iterator[str]]

@@ -1,4 +1,4 @@
-"""The refusals of object stores: what the media host and the upload store answer in place of a file."""
+"""The error responses of object stores: what the media host and the upload store answer in place of a file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-#: HTTP status -> the refusal that is meant where only a status is named.
+#: HTTP status -> the error response that is used if only a status is named.
 USUAL = {
     400: "invalid",
     403: "access_denied",
@@ -24,7 +24,8 @@ USUAL = {
 
 
 class StoreRefusal(NamedTuple):
-    """A refusal: its error `code`, HTTP status and words. `r2` has what Cloudflare R2 says in place of these."""
+    """An error response: its error `code`, HTTP status and message. `r2` has the values of Cloudflare R2 that
+    differ."""
 
     name: str
     code: str
@@ -35,13 +36,13 @@ class StoreRefusal(NamedTuple):
     r2: Mapping[str, int | str] = {}
 
     def of(self, store: str) -> StoreRefusal:
-        """The refusal as the `store` says it: `s3` or `r2`."""
+        """Return the error response in the form of `store`: `s3` or `r2`."""
         return self._replace(**self.r2) if store == "r2" and self.r2 else self  # type: ignore[arg-type]  # columns of the row
 
 
 @lru_cache(1)
 def store_refusals() -> Mapping[str, StoreRefusal]:
-    """The rows of `store.yaml` by name."""
+    """Return the rows of `store.yaml` by name."""
     from swapmock.contracts import kept
 
     rows = kept(Path(__file__).with_name("store.yaml"))["refusals"]
@@ -49,12 +50,13 @@ def store_refusals() -> Mapping[str, StoreRefusal]:
 
 
 def refusal_by_status(status: int) -> StoreRefusal:
-    """The usual refusal with an HTTP `status`; for a status that no store sends, `server_error` under that status."""
+    """Return the usual error response with an HTTP `status`; for a status that no store sends, `server_error` with
+    that status."""
     rows = store_refusals()
     return rows[USUAL[status]] if status in USUAL else rows["server_error"]._replace(http=status)
 
 
 def refusal_by_code(code: str) -> StoreRefusal | None:
-    """The first refusal with this error `code` of a store, such as `SlowDown`."""
+    """Return the first error response with this error `code` of a store, such as `SlowDown`; None if there is none."""
     rows = (row for row in store_refusals().values() if code in (row.code, row.r2.get("code")))
     return next(rows, None)

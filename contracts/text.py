@@ -1,4 +1,4 @@
-"""The OpenAPI document of a contract as text: JSON, or YAML without anchors and aliases."""
+"""Writes the OpenAPI document of a contract as text: JSON, or YAML without anchors and aliases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from swapmock.contracts.model import Contract
 
-#: The HTTP statuses of the registry that Python knows.
+#: The registered HTTP statuses, as far as Python knows them.
 REGISTERED = frozenset(str(status.value) for status in HTTPStatus)
 
 #: Extension -> media type.
@@ -19,7 +19,7 @@ MEDIA_TYPES = {"json": "application/json", "yaml": "application/yaml"}
 
 @lru_cache(maxsize=16)
 def written(contract: Contract, form: str) -> str:
-    """The document of `contract` as text; `form` is a key of MEDIA_TYPES."""
+    """Return the document of `contract` as text; `form` is a key of MEDIA_TYPES."""
     document = _with_registered_statuses(contract.document)
     if form == "json":
         return json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
@@ -27,8 +27,8 @@ def written(contract: Contract, form: str) -> str:
 
 
 def _with_registered_statuses(document: Mapping[str, Any]) -> dict[str, Any]:
-    """`document` with the class, such as `4XX`, in place of an HTTP status that is not registered: some tools refuse the whole
-    document because of one."""
+    """Return `document` with the class, such as `4XX`, in place of each HTTP status that is not registered: some
+    tools refuse the whole document because of one such status."""
     paths = {path: {key: _registered(value) for key, value in item.items()} for path, item in document["paths"].items()}
     return {**document, "paths": paths}
 
@@ -45,7 +45,7 @@ def _registered(operation: Any) -> Any:
 
 
 def as_yaml(document: Any) -> str:
-    """`document` as YAML in which repeated parts are written out: many tools do not read aliases."""
+    """Return `document` as YAML in which repeated parts are written out: many tools cannot read aliases."""
     import yaml  # imported late: a server's start does not need YAML
 
     base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

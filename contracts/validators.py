@@ -1,8 +1,7 @@
-"""Two engines for one JSON Schema: jsonschema-rs is used, jsonschema is the reference in tests.
+"""Two engines for JSON Schema: jsonschema-rs is used, jsonschema is the reference in tests.
 
-A test holds the two to the same verdicts and the same explanations. jsonschema takes twenty times longer and is not even
-imported by a server.
-"""
+A test checks that both give the same verdicts and the same explanations. jsonschema is twenty times slower; a
+server does not import it."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from swapmock.contracts.formats import FORMATS, format_checker
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-#: Of an instance with more values than these, only the first violation is reported.
+#: If an instance has more values than this, only the first violation is reported.
 MOST_VALUES = 1000
 
 ALTERNATIVES = ("oneOf", "anyOf")
@@ -27,10 +26,9 @@ UNWANTED = ("additionalProperties", "unevaluatedProperties")
 class Violation(NamedTuple):
     """One broken rule of a contract.
 
-    `place` starts with `body`, `query`, `path`, `header` or `response` and goes on with names and indexes; `rule` is the
-    JSON Schema keyword (or `json`, `content_type`, `discriminator`); `expected` and `got` are the rule's value and
-    the offending one.
-    """
+    `place` starts with `body`, `query`, `path`, `header` or `response`; names and indexes follow. `rule` is the
+    JSON Schema keyword (or `json`, `content_type`, `discriminator`). `expected` is the value of the keyword,
+    `got` the value that breaks it."""
 
     place: tuple[str | int, ...]
     rule: str
@@ -39,12 +37,12 @@ class Violation(NamedTuple):
 
     @property
     def pointer(self) -> str:
-        """RFC 6901 pointer below the part named first, `""` for the whole part."""
+        """The RFC 6901 pointer below the part that `place` names first; "" for the whole part."""
         return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in self.place[1:])
 
 
 class SchemaValidator:
-    """A schema compiled once; `components` is what its `#/components/...` references point into."""
+    """A schema, compiled once. References of the form `#/components/...` point into `components`."""
 
     def __init__(self, schema: Mapping[str, Any], components: Mapping[str, Any]) -> None:
         self._schema = {**schema, "$schema": DIALECT, "components": components}
@@ -64,26 +62,27 @@ class SchemaValidator:
         return Draft202012Validator(self._schema, format_checker=format_checker())
 
     def is_valid(self, instance: Any) -> bool:
+        """Return whether `instance` matches the schema."""
         return bool(self._verdict(instance))
 
     def is_valid_by_reference(self, instance: Any) -> bool:
-        """The verdict of jsonschema; tests compare `is_valid` with it."""
+        """Return the verdict of jsonschema; tests compare `is_valid` with it."""
         return bool(self._reference.is_valid(instance))
 
     def violations(self, instance: Any, part: str, *, most: int = MOST_VALUES) -> tuple[Violation, ...]:
-        """What is wrong with `instance`, by place; empty when nothing is.
+        """Return the violations in `instance`, ordered by place; empty if it is valid. `part` is the first step of
+        each place.
 
-        Of an instance that holds more than `most` values, only the first broken rule is told: a small body could have
-        half a million of them, and listing them take longer than anyone waits.
-        """
+        If an instance has more than `most` values, only the first broken rule is reported: a small body could
+        break half a million rules, and listing them would take too long."""
         if self._verdict(instance):
             return ()
         is_long = _holds_more_than(most, instance)
         found = _violations(self._broken(instance, is_long=is_long), part)
-        return found[:1] if is_long else found  # a single error may name many properties
+        return found[:1] if is_long else found  # one error may name many properties
 
     def violations_by_reference(self, instance: Any, part: str) -> tuple[Violation, ...]:
-        """The violations that jsonschema finds; tests compare `violations` with them."""
+        """Return the violations that jsonschema finds; tests compare `violations` with them."""
         if self._reference.is_valid(instance):
             return ()
         return _violations(map(_read_reference, self._reference.iter_errors(instance)), part)
@@ -99,8 +98,8 @@ class SchemaValidator:
 
 
 class _Broken(NamedTuple):
-    """An error of either engine: `names` are the properties that are missing or not wanted, `branches` what is wrong with
-    each alternative (empty if more than one of them fits)."""
+    """An error of either engine. `names` are the properties that are missing or not allowed. `branches` has the
+    errors of each alternative (empty if more than one alternative matches)."""
 
     place: tuple[str | int, ...]
     rule: str
@@ -111,7 +110,8 @@ class _Broken(NamedTuple):
 
 
 def _read(error: Any, instance: Any, schema: Any) -> _Broken:
-    """An error of jsonschema-rs in `instance`, whose own values are the ones to be told: some of the engine's are copies."""
+    """Return an error of jsonschema-rs. Values are taken from `instance`, because some values of the engine are
+    copies."""
     kind = error.kind
     place, got = _reach(instance, error.instance_path)
     _, expected = _reach(schema, error.schema_path)
@@ -119,7 +119,7 @@ def _read(error: Any, instance: Any, schema: Any) -> _Broken:
         return _Broken(place, kind.error.kind.name, expected, kind.error.instance)
     if kind.name == "required":
         return _Broken(place, kind.name, expected, got, [kind.property])
-    # Where no name is allowed, one of them is reported.
+    # If no name is allowed, one of them is reported.
     if kind.name == "falseSchema" and error.schema_path[-1] == UNWANTED[0] and isinstance(got, dict):
         return _Broken(place, UNWANTED[0], expected, got, list(got))
     if kind.name in UNWANTED and isinstance(got, dict):
@@ -131,11 +131,10 @@ def _read(error: Any, instance: Any, schema: Any) -> _Broken:
 
 
 def _reach(value: Any, path: Iterable[str | int]) -> tuple[tuple[str | int, ...], Any]:
-    """Where a path of jsonschema-rs leads, and what is there.
+    """Return where a path of jsonschema-rs leads, and the value there.
 
-    Names that spell a number are numbers in such a path, and empty ones are left out: what lies below an empty name is
-    placed in the object around it.
-    """
+    In such a path, names that look like numbers are numbers, and empty names are left out: a value below an empty
+    name is placed in the object around it."""
     place: list[str | int] = []
     for step in path:
         if isinstance(value, list) and isinstance(step, int) and step < len(value):
@@ -155,7 +154,7 @@ def _spells(name: str, step: str | int) -> bool:
 
 
 def _read_reference(error: Any) -> _Broken:
-    """An error of jsonschema."""
+    """Return an error of jsonschema."""
     rule, got, place = error.validator, error.instance, tuple(error.absolute_path)
     names: Iterable[str] = ()
     if rule == "required":
@@ -190,7 +189,8 @@ def _flatten(found: Iterable[_Broken], base: tuple[str | int, ...]) -> Iterator[
 
 
 def _one_rule(broken: _Broken) -> _Broken | None:
-    """Alternatives that are lists of values, or types, as one list: what `enum` or `type` with all of them would say."""
+    """Return alternatives that are lists of values, or types, as one list: the same as `enum` or `type` with all of
+    them."""
     branches = [[one for one in branch if one.place == broken.place] for branch in broken.branches]
     if any(len(branch) != len(whole) for branch, whole in zip(branches, broken.branches, strict=True)):
         return None
@@ -202,21 +202,21 @@ def _one_rule(broken: _Broken) -> _Broken | None:
 
 
 def _values(broken: _Broken) -> list[Any]:
-    """The values that an alternative allows; empty where it does not list them."""
+    """Return the values that an alternative allows; empty if it does not list them."""
     if broken.rule == "type" and broken.expected == "boolean":
         return [True, False]
     return list(broken.expected) if broken.rule == "enum" else [broken.expected] if broken.rule == "const" else []
 
 
 def _types(broken: _Broken) -> list[Any]:
-    """The types that an alternative allows."""
+    """Return the types that an alternative allows."""
     if broken.rule != "type":
         return []
     return list(broken.expected) if isinstance(broken.expected, list) else [broken.expected]
 
 
 class _HashableViolation(Violation):
-    """Equal by place and rule alone: `expected` and `got` may be dictionaries."""
+    """A violation that is compared by place and rule only: `expected` and `got` may be dictionaries."""
 
     __slots__ = ()
 
@@ -228,8 +228,8 @@ class _HashableViolation(Violation):
 
 
 def _nearest_branch(alternatives: _Broken) -> list[_Broken]:
-    """The errors of the alternative that came closest: one for values of this kind, with the fewest errors, the deepest
-    on a tie."""
+    """Return the errors of the alternative that is closest to the value: it accepts this kind of value and has the
+    fewest errors, and of several such alternatives the deepest errors."""
     return min(
         alternatives.branches,
         key=lambda branch: (
@@ -241,14 +241,15 @@ def _nearest_branch(alternatives: _Broken) -> list[_Broken]:
 
 
 def _unexpected(error: Any) -> list[str]:
-    """Names that `additionalProperties: false` forbids; those matching a `patternProperties` key are allowed."""
+    """Return the names that `additionalProperties: false` forbids, without those that match a key of
+    `patternProperties`."""
     known = set(error.schema.get("properties", ()))
     patterns = [re.compile(pattern) for pattern in error.schema.get("patternProperties", ())]
     return [name for name in error.instance if name not in known and not any(p.search(name) for p in patterns)]
 
 
 def _holds_more_than(most: int, value: Any) -> bool:
-    """Whether a JSON value has more than `most` values in it."""
+    """Return whether a JSON value contains more than `most` values."""
     inside, count = [value], 0
     while inside and count <= most:
         item = inside.pop()

@@ -1,1 +1,1 @@
-"""The domain without I/O: tasks as facts with timelines, money, clocks, faults, and the ports to the outside."""
+"""The domain without I/O: tasks as records with timelines, money, clocks, faults, and the ports to the outside."""

@@ -1,4 +1,4 @@
-"""What passes between the web and the handlers: a Call in, a Reply or a Problem out."""
+"""What the web layer and the handlers exchange: a Call goes in, a Reply or a Problem comes out."""
 
 from __future__ import annotations
 
@@ -25,21 +25,19 @@ class Digests(NamedTuple):
 
 @dataclass(slots=True)
 class Call:
-    """One request to one operation, free of any web framework.
+    """One request to one operation, independent of any web framework.
 
-    `params` holds path and query parameters, typed as in the contract; `body` the parsed JSON (None without one),
-    `raw` its bytes; header names are in lower case. `now` is the sandbox's time, `exchange` the id under which the
-    journal keeps the call, `base_url` how the client reached us (no slash at the end); `own_url` is the same for a
-    call to the admin API, whose `base_url` is that of the vendors' surfaces.
-    A handler leaves the id of the task it touched in `task`, and that of the queued outcome it wants in `queued`.
-    `client` is the address of the client, "" where it is not known.
-    In `noted` it leaves what it took although the contract does not have it, for the journal.
-    `client` is the address of the client, "" where it is not known. For a store behind links, `method` is that of the request,
-    and `digests` are those of an upload, if they were computed before.
-    `may_be_magic` is False where it is known that the body names no magic value.
-    `callback_first` says that the callback of that task is to come before the answer. `has_left`, where known, tells whether
-    the client is still there.
-    """
+    `params` has the path and query parameters, typed as in the contract. `body` is the parsed JSON (None without
+    one), `raw` its bytes. Header names are in lower case. `now` is the sandbox's time. `exchange` is the id under
+    which the journal records the call. `base_url` is the URL by which the client reached the emulator, without a
+    final slash. `own_url` is the same for a call to the admin API, whose `base_url` is that of the vendors' APIs.
+    `client` is the address of the client, "" if unknown. For a file store, `method` is that of the request, and
+    `digests` are those of an upload, if they were computed before. `may_be_magic` is False if the body certainly
+    contains no magic value. `has_left`, if known, returns whether the client has disconnected.
+
+    A handler sets `task` to the id of the task that the call concerns, `queued` to the id of the queued outcome
+    that it uses, and `callback_first` if the callback of that task must come before the answer. It adds to
+    `noted`, for the journal, what it accepted although the contract does not allow it."""
 
     operation: str
     params: Mapping[str, Any]
@@ -65,8 +63,8 @@ class Call:
 
 
 def texts(value: Any, apart: Collection[str] = (), place: str = "") -> Iterator[tuple[str, str]]:
-    """Every `(place, text)` of the JSON value `value` in its order. Top-level members named in `apart` are left out: those
-    of callback URLs, which are no media."""
+    """Yield every `(place, text)` in the JSON value `value`, in order. Top-level members named in `apart` are left
+    out: they hold callback URLs, which are not media."""
     if isinstance(value, str):
         yield place, value
     elif isinstance(value, dict):
@@ -78,13 +76,15 @@ def texts(value: Any, apart: Collection[str] = (), place: str = "") -> Iterator[
             yield from texts(item, apart, f"{place}.{index}" if place else str(index))
 
 
-#: How many URLs of magic values that clear by themselves a sandbox counts.
+#: The most URLs of temporary magic values that a sandbox counts.
 MOST_CLEARING = 10_000
 
 
 def still_holds(box: Box, url: str, times: int | None) -> bool:
-    """Whether the magic value `url` still has its effect in the sandbox, and count this call. `times` is for how many calls it does,
-    None for all. Raises Problem `rate_limited` when the sandbox counts too many such URLs."""
+    """Count this call, and return whether the magic value `url` still has its effect in the sandbox.
+
+    `times` is the number of calls for which it has the effect, None for all. Raises Problem `rate_limited` if the
+    sandbox counts too many such URLs."""
     if times is None:
         return True
     number = box.next_number(f"magic {hexadecimal(16, url)}")
@@ -95,8 +95,8 @@ def still_holds(box: Box, url: str, times: int | None) -> bool:
 
 
 class Cacheable(NamedTuple):
-    """An answer to a GET that stays the same up to the sandbox time `until`: it tells of `task` (None: of no task) and of
-    nothing else that could change. `token` is that of the links in it."""
+    """An answer to a GET that does not change before the sandbox time `until`, because it depends on `task` only
+    (None: on no task). `token` is the token of the links in it."""
 
     task: Task | None = None
     until: float = inf
@@ -104,14 +104,14 @@ class Cacheable(NamedTuple):
 
     @property
     def task_id(self) -> str:
-        """The id of `task`, "" without one."""
+        """The id of `task`; "" without one."""
         return "" if self.task is None else self.task.id
 
 
 @immutable
 class Reply:
-    """A handler's answer in domain terms. `code` and `message` are for providers with an envelope; `status` is used
-    as it stands by those without. With `cacheable`, the same request will get it again."""
+    """A handler's answer in domain terms. `code` and `message` are for providers with an envelope; providers without
+    one send `status` unchanged. With `cacheable`, the same request may get the same answer from the cache."""
 
     data: Any = None
     code: int | str = 200
@@ -123,12 +123,11 @@ class Reply:
 
 
 class Problem(Exception):
-    """A refusal in domain words; the provider's `wire` says it in the vendor's.
+    """An error in domain terms; the provider's `wire` puts it into the vendor's format.
 
-    `name` is a row of the contract's `refusals`; `details` goes into the answer where the row has a place for it:
-    `errors` as a list of sentences, `balance` as an amount; `headers` go onto the answer. `code` and `message` stand
-    in place of the row's own. `fault` names what refused on purpose, for the journal.
-    """
+    `name` is a row of the contract's `refusals`. `details` goes into the answer if the row has a place for it:
+    `errors` as a list of sentences, `balance` as an amount. `headers` are added to the answer. `code` and
+    `message` replace those of the row. `fault` names, for the journal, the fault that caused the error."""
 
     def __init__(
         self,
@@ -154,4 +153,4 @@ class Problem(Exception):
 
 
 class StoreProblem(Problem):
-    """A refusal of a store behind links. Its name is a row of contracts/store.yaml."""
+    """An error response of a file store. Its name is a row of contracts/store.yaml."""

@@ -11,11 +11,10 @@ from swapmock.mock_server.core.numerals import read_count
 class PlannedSend(NamedTuple):
     """One callback that is sent `after` seconds after a task has entered a phase.
 
-    `body` says what the callback reports: `true` (the task as it is), `contradicting` (the opposite outcome), `forged`
-    (a task that does not exist) or `started` (the start of the task). `corruption` says how the body is corrupted:
-    `truncated`, `code_type`, or "" for not at all. An `extra` callback is never retried. A callback that is `alone` does
-    not wait for the other callbacks of its task.
-    """
+    `body` says what the callback reports: `true` (the task as it is), `contradicting` (the opposite outcome),
+    `forged` (a task that does not exist) or `started` (the start of the task). `corruption` says how the body is
+    corrupted: `truncated`, `code_type`, or "" for none. An `extra` callback is never retried. A callback that is
+    `alone` does not wait for the other callbacks of its task."""
 
     after: float = 0.0
     body: str = "true"
@@ -40,13 +39,13 @@ CALLBACK_FAULTS: Mapping[str, tuple[PlannedSend, ...]] = {
 }
 
 
-#: The callback faults under which no callback reports an earlier phase.
+#: With these callback faults, no callback reports an earlier phase.
 SILENT_BEFORE_THE_END = frozenset({"out_of_order", "never"})
 
 
 def wrongly_typed(value: Any, member: str) -> Any:
-    """The JSON `value` with every `member` (the envelope's code) as text where it is a number, and as a number where it is
-    text."""
+    """Return the JSON `value` with every `member` (the envelope's code) as text if it is a number, and as a number
+    if it is text."""
     if isinstance(value, dict):
         return {
             name: _other_type(item) if name == member else wrongly_typed(item, member) for name, item in value.items()

@@ -1,9 +1,8 @@
-"""Dataclasses and named tuples to plain JSON values and back, by their type hints.
+"""Converts dataclasses and named tuples to plain JSON values and back, by their type hints.
 
-A field is stored under its own name, unless its type hint says otherwise: `retries: Annotated[int, StoredAs("rung")]`.
-So a field can get a better name, and snapshots keep their bytes. A field that older versions did not write is marked
-`Annotated[int, AddedIn("0.2")]` and has a default.
-"""
+A field is stored under its own name, unless its type hint says otherwise: `retries: Annotated[int,
+StoredAs("rung")]`. A field can thus be renamed while snapshots keep their bytes. A field that older versions did
+not write is marked `Annotated[int, AddedIn("0.2")]` and has a default."""
 
 from __future__ import annotations
 
@@ -16,14 +15,14 @@ from enum import Enum
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
-#: Steps from the whole document to a value in it.
+#: The steps from the whole document to a value in it.
 Place = tuple[str | int, ...]
 
-#: The largest integer that every reader of JSON keeps exactly.
+#: The largest integer that every JSON parser reads exactly.
 LARGEST = 2**53
 
 
-#: The most faults that are collected from one document.
+#: The most mistakes that are collected from one document.
 MOST_FAULTS = 100
 
 K = TypeVar("K")
@@ -50,7 +49,7 @@ class Demand(Enum):
 
 
 class BadRecord(ValueError):
-    """The JSON does not hold a record of the type. `faults` says where and why, at most MOST_FAULTS times; `place` and
+    """The JSON is not a record of the type. `faults` says where and why, at most MOST_FAULTS times; `place` and
     `detail` are those of the first fault."""
 
     def __init__(self, place: Place, detail: str, more: Sequence[tuple[Place, str]] = ()) -> None:
@@ -61,7 +60,7 @@ class BadRecord(ValueError):
 
 
 def encode(value: Any) -> Any:
-    """`value` as JSON values: bytes in base64, enums by value, records as objects."""
+    """Return `value` as JSON values: bytes in base64, enums by value, records as objects."""
     if isinstance(value, Enum):
         return value.value
     if value is None or isinstance(value, str | bool | int | float):
@@ -69,7 +68,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if (is_dataclass(value) or hasattr(value, "_fields")) and not isinstance(value, type):
-        kind: Any = type(value)  # mypy does not take a narrowed type for hashable
+        kind: Any = type(value)  # mypy does not accept a narrowed type as hashable
         return {stored: encode(getattr(value, name)) for name, stored in _stored_names(kind)}
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
@@ -79,10 +78,10 @@ def encode(value: Any) -> Any:
 
 
 def decode(kind: Any, value: Any, place: Place = (), *, demand: Demand = Demand.NO_DEFAULT) -> Any:
-    """The record of type `kind` that `value` encodes, or BadRecord. `place` is where `value` stands in the document.
+    """Return the record of type `kind` that `value` encodes. Raises BadRecord. `place` is the place of `value` in
+    the document.
 
-    A missing field gets its default, unless `demand` says that the document must have it.
-    """
+    A missing field gets its default, unless `demand` says that the document must have the field."""
     if kind is Any:
         return value
     origin = get_origin(kind)
@@ -145,13 +144,14 @@ def _expect(holds: bool, value: Any, what: str, place: Place) -> Any:
 
 
 def _number(value: Any, place: Place) -> float:
-    """Whole numbers come as they are stored: times and counts are floats, whatever JSON made of `1.0`."""
+    """Return a number as a float: JSON may write `1.0` as a whole number, and times and counts are floats."""
     fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
     return float(_expect(fits, value, f"a number of at most {LARGEST}", place))
 
 
 def _first_fit(kinds: Sequence[Any], value: Any, place: Place, demand: Demand) -> Any:
-    """The alternative that fits best: for objects, the record with the most of these fields; else the first that fits."""
+    """Return the alternative that matches best: for objects, the record with the most of these fields; else the
+    first that matches."""
     records = [kind for kind in kinds if isinstance(kind, type) and _hints(kind)]
     if isinstance(value, dict) and records:
         return decode(max(records, key=lambda kind: _likeness(kind, value)), value, place, demand=demand)
@@ -165,7 +165,7 @@ def _first_fit(kinds: Sequence[Any], value: Any, place: Place, demand: Demand) -
 
 
 def _likeness(kind: type, given: Mapping[str, Any]) -> int:
-    """How many fields of a record are given, less those that are missing or unknown."""
+    """Return how many fields of a record are given, less those that are missing or unknown."""
     known = _hints(kind).keys()
     return len(known & given.keys()) - len(known ^ given.keys())
 
@@ -197,7 +197,7 @@ def _bytes(value: Any, place: Place) -> bytes:
 
 @lru_cache(maxsize=256)
 def _stored_names(kind: type) -> tuple[tuple[str, str], ...]:
-    """The fields of a record type: name, and name in JSON."""
+    """Return the fields of a record type as pairs of name and name in JSON."""
     names = [field.name for field in fields(kind)] if is_dataclass(kind) else kind._fields  # type: ignore[attr-defined]
     hints = get_type_hints(kind, include_extras=True)
     return tuple((name, _stored_name(name, hints[name])) for name in names)
@@ -210,7 +210,7 @@ def _stored_name(name: str, hint: Any) -> str:
 
 @lru_cache(maxsize=256)
 def _hints(kind: type) -> Mapping[str, tuple[str, Any]]:
-    """Name in JSON -> name and type of the field; empty if `kind` is no record type."""
+    """Return name in JSON -> name and type of the field; empty if `kind` is no record type."""
     if not (is_dataclass(kind) or hasattr(kind, "_fields")):
         return {}
     hints = get_type_hints(kind)
@@ -219,7 +219,7 @@ def _hints(kind: type) -> Mapping[str, tuple[str, Any]]:
 
 @lru_cache(maxsize=256)
 def _required(kind: type, demand: Demand) -> tuple[str, ...]:
-    """The fields, as JSON has them, that must be there."""
+    """Return the names in JSON of the fields that a document must have."""
     hints = get_type_hints(kind, include_extras=True)
     if demand is not Demand.NO_DEFAULT:
         every = demand is Demand.ALL

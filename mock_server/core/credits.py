@@ -13,16 +13,16 @@ Millicredits = int
 
 @lru_cache(1024, typed=True)
 def from_credits(amount: float | int | str) -> Millicredits:
-    """`amount` in credits, rounded half up to a thousandth."""
+    """Return `amount`, in credits, as millicredits, rounded half up."""
     return int((Decimal(str(amount)) * UNIT).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def to_credits(amount: Millicredits) -> int | float:
-    """In credits: an integer where it is whole, as the vendors' examples show it."""
+    """Return `amount` in credits: an integer if it is whole, as in the vendors' examples."""
     whole, rest = divmod(amount, UNIT)
     return whole if rest == 0 else amount / UNIT
 
 
 def rounded_up(amount: Millicredits) -> Millicredits:
-    """The next whole credit."""
+    """Return `amount` rounded up to a whole credit."""
     return -(-amount // UNIT) * UNIT

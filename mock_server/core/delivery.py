@@ -10,15 +10,16 @@ from urllib.parse import urlsplit
 
 from swapmock.mock_server.core.codec import StoredAs
 
-#: How many deliveries that are over a sandbox keeps.
+#: The most finished deliveries that a sandbox keeps.
 DELIVERIES_KEPT = 10_000
 
-#: How many bytes of a receiver's answer an attempt keeps.
+#: The most bytes of a receiver's answer that an attempt keeps.
 KEPT_ANSWER = 2048
 
 
 class DeliveryState(StrEnum):
-    """`dead`: no retry is left. `blocked`: the receiver may not be called. `withheld`: never sent, by a callback fault."""
+    """The state of a delivery. `dead`: no retry is left. `blocked`: the receiver may not be called. `withheld`:
+    never sent, because of a callback fault."""
 
     PENDING = "pending"
     ACKNOWLEDGED = "acknowledged"
@@ -45,10 +46,9 @@ class SendResult(NamedTuple):
 class Attempt(NamedTuple):
     """One attempt to send a delivery; `attempt` counts from 1.
 
-    `due`, `sent` and `next_due` are sandbox time. `latency` is in seconds of sandbox time, so it is 0 on a frozen clock.
-    `failure` says why the attempt does not count as acknowledged ("" if it does). `answer` is the beginning of the
-    receiver's body. `cause` is the id of the exchange that created the task.
-    """
+    `due`, `sent` and `next_due` are sandbox time. `latency` is in seconds of sandbox time, so it is 0 on a frozen
+    clock. `failure` says why the attempt is not acknowledged ("" if it is). `answer` is the beginning of the
+    receiver's body. `cause` is the id of the exchange that created the task."""
 
     delivery: str
     attempt: int
@@ -67,11 +67,12 @@ class Attempt(NamedTuple):
 
     @property
     def at(self) -> float:
+        """The sandbox time at which it was sent."""
         return self.sent
 
 
 class Standing(NamedTuple):
-    """The state and the due time that a delivery had before a redelivery was asked for."""
+    """The state and the due time of a delivery before a redelivery was requested."""
 
     state: DeliveryState
     next_due: float | None
@@ -81,12 +82,12 @@ class Standing(NamedTuple):
 class Delivery:
     """A callback and its attempts.
 
-    `event` is the phase that the callback reports. `host` is the receiver's name and port. `waits` is the retry schedule:
-    the seconds from each attempt to the next. `callback_fault` is a key of `CALLBACK_FAULTS`, `corruption` the
-    `PlannedSend.corruption` of this callback. A delivery that is `alone` does not wait for the others of its task.
-    `next_due` is sandbox time (None: nothing is due). `retries` counts the retries that were scheduled. Who sends the
-    delivery holds it until the real time `leased_until`, under the number `claim`.
-    """
+    `event` is the phase that the callback reports. `host` is the receiver's name and port. `waits` is the retry
+    schedule: the seconds from each attempt to the next. `callback_fault` is a key of `CALLBACK_FAULTS`,
+    `corruption` is the `PlannedSend.corruption` of this callback. A delivery that is `alone` does not wait for
+    the others of its task. `next_due` is sandbox time (None: nothing is due). `retries` counts the retries that
+    were scheduled. The sender of a delivery holds it until the real time `leased_until`, under the number
+    `claim`."""
 
     id: str
     number: int
@@ -113,27 +114,30 @@ class Delivery:
 
     @property
     def is_over(self) -> bool:
+        """Whether no further attempt is due."""
         return self.next_due is None
 
     def payload(self) -> bytes:
-        """The bytes of the next attempt."""
+        """Return the bytes of the next attempt's body."""
         cut = self.corruption == "truncated" and not self.attempts
         return self.body[: len(self.body) // 2] if cut else self.body
 
     def claimed(self, until: float) -> Delivery:
+        """Return the delivery claimed until the real time `until`."""
         return replace(self, claim=self.claim + 1, leased_until=until)
 
     def for_redelivery(self, now: float) -> Delivery:
-        """The delivery, due now, outside its retry schedule. If that attempt fails, the state before it returns."""
+        """Return the delivery due at `now`, outside its retry schedule. If this attempt fails, the earlier state
+        returns."""
         before = self.before_redelivery or Standing(self.state, self.next_due)
         return replace(self, state=DeliveryState.PENDING, next_due=now, before_redelivery=before)
 
     def attempted(self, sent: float, answered: float, outcome: SendResult, failure: str) -> tuple[Delivery, Attempt]:
-        """The delivery after an attempt, and the attempt.
+        """Return the delivery after an attempt, and the attempt.
 
-        `sent` and `answered` are sandbox time; `failure` is what `why_not_acknowledged` says. A retry is due one wait
-        after the attempt before it was *due*, not after it was sent, so that due times follow the retry schedule exactly.
-        """
+        `sent` and `answered` are sandbox time. `outcome` is the result of sending, `failure` is the text of
+        `why_not_acknowledged`. A retry is due one wait after the time at which the last attempt was *due*, not
+        after it was sent, so that due times follow the retry schedule exactly."""
         due = sent if self.next_due is None else self.next_due
         state, next_due, retries = self._after(due, outcome, failure)
         attempt = Attempt(
@@ -177,7 +181,8 @@ class Delivery:
 
 
 def host_of(url: str) -> str:
-    """Name and port of a receiver. At most a few deliveries to one host are sent at the same time."""
+    """Return the host name and the port of a receiver's URL. Only a few deliveries to one host are sent at the same
+    time."""
     try:
         parts = urlsplit(url)
         return f"{parts.hostname}:{parts.port or parts.scheme}"
@@ -186,18 +191,24 @@ def host_of(url: str) -> str:
 
 
 class RetrySchedule(Protocol):
-    """`retries` retries after the waits `intervals`; `then` says what follows the last interval: stop, repeat, restart."""
+    """A retry schedule: `retries` retries after the waits `intervals`. `then` says what follows the last interval:
+    stop, repeat, restart."""
 
     @property
-    def intervals(self) -> tuple[float, ...]: ...
+    def intervals(self) -> tuple[float, ...]:
+        """The seconds from one attempt to the next."""
+
     @property
-    def retries(self) -> int: ...
+    def retries(self) -> int:
+        """The number of retries."""
+
     @property
-    def then(self) -> str: ...
+    def then(self) -> str:
+        """`stop`, `repeat` or `restart`."""
 
 
 def waits(schedule: RetrySchedule) -> tuple[float, ...]:
-    """The seconds from each attempt to the next, one number for each retry of `schedule`."""
+    """Return the seconds from each attempt to the next, one number for each retry of `schedule`."""
     given, retries = tuple(map(float, schedule.intervals)), schedule.retries
     if not given or retries <= len(given) or schedule.then == "stop":
         return given[:retries]
@@ -207,23 +218,29 @@ def waits(schedule: RetrySchedule) -> tuple[float, ...]:
 
 
 class Acknowledgement(Protocol):
-    """Which answers acknowledge: a status from the first to the last of `statuses`; where `code` has values, also a JSON
-    object whose member `member` is one of them."""
+    """Which answers acknowledge a callback: a status from the first to the last of `statuses`; if `code` has values,
+    also a JSON object whose member `member` is one of them."""
 
     @property
-    def statuses(self) -> tuple[int, int]: ...
+    def statuses(self) -> tuple[int, int]:
+        """The lowest and the highest HTTP status."""
+
     @property
-    def code(self) -> tuple[Any, ...]: ...
+    def code(self) -> tuple[Any, ...]:
+        """The accepted values of the member; empty if none is needed."""
+
     @property
-    def member(self) -> str: ...
+    def member(self) -> str:
+        """The name of the member."""
 
 
-#: Stands for the document of an answer whose body is not JSON.
+#: The value for `document` if the body of an answer is not JSON.
 NO_JSON = object()
 
 
 def why_not_acknowledged(demand: Acknowledgement, outcome: SendResult, document: Any) -> str:
-    """Why an answer does not acknowledge a callback, "" if it does. `document` is its body as JSON, or NO_JSON."""
+    """Return why an answer does not acknowledge a callback; "" if it does. `demand` is the contract's rule,
+    `outcome` the result of sending, `document` the body as parsed JSON, or NO_JSON."""
     if outcome.blocked:
         return f"blocked: {outcome.error}"
     if outcome.status is None:

@@ -1,4 +1,4 @@
-"""Which faces a picture shows: all that the emulator knows of a media URL follows from its text."""
+"""Which faces a picture shows. The emulator never loads the picture: all faces follow from the text of its URL."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from swapmock.mock_server.core.seeded import integer
 #: Faces in a picture whose URL is not a magic value.
 MOST_FACES = 4
 
-#: Of URLs up to this length, in characters, the count is remembered.
+#: The count is cached for URLs up to this length, in characters.
 LONGEST_KEPT = 512
 
 
 class FaceRef(NamedTuple):
-    """The `number`-th face of the media at `source`; the same pair is always drawn the same."""
+    """Face `number` of the media at `source`; the same pair is always drawn in the same way."""
 
     source: str
     number: int
 
 
 def count_in(url: str) -> int:
-    """1 to 4, from the URL alone."""
+    """Return the number of faces in the picture at `url`: 1 to 4, from the URL alone."""
     return _known_count(url) if len(url) <= LONGEST_KEPT else _count(url)
 
 
 @lru_cache(4096)
 def _known_count(url: str) -> int:
-    """The same URLs come again and again."""
+    """Return the number of faces. It is cached, because the same URLs are used again and again."""
     return _count(url)
 
 
@@ -38,7 +38,7 @@ def _count(url: str) -> int:
 
 
 def path_of(url: str) -> str:
-    """The path of a URL; "" for a text that is none, such as `http://[`."""
+    """Return the path of a URL; "" for a text that is not a URL, such as `http://[`."""
     try:
         return urlsplit(url).path
     except ValueError:
@@ -46,6 +46,6 @@ def path_of(url: str) -> str:
 
 
 def extension(url: str) -> str:
-    """The file extension of a URL's path in lower case, with its dot; "" without one."""
+    """Return the file extension of a URL's path in lower case, with its dot; "" without one."""
     last = path_of(url).rsplit("/", 1)[-1]
     return "." + last.rsplit(".", 1)[-1].lower() if "." in last else ""

@@ -14,13 +14,13 @@ from swapmock.mock_server.core.sandbox import RateLimit
 from swapmock.mock_server.core.seeded import fraction
 from swapmock.mock_server.core.timetext import parse_duration
 
-#: What a match asks for where it asks for nothing.
+#: The conditions of a match that has none.
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Moment(StrEnum):
-    """When a fault applies: instead of the handler; after it, so that its work is done and its answer lost; or on the
-    way out, in bytes and connection."""
+    """When a fault applies: `before` in place of the handler; `after` the handler, so that its work is done and its
+    answer is lost; or on the `wire`, to the bytes and the connection."""
 
     BEFORE = "before"
     AFTER = "after"
@@ -42,19 +42,23 @@ class Stall(NamedTuple):
 
 
 class Effect(NamedTuple):
-    """What a fault does. `code` refuses with a body code, `refuse` with a refusal by name, `message` in other words;
-    `status` is the HTTP status: an error without a `code` refuses, too. `delay` holds the answer back: real seconds, drawn evenly from a range.
-    `rate_limit` refuses only above its window. `retry_after`: `(seconds, form)`.
+    """What a fault does.
 
-    `body`: malformed, truncated (the body breaks off under the Content-Length of the whole), cut (shorter, with a
-    Content-Length that fits), empty. `code_type`: the type that the envelope's code gets (string, number, null, object, list,
-    boolean). `extra_fields` are merged into the answer and replace nothing. `set` puts values at JSON Pointers of the answer.
-    `raw` is a body of any content type, `redirect` a URL to go to, `gateway` the status of an error page of the gateway in
-    front: each of these three replaces the answer. `connection`: reset, hang_up, dribble, garbage (bytes that are no HTTP).
+    `code` gives the error response with this body code, `refuse` the one with this name, `message` another
+    wording. `status` is the HTTP status; an error status without a `code` also gives an error response. `delay`
+    is the range of real seconds from which the delay of the answer is drawn evenly. `rate_limit` gives the error
+    only above its window. `retry_after` is `(seconds, form)`.
 
-    `content_type` replaces that header. `stall` and `bandwidth` (bytes a second) slow the body down. For files alone: the body
-    `stale` is that of an older file under the same name, and `ranges: ignore` answers with the whole file.
-    """
+    `body` is `malformed`, `truncated` (the body ends early, with the Content-Length of the whole), `cut`
+    (shorter, with a matching Content-Length) or `empty`. `code_type` is the type that the envelope's code gets
+    (string, number, null, object, list, boolean). `extra_fields` are merged into the answer and replace nothing.
+    `set` puts values at JSON Pointers of the answer. `raw` is a body of any content type, `redirect` a URL,
+    `gateway` the status of a gateway's error page: each of these three replaces the answer. `connection` is
+    `reset`, `hang_up`, `dribble` (slow bytes) or `garbage` (bytes that are not HTTP).
+
+    `content_type` replaces that header. `stall` and `bandwidth` (bytes a second) slow the body down. Two effects
+    are for files only: the body `stale` is that of an older file under the same name, and `ranges: ignore`
+    answers with the whole file."""
 
     code: int | str | None = None
     refuse: str | None = None
@@ -78,12 +82,13 @@ class Effect(NamedTuple):
 
     @property
     def refuses(self) -> bool:
+        """Whether the effect gives an error response."""
         is_error = self.status is not None and self.status >= 400
         return self.code is not None or self.refuse is not None or self.rate_limit is not None or is_error
 
     @property
     def replaces_the_answer(self) -> bool:
-        """Whether nothing is left of what a handler says."""
+        """Whether nothing of the handler's answer is sent."""
         lost = self.connection in ("reset", "hang_up", "garbage") or self.body not in (None, "stale")
         return lost or self.replacement
 
@@ -94,9 +99,11 @@ class Effect(NamedTuple):
 
 
 class Match(NamedTuple):
-    """Which calls a fault is for; what is left out matches all. `body` and `headers` take a JSONPath (`$...`) or a
-    JSON Pointer (`/...`), or a plain name, to what must be found there; `path` is a condition on the path; `nth` counts matching calls from 1;
-    `probability` is seeded; `model` is a task's model or its tool's code."""
+    """Which calls a fault is for. A condition that is left out matches all calls.
+
+    The keys of `body` and `headers` are a JSONPath (`$...`), a JSON Pointer (`/...`) or a plain name; the values
+    are what must be found there. `path` is a condition on the path. `nth` counts matching calls from 1.
+    `probability` is seeded. `model` is a task's model or its tool's code."""
 
     provider: str | None = None
     operation: str | None = None
@@ -110,7 +117,7 @@ class Match(NamedTuple):
 
 
 class FaultRule(NamedTuple):
-    """`times` bounds how often it applies (None: no bound)."""
+    """A rule: what to match and what to do. `times` limits how often the rule applies (None: no limit)."""
 
     id: str
     effect: Effect
@@ -120,47 +127,62 @@ class FaultRule(NamedTuple):
 
 
 class Turns(NamedTuple):
-    """How many calls matched a rule, and to how many of them it was applied."""
+    """How many calls matched a rule, and to how many of these it was applied."""
 
     matched: int = 0
     struck: int = 0
 
 
 class Subject(Protocol):
-    """A call as rules look at it. `body` is parsed leniently and only when a rule asks (None if it is no JSON)."""
+    """The view of a call that rules have. `body` is parsed leniently and only if a rule needs it (None if it is not
+    JSON)."""
 
     @property
-    def provider(self) -> str: ...
+    def provider(self) -> str:
+        """The provider's name."""
+
     @property
-    def operation(self) -> str: ...
+    def operation(self) -> str:
+        """The operationId."""
+
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> Mapping[str, str]:
+        """The request headers, with names in lower case."""
+
     @property
-    def params(self) -> Mapping[str, Any]: ...
+    def params(self) -> Mapping[str, Any]:
+        """The path and query parameters."""
+
     @property
-    def model(self) -> str | None: ...
+    def model(self) -> str | None:
+        """The model of the task, or the code of its tool; None without one."""
+
     @property
-    def path(self) -> str: ...
-    def body(self) -> Any: ...
+    def path(self) -> str:
+        """The path of the request."""
+
+    def body(self) -> Any:
+        """The parsed body."""
 
 
 #: `(path, document)` -> the values found there.
 Find = Callable[[str, Any], Sequence[Any]]
 
-#: `(pattern, text)` -> whether the one is found in the other.
+#: `(pattern, text)` -> whether the pattern is found in the text.
 Search = Callable[[str, str], bool]
 
 
-#: `value` -> the text that `contains` and `matches` look into.
+#: `value` -> the text that `contains` and `matches` search.
 Text = Callable[[Any], str]
 
 
 class TooMuchWork(Exception):
-    """The conditions of one call's rules have done all the work that they may."""
+    """The conditions of one call's rules have used up the work that they may do."""
 
 
 def matches(match: Match, subject: Subject, find: Find, search: Search, text: Text = str) -> bool:
-    """Whether a call is of the kind that `match` describes, its count and chance aside."""
+    """Return whether a call meets the conditions of `match`, apart from its count and its probability. `find`,
+    `search` and `text` do the work on values."""
     if match.provider is not None and match.provider != subject.provider:
         return False
     if match.operation is not None and match.operation != subject.operation:
@@ -181,14 +203,15 @@ def matches(match: Match, subject: Subject, find: Find, search: Search, text: Te
 
 
 def _path(name: str) -> str:
-    """A plain name as a pointer to that top-level member; header names are in lower case."""
+    """Return a plain name as a pointer to that top-level member; header names are in lower case."""
     if name[:1] in ("$", "/"):
         return name
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def any_fits(wanted: Any, found: Sequence[Any], search: Search, text: Text = str) -> bool:
-    """Whether one of the values `found` meets a condition."""
+    """Return whether one of the values `found` meets the condition `wanted`. `search` and `text` do the work on
+    texts."""
     if isinstance(wanted, Mapping) and len(wanted) == 1:
         ((how, what),) = wanted.items()
         if how == "equals":
@@ -203,7 +226,8 @@ def any_fits(wanted: Any, found: Sequence[Any], search: Search, text: Text = str
 
 
 def _is(value: Any, wanted: Any) -> bool:
-    """Equal as JSON values, 1 and 1.0 included; a text may stand for a number, for parameters and headers are texts."""
+    """Return whether two JSON values are equal, 1 and 1.0 included. A text may equal a number, because parameters
+    and headers are texts."""
     if isinstance(value, bool) or isinstance(wanted, bool):
         return value is wanted or str(value).lower() == str(wanted).lower()
     if isinstance(value, str) != isinstance(wanted, str) and isinstance(value, str | int | float):
@@ -212,7 +236,8 @@ def _is(value: Any, wanted: Any) -> bool:
 
 
 def takes_turn(rule: FaultRule, turns: Turns, seed: int) -> bool:
-    """Whether a rule applies to its next matching call, `turns` being those before it."""
+    """Return whether a rule applies to its next matching call. `turns` counts the calls before it; `seed` decides
+    about probabilities."""
     if rule.times is not None and turns.struck >= rule.times:
         return False
     number = turns.matched + 1
@@ -222,7 +247,7 @@ def takes_turn(rule: FaultRule, turns: Turns, seed: int) -> bool:
 
 
 def drawn_delay(effect: Effect, *chance: object) -> float:
-    """Seconds to hold the answer back."""
+    """Return the seconds by which the answer is delayed, drawn from `chance`."""
     low, high = effect.delay
     return low if high <= low else low + (high - low) * fraction("delay", *chance)
 
@@ -232,7 +257,7 @@ def _number_of(code: str) -> int:
     return -number if code.startswith("-") else number
 
 
-#: What the envelope's code becomes under `code_type`: (code, the code of success) -> the value to send.
+#: The value of the envelope's code for each `code_type`: (code, the code of success) -> the value to send.
 CODE_TYPES: Mapping[str, Callable[[Any, Any], Any]] = {
     "string": lambda code, _: str(code),
     "number": lambda code, _: _number_of(str(code)),
@@ -244,8 +269,8 @@ CODE_TYPES: Mapping[str, Callable[[Any, Any], Any]] = {
 
 
 def read_effect(raw: Mapping[str, Any]) -> Effect:
-    """The effect that JSON names, its short spellings written out: a number for a fixed `delay` or for `retry_after` in
-    seconds, `maintenance: true`, `extra_fields: true`."""
+    """Return the effect in the JSON object `raw`. Short forms are expanded: a number for a fixed `delay` or for
+    `retry_after` in seconds, `maintenance: true`, `extra_fields: true`."""
     low, high = _read_delay(raw.get("delay", 0.0))
     connection, window = raw.get("connection"), raw.get("rate_limit")
     extra = raw.get("extra_fields")
@@ -272,13 +297,14 @@ def read_effect(raw: Mapping[str, Any]) -> Effect:
     )
 
 
-#: Where a body stalls unless a rule says otherwise, in bytes: the media host of crun.ai was seen to stop there. And for how
-#: long, in seconds: longer than clients wait.
+#: Where a body stalls unless a rule says otherwise, in bytes: the media host of crun.ai was seen to stop there. And for
+#: how The defaults of a stall: after how many bytes (the media host of crun.ai was seen to stop there), and for how
+#: many seconds (longer than clients wait).
 STALL_AFTER, STALL_SECONDS = 192 << 10, 60.0
 
 
 def _read_stall(raw: Any) -> Stall | None:
-    """The stall that JSON names: an object, seconds alone, or `true`."""
+    """Return the stall in JSON: an object, seconds alone, or `true`."""
     if raw is None or raw is False:
         return None
     given = raw if isinstance(raw, Mapping) else {} if raw is True else {"seconds": raw}
@@ -303,7 +329,7 @@ def _read_delay(raw: Any) -> tuple[float, float]:
 
 
 def written_effect(effect: Effect) -> dict[str, Any]:
-    """The JSON that `read_effect` makes `effect` of."""
+    """Return the JSON object from which `read_effect` makes `effect`."""
     raw = {name: getattr(effect, name) for name in ("code", "refuse", "message", "status", "body", "code_type")}
     raw |= {name: getattr(effect, name) for name in ("extra_fields", "connection", "set", "redirect", "gateway")}
     raw |= {name: getattr(effect, name) for name in ("content_type", "bandwidth", "ranges")}
@@ -331,14 +357,15 @@ def _read_retry_after(raw: Any) -> tuple[float, str] | None:
 
 
 def usual_moment(effect: Effect) -> Moment:
-    """The moment of an effect that names none: error responses, gateway pages and redirects come before the handler, the rest
-    changes the answer on its way."""
+    """Return the moment of an effect that names none: error responses, gateway pages and redirects come before the
+    handler; all others change the answer on its way."""
     is_before = effect.refuses or effect.gateway is not None or effect.redirect is not None
     return Moment.BEFORE if is_before else Moment.WIRE
 
 
 def merged(value: Any, extra: Mapping[str, Any]) -> Any:
-    """The JSON object `value` with the members of `extra` that it lacks, at every depth. Nothing in `value` is replaced."""
+    """Return the JSON object `value` with the members of `extra` that it lacks, at every depth. Nothing in `value`
+    is replaced."""
     if not isinstance(value, Mapping):
         return value
     found = dict(value)
@@ -351,8 +378,9 @@ def merged(value: Any, extra: Mapping[str, Any]) -> Any:
 
 
 def with_value(document: Any, pointer: str, value: Any) -> Any:
-    """A copy of `document` with `value` at a JSON Pointer (RFC 6901). Members that are missing on the way are made; "-" adds
-    to a list. A place that cannot be reached (inside a text, beyond the end of a list) changes nothing."""
+    """Return a copy of `document` with `value` at the JSON Pointer `pointer` (RFC 6901). Missing members on the way
+    are created; "-" appends to a list. A place that cannot exist (inside a text, beyond the end of a list)
+    changes nothing."""
     if pointer in ("", "#"):
         return value
     steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.removeprefix("#").split("/")[1:]]

@@ -1,4 +1,4 @@
-"""Records that nothing changes once they are made."""
+"""Records that are not changed after they are made."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def immutable(cls: type[T]) -> type[T]:
-    """A dataclass that type checkers hold to be frozen. To freeze it at run time as well would more than double what
-    making one costs, and some are made for every request."""
+    """Make a dataclass that type checkers treat as frozen. It is not frozen at run time, because this would more
+    than double the cost of making one, and some are made for every request."""
     return dataclass(slots=True)(cls)

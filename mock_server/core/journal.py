@@ -1,4 +1,4 @@
-"""What happened, as records that name their causes."""
+"""The journal: what happened, as records that name their causes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Annotated, Any, NamedTuple
 from swapmock.mock_server.core.codec import AddedIn
 from swapmock.mock_server.core.delivery import Attempt
 
-#: The `operation` of a preflight of CORS, which belongs to no operation of a contract.
+#: The `operation` of a CORS preflight, which belongs to no operation of a contract.
 PREFLIGHT = "preflight"
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer. Times are sandbox time; `target` is path and query as sent; `code` is the
-    envelope's (None without one); `violations` are those of the request, `drift` those of our own answer."""
+    """One request and its answer. Times are sandbox time. `target` is path and query as sent. `code` is the
+    envelope's code (None without one). `violations` are those of the request, `drift` those of the emulator's own
+    answer."""
 
     id: str
     at: float
@@ -42,12 +43,12 @@ class Exchange:
 
 
 class Transfer(NamedTuple):
-    """The file of a download or an upload, of which the journal keeps the first bytes only.
+    """The file of a download or an upload. The journal keeps only its first bytes.
 
-    `length` is the size of the whole file in bytes, `digest` the SHA-256 of the whole file in hexadecimal digits ("" where it
-    is not known: of a video that was not sent whole), `range` the Content-Range of the answer ("" for none). `sent` is how many
-    bytes of a body went over the connection: of the answer to a download, of the request of an upload.
-    """
+    `length` is the size of the whole file in bytes. `digest` is the SHA-256 of the whole file in hexadecimal
+    digits ("" if unknown, such as for a video that was not sent whole). `range` is the Content-Range of the
+    answer ("" for none). `sent` is the number of body bytes that went over the connection: of the answer to a
+    download, of the request of an upload."""
 
     length: int
     digest: str = ""
@@ -56,8 +57,8 @@ class Transfer(NamedTuple):
 
 
 class Breach(NamedTuple):
-    """A broken rule of the contract: where (`body`, `query`, `path` or `response`, then names and indexes), the JSON
-    Schema keyword, what it asks for and what came."""
+    """A broken rule of the contract: the place (`body`, `query`, `path` or `response`, then names and indexes), the
+    JSON Schema keyword, what it requires and what came."""
 
     place: tuple[str | int, ...]
     rule: str
@@ -77,10 +78,10 @@ class Transition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An uploaded file: declared, then filled (`size` bytes). Times are sandbox time.
+    """An uploaded file: first declared, then stored (`size` bytes). Times are sandbox time.
 
-    `etag` is the MD5 of its bytes in hexadecimal digits, as object stores have it, `digest` their SHA-256; `stored_at` is when
-    they came, by the sandbox's clock or the machine's, whichever is earlier."""
+    `etag` is the MD5 of its bytes in hexadecimal digits, as in object stores; `digest` is their SHA-256.
+    `stored_at` is when the bytes came, by the sandbox's clock or the machine's, whichever is earlier."""
 
     name: str
     content_type: str
@@ -94,5 +95,5 @@ class File:
     stored_at: Annotated[float | None, AddedIn("0.2")] = None
 
 
-#: What the journal holds. Its kind is told by its type.
+#: A record of the journal. The type says what kind of record it is.
 Record = Exchange | Transition | Attempt

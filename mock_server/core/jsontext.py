@@ -1,4 +1,4 @@
-"""JSON text in place of the value that it stands for."""
+"""JSON text that is used in place of a parsed value."""
 
 from __future__ import annotations
 

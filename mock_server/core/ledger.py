@@ -1,4 +1,4 @@
-"""Double entry: every movement of credits takes from one account what it gives to another."""
+"""Double-entry bookkeeping: every movement of credits takes from one account what it gives to another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swapmock.mock_server.core.credits import Millicredits
 
 
 class Account(StrEnum):
-    """`vendor` is the world outside and goes negative; the other three never do."""
+    """The accounts. `vendor` is the world outside and may become negative; the other three never do."""
 
     VENDOR = "vendor"
     AVAILABLE = "available"
@@ -20,6 +20,8 @@ class Account(StrEnum):
 
 
 class Move(StrEnum):
+    """The kinds of movement of credits."""
+
     GRANT = "grant"
     RESERVE = "reserve"
     SETTLE = "settle"
@@ -28,7 +30,7 @@ class Move(StrEnum):
     WITHDRAW = "withdraw"
 
 
-#: From which account a move takes, and to which it gives.
+#: The account that a move takes from, and the one that it gives to.
 ROUTES: Mapping[Move, tuple[Account, Account]] = {
     Move.GRANT: (Account.VENDOR, Account.AVAILABLE),
     Move.RESERVE: (Account.AVAILABLE, Account.RESERVED),
@@ -40,7 +42,7 @@ ROUTES: Mapping[Move, tuple[Account, Account]] = {
 
 
 class Entry(NamedTuple):
-    """`amount` moved at `at` (sandbox time) because of `task` and the exchange `cause`; either may be empty."""
+    """`amount` was moved at `at` (sandbox time) because of `task` and the exchange `cause`; either may be empty."""
 
     at: float
     move: Move
@@ -50,7 +52,7 @@ class Entry(NamedTuple):
 
 
 class NotCovered(Exception):
-    """The account that a move takes from holds less than the amount."""
+    """The account that a move takes from has less than the amount."""
 
     def __init__(self, available: Millicredits, wanted: Millicredits) -> None:
         super().__init__(f"{available} available, {wanted} wanted")
@@ -59,7 +61,7 @@ class NotCovered(Exception):
 
 
 def apply(balances: dict[Account, Millicredits], entry: Entry) -> None:
-    """Post `entry` to `balances`, or raise NotCovered and leave them as they are."""
+    """Post `entry` to `balances`. Raises NotCovered and leaves them unchanged if the account does not cover it."""
     source, target = ROUTES[entry.move]
     held, amount = balances.get(source, 0), entry.amount
     if held < amount and source is not Account.VENDOR:
@@ -70,6 +72,8 @@ def apply(balances: dict[Account, Millicredits], entry: Entry) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
+    """One property of a ledger, and whether it holds."""
+
     name: str
     holds: bool
     detail: str = ""
@@ -78,13 +82,14 @@ class Invariant:
 def prove(
     entries: Iterable[Entry], finished: Iterable[str], held: Mapping[Account, Millicredits] | None = None
 ) -> tuple[Invariant, ...]:
-    """What must be true of a whole ledger. `finished` names the priced tasks that are over, `held` has the balances that
-    are kept beside the entries (None: those that follow from the entries).
+    """Check what must be true of a whole ledger.
 
-    The accounts sum to zero, and hold what the entries say. No account but the vendor's is ever negative. Each finished
-    task was reserved once and its reservation captured once (settled and released to the last thousandth), no unfinished
-    one was.
-    """
+    `finished` names the priced tasks that have ended. `held` has the balances that are stored beside the entries
+    (None: those computed from the entries).
+
+    The accounts sum to zero and match the entries. No account except the vendor's is ever negative. The credits
+    of each finished task were reserved once, and the reservation was used up once (settled and released to the
+    last thousandth). Those of an unfinished task were not used up."""
     balances: dict[Account, Millicredits] = {}
     overdrawn = ""
     reserved: dict[str, list[Millicredits]] = {}
@@ -98,7 +103,7 @@ def prove(
             reserved.setdefault(entry.task, []).append(entry.amount)
         elif entry.move in (Move.SETTLE, Move.RELEASE):
             captured.setdefault(entry.task, []).append((entry.move, entry.amount))
-    over = dict.fromkeys(finished)  # in their order, so that the detail is the same every time
+    over = dict.fromkeys(finished)  # in a fixed order, so that the detail is always the same
     faults = [_capture_fault(task, reserved.get(task, []), captured.get(task, []), task in over) for task in
               dict.fromkeys((*reserved, *captured, *over))]  # fmt: skip
     wrong = [fault for fault in faults if fault]

@@ -1,13 +1,13 @@
-"""Whole numbers that come from outside as text."""
+"""Whole numbers in texts from outside."""
 
 from __future__ import annotations
 
 
 def read_count(text: str, bound: int) -> int | None:
-    """The number that ASCII digits write, `bound` if it is larger; None if `text` is anything else.
+    """Return the number in `text`, which must consist of ASCII digits; `bound` if the number is larger; None for any
+    other text.
 
-    Python converts no more than 4,300 digits, and counts `²` among the digits.
-    """
+    Python converts no more than 4,300 digits, and accepts `²` as a digit."""
     if not (text.isascii() and text.isdigit()):
         return None
     significant = text.lstrip("0")

@@ -1,4 +1,4 @@
-"""Which process holds a sandbox: the port, and the error that says that it is another one."""
+"""The port that says which process holds a sandbox, and the error that names another process."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ class Peer(NamedTuple):
 
 
 class HeldElsewhere(KeyError):
-    """A sandbox is held by another process, `peer`. The Store raises this from `open` and `find`; the request is then
-    forwarded, so nothing may have been changed before. `body` is the
-    body of the request, if it has been read already.
+    """A sandbox is held by another process, `peer`. The Store raises this from `open` and `find`.
 
-    It is a KeyError: code that works through the sandboxes of this process passes over it, as over one that was dropped.
-    """
+    The request is then forwarded, so nothing may have been changed before. `body` is the body of the request, if
+    it has been read already. It is a KeyError, so that code that works through the sandboxes of this process
+    skips such a sandbox like a dropped one."""
 
     def __init__(self, peer: Peer) -> None:
         super().__init__(peer.name)
@@ -29,20 +28,21 @@ class HeldElsewhere(KeyError):
 
 
 class Placement(Protocol):
-    """Answers "which process holds this sandbox?". One body is for the worker processes of one machine, another for
+    """Says which process holds a sandbox. One implementation is for the worker processes of one machine, another for
     processes that share a store and take leases on its sandboxes. The methods may be called from any thread."""
 
     @property
     def secret(self) -> str:
-        """What a forwarded request has to carry. All processes of the emulator know it, nobody else does."""
+        """The text that a forwarded request must carry. Only the processes of the emulator know it."""
 
     def holder(self, sandbox_id: str) -> Peer | None:
-        """The other process that holds a sandbox. None: this process holds it or may take it, or there is no such
-        sandbox."""
+        """Return the other process that holds a sandbox. None: this process holds it or may take it, or there is no
+        such sandbox."""
 
     async def holders_of_link(self, token: str) -> Sequence[Peer | None]:
-        """Where a public link's `token` may lead to a sandbox, the likeliest process first; None stands for this process.
-        Empty if no process knows the token."""
+        """Return the processes where a public link's `token` may lead to a sandbox, the likeliest first; None means
+        this process. Empty if no process knows the token."""
 
     def peers(self) -> Sequence[Peer]:
-        """All other processes that run now. What spans sandboxes (lists, metrics) is asked of each of them."""
+        """Return all other processes that run now. Lists and metrics over all sandboxes are requested from each of
+        them."""

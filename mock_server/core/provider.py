@@ -1,4 +1,4 @@
-"""What a provider brings: handlers by operation, and the words it speaks."""
+"""What a provider consists of: handlers by operation, and functions for its wire format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from swapmock.mock_server.core.task import Task
 
 
 class Identity(NamedTuple):
-    """Whose request it is. With a `problem`, `sandbox` is only where it is noted down ("" for the default one)."""
+    """The sandbox of a request. With a `problem`, the request is refused, and `sandbox` is only where it is recorded
+    ("" for the default one)."""
 
     sandbox: str
     problem: str | None = None
@@ -22,8 +23,8 @@ class Identity(NamedTuple):
 class VendorResponse(NamedTuple):
     """An answer in the vendor's wire format: HTTP status, body (None for an empty one), the envelope's code.
 
-    `contract_status` is the status that the contract knows this answer by, where a variant has chosen another.
-    """
+    `contract_status` is the status under which the contract lists this answer, if a variant has chosen another
+    one."""
 
     status: int
     body: Any
@@ -33,8 +34,8 @@ class VendorResponse(NamedTuple):
 
 
 class CallbackToSign(NamedTuple):
-    """What a provider signs: the bytes of a callback's `body`, the sandbox's `secret`, the id of the `delivery` (the same
-    for each retry), and the sandbox time `at` which it is sent."""
+    """What a provider signs: the bytes of a callback's `body`, the sandbox's `secret`, the id of the `delivery` (the
+    same for each retry), and the sandbox time `at` which it is sent."""
 
     body: bytes
     secret: str
@@ -43,7 +44,7 @@ class CallbackToSign(NamedTuple):
 
 
 def forged(task: Task, digits: str) -> Task:
-    """A task that does not exist: `task` with the eight `digits` in place of the end of its id."""
+    """Return a task that does not exist: `task` with the eight `digits` in place of the end of its id."""
     return replace(task, id=task.id[: -len(digits)] + digits)
 
 

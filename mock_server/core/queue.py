@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 
 class Queued(NamedTuple):
-    """A scenario for one task to come; what is left None fits every task. `code` and `message` replace what the
-    scenario's failure says."""
+    """A scenario for one future task. A field that is None matches every task. `code` and `message` replace those of
+    the scenario's failure."""
 
     id: str
     scenario: str
@@ -22,6 +22,7 @@ class Queued(NamedTuple):
 
     @property
     def wanted(self) -> Wanted:
+        """Return the provider, kind, operation and model that this outcome is for."""
         return (self.provider, self.kind, self.operation, self.model)
 
 
@@ -30,13 +31,13 @@ Wanted = tuple[str | None, str | None, str | None, str | None]
 
 
 class OutcomeQueue:
-    """Queued outcomes in the order in which they came, one line for each kind of task that they are for: who looks for
-    a task's outcome looks at the heads of the lines only."""
+    """Queued outcomes in order, with one queue for each kind of task that they are for. Looking for a task's outcome
+    reads only the first one of each queue."""
 
     def __init__(self, items: Iterable[Queued] = ()) -> None:
         self._count = 0
         self._items: dict[str, Queued] = {}
-        # An ordered dictionary finds its head at once, however many were taken from there before.
+        # An ordered dictionary finds its first item at once, however many were removed before it.
         self._lines: dict[Wanted, OrderedDict[str, int]] = {}
         for item in items:
             self.add(item)
@@ -48,11 +49,13 @@ class OutcomeQueue:
         return len(self._items)
 
     def add(self, item: Queued) -> None:
+        """Add an outcome at the end."""
         self._count += 1
         self._items[item.id] = item
         self._lines.setdefault(item.wanted, OrderedDict())[item.id] = self._count
 
     def remove(self, item_id: str) -> bool:
+        """Remove the outcome with this id. Return whether there was one."""
         item = self._items.pop(item_id, None)
         if item is None:
             return False
@@ -63,7 +66,8 @@ class OutcomeQueue:
         return True
 
     def first_fit(self, task: Wanted) -> Queued | None:
-        """The first outcome for a task of this provider, kind, operation and model."""
+        """Return the first outcome that matches a task of this provider, kind, operation and model; None if there is
+        none."""
         if not self._items:
             return None
         heads = [next(iter(line.items())) for wanted, line in self._lines.items() if _fits(wanted, task)]

@@ -17,7 +17,7 @@ RATE_LIMITS = ("rate_limit", "download_rate_limit", "upload_rate_limit")
 
 
 class Credential(NamedTuple):
-    """What authenticates a request. The sandbox is found by `key`; where a provider has a `secret`, it must be equal."""
+    """What authenticates a request. `key` identifies the sandbox; if a provider has a `secret`, it must be equal."""
 
     provider: str
     key: str
@@ -26,7 +26,8 @@ class Credential(NamedTuple):
 
 
 class RateLimit(NamedTuple):
-    """At most `calls` in any `seconds` of sandbox time; `retry_after` is the form of that header: none, seconds, date."""
+    """At most `calls` calls in any `seconds` of sandbox time. `retry_after` is the form of that header: none,
+    seconds, date."""
 
     calls: int
     seconds: float
@@ -39,8 +40,8 @@ class RateLimit(NamedTuple):
 
 
 class ParallelPosts(NamedTuple):
-    """At most `limit` POSTs of a provider in progress at once. Each is in progress for `seconds` of real time: its answer is held
-    back so long, as a live service takes a while for it."""
+    """At most `limit` POSTs to a provider at the same time. Each takes `seconds` of real time: its answer is delayed
+    by this time, as a live service needs some time for it."""
 
     limit: int
     seconds: float = 0.5
@@ -52,10 +53,10 @@ class ParallelPosts(NamedTuple):
 
 
 def retry_after(form: str, seconds: float, date: float) -> tuple[tuple[str, str], ...]:
-    """The header `Retry-After` (RFC 9110 10.2.3). `form`: `seconds` (rounded up), `date` or `none`.
+    """Return the header `Retry-After` (RFC 9110 10.2.3) for a wait of `seconds`. `form` is `seconds` (rounded up),
+    `date` or `none`.
 
-    `date` is the answer's own Date in epoch seconds: a client compares the two, or its own clock.
-    """
+    `date` is the answer's own Date in epoch seconds: a client compares the two dates, or uses its own clock."""
     whole = math.ceil(seconds)
     if form == "seconds":
         return (("retry-after", str(whole)),)
@@ -63,7 +64,7 @@ def retry_after(form: str, seconds: float, date: float) -> tuple[tuple[str, str]
 
 
 def http_date(at: float) -> str:
-    """Epoch seconds `at` as a date of RFC 9110 5.6.7, in every locale."""
+    """Return the epoch seconds `at` as a date of RFC 9110 5.6.7, in every locale."""
     moment = datetime.fromtimestamp(at, UTC)
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
     months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -72,10 +73,10 @@ def http_date(at: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """The settings of a sandbox. `variants` has every choice of every provider; `expires_at` is real time,
-    `start` what a still clock shows first. `client_clock` is the clock of the Date of answers: `machine` or `sandbox`.
-    `max_in_flight` is how many tasks may be queued or running, None for any number. `rate_limit` counts calls of the vendors'
-    APIs, `download_rate_limit` and `upload_rate_limit` those of the stores behind links."""
+    """The settings of a sandbox. `variants` has every choice of every provider. `expires_at` is real time. `start`
+    is the first time that a frozen clock shows. `client_clock` is the clock for the Date of answers: `machine` or
+    `sandbox`. `max_in_flight` is the most tasks that may be queued or running, None for no limit. `rate_limit`
+    counts calls of the vendors' APIs, `download_rate_limit` and `upload_rate_limit` those of the file stores."""
 
     id: str
     seed: int

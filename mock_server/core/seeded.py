@@ -1,4 +1,4 @@
-"""Chance that is handed in: identifiers and numbers that follow from a seed and a name."""
+"""Reproducible random values: identifiers and numbers that follow from a seed and a name."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _BASE62 = _BASE36 + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def digest(*parts: object, size: int = 16) -> bytes:
-    """`size` bytes that follow from `parts` alone."""
+    """Return `size` bytes that depend only on `parts`."""
     return blake2b(
         "\x1f".join([str(part) for part in parts]).encode("utf-8", "surrogatepass"), digest_size=size
     ).digest()
 
 
 def text(alphabet: str, length: int, *parts: object) -> str:
-    """`length` characters of `alphabet` that follow from `parts`."""
+    """Return `length` characters of `alphabet` that depend only on `parts`."""
     raw = digest(*parts, size=length if length < 64 else 64)
     while len(raw) < length:
         raw += digest(raw, size=min(64, length - len(raw)))
@@ -26,7 +26,8 @@ def text(alphabet: str, length: int, *parts: object) -> str:
 
 @lru_cache
 def _table(alphabet: str) -> bytes:
-    """A character for each byte; that some come up a little more often harms no id."""
+    """Return a character for each byte value. Some characters are slightly more frequent, which does not matter for
+    ids."""
     return bytes(ord(alphabet[byte % len(alphabet)]) for byte in range(256))
 
 
@@ -36,20 +37,21 @@ alphanumeric = partial(text, _BASE62)
 
 
 def hexadecimal(length: int, *parts: object) -> str:
+    """Return `length` hexadecimal digits that depend only on `parts`."""
     return digest(*parts, size=(length + 1) // 2).hex()[:length]
 
 
 def uuid4(*parts: object) -> str:
-    """A version 4 UUID in its usual spelling."""
+    """Return a version 4 UUID in its usual form, which depends only on `parts`."""
     raw = digest(*parts).hex()
     return f"{raw[:8]}-{raw[8:12]}-4{raw[13:16]}-{'89ab'[int(raw[16], 16) & 3]}{raw[17:20]}-{raw[20:]}"
 
 
 def integer(low: int, high: int, *parts: object) -> int:
-    """A whole number from `low` to `high`, both included."""
+    """Return a whole number from `low` to `high`, both included, which depends only on `parts`."""
     return low + int.from_bytes(digest(*parts, size=8), "big") % (high - low + 1)
 
 
 def fraction(*parts: object) -> float:
-    """A number from 0 up to but not including 1."""
+    """Return a number from 0 (included) to 1 (excluded), which depends only on `parts`."""
     return int.from_bytes(digest(*parts, size=7), "big") / 2**56

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The closest of `known`, ignoring case and separators. None if nothing is close."""
+    """Return the name of `known` that is closest to `name`, ignoring case and separators; None if no name is close."""
     from difflib import get_close_matches
 
     plain = {_plain(candidate): candidate for candidate in known}

@@ -14,19 +14,21 @@ from swapmock.mock_server.core.immutable import immutable
 
 
 class Phase(StrEnum):
+    """The phases of a task."""
+
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
 
-#: The same as plain names. Reading them takes a tenth of the time, and every poll reads some.
+#: The same as plain names. Reading these is ten times faster, and every poll does it.
 QUEUED, RUNNING, SUCCEEDED, FAILED = Phase
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a task fails: `code` and `message` go into the result, `reason` beside it. `result: False` means that the
+    """Why a task fails. `code` and `message` go into the result, `reason` beside it. `result: False` means that the
     vendor gives no result at all."""
 
     code: int | str
@@ -39,12 +41,11 @@ class Failure:
 class Task:
     """An accepted job.
 
-    Times are epoch seconds on the sandbox's clock: it is queued from `created_at`, runs from `starts_at` and ends at
-    `ends_at` (None: never). `charge` is what it costs in the end, of the `reserved` amount. `request` is the accepted
-    body as JSON text; `facts` is what the provider keeps about the task. `asker` is the address of the client that submitted a task with a callback, "" for one on
-    this machine. `base_url` is the one by which a task with a
-    callback was submitted. `submitted_at` is the machine's time of its submission.
-    """
+    Times are epoch seconds on the sandbox's clock: the task is queued from `created_at`, runs from `starts_at`
+    and ends at `ends_at` (None: never). `charge` is the final cost, out of the `reserved` amount. `request` is
+    the accepted body as JSON text. `facts` is what the provider stores about the task. `asker` is the address of
+    the client that submitted a task with a callback, "" for a client on this machine. `base_url` is the URL by
+    which such a task was submitted. `submitted_at` is the machine's time of the submission."""
 
     id: str
     kind: str
@@ -67,6 +68,7 @@ class Task:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def phase(self, now: float) -> Phase:
+        """Return the phase at the sandbox time `now`."""
         if now < self.starts_at:
             return QUEUED
         if self.ends_at is None or now < self.ends_at:
@@ -74,10 +76,11 @@ class Task:
         return SUCCEEDED if self.failure is None else FAILED
 
     def is_over(self, now: float) -> bool:
+        """Return whether the task has ended at the sandbox time `now`."""
         return self.ends_at is not None and now >= self.ends_at
 
     def next_change(self, now: float) -> float | None:
-        """When the phase changes next; None if it never will."""
+        """Return when the phase changes next after `now`; None if it never will."""
         if now < self.starts_at:
             return self.starts_at
         if self.ends_at is None or now >= self.ends_at:
@@ -85,27 +88,38 @@ class Task:
         return self.ends_at
 
     def unchanged_until(self, now: float) -> float:
-        """When the phase changes next, infinity if it never will."""
+        """Return when the phase changes next after `now`; infinity if it never will."""
         change = self.next_change(now)
         return inf if change is None else change
 
     def credits_at(self, now: float) -> Millicredits:
-        """Reserved until the end, charged from then on."""
+        """Return the credits that the task takes at `now`: the reserved amount until its end, the charge from then
+        on."""
         return self.charge if self.is_over(now) else self.reserved
 
 
 class TimelineRow(Protocol):
+    """The seconds for which a kind of task waits and runs."""
+
     @property
-    def queued(self) -> float: ...
+    def queued(self) -> float:
+        """Seconds in the queue."""
+
     @property
-    def running(self) -> float: ...
+    def running(self) -> float:
+        """Seconds of running."""
 
 
 class ScenarioRow(Protocol):
+    """The part of a scenario that decides about times."""
+
     @property
-    def stretch(self) -> float: ...
+    def stretch(self) -> float:
+        """The factor for the timeline."""
+
     @property
-    def ends(self) -> bool: ...
+    def ends(self) -> bool:
+        """Whether the task ever ends."""
 
 
 class Schedule(NamedTuple):
@@ -117,6 +131,8 @@ class Schedule(NamedTuple):
 
 
 def schedule(now: float, timeline: TimelineRow, scenario: ScenarioRow, failure: Failure | None) -> Schedule:
+    """Return the schedule of a task that is submitted at `now` with this `timeline` and `scenario`. `failure` is how
+    the task fails."""
     starts_at = now + timeline.queued * scenario.stretch
     ends_at = starts_at + timeline.running * scenario.stretch if scenario.ends else None
     return Schedule(starts_at, ends_at, failure)

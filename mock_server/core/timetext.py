@@ -1,4 +1,4 @@
-"""Spans and moments of time as people write them, and as answers show them."""
+"""Durations and times as text, as users write them and as answers show them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def parse_duration(given: float | int | str) -> float:
-    """Seconds: a number, or text such as `500ms`, `65s`, `2m`, `1h`, `14d`. ValueError for anything else."""
+    """Return seconds from a number, or from text such as `500ms`, `65s`, `2m`, `1h`, `14d`. Raises ValueError for
+    anything else."""
     if not isinstance(given, str):
         return _finite(given)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", given, re.ASCII)
@@ -19,7 +20,7 @@ def parse_duration(given: float | int | str) -> float:
 
 
 def _finite(given: float | int | str) -> float:
-    """As a float, up to a bound beyond all that is sensible."""
+    """Return the value as a float, limited to a sensible maximum."""
     number = float(given if len(str(given)) < 40 else "inf")
     if not abs(number) < 1e15:
         raise ValueError(f"{str(given)[:40]} is too large")
@@ -27,7 +28,8 @@ def _finite(given: float | int | str) -> float:
 
 
 def parse_timestamp(given: float | int | str) -> float:
-    """Epoch seconds: a number (as text, too), or an RFC 3339 time stamp. ValueError for anything else."""
+    """Return epoch seconds from a number (also as text) or an RFC 3339 time stamp. Raises ValueError for anything
+    else."""
     if not isinstance(given, str):
         return _finite(given)
     if re.fullmatch(r"\d{1,12}(\.\d+)?", given, re.ASCII):
@@ -42,5 +44,5 @@ def parse_timestamp(given: float | int | str) -> float:
 
 
 def format_timestamp(at: float) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
+    """Return the epoch seconds `at` as RFC 3339 in UTC, to the millisecond."""
     return datetime.fromtimestamp(round(at, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

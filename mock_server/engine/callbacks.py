@@ -1,4 +1,4 @@
-"""Callbacks: a task that enters a phase gets the deliveries that report it."""
+"""Callbacks: makes the deliveries that report that a task has entered a phase."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class _PhaseChange(NamedTuple):
-    """`task` enters `phase` at the sandbox time `at`. `rules` are its provider's callback rules, `callback_fault` is a key
-    of `CALLBACK_FAULTS`."""
+    """`task` enters `phase` at the sandbox time `at`. `rules` are its provider's callback rules; `callback_fault` is
+    a key of `CALLBACK_FAULTS`."""
 
     runtime: Runtime
     box: Box
@@ -37,7 +37,8 @@ class _PhaseChange(NamedTuple):
 
 
 def schedule_callbacks(runtime: Runtime, box: Box, task: Task, phase: Phase, at: float) -> None:
-    """Schedule the callbacks that report that `task` entered `phase` at the sandbox time `at`, if it has a callback URL."""
+    """Schedule the callbacks that report that `task` entered `phase` at the sandbox time `at`, if it has a callback
+    URL."""
     rules = runtime.contracts[task.provider].behaviour.callbacks
     if task.callback_url is None or rules is None:
         return
@@ -53,7 +54,7 @@ def schedule_callbacks(runtime: Runtime, box: Box, task: Task, phase: Phase, at:
 
 
 def callback_fault_of(runtime: Runtime, task: Task) -> str:
-    """The callback fault of a task: a key of CALLBACK_FAULTS, "" for none."""
+    """Return the callback fault of a task: a key of CALLBACK_FAULTS; "" for none."""
     scenario = runtime.contracts[task.provider].behaviour.scenarios.get(task.scenario)
     return "" if scenario is None else scenario.delivery
 
@@ -86,7 +87,7 @@ def _make_delivery(change: _PhaseChange, planned: PlannedSend) -> Delivery:
         waits=() if planned.extra else waits(change.rules.schedule(change.variants)),
         cause=task.cause,
         callback_fault=change.callback_fault,
-        # Who forges a callback has no secret to sign it with.
+        # A forger has no secret with which to sign a callback.
         corruption="signature" if is_signed and planned.body == "forged" else planned.corruption,
         alone=planned.alone,
         next_due=change.at + planned.after,
@@ -94,7 +95,8 @@ def _make_delivery(change: _PhaseChange, planned: PlannedSend) -> Delivery:
 
 
 def _reported_task(change: _PhaseChange, body: str) -> tuple[Task, float]:
-    """The task as a callback reports it, and the sandbox time of the report. `body` is that of a `PlannedSend`."""
+    """Return the task as a callback reports it, and the sandbox time of the report. `body` is that of a
+    `PlannedSend`."""
     task, runtime = change.task, change.runtime
     if body == "forged":
         digits = text("0123456789", 8, change.box.sandbox.seed, "forged", task.id)
@@ -110,7 +112,8 @@ def _reported_task(change: _PhaseChange, body: str) -> tuple[Task, float]:
 
 
 def _body(change: _PhaseChange, task: Task, when: float, delivery_id: str) -> Any:
-    """The callback body that the provider writes for `task` at the sandbox time `when`, checked against the contract."""
+    """Return the callback body that the provider writes for `task` at the sandbox time `when`, checked against the
+    contract."""
     runtime = change.runtime
     call = Call(
         operation=task.operation,

@@ -1,8 +1,8 @@
 """The callback dispatcher: claims deliveries in the Store and sends them while no sandbox is open.
 
-A delivery is claimed under a lease. Its holder sends it and keeps the attempt. If the holder dies before that, the lease
-expires in real time and the delivery is due again. So every callback is sent at least once.
-"""
+A delivery is claimed under a lease. The sender that holds the lease sends the delivery and records the attempt.
+If the sender dies before that, the lease expires in real time and the delivery is due again. So every callback is
+sent at least once."""
 
 from __future__ import annotations
 
@@ -40,11 +40,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("swapmock")
 
 #: How many callbacks are sent at the same time: to one host, and in all. Each takes a file descriptor. The simplest
-#: receivers queue five connections and answer one at a time: more at once would time out, and not by the receiver's fault.
+#: How many callbacks are sent at the same time: to one host, and in total. Each takes a file descriptor. The simplest
+#: receivers queue five connections and answer one at a time: with more, some would time out without a mistake of the
+#: receiver.
 PER_HOST = 8
 IN_ALL = 4000
 
-#: How many hosts are remembered as slow. One more, and the host that was marked first is no longer slow.
+#: How many hosts are remembered as slow. If there are more, the host that was marked first is no longer slow.
 SLOW_HOSTS_KEPT = 10_000
 
 #: How often all sandboxes are searched for due work that was not announced by `notice`, in real seconds.
@@ -85,7 +87,7 @@ class ConcurrencyLimit:
         return True
 
     def release(self, host: str, result: SendResult | None) -> None:
-        """Give a place back. `result` says whether the host is slow; None says nothing about it."""
+        """Free a place for `host`. `result` says whether the host is slow; None says nothing about it."""
         was_slow, left = host in self._slow, self._by_host.pop(host) - 1
         if left:
             self._by_host[host] = left
@@ -131,7 +133,7 @@ class _SendLoop:
             self.loop.call_soon_threadsafe(self.changed.set)
 
     def wake_at(self, real: float, sandbox_id: str) -> bool:
-        """Plan a look at a sandbox at a real time. Returns False if an earlier look is planned."""
+        """Plan a look at a sandbox at the real time `real`. Return False if an earlier look is planned."""
         with self._lock:
             if self._next.get(sandbox_id, float("inf")) <= real:
                 return False
@@ -140,7 +142,7 @@ class _SendLoop:
             return True
 
     def due_sandboxes(self, real: float) -> set[str]:
-        """The sandboxes whose planned look has come by the real time `real`, each once."""
+        """Return the sandboxes whose planned look is due at the real time `real`, each once."""
         found = set()
         with self._lock:
             while self._wakes and self._wakes[0][0] <= real:
@@ -180,19 +182,22 @@ class CallbackDispatcher:
         self.lease = 3 * transport.timeout + 5.0
 
     def wrap_transport(self, wrap: Callable[[Transport], Transport]) -> None:
-        """Send through `wrap(transport)` from now on, for example to send what is meant for one receiver to another."""
+        """Send through `wrap(transport)` from now on, for example to redirect the callbacks for one receiver to
+        another."""
         self._transport = wrap(self._transport)
 
-    # --- on request
+    # --- sending on request
 
     def claim(self, runtime: Runtime, box: Box, delivery_ids: Iterable[str]) -> list[Delivery]:
-        """Claim deliveries of an open sandbox, due or not. Those that are over or claimed already are left out."""
+        """Claim deliveries of the open sandbox `box`, due or not, and return them. Finished deliveries and those
+        that are claimed already are left out of `delivery_ids`."""
         real = runtime.time.now()
         claimed = [box.claim(delivery_id, real, real + self.lease) for delivery_id in delivery_ids]
         return [delivery for delivery in claimed if delivery is not None]
 
     def deliver(self, runtime: Runtime, sandbox_id: str, claimed: Sequence[Delivery]) -> list[Sent]:
-        """Send claimed deliveries and wait for the results. Those of one task are sent one after the other."""
+        """Send the `claimed` deliveries of a sandbox and return the results. Those of one task are sent one after
+        the other."""
         return (
             self._wait_for(lambda send_loop: self._send_claimed(runtime, sandbox_id, claimed, send_loop))
             if claimed
@@ -221,7 +226,7 @@ class CallbackDispatcher:
         async def alone() -> list[Sent]:
             return await work(_SendLoop(asyncio.get_running_loop(), self._make_limit()))
 
-        # In a thread of its own, because the caller's thread may be running an event loop already.
+        # In a separate thread, because the caller's thread may be running an event loop already.
         with ThreadPoolExecutor(1, "swapmock-callbacks") as thread:
             return thread.submit(lambda: self._run_in_loop(alone())).result()
 
@@ -261,7 +266,7 @@ class CallbackDispatcher:
                 box.record(item.attempt)
         return sent
 
-    # --- one look at one sandbox
+    # --- sending what is due in one sandbox
 
     def _send_due(self, runtime: Runtime, sandbox_id: str, send_loop: _SendLoop, batch: _Batch) -> bool:
         """Start to send what is due. Returns whether something due is left because no place was free."""
@@ -314,14 +319,14 @@ class CallbackDispatcher:
         batch: _Batch,
         counts: bool,
     ) -> None:
-        """Send claimed deliveries one after the other and keep each attempt."""
+        """Send claimed deliveries one after the other and record each attempt."""
         try:
             for delivery in group:
                 result = None
                 try:
                     result = await self._send(runtime, sandbox_id, delivery, batch)
                 except Exception:
-                    # It stays claimed until its lease expires, and is then sent again.
+                    # The delivery stays claimed until its lease expires, and is then sent again.
                     log.exception("the attempt of delivery %s of sandbox %s was not kept", delivery.id, sandbox_id)
                 finally:
                     self._sending.pop((sandbox_id, delivery.id), None)
@@ -343,7 +348,10 @@ class CallbackDispatcher:
             runtime, delivery, rules, asker, CallbackToSign(delivery.body, secret, delivery.id, sent)
         )
         noted = None
-        with contextlib.suppress(KeyError), runtime.store.open(sandbox_id) as box:  # it may have been dropped meanwhile
+        with (
+            contextlib.suppress(KeyError),
+            runtime.store.open(sandbox_id) as box,
+        ):  # the sandbox may have been dropped meanwhile
             after, attempt = delivery.attempted(sent, runtime.now(box), outcome, failure)
             held = self._sending.get((sandbox_id, delivery.id), delivery)
             noted = self._keep_attempt(runtime, box, held, after, attempt, delivery.state)
@@ -356,8 +364,8 @@ class CallbackDispatcher:
     async def _attempt(
         self, runtime: Runtime, delivery: Delivery, rules: Callbacks, asker: str, unsigned: CallbackToSign
     ) -> tuple[SendResult, str]:
-        """Send once, signed if the provider signs. Returns the result, and why it does not acknowledge. An exception is a
-        failed attempt, too."""
+        """Send once, signed if the provider signs. Return the result, and why it is no acknowledgement. An exception
+        is a failed attempt, too."""
         try:
             sign = runtime.providers[delivery.provider].sign_callback
             headers = rules.headers if sign is None else {**rules.headers, **sign(unsigned)}
@@ -378,11 +386,10 @@ class CallbackDispatcher:
         attempt: Attempt,
         before: DeliveryState,
     ) -> Sent | None:
-        """Put `after`, the delivery after `attempt`, in place of the claimed delivery `held`.
+        """Store `after`, the delivery after `attempt`, in place of the claimed delivery `held`.
 
-        If that lease has expired, or another sender has claimed the delivery, it stays as it is. Returns None if the
-        delivery no longer exists. `before` is its state before the attempt.
-        """
+        If that lease has expired, or another sender has claimed the delivery, it is not changed. Return None if
+        the delivery no longer exists. `before` is its state before the attempt."""
         current = box.delivery(after.id)
         if current is None:
             return None
@@ -396,13 +403,14 @@ class CallbackDispatcher:
     # --- while the server runs
 
     def notice(self, runtime: Runtime, box: Box, at: float) -> None:
-        """Tell the sending thread, if it runs, that something falls due in the open sandbox `box` at its time `at`."""
+        """Tell the sending thread, if it runs, that something falls due in the open sandbox `box` at the sandbox
+        time `at`."""
         send_loop = self._send_loop
         if send_loop is None:
             return
         now = runtime.time.now()
         real = box.clock.real_at(at, now)
-        # The sweep over all sandboxes finds what is further away, so that few wakes are kept.
+        # Later work is found by the regular sweep over all sandboxes, so that few wakes are stored.
         if real is not None and real <= now + SWEEP_INTERVAL and send_loop.wake_at(real, box.sandbox.id):
             send_loop.wake()
 
@@ -419,7 +427,7 @@ class CallbackDispatcher:
         ready.wait()
 
     def stop(self, patience: float = 0.5) -> None:
-        """Claim nothing more, wait up to `patience` real seconds for the current sends, then end the thread."""
+        """Claim no further delivery, wait up to `patience` real seconds for the current sends, then end the thread."""
         send_loop, thread = self._send_loop, self._thread
         if send_loop is None or thread is None:
             return
@@ -433,7 +441,7 @@ class CallbackDispatcher:
 
     @contextlib.contextmanager
     def running(self, runtime: Runtime, patience: float = 0.5) -> Iterator[None]:
-        """`start` before the block, `stop(patience)` after it."""
+        """Call `start` before the block and `stop(patience)` after it."""
         self.start(runtime)
         try:
             yield
@@ -461,7 +469,8 @@ class CallbackDispatcher:
             await send_loop.changed.wait()
 
     async def _run_overdue_work(self, runtime: Runtime) -> None:
-        """Do the work that fell due in sandboxes without requests, so that the next request need not wait for all of it."""
+        """Do the work that fell due in sandboxes without requests, so that the next request need not wait for all of
+        it."""
         while True:
             await asyncio.sleep(OVERDUE_INTERVAL)
             for sandbox_id in runtime.store.ids():
@@ -471,7 +480,7 @@ class CallbackDispatcher:
                         with runtime.store.open(sandbox_id) as box:
                             is_left = len(run_due(runtime, box, runtime.now(box), BATCH)) == BATCH
                     except (KeyError, StoreError):
-                        break  # the sandbox was dropped, or the store is away, which the store says
+                        break  # the sandbox was dropped, or the store cannot be reached, which the store reports
                     except Exception:
                         log.exception("due work of sandbox %s failed", sandbox_id)
                         break
@@ -492,7 +501,7 @@ class CallbackDispatcher:
                     self.notice(runtime, box, due)
             return is_left
         except (KeyError, StoreError):
-            return False  # the sandbox was dropped, or the store is away
+            return False  # the sandbox was dropped, or the store cannot be reached
         except Exception:
             log.exception("callbacks of sandbox %s could not be sent", sandbox_id)
             return False
@@ -511,7 +520,8 @@ def _by_task(claimed: Iterable[Delivery]) -> list[list[Delivery]]:
 
 
 def _log_attempt(sandbox_id: str, sent: Sent) -> None:
-    """One line for an attempt: an info if more may come of it, a warning if the callback is given up or blocked."""
+    """Log one line for an attempt: an info if a retry follows or the callback is acknowledged, a warning if the
+    callback is given up or blocked."""
     attempt, is_lost = sent.attempt, sent.after in (DeliveryState.DEAD, DeliveryState.BLOCKED)
     level = logging.WARNING if is_lost else logging.INFO
     if not log.isEnabledFor(level):
@@ -530,7 +540,7 @@ def _log_attempt(sandbox_id: str, sent: Sent) -> None:
         "why": (attempt.failure or "acknowledged") + then,
         "outcome": outcome,
     }
-    # Path, query and user may hold secrets of the receiver: they stay in the journal, which masks them.
+    # Path, query and user name may contain secrets of the receiver. Only the journal has them, masked.
     scheme, _, rest = attempt.url.partition("://")
     receiver = f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0].rpartition('@')[2]}"
     log.log(level, "callback %s, attempt %s to %s", attempt.delivery, attempt.attempt, receiver, extra=facts)
@@ -556,24 +566,25 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def signing_secret(box: Box, delivery: Delivery) -> str:
-    """What a delivery is signed with: the secret of the sandbox's first usable credential for its provider, "" without
-    one. A forged delivery gets another one."""
+    """Return the secret with which a delivery is signed: that of the sandbox's first usable credential for its
+    provider; "" without one. A forged delivery gets another one."""
     secrets = (c.secret for c in box.sandbox.credentials if c.provider == delivery.provider and not c.disabled)
     secret = next(secrets, "")
     return f"not {secret}" if delivery.corruption == "signature" else secret
 
 
 def claim_before_reply(runtime: Runtime, box: Box, task_id: str) -> list[Delivery]:
-    """Claim the callbacks of a task that are sent before the reply to its submission."""
+    """Claim, in the open sandbox `box`, the callbacks of the task `task_id` that are sent before the reply to its
+    submission, and return them."""
     run_due(runtime, box, runtime.now(box))
     return runtime.dispatcher.claim(runtime, box, [d.id for d in box.deliveries() if d.task == task_id])
 
 
 def redeliver(runtime: Runtime, box: Box, delivery_id: str) -> None:
-    """Send a delivery again at once, outside its retry schedule, and wait for the result. The box must not be open.
+    """Send the delivery `delivery_id` again at once, outside its retry schedule, and wait for the result. The box
+    must not be open.
 
-    KeyError if there is no such delivery, UnderWay while it is being sent.
-    """
+    Raises KeyError if there is no such delivery, and UnderWay while it is being sent."""
     with box:
         known = box.delivery(delivery_id)
         if known is None:

@@ -1,4 +1,4 @@
-"""Everything that a handler may ask of the engine, as one object."""
+"""The engine: everything that a handler may use, as one object."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from swapmock.mock_server.engine.runtime import Runtime
 
 
 class Engine(Runtime):
-    """The runtime with what the modules of this package do, as methods. It holds no state of its own."""
+    """The runtime, with the functions of this package as methods. It holds no state."""
 
     dispatcher: dispatching.CallbackDispatcher
 

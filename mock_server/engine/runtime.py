@@ -26,10 +26,10 @@ class Sent(NamedTuple):
 
 
 class Dispatcher(Protocol):
-    """What sends callbacks. Its one implementation is `dispatcher.CallbackDispatcher`."""
+    """The sender of callbacks. Its only implementation is `dispatcher.CallbackDispatcher`."""
 
     def notice(self, runtime: Runtime, box: Box, at: float) -> None:
-        """Something falls due in the open sandbox `box` at its time `at`."""
+        """Called when something falls due in the open sandbox `box` at the sandbox time `at`."""
 
     def claim(self, runtime: Runtime, box: Box, delivery_ids: Sequence[str]) -> list[Delivery]:
         """Claim deliveries of the open sandbox `box`, due or not."""
@@ -43,16 +43,15 @@ class Dispatcher(Protocol):
 
 @dataclass(frozen=True)
 class Runtime:
-    """The ports, the contracts and the limits of one emulator. Everything that changes is in `store`.
+    """The ports, the contracts and the limits of one emulator. All state that changes is in `store`.
 
-    `public_url` is the base URL of links in answers ("" for the one that the client used). `seed` is the seed of the
-    standing sandboxes. `prices` holds prices in millicredits that replace the contracts' ones, by (provider, name).
-    `max_tasks`, `max_tasks_bytes`, `max_files` and `max_files_bytes` bound each sandbox; `max_media_side` (pixels) and
-    `max_media_seconds` bound what is drawn; `max_sandboxes` bounds their
-    number. `draw_key_seed` returns a new unpredictable text at each call, from which the keys of a sandbox
-    are made: keys do not follow from `seed`. `secrets` are texts that no answer may show, beside the credentials of sandboxes. `on_drift` is called with
-    each exchange of ours that breaks the contract.
-    """
+    `public_url` is the base URL of links in answers ("" for the URL that the client used). `seed` is the seed of
+    the standing sandboxes. `prices` has prices in millicredits that replace those of the contracts, by (provider,
+    name). `max_tasks`, `max_tasks_bytes`, `max_files` and `max_files_bytes` limit each sandbox; `max_sandboxes`
+    limits their number; `max_media_side` (pixels) and `max_media_seconds` limit what is drawn. `draw_key_seed`
+    returns a new unpredictable text at each call, from which the keys of a sandbox are made: keys do not depend
+    on `seed`. `secrets` are texts that no answer may show, in addition to the credentials of sandboxes.
+    `on_drift` is called with each exchange whose answer breaks the contract."""
 
     store: Store
     time: RealTime
@@ -79,17 +78,17 @@ class Runtime:
     on_drift: Callable[[Exchange], None] = field(kw_only=True)
 
     def now(self, box: Box) -> float:
-        """The time in a sandbox, in epoch seconds."""
+        """Return the time in a sandbox, in epoch seconds."""
         return box.clock.read(self.time.now())
 
     def machine_time_before(self, box: Box, at: float | None) -> float | None:
-        """The machine's time, if the clock of the sandbox runs and shows the later time `at`; None otherwise. Records of a
-        sandbox whose clock stands still are the same in every run."""
+        """Return the machine's time, if the sandbox's clock runs and shows the later time `at`; None otherwise. The
+        records of a sandbox with a frozen clock are the same in every run."""
         if at is None or box.clock.rate == 0.0:
             return None
         real = self.time.now()
         return real if real < at else None
 
     def price(self, provider: str, name: str, listed: Millicredits) -> Millicredits:
-        """What a task costs: as the settings say, else `listed`, the contract's price."""
+        """Return the price of `name` in millicredits: the one in the settings, else `listed`, the contract's price."""
         return self.prices.get((provider, name), listed)

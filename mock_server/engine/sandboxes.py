@@ -1,4 +1,4 @@
-"""Sandboxes: make them, choose their variants, drop them."""
+"""Makes sandboxes, chooses their variants, and removes them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_SANDBOX = "default"
 
 
 class UnknownVariant(ValueError):
-    """There is no such variant or choice; `place` names provider and variant."""
+    """There is no such variant or choice; `place` names the provider and the variant."""
 
     def __init__(self, place: tuple[str, ...], text: str) -> None:
         super().__init__(text)
@@ -34,7 +34,8 @@ class UnknownVariant(ValueError):
 def choose_variants(
     contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]], over: Mapping[str, Any] | None = None
 ) -> dict[str, Mapping[str, Any]]:
-    """The variants of every provider: `wanted`, else those of `over`, else the defaults. Raises UnknownVariant."""
+    """Return the variants of every provider: the choices in `wanted`, else those in `over`, else the defaults.
+    Raises UnknownVariant."""
     for provider in wanted:
         if provider not in contracts:
             known = ", ".join(sorted(contracts))
@@ -52,10 +53,9 @@ def choose_variants(
 
 
 def credentials_for(contracts: Mapping[str, Contract], seed: str) -> tuple[Credential, ...]:
-    """One credential for each provider, in the vendor's form.
+    """Return one credential for each provider, in the vendor's form.
 
-    It depends on `seed` alone. That must be unpredictable: whoever knows it knows the keys.
-    """
+    They depend only on `seed`, which must be unpredictable: from the seed, anyone can compute the keys."""
     return tuple(
         credential_of(name, contract, seed)
         for name, contract in contracts.items()
@@ -64,7 +64,8 @@ def credentials_for(contracts: Mapping[str, Contract], seed: str) -> tuple[Crede
 
 
 def credential_of(provider: str, contract: Contract, seed: str) -> Credential:
-    """A credential of `provider` that depends on `seed` alone, in the form of its contract. LookupError without a form."""
+    """Return a credential of `provider` that depends only on `seed`, in the form of its contract. Raises LookupError
+    without a form."""
     form = contract.behaviour.credential_form
     if form is None:
         raise LookupError(f"{provider} has no credential_form")
@@ -80,13 +81,13 @@ def _generate(form: SecretForm | None, *seed: object) -> str:
 
 
 def credential_headers(contract: Contract, credential: Credential) -> dict[str, str]:
-    """The request headers that carry a credential, as the vendor expects them."""
+    """Return the request headers that carry a credential, in the vendor's form."""
     form = contract.behaviour.credential_form
     return {} if form is None else form.shown(credential.key, credential.secret)
 
 
 def open_account(runtime: Runtime, sandbox: Sandbox, clock: SandboxClock) -> None:
-    """Add a sandbox and grant it its credits; ValueError if its id or a key is taken."""
+    """Add a sandbox and grant it its credits. Raises ValueError if its id or a key is taken."""
     grant = [Entry(clock.read(runtime.time.now()), Move.GRANT, sandbox.grant)] if sandbox.grant else []
     runtime.store.add(sandbox, clock, grant)
     if sandbox.expires_at is not None:
@@ -94,7 +95,7 @@ def open_account(runtime: Runtime, sandbox: Sandbox, clock: SandboxClock) -> Non
 
 
 def sweep(runtime: Runtime, real: float) -> None:
-    """Drop the sandboxes whose time to live is over at the real time `real`."""
+    """Remove the sandboxes whose time to live is over at the real time `real`."""
     for sandbox_id in runtime.store.expired(real):
         try:
             box = runtime.store.open(sandbox_id)
@@ -106,12 +107,12 @@ def sweep(runtime: Runtime, real: float) -> None:
 
 
 def drop(runtime: Runtime, sandbox_id: str) -> bool:
-    """Drop a sandbox and its files. Returns whether there was one."""
+    """Remove a sandbox and its files. Return whether there was one."""
     try:
         box = runtime.store.open(sandbox_id)
     except KeyError:
         return False
-    with box:  # an upload in progress ends first and is dropped too, or finds no sandbox
+    with box:  # an upload in progress ends first and is removed as well, or finds no sandbox
         is_dropped = runtime.store.drop(sandbox_id)
         try:
             runtime.blobs.drop(f"{sandbox_id}/")

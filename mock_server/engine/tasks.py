@@ -1,4 +1,4 @@
-"""Tasks: accept, poll, do the work that falls due, move a sandbox's clock."""
+"""Tasks: accepts and polls them, does the work that falls due, and moves a sandbox's clock."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, T
 from swapmock.mock_server.engine import callbacks
 from swapmock.mock_server.engine.runtime import Runtime, Sent
 
-#: How many pieces of due work are done before others get the sandbox.
+#: How many pieces of due work are done before other threads get the sandbox.
 BATCH = 200
 
 
 class Fired(NamedTuple):
     """Something that happened because sandbox time passed.
 
-    `at` is sandbox time in epoch seconds, `what` is `transition` or `delivery`, `before` and `after` are states, `cause`
-    is the id of the exchange that created the task. A delivery's attempt also has the delivery's id, the number of the
-    attempt, and why it failed ("" if it did not).
-    """
+    `at` is sandbox time in epoch seconds. `what` is `transition` or `delivery`. `before` and `after` are states.
+    `cause` is the id of the exchange that created the task. The attempt of a delivery also has the delivery's id,
+    the number of the attempt, and why it failed ("" if it did not)."""
 
     at: float
     what: str
@@ -42,11 +41,10 @@ class Fired(NamedTuple):
 
 
 def submit(runtime: Runtime, call: Call, task: Task) -> None:
-    """Accept a task: reserve its credits and schedule its start.
+    """Accept the `task` of a `call`: reserve its credits and schedule its start.
 
-    Raises Problem `insufficient_credits` if the balance does not cover it, `rate_limited` if the sandbox is full or has as many
-    tasks in flight as it may have.
-    """
+    Raises Problem `insufficient_credits` if the balance does not cover it, and `rate_limited` if the sandbox is
+    full or has as many tasks in flight as allowed."""
     box = call.box
     most = box.sandbox.max_in_flight
     if most is not None and tasks_in_flight(box) >= most:
@@ -74,7 +72,8 @@ def submit(runtime: Runtime, call: Call, task: Task) -> None:
 
 
 def remote_address(client: str) -> str:
-    """The address of a client on another machine, in its usual spelling; "" for one on this machine, or an unknown one."""
+    """Return the address of a client on another machine in its usual form; "" for a client on this machine or an
+    unknown one."""
     try:
         address = ip_address(client.partition("%")[0])
     except ValueError:
@@ -84,19 +83,20 @@ def remote_address(client: str) -> str:
 
 
 def tasks_in_flight(box: Box) -> int:
-    """How many tasks of an open sandbox are queued or running."""
+    """Return how many tasks of an open sandbox are queued or running."""
     return sum(count for (_, _, phase), count in box.tasks_by_phase().items() if phase in (QUEUED, RUNNING))
 
 
 def _is_full(runtime: Runtime, count: int, size: int) -> Problem:
-    """The refusal of a sandbox that holds `count` tasks of `size` bytes in total, and may hold no more."""
+    """Return the error response for a sandbox that has `count` tasks of `size` bytes in total and may have no more."""
     if count >= runtime.max_tasks:
         return Problem("rate_limited", message=f"the sandbox holds {count} tasks; --max-tasks allows more")
     return Problem("rate_limited", message=f"the sandbox holds {size} bytes of tasks; --max-tasks-bytes allows more")
 
 
 def polled(runtime: Runtime, call: Call, name: str, kind: str) -> Task | None:
-    """The task that a poll asks for, None if there is none of this kind. A clock in mode `on_poll` moves first."""
+    """Return the task that a poll asks for by `name`; None if there is none of this `kind`. A clock in mode
+    `on_poll` is moved first."""
     box = call.box
     task = box.task(name)
     if task is None or task.kind != kind:
@@ -111,10 +111,9 @@ def polled(runtime: Runtime, call: Call, name: str, kind: str) -> Task | None:
 
 
 def run_due(runtime: Runtime, box: Box, now: float, most: float = inf) -> Sequence[Transition]:
-    """Do the work of an open sandbox that is due by `now`, at most `most` pieces of it, each at its own time.
+    """Do the work of an open sandbox that is due by `now`, at most `most` pieces, each at its own time.
 
-    Returns the transitions in order. Every request asks for this, and for most of them nothing is due.
-    """
+    Return the transitions in order. Every request calls this; usually nothing is due."""
     due = box.take_due(now)
     if due is None:
         return ()
@@ -129,10 +128,9 @@ def run_due(runtime: Runtime, box: Box, now: float, most: float = inf) -> Sequen
 
 
 def run_due_in_batches(runtime: Runtime, sandbox_id: str) -> None:
-    """Do all the work of a sandbox that is due. The sandbox must not be open: others get it between two batches.
+    """Do all due work of a sandbox. The sandbox must not be open: other threads may open it between two batches.
 
-    KeyError if there is no such sandbox.
-    """
+    Raises KeyError if there is no such sandbox."""
     entered = BATCH
     while entered >= BATCH:
         with runtime.store.open(sandbox_id) as box:
@@ -140,15 +138,14 @@ def run_due_in_batches(runtime: Runtime, sandbox_id: str) -> None:
 
 
 def catch_up(runtime: Runtime, box: Box, now: float) -> list[Fired]:
-    """`run_due` for a caller that reports what happened."""
+    """Do the work of the open sandbox `box` that is due by `now`, as `run_due` does, and return what happened."""
     return [Fired(t.at, "transition", t.task, t.before, t.after, t.cause) for t in run_due(runtime, box, now)]
 
 
 def advance(runtime: Runtime, box: Box, target: float) -> list[Fired]:
-    """Move a sandbox's clock forward to `target`, stopping at each moment at which something is due.
+    """Move a sandbox's clock forward to `target`, stopping at each time at which something is due.
 
-    Returns what happened, in order. The box must not be open: callbacks are sent between the steps.
-    """
+    Return what happened, in order. The box must not be open: callbacks are sent between the steps."""
     fired: list[Fired] = []
     while True:
         with box:
@@ -172,7 +169,7 @@ def clock_moved(runtime: Runtime, box: Box) -> None:
 
 
 def available(_: Runtime, box: Box) -> Millicredits:
-    """Millicredits that can be spent."""
+    """Return the millicredits that can be spent."""
     return box.balance(Account.AVAILABLE)
 
 
@@ -192,7 +189,7 @@ def _enter_phase(runtime: Runtime, box: Box, task: Task, work: str, at: float) -
 
 
 def _settle_credits(box: Box, task: Task, at: float) -> None:
-    """Settle what the task costs and release the rest of its reservation."""
+    """Settle the cost of a task and release the rest of its reservation."""
     if not task.reserved:
         return
     if task.charge:
