@@ -1,1 +1,2 @@
-"""The ports' bodies that touch the world: the clock, pictures, JSON text."""
+"""The implementations of the ports that use the outside world: clock, JSON text, uploaded files, outgoing callbacks,
+metrics, logs."""

@@ -1,4 +1,4 @@
-"""Where the bytes of uploaded files are kept: in memory, or in a folder."""
+"""Stores the bytes of uploaded files: in memory, or in a folder."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from swapmock.mock_server.core.source import Bytes
 
-#: Bytes of an open file that are read at once.
+#: The bytes of an open file that are read at once.
 IN_FILE = 1 << 18
 
 
 class OpenFile:
-    """A file that stays open as long as this object lives, by its descriptor."""
+    """A file that stays open as long as this object exists, by its descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -25,6 +25,7 @@ class OpenFile:
         self.size = os.fstat(descriptor).st_size
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes from `start` to `stop`, in pieces."""
         end = self.size if stop is None else min(stop, self.size)
         while start < end and (piece := os.pread(self.descriptor, min(IN_FILE, end - start), start)):
             yield piece
@@ -32,11 +33,14 @@ class OpenFile:
 
 
 #: Uploads from this size on are sent from a file in memory (memfd) without being copied again. So many bytes of them may be
-#: held twice.
+#: Uploads from this size on, in bytes, are sent from a file in memory (memfd), so that they are not copied again. The
+#: second number is how many bytes may be in memory twice because of that.
 LARGE, MOST_TWICE = 1 << 20, 1 << 26
 
 
 class MemoryBlobs:
+    """Uploaded files in memory. The methods are described in `core.ports.Blobs`."""
+
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
@@ -57,10 +61,11 @@ class MemoryBlobs:
         return self._files.get(key) or self._as_file(key, content)
 
     def _as_file(self, key: str, content: bytes) -> Bytes | OpenFile:
-        """The bytes in a file in memory; those that were opened longest ago are given up for it."""
+        """Return the bytes in a file in memory. To make place for it, the files that were opened longest ago are
+        closed."""
         try:
             descriptor = os.memfd_create("swapmock-upload")
-        except OSError:  # no descriptor is left
+        except OSError:  # no file descriptor is left
             return Bytes(content)
         with os.fdopen(os.dup(descriptor), "wb") as file:
             file.write(content)
@@ -79,19 +84,19 @@ class MemoryBlobs:
             self.remove(key)
 
 
-#: What a process calls its own folder, with something random behind it.
+#: The prefix of a process's own folder; random characters follow.
 OWN = "server-"
 
 
 class FolderBlobs:
-    """One file a key, under a folder for what stands before the key's first slash. Written whole or not at all.
+    """One file for each key, in a folder for the part of the key before its first slash. Each is written whole or
+    not at all. The methods are described in `core.ports.Blobs`.
 
-    Each process has a folder of its own, locked as long as it lives: those of others that were killed are removed, for
-    what led to their files died with them.
-    """
+    Each process has its own folder, which it locks while it runs. Folders of killed processes are removed,
+    because nothing refers to their files any more."""
 
     def __init__(self, folder: Path) -> None:
-        import tempfile  # late: without such a folder nobody needs it, nor the archives that it brings along
+        import tempfile  # imported late: it is slow to import, and only such a folder needs it
 
         folder.mkdir(parents=True, exist_ok=True)
         _remove_left(folder)
@@ -107,7 +112,7 @@ class FolderBlobs:
         path = self._path(key)
         import tempfile
 
-        path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have removed it all
+        path.parent.mkdir(parents=True, exist_ok=True)  # another program may have removed the whole folder
         handle, temporary = tempfile.mkstemp(dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -141,7 +146,7 @@ class FolderBlobs:
 
 
 class LastingBlobs(FolderBlobs):
-    """The same for a store that outlives its process: the files are in a folder with a name of its own, and stay."""
+    """The same for a store that outlives its process: the folder has a fixed name, and the files stay."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "stored"
@@ -149,7 +154,7 @@ class LastingBlobs(FolderBlobs):
 
 
 def _locked(folder: Path) -> int | None:
-    """A descriptor by which the folder is ours, if it is nobody else's."""
+    """Return a descriptor that locks the folder for this process; None if another process has locked it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -165,7 +170,7 @@ def _unlock(descriptor: int | None) -> None:
 
 
 def _remove_left(folder: Path) -> None:
-    """Remove the folders of processes that are no more."""
+    """Remove the folders of processes that no longer run."""
     import shutil
 
     for left in folder.glob(f"{OWN}*"):

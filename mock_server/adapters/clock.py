@@ -1,8 +1,8 @@
-"""Real time. The only place of the server that asks the machine for it.
+"""Real time. This is the only module of the server that reads the machine's clock.
 
-A test that uses the emulator may freeze or move the time of its own process. The emulator stays on real time: it reads
-the POSIX clocks, which freezegun does not replace, and the original function where time-machine has replaced it.
-"""
+A test that uses the emulator may freeze or move the time of its own process. The emulator stays on real time: it
+reads the POSIX clocks, which freezegun does not replace, and the original function if time-machine has replaced
+it."""
 
 from __future__ import annotations
 
@@ -14,78 +14,82 @@ from functools import partial
 
 
 def monotonic() -> float:
-    """Seconds since some moment in the past, whatever was done to `time.monotonic`."""
+    """Return seconds since a fixed time in the past, even if `time.monotonic` is replaced."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-#: The same as one call in C, for what is measured many times in each request.
+#: The same as one call in C, for code that measures many times in each request.
 ticks = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 
 
 def wall() -> float:
-    """Seconds since the epoch, whatever was done to `time.time`."""
-    patched = sys.modules.get("_time_machine")  # it replaces the function in C, and keeps the original
+    """Return seconds since the epoch, even if `time.time` is replaced."""
+    patched = sys.modules.get("_time_machine")  # time-machine replaces the function in C, and keeps the original
     if patched is not None:
-        with suppress(AttributeError, ValueError):  # ValueError: time is not moved just now
+        with suppress(AttributeError, ValueError):  # ValueError: time is not moved at the moment
             return float(patched.original_clock_gettime(time.CLOCK_REALTIME))
     return time.clock_gettime(time.CLOCK_REALTIME)
 
 
 def pause(seconds: float) -> None:
-    """Hold this thread for real seconds: for answers that are delayed on purpose."""
+    """Block this thread for real `seconds`, for answers that are delayed on purpose."""
     time.sleep(seconds)
 
 
 class RealTimeLoop(asyncio.SelectorEventLoop):
-    """asyncio's event loop on the real monotonic clock: time-outs pass also where `time.monotonic` stands still."""
+    """asyncio's event loop on the real monotonic clock: time-outs also pass while `time.monotonic` is frozen."""
 
     def time(self) -> float:
+        """Return the loop's time in seconds."""
         return monotonic()
 
 
-#: By how many seconds the wall clock must be ahead for SystemTime to follow it.
+#: SystemTime follows the wall clock if that is ahead by more than this many seconds.
 FOLLOWED = 0.5
 
 
 class SystemTime:
-    """Epoch seconds that never run backwards: the wall clock at the start, carried on by the monotonic one.
+    """Epoch seconds that never go back: the wall clock at the start, plus the time of the monotonic clock since.
 
-    The monotonic clock stands still while the machine is suspended. So where the wall clock is ahead, it is followed; where
-    it was set back, it is not.
-    """
+    The monotonic clock stops while the machine is suspended. So if the wall clock is ahead, SystemTime follows
+    it; if the wall clock was set back, it does not."""
 
     def __init__(self) -> None:
         self._offset = wall() - monotonic()
 
     def now(self) -> float:
+        """Return epoch seconds."""
         passed, shown = monotonic(), wall()
         if shown - passed > self._offset + FOLLOWED:
             self._offset = shown - passed
         return self._offset + passed
 
     def pause(self, seconds: float) -> None:
+        """Block this thread for `seconds`."""
         pause(seconds)
 
 
 class ManualTime:
-    """Real time that stands still until it is told to move; for tests."""
+    """Real time that moves only when it is told to; for tests."""
 
     def __init__(self, start: float) -> None:
         self._now = start
 
     def now(self) -> float:
+        """Return epoch seconds."""
         return self._now
 
     def pause(self, seconds: float) -> None:
-        """Moves on at once; the thread yields, so that others get their turn."""
+        """Move the time by `seconds` at once, and let other threads run."""
         self._now += seconds
         pause(0)
 
     def advance(self, seconds: float) -> None:
+        """Move the time by `seconds`."""
         if seconds < 0:
             raise ValueError("time does not run backwards")
         self._now += seconds
 
 
-#: Seconds that the calling thread has computed.
+#: Returns the CPU seconds of the calling thread.
 cpu = partial(time.clock_gettime, time.CLOCK_THREAD_CPUTIME_ID)

@@ -1,8 +1,8 @@
-"""A client for an emulator's own addresses. Neither proxies nor the test doubles of a user's test process touch it.
+"""An HTTP client for an emulator's own addresses. Proxies and the test doubles of a user's test process do not
+affect it.
 
-It stands on urllib3. Libraries that replace `requests` for a test (`responses`, requests-mock) do not reach it, and
-urllib3 reads no proxy variables.
-"""
+It uses urllib3. Libraries that replace `requests` in a test (`responses`, requests-mock) do not reach it, and
+urllib3 reads no proxy variables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Reply(NamedTuple):
 
 
 class UnreachableError(Exception):
-    """No whole answer came. `kind` says how it failed: "connect timeout", "read timeout", "certificate" or "connection"."""
+    """No complete answer came. `kind` says how the call failed: "connect timeout", "read timeout", "certificate" or
+    "connection"."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -62,9 +63,8 @@ class _UnixPool(HTTPConnectionPool):
 class HttpClient:
     """Calls below `base_url`, which is an http or https URL, or `unix:/path` for a unix socket.
 
-    `verify` is True for the machine's certificate authorities, False for none at all, or a file of certificates in PEM.
-    Safe for several threads.
-    """
+    `verify` is True for the machine's certificate authorities, False for no check, or a file of certificates in
+    PEM. It may be used by several threads."""
 
     def __init__(self, base_url: str, verify: bool | str | Path = True) -> None:
         self._verify = verify
@@ -78,7 +78,8 @@ class HttpClient:
             self._prefix, self._pool = base_url, urllib3.PoolManager(maxsize=16, **tls)
 
     def call(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float) -> Reply:
-        """The answer to one request; redirects are not followed. `timeout` is in seconds. Raises UnreachableError."""
+        """Send one request and return its answer; redirects are not followed. `path` is relative to the base URL,
+        `timeout` is in seconds. Raises UnreachableError."""
         try:
             with self._warnings():
                 answer = self._pool.request(
@@ -97,7 +98,7 @@ class HttpClient:
 
     @contextmanager
     def _warnings(self) -> Iterator[None]:
-        """Without urllib3's warning of an unverified certificate, where none is to be verified."""
+        """Suppress urllib3's warning about an unverified certificate, if none is to be verified."""
         if self._verify is not False:
             yield
             return
@@ -106,6 +107,6 @@ class HttpClient:
             yield
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the open connections."""
         close = self._pool.clear if isinstance(self._pool, urllib3.PoolManager) else self._pool.close
         close()

@@ -1,4 +1,4 @@
-"""JSONPath (RFC 9535) and JSON Pointer (RFC 6901), by python-jsonpath; imported at the first use."""
+"""JSONPath (RFC 9535) and JSON Pointer (RFC 6901), with python-jsonpath, which is imported at the first use."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from swapmock.mock_server.core.faults import TooMuchWork
 
 
 class BadPath(ValueError):
-    """Neither a JSONPath nor a JSON Pointer; the text says why."""
+    """The text is neither a JSONPath nor a JSON Pointer; the message says why."""
 
 
-#: How many compiled paths are remembered: those of several sandboxes with a thousand rules each.
+#: The number of compiled paths that are cached: enough for several sandboxes with a thousand rules each.
 MOST_COMPILED = 8192
 
 #: The longest path, in characters.
 LONGEST = 500
 
-#: A descent, a wildcard, a slice or a filter; in a quoted name, too, where it does no harm.
+#: A descent, a wildcard, a slice or a filter. It also matches in a quoted name, which does no harm.
 SEARCH = re.compile(r"\.\.|[*:?]")
 
 
 def _bound(path: str) -> None:
-    """Keep out what could take for ever on a large document: nested descents, regular expressions, and the whole document
-    for each item."""
+    """Refuse paths that could take very long on a large document: nested descents, regular expressions, and the
+    whole document for each item."""
     if len(path) > LONGEST:
         raise BadPath(f"a path has at most {LONGEST} characters")
     if path.startswith("$") and (path.count("..") > 1 or re.search(r"=~|\b(?:match|search)\s*\(", path)):
@@ -36,12 +36,13 @@ def _bound(path: str) -> None:
 
 
 def searches(path: str) -> bool:
-    """Whether a path looks at many values, and not only along its own steps."""
+    """Return whether a path looks at many values, and not only at those along its own steps."""
     return path.startswith("$") and SEARCH.search(path) is not None
 
 
 @lru_cache(maxsize=MOST_COMPILED)
 def compiled(path: str) -> Any:
+    """Return the compiled path."""
     import jsonpath
 
     _bound(path)
@@ -54,12 +55,12 @@ def compiled(path: str) -> Any:
 
 
 def check(path: str) -> None:
-    """BadPath if `path` is neither `$...` as JSONPath nor `/...` as JSON Pointer."""
+    """Raise BadPath if `path` is neither `$...` as JSONPath nor `/...` as JSON Pointer."""
     compiled(path)
 
 
 def find(path: str, document: Any) -> Sequence[Any]:
-    """The values at `path`; empty where there is nothing."""
+    """Return the values in `document` at `path`; empty if there are none."""
     import jsonpath
 
     query = compiled(path)
@@ -72,29 +73,30 @@ def find(path: str, document: Any) -> Sequence[Any]:
     return found
 
 
-# --- the conditions of one call's fault rules, with a bound to the work that they do in all
+# --- the conditions of one call's fault rules, with a limit on their total work
 
 
-#: The most work for one call: about 50 ms.
+#: The most units of work for one call: about 50 ms.
 MOST_WORK = 4_000_000
 
 #: The work of a path, of a value that is found, of a value in an index, of a value that a search by the library visits, and
-#: of a text that is compared (beside 1 for each of its characters).
+#: The units of work for a path, for a value that is found, for a value in an index, for a value that a search by the
+#: library visits, and for a text that is compared (plus 1 for each of its characters).
 PATH, FOUND, INDEXED, VISITED, COMPARED = 100, 20, 20, 500, 60
 
-#: A JSON Pointer to a member of the document.
+#: A JSON Pointer to a top-level member of the document.
 MEMBER = re.compile(r"/([A-Za-z_][A-Za-z0-9_-]*)")
 
-#: The name behind `..`, and the names and indexes of the steps from there.
+#: The name after `..`, and the names and indexes of the following steps.
 Steps = tuple[str, tuple[str | int, ...]]
 
 
 class BoundedQuery:
     """The conditions of one call's fault rules. Raises TooMuchWork when the call's work is used up.
 
-    A sandbox may have a thousand rules, and the call waits for them on the event loop. So work is counted, in units of
-    about ten nanoseconds. `$..name`, the usual search, is looked up in an index that is made once for each document.
-    """
+    A sandbox may have a thousand rules, and their evaluation blocks the event loop. So work is counted, in units
+    of about ten nanoseconds. `$..name`, the usual search, is looked up in an index that is made once for each
+    document."""
 
     def __init__(self, most: int = MOST_WORK) -> None:
         self._left = most
@@ -109,7 +111,7 @@ class BoundedQuery:
             raise TooMuchWork
 
     def find(self, path: str, document: Any) -> Sequence[Any]:
-        """The values at a JSONPath or JSON Pointer."""
+        """Return the values in `document` at a JSONPath or JSON Pointer."""
         self._work(PATH)
         member = MEMBER.fullmatch(path)
         if member is not None and isinstance(document, dict):
@@ -127,7 +129,7 @@ class BoundedQuery:
         return found
 
     def text(self, value: Any) -> str:
-        """The text of a value that a condition looks into."""
+        """Return the text of a value that a condition searches."""
         if isinstance(value, str):
             text = value
         else:
@@ -139,7 +141,8 @@ class BoundedQuery:
         return text
 
     def _index(self, document: Any) -> tuple[Any, dict[str, list[Any]], int]:
-        """The values of each member name anywhere in a document, in the order of RFC 9535, and the number of all values."""
+        """Return the document, the values of each member name anywhere in it, in the order of RFC 9535, and the
+        number of all values."""
         known = self._indexes.get(id(document))
         if known is None:
             index: dict[str, list[Any]] = {}
@@ -161,7 +164,7 @@ class BoundedQuery:
 
 @lru_cache(maxsize=MOST_COMPILED)
 def steps_of(path: str) -> Steps | None:
-    """The steps of a path such as `$..name`, `$..name.other[0]`; None for every other path."""
+    """Return the steps of a path such as `$..name` or `$..name.other[0]`; None for every other path."""
     from jsonpath import segments, selectors
 
     first, *rest = compiled(path).segments
@@ -185,5 +188,5 @@ def _followed(values: list[Any], steps: Sequence[str | int]) -> list[Any]:
     return values
 
 
-#: `bounded()` evaluates the conditions of one call.
+#: `bounded()` returns an object that evaluates the conditions of one call.
 bounded = BoundedQuery

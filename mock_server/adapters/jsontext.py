@@ -1,8 +1,8 @@
-"""JSON text to values and back: orjson where it is installed, the standard library elsewhere, the same values from both.
+"""Converts JSON text to values and back: with orjson if it is installed, else with the standard library. Both give
+the same values.
 
-RFC 8259 is taken strictly: no NaN or Infinity, no text that is not Unicode (lone surrogates), UTF-8 only. What is said of
-text that is no JSON is each engine's own, and so is how a very small number is spelt (`1e-7`, `1e-07`).
-"""
+RFC 8259 is applied strictly: no NaN or Infinity, no lone surrogates, UTF-8 only. The message about text that is
+not JSON differs between the two, and so does the form of a very small number (`1e-7`, `1e-07`)."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ try:
 except ImportError:  # the extra `fast` is not installed
     orjson = None
 
-#: How many pieces of a large value are written before other threads get their turn.
+#: How many pieces of a large value are written before other threads may run.
 PIECES_IN_A_ROW = 64
 
 #: Deeper nesting is refused before a parser meets it: parsers differ in where they give up, orjson writes no more than 254
-#: levels, and what was sent is told within further ones.
+#: Deeper nesting is refused before parsing. Parsers have different limits, orjson writes at most 254 levels, and
+#: answers of the admin API show a request inside further levels.
 MAX_DEPTH = 200
 
 
 class BadJson(ValueError):
-    """The text is not JSON; the message is fit for a client."""
+    """The text is not JSON; the message is for the client."""
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -44,13 +45,13 @@ def _finite(text: str) -> float:
 
 
 def _integer(text: str) -> int | float:
-    """As orjson has it: a number beyond 64 bits is no integer."""
+    """Return the number as orjson does: a number of more than 64 bits is not an integer."""
     number = int(text)
     return number if -(2**63) <= number < 2**64 else _finite(text)
 
 
 def loads(raw: bytes) -> Any:
-    """The value of UTF-8 JSON text, or BadJson. A byte order mark in front is skipped."""
+    """Return the value of UTF-8 JSON text. Raises BadJson. A byte order mark at the beginning is skipped."""
     if not b" " <= raw[:1] <= b"~":
         raw = _without_mark(raw)
     if len(raw) > MAX_DEPTH and raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
@@ -58,7 +59,7 @@ def loads(raw: bytes) -> Any:
     return _parse(raw)
 
 
-#: First bytes of a body that is no UTF-8 text -> what it is. JSON is sent in UTF-8 only (RFC 8259 8.1).
+#: The first bytes of a body that is not UTF-8 text -> its encoding. JSON must be UTF-8 (RFC 8259 8.1).
 OTHER_FORMS = {
     b"\x1f\x8b": "it is compressed (gzip); send it as it is",
     b"\x28\xb5\x2f\xfd": "it is compressed (zstd); send it as it is",
@@ -68,7 +69,7 @@ OTHER_FORMS = {
 
 
 def _without_mark(raw: bytes) -> bytes:
-    """`raw` without a UTF-8 byte order mark. Raises BadJson for bytes that begin another encoding."""
+    """Return `raw` without a UTF-8 byte order mark. Raises BadJson for bytes that begin another encoding."""
     for start, what in OTHER_FORMS.items():
         if raw.startswith(start):
             raise BadJson(what)
@@ -76,7 +77,7 @@ def _without_mark(raw: bytes) -> bytes:
 
 
 def _explained(raw: bytes, error: Exception) -> BadJson:
-    """The error of a parser, or a clearer one where the bytes are in another encoding."""
+    """Return the error of a parser, or a clearer one if the bytes are in another encoding."""
     if b"\x00" in raw[:4]:
         return BadJson("it is UTF-16 or UTF-32, and JSON is UTF-8")
     try:
@@ -87,7 +88,7 @@ def _explained(raw: bytes, error: Exception) -> BadJson:
 
 
 def _depth(raw: bytes) -> int:
-    """The deepest nesting of brackets outside of strings."""
+    """Return the deepest nesting of brackets outside of strings."""
     depth = deepest = 0
     inside = escaped = False
     for byte in raw:
@@ -140,21 +141,22 @@ def _render_with_stdlib(value: Any) -> bytes:
 
 _parse = _parse_with_stdlib if orjson is None else _parse_with_orjson
 
-#: Compact UTF-8 JSON text of a value.
+#: Returns the compact UTF-8 JSON text of a value.
 dumps = _render_with_stdlib if orjson is None else _render_with_orjson
 
 
 def write_large(value: Any, depth: int, encode: Callable[[Any], Any]) -> JsonText:
-    """The JSON text of a large value, written in pieces: between two pieces, other threads can run.
+    """Return the JSON text of a large value, written in pieces: between two pieces, other threads can run.
 
-    The first `depth` levels of `value` are mappings, lists and iterators (written as arrays); what lies below is written in
-    one piece, after `encode`. No more than one piece exists as a value at a time.
-    """
-    written = BytesIO()  # grows as it is written; to join all pieces in the end would hold everybody once more
+    The first `depth` levels of `value` are mappings, lists and iterators (written as arrays). Everything below is
+    first passed to `encode` and then written in one piece. Only one piece at a time exists as a value."""
+    written = (
+        BytesIO()
+    )  # the text grows while it is written: joining all pieces at the end would block other threads once more
     for number, piece in enumerate(_pieces(value, depth, encode)):
         written.write(piece)
         if number % PIECES_IN_A_ROW == 0:
-            pause(0)  # another thread gets its turn at once, and not only when the interpreter takes this one's away
+            pause(0)  # let another thread run now, without waiting for the interpreter's switch interval
     return JsonText(written.getvalue())
 
 

@@ -1,4 +1,4 @@
-"""How log lines are written: for a person at a terminal, as plain text, or as one JSON object a line."""
+"""The formats of log lines: for a person at a terminal, as plain text, or as one JSON object in each line."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO
 
-#: Credentials of no particular vendor, wherever they stand in a line.
+#: Credentials of no particular vendor, anywhere in a line.
 GENERIC = r"(?P<scheme>Bearer )[A-Za-z0-9_~+/.-]{6,}|(?<=signature=)[0-9a-f]{8,}"
 
-#: Facts that a record may carry in `extra`, in the order in which they are shown.
+#: Facts that a record may have in `extra`, in the order in which they are shown.
 FACTS = ("request", "task", "delivery", "sandbox", "operation", "status", "code", "seconds", "why", "page")
 
-#: Characters that break a line, steer a terminal or reverse the direction of writing.
+#: Characters that break a line, control a terminal or reverse the direction of writing.
 _UNSAFE = (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF)
 
-#: Each of them -> the escape sequence that is shown in its place.
+#: Each of these characters -> the escape sequence that is shown in its place.
 CONTROLS = {code: repr(chr(code))[1:-1] for code in _UNSAFE}
 
-#: Replaces secrets in a text.
+#: A function that replaces secrets in a text.
 Mask = Callable[[str], str]
 
 
 def secret_mask(prefixes: Iterable[str] = (), headers: Iterable[str] = (), values: Iterable[str] = ()) -> Mask:
-    """A function that hides secrets in a text.
+    """Return a function that hides secrets in a text.
 
-    `prefixes` begin the providers' keys, such as `ak_`. `headers` are the names of headers that carry credentials. `values` are
-    secrets to be hidden wherever they stand. Bearer tokens and signatures are always hidden.
-    """
+    `prefixes` are the beginnings of the providers' keys, such as `ak_`. `headers` are the names of headers that
+    carry credentials. `values` are secrets that are hidden anywhere. Bearer tokens and signatures are always
+    hidden."""
     forms = [re.escape(value) for value in sorted(set(values) - {""}, key=len, reverse=True)]
     names = "|".join(re.escape(name) for name in sorted(set(headers)))
     if names:
@@ -42,43 +42,48 @@ def secret_mask(prefixes: Iterable[str] = (), headers: Iterable[str] = (), value
     return lambda text: pattern.sub(lambda match: (match[match.lastgroup] if match.lastgroup else "") + "…", text)
 
 
-#: Hides what needs no knowledge of the providers.
+#: Hides the secrets that can be recognised without knowledge of the providers.
 masked = secret_mask()
 
 
 def facts(record: logging.LogRecord) -> dict[str, Any]:
-    """The facts that a record carries, without the empty ones."""
+    """Return the facts of a record, without the empty ones."""
     return {name: value for name in FACTS if (value := getattr(record, name, None)) not in (None, "")}
 
 
 class TextFormatter(logging.Formatter):
-    """`LEVEL logger: message name=value ...` on one line, so that what a client sends can make no line of its own."""
+    """`LEVEL logger: message name=value ...` on one line. Line breaks from a client are escaped, so that a client
+    cannot forge a log line."""
 
     def __init__(self, mask: Mask = masked) -> None:
         super().__init__("%(levelname)s %(name)s: %(message)s")
         self._mask = mask
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's
+        """Return the line for a record."""
         found = " ".join(f"{name}={value}" for name, value in facts(record).items())
         return self._mask(super().formatMessage(record) + (f" {found}" if found else "")).translate(CONTROLS)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the base class's
+        """Return the traceback on one line."""
         text = self._mask(super().formatException(ei))
         return "\n".join(line.translate(CONTROLS) for line in text.split("\n"))
 
 
-#: Outcome of a request or a callback -> the escape sequence of its colour.
+#: The outcome of a request or a callback -> the escape sequence of its colour.
 COLOURS = {"good": "32", "refused": "33", "failed": "31", "other": "36"}
 
 
 class TerminalFormatter(TextFormatter):
-    """One line for a person: the time, what happened, and why; the outcome in colour unless `has_colour` is false."""
+    """One line for a person: the time, what happened, and why. The outcome is in colour unless `has_colour` is
+    false."""
 
     def __init__(self, mask: Mask = masked, *, has_colour: bool = True) -> None:
         super().__init__(mask)
         self._has_colour = has_colour
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's
+        """Return the line for a record."""
         parts = [self.formatTime(record, "%H:%M:%S")]
         if record.levelno >= logging.WARNING and not hasattr(record, "outcome"):
             parts.append(
@@ -106,13 +111,14 @@ class TerminalFormatter(TextFormatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, with the facts of the record as members."""
+    """One JSON object in each line, with the facts of the record as members."""
 
     def __init__(self, mask: Mask = masked) -> None:
         super().__init__()
         self._mask = mask
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line for a record."""
         found = facts(record)
         line: dict[str, Any] = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03}",
@@ -135,10 +141,10 @@ def set_up(
     environment: Mapping[str, str] | None = None,
     stream: TextIO | None = None,
 ) -> None:
-    """Log to `stream` (stderr) from `level` on, as `text` or `json`; as text for a person if the stream is a terminal.
+    """Log to `stream` (stderr) from `level` on, as `text` or `json`. If the stream is a terminal, text is in the
+    form for a person.
 
-    `environment` decides about colour: NO_COLOR (no-color.org) and TERM=dumb switch it off.
-    """
+    `mask` hides secrets. `environment` decides about colour: NO_COLOR (no-color.org) and TERM=dumb switch it off."""
     stream = stream or sys.stderr
     given = environment or {}
     formatter: logging.Formatter

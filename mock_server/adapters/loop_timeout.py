@@ -1,8 +1,7 @@
-"""A time-out that counts only the time in which the event loop ran.
+"""A time-out that counts only the time during which the event loop ran.
 
-Where this process was paused (SIGSTOP, a debugger, a suspended machine), an answer may wait in the socket by now: the pause
-must not count against the one who sent it.
-"""
+After a pause of this process (SIGSTOP, a debugger, a suspended machine), the other side's answer may already wait
+in the socket. The pause must not count against the other side."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from weakref import WeakKeyDictionary
 
-#: How often the loop's clock is looked at, and how much later than that counts as a pause, in seconds.
+#: The seconds between two checks of the loop's clock, and how much later than that counts as a pause.
 TICK, LATE = 0.25, 0.25
 
 
@@ -26,18 +25,20 @@ class PauseMeter:
         self._paused = 0.0
 
     def start(self) -> None:
+        """Begin to measure, for one more time-out."""
         self._users += 1
         if self._users == 1:
             self._arm()
 
     def stop(self) -> None:
+        """End the measurement for one time-out."""
         self._users -= 1
         if self._users == 0 and self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
     def paused(self) -> float:
-        """The seconds of all pauses so far."""
+        """Return the seconds of all pauses so far."""
         late = self._loop.time() - self._expected
         return self._paused + (late if late > LATE else 0.0)
 
@@ -54,7 +55,7 @@ _METERS: WeakKeyDictionary[asyncio.AbstractEventLoop, PauseMeter] = WeakKeyDicti
 
 
 def meter_of(loop: asyncio.AbstractEventLoop) -> PauseMeter:
-    """The meter of an event loop."""
+    """Return the meter of an event loop."""
     meter = _METERS.get(loop)
     if meter is None:
         meter = _METERS[loop] = PauseMeter(loop)
@@ -63,7 +64,7 @@ def meter_of(loop: asyncio.AbstractEventLoop) -> PauseMeter:
 
 @contextlib.asynccontextmanager
 async def running_timeout(seconds: float) -> AsyncIterator[None]:
-    """As `asyncio.timeout(seconds)`, but pauses of the event loop do not count. Raises TimeoutError."""
+    """Do the same as `asyncio.timeout(seconds)` without counting pauses of the event loop. Raises TimeoutError."""
     loop = asyncio.get_running_loop()
     meter = meter_of(loop)
     meter.start()

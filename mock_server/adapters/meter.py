@@ -1,4 +1,5 @@
-"""What is counted of a process, and its text for Prometheus (written by prometheus-client, imported when it is asked)."""
+"""Counts what a process does, and writes the counts for Prometheus (with prometheus-client, which is imported at the
+first use)."""
 
 from __future__ import annotations
 
@@ -7,27 +8,27 @@ from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import Any
 
-#: Upper bounds of the latency buckets, in seconds.
+#: The upper bounds of the latency buckets, in seconds.
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
-#: The most combinations of labels of one count. All that the contracts know are fewer; a fault may answer with any code.
+#: The most combinations of labels of one count. The contracts have fewer, but a fault may answer with any code.
 MOST_LABELS = 5000
 
 
 class Meter:
-    """Counts since the process began. Beyond MOST_LABELS, a code that is new counts as `other`."""
+    """Counts since the start of the process. Beyond MOST_LABELS, a new code counts as `other`."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        #: How many there were in each bucket, and the sum of their seconds.
+        #: The number of requests in each bucket, and the sum of their seconds.
         self._answers: dict[tuple[str, str, str], list[float]] = {}
         self._attempts: dict[tuple[str, str], int] = {}
         self._drift: dict[tuple[str, str], int] = {}
         self._lag = self._longest_lag = self._longest_hold = 0.0
 
     def answered(self, provider: str, operation: str, code: str, seconds: float) -> None:
-        """An answer with a body code, or the HTTP status where there is none."""
+        """Count an answer with a body code, or with the HTTP status if there is none. It took `seconds`."""
         counted = (provider, operation, code)
         with self._lock:
             row = self._answers.get(counted)
@@ -39,26 +40,27 @@ class Meter:
             row[-1] += seconds
 
     def attempted(self, provider: str, outcome: str) -> None:
-        """An attempt to deliver a callback, by the state it left the delivery in."""
+        """Count an attempt to send a callback, by the resulting state of the delivery."""
         with self._lock:
             self._attempts[provider, outcome] = self._attempts.get((provider, outcome), 0) + 1
 
     def drifted(self, provider: str, operation: str) -> None:
-        """Something of ours that broke the contract."""
+        """Count an answer or a callback of the emulator that broke the contract."""
         with self._lock:
             self._drift[provider, operation] = self._drift.get((provider, operation), 0) + 1
 
     def lagged(self, seconds: float) -> None:
-        """By how many seconds the server's event loop was late at its last tick."""
+        """Note by how many seconds the server's event loop was late at its last tick."""
         self._lag = seconds
         self._longest_lag = max(self._longest_lag, seconds)
 
     def held(self, seconds: float) -> None:
-        """For how many seconds a sandbox was held open."""
+        """Note for how many seconds a sandbox was open."""
         self._longest_hold = max(self._longest_hold, seconds)
 
     def text(self, tasks: Mapping[tuple[str, str, str], int], sandboxes: int) -> str:
-        """All counts, with the tasks by (provider, kind, phase) and the number of sandboxes, which are not kept here."""
+        """Return all counts as text, with the tasks by (provider, kind, phase) and the number of sandboxes, which
+        are not counted here."""
         from prometheus_client import CollectorRegistry, generate_latest
 
         registry = CollectorRegistry(auto_describe=False)
@@ -66,6 +68,7 @@ class Meter:
         return generate_latest(registry).decode()
 
     def families(self, tasks: Mapping[tuple[str, str, str], int], sandboxes: int) -> Iterator[Any]:
+        """Yield the metrics in the form of prometheus-client."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         with self._lock:
@@ -115,7 +118,7 @@ def _cumulated(row: list[float]) -> Iterator[tuple[str, float]]:
 
 
 class _Families:
-    """The meter as prometheus-client collects it."""
+    """The meter as a collector of prometheus-client."""
 
     def __init__(self, meter: Meter, tasks: Mapping[tuple[str, str, str], int], sandboxes: int) -> None:
         self._given = (tasks, sandboxes)

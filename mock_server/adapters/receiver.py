@@ -1,8 +1,8 @@
-"""A receiver of callbacks: the HTTP/1.1 server behind `swapmock listen`, the relay of `swapmock run`, and the tests.
+"""A receiver of callbacks: the HTTP/1.1 server for `swapmock listen`, for the relay of `swapmock run`, and for
+tests.
 
-h11 parses what comes, so chunked bodies and malformed requests are treated as RFC 9112 says. Each connection has a thread,
-because a handler may wait. Size, time and the number of connections are bounded.
-"""
+h11 parses the requests, so chunked bodies and malformed requests are handled as in RFC 9112. Each connection has
+a thread, because a handler may wait. Size, time and the number of connections are limited."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ import h11
 
 from swapmock.mock_server.adapters.clock import SystemTime
 
-#: The most that one call of `recv` returns, in bytes.
+#: The most bytes that one call of `recv` returns.
 CHUNK = 1 << 16
 
-#: How much of a refused request is still read, in chunks, and for how many seconds each is waited for.
+#: The number of chunks of a refused request that are still read, and the timeout for each in seconds.
 DRAIN_CHUNKS, DRAIN_SECONDS = 64, 0.5
 
 
 @dataclass(frozen=True)
 class ReceiverLimits:
-    """What a receiver accepts: `head` and `body` in bytes, `seconds` for a whole request, `connections` at a time."""
+    """The limits of a receiver: `head` and `body` in bytes, `seconds` for a whole request, `connections` at the same
+    time."""
 
     head: int = 1 << 16
     body: int = 1 << 20
@@ -40,7 +41,7 @@ class ReceiverLimits:
 
 @dataclass(frozen=True)
 class ReceivedRequest:
-    """One request as it came, numbered from 1. `target` is path and query; `headers` keep the sender's spelling."""
+    """One received request, numbered from 1. `target` is path and query. `headers` keep the sender's spelling."""
 
     number: int
     method: str
@@ -49,17 +50,17 @@ class ReceivedRequest:
     body: bytes
 
     def header(self, name: str) -> str:
-        """The value of the first header called `name` (in any case), or an empty text."""
+        """Return the value of the first header called `name` (in any case); "" without one."""
         return next((value for found, value in self.headers if found.lower() == name.lower()), "")
 
     @property
     def json(self) -> Any:
-        """The body as JSON. Raises ValueError if the body is not JSON."""
+        """Return the body as parsed JSON. Raises ValueError if the body is not JSON."""
         return json.loads(self.body)
 
 
 class ReceiverAnswer(NamedTuple):
-    """What to answer: HTTP status, body and further headers. Status 0 resets the connection and answers nothing."""
+    """What to answer: HTTP status, body and further headers. Status 0 resets the connection without an answer."""
 
     status: int
     body: bytes = b""
@@ -67,11 +68,11 @@ class ReceiverAnswer(NamedTuple):
 
 
 def json_answer(status: int, value: Any) -> ReceiverAnswer:
-    """An answer whose body is `value` as JSON."""
+    """Return an answer whose body is `value` as JSON."""
     return ReceiverAnswer(status, json.dumps(value).encode(), (("Content-Type", "application/json"),))
 
 
-#: What a receiver does with a request. It is called in the connection's thread and may wait.
+#: The function that answers a request. It is called in the connection's thread and may wait.
 Handler = Callable[[ReceivedRequest], ReceiverAnswer]
 
 
@@ -84,11 +85,10 @@ class RequestRefused(Exception):
 
 
 def decoded_body(request: ReceivedRequest, limit: int) -> bytes:
-    """The body of `request` without its content coding (gzip or deflate).
+    """Return the body of `request` without its content coding (gzip or deflate).
 
-    Raises RequestRefused if the coding is unknown, the data is damaged, or the result is larger than `limit` bytes. Not
-    more than `limit` bytes are ever unpacked.
-    """
+    Raises RequestRefused if the coding is unknown, the data is damaged, or the result is larger than `limit`
+    bytes. At most `limit` bytes are ever unpacked."""
     coding = request.header("content-encoding").strip().lower() or "identity"
     if coding == "identity":
         return request.body
@@ -107,11 +107,11 @@ def decoded_body(request: ReceivedRequest, limit: int) -> bytes:
 
 
 class Receiver(ThreadingTCPServer):
-    """Listens on `host` and `port` (0 takes a free port) from the moment it is made, and answers by `handle`.
+    """Listens on `host` and `port` (0 takes a free port) as soon as it is made, and answers with `handle`.
 
-    `serve_forever()` answers in the calling thread; `with Receiver(...)` answers in a thread of its own. `on_refused` is
-    called with the reason whenever a request is refused before `handle` sees it. Raises OSError if the port is taken.
-    """
+    `serve_forever()` answers in the calling thread; `with Receiver(...)` answers in a separate thread.
+    `on_refused` is called with the reason whenever a request is refused before it reaches `handle`. Raises
+    OSError if the port is taken."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -138,15 +138,17 @@ class Receiver(ThreadingTCPServer):
 
     @property
     def port(self) -> int:
+        """The port on which it listens."""
         return int(self.server_address[1])
 
     @property
     def base_url(self) -> str:
+        """The URL of the receiver."""
         host = str(self.server_address[0])
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def next_number(self) -> int:
-        """The number of the next request, from 1."""
+        """Return the number of the next request, from 1."""
         return next(self._numbers)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -158,25 +160,27 @@ class Receiver(ThreadingTCPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, then count it as closed."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._places.release()
 
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as its parent calls it
+        """Serve a connection."""
         _Connection(self, request).serve()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A sender may hang up at any time; that is no error of the receiver's."""
+        """Ignore errors of a connection: a sender may disconnect at any time."""
 
     def start(self) -> Self:
-        """Answer in a thread of its own until `stop` is called."""
+        """Answer in a separate thread until `stop` is called."""
         self._thread = Thread(target=self.serve_forever, args=(0.01,), name="swapmock-receiver", daemon=True)
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Stop listening. Connections that are open are answered to their end."""
+        """Stop listening. Open connections are answered to their end."""
         if self._thread is not None:
             self.shutdown()
             self._thread.join()
@@ -198,7 +202,7 @@ class _Connection:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=receiver.limits.head)
 
     def serve(self) -> None:
-        """Answer requests until the sender or the answer ends the connection."""
+        """Answer requests until the sender or the answer closes the connection."""
         try:
             while (request := self._read()) is not None:
                 self._send(self._receiver.handle(request), request.method)
@@ -211,7 +215,7 @@ class _Connection:
             self._refuse(RequestRefused(error.error_status_hint, f"not a valid HTTP/1.1 request: {error}"))
 
     def _read(self) -> ReceivedRequest | None:
-        """The next request with its whole body; None if the sender asks no more."""
+        """Return the next request with its whole body; None if the sender sends no more."""
         limits, deadline = self._receiver.limits, self._receiver.now() + self._receiver.limits.seconds
         head: h11.Request | None = None
         body = bytearray()
@@ -234,7 +238,7 @@ class _Connection:
                 return None
 
     def _receive(self, deadline: float) -> bool:
-        """Take more bytes; False if none come before `deadline` (seconds of the receiver's clock)."""
+        """Read more bytes. Return False if none come before `deadline` (seconds of the receiver's clock)."""
         if self._http.they_are_waiting_for_100_continue:
             self._write(h11.InformationalResponse(status_code=100, headers=[]))
         left = deadline - self._receiver.now()
@@ -277,8 +281,8 @@ class _Connection:
             self._drain()
 
     def _drain(self) -> None:
-        """Read what the sender still sends, within bounds: with unread bytes the system would reset the connection, and the
-        sender would not see the answer."""
+        """Read what the sender is still sending, within limits. With unread bytes the system would reset the
+        connection, and the sender would not see the answer."""
         self._socket.shutdown(socket.SHUT_WR)
         self._socket.settimeout(DRAIN_SECONDS)
         for _ in range(DRAIN_CHUNKS):
@@ -287,7 +291,7 @@ class _Connection:
 
 
 def reset(connection: socket.socket) -> None:
-    """Close `connection` with a TCP reset, so that the other side learns that nothing was answered."""
+    """Close `connection` with a TCP reset, so that the other side knows that there is no answer."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     connection.close()
 
@@ -304,5 +308,5 @@ def _phrase(status: int) -> bytes:
 
 
 def header_pairs(pairs: Iterable[tuple[str, str]], *without: str) -> list[tuple[str, str]]:
-    """`pairs` without the headers named in `without` (lower case)."""
+    """Return `pairs` without the headers named in `without` (lower case)."""
     return [(name, value) for name, value in pairs if name.lower() not in without]

@@ -1,9 +1,8 @@
-"""Sends callbacks over real sockets: one short connection each, to an address that was checked first.
+"""Sends callbacks over real sockets: one short connection for each, to an address that was checked first.
 
-A name is looked up once an attempt, and the connection goes to the very address that passed the check: an answer of the
-name service that changes in between (DNS rebinding) cannot lead elsewhere. Redirects are not followed at all, and no
-proxy of the environment is used.
-"""
+A name is looked up once for each attempt, and the connection uses the same address that passed the check: if the
+name service changes its answer in between (DNS rebinding), this has no effect. Redirects are not followed, and
+proxies of the environment are not used."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from swapmock.mock_server.adapters.loop_timeout import running_timeout
 from swapmock.mock_server.core.delivery import SendResult
 from swapmock.mock_server.core.numerals import read_count
 
-#: The most that is read of a receiver's answer: its head, and its body.
+#: The most bytes that are read of a receiver's answer: of its head, and of its body.
 HEAD_LIMIT = 1 << 16
 BODY_LIMIT = 1 << 16
 
@@ -34,16 +33,17 @@ Address = IPv4Address | IPv6Address
 
 
 class Blocked(Exception):
-    """The receiver may not be called; the text says why and what would allow it."""
+    """The receiver may not be called. The text says why, and what would allow it."""
 
 
 class BadAnswer(Exception):
-    """What came back is no HTTP/1.1 answer."""
+    """The answer is not HTTP/1.1."""
 
 
 class Route(NamedTuple):
-    """Where a URL leads. `name` is the bare host, `host` the value of the header `Host`, `target` path and query as given,
-    `credentials` the name and password in the URL in the form of Basic authentication (RFC 7617), "" without them."""
+    """Where a URL leads. `name` is the host name, `host` the value of the header `Host`, `target` the path and query
+    as given, `credentials` the user name and password in the URL in the form of Basic authentication (RFC 7617),
+    "" without them."""
 
     secure: bool
     name: str
@@ -54,7 +54,7 @@ class Route(NamedTuple):
 
 
 def read_url(url: str) -> Route:
-    """The route of a URL, or Blocked if it is none of http or https."""
+    """Return the route of a URL. Raises Blocked if it is not an http or https URL."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -84,13 +84,15 @@ def _credentials(parts: SplitResult) -> str:
     return b64encode(pair.encode("utf-8", "surrogatepass")).decode("ascii")
 
 
-#: `(name, port)` -> the addresses of the name; OSError if it has none.
+#: `(name, port)` -> the addresses of the name; raises OSError if it has none.
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 async def look_up(name: str, port: int) -> Sequence[str]:
-    """As the system's resolver has it. In a thread of its own that nobody waits for: a resolver may take its time, and the
-    event loop's own threads would keep the process from ending."""
+    """Return the addresses of the system's resolver.
+
+    The resolver may be slow, so it runs in a separate thread that is never joined: the event loop's own threads
+    would prevent the process from ending."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Sequence[str]] = loop.create_future()
 
@@ -108,7 +110,7 @@ async def look_up(name: str, port: int) -> Sequence[str]:
             found = [str(entry[4][0]) for entry in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)]
         except (OSError, UnicodeError) as error:
             found = OSError(str(error))
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody wants to know any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no one needs the result
             loop.call_soon_threadsafe(tell, found)
 
     Thread(target=ask, name="swapmock-look-up", daemon=True).start()
@@ -117,12 +119,12 @@ async def look_up(name: str, port: int) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Guard:
-    """Which receivers may be called: loopback, and what `allow` names (a host name or `*.` and a domain, with or without
-    a port, an address, a network such as 10.0.0.0/8). A name that is neither listed nor localhost is not looked up.
+    """Decides which receivers may be called: those on loopback, and those in `allow` (a host name or `*.` and a
+    domain, with or without a port, an address, a network such as 10.0.0.0/8). A name that is neither listed nor
+    localhost is not looked up.
 
-    `is_public` is for an emulator that other machines reach: in place of loopback, a task may call only the address of the
-    client that submitted it. Else anybody could have this machine's own servers called.
-    """
+    `is_public` is for an emulator that other machines can reach: in place of loopback, a task may call only the
+    address of the client that submitted it. Otherwise a client could call servers on the emulator's own machine."""
 
     allow: tuple[str, ...] = ()
     resolve: Resolve = look_up
@@ -137,7 +139,10 @@ class Guard:
         return tuple(network for entry in self.allow if (network := _network(entry)) is not None)
 
     async def addresses(self, route: Route, asker: str = "") -> Sequence[Address]:
-        """Where to connect, in order of preference; Blocked if that is not allowed, OSError if the name is unknown."""
+        """Return the addresses to connect to, in order of preference. Raises Blocked if that is not allowed, and
+        OSError if the name is unknown.
+
+        `asker` is the address of the client that submitted the task, "" for a client on this machine."""
         literal = _address(route.name)
         if literal is not None:
             if not (self._is_own(literal, asker) or self._lists(literal) or self._lists_name(route)):
@@ -151,7 +156,7 @@ class Guard:
         except OSError:
             if not listed and self._is_own(
                 LOOPBACK[0], asker
-            ):  # RFC 6761 6.3: names below localhost are loopback, whatever the resolver knows
+            ):  # RFC 6761 6.3: names below localhost are loopback, whatever the resolver says
                 return LOOPBACK
             raise OSError(f"the name {route.name} cannot be resolved") from None
         addresses = tuple(address for text in found if (address := _address(text)) is not None)
@@ -161,7 +166,8 @@ class Guard:
         return addresses
 
     def _is_own(self, address: Address, asker: str) -> bool:
-        """Whether `address` is the one of the client that submitted the task; for a client here, every loopback address."""
+        """Return whether `address` belongs to the client that submitted the task; for a client on this machine,
+        every loopback address does."""
         return str(address) == asker if self.is_public and asker else address.is_loopback
 
     def _blocked(self, subject: str, name: str) -> Blocked:
@@ -182,14 +188,14 @@ LOOPBACK: tuple[Address, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 
 def check_allowed(entry: str) -> None:
-    """ValueError if an entry of `allow` can never match."""
+    """Raise ValueError if an entry of `allow` can never match."""
     name, colon, port = entry.removeprefix("*.").partition(":")
     if _network(entry) is None and (not name or set(name) & set("/@* ") or (colon and not port.isdecimal())):
         raise ValueError(f"{entry!r} is no host name, address or network (a name goes without a scheme)")
 
 
 def _ascii_name(name: str) -> str:
-    """A host name as requests have it; what cannot be such a name stays as it is."""
+    """Return a host name in the form that requests use; a text that cannot be a host name is returned unchanged."""
     try:
         return name if name.isascii() else name.encode("idna").decode("ascii")
     except UnicodeError:
@@ -201,7 +207,8 @@ def _is_local_name(name: str) -> bool:
 
 
 def _address(text: str) -> Address | None:
-    """An address; one of IPv4 that is written as IPv6 counts as the IPv4 one. A zone (RFC 6874) stays with its address."""
+    """Return an address. An IPv4 address in IPv6 form counts as the IPv4 address. A zone (RFC 6874) stays with its
+    address."""
     try:
         address = ip_address(text.replace("%25", "%", 1))
     except ValueError:
@@ -219,11 +226,11 @@ def _network(entry: str) -> object | None:
 
 @dataclass(frozen=True)
 class Transport:
-    """`timeout` bounds an attempt as a whole, in seconds in which this process runs, however slowly the receiver goes on.
+    """Sends requests. `timeout` limits a whole attempt, in seconds during which this process runs, however slow the
+    receiver is.
 
-    The certificates of receivers are verified by the system's authorities and those in the file `ca`;
-    without `verify_loopback`, receivers on loopback need no valid certificate.
-    """
+    Certificates of receivers are verified with the system's authorities and those in the file `ca`. Without
+    `verify_loopback`, receivers on loopback need no valid certificate."""
 
     guard: Guard
     timeout: float = 10.0
@@ -231,7 +238,10 @@ class Transport:
     verify_loopback: bool = True
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, asker: str = "") -> SendResult:
-        """Send and take the answer. Never raises for what a receiver does."""
+        """Send one request with `method`, `url`, `headers` and `body`, and return the result. What a receiver does
+        never raises.
+
+        `asker` is the address of the client that submitted the task, "" for a client on this machine."""
         try:
             route = read_url(url)
             async with running_timeout(self.timeout):
@@ -281,7 +291,7 @@ class Transport:
 
     @cached_property
     def tls(self) -> ssl.SSLContext:
-        """The context that verifies certificates. OSError (ssl.SSLError too) if `ca` cannot be read."""
+        """The context that verifies certificates. Raises OSError (or ssl.SSLError) if `ca` cannot be read."""
         context = ssl.create_default_context()
         if self.ca is not None:
             context.load_verify_locations(self.ca)
@@ -313,7 +323,7 @@ def _sentence(error: OSError) -> str:
 
 
 async def _answer(reader: asyncio.StreamReader) -> SendResult:
-    """The final answer (those of class 1xx come before it) and the beginning of its body."""
+    """Return the final answer (answers of class 1xx come before it) and the beginning of its body."""
     while True:
         status, headers = await _head(reader)
         if status >= 200:

@@ -351,7 +351,7 @@ class CallbackDispatcher:
         with (
             contextlib.suppress(KeyError),
             runtime.store.open(sandbox_id) as box,
-        ):  # the sandbox may have been dropped meanwhile
+        ):  # it may have been dropped meanwhile
             after, attempt = delivery.attempted(sent, runtime.now(box), outcome, failure)
             held = self._sending.get((sandbox_id, delivery.id), delivery)
             noted = self._keep_attempt(runtime, box, held, after, attempt, delivery.state)

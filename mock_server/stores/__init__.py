@@ -1,1 +1,1 @@
-"""Bodies of the Store port. One test class runs over all of them."""
+"""The implementations of the Store port. One test class runs over all of them."""

@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from math import inf
 
-#: Due time, a number that rises from item to item, the work, its subject.
+#: The due time, a number that increases from item to item, the name of the work, its subject.
 Item = tuple[float, int, str, str]
 
 
 class Agenda:
-    """Earliest first; items that are due at the same time come in the order of their numbers.
+    """Due work, earliest first; items that are due at the same time come in the order of their numbers.
 
-    Tasks of one kind take the same time, so most new items are later than all the items of the same work. Those are kept
-    in a deque for each work, where only the two ends are touched. The others are kept in a heap, which is slower.
-    """
+    Tasks of one kind take the same time, so most new items are later than all other items of the same work. Those
+    are stored in a deque for each work, where only the two ends are used. The others are stored in a heap, which
+    is slower."""
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._lines: dict[str, deque[Item]] = {}
@@ -31,10 +31,11 @@ class Agenda:
         return sum(map(len, self._all))
 
     def items(self) -> list[Item]:
-        """All items, in no order."""
+        """Return all items, in any order."""
         return [item for line in self._all for item in line]
 
     def add(self, item: Item) -> None:
+        """Add an item."""
         at, _, work, _ = item
         line = self._lines.get(work)
         if line is None:
@@ -48,7 +49,7 @@ class Agenda:
             self.earliest = at
 
     def take(self, now: float) -> Item | None:
-        """Remove and return the first item, if it is due by `now`."""
+        """Remove and return the first item, if it is due by `now`; else return None."""
         if self.earliest > now:
             return None
         first: Item | None = None
@@ -61,7 +62,7 @@ class Agenda:
             if first is None:
                 first, source = head, line
             elif head < first:
-                following = first[0]  # it was the least so far
+                following = first[0]  # it was the earliest so far
                 first, source = head, line
             elif head[0] < following:
                 following = head[0]

@@ -1,4 +1,4 @@
-"""One sandbox in dictionaries, in the memory of this process. A lock makes each opening atomic."""
+"""One sandbox in dictionaries, in the memory of this process. While it is open, a lock keeps other threads out."""
 
 from __future__ import annotations
 
@@ -27,23 +27,25 @@ from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, P
 from swapmock.mock_server.stores.agenda import Agenda
 from swapmock.mock_server.stores.journal import BoundedJournal
 
-#: Shorter times for which a sandbox is held open are not noted, in seconds.
+#: If a sandbox was open for less time than this, in seconds, the time is not noted.
 NOTED_SECONDS = 0.001
 
 
 class Held(NamedTuple):
-    """Who is told for how long a sandbox was held open: `note(sandbox id, seconds)`. `ticks()` is a time in seconds."""
+    """A listener for the time for which a sandbox was open: `note(sandbox id, seconds)` is called. `ticks()` returns
+    a time in seconds."""
 
     ticks: Callable[[], float]
     note: Callable[[str, float], None]
 
 
-#: Nobody is told.
+#: A listener that does nothing.
 UNWATCHED = Held(lambda: 0.0, lambda _sandbox, _seconds: None)
 
 
 class MemoryBox:
-    """A sandbox in memory. `journal` is the most records of its journal, and the most bytes that they hold."""
+    """A sandbox in memory; its methods are described in `core.ports.Box`. `journal` is the most records of its
+    journal, and their most bytes."""
 
     def __init__(self, sandbox: Sandbox, clock: SandboxClock, journal: tuple[int, int], held: Held = UNWATCHED) -> None:
         self.sandbox = sandbox
@@ -52,9 +54,9 @@ class MemoryBox:
         self._ticks, self._note = held
         self._depth, self._since = 0, 0.0
         self._journal_bounds = journal
-        #: The tokens of its public links, each with its place in the order of all publications.
+        #: The tokens of its public links, each with its position in the order of all publications.
         self.tokens: dict[str, int] = {}
-        #: The real time at which the last records of reads were lost with a process, None if none ever were.
+        #: The real time at which a crash last lost records of reads; None if that never happened.
         self.recovered: float | None = None
         self.inbox = Inbox()
         self.hold(State())
@@ -70,21 +72,22 @@ class MemoryBox:
         return lambda: vars(self).update(changes)
 
     def hold(self, state: State) -> None:
-        """Hold `state`; nothing was held before."""
+        """Take over `state` into this empty box."""
         self._numbers = dict(state.numbers)
         self._tasks = dict(state.tasks)
         self._task_bytes = sum(len(task.request) for task in self._tasks.values())
-        #: The ids of the tasks that have a callback URL.
+        #: The ids of tasks with a callback URL.
         self._with_callback = {task.id for task in self._tasks.values() if task.callback_url is not None}
         self._tally: dict[tuple[str, str], dict[str, int]] = {}
         waiting = {due.subject: due.work for due in state.due}
         for task in self._tasks.values():
             self._phases(task)[_phase_before(task, waiting.get(task.id))] += 1
         self._aliases = dict(state.aliases)
-        # Plain tuples, for every task passes through here twice; `Due` names their fields.
+        # Plain tuples for speed, because every task is handled here twice; `Due` names their fields.
         self._due = Agenda((due.at, due.number, due.work, due.subject) for due in state.due)
         self._scheduled = state.scheduled
-        #: When work on tasks with callbacks falls due, as a heap. Times of finished work are dropped when they come first.
+        #: The times at which work on tasks with callbacks falls due, as a heap. Times of finished work are removed when
+        #: they come first.
         self._callback_work = sorted(due.at for due in state.due if due.subject in self._with_callback)
         self._entries = list(state.entries)
         self._balances: dict[Account, Millicredits] = {}
@@ -173,7 +176,7 @@ class MemoryBox:
         self._phases(task)[QUEUED] += 1
 
     def _phases(self, task: Task) -> dict[str, int]:
-        """How many tasks of its kind there are in each phase."""
+        """Return how many tasks of this task's kind there are in each phase."""
         kind = (task.provider, task.kind)
         row = self._tally.get(kind)
         if row is None:
@@ -219,7 +222,7 @@ class MemoryBox:
             heappush(self._callback_work, at)
 
     def take_due(self, now: float) -> tuple[str, str, float] | None:
-        if self._due.earliest > now:  # what almost every request finds
+        if self._due.earliest > now:  # the usual case
             return None
         due = self._due.take(now)
         return None if due is None else (due[2], due[3], due[0])
@@ -277,18 +280,18 @@ class MemoryBox:
         return self.lease(delivery_id, until)
 
     def lease(self, delivery_id: str, until: float) -> Delivery:
-        """Claim a delivery that is known and unclaimed, until the real time `until`."""
+        """Claim an existing, unclaimed delivery until the real time `until`."""
         held = self._deliveries[delivery_id].claimed(until)
         self._deliveries[delivery_id] = held
         heappush(self._leases, (until, held.claim, delivery_id))
         return held
 
     def release_leases(self) -> None:
-        """Make all claimed deliveries due again: who claimed them lives no more."""
+        """Make all claimed deliveries due again: their senders no longer run."""
         self._expire_leases(inf)
 
     def _expire_leases(self, real: float) -> None:
-        """Make the deliveries due again whose lease has expired by the real time `real`."""
+        """Make the deliveries due again whose lease has expired at the real time `real`."""
         while self._leases and self._leases[0][0] <= real:
             until, claim, delivery_id = heappop(self._leases)
             held = self._deliveries.get(delivery_id)
@@ -296,7 +299,7 @@ class MemoryBox:
                 self.put_delivery(replace(held, leased_until=None))
 
     def _pending(self, host: str) -> list[tuple[float, int, str]]:
-        """The heap of a host's unclaimed deliveries, earliest first, without outdated entries at its head."""
+        """Return the heap of a host's unclaimed deliveries, earliest first, without outdated entries at its top."""
         heap = self._outbox.get(host, [])
         while heap:
             at, _, delivery_id = heap[0]
@@ -329,14 +332,15 @@ class MemoryBox:
         return 0.0
 
     def _counted_calls(self, name: str, now: float, seconds: float) -> deque[float]:
-        """The times of the calls that a limit over `seconds` still counts."""
+        """Return the times of the calls that a limit over `seconds` still counts."""
         calls = self._rates.setdefault(name, deque())
         while calls and calls[0] + seconds <= now:
             calls.popleft()
         return calls
 
     def count_call(self, name: str, now: float, seconds: float) -> None:
-        """Count a call that `take_rate` has allowed before."""
+        """Count a call at the sandbox time `now` that `take_rate` has already allowed for the limit `name` over
+        `seconds`."""
         self._counted_calls(name, now, seconds).append(now)
 
     def record(self, record: Record) -> None:
@@ -418,12 +422,12 @@ class MemoryBox:
 
 
 def _end_of(file: File) -> float:
-    """When a file is forgotten: if it was never filled, when its link expires."""
+    """Return when a file is removed: if it was never uploaded, when its link expires."""
     return file.link_expires_at if file.size is None else file.expires_at
 
 
 def _phase_before(task: Task, work: str | None) -> Phase:
-    """The phase of a task, told from the work that waits for it."""
+    """Return the phase of a task, from the work that waits for it."""
     if work == "start":
         return QUEUED
     if work == "end" or task.ends_at is None:

@@ -1,4 +1,4 @@
-"""The journal of one sandbox in memory: the newest records, within bounds of number and bytes."""
+"""The journal of one sandbox in memory: the newest records, with limits on their number and bytes."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Iterable
 from swapmock.mock_server.core.delivery import Attempt
 from swapmock.mock_server.core.journal import Exchange, Record
 
-#: What a record takes beside its texts, in bytes.
+#: The memory of a record without its texts, in bytes.
 RECORD_BYTES = 500
 
 
 class BoundedJournal:
-    """Holds at most `most` records and about `most_bytes` bytes of memory; it drops the oldest records first.
+    """Holds at most `most` records and about `most_bytes` bytes of memory; the oldest records are dropped first.
 
-    Headers are shared between records, so they do not count. A record does not change once it is here, so its size stays the same.
-    """
+    Headers are shared between records, so they do not count. A record does not change once it is in the journal,
+    so its size does not change."""
 
     def __init__(self, most: int, most_bytes: int, records: Iterable[Record] = ()) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._records: deque[Record] = deque()
-        #: The bytes of each record, below zero for a record that is no exchange.
+        #: The bytes of each record; a negative number for a record that is not an exchange.
         self._sizes: deque[int] = deque()
         self._bytes = self._others = 0
-        #: How many records were ever added.
+        #: The number of records that were ever added.
         self.recorded = 0
         for record in records:
             self.append(record)
@@ -34,24 +34,25 @@ class BoundedJournal:
 
     @property
     def exchanges(self) -> int:
-        """How many of the records are exchanges."""
+        """The number of records that are exchanges."""
         return len(self._records) - self._others
 
     @property
     def dropped(self) -> int:
-        """How many records were dropped since the journal was empty."""
+        """The number of records that were dropped since the journal was empty."""
         return self.recorded - len(self._records)
 
     @property
     def latest(self) -> Record | None:
+        """Return the newest record; None if there is none."""
         return self._records[-1] if self._records else None
 
     def all(self) -> tuple[Record, ...]:
-        """Oldest first."""
+        """Return the records, oldest first."""
         return tuple(self._records)
 
     def clear(self) -> int:
-        """Drop all records and count from 1 again. Returns how many there were."""
+        """Drop all records and count from 1 again. Return how many there were."""
         count = len(self._records)
         self._records.clear()
         self._sizes.clear()
@@ -59,7 +60,8 @@ class BoundedJournal:
         return count
 
     def append(self, record: Record) -> None:
-        # Every request comes here. One function, for a call in Python costs as much as all that is done here.
+        """Add a record, and drop the oldest ones beyond the limits."""
+        # Every request runs this. It is one function, because one more call would double its cost.
         records, sizes = self._records, self._sizes
         self.recorded += 1
         if type(record) is Exchange:

@@ -1,9 +1,9 @@
-"""A sandbox in memory whose changes are appended to a log: one append when it is left, and none if nothing of weight changed.
+"""A sandbox in memory whose changes are appended to a log: at most one append when it is closed, and none if nothing
+important changed.
 
-A fact of weight is one that a later answer or a receiver of callbacks depends on. The others wait for the next append, at
-most FLUSH_SECONDS: exchanges that only read, and the work that fell due. That work follows from facts that are in the log:
-after a crash it is done again, with the same results.
-"""
+A fact is important if a later answer or a receiver of callbacks depends on it. Other facts wait for the next
+append, at most FLUSH_SECONDS: exchanges that only read, and due work that was done. That work follows from facts
+in the log: after a crash it is done again, with the same results."""
 
 from __future__ import annotations
 
@@ -37,23 +37,24 @@ from swapmock.mock_server.stores.facts import (
     write_snapshot,
 )
 
-#: How long facts without weight wait for the next append, in seconds.
+#: How long unimportant facts wait for the next append at most, in seconds.
 FLUSH_SECONDS = 1.0
 
-#: How many facts without weight wait at most.
+#: The most unimportant facts that wait.
 MOST_WAITING = 10_000
 
-#: A log gets a snapshot when it has grown by this many bytes, and by more than GROWTH times the bytes of the last one.
+#: A log gets a snapshot when it has grown by this many bytes, and by more than GROWTH times the size of the last
+#: snapshot.
 SNAPSHOT_BYTES, GROWTH = 1 << 24, 3.0
 
-#: Methods of requests that change nothing.
+#: HTTP methods that change nothing.
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-#: What follows from other facts and from the time.
+#: Facts that follow from other facts and from the time.
 _CAPTURES = frozenset({Move.SETTLE, Move.RELEASE})
 
 
-#: Stands for the sandbox of a log until a fact says which it is.
+#: A placeholder for the sandbox of a log until the fact with the real one is read.
 NOBODY = Sandbox("", 0, (), {}, 0, 0.0)
 NO_CLOCK = SandboxClock(ClockMode.FROZEN, 0.0, 0.0, 0.0)
 
@@ -63,42 +64,52 @@ class Fenced(StoreError):
 
 
 class Stored(Protocol):
-    """What a log holds: the pieces of the snapshot in force, the number of the last batch that it covers, and the batches
-    after it, each with its number. `generation` is that of the snapshot."""
+    """The content of a log: the pieces of the current snapshot, the number of the last batch that the snapshot
+    includes, and the later batches with their numbers. `generation` is that of the snapshot."""
 
     @property
-    def generation(self) -> int: ...
+    def generation(self) -> int:
+        """The generation of the snapshot."""
+
     @property
-    def covers(self) -> int: ...
+    def covers(self) -> int:
+        """The number of the last batch that the snapshot includes."""
+
     @property
-    def pieces(self) -> Sequence[bytes]: ...
+    def pieces(self) -> Sequence[bytes]:
+        """The pieces of the snapshot."""
+
     @property
-    def batches(self) -> Sequence[tuple[int, bytes]]: ...
+    def batches(self) -> Sequence[tuple[int, bytes]]:
+        """The later batches, with their numbers."""
 
 
 class Log(Protocol):
-    """The log of one sandbox. Each method raises StoreError, and then nothing has changed or it is not known whether."""
+    """The log of one sandbox. If a method raises StoreError, either nothing has changed or it is unknown whether
+    something has."""
 
     def append(self, number: int, body: bytes) -> None:
-        """Keep the batch with this number, which is one more than the last one's."""
+        """Store the batch `body` with this number, which is one more than the last one's."""
 
     def begin_snapshot(self) -> None:
-        """What has been appended up to now is copied for a snapshot."""
+        """Note the current end of the log: a snapshot of everything up to here is about to be written."""
 
     def stage(self, pieces: Iterable[bytes]) -> int:
-        """Keep a snapshot that is not in force yet. Returns its generation."""
+        """Store a snapshot that is not current yet, and return its generation."""
 
     def adopt(self, generation: int, covers: int, body: bytes | None) -> None:
-        """Put a snapshot in force, which has the batches up to `covers` in it, and append `body` with the next number."""
+        """Make the snapshot `generation` current, which includes the batches up to `covers`, and append `body` with
+        the next number."""
 
     def tidy(self, generation: int) -> None:
-        """Remove what the snapshot `generation` has made superfluous."""
+        """Remove what the snapshot `generation` has replaced."""
 
-    def read(self) -> Stored: ...
+    def read(self) -> Stored:
+        """Return the content of the log."""
 
 
 class LoggedBox(MemoryBox):
-    """`polls` are (provider, operation) of the polls, whatever their method is."""
+    """A MemoryBox with a log. `polls` are (provider, operation) of the operations that poll, with any HTTP method."""
 
     def __init__(
         self,
@@ -116,23 +127,24 @@ class LoggedBox(MemoryBox):
         self._polls = polls
         self._is_weighty = False
         self._is_stale = self.is_dropped = False
-        #: What the log knows of these two; they are compared, so that reading them costs nothing.
+        #: The values of these two in the log. They are compared when the box is closed, so that reading them costs
+        #: nothing.
         self._logged_sandbox, self._logged_clock = sandbox, clock
         self._logged_numbers: dict[str, int] = {}
-        #: The number of the last batch, the generation of a snapshot that the next batch puts in force.
+        #: The number of the last batch, and the generation of the snapshot that the next batch makes current.
         self.number = 0
         self._staged: int | None = None
-        #: The bytes of the log since the last snapshot, and those of that one.
+        #: The bytes of the log since the last snapshot, and the bytes of this snapshot.
         self.log_bytes = self.snapshot_bytes = 0
-        #: Another process has taken it.
+        #: Whether another process has taken the sandbox.
         self.is_lost = False
-        #: How often everything was replaced: a snapshot that was copied before is out of date.
+        #: How often the whole content was replaced: a snapshot that was copied before that is outdated.
         self.loads = 0
-        #: Told after a reload, with the tokens before it.
+        #: Called after a reload, with the tokens before it.
         self.on_reload: Callable[[LoggedBox, Mapping[str, int]], None] = lambda _box, _tokens: None
 
     def __enter__(self) -> Self:
-        self._lock.acquire()  # as MemoryBox does it; a call of its method would cost as much again
+        self._lock.acquire()  # the same code as in MemoryBox: calling its method would double the cost
         if not self._depth:
             self._since = self._ticks()
             if self._is_stale:
@@ -164,7 +176,7 @@ class LoggedBox(MemoryBox):
     # --- commit and reload
 
     def _commit(self) -> None:
-        """Append what changed. If that fails, what is in memory is not what is stored: it is read again when the box is
+        """Append the changes. If this fails, memory and log differ: the box is read again from the log when it is
         opened next."""
         facts, self._facts, self._is_weighty = self._facts, [], False
         if self.is_dropped:
@@ -190,17 +202,17 @@ class LoggedBox(MemoryBox):
         self._logged_numbers = dict(self._numbers)
 
     def note_recovery(self, real: float) -> None:
-        """Note that a crash may have taken records of reads, which the journal then says."""
+        """Note that a crash may have lost records of reads; the journal then says so."""
         with self:
             self.recovered = real
             self._fact("recovered", real)
 
     def distrust(self) -> None:
-        """Read it again from its log when it is opened next: another process may have changed it."""
+        """Read the box from its log when it is opened next: another process may have changed it."""
         self._is_stale = True
 
     def flush(self) -> None:
-        """Append the facts without weight, too."""
+        """Append the unimportant facts as well."""
         if self._is_waiting:
             with self:
                 self._is_weighty = self._is_waiting
@@ -210,7 +222,7 @@ class LoggedBox(MemoryBox):
         return bool(self._facts) or self._numbers != self._logged_numbers
 
     def reload(self) -> None:
-        """Replace what is in memory by what is stored."""
+        """Replace the content in memory by the stored one."""
         try:
             stored = self.log.read()
         except Fenced:
@@ -225,6 +237,7 @@ class LoggedBox(MemoryBox):
         self.on_reload(self, tokens)
 
     def take_over(self, made: MemoryBox) -> None:
+        """Replace the content by that of `made`."""
         own = ("inbox", "_lock", "_ticks", "_note", "_depth", "_since")
         vars(self).update({name: value for name, value in vars(made).items() if name not in own})
         self._logged_sandbox, self._logged_clock = self.sandbox, self.clock
@@ -232,10 +245,12 @@ class LoggedBox(MemoryBox):
 
     @property
     def wants_snapshot(self) -> bool:
+        """Return whether the log has grown enough for a snapshot."""
         return self.log_bytes > SNAPSHOT_BYTES and self.log_bytes > GROWTH * self.snapshot_bytes
 
     def snapshot(self) -> None:
-        """Write a snapshot in pieces, while others may open the box, and put it in force if it is still of use."""
+        """Write a snapshot in pieces, while other threads may open the box, and make it current if it is not
+        outdated."""
         with self:
             self._is_weighty = self._is_waiting
         with self:
@@ -259,7 +274,7 @@ class LoggedBox(MemoryBox):
             self.snapshot_bytes = size
         self.log.tidy(generation)
 
-    # --- verbs that change something: the fact, then the change
+    # --- methods that change something: each notes the fact, then makes the change
 
     def _fact(self, *fact: object) -> None:
         self._facts.append(fact)
@@ -362,13 +377,16 @@ class LoggedBox(MemoryBox):
         return forgotten
 
     def note_published(self, token: str) -> None:
-        if token in self.tokens:  # else the sandbox was dropped
+        """Note that a public link leads to this sandbox."""
+        if token in self.tokens:  # otherwise the sandbox was dropped
             self._fact("publish", token, self.tokens[token])
 
     def note_unpublished(self, token: str) -> None:
+        """Note that a public link no longer leads to this sandbox."""
         self._fact("unpublish", token)
 
     def note_withdrawn(self) -> None:
+        """Note that no public link leads to this sandbox."""
         self._fact("withdraw")
 
     def loader(self, state: State) -> Callable[[], None]:
@@ -377,7 +395,7 @@ class LoggedBox(MemoryBox):
 
         def load() -> None:
             change()
-            # What was noted before concerns what is replaced. What the snapshot does not say follows as facts.
+            # Earlier facts concern the content that is replaced. What the snapshot does not contain follows as facts.
             self._facts = [
                 ("sandbox", encode(self.sandbox)),
                 ("clock", self.clock),
@@ -391,8 +409,8 @@ class LoggedBox(MemoryBox):
 
 
 def restored(stored: Stored, journal: tuple[int, int]) -> tuple[MemoryBox, int, int, int]:
-    """A box that holds what a log holds; the number of its last batch; the bytes of its batches, and of its snapshot.
-    Raises StoreError for a log that is not whole."""
+    """Return a box with the content of a log, the number of its last batch, the bytes of its batches, and the bytes
+    of its snapshot. Raises StoreError for a damaged log."""
     try:
         if stored.pieces:
             held = read_snapshot(stored.pieces)

@@ -1,5 +1,5 @@
-"""A store whose boxes have logs: sandboxes, credentials and tokens in memory, as the memory store has them, and the work
-that is done beside requests."""
+"""A store whose boxes have logs. Sandboxes, credentials and tokens are in memory, as in the memory store; a
+background thread does the housekeeping."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ log = logging.getLogger("swapmock")
 
 
 class Options(NamedTuple):
-    """`journal_size` and `journal_bytes` bound the journal of each sandbox. `polls` are (provider, operation) of the
-    operations that only read, whatever their method is. `now()` is the real time. `complete` adds what the settings of a sandbox lack
-    that an older version stored."""
+    """The options of a store. `journal_size` and `journal_bytes` limit the journal of each sandbox. `polls` are
+    (provider, operation) of the operations that only read, with any HTTP method. `now()` is the real time.
+    `complete` adds settings that an older version did not store to those of a sandbox."""
 
     now: Callable[[], float]
     journal_size: int = 1000
@@ -38,7 +38,8 @@ class Options(NamedTuple):
 
 
 class LoggedStore(MemoryStore, ABC):
-    """The part that all stores with logs share. `_boxes` are those that this process holds."""
+    """What all stores with logs have in common; the methods are described in `core.ports.Store`. `_boxes` are the
+    sandboxes that this process holds."""
 
     _boxes: dict[str, LoggedBox]  # type: ignore[assignment]  # all boxes of this store are of this kind
 
@@ -51,7 +52,7 @@ class LoggedStore(MemoryStore, ABC):
 
     @abstractmethod
     def _create_log(self, sandbox_id: str, body: bytes) -> Log:
-        """A log with a first batch."""
+        """Return a new log with a first batch."""
 
     def _make_box(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry]) -> LoggedBox:
         facts = [("sandbox", encode(sandbox)), ("clock", clock), *(("post", entry) for entry in entries)]
@@ -69,7 +70,7 @@ class LoggedStore(MemoryStore, ABC):
 
     def _take_in(self, box: LoggedBox) -> None:
         """Hold a box that was read from its log."""
-        box.sandbox = self._options.complete(box.sandbox)  # a change is committed when the box is left next
+        box.sandbox = self._options.complete(box.sandbox)  # a change is committed when the box is closed next
         with self._lock:
             self._boxes[box.sandbox.id] = box
             for each in box.sandbox.credentials:
@@ -79,7 +80,7 @@ class LoggedStore(MemoryStore, ABC):
             self.expire(box.sandbox.id, box.sandbox.expires_at)
 
     def _index_again(self, box: LoggedBox, before: Mapping[str, int]) -> None:
-        """Let the tokens of `box` lead to it, which had those of `before`."""
+        """Let the tokens of `box` lead to it, in place of the tokens `before`."""
         name = box.sandbox.id
         with self._lock:
             for token in before:
@@ -109,7 +110,7 @@ class LoggedStore(MemoryStore, ABC):
 
     @abstractmethod
     def _drop_log(self, box: LoggedBox) -> None:
-        """Remove all that is stored of a sandbox."""
+        """Remove everything that is stored of a sandbox."""
 
     def publish(self, token: str, sandbox_id: str, *, behind: bool = False) -> None:
         box = self._boxes.get(sandbox_id)
@@ -142,18 +143,20 @@ class LoggedStore(MemoryStore, ABC):
                 super().withdraw(sandbox_id)
                 box.note_withdrawn()
 
-    # --- beside requests
+    # --- housekeeping
 
     def start_housekeeping(self) -> None:
+        """Start the background thread."""
         self._keeper = Housekeeper(self)
 
     def stop_housekeeping(self) -> None:
+        """Stop the background thread."""
         if self._keeper is not None:
             self._keeper.stop()
             self._keeper = None
 
     def flush(self) -> None:
-        """Append everything that waits."""
+        """Append all facts that wait."""
         for box in tuple(self._boxes.values()):
             try:
                 box.flush()
@@ -161,7 +164,7 @@ class LoggedStore(MemoryStore, ABC):
                 log.error("sandbox %s was not kept: %s", box.sandbox.id, error)
 
     def keep_house(self) -> None:
-        """What is done each second: append what waits, and write the snapshots that are wanted."""
+        """Do the work of each second: append facts that wait, and write snapshots."""
         self.flush()
         for box in tuple(self._boxes.values()):
             if box.wants_snapshot:
@@ -172,7 +175,7 @@ class LoggedStore(MemoryStore, ABC):
 
 
 class Housekeeper:
-    """A thread that calls `keep_house` of a store each second, as long as the store is in use."""
+    """A thread that calls `keep_house` of a store each second, as long as the store is used."""
 
     def __init__(self, store: LoggedStore) -> None:
         self._is_stopping, self._woken = False, Event()
@@ -181,10 +184,11 @@ class Housekeeper:
         self._thread.start()
 
     def wake(self) -> None:
-        """Do not wait for the end of the second."""
+        """End the current wait."""
         self._woken.set()
 
     def stop(self) -> None:
+        """End the thread."""
         self._is_stopping = True
         self._woken.set()
         if current_thread() is not self._thread:
@@ -199,7 +203,7 @@ class Housekeeper:
 
 
 def _keep_house(reference: weakref.ref[LoggedStore]) -> bool:
-    """Whether the store is still there."""
+    """Do the housekeeping once. Return False if the store no longer exists."""
     store = reference()
     if store is None:
         return False

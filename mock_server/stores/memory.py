@@ -1,4 +1,4 @@
-"""The Store port in dictionaries, for one process: sandboxes, and the two indexes that span them."""
+"""The Store port in dictionaries, for one process: sandboxes, and the two indexes over them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from swapmock.mock_server.stores.box import UNWATCHED, Held, MemoryBox
 
 
 class MemoryStore:
-    """`journal_size` bounds the records in the journal of each sandbox, `journal_bytes` their bytes. `held` is told how long
-    sandboxes were held open."""
+    """A store in memory; its methods are described in `core.ports.Store`. `journal_size` limits the records in the
+    journal of each sandbox, `journal_bytes` their bytes. `held` is notified of how long sandboxes were open."""
 
     is_durable = False
 
@@ -29,10 +29,11 @@ class MemoryStore:
         self._lock = Lock()
         self._boxes: dict[str, MemoryBox] = {}
         self._credentials: dict[tuple[str, str], tuple[str, str, bool]] = {}
-        #: The sandboxes that a token leads to; the last one that published it comes last. The values are free for subclasses.
+        #: The sandboxes that a token leads to; the last one that published it comes last. Subclasses may use the
+        #: values.
         self._tokens: dict[str, dict[str, float | None]] = {}
         self._published = 0
-        #: When sandboxes end, and the same as a heap, with entries that are out of date.
+        #: When sandboxes end; the same as a heap, which may have outdated entries.
         self._ends: dict[str, float] = {}
         self._end_heap: list[tuple[float, str]] = []
         self.next_end = inf
@@ -93,7 +94,7 @@ class MemoryStore:
                 return
             self._ends[sandbox_id] = at
             heappush(self._end_heap, (at, sandbox_id))
-            if len(self._end_heap) > 2 * len(self._ends) + 64:  # most of it is out of date
+            if len(self._end_heap) > 2 * len(self._ends) + 64:  # most entries are outdated
                 self._end_heap = [(end, name) for name, end in self._ends.items()]
                 heapify(self._end_heap)
             self.next_end = self._end_heap[0][0]
@@ -124,7 +125,7 @@ class MemoryStore:
 
     def _publish(self, token: str, sandbox_id: str, behind: bool) -> None:
         box = self._boxes.get(sandbox_id)
-        if box is not None:  # else it was dropped while a request was still at work in it
+        if box is not None:  # otherwise it was dropped while a request was still using it
             owners = self._tokens.setdefault(token, {})
             owners.pop(sandbox_id, None)
             self._published += 1
@@ -180,7 +181,7 @@ class MemoryStore:
         return None
 
     def close(self) -> None:
-        """Nothing is kept beyond this process."""
+        """Do nothing: the state ends with the process."""
 
     def reopen(self) -> None:
-        """Nothing was closed."""
+        """Do nothing: `close` has closed nothing."""

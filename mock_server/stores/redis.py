@@ -1,12 +1,12 @@
-"""The Store port in Redis or Valkey: any number of processes on any machines are one emulator.
+"""The Store port in Redis or Valkey: any number of processes on any machines form one emulator.
 
-Each process holds some sandboxes in memory, as the memory store has them, and appends what changes to their logs: one script
-call a commit. It holds a sandbox while its own key, its lease, exists: LEASE_SECONDS, renewed each second. If the key has run
-out, another process takes the sandbox with a higher fencing number, and commits with the old one are refused.
+Each process holds some sandboxes in memory, as the memory store does, and appends changes to their logs: one
+script call for each commit. It holds a sandbox while its own key, its lease, exists: for LEASE_SECONDS, renewed
+each second. If the key has expired, another process takes the sandbox with a higher fencing number, and commits
+with the old number are refused.
 
-The keys of one sandbox share a tag, so that a cluster keeps them together. Beside them there are the credentials, the tokens
-of public links, the ids of all sandboxes, and the processes with their addresses.
-"""
+The keys of one sandbox share a hash tag, so that a cluster stores them together. Further keys hold the
+credentials, the tokens of public links, the ids of all sandboxes, and the processes with their addresses."""
 
 from __future__ import annotations
 
@@ -39,26 +39,27 @@ from swapmock.mock_server.stores.redis_server import (
 
 log = logging.getLogger("swapmock")
 
-#: How long a process holds its sandboxes without a renewal, and how often it renews, in seconds.
+#: How long a lease lasts without a renewal, and how often it is renewed, in seconds.
 LEASE_SECONDS, RENEW_SECONDS = 5.0, 1.0
 
-#: By how much earlier a process stops to believe in its own lease: clocks run at different speeds.
+#: How many seconds before the end of its lease a process stops using it, because clocks run at different speeds.
 MARGIN_SECONDS = 0.5
 
 
 class Identity(NamedTuple):
-    """This process for the others: a name that no other process has or had, and where it takes forwarded requests."""
+    """How the other processes see this one: a name that no other process has or had, and the address for forwarded
+    requests."""
 
     name: str
     address: str
 
 
 class RedisStore(LoggedStore):
-    """A store at `url`. `identity` is this process. `ticks()` are real seconds that never stand still while the process is
-    stopped. Raises StoreError if Redis cannot be reached, or holds a newer format.
+    """A store at `url`; its methods are described in `core.ports.Store`. `identity` is this process. `ticks()`
+    returns real seconds that go on while the process is stopped. Raises StoreError if Redis cannot be reached, or
+    has a newer format.
 
-    It is also the Placement of its process: `holder`, `holders_of_link`, `peers`.
-    """
+    It is also the Placement of its process: `holder`, `holders_of_link`, `peers`."""
 
     def __init__(
         self, url: str, options: Options, identity: Identity, draw_secret: Callable[[], str], ticks: Callable[[], float]
@@ -93,7 +94,8 @@ class RedisStore(LoggedStore):
     # --- the lease
 
     def _renew(self) -> None:
-        """Renew the lease of this process. If it has run out meanwhile, sandboxes may have gone: they are read again."""
+        """Renew the lease of this process. If it had expired, other processes may have taken sandboxes: they are
+        read again."""
         asked = self._ticks()
         had_run_out = asked >= self._lease_until
         document = json.dumps({"address": self.identity.address})
@@ -114,7 +116,7 @@ class RedisStore(LoggedStore):
         return f"{PREFIX}process:{name}"
 
     def _is_alive(self, name: str) -> str | None:
-        """The address of a process whose lease has not run out; None for one that does not live."""
+        """Return the address of a process whose lease has not expired; None for any other."""
         found = self.server.read(lambda client: client.get(self._process_key(name))) if name else None
         return None if found is None else str(json.loads(found)["address"])
 
@@ -133,7 +135,8 @@ class RedisStore(LoggedStore):
         return self._take(sandbox_id)
 
     def _take(self, sandbox_id: str) -> LoggedBox:
-        """Hold a sandbox from now on. HeldElsewhere if another process does, KeyError if there is none."""
+        """Hold a sandbox from now on. Raises HeldElsewhere if another process holds it, and KeyError if there is
+        none."""
         with self._taking:
             box = self._boxes.get(sandbox_id)
             if box is not None:
@@ -170,12 +173,12 @@ class RedisStore(LoggedStore):
 
     @staticmethod
     def _follow(box: LoggedBox) -> None:
-        """Let the keys of a sandbox end when it ends."""
+        """Let the keys of a sandbox expire when the sandbox ends."""
         assert isinstance(box.log, RedisLog)
         box.log.end = lambda: box.sandbox.expires_at
 
     def _let_go(self, box: LoggedBox) -> None:
-        """Forget a sandbox that another process has taken."""
+        """Remove from memory a sandbox that another process has taken."""
         box.is_dropped = True
         MemoryStore.drop(self, box.sandbox.id)
 
@@ -238,7 +241,7 @@ class RedisStore(LoggedStore):
             return None
         sandbox_id, secret, disabled = json.loads(raw)
         if not self.server.read(methodcaller("exists", key_of(sandbox_id, "meta"))):
-            return None  # it has ended while no process held it
+            return None  # the sandbox ended while no process held it
         return str(sandbox_id), str(secret), bool(disabled)
 
     def set_credentials(self, sandbox_id: str, credentials: Sequence[Credential]) -> None:
@@ -250,11 +253,12 @@ class RedisStore(LoggedStore):
         self._forget_credentials([each for each in before if each not in credentials])
 
     def ids(self) -> Sequence[str]:
-        """Of all processes; `open` raises HeldElsewhere for those of another one."""
+        """Return the ids of the sandboxes of all processes; `open` raises HeldElsewhere for those of another
+        process."""
         try:
             found = self.server.read(methodcaller("smembers", f"{PREFIX}sandboxes"))
         except StoreError:
-            return tuple(self._boxes)  # those that `open` will refuse
+            return tuple(self._boxes)  # sandboxes that `open` will refuse
         return sorted(name.decode() for name in found)
 
     def _drop_log(self, box: LoggedBox) -> None:
@@ -331,23 +335,25 @@ class RedisStore(LoggedStore):
                 found.append(Peer(name, address))
         return sorted(found)
 
-    # --- the end
+    # --- housekeeping and closing
 
     def keep_house(self) -> None:
+        """Renew the lease, then do the work of each second."""
         if not self.server.is_away:
             super().keep_house()
 
     def advertise(self, address: str) -> None:
-        """Tell the others where this process takes forwarded requests."""
+        """Tell the other processes the `address` for forwarded requests."""
         self.identity = self.identity._replace(address=address)
         self._renew()
 
     @property
     def is_closed(self) -> bool:
+        """Whether `close` was called."""
         return self._is_closed
 
     def close(self) -> None:
-        """Commit all that waits and release the sandboxes, so that other processes take them at once."""
+        """Commit all facts that wait and release the sandboxes, so that other processes can take them at once."""
         if self._is_closed:
             return
         self.stop_housekeeping()

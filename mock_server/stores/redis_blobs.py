@@ -11,12 +11,13 @@ from swapmock.mock_server.core.source import Bytes
 from swapmock.mock_server.stores.redis_log import key_of
 from swapmock.mock_server.stores.redis_server import RedisServer
 
-#: The largest uploaded file that is kept in Redis, in bytes.
+#: The largest uploaded file that is stored in Redis, in bytes.
 MOST_FILE_BYTES = 1 << 24
 
 
 class RedisBlobs:
-    """Uploaded files in Redis, up to MOST_FILE_BYTES each; larger ones in `folder`, which all processes share."""
+    """Uploaded files in Redis, up to MOST_FILE_BYTES each; larger files are in `folder`, which all processes share.
+    The methods are described in `core.ports.Blobs`."""
 
     def __init__(self, server: RedisServer, folder: Blobs | None = None) -> None:
         self._server = server

@@ -9,19 +9,21 @@ from typing import NamedTuple
 from swapmock.mock_server.stores.logged import Fenced
 from swapmock.mock_server.stores.redis_server import ADOPT, APPEND, RedisServer
 
-#: How many batches or pieces are read in one call.
+#: The number of batches or pieces that one call reads.
 SLICE = 200
 
-#: How many snapshots before the one in force may be left of crashes.
+#: How many snapshots before the current one may be left over from crashes.
 MOST_STAGED = 20
 
-#: How long the keys of a sandbox outlive its end, in seconds: whoever holds it drops it in time.
+#: How long the keys of a sandbox exist after its end, in seconds. The process that holds it removes it before that.
 GRACE_SECONDS = 60.0
 
 PREFIX = "swapmock:"
 
 
 class StoredLog(NamedTuple):
+    """The content of a log in Redis."""
+
     generation: int
     covers: int
     pieces: list[bytes]
@@ -29,6 +31,7 @@ class StoredLog(NamedTuple):
 
 
 def key_of(sandbox_id: str, part: str) -> str:
+    """Return the Redis key for a `part` of a sandbox."""
     return f"{PREFIX}{{{sandbox_id}}}:{part}"
 
 
@@ -39,9 +42,9 @@ class RedisLog:
         self._server = server
         self._id = sandbox_id
         self.fence = fence
-        #: The snapshot in force.
+        #: The current snapshot.
         self.generation = 0
-        #: When the sandbox ends in real time; None for never.
+        #: The real time at which the sandbox ends; None for never.
         self.end: Callable[[], float | None] = lambda: None
         self._keys = [key_of(sandbox_id, part) for part in ("meta", "log", "files")]
 
@@ -52,7 +55,7 @@ class RedisLog:
         self._server.run(APPEND, keys, [self.fence, number, body, ends])
 
     def begin_snapshot(self) -> None:
-        """The batches of a list are counted: nothing has to be remembered."""
+        """Do nothing: Redis counts the batches of a list."""
 
     def stage(self, pieces: Iterable[bytes]) -> int:
         generation = int(self._server.call(lambda client: client.hincrby(self._keys[0], "staged", 1)))
@@ -73,7 +76,7 @@ class RedisLog:
         return key_of(self._id, f"snapshot:{generation}")
 
     def read(self) -> StoredLog:
-        """What is stored. Fenced if another process holds the sandbox now."""
+        """Return the stored content. Raises Fenced if another process holds the sandbox now."""
         meta = read_meta(self._server, self._id)
         if meta is None or meta.fence != self.fence:
             raise Fenced("another process holds the sandbox now")
@@ -81,7 +84,7 @@ class RedisLog:
 
 
 class Meta(NamedTuple):
-    """Who holds a sandbox, by its name ("" for nobody), and where its log begins."""
+    """The process that holds a sandbox, by its name ("" for none), and where the sandbox's log begins."""
 
     fence: int
     holder: str
@@ -90,6 +93,7 @@ class Meta(NamedTuple):
 
 
 def read_meta(server: RedisServer, sandbox_id: str) -> Meta | None:
+    """Return the meta data of a sandbox; None if there is none."""
     found = server.read(lambda client: client.hgetall(key_of(sandbox_id, "meta")))
     if b"fence" not in found:
         return None
@@ -97,6 +101,7 @@ def read_meta(server: RedisServer, sandbox_id: str) -> Meta | None:
 
 
 def read_log(server: RedisServer, sandbox_id: str, meta: Meta) -> StoredLog:
+    """Return the content of a sandbox's log."""
     pieces = _whole_list(server, key_of(sandbox_id, f"snapshot:{meta.generation}")) if meta.generation else []
     bodies = _whole_list(server, key_of(sandbox_id, "log"))
     batches = [(meta.covers + 1 + index, body) for index, body in enumerate(bodies)]

@@ -1,8 +1,8 @@
-"""The connection to Redis that all sandboxes of a process share: scripts, time limits, and what is known of its absence.
+"""The connection to Redis that all sandboxes of a process share: scripts, time limits, and whether Redis can be
+reached.
 
-Every call ends within CALL_SECONDS. After one that failed, calls are refused at once until a thread that tries again and
-again has reached Redis: nobody waits for a server that is away.
-"""
+Every call ends within CALL_SECONDS. After a failure, calls are refused at once until a background thread has
+reached Redis again, so that no request waits for a server that cannot be reached."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from swapmock.mock_server.stores.logged import Fenced
 
 log = logging.getLogger("swapmock")
 
-#: The most seconds that one call takes.
+#: The timeout of one call, in seconds.
 CALL_SECONDS = 0.6
 
-#: How often it is looked whether Redis is there, in seconds, while it is and while it is not.
+#: The seconds between two checks whether Redis can be reached: while it can, and while it cannot.
 LOOK_SECONDS, TRY_SECONDS = 0.25, 0.1
 
-#: A sandbox that another process has taken over. The lease is written into the sandbox's keys: KEYS[1] is its hash `meta`.
+#: The check that this process still holds a sandbox. The lease is in the sandbox's keys: KEYS[1] is its hash `meta`.
 FENCED = "FENCED"
 
 _CHECK_FENCE = f"""
@@ -48,7 +48,8 @@ return 1
 """
 )
 
-#: A snapshot is put in force: the fencing number, its generation, the number of the last batch in it, a further batch or "".
+#: Makes a snapshot current: the fencing number, its generation, the number of the last batch in it, a further batch or
+#: "".
 ADOPT = (
     _CHECK_FENCE
     + """
@@ -60,7 +61,7 @@ return 1
 """
 )
 
-#: A new sandbox with its first batch: who holds it, the batch. 0 if there is one.
+#: Makes a sandbox with its first batch: the process that holds it, the batch. Returns 0 if it exists already.
 CREATE = """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], 'fence', 1, 'holder', ARGV[1], 'generation', 0, 'covers', 0)
@@ -69,7 +70,8 @@ redis.call('RPUSH', KEYS[2], ARGV[2])
 return 1
 """
 
-#: Take a sandbox: who held it, who takes it. Returns the new fencing number; 0 if somebody else was quicker.
+#: Takes a sandbox: the process that held it, the process that takes it. Returns the new fencing number; 0 if another
+#: process was quicker.
 TAKE = """
 local holder = redis.call('HGET', KEYS[1], 'holder')
 if holder ~= ARGV[1] then return 0 end
@@ -77,13 +79,13 @@ redis.call('HSET', KEYS[1], 'holder', ARGV[2])
 return redis.call('HINCRBY', KEYS[1], 'fence', 1)
 """
 
-#: Let a sandbox go, if its fencing number is still this one.
+#: Releases a sandbox, if its fencing number is still this one.
 RELEASE = _CHECK_FENCE + "return redis.call('HSET', KEYS[1], 'holder', '')"
 
-#: Remove all keys of a sandbox.
+#: Removes all keys of a sandbox.
 REMOVE = _CHECK_FENCE + "return redis.call('DEL', unpack(KEYS))"
 
-#: Publish a token that nobody has.
+#: Publishes a token that no sandbox has.
 CLAIM = """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
@@ -92,7 +94,8 @@ return 1
 
 
 class RedisServer:
-    """`url` is redis://, rediss:// or unix://, with `?cluster=true` for a cluster. Raises StoreError if it cannot be reached."""
+    """The connection. `url` is redis://, rediss:// or unix://, with `?cluster=true` for a cluster. Raises StoreError
+    if it cannot be reached."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -101,7 +104,7 @@ class RedisServer:
         self._lock = Lock()
         self._is_away = False
         self._stopping = Event()
-        #: Called when Redis is there again.
+        #: Called when Redis can be reached again.
         self.on_return: Callable[[], object] = lambda: None
         try:
             self._client.ping()
@@ -112,17 +115,18 @@ class RedisServer:
 
     @property
     def is_away(self) -> bool:
+        """Whether Redis cannot be reached."""
         return self._is_away
 
     def call(self, work: Callable[[Any], Any]) -> Any:
-        """The result of `work(client)`. StoreError if Redis is away, or did not answer."""
+        """Return the result of `work(client)`. Raises StoreError if Redis cannot be reached, or did not answer."""
         if self._is_away:
             raise StoreError(f"{shown(self.url)} cannot be reached", is_away=True)
         try:
             return work(self._client)
         except (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError) as error:
             self._note_absence(error)
-            # A call that was refused was not sent. What was sent may have been carried out: nobody knows.
+            # A refused call was not sent. A call that was sent may have been executed: this is unknown.
             was_sent = not isinstance(error, BusyLoadingError | ReadOnlyError) and not is_refusal(error)
             raise StoreError(f"{shown(self.url)}: {error}", is_away=not was_sent) from error
         except RedisError as error:
@@ -131,7 +135,8 @@ class RedisServer:
             raise StoreError(f"{shown(self.url)}: {error}") from error
 
     def read(self, work: Callable[[Any], Any]) -> Any:
-        """`call` for what changes nothing: if no answer comes, Redis is away."""
+        """Return the result of `call` for work that changes nothing: without an answer, Redis counts as not
+        reachable."""
         try:
             return self.call(work)
         except Fenced:
@@ -140,7 +145,7 @@ class RedisServer:
             raise StoreError(str(error), is_away=True) from error
 
     def run(self, script: str, keys: Sequence[str], arguments: Sequence[object]) -> Any:
-        """The result of a script in one call."""
+        """Return the result of a script, in one call."""
         prepared = self._scripts.get(script)
         if prepared is None:
             prepared = self._scripts[script] = self._client.register_script(script)
@@ -152,7 +157,7 @@ class RedisServer:
             log.error("%s cannot be reached: %s", shown(self.url), error)
 
     def _watch(self) -> None:
-        """Notice that Redis goes and comes, also while nobody asks."""
+        """Check in the background whether Redis can be reached."""
         while not self._stopping.wait(TRY_SECONDS if self._is_away else LOOK_SECONDS):
             try:
                 self._client.ping()
@@ -165,13 +170,14 @@ class RedisServer:
                 self.on_return()
 
     def close(self) -> None:
+        """Close the connections."""
         self._stopping.set()
         self._watcher.join()
         self._client.close()
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the connection was not even made."""
+    """Return whether the error means that no connection was made."""
     return isinstance(error.__cause__ or error.__context__, ConnectionRefusedError | FileNotFoundError)
 
 
@@ -191,6 +197,6 @@ def _client(url: str) -> Any:
 
 
 def shown(url: str) -> str:
-    """The URL without its password."""
+    """Return the URL without its password."""
     head, at, rest = url.rpartition("@")
     return f"{head.partition('://')[0]}://{rest}" if at else url

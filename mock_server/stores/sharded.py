@@ -1,4 +1,5 @@
-"""A memory store of one of several processes: it has a part of the sandboxes, and knows who has the others."""
+"""A memory store of one of several processes: it has a part of the sandboxes, and knows which process has the
+others."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from swapmock.mock_server.core.seeded import hexadecimal
 from swapmock.mock_server.stores.box import UNWATCHED, Held, MemoryBox
 from swapmock.mock_server.stores.memory import MemoryStore
 
-#: A credential as the Store finds it: provider and key.
+#: What identifies a credential: provider and key.
 Key = tuple[str, str]
 
 
@@ -28,8 +29,8 @@ class Place(NamedTuple):
 
 
 class Directory:
-    """Where every sandbox is, in the order of their creation. Each process has a copy; `own` is its number, `peers` are all
-    processes by their numbers."""
+    """The process of every sandbox, in the order of their creation. Each process has a copy. `own` is its number,
+    `peers` are all processes by their numbers."""
 
     def __init__(self, own: int, peers: Sequence[Peer]) -> None:
         self.own = own
@@ -38,38 +39,41 @@ class Directory:
         self._by_key: dict[Key, int] = {}
 
     def note(self, sandbox_id: str, process: int, keys: Iterable[Key]) -> None:
-        """Note that a sandbox is in a process."""
+        """Note that a sandbox with these `keys` is in `process`."""
         self._places[sandbox_id] = Place(process, tuple(keys))
         self._by_key.update(dict.fromkeys(self._places[sandbox_id].keys, process))
 
     def forget(self, sandbox_id: str) -> None:
-        """Note that there is no such sandbox any more."""
+        """Note that a sandbox no longer exists."""
         place = self._places.pop(sandbox_id, None)
         for key in () if place is None else place.keys:
             self._by_key.pop(key, None)
 
     def ids(self) -> tuple[str, ...]:
+        """Return the ids of all sandboxes."""
         return tuple(self._places)
 
     def process_of(self, sandbox_id: str) -> int | None:
+        """Return the number of the process that has a sandbox; None if there is none."""
         place = self._places.get(sandbox_id)
         return None if place is None else place.process
 
     def keys_of(self, sandbox_id: str) -> tuple[Key, ...]:
+        """Return the credentials of a sandbox."""
         return self._places[sandbox_id].keys
 
     def elsewhere(self, sandbox_id: str) -> Peer | None:
-        """The other process in which a sandbox is; None for this one, and for none."""
+        """Return the other process that has a sandbox; None if it is this process, or if there is no such sandbox."""
         process = self.process_of(sandbox_id)
         return None if process is None or process == self.own else self.peers[process]
 
     def elsewhere_by_key(self, key: Key) -> Peer | None:
-        """The other process in which the sandbox of a credential is."""
+        """Return the other process that has the sandbox of a credential; None as for `elsewhere`."""
         process = self._by_key.get(key)
         return None if process is None or process == self.own else self.peers[process]
 
     def emptiest(self, besides: str) -> int:
-        """The process with the fewest sandboxes, `besides` not counted."""
+        """Return the process with the fewest sandboxes, without counting the sandbox `besides`."""
         held = [0] * len(self.peers)
         for sandbox_id, place in tuple(self._places.items()):
             held[place.process] += sandbox_id != besides
@@ -77,7 +81,7 @@ class Directory:
 
 
 class _Boxes(dict[str, MemoryBox]):
-    """The sandboxes of this process by their ids; HeldElsewhere for one of another process."""
+    """The sandboxes of this process by their ids. Raises HeldElsewhere for one of another process."""
 
     directory: Directory | None = None
 
@@ -95,10 +99,9 @@ class Change(NamedTuple):
 
 
 class ShardedStore(MemoryStore):
-    """A MemoryStore that has its part of the sandboxes. Until `divide` is called it has them all.
+    """A MemoryStore with its part of the sandboxes. Until `divide` is called, it has all of them.
 
-    `ticks` is a clock that all processes of the machine share: it says which of them published a link last.
-    """
+    `ticks` is a clock that all processes of the machine share: it decides which of them published a link last."""
 
     def __init__(
         self,
@@ -114,15 +117,15 @@ class ShardedStore(MemoryStore):
         self._claims: Path | None = None
         self._shadowed = ""
         self.directory = Directory(0, [Peer("this process", "")])
-        #: Called with each change that the other processes have to note; from any thread.
+        #: Called, from any thread, with each change that the other processes have to note.
         self.announce: Callable[[Change], None] = lambda _: None
 
     def divide(self, directory: Directory, shared: Path, shadowed: str) -> None:
-        """Keep the part of the process `directory.own`, of sandboxes that were made before the processes parted.
+        """Keep only the part of the process `directory.own`, of sandboxes that were made before the processes were
+        forked.
 
-        `shared` is an empty folder that all of them use. Of the sandbox `shadowed` every other process keeps a copy without
-        credentials: there it answers the requests that belong to no sandbox.
-        """
+        `shared` is an empty folder that all of them use. Of the sandbox `shadowed`, every other process keeps a
+        copy without credentials, which answers there the requests that belong to no sandbox."""
         for number, sandbox_id in enumerate(tuple(self._boxes)):
             box = self._boxes[sandbox_id]
             keys = tuple((c.provider, c.key) for c in box.sandbox.credentials)
@@ -148,7 +151,8 @@ class ShardedStore(MemoryStore):
         return found
 
     def ids(self) -> Sequence[str]:
-        """Of all processes; `open` raises HeldElsewhere for those of another one."""
+        """Return the ids of the sandboxes of all processes; `open` raises HeldElsewhere for those of another
+        process."""
         return tuple(self._boxes) if self._claims is None else self.directory.ids()
 
     def add(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry] = ()) -> None:
@@ -168,7 +172,7 @@ class ShardedStore(MemoryStore):
         return is_dropped
 
     def hand_over(self, sandbox_id: str, process: int) -> None:
-        """Forget the content of a sandbox that `process` has taken."""
+        """Remove the content of a sandbox that `process` has taken."""
         keys = self.directory.keys_of(sandbox_id)
         super().drop(sandbox_id)
         self.directory.note(sandbox_id, process, keys)
@@ -181,7 +185,7 @@ class ShardedStore(MemoryStore):
         self.directory.note(sandbox.id, self.directory.own, keys)
 
     def note(self, change: Change) -> None:
-        """Note what another process has announced."""
+        """Note a change that another process has announced."""
         if change.process is None:
             self.directory.forget(change.sandbox)
         else:
@@ -190,8 +194,9 @@ class ShardedStore(MemoryStore):
     # The sandbox of requests that belong to none
 
     def set_shadow(self, sandbox: Sandbox, clock: SandboxClock) -> None:
-        """Let the copy of the shadowed sandbox answer as that does now. There is none while its answers depend on what
-        only the sandbox itself has: the number of a request, or a clock that follows its requests."""
+        """Let the copy of the shadowed sandbox answer as the sandbox now does. There is no copy while its answers
+        depend on data that only the sandbox itself has: the number of a request, or a clock that follows its
+        requests."""
         is_own_affair = sandbox.evidence_header or sandbox.client_clock != "machine" or clock.mode is ClockMode.ON_POLL
         with self._lock:
             if is_own_affair:
@@ -207,7 +212,7 @@ class ShardedStore(MemoryStore):
     # Public links
 
     def published_at(self, token: str) -> float | None:
-        """When a sandbox of this process has published a link last, by `ticks`; None if none has."""
+        """Return when a sandbox of this process last published a link, by `ticks`; None if none has."""
         with self._lock:
             return next(reversed(self._tokens.get(token, {}).values()), None)
 
@@ -243,7 +248,7 @@ class ShardedStore(MemoryStore):
 
 
 def change_from(row: Mapping[str, object]) -> Change:
-    """A Change that was sent as JSON."""
+    """Return a Change that was sent as JSON."""
     keys = row["keys"]
     assert isinstance(keys, list)
     process = row["process"]

@@ -1,7 +1,7 @@
-"""The Store port in a sqlite file: what is acknowledged is there after a restart. One process has the file open at a time.
+"""The Store port in a sqlite file: acknowledged changes survive a restart. Only one process has the file open at a
+time.
 
-Boxes are held in memory, as the memory store has them; a commit is one append to the log.
-"""
+Boxes are in memory, as in the memory store; a commit is one append to the log."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from swapmock.mock_server.stores.sqlite_log import SqliteFile, SqliteLog
 
 log = logging.getLogger("swapmock")
 
-#: Bytes of a part of an uploaded file.
+#: The bytes in one part of an uploaded file.
 PART_BYTES = 1 << 20
 
-#: Batches are removed when they hold more bytes than this, and than CLEANING times those of all snapshots.
+#: Batches are removed when they have more bytes than this, and more than CLEANING times the bytes of all snapshots.
 CHUNKS_BYTES, CLEANING = 1 << 25, 4
 
 
 class SqliteStore(LoggedStore):
-    """A store in the file `path`. `syncs` waits for the disk (`power` durability). Raises StoreError for a file that
-    cannot be used."""
+    """A store in the file `path`; its methods are described in `core.ports.Store`. `syncs` waits for the disk
+    (`power` durability). Raises StoreError for a file that cannot be used."""
 
     def __init__(self, path: Path, options: Options, *, syncs: bool = False) -> None:
         super().__init__(options)
@@ -80,14 +80,15 @@ class SqliteStore(LoggedStore):
         self._file.drop(box.log.sandbox, box.sandbox.id)
 
     def keep_house(self) -> None:
+        """Do the work of each second, and remove batches that are not needed."""
         self._file.drain()
         super().keep_house()
         self._clean()
         self._file.checkpoint()
 
     def _clean(self) -> None:
-        """Remove chunks that are not needed. Where they have become too many, the sandboxes get snapshots for which the
-        oldest one is kept."""
+        """Remove chunks that are not needed. If there are too many, write snapshots of the sandboxes that still need
+        the oldest chunk."""
         self._file.remove_chunks()
         boxes = {box.log.sandbox: box for box in tuple(self._boxes.values()) if isinstance(box.log, SqliteLog)}
         bound = max(CHUNKS_BYTES, CLEANING * sum(box.snapshot_bytes for box in boxes.values()))
@@ -105,7 +106,7 @@ class SqliteStore(LoggedStore):
 
     @property
     def blobs(self) -> SqliteBlobs:
-        """Uploaded files in the same file."""
+        """Return the store of uploaded files in the same file."""
         return SqliteBlobs(lambda: self._file)
 
     def close(self) -> None:
@@ -115,6 +116,7 @@ class SqliteStore(LoggedStore):
 
     @property
     def is_closed(self) -> bool:
+        """Whether `close` was called."""
         return not self._finalizer.alive
 
     def reopen(self) -> None:
@@ -124,21 +126,22 @@ class SqliteStore(LoggedStore):
 
 
 def _close(reference: weakref.ref[SqliteStore]) -> None:
-    """At the end of the process, what waits is committed, too."""
+    """Commit facts that wait, at the end of the process."""
     store = reference()
     if store is not None and not store.is_closed:
         store.close()
 
 
 def _leave_to_parent(reference: weakref.ref[SqliteFile]) -> None:
-    """In a forked child: the file belongs to the parent. Nothing is closed, for that would end the parent's locks."""
+    """In a forked child, give up the file: it belongs to the parent. Nothing is closed, because this would end the
+    parent's locks."""
     file = reference()
     if file is not None:
         file.leave_to_parent()
 
 
 class SqliteBlobs:
-    """Uploaded files in the store's file, in parts."""
+    """Uploaded files in the store's file, in parts. The methods are described in `core.ports.Blobs`."""
 
     def __init__(self, file: Callable[[], SqliteFile]) -> None:
         self._file = file

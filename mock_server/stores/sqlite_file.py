@@ -1,4 +1,4 @@
-"""The file of a sqlite store: its tables, and what is looked at before anything is written to it."""
+"""The file of a sqlite store: its tables, and the checks before anything is written to it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from swapmock.mock_server.core.ports import StoreError
 from swapmock.mock_server.stores.facts import FORMAT
 from swapmock.mock_server.stores.sqlite_tail import Batch, Last, Left, records, size_of
 
-#: "swap" as a number: what the file says it is.
+#: The application id of the file: "swap" as a number.
 APPLICATION = 0x73776170
 
-#: File systems of other machines: locks and flushed writes do not hold there what sqlite needs.
+#: Network file systems: their locks and flushed writes do not give the guarantees that sqlite needs.
 NETWORK = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "ceph", "glusterfs", "lustre", "ncpfs", "gfs2", "ocfs2",
      "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs")
@@ -35,22 +35,22 @@ PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {FORMAT};
 """
 
-#: Format -> what makes the next one of it, in one transaction with the change of the number.
+#: Format -> the function that migrates a store to the next format, in one transaction with the change of the number.
 MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {}
 
 
 class Damaged(StoreError):
-    """What is stored is not whole. The text says what, but not in which file."""
+    """The stored data is damaged. The text says what is wrong, but not in which file."""
 
 
 def checksum(key: object, body: bytes) -> int:
-    """Of a row: its body, and the key under which it stands."""
+    """Return the checksum of a row: of its body, and of the key under which it is stored."""
     return crc32(body, crc32(str(key).encode()))
 
 
 class Row(NamedTuple):
-    """A sandbox in the file: its log is the snapshot `generation`, which has the batches up to `covers` in it (0: there is
-    none), and the batches after that."""
+    """A sandbox in the file. Its log is the snapshot `generation`, which includes the batches up to `covers` (0:
+    there is no snapshot), and the later batches."""
 
     id: int
     name: str
@@ -59,6 +59,8 @@ class Row(NamedTuple):
 
 
 class StoredLog(NamedTuple):
+    """The content of a log in the file."""
+
     generation: int
     covers: int
     pieces: list[bytes]
@@ -84,11 +86,11 @@ def _mounts() -> str:
     try:
         return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""  # no Linux: nothing is known
+        return ""  # not Linux: the file system is unknown
 
 
 def file_system(folder: Path, mounts: str) -> str:
-    """The kind of file system that `folder` is on; "" if it is not known."""
+    """Return the kind of file system of `folder`; "" if it is unknown."""
     found, longest = "", -1
     for line in mounts.splitlines():
         place, _, more = line.partition(" - ")
@@ -96,7 +98,7 @@ def file_system(folder: Path, mounts: str) -> str:
         if len(fields) < 5 or not more:
             continue
         point = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
-        if folder.is_relative_to(point) and len(point) >= longest:  # a later mount covers an earlier one
+        if folder.is_relative_to(point) and len(point) >= longest:  # a later mount hides an earlier one
             found, longest = more.split(" ")[0], len(point)
     return found
 
@@ -105,7 +107,7 @@ def file_system(folder: Path, mounts: str) -> str:
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing, not even the write-ahead log."""
+    """Return a connection that changes nothing, not even the write-ahead log."""
     return sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=0.0, isolation_level=None)
 
 
@@ -116,7 +118,7 @@ def _quoted(path: Path) -> str:
 
 
 def version_of(path: Path, connection: sqlite3.Connection) -> int:
-    """The format of a store; StoreError if the file is no store, or a newer one."""
+    """Return the format of a store. Raises StoreError if the file is not a store, or a newer one."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION:
@@ -131,7 +133,7 @@ def version_of(path: Path, connection: sqlite3.Connection) -> int:
 
 
 def is_blank(path: Path) -> bool:
-    """Whether a file is empty, or a database without any table: a store that was being made when its process was killed."""
+    """Return whether a file is empty, or a database without tables: its process was killed while it made the store."""
     if path.stat().st_size == 0:
         return True
     try:
@@ -144,7 +146,7 @@ def is_blank(path: Path) -> bool:
 
 
 def check_header(path: Path) -> None:
-    """Raise StoreError for a file that is empty or no database."""
+    """Raise StoreError for a file that is empty or is not a database."""
     with path.open("rb") as file:
         start = file.read(16)
     if not start:
@@ -154,18 +156,19 @@ def check_header(path: Path) -> None:
 
 
 def check_pages(path: Path, connection: sqlite3.Connection) -> None:
-    """Raise StoreError if the pages of the file do not fit together."""
+    """Raise StoreError if the pages of the file are inconsistent."""
     (first, *_) = (row[0] for row in connection.execute("PRAGMA quick_check(1)"))
     if first != "ok":
         raise StoreError(f"{path}: is damaged ({' '.join(str(first).split())}); nothing was changed")
 
 
 def sandbox_rows(connection: sqlite3.Connection) -> Iterator[Row]:
+    """Yield the row of every sandbox."""
     return map(Row._make, connection.execute("SELECT id, name, generation, covers FROM sandbox ORDER BY id").fetchall())
 
 
 def read_pieces(connection: sqlite3.Connection, row: Row) -> list[bytes]:
-    """The snapshot of a sandbox. Damaged for a row whose checksum is wrong."""
+    """Return the snapshot of a sandbox. Raises Damaged for a row with a wrong checksum."""
     pieces = [
         _verified(("piece", row.id, row.generation), crc, body)
         for crc, body in connection.execute(
@@ -178,7 +181,7 @@ def read_pieces(connection: sqlite3.Connection, row: Row) -> list[bytes]:
 
 
 def read_chunks(connection: sqlite3.Connection) -> Iterator[Batch]:
-    """All batches, chunk by chunk. Damaged for a chunk that is not whole."""
+    """Yield all batches, chunk by chunk. Raises Damaged for a chunk that is not complete."""
     for first, last, body in connection.execute("SELECT first, last, body FROM chunk ORDER BY first"):
         found = list(records(body))
         if not found or size_of(found) != len(body) or (found[0].row, found[-1].row) != (first, last):
@@ -193,7 +196,8 @@ def _verified(key: object, crc: int, body: object) -> bytes:
 
 
 def is_missing(connection: sqlite3.Connection, last: Last) -> bool:
-    """Whether a batch that was committed is neither there nor covered by a snapshot, though its sandbox was not dropped."""
+    """Return whether the batch `last` was committed and is lost: it is not in the file, in no snapshot, and its
+    sandbox still exists."""
     if connection.execute("SELECT 1 FROM chunk WHERE last = ?", (last.row,)).fetchone() is not None:
         return False
     covers = connection.execute("SELECT covers FROM sandbox WHERE id = ?", (last.sandbox,)).fetchone()
@@ -204,7 +208,8 @@ def is_missing(connection: sqlite3.Connection, last: Last) -> bool:
 
 
 def check_file(path: Path) -> int:
-    """The format of a store. Raises StoreError if the file is none, a newer one, or if its pages do not fit together."""
+    """Return the format of a store. Raises StoreError if the file is not a store, is a newer one, or has
+    inconsistent pages."""
     check_header(path)
     with closing(open_read_only(path)) as connection:
         found = version_of(path, connection)
@@ -213,8 +218,8 @@ def check_file(path: Path) -> int:
 
 
 def check_end(path: Path, connection: sqlite3.Connection, left: Left) -> str:
-    """Raise StoreError if batches are missing that `left`, what stands beside the file, says were committed. Returns what a
-    stop of the machine has taken, in words; "" for nothing."""
+    """Raise StoreError if batches are missing that were committed according to `left`, the data beside the file.
+    Return, as text, what was lost when the machine stopped; "" for nothing."""
     (was_open,) = connection.execute("SELECT is_open FROM opened").fetchone()
     if was_open and not left.is_known:
         raise StoreError(f"{left.path}: is missing, and {path.name} was not closed; nothing was changed")
@@ -226,6 +231,7 @@ def check_end(path: Path, connection: sqlite3.Connection, left: Left) -> str:
 
 
 def explained(path: Path, error: sqlite3.Error) -> str:
+    """Return a sentence for an error of sqlite."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return f"{path}: another process has this store open"

@@ -1,8 +1,7 @@
-"""The logs of all sandboxes in one sqlite file, and beside it the end of them.
+"""The logs of all sandboxes in one sqlite file, with the end of the logs in a second file.
 
-`process` durability gives each commit to the operating system: it outlives the process. `power` also waits until the disk
-has it; commits of the same moment share one wait.
-"""
+With `process` durability, each commit is passed to the operating system: it survives the end of the process.
+`power` also waits until the disk has it; simultaneous commits share one wait."""
 
 from __future__ import annotations
 
@@ -39,13 +38,13 @@ from swapmock.mock_server.stores.sqlite_tail import REGION_BYTES, Batch, Chunk, 
 
 log = logging.getLogger("swapmock")
 
-#: Bytes that are appended before the write-ahead log is copied into the file.
+#: The bytes that are appended before the write-ahead log is copied into the file.
 CHECKPOINT_BYTES = 1 << 22
 
-#: About what a transaction adds to the write-ahead log, in bytes.
+#: About how many bytes a transaction adds to the write-ahead log.
 TRANSACTION_BYTES = 1 << 15
 
-#: What a crash left: snapshots that were never in force, and those of dropped sandboxes.
+#: Removes what a crash left: snapshots that never became current, and those of dropped sandboxes.
 REMOVE_PIECES = "DELETE FROM piece WHERE generation IS NOT (SELECT generation FROM sandbox WHERE id = piece.sandbox)"
 
 INSERT = "INSERT OR REPLACE INTO chunk VALUES (?, ?, ?)"
@@ -54,30 +53,30 @@ INSERT = "INSERT OR REPLACE INTO chunk VALUES (?, ?, ?)"
 class SqliteFile:
     """A store file, locked for this process. Its methods may be called from any thread; each raises StoreError.
 
-    A path that does not exist becomes a new store. Before anything is written to a file that is there, all of it is
-    read and checked: `stored` is what it holds, and `lost` what a stop of the machine has taken. `begin` makes it writable.
-    """
+    A path that does not exist becomes a new store. Before anything is written to an existing file, all of it is
+    read and checked: `stored` is its content, and `lost` says what was lost when the machine stopped. `begin`
+    makes it writable."""
 
     def __init__(self, path: Path, *, syncs: bool = False) -> None:
         self.path, self._syncs = path, syncs
         check_place(path)
         self._tail = Tail(path)
-        #: One for the end of the log, and one for the database. Who needs both takes the first one first.
+        #: One lock for the end of the log, and one for the database. If both are needed, the first one is taken first.
         self._lock, self._database_lock = Lock(), Lock()
         self._connection: sqlite3.Connection | None = None
         self._is_open = False
-        #: How many commits there were, and up to which one the disk has them.
+        #: The number of commits, and the number of the last commit that the disk has.
         self.committed = self.synced = 0
         self._changed = Condition()
         self._failure = ""
-        #: The rows of batches to come.
+        #: The rows of the next batches.
         self._rows = count(1)
-        #: First and last row of the chunks, with their bytes.
+        #: The first and the last row of each chunk, with its bytes.
         self._chunks: dict[int, tuple[int, int]] = {}
         self.logs: dict[int, SqliteLog] = {}
         #: The last batch that was written into the database.
         self._last: Last | None = None
-        #: Bytes that were written into the database's own log.
+        #: The bytes that were written into the write-ahead log.
         self._unchecked = 0
         #: Called when the end of the log should be moved into the database.
         self.on_full: Callable[[], object] = lambda: None
@@ -122,7 +121,7 @@ class SqliteFile:
                     connection.execute(f"PRAGMA user_version = {version + 1}")
 
     def abandon(self) -> None:
-        """Let go of the file after a failure before or in `begin`."""
+        """Close the file after a failure before or in `begin`."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -141,7 +140,7 @@ class SqliteFile:
                 if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     for statement in SCHEMA.split(";\n"):
                         connection.execute(statement)
-                connection.execute("UPDATE opened SET is_open = 0")  # until what stands beside it counts again
+                connection.execute("UPDATE opened SET is_open = 0")  # until the data in the second file is valid again
                 if self._left:
                     self._insert(connection, chunk_of(self._left))
                 connection.execute(REMOVE_PIECES)
@@ -157,6 +156,7 @@ class SqliteFile:
 
     @contextmanager
     def locked(self) -> Iterator[sqlite3.Connection]:
+        """Return the connection, locked for this thread."""
         with self._database_lock, _told(self.path):
             if self._connection is None:
                 raise StoreError(f"{self.path}: the store is closed")
@@ -164,7 +164,7 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All that is done in the block, or nothing of it."""
+        """Do everything in the block, or nothing of it."""
         with self.locked() as connection:
             before = self._last
             try:
@@ -187,6 +187,7 @@ class SqliteFile:
     # --- logs
 
     def append(self, own: SqliteLog, number: int, body: bytes) -> None:
+        """Append a batch to the log `own`."""
         with self._lock:
             if not self._is_open:
                 raise StoreError(f"{self.path}: the store is closed")
@@ -214,7 +215,7 @@ class SqliteFile:
             raise StoreError(f"{self.path}: the end of the log has no room")
 
     def drain(self) -> None:
-        """Move the batches of the region that takes none into the database."""
+        """Move the batches of the inactive region into the database."""
         with self.locked() as connection:
             if not self._tail.is_waiting:
                 return
@@ -230,7 +231,8 @@ class SqliteFile:
             self._tail.free(self._last)
 
     def _sync_database(self) -> None:
-        """What leaves the end of the log must be on the disk, or a stop of the machine would leave a gap."""
+        """Wait until the disk has the batches that leave the end of the log; otherwise a stop of the machine would
+        leave a gap."""
         try:
             descriptor = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -241,7 +243,7 @@ class SqliteFile:
             raise StoreError(f"{self.path}: {error.strerror}") from error
 
     def create(self, name: str, body: bytes) -> SqliteLog:
-        """A new sandbox with its first batch."""
+        """Make a new sandbox with its first batch, and return its log."""
         with self.transaction() as connection:
             made = connection.execute(
                 "INSERT INTO sandbox (name, generation, covers) VALUES (?, 0, 0)", (name,)
@@ -258,6 +260,7 @@ class SqliteFile:
             self.committed += 1
 
     def stage(self, sandbox: int, pieces: Iterable[bytes]) -> int:
+        """Store a snapshot of a sandbox that is not current yet, and return its generation."""
         with self.locked() as connection:
             (generation,) = connection.execute("SELECT coalesce(max(generation), 0) + 1 FROM piece").fetchone()
         key = ("piece", sandbox, generation)
@@ -268,6 +271,7 @@ class SqliteFile:
         return int(generation)
 
     def adopt(self, own: SqliteLog, generation: int, covers: int, body: bytes | None) -> None:
+        """Make a snapshot current, and append `body`."""
         row = next(self._rows)
         with self.transaction() as connection:
             connection.execute(
@@ -282,7 +286,7 @@ class SqliteFile:
         self._count()
 
     def tidy(self, sandbox: int, generation: int) -> None:
-        """Remove the snapshots of a sandbox before `generation`, in steps, so that commits come in between."""
+        """Remove the snapshots of a sandbox before `generation`, in steps, so that commits can happen in between."""
         is_left = True
         while is_left:
             with self.transaction() as connection:
@@ -293,7 +297,8 @@ class SqliteFile:
             is_left = bool(found)
 
     def remove_chunks(self) -> None:
-        """Remove the chunks that no sandbox needs: all their batches are in snapshots, or of dropped sandboxes."""
+        """Remove the chunks that no sandbox needs: all their batches are in snapshots or belong to dropped
+        sandboxes."""
         with self._lock:
             needed = min((own.needed for own in self.logs.values() if own.needed is not None), default=None)
         for first, (last, _) in sorted(self._chunks.items()):
@@ -305,16 +310,17 @@ class SqliteFile:
 
     @property
     def chunk_bytes(self) -> int:
+        """Return the bytes of all chunks."""
         return sum(size for _, size in self._chunks.values())
 
     def holds_up(self) -> list[int]:
-        """The sandboxes for which the first chunk is kept."""
+        """Return the sandboxes that still need the first chunk."""
         with self._lock:
             last = min(self._chunks.items())[1][0] if self._chunks else 0
             return [own.sandbox for own in self.logs.values() if own.needed is not None and own.needed <= last]
 
     def read(self, sandbox: int) -> StoredLog:
-        """What is stored of one sandbox, while nobody appends to it."""
+        """Return the stored content of one sandbox. No batch may be appended to it meanwhile."""
         with self._lock, self.locked() as connection:
             row = next((row for row in sandbox_rows(connection) if row.id == sandbox), None)
             if row is None:
@@ -326,7 +332,7 @@ class SqliteFile:
             return StoredLog(row.generation, row.covers, read_pieces(connection, row), own.batches())
 
     def _read_all(self, connection: sqlite3.Connection, left: Iterable[Batch]) -> Iterator[tuple[Row, StoredLog]]:
-        """Every sandbox with its log. `left` are batches that are not in the database."""
+        """Yield every sandbox with its log. `left` are batches that are not in the database."""
         rows = list(sandbox_rows(connection))
         logs = {row.id: _Following(row.covers) for row in rows}
         for batch in chain(read_chunks(connection), left):
@@ -347,7 +353,7 @@ class SqliteFile:
         with self._lock:
             self.logs.pop(sandbox, None)
 
-    # --- the disk
+    # --- durability
 
     def wait_until_durable(self) -> Callable[[], None] | None:
         position = self.committed
@@ -366,7 +372,7 @@ class SqliteFile:
             self._changed.notify_all()
 
     def _sync_always(self) -> None:
-        """One wait for the disk after the other, each for all that was committed before it began."""
+        """Wait for the disk again and again, each time for everything that was committed before."""
         while not self._failure:
             with self._changed:
                 self._changed.wait_for(lambda: self.synced < self.committed or self._failure, timeout=0.05)
@@ -382,7 +388,7 @@ class SqliteFile:
                     self._changed.notify_all()
 
     def checkpoint(self) -> None:
-        """Copy the database's own log into the file when it has grown."""
+        """Copy the write-ahead log into the file when it has grown."""
         if self._unchecked >= CHECKPOINT_BYTES:
             with self.locked() as connection:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -400,26 +406,28 @@ class SqliteFile:
                 self.drain()
                 is_drained = True
             except StoreError as error:
-                log.error("%s", error)  # what is left is moved when the store is opened next
+                log.error("%s", error)  # the rest is moved when the store is opened next
             self._is_open = False
         with self._database_lock:
             connection, self._connection = self._connection, None
             if connection is not None:
                 if is_drained:
-                    with suppress(sqlite3.Error):  # then it is told when the store is opened next
+                    with suppress(sqlite3.Error):  # then the error is reported when the store is opened next
                         connection.execute("UPDATE opened SET is_open = 0")
                 connection.close()
         self._fail(f"{self.path}: the store is closed")
         self._tail.release(is_drained=is_drained)
 
     def leave_to_parent(self) -> None:
-        """In a forked child: the store belongs to the parent. Nothing is closed, for that would end the parent's locks."""
+        """In a forked child, give up the store: it belongs to the parent. Nothing is closed, because this would end
+        the parent's locks."""
         self._lock, self._database_lock = Lock(), Lock()
         self._is_open, self._connection = False, None
 
 
 class _Following:
-    """The batches of one sandbox after the number `covers`, each once: one may stand in the database and beside it."""
+    """The batches of one sandbox after the number `covers`, each once: a batch may be both in the database and in
+    the second file."""
 
     def __init__(self, covers: int) -> None:
         self._covers = covers
@@ -441,7 +449,7 @@ def _has_bytes(path: Path) -> bool:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """What sqlite raises, as StoreError."""
+    """Raise errors of sqlite as StoreError."""
     try:
         yield
     except sqlite3.Error as error:
@@ -450,25 +458,26 @@ def _told(path: Path) -> Iterator[None]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do everything in the block, or nothing of it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        with suppress(sqlite3.Error):  # sqlite has rolled back by itself
+        with suppress(sqlite3.Error):  # sqlite has already rolled back
             connection.execute("ROLLBACK")
         raise
 
 
 class SqliteLog:
-    """The log of one sandbox. `newest` is the row of its last batch, `needed` that of the first one that its snapshot does
-    not cover (None: it covers all)."""
+    """The log of one sandbox. `newest` is the row of its last batch, `needed` the row of the first batch that its
+    snapshot does not include (None: it includes all)."""
 
     def __init__(self, file: SqliteFile, sandbox: int, newest: int) -> None:
         self.file = file
         self.sandbox = sandbox
         self.newest, self.needed = newest, newest or None
-        #: The row of the last batch when the last snapshot was begun.
+        #: The row of the last batch at the start of the last snapshot.
         self.mark = 0
         self.append = partial(file.append, self)
 

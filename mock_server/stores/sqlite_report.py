@@ -1,4 +1,4 @@
-"""What a sqlite store holds, read without a change: for `swapmock store`."""
+"""Reads the content of a sqlite store without changing it, for `swapmock store`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from swapmock.mock_server.stores.logged import restored
 from swapmock.mock_server.stores.sqlite_file import checksum, open_read_only
 from swapmock.mock_server.stores.sqlite_log import SqliteFile
 
-#: The bounds of a journal that drops nothing.
+#: The limits of a journal that drops nothing.
 ALL = (1 << 62, 1 << 62)
 
 
@@ -39,6 +39,8 @@ class SandboxRow(NamedTuple):
 
 
 class Found(NamedTuple):
+    """The result of an examination."""
+
     path: Path
     format: int
     sandboxes: list[SandboxRow]
@@ -46,12 +48,13 @@ class Found(NamedTuple):
 
     @property
     def is_wrong(self) -> bool:
+        """Whether anything is wrong."""
         return bool(self.problems) or any(not rule.holds for row in self.sandboxes for rule in row.ledger)
 
 
 @contextmanager
 def _looked_at(path: Path) -> Iterator[SqliteFile]:
-    """The file, locked and read. Raises StoreError if it cannot be read or is not whole."""
+    """Yield the file, locked and read. Raises StoreError if it cannot be read or is damaged."""
     if not path.exists():
         raise StoreError(f"{path}: there is no such store")
     file = SqliteFile(path)
@@ -62,8 +65,8 @@ def _looked_at(path: Path) -> Iterator[SqliteFile]:
 
 
 def examined(path: Path) -> Found:
-    """All that is wrong with a store, and how much is in it. Raises StoreError where there is no store to look at, or another
-    process has it open."""
+    """Return what is wrong with a store, and how much is in it. Raises StoreError if there is no store, or if
+    another process has it open."""
     found = Found(path, FORMAT, [], [])
     try:
         with _looked_at(path) as file:
@@ -86,14 +89,14 @@ def examined(path: Path) -> Found:
 
 
 def _ledger(box: MemoryBox) -> tuple[Invariant, ...]:
-    """The invariants of the ledger. A task is over when its end was worked on, whatever time it is."""
+    """Return the invariants of the ledger. A task counts as finished if its end was processed, whatever time it is."""
     waiting = {due.subject for due in box.state().due}
     over = [task.id for task in box.tasks() if task.reserved and task.ends_at is not None and task.id not in waiting]
     return prove(box.entries(), over, {account: box.balance(account) for account in Account})
 
 
 def _wrong_files(path: Path, name: str, box: MemoryBox) -> Iterator[str]:
-    """Uploaded files in the store that are not what the sandbox says. Those of --data-dir are not looked at."""
+    """Yield the uploaded files that differ from what the sandbox says. Files in --data-dir are not examined."""
     files = _files(path, name)
     for file in box.state().files.values():
         content = files.get(file.name)
@@ -102,7 +105,7 @@ def _wrong_files(path: Path, name: str, box: MemoryBox) -> Iterator[str]:
 
 
 def _files(path: Path, name: str) -> dict[str, bytes]:
-    """The uploaded files of a sandbox. Raises StoreError for one that is not whole."""
+    """Return the uploaded files of a sandbox. Raises StoreError for a damaged one."""
     found: dict[str, bytes] = {}
     asked = "SELECT key, part, crc, body FROM file WHERE key >= ? AND key < ? ORDER BY key, part"
     try:
@@ -119,6 +122,6 @@ def _files(path: Path, name: str) -> dict[str, bytes]:
 
 @contextmanager
 def boxes(path: Path) -> Iterator[list[tuple[str, HeldSandbox]]]:
-    """The sandboxes of a store by name. Raises StoreError if it is not whole."""
+    """Yield the sandboxes of a store by name. Raises StoreError if it is damaged."""
     with _looked_at(path) as file:
         yield [(row.name, HeldSandbox(restored(stored, ALL)[0], _files(path, row.name))) for row, stored in file.stored]

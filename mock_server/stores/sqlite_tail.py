@@ -1,9 +1,9 @@
-"""The end of a sqlite store's log, in a mapped file beside it: to append there costs no system call.
+"""The end of a sqlite store's log, in a memory-mapped file beside it: an append needs no system call.
 
-A page of memory that is mapped from a file outlives a process that is killed. So a batch is kept as soon as it is written
-there. Two regions take turns: while one takes batches, the other one's are moved into the database, many in one transaction.
-The file is also the lock of the store, and it says what the database must hold: an end that was cut off is noticed.
-"""
+The memory pages of a mapped file survive the end of a killed process. So a batch is safe as soon as it is written
+there. There are two regions: while one takes batches, those of the other are moved into the database, many in one
+transaction. The file is also the lock of the store. It says what the database must contain, so that a missing end
+is noticed."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from zlib import crc32
 
 from swapmock.mock_server.core.ports import StoreError
 
-#: Bytes of a region. A longer batch goes into the database at once.
+#: The bytes of a region. A longer batch is written into the database at once.
 REGION_BYTES = 1 << 22
 
 HEAD_BYTES = 4096
 FILE_BYTES = HEAD_BYTES + 2 * REGION_BYTES
 
-#: What the file is, and which run of the machine wrote it.
+#: The kind of the file, and the boot of the machine that wrote it.
 _HEAD = struct.Struct("<8s36s")
 _MAGIC = b"swapmoc1"
 
-#: The batch that was last written into the database, with a checksum of these numbers.
+#: The last batch that was written into the database, with a checksum of these numbers.
 _LAST, _LAST_AT = struct.Struct("<qqqI"), 64
 
-#: How many bytes of each region are in use. Each number is written by itself, in one step.
+#: How many bytes of each region are in use. Each number is written separately, in one step.
 _NUMBER, _ENDS_AT = struct.Struct("<q"), (128, 192)
 
-#: Before each batch: its row, its sandbox, its number there, its length; then its checksum.
+#: The head of each batch: its row, its sandbox, its number there, its length; then its checksum.
 _RECORD, _CRC = struct.Struct("<qqqI"), struct.Struct("<I")
 RECORD_BYTES = _RECORD.size + _CRC.size
 
 
 class Batch(NamedTuple):
-    """A batch of facts: the row that it has in the database, its sandbox, its number there, its bytes."""
+    """A batch of facts: its row in the database, its sandbox, its number there, its bytes."""
 
     row: int
     sandbox: int
@@ -50,7 +50,7 @@ class Batch(NamedTuple):
 
 
 class Last(NamedTuple):
-    """The batch that was last written into the database."""
+    """The last batch that was written into the database."""
 
     row: int
     sandbox: int
@@ -66,19 +66,21 @@ class Chunk(NamedTuple):
 
 
 def chunk_of(batches: Sequence[Batch]) -> Chunk:
+    """Return several batches as one chunk."""
     newest = batches[-1]
     body = b"".join(as_record(*batch) for batch in batches)
     return Chunk(batches[0].row, Last(newest.row, newest.sandbox, newest.number), body)
 
 
 def as_record(row: int, sandbox: int, number: int, body: bytes) -> bytes:
-    """A batch as it stands in a region and in the database: its numbers, its checksum, its bytes."""
+    """Return a batch as it is stored in a region and in the database: `row`, `sandbox`, `number`, checksum and
+    `body`."""
     head = _RECORD.pack(row, sandbox, number, len(body))
     return head + _CRC.pack(crc32(body, crc32(head))) + body
 
 
 def records(raw: bytes | memoryview) -> Iterator[Batch]:
-    """The batches in `raw`, up to the first one that is not whole."""
+    """Yield the batches in `raw`, up to the first incomplete one."""
     at, size = 0, len(raw)
     while at + RECORD_BYTES <= size:
         head = raw[at : at + _RECORD.size]
@@ -93,11 +95,12 @@ def records(raw: bytes | memoryview) -> Iterator[Batch]:
 
 
 def size_of(batches: Iterable[Batch]) -> int:
+    """Return the bytes that the batches take."""
     return sum(RECORD_BYTES + len(batch.body) for batch in batches)
 
 
 class Tail:
-    """Opened with the lock of the store. Nothing is written before `begin`."""
+    """The end of the log. It is opened with the lock of the store; nothing is written before `begin`."""
 
     def __init__(self, store: Path) -> None:
         self.path = store.with_name(store.name + "-log")
@@ -113,34 +116,34 @@ class Tail:
             raise StoreError(f"{store}: another process has this store open") from None
         self._map: mmap.mmap | None = None
         self._active = 0
-        #: The bytes in use of each region, and where its last record begins.
+        #: The bytes in use of each region, and the position of its last record.
         self._ends, self._lasts = [0, 0], [0, 0]
 
-    # --- what was left
+    # --- data of the previous process
 
     def left(self) -> Left:
-        """What the file says of the process before."""
+        """Return what the file says about the previous process."""
         raw = os.pread(self.descriptor, FILE_BYTES, 0)
         return Left(self.path, raw)
 
     # --- writing
 
     def begin(self, last: Last | None) -> None:
-        """Take batches from now on. What the file held before is in the database, whose last batch is `last`."""
+        """Take batches from now on. The earlier content of the file is in the database, whose last batch is `last`."""
         try:
             os.ftruncate(self.descriptor, 0)
             os.posix_fallocate(self.descriptor, 0, FILE_BYTES)
         except OSError as error:
             raise StoreError(f"{self.path}: {error.strerror}") from None
         self._map = mmap.mmap(self.descriptor, FILE_BYTES)
-        self._map[:] = bytes(FILE_BYTES)  # the first write to a page costs more than all others
+        self._map[:] = bytes(FILE_BYTES)  # the first write to a page is the most expensive
         self._map[: _HEAD.size] = _HEAD.pack(_MAGIC, boot_id())
         if last is not None:
             self.note(last)
         self._active, self._ends = 0, [0, 0]
 
     def append(self, row: int, sandbox: int, number: int, body: bytes) -> bool:
-        """Keep a batch; False if the region has no room for it."""
+        """Store a batch: `row`, `sandbox`, `number` and `body`. Return False if the region is full."""
         active, size = self._active, len(body)
         end = self._ends[active]
         after = end + RECORD_BYTES + size
@@ -155,7 +158,7 @@ class Tail:
         return True
 
     def take_turns(self) -> bool:
-        """Let the other region take batches; False if it is not empty yet."""
+        """Make the other region active; return False if it is not empty yet."""
         other = 1 - self._active
         if self._ends[other]:
             return False
@@ -164,18 +167,18 @@ class Tail:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the region that takes no batches has some that are not in the database."""
+        """Return whether the inactive region has batches that are not in the database."""
         return self._ends[1 - self._active] > 0
 
     def waiting(self) -> Chunk:
-        """The batches of the region that takes none."""
+        """Return the batches of the inactive region."""
         body, at = self._region(1 - self._active), self._lasts[1 - self._active]
         first, *_ = _RECORD.unpack_from(body)
         row, sandbox, number, _ = _RECORD.unpack_from(body, at)
         return Chunk(first, Last(row, sandbox, number), body)
 
     def all(self) -> Iterator[Batch]:
-        """All batches that are here, in their order."""
+        """Yield all batches in the file, in order."""
         yield from records(self._region(1 - self._active))
         yield from records(self._region(self._active))
 
@@ -185,7 +188,7 @@ class Tail:
         return self._map[start : start + self._ends[region]]
 
     def free(self, last: Last) -> None:
-        """Empty the region that takes no batches: they are in the database, `last` is the last of them."""
+        """Empty the inactive region: its batches are in the database, `last` is the last of them."""
         self.note(last)
         other = 1 - self._active
         assert self._map is not None
@@ -193,7 +196,7 @@ class Tail:
         self._ends[other] = 0
 
     def note(self, last: Last) -> None:
-        """Say which batch was last written into the database."""
+        """Record which batch was last written into the database."""
         if self._map is not None:
             numbers = _LAST.pack(*last, 0)[:-4]
             self._map[_LAST_AT : _LAST_AT + _LAST.size] = numbers + crc32(numbers).to_bytes(4, "little")
@@ -203,7 +206,7 @@ class Tail:
         os.fdatasync(self.descriptor)
 
     def release(self, *, is_drained: bool = False) -> None:
-        """Close the file. If all batches are in the database, only what the database must hold is left of it."""
+        """Close the file. If all batches are in the database, only the information about its last batch is kept."""
         if self._map is not None:
             self._map.close()
             self._map = None
@@ -214,12 +217,13 @@ class Tail:
 
 
 class Left:
-    """What a process left in the file. `is_same_run`: the machine has run since. `last` is None if it is not known."""
+    """What the previous process left in the file. `is_same_run` says that the machine has not been restarted since.
+    `last` is None if it is unknown."""
 
     def __init__(self, path: Path, raw: bytes) -> None:
         self.path = path
         self.is_known = raw[:8] == _MAGIC
-        #: The process was killed, or its machine stopped.
+        #: Whether the process was killed, or its machine stopped.
         self.was_killed = self.is_known and len(raw) > HEAD_BYTES
         self.is_same_run = self.is_known and raw[8:44] == boot_id() and any(raw[8:44])
         self.last: Last | None = None
@@ -236,11 +240,10 @@ class Left:
             raise StoreError(f"{path}: is damaged; nothing was changed")
 
     def batches(self) -> tuple[list[Batch], str]:
-        """The batches in their order, and what a stop of the machine has taken of them ("" for nothing). StoreError if the
-        machine did not stop and some are not whole.
+        """Return the batches in order, and, as text, what was lost when the machine stopped ("" for nothing). Raises
+        StoreError if batches are incomplete although the machine did not stop.
 
-        Some may be in the database already: those that an emptied region still holds.
-        """
+        Some may already be in the database: an emptied region still contains them."""
         found: list[Batch] = []
         lost = ""
         for region in (0, 1) if self.was_killed else ():
@@ -256,7 +259,8 @@ class Left:
 
 
 def _rising(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The batches up to the first one that is older than the one before it: it was left of an earlier turn of its region."""
+    """Yield the batches up to the first one that is older than the one before it: that one is left from an earlier
+    use of the region."""
     newest = 0
     for batch in batches:
         if batch.row <= newest:
@@ -266,7 +270,7 @@ def _rising(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def boot_id() -> bytes:
-    """What this run of the machine is called; zeros if it is not known."""
+    """Return the id of the current boot of the machine; zeros if it is unknown."""
     try:
         found = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()[:36]
     except OSError:
