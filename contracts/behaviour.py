@@ -17,9 +17,8 @@ LEVELS: tuple[Level, ...] = ("documented", "observed", "inferred", "invented")
 #: The length of the longest magic value, in characters. A longer text is not parsed.
 LONGEST_MAGIC = 2048
 
-#: Endings of every magic value that changes an outcome -> for how many calls with the same URL it then holds. After
-#: them the URL is Suffixes of a magic value that changes an outcome -> the number of calls with the same URL for which
-#: the value has its effect. After these calls the URL is an ordinary one, so that a retry succeeds.
+#: Suffixes of a magic value that changes an outcome -> the number of calls with the same URL for which the value has
+#: its effect. After these calls the URL is an ordinary one, so that a retry succeeds.
 CLEARING: Mapping[str, int] = MappingProxyType({"_once": 1, "_twice": 2})
 
 

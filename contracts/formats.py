@@ -11,16 +11,14 @@ from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-#: The form of almost every URL. What has this form is a URL by RFC 3986. The package judges all others: it is slower,
-#: and The form of almost every URL: a text of this form is a URL by RFC 3986. The package judges all other texts. It is
+#: The form of almost every URL: a text of this form is a URL by RFC 3986. The package judges all other texts. It is
 #: slower, and loading it takes a twentieth of the time of a start.
 PLAIN = re.compile(
     r"https?://[A-Za-z0-9._-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?-]*)?"
 )
 
-#: Of texts up to this length the verdict is remembered, and up to this one there is one: the expression takes a second
-#: for a The result for texts up to the first length is cached. Texts beyond the second length are not checked, because
-#: the expression takes a second for a megabyte; their `maxLength` refuses them.
+#: The result for texts up to the first length is cached. Texts beyond the second length are not checked, because the
+#: expression takes a second for a megabyte; their `maxLength` refuses them.
 LONGEST_KEPT, LONGEST_JUDGED = 512, 16_384
 
 

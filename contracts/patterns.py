@@ -6,7 +6,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-#: The longest pattern, in characters, and the most memory that one may take, in bytes: the largest allowed pattern
 #: The longest pattern, in characters, and the most memory for one pattern, in bytes. The largest allowed pattern takes
 #: a tenth of a second for a megabyte.
 LONGEST, LARGEST = 500, 1 << 16

@@ -29,7 +29,6 @@ LONGEST_CONFIRMATION = 90.0
 CONFIRMATIONS, SLOWEST_RATE = 3, 1.5
 #: The rate for a client that does not work at the usual one.
 GENTLE_RATE = 5.0
-#: Rules about how long the client itself takes, and the fastest rate at which they count: at x40 the start of a program
 #: Rules about the client's own speed, and the fastest rate at which they count: at rate 40 starting a program takes ten
 #: seconds of the case's clock.
 TIMED, TIMED_RATE = ("C2", "P5"), 4.0

@@ -24,7 +24,6 @@ from swapmock.client_checks.conformance.transport import quiet_environment
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
-#: Schemathesis' own checks, as findings. Those of schema, headers, status and content type are done by ours of the same
 #: Schemathesis' own checks, as findings. Its checks of schema, headers, status and content type are replaced by ours,
 #: which know how well each fact is known. Two further ones are about deleting, which these APIs do not have.
 STOCK: Mapping[str, Rule] = {

@@ -32,7 +32,6 @@ class OpenFile:
             start += len(piece)
 
 
-#: Uploads from this size on are sent from a file in memory (memfd) without being copied again. So many bytes of them may be
 #: Uploads from this size on, in bytes, are sent from a file in memory (memfd), so that they are not copied again. The
 #: second number is how many bytes may be in memory twice because of that.
 LARGE, MOST_TWICE = 1 << 20, 1 << 26

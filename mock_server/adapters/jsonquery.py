@@ -79,7 +79,6 @@ def find(path: str, document: Any) -> Sequence[Any]:
 #: The most units of work for one call: about 50 ms.
 MOST_WORK = 4_000_000
 
-#: The work of a path, of a value that is found, of a value in an index, of a value that a search by the library visits, and
 #: The units of work for a path, for a value that is found, for a value in an index, for a value that a search by the
 #: library visits, and for a text that is compared (plus 1 for each of its characters).
 PATH, FOUND, INDEXED, VISITED, COMPARED = 100, 20, 20, 500, 60

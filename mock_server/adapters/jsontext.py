@@ -23,7 +23,6 @@ except ImportError:  # the extra `fast` is not installed
 #: How many pieces of a large value are written before other threads may run.
 PIECES_IN_A_ROW = 64
 
-#: Deeper nesting is refused before a parser meets it: parsers differ in where they give up, orjson writes no more than 254
 #: Deeper nesting is refused before parsing. Parsers have different limits, orjson writes at most 254 levels, and
 #: answers of the admin API show a request inside further levels.
 MAX_DEPTH = 200
@@ -150,9 +149,7 @@ def write_large(value: Any, depth: int, encode: Callable[[Any], Any]) -> JsonTex
 
     The first `depth` levels of `value` are mappings, lists and iterators (written as arrays). Everything below is
     first passed to `encode` and then written in one piece. Only one piece at a time exists as a value."""
-    written = (
-        BytesIO()
-    )  # the text grows while it is written: joining all pieces at the end would block other threads once more
+    written = BytesIO()  # joining all pieces at the end would block other threads once more
     for number, piece in enumerate(_pieces(value, depth, encode)):
         written.write(piece)
         if number % PIECES_IN_A_ROW == 0:

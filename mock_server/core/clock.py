@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-#: Where a clock that does not follow real time starts, unless told otherwise: 2026-01-01T00:00:00Z. A fixed
 #: The default start of a clock that does not follow real time: 2026-01-01T00:00:00Z. With a fixed start, two runs with
 #: the same seed and the same moves give the same bytes.
 FIXED_START = 1_767_225_600.0

@@ -297,9 +297,8 @@ def read_effect(raw: Mapping[str, Any]) -> Effect:
     )
 
 
-#: Where a body stalls unless a rule says otherwise, in bytes: the media host of crun.ai was seen to stop there. And for
-#: how The defaults of a stall: after how many bytes (the media host of crun.ai was seen to stop there), and for how
-#: many seconds (longer than clients wait).
+#: The defaults of a stall: after how many bytes (the media host of crun.ai was seen to stop there), and for how many
+#: seconds (longer than clients wait).
 STALL_AFTER, STALL_SECONDS = 192 << 10, 60.0
 
 

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
-#: How many callbacks are sent at the same time: to one host, and in all. Each takes a file descriptor. The simplest
 #: How many callbacks are sent at the same time: to one host, and in total. Each takes a file descriptor. The simplest
 #: receivers queue five connections and answer one at a time: with more, some would time out without a mistake of the
 #: receiver.

@@ -338,7 +338,7 @@ class RedisStore(LoggedStore):
     # --- housekeeping and closing
 
     def keep_house(self) -> None:
-        """Renew the lease, then do the work of each second."""
+        """Do the work of each second, unless Redis cannot be reached."""
         if not self.server.is_away:
             super().keep_house()
 

@@ -27,7 +27,8 @@ CALL_SECONDS = 0.6
 #: The seconds between two checks whether Redis can be reached: while it can, and while it cannot.
 LOOK_SECONDS, TRY_SECONDS = 0.25, 0.1
 
-#: The check that this process still holds a sandbox. The lease is in the sandbox's keys: KEYS[1] is its hash `meta`.
+#: The error of a script if another process has taken the sandbox. The fencing number is in the sandbox's keys: KEYS[1] is
+#: its hash `meta`.
 FENCED = "FENCED"
 
 _CHECK_FENCE = f"""

@@ -1,1 +1,1 @@
-"""The only layer that knows a web framework or a server: applications, pipeline, files, live server."""
+"""The only layer that uses a web framework or a server: applications, pipeline, files, live server."""

@@ -1,4 +1,5 @@
-"""Calls to the admin API: no sandbox is held while they run, no fault applies, and the journal does not keep them."""
+"""Calls to the admin API: no sandbox is kept open while they run, no fault applies, and the journal does not record
+them."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from swapmock.mock_server.web.mounting import MountedApi, RouteMatch
 from swapmock.mock_server.web.recording import breaches
 from swapmock.mock_server.web.stages import Stage, run_stages
 
-#: The largest written document that is checked against the contract, in bytes: other threads wait for a check.
+#: The largest document, in bytes, that is checked against the contract after writing: a check blocks other threads.
 LONGEST_CHECKED = 1 << 18
 
 
@@ -30,20 +31,20 @@ def _is_large(body: object) -> bool:
 
 
 class AdminCalls:
-    """Answers calls to the admin API. The handlers open the sandbox, because some of them must not hold it all the time.
+    """Answers calls to the admin API. The handlers open the sandbox themselves, because some of them must not keep
+    it open all the time.
 
-    `on_drift` gets the exchange of every answer that breaks the contract of the admin API.
-    """
+    `on_drift` gets the exchange of every answer that breaks the contract of the admin API."""
 
     def __init__(self, engine: Engine, default_sandbox: str, on_drift: Callable[[Exchange], None]) -> None:
         self._engine = engine
         self._default = default_sandbox
         self._on_drift = on_drift
-        #: Base URL of the vendors' APIs, if it is not the one where the admin API is asked.
+        #: The base URL of the vendors' APIs, if it differs from that of the admin API.
         self.vendor_url = ""
 
     def answer(self, target: RouteMatch, request: Request, stages: tuple[Stage, ...]) -> Answer:
-        """The answer to `request`, by the stages of the admin API."""
+        """Return the answer to `request` for `target`, by the `stages` of the admin API."""
         api, operation, params, _ = target
         engine, provider = self._engine, api.provider
         engine.sweep(engine.time.now())
@@ -87,8 +88,8 @@ class AdminCalls:
         )
 
     def vendor_url_for(self, request: Request) -> str:
-        """The base URL of the vendors' APIs for this client: a server on all addresses is named by the address that the
-        client used."""
+        """Return the base URL of the vendors' APIs for this client. For a server on all addresses, it has the
+        address that the client used."""
         if self._engine.public_url:
             return self._engine.public_url
         for wildcard in ("//0.0.0.0:", "//[::]:"):

@@ -24,16 +24,15 @@ if TYPE_CHECKING:
 
     from swapmock.contracts import Operation
 
-#: The largest request that an inbox takes, in bytes.
+#: The largest request that an inbox accepts, in bytes.
 LONGEST_CALLBACK = 1 << 20
 
 
 def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) -> Flask:
-    """A Flask application over `pipeline`.
+    """Return a Flask application for `pipeline`.
 
-    `pause(seconds)` waits before a delayed answer. `with_middleware` answers contract operations before Flask's routing,
-    which is faster.
-    """
+    `pause(seconds)` waits before a delayed answer. `with_middleware` answers contract operations before Flask's
+    routing, which is faster."""
     app = Flask("swapmock", static_folder=None)
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
@@ -62,7 +61,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
         """Apply the request filter to the paths outside of every contract; the pipeline applies it to the others."""
         path = wsgi_path(request.environ)
         if path.startswith("//"):
-            return _problem(404, "a path starts with one slash")  # Flask would drop the others
+            return _problem(404, "a path starts with one slash")  # by default Flask drops the other parts of the path
         if pipeline.match(request.method, request.path) is not None:
             return None
         asked = plain_request(request.environ)
@@ -80,7 +79,7 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
-        # A wrong method or an unknown path of a vendor's API gets the vendor's own error response.
+        # A wrong method or an unknown path of a vendor's API gets the vendor's error response.
         if isinstance(error, NotFound | MethodNotAllowed) and pipeline.match(request.method, request.path) is not None:
             return vendor()
         if isinstance(error, NotFound) and request.url_rule is None:
@@ -126,7 +125,8 @@ def _health() -> Response:
 
 
 def _index(pipeline: Pipeline, asked: Request) -> Response:
-    """What runs here: JSON for a program, a page for a person. Keys are shown to a client that may use the admin API."""
+    """Return the start page: JSON for a program, a page for a person. Keys are shown to a client that may use the
+    admin API."""
     policy = pipeline.request_filter.policy
     has_admin = any(api.is_admin for api in pipeline.apis)
     may_use_admin = has_admin and (not policy.token or shows_token(policy.token, asked.headers))
@@ -140,7 +140,7 @@ def _index(pipeline: Pipeline, asked: Request) -> Response:
 
 
 def _problem(status: int, detail: str) -> Response:
-    """Problem details (RFC 9457), for paths outside of every vendor's API."""
+    """Return problem details (RFC 9457), for paths outside of every vendor's API."""
     document = {
         "type": "about:blank",
         "title": Response(status=status).status.split(" ", 1)[-1],

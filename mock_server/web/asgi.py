@@ -43,43 +43,46 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 class Client(Protocol):
-    """A connection of the live server, with what ASGI does not offer. `own` is the host and port that the client reached."""
+    """A connection of the live server, with functions that ASGI does not have. `own` is the host and port that the
+    client reached."""
 
     own: str
     peer: str
     is_trusted_proxy: bool
 
     @property
-    def is_gone(self) -> bool: ...
+    def is_gone(self) -> bool:
+        """Return whether the connection is closed."""
 
     @property
     def has_left(self) -> bool:
-        """The client sends no more. It may still read; but a client that waits for an event does not close its side."""
+        """Return whether the client sends no more. Such a client may still read. But a client that waits for an
+        event does not close its side."""
 
     async def drained(self) -> None:
         """Wait until the client has read almost all that was written."""
 
     def holds(self, size: int) -> None:
-        """Note that `size` bytes of an answer to this client are held in memory from now on."""
+        """Note that `size` bytes of an answer to this client are in memory from now on."""
 
     takes_views: bool
     """Whether pieces of a body may be views of bytes; ASGI has bytes alone."""
 
     async def send_file(self, descriptor: int, start: int, stop: int, /) -> int | None:
-        """Send the bytes from `start` up to `stop` of an open file as the body; how many the client took, None if this
-        connection cannot do that. ASGI has no such message."""
+        """Send the bytes from `start` to `stop` of an open file as the body. Return how many the client took, or
+        None if this connection cannot do that. ASGI has no such message."""
 
     def reset(self) -> None:
-        """Send a TCP RST and nothing more; on a unix socket, close."""
+        """Send a TCP RST and nothing else; on a unix socket, close the connection."""
 
     def leave_out_date(self) -> None:
-        """Send no Date beside the one in the headers of the answer."""
+        """Send no Date in addition to the one in the headers of the answer."""
 
     def send_garbage(self) -> None:
-        """Send bytes that are no HTTP, then a FIN."""
+        """Send bytes that are not HTTP, then a FIN."""
 
     def hang_up(self) -> None:
-        """Send a FIN and nothing more."""
+        """Send a FIN and nothing else."""
 
 
 #: The largest body on a path outside of every contract, in bytes.
@@ -90,7 +93,7 @@ STOPS = Answer(503, PLAIN, b"the server stops\n")
 
 
 def stream_lines(answer: Answer) -> list[tuple[bytes, bytes]]:
-    """The header lines of an answer that goes on: its length is not known."""
+    """Return the header lines of an answer without a known length."""
     return [
         (header_octets(name), header_octets(value))
         for name, value in answer.headers
@@ -98,19 +101,19 @@ def stream_lines(answer: Answer) -> list[tuple[bytes, bytes]]:
     ]
 
 
-#: How many calls to the admin API run at once, and how many `wait` calls. These have threads of their own: otherwise they
-#: could block the very calls that they wait for.
+#: How many calls to the admin API run at the same time, and how many `wait` calls. `wait` calls have separate threads:
+#: otherwise they could block the calls that they wait for.
 MOST_CALLS, MOST_WAITERS = 16, 256
 
-#: How many files are drawn at once.
+#: How many files are drawn at the same time.
 MOST_DRAWINGS = 4
 
-#: The digests of uploads beyond this size are computed in a thread, in bytes.
+#: The digests of uploads with more bytes than this are computed in a thread.
 LARGE_UPLOAD = 1 << 20
 
 
 class AsgiApp:
-    """The ASGI application of one live server. `match_inline` and `answer` are for requests that need no thread."""
+    """The ASGI application of one live server. `match_inline` and `answer` handle requests that need no thread."""
 
     def __init__(
         self,
@@ -119,20 +122,20 @@ class AsgiApp:
         max_bodies_bytes: int = 1 << 30,
         note_lag: Callable[[float], None] = lambda _: None,
     ) -> None:
-        #: Called ten times a second with the seconds by which the event loop was late.
+        #: Called ten times per second with the seconds by which the event loop was late.
         self.note_lag = note_lag
         self._pipeline = pipeline
         self._make_flask = make_flask
         self.body_budget = ByteBudget(max_bodies_bytes)
         self._stopping = asyncio.Event()
-        #: Flask's answers may be large files: only a few are made at a time.
+        #: Flask's answers may be large files: only a few are made at the same time.
         self._turns = asyncio.Semaphore(MOST_CALLS)
         self._in_threads: set[asyncio.Future[Any]] = set()
         self._is_aborting = False
 
     @property
     def proxies(self) -> TrustedProxies:
-        """The reverse proxies whose headers say how the client came."""
+        """The reverse proxies whose headers are believed."""
         return self._pipeline.proxies
 
     @cached_property
@@ -150,21 +153,22 @@ class AsgiApp:
 
     @cached_property
     def _callback_pool(self) -> DaemonThreads:
-        """Threads that send the callbacks which come before an answer."""
+        """Threads that send the callbacks that come before an answer."""
         return DaemonThreads(MOST_WAITERS, "swapmock-first")
 
     @cached_property
     def _flask(self) -> WSGIApplication:
-        """Made on the first request that needs it: importing Flask would take most of the start time."""
+        """The Flask application, made for the first request that needs it: importing Flask would take most of the
+        start time."""
         return self._make_flask()
 
     def match_inline(self, method: str, path: str) -> RouteMatch | None:
-        """Where a request goes that can be answered on the event loop; None if it needs a thread."""
+        """Return the route of a request that can be answered on the event loop; None if it needs a thread."""
         target = self._pipeline.match(method, path)
         return None if target is None or target.api.is_admin or target.works_long else target
 
     def answer(self, target: RouteMatch, request: Request) -> Answer:
-        """The answer of the pipeline; 500 if that fails."""
+        """Return the answer of the pipeline; 500 if the pipeline fails."""
         try:
             return self._pipeline.serve(target, request)
         except HeldElsewhere:
@@ -174,7 +178,8 @@ class AsgiApp:
             return Answer(500, PLAIN, b"internal error\n")
 
     def refuse_upload(self, request: Request, status: int) -> Answer | None:
-        """What `Pipeline.refuse_upload` answers; None if that fails, or another process holds the sandbox."""
+        """Return the answer of `Pipeline.refuse_upload`; None if that fails, or if another process holds the
+        sandbox."""
         try:
             return self._pipeline.refuse_upload(request, status)
         except Exception:
@@ -182,7 +187,7 @@ class AsgiApp:
             return None
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        """ASGI. `scope["extensions"]` has the connection, and the answer if that is known already."""
+        """Serve one ASGI request. `scope["extensions"]` has the connection, and the answer if it is already known."""
         client: Client = scope["extensions"]["swapmock.client"]
         with contextlib.suppress(GoneError):
             await client.drained()
@@ -271,7 +276,7 @@ class AsgiApp:
             await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
     async def _stream(self, send: Send, answer: Answer, stream: EventStream, client: Client) -> None:
-        """Write events until the client leaves or the server stops."""
+        """Write events until the client disconnects or the server stops."""
         lines = stream_lines(answer)
         await send({"type": "http.response.start", "status": answer.status, "headers": lines})
         await send({"type": "http.response.body", "body": answer.body, "more_body": True})
@@ -349,17 +354,17 @@ class AsgiApp:
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
     def begin_shutdown(self) -> None:
-        """End all delays because the server stops. Call it on the event loop."""
+        """End all delays, because the server stops. Must be called on the event loop."""
         self._stopping.set()
 
     def abort_pending(self) -> None:
-        """Answer 503 to requests that still run in threads, and to all that follow."""
+        """Answer 503 to requests that still run in threads, and to all later ones."""
         self._is_aborting = True
         for future in tuple(self._in_threads):
             future.cancel()
 
     def close(self) -> None:
-        """End the threads. Call it when no request is left."""
+        """End the threads. Must be called when no request is left."""
         for threads in (self._callers, self._waiters, self._callback_pool, self._drawers):
             threads.shutdown()
 

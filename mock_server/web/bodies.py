@@ -1,4 +1,4 @@
-"""Request bodies of the live server: read piece by piece, with a limit for each and for all together."""
+"""Reads request bodies of the live server piece by piece, with a limit for each and for all together."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from swapmock.mock_server.core.numerals import read_count
 #: ASGI's `receive`: awaits the next message of a request.
 Receive = Callable[[], Awaitable[Any]]
 
-#: How much is read and dropped beyond a limit, in bytes.
+#: How many bytes beyond a limit are read and dropped.
 DRAINED = 1 << 24
 
 
 class GoneError(Exception):
-    """The client has gone."""
+    """The client has disconnected."""
 
 
 async def next_message(receive: Receive) -> Any:
-    """The next message of a request; GoneError if the client has disconnected."""
+    """Return the next message of a request. Raises GoneError if the client has disconnected."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise GoneError
@@ -27,7 +27,7 @@ async def next_message(receive: Receive) -> Any:
 
 
 class ByteBudget:
-    """Bytes that all bodies being received may take together. `most` is the limit."""
+    """The bytes that all request bodies in progress may take together. `most` is the limit."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -35,19 +35,19 @@ class ByteBudget:
         self.is_full = f"with it more than {most} bytes are on their way; --max-bodies-bytes allows more"
 
     def acquire(self, size: int) -> bool:
-        """Take `size` bytes; False if too few are left."""
+        """Take `size` bytes; return False if too few are left."""
         if self._held + size > self._most:
             return False
         self._held += size
         return True
 
     def release(self, size: int) -> None:
-        """Give `size` bytes back."""
+        """Return `size` bytes to the budget."""
         self._held -= size
 
 
 class Read(NamedTuple):
-    """What was read: the `body`, why it was not kept ("" if it was), and whether its end was read."""
+    """What was read: the `body`, why it was dropped ("" if it was not), and whether its end was read."""
 
     body: bytes = b""
     body_error: str = ""
@@ -57,10 +57,10 @@ class Read(NamedTuple):
 async def read_body(
     receive: Receive, headers: Mapping[str, str], limit: int, too_long: str, budget: ByteBudget
 ) -> Read:
-    """Read the body of a request, up to `limit` bytes; `too_long` is the error text for more.
+    """Read the body of a request, up to `limit` bytes; `too_long` is the error text for a longer one.
 
-    A body that is not kept is still read, up to DRAINED bytes more: a client that is sending would not see the answer.
-    """
+    A body that is dropped is still read, up to DRAINED bytes more: a client that is still sending would not see
+    the answer."""
     declared, body_error = headers.get("content-length", ""), ""
     length = read_count(declared, limit + DRAINED + 1)
     if length is not None and length > limit:

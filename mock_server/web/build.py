@@ -1,4 +1,4 @@
-"""Builds an emulator from settings and ports."""
+"""Builds an emulator from its settings and ports."""
 
 from __future__ import annotations
 
@@ -54,15 +54,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
-#: An unpredictable text, 64 characters long.
+#: Returns an unpredictable text of 64 characters.
 draw_key_seed = partial(secrets.token_hex, 32)
 
-#: The providers of this package: name -> the function that makes it from its contract, the folder of that name.
+#: The providers of this package: name -> the function that makes the provider from the contract of this name.
 PROVIDERS: Mapping[str, Callable[[Contract], Provider]] = {"crun": crun.provider, "imgopen": imgopen.provider}
 
 
 class ProviderError(SettingError):
-    """Providers lack what general code needs; `findings` has one line for each thing, and the text has them all."""
+    """Providers lack something that general code needs. `findings` has one line for each missing thing; the text has
+    all of them."""
 
     def __init__(self, findings: Sequence[str]) -> None:
         super().__init__("\n".join(["the emulator cannot start with these providers:", *findings]))
@@ -70,7 +71,8 @@ class ProviderError(SettingError):
 
 
 def registrations(more: Mapping[str, Registration] | None = None) -> dict[str, Registration]:
-    """Every provider by name: those of this package, those of installed packages, and `more`. A name is given once."""
+    """Return every provider by name: those of this package, those of installed packages, and `more`. Raises an error
+    for a name that occurs twice."""
     found = {name: Registration(folder(name), make) for name, make in PROVIDERS.items()}
     for name, registration in {**installed(), **(more or {})}.items():
         if name in PROVIDERS or not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == "admin":
@@ -81,7 +83,8 @@ def registrations(more: Mapping[str, Registration] | None = None) -> dict[str, R
 
 
 def make_providers(registered: Mapping[str, Registration]) -> tuple[dict[str, Contract], dict[str, Provider]]:
-    """The contract and the provider of each registration. Raises ProviderError with all that any of them lacks."""
+    """Return the contracts and the providers of `registered`. Raises ProviderError with everything that any of them
+    lacks."""
     contracts: dict[str, Contract] = {}
     providers: dict[str, Provider] = {}
     found: list[str] = []
@@ -104,7 +107,8 @@ def make_providers(registered: Mapping[str, Registration]) -> tuple[dict[str, Co
 
 
 def provider_findings(contract: Contract, provider: Provider) -> list[str]:
-    """What `provider` lacks for its `contract`: its name, handlers for the operations, the body of callbacks."""
+    """Return what `provider` lacks for its `contract`: the right name, handlers for the operations, the body of
+    callbacks."""
     found = list(handler_findings(contract, provider.handlers))
     if provider.name != contract.name:
         found.append(f"the provider calls itself {provider.name!r}; it is registered as {contract.name!r}")
@@ -117,7 +121,7 @@ def provider_findings(contract: Contract, provider: Provider) -> list[str]:
 
 
 def _overlaps(contracts: Mapping[str, Contract]) -> list[str]:
-    """Pairs of providers of which one would get the other's requests."""
+    """Return a line for each pair of providers of which one would get the other's requests."""
     prefixes = {name: f"{contract.behaviour.prefix}/" for name, contract in contracts.items()}
     return [
         f"{other}: prefix {prefixes[other][:-1]} is below that of {name}, {prefixes[name][:-1]}"
@@ -129,25 +133,25 @@ def _overlaps(contracts: Mapping[str, Contract]) -> list[str]:
 
 @dataclass(frozen=True)
 class System:
-    """A whole emulator, not yet listening."""
+    """A whole emulator that does not listen yet."""
 
     settings: Settings
     engine: Engine
     pipeline: Pipeline
     admin_pipeline: Pipeline
-    """The same as `pipeline`, unless the admin API has a port of its own."""
+    """The same as `pipeline`, unless the admin API has its own port."""
     standing: tuple[Standing, ...] = ()
     """The standing credentials, for the banner."""
 
     @cached_property
     def app(self) -> Flask:
-        """The Flask application; imports Flask."""
+        """The Flask application; this imports Flask."""
         from swapmock.mock_server.web.app import create_app
 
         return create_app(self.pipeline, pause)
 
     def note_lag(self, seconds: float) -> None:
-        """Count by how many seconds the event loop of the server was late. Log it if that is more than `max_lag`."""
+        """Count by how many seconds the event loop of the server was late; log it if it is more than `max_lag`."""
         self.engine.meter.lagged(seconds)
         if seconds > self.settings.max_lag:
             log.warning(
@@ -156,7 +160,7 @@ class System:
 
     @property
     def asgi_app(self) -> AsgiApp:
-        """An ASGI application for one live server."""
+        """Return an ASGI application for one live server."""
         return self._asgi_app(self.pipeline, lambda: self.app, self.note_lag)
 
     def _asgi_app(
@@ -177,8 +181,8 @@ class System:
         return self.settings.store.partition(":")[0] in ("redis", "rediss", "unix")
 
     def advertise(self, url: str) -> None:
-        """Tell the processes that share the store where this one takes forwarded requests: the setting, or else the `url` that
-        it listens on."""
+        """Tell the processes that share the store the address for forwarded requests: the one in the settings, or
+        else the `url` on which this process listens."""
         if self.is_shared:
             from swapmock.mock_server.stores.redis import RedisStore
 
@@ -188,7 +192,7 @@ class System:
 
     @property
     def admin_asgi_app(self) -> AsgiApp:
-        """An ASGI application for the server of an admin API that has its own port."""
+        """Return an ASGI application for the server of an admin API that has its own port."""
         from swapmock.mock_server.web.app import create_app
 
         make_flask = partial(create_app, self.admin_pipeline, pause)
@@ -203,13 +207,12 @@ def build(
     *,
     providers: Mapping[str, Registration] | None = None,
 ) -> System:
-    """An emulator by `settings`, on `time` (the machine's unless given).
+    """Return an emulator for `settings`, on the clock `time` (by default the machine's).
 
-    `providers` are further ones beside those of this package and of installed packages. `on_drift(exchange)` is called
-    for every answer that breaks the contract; by default that is logged. `draw_key_seed()` returns an
-    unpredictable text, from which keys are made. Raises SettingError for a variant that does
-    not exist, ProviderError for providers that lack something.
-    """
+    `providers` are added to those of this package and of installed packages. `on_drift(exchange)` is called for
+    every answer that breaks the contract; by default it is logged. `draw_key_seed()` returns an unpredictable
+    text from which keys are made. Raises SettingError for a variant that does not exist, and ProviderError for
+    providers that lack something."""
     settings = settings or Settings()
     contracts, made = make_providers(registrations(providers))
     meter = Meter()
@@ -282,7 +285,7 @@ def build(
 
 
 def snapshot_writer() -> Callable[[Box, Mapping[str, bytes]], str]:
-    """A function that writes the snapshot document of a box, which is not part of an emulator, with its uploaded files."""
+    """Return a function that writes the snapshot document of a box outside an emulator, with its uploaded files."""
     engine = build().engine
 
     def write(box: Box, files: Mapping[str, bytes]) -> str:
@@ -295,7 +298,8 @@ def snapshot_writer() -> Callable[[Box, Mapping[str, bytes]], str]:
 def _make_store(
     settings: Settings, contracts: Mapping[str, Contract], time: RealTime, watch: Held
 ) -> tuple[Store, Blobs]:
-    """The store of the settings, and where uploaded files are kept. Raises SettingError for a store that cannot be used."""
+    """Return the store of the settings, and the store of uploaded files. Raises SettingError for a store that cannot
+    be used."""
     folder = settings.data_dir
     kind = settings.store.partition(":")[0]
     if kind == "memory":
@@ -334,7 +338,8 @@ def _redis(settings: Settings, options: Options, files: Blobs | None) -> tuple[S
 
 
 def _with_all_variants(sandbox: Sandbox, contracts: Mapping[str, Contract]) -> Sandbox:
-    """`sandbox`, which an older version may have stored, with the defaults of the variants that were added since."""
+    """Return `sandbox`, which an older version may have stored, with the defaults of the variants that were added
+    since."""
     stored = sandbox.variants
     complete = {name: {**contract.behaviour.defaults, **stored.get(name, {})} for name, contract in contracts.items()}
     if all(stored.get(name) == choices for name, choices in complete.items()):
@@ -343,7 +348,8 @@ def _with_all_variants(sandbox: Sandbox, contracts: Mapping[str, Contract]) -> S
 
 
 def _prices(contracts: Mapping[str, Contract], wanted: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], int]:
-    """The prices of the settings, in thousandths of a credit; SettingError for an unknown name or a bad amount."""
+    """Return the prices of the settings, in thousandths of a credit. Raises SettingError for an unknown name or a
+    bad amount."""
     found = {}
     for provider, rows in wanted.items():
         if provider not in contracts:
@@ -379,6 +385,7 @@ def _transport(settings: Settings) -> Transport:
 
 
 def log_drift(exchange: Exchange) -> None:
+    """Log an answer that broke the contract."""
     for violation in exchange.drift:
         told = (exchange.operation, exchange.status, violation)
         facts = {"request": exchange.id, "task": exchange.task}
@@ -398,7 +405,7 @@ def _make_standing_sandboxes(engine: Engine, settings: Settings, rows: Sequence[
         standing.setdefault(row.sandbox, []).append(row.credential)
     for index, (sandbox_id, credentials) in enumerate(standing.items()):
         if sandbox_id in engine.store.ids():
-            continue  # it was stored by a process before, with its settings
+            continue  # an earlier process has stored the sandbox with its settings
         sandbox = Sandbox(
             id=sandbox_id,
             seed=settings.seed + index,
@@ -413,13 +420,14 @@ def _make_standing_sandboxes(engine: Engine, settings: Settings, rows: Sequence[
             open_account(engine, sandbox, SandboxClock.make(mode, real, settings.speed))
         except ValueError as refused_account:
             try:
-                engine.store.sandbox_of(sandbox_id)  # another process was quicker; it may not be in `ids` yet
+                engine.store.sandbox_of(sandbox_id)  # another process was quicker; the sandbox may not be in `ids` yet
             except KeyError:
                 raise refused_account from None
 
 
 def _as_stored(engine: Engine, row: Standing) -> Standing:
-    """`row` with the credential of its sandbox, which may be older than this process. A given one replaces it there."""
+    """Return `row` with the credential of its stored sandbox, which may be older than this process. A given
+    credential replaces the stored one."""
     sandbox = engine.store.sandbox_of(row.sandbox)
     own = row.credential
     alike = [c for c in sandbox.credentials if (c.provider, c.disabled) == (own.provider, own.disabled)]

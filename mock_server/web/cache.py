@@ -1,4 +1,4 @@
-"""A cache of answers to polls: an answer that would be the same again is made, checked and encoded once."""
+"""A cache of answers to polls: an answer that would be the same again is made, checked and encoded only once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from swapmock.mock_server.core.provider import VendorResponse
     from swapmock.mock_server.web.messages import Answer, Request
 
-#: How many answers are kept, the largest in bytes, and the bytes of all of them with their requests and tasks.
+#: The most answers in the cache, the bytes of the largest one, and the bytes of all with their requests and tasks.
 MOST_KEPT, LONGEST_KEPT, MOST_BYTES = 1024, 1 << 21, 1 << 24
 
 ON_POLL = ClockMode.ON_POLL
@@ -23,8 +23,8 @@ Key = tuple["Operation", str, str, str, str]
 
 
 class CachedResponse(NamedTuple):
-    """An answer and what it depends on beside the request: the settings of the sandbox, a task, and a span of sandbox time
-    from `since`. `code` is the envelope's code, None without one."""
+    """An answer, and what it depends on in addition to the request: the settings of the sandbox, a task, and a range
+    of sandbox time from `since`. `code` is the envelope's code, None without one."""
 
     sandbox: Sandbox
     cacheable: Cacheable
@@ -34,10 +34,10 @@ class CachedResponse(NamedTuple):
 
 
 class ResponseCache:
-    """Finds the answer that the handler would give again. Any entry may be forgotten at any time.
+    """Finds the answer that the handler would give again. Any entry may be dropped at any time.
 
-    Settings and tasks are immutable: a change replaces the object. So an entry holds while its objects are the same.
-    """
+    Settings and tasks are immutable: a change replaces the object. So an entry is valid while its objects are the
+    same."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -47,8 +47,8 @@ class ResponseCache:
     def find(
         self, operation: Operation, request: Request, base_url: str, box: Box, now: float
     ) -> CachedResponse | None:
-        """The cached answer for a poll of the open sandbox `box` at its time `now`; None if there is none, or something has
-        changed since. `base_url` is that of links in answers."""
+        """Return the cached answer for a poll of the open sandbox `box` at the sandbox time `now`; None if there is
+        none, or if something has changed. `base_url` is that of links in answers."""
         kept = self._kept.get((operation, request.path, request.query, base_url, box.sandbox.id))
         if kept is None or kept.sandbox is not box.sandbox or box.clock.mode is ON_POLL or request.body_error:
             return None
@@ -68,7 +68,10 @@ class ResponseCache:
         response: VendorResponse,
         answer: Answer,
     ) -> None:
-        """Keep an answer that the same request gets until something changes."""
+        """Store an answer for the same `request` until something changes.
+
+        `cacheable` says until when it is valid, `response` is the answer in the vendor's format, `answer` its
+        bytes."""
         if response.headers:
             return  # headers may belong to this one answer, such as its id in the journal
         size = len(answer.body) + len(request.path) + len(request.query) + len(call.base_url)

@@ -1,8 +1,7 @@
 """Ranges and conditional requests for files: RFC 9110 sections 13 and 14.
 
-`decide` is a pure function of a request and the facts of a file. It says which status and headers the answer has and which
-bytes of the file go out; it reads no byte of the file itself.
-"""
+`decide` is a pure function of a request and the facts of a file. It returns the status and the headers of the
+answer, and which bytes of the file are sent; it does not read the file."""
 
 from __future__ import annotations
 
@@ -12,13 +11,13 @@ from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from typing import NamedTuple
 
-#: More ranges than this in one request are ignored, as section 14.2 allows: many small ones are an attack.
+#: If a request has more ranges than this, they are ignored, as section 14.2 allows: many small ranges are an attack.
 MOST_RANGES = 16
 
 #: A Range or a list of entity tags longer than this is ignored, in characters.
 LONGEST = 2000
 
-#: Of several ranges, the parts of the answer are divided by this.
+#: The boundary between the parts of an answer with several ranges.
 BOUNDARY = "swapmock-byteranges"
 
 ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
@@ -29,8 +28,8 @@ Headers = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What an answer says of a file: `size` in bytes, media type, strong entity tag without its quotes, and the time of its
-    last change in whole epoch seconds (None: not known)."""
+    """What an answer says about a file: `size` in bytes, media type, strong entity tag without its quotes, and the
+    time of its last change in whole epoch seconds (None: unknown)."""
 
     size: int
     content_type: str
@@ -39,7 +38,8 @@ class FileFacts:
 
 
 class Piece(NamedTuple):
-    """A part of an answer's body: bytes `start` up to `stop` of the file, after the literal bytes `before`."""
+    """A part of an answer's body: first the literal bytes `before`, then the bytes from `start` to `stop` of the
+    file."""
 
     start: int
     stop: int
@@ -48,7 +48,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Decision:
-    """An answer without its content. `pieces` are in their order; `after` are literal bytes behind the last."""
+    """An answer without its content. `pieces` are in order; `after` are literal bytes after the last one."""
 
     status: int
     headers: Headers
@@ -57,15 +57,14 @@ class Decision:
 
     @property
     def length(self) -> int:
-        """Bytes of the body."""
+        """The bytes of the body."""
         return sum(len(piece.before) + piece.stop - piece.start for piece in self.pieces) + len(self.after)
 
 
 def decide(method: str, headers: Mapping[str, str], file: FileFacts) -> Decision:
-    """How a GET or HEAD for `file` is answered. Header names are in lower case.
+    """Return how a GET or HEAD for `file` is answered. Header names are in lower case.
 
-    The order of the preconditions is that of section 13.2.2.
-    """
+    The preconditions are evaluated in the order of section 13.2.2."""
     validators: Headers = [("etag", f'"{file.etag}"')]
     if file.last_modified is not None:
         validators.append(("last-modified", http_date(file.last_modified)))
@@ -84,8 +83,8 @@ def decide(method: str, headers: Mapping[str, str], file: FileFacts) -> Decision
 
 
 def parse_ranges(header: str, size: int) -> list[tuple[int, int]] | None:
-    """The satisfiable ranges of a Range header as (start, stop), empty if there is none; None if the header is ignored:
-    another unit, bad syntax, or too many ranges (sections 14.1.2 and 14.2)."""
+    """Return the satisfiable ranges of a Range header as (start, stop); empty if there is none. Return None if the
+    header is ignored: another unit, bad syntax, or too many ranges (sections 14.1.2 and 14.2)."""
     unit, equals, text = header.partition("=")
     if not equals or unit.strip().lower() != "bytes" or len(text) > LONGEST:
         return None
@@ -133,7 +132,7 @@ def _part_head(start: int, stop: int, file: FileFacts) -> bytes:
 
 
 def _precondition_failed(headers: Mapping[str, str], file: FileFacts) -> bool:
-    """If-Match by strong comparison; without it, If-Unmodified-Since."""
+    """Evaluate If-Match by strong comparison; without it, If-Unmodified-Since."""
     if "if-match" in headers:
         return not _matches(headers["if-match"], file.etag, strong=True)
     since = _seconds(headers.get("if-unmodified-since", ""))
@@ -141,7 +140,7 @@ def _precondition_failed(headers: Mapping[str, str], file: FileFacts) -> bool:
 
 
 def _not_modified(headers: Mapping[str, str], file: FileFacts) -> bool:
-    """If-None-Match by weak comparison; without it, If-Modified-Since."""
+    """Evaluate If-None-Match by weak comparison; without it, If-Modified-Since."""
     if "if-none-match" in headers:
         return _matches(headers["if-none-match"], file.etag, strong=False)
     since = _seconds(headers.get("if-modified-since", ""))
@@ -149,7 +148,7 @@ def _not_modified(headers: Mapping[str, str], file: FileFacts) -> bool:
 
 
 def _range_applies(headers: Mapping[str, str], file: FileFacts) -> bool:
-    """If-Range: the same strong tag, or exactly the same date (section 13.1.5)."""
+    """Evaluate If-Range: the same strong tag, or exactly the same date (section 13.1.5)."""
     condition = headers.get("if-range", "").strip()
     if not condition:
         return True
@@ -166,7 +165,7 @@ def _matches(listed: str, etag: str, *, strong: bool) -> bool:
 
 
 def _seconds(text: str) -> int | None:
-    """An HTTP date as epoch seconds; None for anything else, which a server ignores."""
+    """Return an HTTP date as epoch seconds; None for anything else, which a server ignores."""
     if not text or len(text) > 100:
         return None
     try:
@@ -177,5 +176,5 @@ def _seconds(text: str) -> int | None:
 
 
 def http_date(seconds: int) -> str:
-    """Epoch seconds as an IMF-fixdate (section 5.6.7)."""
+    """Return epoch seconds as an IMF-fixdate (section 5.6.7)."""
     return formatdate(seconds, usegmt=True)

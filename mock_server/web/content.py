@@ -1,4 +1,4 @@
-"""The body of an answer that is not held in memory as one piece, and how fast a body is sent."""
+"""The body of an answer that is not in memory as a whole, and the speed at which a body is sent."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from swapmock.mock_server.web.conditional import Piece
 
 Octets = bytes | memoryview
 
-#: A body with a bandwidth goes out this often each second.
+#: The number of writes per second for a body with a limited bandwidth.
 TURNS = 20
 
-#: From this size on, a part of a file is sent past this process, in bytes.
+#: From this size on, in bytes, a part of a file is sent by the kernel (sendfile).
 LARGE = 1 << 18
 
-#: The largest piece that is sent at once, in bytes.
+#: The largest piece that is sent in one step, in bytes.
 LARGEST_PIECE = 1 << 20
 
 
 class Pace(NamedTuple):
-    """How fast a body is sent: at most `bandwidth` bytes a second (0: no bound), and a silence of `seconds` after the first
-    `after` bytes (before the last byte, if the body is shorter)."""
+    """How fast a body is sent: at most `bandwidth` bytes a second (0: no limit), and a silence of `seconds` after
+    the first `after` bytes (before the last byte, if the body is shorter)."""
 
     bandwidth: int = 0
     after: int = 0
@@ -35,10 +35,9 @@ class Pace(NamedTuple):
 class Content:
     """The body of an answer with a file: `pieces` of `source` with the literal bytes before them, then `after`.
 
-    `limit` ends it early, after so many bytes. `pace` says how fast it is sent. `is_made` tells that reading takes work, so that no event loop should do it.
-    `digest` asks for the SHA-256 of all bytes that were read. `on_end(sent, digest)` is called once, when the connection
-    has taken `sent` bytes and gets no more.
-    """
+    The body ends early after `limit` bytes. `pace` is the speed of sending. `is_made` says that reading takes
+    computing time, so that it must not happen on the event loop. `digest` asks for the SHA-256 of all bytes that
+    were read. `on_end(sent, digest)` is called once, when the connection has taken `sent` bytes and gets no more."""
 
     source: Source
     pieces: Sequence[Piece]
@@ -54,12 +53,13 @@ class Content:
 
     @property
     def whole(self) -> int:
-        """Bytes of the body, were it not for `limit`."""
+        """The bytes of the body without `limit`."""
         return sum(len(piece.before) + piece.stop - piece.start for piece in self.pieces) + len(self.after)
 
     @property
     def span(self) -> tuple[int, int, int] | None:
-        """The descriptor of an open file and the first and last place in it, if this is one large part of it and nothing else."""
+        """Return the descriptor of an open file with the first and the last position in it, if the body is one large
+        part of a file and nothing else; else None."""
         descriptor: int | None = getattr(self.source, "descriptor", None)
         is_plain = len(self.pieces) == 1 and not (self.pieces[0].before or self.after or self.pace or self.limit)
         if descriptor is None or not is_plain or self.wants_digest or self.whole < LARGE:
@@ -67,7 +67,7 @@ class Content:
         return descriptor, self.pieces[0].start, self.pieces[0].stop
 
     def first(self, count: int) -> bytes:
-        """The first `count` bytes."""
+        """Return the first `count` bytes."""
         found = b""
         for piece in self.pieces:
             found += piece.before
@@ -96,7 +96,7 @@ class Content:
             yield self.after
 
     def steps(self) -> Iterator[tuple[float, Octets]]:
-        """`(seconds to wait, bytes to send then)`, to the end of the body."""
+        """Yield `(seconds to wait, bytes to send then)`, to the end of the body."""
         return steps(self, self.whole if self.limit is None else min(self.limit, self.whole), self.pace)
 
     def end(self, sent: int) -> None:
@@ -105,13 +105,14 @@ class Content:
         self.on_end(sent, self._hash.hexdigest() if is_whole and self._hash is not None else "")
 
     def malformed(self) -> Content:
-        """The same between two bytes that do not belong there."""
+        """Return the same content between two bytes that make it invalid."""
         first, *rest = self.pieces or (Piece(0, 0),)
         return replace(self, pieces=(first._replace(before=b"<" + first.before), *rest), after=self.after + b"}")
 
 
 def steps(parts: Iterable[Octets], size: int, pace: Pace | None) -> Iterator[tuple[float, Octets]]:
-    """`(seconds to wait, bytes to send then)`: `parts`, `size` bytes in total, at a pace."""
+    """Yield `(seconds to wait, bytes to send then)` for `parts`, which have `size` bytes in total, at the speed
+    `pace`."""
     if pace is None:
         for part in parts:
             yield 0.0, part

@@ -1,4 +1,4 @@
-"""What the stages of the pipeline know of one request."""
+"""The state of one request in the stages of the pipeline."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from swapmock.mock_server.web.mounting import MountedApi
 
 @dataclass(slots=True)
 class RequestContext:
-    """One request while it is answered.
+    """One request while it is being answered.
 
-    `exchange` is the record for the journal. `hit` is the fault that applies to this request. `cacheable` says for how long
-    the response may be given again. `hold` is for how many real seconds the answer is held back at least.
-    """
+    `exchange` is the record for the journal. `hit` is the fault that applies to this request. `cacheable` says
+    how long the response may be reused. `hold` is the minimal delay of the answer in real seconds."""
 
     api: MountedApi
     request: Request

@@ -1,8 +1,8 @@
-"""Cross-origin resource sharing (the Fetch standard, "HTTP extensions"): which pages of other origins may read answers.
+"""Cross-origin resource sharing (the Fetch standard, "HTTP extensions"): which pages of other origins may read
+answers.
 
-The upload store and media are open to every origin, without credentials. The vendors' APIs are open to the origins of
-`--cors`, the admin API to those of `--admin-origin`.
-"""
+The upload store and media are open to every origin, without credentials. The vendors' APIs are open to the
+origins of `--cors`, the admin API to those of `--admin-origin`."""
 
 from __future__ import annotations
 
@@ -22,22 +22,25 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Cors:
-    """Which origins may read what: `api` the vendors' APIs, `admin` the admin API; `*` in `api` stands for all."""
+    """The origins that may read answers: `api` those of the vendors' APIs, `admin` those of the admin API. `*` in
+    `api` means all."""
 
     api: frozenset[str] = frozenset()
     admin: frozenset[str] = frozenset()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Cors:
+        """Return the origins in the settings."""
         return cls(frozenset(settings.cors), frozenset(settings.admin_origin))
 
     def headers(self, target: RouteMatch, request: Request) -> Headers:
-        """The headers that let the page behind `request` read the answer; empty if it may not, or is none."""
+        """Return the headers that let the page that sent `request` read the answer; empty if it may not, or if no
+        page sent it."""
         origin = request.headers.get("origin")
         return () if origin is None else allow_origin(self._allowed(target, request), origin)
 
     def preflight(self, target: RouteMatch, request: Request) -> Answer | None:
-        """The answer to a preflight; None if `request` is none, or its origin is not allowed."""
+        """Return the answer to a preflight; None if `request` is not a preflight, or if its origin is not allowed."""
         if not is_preflight(request):
             return None
         headers = self.headers(target, request)
@@ -54,12 +57,12 @@ class Cors:
 
 
 def is_preflight(request: Request) -> bool:
-    """Whether a browser asks, before another request, if that is allowed."""
+    """Return whether a browser asks if it may send another request."""
     return request.method == "OPTIONS" and {"origin", "access-control-request-method"} <= request.headers.keys()
 
 
 def allow_origin(allowed: frozenset[str], origin: str) -> Headers:
-    """The headers that let `origin` read an answer, if it is `allowed`."""
+    """Return the headers that let `origin` read an answer, if it is `allowed`."""
     if "*" in allowed:
         return (("access-control-allow-origin", "*"), ("access-control-expose-headers", "*"))
     if origin.lower() not in allowed:
@@ -69,7 +72,8 @@ def allow_origin(allowed: frozenset[str], origin: str) -> Headers:
 
 
 def preflight_answer(allowed: Headers, request: Request) -> Answer:
-    """The answer to an allowed preflight: whatever it asks for, without credentials."""
+    """Return the answer to an allowed preflight. It allows everything that the preflight asks for, without
+    credentials."""
     headers = [
         *(pair for pair in allowed if pair[0] == "access-control-allow-origin"),
         ("access-control-allow-methods", request.headers["access-control-request-method"]),

@@ -38,19 +38,18 @@ from swapmock.mock_server.web.prefer import read_prefer
 
 log = logging.getLogger("swapmock")
 
-#: Seconds that a dribbled answer takes, unless its rule has a delay.
+#: The seconds that a dribbled answer takes, unless its rule has a delay.
 DRIBBLE_SECONDS = 1.0
 
-#: Paths that search (`$..seed`) look at bodies up to this size in bytes only: there may be a thousand rules.
+#: Paths that search (`$..seed`) are applied only to bodies up to this size in bytes: there may be a thousand rules.
 MOST_SEARCHED = 65_536
 
 
 class FaultHit(NamedTuple):
     """A fault that applies to a call.
 
-    `name` is the rule's. `refusal` is the error response that replaces the answer, if any; `headers` go onto an answer
-    that is not replaced. `delay` is in real seconds.
-    """
+    `name` is the rule's name. `refusal` is the error response that replaces the answer, if any. `headers` are
+    added to an answer that is not replaced. `delay` is in real seconds."""
 
     name: str
     moment: Moment
@@ -66,7 +65,7 @@ class ConnectionLost(Exception):
 
 @dataclass
 class Subject:
-    """The call as fault rules see it."""
+    """The view of the call that fault rules have."""
 
     call: Call
     params: Mapping[str, Any]
@@ -75,14 +74,17 @@ class Subject:
 
     @property
     def provider(self) -> str:
+        """The provider's name."""
         return self.call.provider
 
     @property
     def operation(self) -> str:
+        """The operationId."""
         return self.call.operation
 
     @property
     def headers(self) -> Mapping[str, str]:
+        """The request headers, with names in lower case."""
         return self.call.headers
 
     @cached_property
@@ -93,15 +95,17 @@ class Subject:
             return None
 
     def body(self) -> Any:
+        """The parsed body; None if it is not JSON."""
         return self._parsed
 
     @property
     def path(self) -> str:
+        """The path of the request."""
         return self.request_path
 
     @property
     def model(self) -> str | None:
-        """The model that the body names; otherwise the code of the operation's tool."""
+        """The model that the body names; without one, the code of the operation's tool."""
         named = self._parsed.get("model") if isinstance(self._parsed, dict) else None
         if isinstance(named, str):
             return named
@@ -109,7 +113,8 @@ class Subject:
 
 
 def match_fault(call: Call, engine: Engine, path: str, query: str) -> FaultHit | None:
-    """The fault that applies to `call`, which came to `path` with `query`: from its `Prefer` header, a magic value, or the first rule that takes its turn."""
+    """Return the fault that applies to `call`, which came to `path` with `query`: from its `Prefer` header, from a
+    magic value, or from the first rule that takes its turn. None if no fault applies."""
     rules = call.box.faults()
     asks = call.box.sandbox.prefer_header and "prefer" in call.headers
     call.may_be_magic = names_magic = b".invalid" in call.raw.lower()
@@ -157,7 +162,7 @@ def _requested(
             try:
                 row = behaviour.magic_for(text)
             except ValueError:
-                continue  # the handler refuses a misspelt one
+                continue  # the handler refuses a misspelt magic value
             if row is not None and row.fault is not None and still_holds(call.box, text, row.times):
                 effect = read_effect(row.fault)
                 yield f"magic {text}", _moment(row.fault, effect), effect
@@ -168,7 +173,8 @@ def _moment(raw: Mapping[str, Any], effect: Effect) -> Moment:
 
 
 def _take_turn(rule: FaultRule, call: Call, engine: Engine) -> FaultHit | None:
-    """Give a matching rule its turn. It counts whether the fault applies or not."""
+    """Count a call that matches `rule`, and return the fault if the rule applies to this call. The call is counted
+    in both cases."""
     box = call.box
     turns = box.turns(rule.id)
     found = None
@@ -195,7 +201,8 @@ def _hit(name: str, moment: Moment, effect: Effect, call: Call, engine: Engine, 
 def _refusal(
     name: str, effect: Effect, call: Call, engine: Engine, headers: tuple[tuple[str, str], ...]
 ) -> Problem | None:
-    """The error response that a fault asks for, if it does. A code that the contract does not know is sent as it is."""
+    """Return the error response that a fault asks for, if any. A code that the contract does not list is sent
+    unchanged."""
     contract = engine.contracts[call.provider]
     behaviour = contract.behaviour
     if not effect.refuses or is_success(effect, behaviour):
@@ -217,7 +224,8 @@ def _refusal(
 
 
 def _store_refusal(effect: Effect, headers: tuple[tuple[str, str], ...]) -> Problem:
-    """The refusal of a store that a fault asks for: by its name, its error code, or an HTTP status."""
+    """Return the error response of a file store that a fault asks for: by its name, its error code, or an HTTP
+    status."""
     if effect.refuse is not None:
         name = effect.refuse if effect.refuse in store_refusals() else "unavailable"
         return Problem(name, message=effect.message, headers=headers)
@@ -232,25 +240,27 @@ def _store_refusal(effect: Effect, headers: tuple[tuple[str, str], ...]) -> Prob
 
 
 def hit_by(name: str, raw: Mapping[str, Any], call: Call, engine: Engine) -> FaultHit | None:
-    """The fault that a row of the contract asks for, with `raw` as the effect of a fault rule."""
+    """Return the fault that a row of the contract defines; `raw` is the effect of a fault rule. None if its effect
+    changes nothing."""
     effect = read_effect(raw)
     return _hit(name, _moment(raw, effect), effect, call, engine)
 
 
 def date_of(call: Call, engine: Engine) -> float:
-    """What the Date of the answer says, in epoch seconds: the machine's time, or the sandbox's if its `client_clock` says so."""
+    """Return the Date of the answer, in epoch seconds: the machine's time, or the sandbox's if its `client_clock`
+    says so."""
     return call.now if call.box.sandbox.client_clock == "sandbox" else engine.time.now()
 
 
 def is_success(effect: Effect, behaviour: Behaviour) -> bool:
-    """Whether `effect` asks for the success code of the envelope, which changes nothing."""
+    """Return whether `effect` asks for the success code of the envelope, which changes nothing."""
     envelope = behaviour.envelope
     return effect.code is not None and envelope is not None and str(effect.code) == str(envelope.success)
 
 
 def apply_to_response(hit: FaultHit, response: VendorResponse, envelope: Envelope | None) -> VendorResponse:
-    """`response` with another status, another type of its code, or undocumented fields, as the fault says. `envelope` is
-    that of the provider; without one there is no code to change."""
+    """Return `response` with another status, another type of its code, or undocumented fields, as the fault says.
+    `envelope` is that of the provider; without one there is no code to change."""
     effect, body = hit.effect, response.body
     if isinstance(body, dict):
         if effect.code_type is not None and envelope is not None and envelope.code in body:
@@ -265,8 +275,8 @@ def apply_to_response(hit: FaultHit, response: VendorResponse, envelope: Envelop
 
 
 def _with_extra_fields(body: Mapping[str, Any], extra: Mapping[str, Any], envelope: Envelope | None) -> dict[str, Any]:
-    """`body` with undocumented fields at its top, and in the data of its `envelope` unless `extra` says itself what comes
-    there."""
+    """Return `body` with undocumented fields at its top, and in the data of its `envelope` unless `extra` defines
+    those."""
     found: dict[str, Any] = merged(body, extra)
     member = "" if envelope is None else envelope.data
     if isinstance(found.get(member), dict) and member not in extra:
@@ -275,7 +285,7 @@ def _with_extra_fields(body: Mapping[str, Any], extra: Mapping[str, Any], envelo
 
 
 def apply_to_bytes(effect: Effect, body: bytes) -> bytes:
-    """`body` made empty, shorter, or invalid JSON, as the fault says."""
+    """Return `body` made empty, shorter, or invalid JSON, as the fault says."""
     if effect.body == "empty" or not body:
         return b""
     if effect.body in ("truncated", "cut"):

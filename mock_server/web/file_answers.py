@@ -1,4 +1,4 @@
-"""The answer with a file, or with the ranges of it that a request asks for, as one piece."""
+"""An answer with a file, or with the requested ranges of it, as one piece in memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from swapmock.mock_server.web.messages import Answer
 
 
 def file_answer(found: Found, engine: Engine, method: str, headers: Mapping[str, str]) -> Answer:
-    """The answer to a request with this `method` and these `headers` for the file `found`. Raises StoreProblem for an upload
-    that is no longer there."""
+    """Return the answer to a request with this `method` and these `headers` for the file `found`. Raises
+    StoreProblem for an upload that no longer exists."""
     source, etag, *_ = opened(found, engine)
     decision = decide(method, headers, FileFacts(source.size, found.content_type, etag))
     wanted = () if method == "HEAD" else decision.pieces

@@ -1,10 +1,10 @@
-"""Requests to the stores behind links: downloads of faces, results, previews and uploads, and the upload store.
+"""Requests to the file stores: downloads of faces, results, previews and uploads, and the upload store.
 
-1. `_ask`, in the open sandbox that the link leads to: a fault, the method, the rate limit, then the file is found or taken.
-2. `_answer`, with no sandbox open: the file is drawn or opened; ranges and conditions; refusals in the store's own words.
-3. `_with_fault`: what a fault does to the answer on its way out.
-4. The exchange goes into the journal of that sandbox. What the connection took is added to it when the body has ended.
-"""
+1. `_ask`, in the open sandbox of the link: a fault, the method, the rate limit; then the file is looked up or stored.
+2. `_answer`, with no sandbox open: the file is drawn or opened; ranges and conditions; error responses of the store.
+3. `_with_fault`: a fault changes the answer.
+4. The exchange is recorded in the journal of that sandbox. When the body has ended, the number of bytes that the
+   connection took is added."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ from swapmock.mock_server.web.store_wire import STORE, Asked, chosen, refusal_an
 
 log = logging.getLogger("swapmock")
 
-#: The journal keeps the first bytes of a file, up to this many.
+#: The most bytes of a file that the journal keeps: its first ones.
 FIRST_BYTES = 1024
 
-#: By how many seconds the Date of a server may lag behind its clock.
+#: By how many seconds the Date of a server may be behind its clock.
 DATE_LAG = 3
 
-#: The window of downloads and that of uploads, among the rates of a sandbox.
+#: The names of the rate windows for downloads and for uploads.
 DOWNLOADS, UPLOADS = "downloads", "uploads"
 
 
 @dataclass(slots=True)
 class FileRequest:
-    """One request to a store while it is answered."""
+    """One request to a file store while it is being answered."""
 
     api: MountedApi
     request: Request
@@ -59,8 +59,8 @@ class FileRequest:
 
 
 class FileCalls:
-    """Answers the requests to operations with `x-files`. `open_box(sandbox)` opens the sandbox of that id, the default one
-    for ""; `on_drift` gets the exchange of every answer that breaks its contract."""
+    """Answers the requests to operations with `x-files`. `open_box(sandbox)` opens the sandbox with this id, the
+    default one for "". `on_drift` gets the exchange of every answer that breaks its contract."""
 
     def __init__(self, engine: Engine, open_box: Callable[[str], Box], on_drift: Callable[[Exchange], None]) -> None:
         self._engine = engine
@@ -68,7 +68,8 @@ class FileCalls:
         self._on_drift = on_drift
 
     def answer(self, target: RouteMatch, operation: Operation, request: Request, admin_url: str) -> Answer:
-        """The answer to `request`, which was matched to a store's `operation`. `admin_url` is that of `count_and_log`."""
+        """Return the answer to `request`, which was matched to a store's `operation`. `admin_url` is that of
+        `count_and_log`."""
         engine = self._engine
         began = engine.time.now()
         if engine.store.next_end <= began:
@@ -92,7 +93,7 @@ class FileCalls:
     def broken(
         self, target: RouteMatch, operation: Operation, request: Request, problem: str, admin_url: str
     ) -> Answer:
-        """The answer to an upload whose body did not come: `problem` is a row of contracts/store.yaml."""
+        """Return the answer to an upload whose body did not arrive: `problem` is a row of contracts/store.yaml."""
         owner = files.owner_of(operation, target.params, self._engine) or ""
         with self._open(owner) as box:
             asked = self._begin(target, operation, request, box)
@@ -120,7 +121,8 @@ class FileCalls:
         return FileRequest(target.api, request, operation, call, exchange, date_of(call, engine))
 
     def _ask(self, asked: FileRequest) -> Reply | files.Found | Problem | None:
-        """What the open sandbox says: the answer of the store, a file, a refusal; None if a fault leaves nothing of it."""
+        """Return what the open sandbox decides: an answer of the store, a file, or an error; None if a fault ends
+        the connection."""
         engine, call, operation = self._engine, asked.call, asked.operation
         try:
             asked.hit = match_fault(call, engine, asked.request.path, asked.request.query)
@@ -144,7 +146,7 @@ class FileCalls:
             raise
         except Problem as problem:
             return problem
-        except OSError as error:  # the folder of uploads: the disk is full, or it is not ours to write
+        except OSError as error:  # the folder of uploads: the disk is full, or the folder is not writable
             log.error("%s failed: %s", operation.id, error, extra={"request": asked.exchange.id})
             return StoreProblem("server_error")
         except Exception:
@@ -174,7 +176,7 @@ class FileCalls:
         return answer
 
     def _file(self, asked: FileRequest, found: files.Found) -> Answer:
-        """The answer with the file, or with the ranges of it that the request asks for."""
+        """Return the answer with the file, or with the requested ranges of it."""
         request, hit = asked.request, asked.hit
         headers: Mapping[str, str] = request.headers
         if hit is not None and hit.effect.body == "stale":
@@ -206,7 +208,7 @@ def _sent(asked: FileRequest, decision: Decision, opened: files.Opened, more: tu
 
 
 def _is_just_made(answer: Answer, date: float) -> bool:
-    """Whether Last-Modified is so near to the present that the Date which the server writes could be earlier: it is updated
+    """Return whether Last-Modified is so recent that the server's Date could be earlier: that Date is updated only
     now and then."""
     if answer.content is None:
         return False
@@ -215,7 +217,7 @@ def _is_just_made(answer: Answer, date: float) -> bool:
 
 
 def _note_end(exchange: Exchange, opened: files.Opened) -> Callable[[int, str], None]:
-    """What adds to the journal how much of a file was sent, and its digest once that is known."""
+    """Return a function that adds to the journal how much of a file was sent, and its digest once it is known."""
 
     def note(sent: int, digest: str) -> None:
         transfer = exchange.transfer
@@ -228,7 +230,8 @@ def _note_end(exchange: Exchange, opened: files.Opened) -> Callable[[int, str], 
 
 
 def _shown_credentials(api: MountedApi, operation: Operation, request: Request) -> tuple[Breach, ...]:
-    """The credentials that a request shows to a store. It is another host than the vendor's API, and needs none."""
+    """Return the credentials that a request sends to a file store. The store is another host than the vendor's API
+    and needs none."""
     form = api.contract.behaviour.credential_form
     names = {"authorization", *(() if form is None else map(str.lower, form.headers))}
     shown = sorted(names & request.headers.keys())
@@ -237,14 +240,15 @@ def _shown_credentials(api: MountedApi, operation: Operation, request: Request) 
 
 
 def _ends_here(hit: FaultHit | None) -> bool:
-    """Whether a fault leaves nothing for the store to do."""
+    """Return whether a fault leaves nothing for the store to do."""
     return (
         hit is not None and hit.moment is Moment.BEFORE and (hit.refusal is not None or hit.effect.replaces_the_answer)
     )
 
 
 def _take_rate(asked: FileRequest) -> None:
-    """Count the request in the window of its kind, if the sandbox has one. It never counts in that of the vendors' APIs."""
+    """Count the request in the rate window of its kind, if the sandbox has one. It never counts in that of the
+    vendors' APIs."""
     is_upload = asked.operation.files == "store"
     sandbox = asked.call.box.sandbox
     limit: RateLimit | None = sandbox.upload_rate_limit if is_upload else sandbox.download_rate_limit
@@ -258,7 +262,7 @@ def _take_rate(asked: FileRequest) -> None:
 
 
 def _body_refused(why: str) -> Problem:
-    """An upload whose body was not kept."""
+    """Return the error for an upload whose body was dropped because of `why`."""
     return StoreProblem(
         "chunked" if "chunks" in why else "too_large",
         message=f"Your proposed upload exceeds the maximum allowed size: {why}",
@@ -266,7 +270,7 @@ def _body_refused(why: str) -> Problem:
 
 
 def _hit_of_scenario(asked: FileRequest, engine: Engine) -> FaultHit | None:
-    """What the scenario of a task does to the downloads of its files."""
+    """Return the fault that the scenario of a task applies to downloads of its files."""
     call = asked.call
     task = call.box.task(call.task)
     row = None if task is None else engine.contracts[task.provider].behaviour.scenarios.get(task.scenario)
@@ -285,7 +289,7 @@ def _refused(asked: FileRequest, problem: Problem) -> Answer:
 
 
 def _with_fault(asked: FileRequest, answer: Answer, hit: FaultHit) -> Answer:
-    """`answer` as the fault changes it on its way out."""
+    """Return `answer` with the changes of the fault."""
     effect, exchange = hit.effect, asked.exchange
     exchange.fault = hit.name
     if hit.refusal is not None and hit.moment is not Moment.BEFORE:
@@ -314,7 +318,7 @@ def _with_fault(asked: FileRequest, answer: Answer, hit: FaultHit) -> Answer:
 
 
 def _changed(answer: Answer, content: Content, hit: FaultHit) -> Answer:
-    """The answer with a file whose bytes a fault changes."""
+    """Return the answer with a file whose bytes a fault changes."""
     effect, length = hit.effect, content.whole
     if effect.body in ("empty", "malformed", "cut"):
         if effect.body == "empty":

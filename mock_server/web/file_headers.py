@@ -1,8 +1,8 @@
-"""The headers of files: no browser runs what is in them, and every page may show or read them."""
+"""The headers of files: browsers do not run their content, and every page may show or read them."""
 
 from __future__ import annotations
 
-#: Types that a browser shows without running anything in them.
+#: Types that a browser shows without running code in them.
 PASSIVE_TYPES = frozenset(
     {
         *(f"image/{name}" for name in ("png", "jpeg", "gif", "webp", "avif", "bmp", "tiff", "heic", "heif")),
@@ -19,14 +19,15 @@ READABLE = (
     ("cross-origin-resource-policy", "cross-origin"),
 )
 
-#: A video that is opened directly is played by a page that Chromium makes around it. It refuses to play the file under
-#: `sandbox`, and under a `default-src 'none'` without `media-src`.
+#: For a video that is opened directly, Chromium makes a page that plays it. This page does not play the file under
+#: `sandbox`, or under a `default-src 'none'` without `media-src`.
 PASSIVE = (
     *READABLE,
     ("content-security-policy", "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"),
 )
 
-#: Everything else could be active (svg, html, xml, pdf, unknown types): it is saved, and does not run if it is opened.
+#: Every other type could contain code (svg, html, xml, pdf, unknown types): it is downloaded, and its code does not run
+#: if it is opened.
 ACTIVE = (
     *READABLE,
     ("content-security-policy", "default-src 'none'; sandbox"),
@@ -35,6 +36,6 @@ ACTIVE = (
 
 
 def headers_for(content_type: str) -> tuple[tuple[str, str], ...]:
-    """The headers for a file of `content_type`, beside the content type."""
+    """Return the headers for a file of `content_type`, in addition to the content type."""
     essence = content_type.partition(";")[0].strip().lower()
     return PASSIVE if essence in PASSIVE_TYPES else ACTIVE

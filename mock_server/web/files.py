@@ -1,8 +1,7 @@
-"""Files behind links: faces, results, previews and uploads. Those of tasks are drawn when they are first fetched.
+"""Files behind links: faces, results, previews and uploads. Files of tasks are drawn when they are first fetched.
 
-`find` looks a file up in its open sandbox and does no more than that. `opened` draws it or opens its bytes, which may take
-long: no sandbox is open then.
-"""
+`find` only looks a file up, in its open sandbox. `opened` draws it or opens its bytes, which may take long: no
+sandbox is open then."""
 
 from __future__ import annotations
 
@@ -25,25 +24,25 @@ from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.engine.links import preview_token
 from swapmock.mock_server.providers import links
 
-#: Bytes of drawn files that are kept, and how many files. A file is drawn again when it was forgotten.
+#: The most bytes of drawn files in the cache, and the most files. A file that was dropped is drawn again.
 MOST_DRAWN_BYTES, MOST_DRAWN = 1 << 26, 512
 
-#: Previews of templates are older than every sandbox: 2020-01-01.
+#: The time of previews of templates, which are older than every sandbox: 2020-01-01.
 PREVIEWS_MADE_AT = 1_577_836_800.0
 
-#: By how many seconds a stale file is older.
+#: By how many seconds a stale file is older than the current one.
 STALE_BY = 86_400.0
 
 
 class Drawing(NamedTuple):
-    """A file that is drawn from what it shows: `make(*args)` returns its bytes, or an object that makes them as they are
-    read. The first of `args` are the faces, one face, or the name that a sound follows from."""
+    """A file that is drawn: `make(*args)` returns its bytes, or an object that makes them while they are read. The
+    first of `args` are the faces, one face, or the name from which a sound is made."""
 
     make: Callable[..., bytes | Source]
     args: tuple[Any, ...]
 
     def older(self) -> Drawing:
-        """The same kind of file with other faces."""
+        """Return the same kind of file with other faces."""
         from swapmock.mock_server.media import Face
 
         def other(shown: Any) -> Any:
@@ -57,7 +56,8 @@ class Drawing(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """An uploaded file: the key of its bytes, their entity tag and digest ("" where an older version did not note them)."""
+    """An uploaded file: the key of its bytes, their entity tag and digest ("" if an older version did not note
+    them)."""
 
     key: str
     etag: str
@@ -65,7 +65,7 @@ class Stored(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A file that a link leads to. `made_at` is its time of last change in sandbox time, None where it is not known. `task` is
+    """A file that a link leads to. `made_at` is its time of last change in sandbox time, None if unknown. `task` is
     the task that made it."""
 
     content_type: str
@@ -75,8 +75,8 @@ class Found(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A file that can be sent. `digest` is the SHA-256 of its bytes; "" where it is known only after they were made.
-    `is_made` tells that reading takes work."""
+    """A file that can be sent. `digest` is the SHA-256 of its bytes; "" if it is known only after they were made.
+    `is_made` says that reading takes computing time."""
 
     source: Source
     etag: str
@@ -85,7 +85,7 @@ class Opened(NamedTuple):
 
 
 class Drawn:
-    """The files that were drawn. Each is drawn once, however many ask for it at the same time."""
+    """A cache of drawn files. Each is drawn once, even if several requests need it at the same time."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -93,7 +93,7 @@ class Drawn:
         self._bytes = 0
 
     def get(self, drawing: Drawing) -> Opened:
-        """The file that `drawing` describes."""
+        """Return the file that `drawing` describes."""
         with self._lock:
             own, done = self._kept.setdefault(drawing, (Lock(), []))
             self._kept.move_to_end(drawing)
@@ -111,7 +111,7 @@ class Drawn:
                 self._bytes -= sum(map(_held, done))
 
     def note_digest(self, opened: Opened, digest: str) -> None:
-        """Keep the digest of a file that was made whole for the first time."""
+        """Store the digest of a file that was made completely for the first time."""
         with self._lock:
             for _, done in self._kept.values():
                 if done and done[0].source is opened.source:
@@ -130,13 +130,13 @@ def _draw(drawing: Drawing) -> Opened:
     made = drawing.make(*drawing.args)
     if isinstance(made, bytes):
         return Opened(Bytes(made), blake2b(made, digest_size=16).hexdigest(), sha256(made).hexdigest())
-    # The bytes follow from what the object shows of itself.
+    # The bytes depend only on what the object's repr shows.
     return Opened(made, blake2b(repr(made).encode(), digest_size=16).hexdigest(), "", is_made=True)
 
 
 def opened(found: Found, engine: Engine) -> Opened:
-    """The bytes of `found`, drawn if they have to be. Raises Problem `no_such_key` for an upload that was replaced or removed
-    since it was found."""
+    """Return the bytes of `found`, drawn if necessary. Raises Problem `no_such_key` for an upload that was replaced
+    or removed since it was found."""
     content = found.content
     if isinstance(content, Drawing):
         return DRAWN.get(content)
@@ -152,22 +152,23 @@ def opened(found: Found, engine: Engine) -> Opened:
 
 
 def owner_of(operation: Operation, params: Mapping[str, Any], engine: Engine) -> str | None:
-    """The sandbox that a link leads to, by the token in its path; None if there is none."""
+    """Return the sandbox that a link to `operation` leads to, by the token in its path `params`; None if there is
+    none."""
     token = token_of(operation, params)
     return None if token is None else engine.store.owner(token)
 
 
 def token_of(operation: Operation, params: Mapping[str, Any]) -> str | None:
-    """The token in the path of a link."""
+    """Return the token in the path of a link; None without one."""
     name = params.get("file_name" if operation.files in ("upload", "store") else "token")
     return None if name is None else str(name)
 
 
 def find(engine: Engine, box: Box, operation: Operation, params: Mapping[str, Any], now: float) -> Found:
-    """The file that a link to the open sandbox `box` leads to.
+    """Return the file that a link to the open sandbox `box` leads to.
 
-    Raises Problem `no_such_key` if there is none, `link_expired` if it is no longer there.
-    """
+    `operation` and its path `params` are those of the request; `now` is sandbox time. Raises Problem
+    `no_such_key` if there is no such file, and `link_expired` if it has expired."""
     if operation.files == "upload":
         return _upload(box, str(params.get("file_name", "")), now)
     if operation.files == "preview":
@@ -210,8 +211,8 @@ def _file_of_task(engine: Engine, task: Task, number: int, ending: str, now: flo
 
 
 def result_of(engine: Engine, box: Box, task: Task, number: int) -> Found | None:
-    """The file `number` of a task, whether somebody has a link to it or not; None if there is none, or it has expired. The
-    sandbox `box` is not open."""
+    """Return the file `number` of a task, whether a client has a link to it or not; None if there is none, or if it
+    has expired. The sandbox `box` is not open."""
     endings = (task.facts.get("extension", ".jpg"), *(more[0] for more in task.facts.get("more", ())))
     is_faces = isinstance(task.facts.get("faces"), int)
     ending = str(endings[0 if is_faces else min(number, len(endings) - 1)])
@@ -224,8 +225,8 @@ def result_of(engine: Engine, box: Box, task: Task, number: int) -> Found | None
 
 
 def source_of(engine: Engine, box: Box, url: str) -> Found | None:
-    """The picture behind a media URL of a request: an uploaded file, or the face that the emulator sees there. The sandbox
-    `box` is not open."""
+    """Return the picture at a media URL of a request: an uploaded file, or the face that the emulator derives from
+    the URL. None if there is none. The sandbox `box` is not open."""
     from swapmock.mock_server.media import Face, face_jpeg
 
     path = path_of(url)
@@ -251,16 +252,16 @@ def _is_number(text: str) -> bool:
 
 
 def made_at(task: Task) -> float | None:
-    """When the files of a task were made: at its end by the sandbox's clock, or when it was submitted by the machine's, if
-    that is earlier. So it is a fact of the task, and never later than a Date by either clock."""
+    """Return when the files of a task were made: at its end by the sandbox's clock, or at its submission by the
+    machine's clock, whichever is earlier. So it never changes, and is never later than a Date by either clock."""
     if task.ends_at is None or task.submitted_at is None:
         return task.ends_at
     return min(task.ends_at, task.submitted_at)
 
 
 def last_modified(found: Found, date: float) -> int | None:
-    """The Last-Modified of a file in an answer whose Date is `date`; None for no such header. A file that was made after that
-    has none (RFC 9110 8.8.2.1): that is so only where the clock of a sandbox was set back."""
+    """Return the Last-Modified of a file in an answer whose Date is `date`; None for no such header. A file that was
+    made later than `date` has none (RFC 9110 8.8.2.1); this happens only if the clock of a sandbox was set back."""
     return None if found.made_at is None or floor(found.made_at) > floor(date) else max(0, floor(found.made_at))
 
 
@@ -314,7 +315,7 @@ def _with_shape(shown: tuple[FaceRef, ...], ending: str, shape: Shape | None) ->
 
 
 def older(found: Found) -> Found:
-    """An older file of the same type, as a cache that was not told of a change still has it."""
+    """Return an older file of the same type, like a cache that has missed a change."""
     at = None if found.made_at is None else found.made_at - STALE_BY
     if isinstance(found.content, Drawing):
         return found._replace(content=found.content.older(), made_at=at)

@@ -1,4 +1,4 @@
-"""From a response to the bytes of an answer: evidence header, self-check against the contract, cache, fault."""
+"""Makes the bytes of an answer from a response: evidence header, check against the contract, cache, fault."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ from swapmock.mock_server.web.replacements import replacement
 
 JSON_HEADER = ("content-type", "application/json")
 
-#: Statuses without a body: clients would take one for the next answer (RFC 9112 6.3).
+#: Statuses without a body: clients would read a body as the next answer (RFC 9112 6.3).
 BODILESS = (204, 304)
 
 #: The headers of almost every answer. This list is shared: never add to it.
 JSON_HEADERS = [JSON_HEADER]
 
-#: How many checked answers are remembered, and their largest size in bytes.
+#: The most checked answers that are remembered, and the most bytes of one.
 MOST_PROVEN, LONGEST_PROVEN = 1024, 4096
 
 
 class Finalizer:
-    """Makes answers out of responses, and remembers which bytes are known to keep the contract."""
+    """Makes answers from responses, and remembers which bytes are known to match the contract."""
 
     def __init__(self) -> None:
-        #: Whether an answer keeps the contract depends on its bytes alone, so any entry may be forgotten.
+        #: Whether an answer matches the contract depends only on its bytes, so any entry may be dropped.
         self._proven: set[tuple[Operation, int, bytes]] = set()
 
     def finalize(self, context: RequestContext, response: VendorResponse) -> Answer:
-        """The answer for `response`, checked against the contract. A fault that hit this request is applied."""
+        """Return the answer for `response`, checked against the contract. A fault that applies to this request
+        changes it."""
         exchange, hit = context.exchange, context.hit
         if hit is not None and hit.refusal is not None and hit.moment is not Moment.BEFORE:
             response = context.api.provider.render_problem(hit.refusal, context.call.variants)
@@ -60,8 +61,8 @@ class Finalizer:
         return answer
 
     def _check(self, context: RequestContext, response: VendorResponse, body: bytes) -> None:
-        """Check an answer against the contract. Polls of a settled task get the same bytes again and again: the same
-        bytes are checked once."""
+        """Check an answer against the contract. Polls of a finished task get the same bytes again and again: the
+        same bytes are checked once."""
         status = response.contract_status or response.status
         key = (context.operation, status, body)
         is_repeatable = context.request.method == "GET" and len(body) <= LONGEST_PROVEN and not response.headers
@@ -89,9 +90,9 @@ def _with_fault(hit: FaultHit, response: VendorResponse, envelope: Envelope | No
 
 
 def _paced(answer: Answer, effect: Effect) -> Answer:
-    """The same answer, its body sent slowly."""
+    """Return the same answer with its body sent slowly."""
     if effect.connection or effect.body == "truncated":
-        return answer  # the connection is at an end already
+        return answer  # the connection is already closed
     after, seconds = effect.stall or Stall(0, 0.0)
     pace = Pace(effect.bandwidth or 0, after, seconds)
     content = Content(Bytes(answer.body), (Piece(0, len(answer.body)),), pace=pace)
@@ -101,10 +102,10 @@ def _paced(answer: Answer, effect: Effect) -> Answer:
 def with_evidence(
     api: MountedApi, exchange: Exchange, success_evidence: Mapping[str, str], response: VendorResponse
 ) -> VendorResponse:
-    """`response` with two more headers: how far its behaviour can be trusted, and its id in the journal.
+    """Return `response` with two more headers: how far its behaviour can be trusted, and the id of its `exchange` in
+    the journal.
 
-    `success_evidence` holds for every response but a refusal, which has evidence of its own.
-    """
+    `success_evidence` is for every response except an error, which has its own evidence in the contract of `api`."""
     refusal = api.contract.behaviour.refusals.get(exchange.problem)
     trust = success_evidence if refusal is None else {"level": refusal.evidence, "source": refusal.source}
     text = "".join(c for c in f'{trust["level"]}; source="{trust["source"]}"' if " " <= c <= "~")
@@ -113,7 +114,7 @@ def with_evidence(
 
 
 def to_bytes(response: VendorResponse) -> Answer:
-    """The answer for `response`: its body as JSON, unless its headers name another content type."""
+    """Return the answer for `response`: its body as JSON, unless its headers name another content type."""
     if response.body is None or response.status in BODILESS:
         return Answer(response.status, list(response.headers), b"")
     if not response.headers:

@@ -1,8 +1,8 @@
-"""The base URL by which a client reached a reverse proxy in front of the server, from the headers that the proxy adds.
+"""The base URL by which a client reached a reverse proxy in front of the server, from the headers that the proxy
+adds.
 
-Only the headers of proxies that are named by the setting `trusted_proxies` count: anybody else could have links written
-that lead elsewhere.
-"""
+Only the headers of proxies named in the setting `trusted_proxies` count: otherwise any client could change the
+links in answers."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 
 from swapmock.mock_server.web.messages import HOST, Request
 
-#: What a proxy may cut off the start of a path.
+#: The path prefix that a proxy may remove.
 PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 
 PORTS = {"http": "80", "https": "443"}
 
 
 class TrustedProxies:
-    """The reverse proxies that are believed. `entries` are addresses, networks, and `unix` for whoever has a unix socket."""
+    """The reverse proxies that are believed. `entries` are addresses, networks, and `unix` for any client on a unix
+    socket."""
 
     def __init__(self, entries: Sequence[str] = ()) -> None:
         self._unix = "unix" in entries
         self._networks: list[IPv4Network | IPv6Network] = [ip_network(entry) for entry in entries if entry != "unix"]
 
     def trusts(self, peer: str | None) -> bool:
-        """`peer` is the address at the other end of a connection; None or "" for a unix socket."""
+        """Return whether `peer` is believed: the address of the other end of a connection; None or "" for a unix
+        socket."""
         if not peer:
             return self._unix
         if not self._networks:
@@ -42,7 +44,8 @@ class TrustedProxies:
 
 
 def forwarded_base_url(request: Request) -> str:
-    """The base URL of the proxy by the request's headers; the request's own where they say nothing valid."""
+    """Return the base URL of the proxy by the request's headers; the request's own base URL if they say nothing
+    valid."""
     headers = request.headers
     given = tuple(headers.get(name, "") for name in ("forwarded", *_X_FORWARDED))
     return _base_url(request.base_url, *given) if any(given) else request.base_url
@@ -70,12 +73,12 @@ def _base_url(own: str, forwarded: str, proto: str, host: str, port: str, prefix
 
 
 def _last(values: str) -> str:
-    """What the nearest proxy has said: each appends its own."""
+    """Return the value of the nearest proxy: each proxy appends its own."""
     return values.rpartition(",")[2].strip()
 
 
 def _read_forwarded(header: str) -> Mapping[str, str]:
-    """The parameters of the last element of `Forwarded` (RFC 7239)."""
+    """Return the parameters of the last element of `Forwarded` (RFC 7239)."""
     pairs = (pair.partition("=") for pair in _last(header).split(";"))
     found = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
     return {**found, "proto": found.get("proto", "").lower()}

@@ -1,10 +1,11 @@
-"""Forwards a request to the process that holds its sandbox, and takes such requests: HTTP between processes of one emulator.
+"""Forwards a request to the process that holds its sandbox, and receives such requests: HTTP between processes of
+one emulator.
 
-The forwarded request is the client's own, with one more header: a secret, and how the client came. The other process makes
-the answer, but does not write it as HTTP: it returns status, headers, delay and connection fault as JSON, followed by the
-body. The process that has the client writes that as it writes its own answers, so that delays and faults meet the client's
-connection. Request bodies are passed on piece by piece, in both directions nothing is read ahead of who reads it.
-"""
+The forwarded request is the client's request with one more header: a secret, and how the client came. The other
+process makes the answer, but does not write it as HTTP: it returns status, headers, delay and connection fault as
+JSON, followed by the body. The process that has the client writes this like its own answers, so that delays and
+faults apply to the client's connection. Bodies are passed on piece by piece in both directions; nothing is read
+before the other side needs it."""
 
 from __future__ import annotations
 
@@ -27,20 +28,20 @@ from swapmock.mock_server.web.messages import Answer
 #: The header of a forwarded request: the secret, a space, and a Hop as JSON.
 HOP_HEADER = b"x-swapmock-hop"
 
-#: Seconds to connect to another process; the longest head that is read, in bytes; the bytes of one read.
+#: The timeout in seconds for connecting to another process; the most bytes of a head; the bytes of one read.
 CONNECT_TIMEOUT, MOST_HEAD, PIECE = 0.8, 1 << 20, 1 << 16
 
-#: How often it is looked whether the client has left while the other process is at work, in seconds.
+#: The seconds between two checks whether the client has disconnected while the other process is working.
 LOOK_INTERVAL = 0.1
 
-#: What a forwarded answer is: the length of its JSON in decimal, a line feed, the JSON, the body.
+#: The media type of a forwarded answer: the length of its JSON in decimal, a line feed, the JSON, the body.
 ANSWER_TYPE = b"application/x-swapmock-answer"
 
 
 class Hop(NamedTuple):
-    """How the client reached the first process: its `method`, the `scheme`, the host and port that it reached (`own`), its
-    address `client`, whether that is a trusted proxy, and the path where the application is mounted (`root`). `is_part`:
-    the first process asks for this process's part of an answer that it puts together."""
+    """How the client reached the first process: its `method`, the `scheme`, the host and port that it reached
+    (`own`), its address `client`, whether that is a trusted proxy, and the path where the application is mounted
+    (`root`). `is_part` says that the first process asks for this process's part of a combined answer."""
 
     method: str
     scheme: str
@@ -52,20 +53,21 @@ class Hop(NamedTuple):
 
 
 class NotReached(Exception):
-    """The other process could not be reached: it has not seen the request."""
+    """The other process could not be reached: it has not received the request."""
 
 
 class NoAnswer(Exception):
-    """The other process has ended before its answer was complete: it may have done what was asked."""
+    """The other process ended before its answer was complete: it may have executed the request."""
 
 
 def written(hop: Hop, secret: str) -> bytes:
-    """The value of the hop header."""
+    """Return the value of the hop header."""
     return f"{secret} {json.dumps(hop)}".encode()
 
 
 def read_hop(scope: Any, secret: str) -> Hop | None:
-    """The hop of a request that carries the right `secret`. Every hop header is taken out of `scope`, whoever sent it."""
+    """Return the hop of a request that carries the right `secret`; None otherwise. Every hop header is removed from
+    `scope`, whatever its value."""
     headers = scope["headers"]
     values = [value for name, value in headers if name == HOP_HEADER]
     if not values:
@@ -79,7 +81,7 @@ def read_hop(scope: Any, secret: str) -> Hop | None:
 
 
 def hop_of(scope: Any, client: Any, *, is_part: bool = False) -> Hop:
-    """The hop of a request that came from a client."""
+    """Return the hop of a request that came from a client. `is_part` asks for a part of a combined answer."""
     return Hop(
         scope["method"],
         scope["scheme"],
@@ -92,8 +94,8 @@ def hop_of(scope: Any, client: Any, *, is_part: bool = False) -> Hop:
 
 
 async def send_answer(send: Callable[[Any], Awaitable[None]], answer: Answer) -> None:
-    """Return `answer` to the process that forwarded its request. The caller goes on after an answer with
-    `stream` or `content`."""
+    """Send `answer` back to the process that forwarded its request. For an answer with `stream` or `content`, the
+    caller then sends the rest."""
     goes_on = answer.stream is not None or answer.content is not None
     headers = answer.headers
     if answer.stream is not None:
@@ -120,18 +122,17 @@ async def send_answer(send: Callable[[Any], Awaitable[None]], answer: Answer) ->
 
 
 class Forwarded:
-    """One request at another process. Use it with `async with`; nothing of it is kept afterwards.
+    """One request at another process, used with `async with`.
 
-    `answer` returns the answer without its body; `body` then yields the body.
-    """
+    `answer` returns the answer without its body; `body` then yields the body."""
 
     def __init__(self, peer: Peer, hop: Hop, secret: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         self._peer = peer
-        method = "GET" if hop.method == "HEAD" else hop.method  # the answer to a HEAD could carry nothing
+        method = "GET" if hop.method == "HEAD" else hop.method  # the answer to a HEAD has no body
         kept = list(headers)
         self._is_expecting = any(name == b"expect" for name, _ in kept)
         if not any(name == b"host" for name, _ in kept):
-            kept.append((b"host", b"localhost"))  # only HTTP/1.0 may leave it out
+            kept.append((b"host", b"localhost"))  # only HTTP/1.0 requests may lack a Host
         self._request = h11.Request(
             method=method,
             target=target,
@@ -143,7 +144,8 @@ class Forwarded:
         self._may_send = asyncio.Event()
         self._is_answered = False
         self._rest = b""
-        #: The bytes of the answer's body, once `answer` has returned; None if the body goes on until somebody leaves.
+        #: The bytes of the answer's body, once `answer` has returned; None if the body goes on until one side
+        #: disconnects.
         self.length: int | None = 0
 
     async def __aenter__(self) -> Forwarded:
@@ -159,8 +161,8 @@ class Forwarded:
             self._writer.transport.abort()
 
     async def answer(self, receive: Receive | None, client: Any, body: bytes | None = None) -> Answer:
-        """Send the request with its body, which `receive` brings, unless `body` has it already. Returns the answer without its
-        body. NoAnswer if none comes, GoneError if `client` goes away meanwhile."""
+        """Send the request with its body, which comes from `receive` or, if already read, from `body`. Return the
+        answer without its body. Raises NoAnswer if none comes, and GoneError if `client` disconnects meanwhile."""
         sending = asyncio.ensure_future(self._send(receive, body))
         watching = asyncio.ensure_future(self._watch(client))
         answering = asyncio.ensure_future(self._read_answer())
@@ -178,7 +180,7 @@ class Forwarded:
                     await task
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The body of the answer, piece by piece. NoAnswer if it ends too soon."""
+        """Yield the body of the answer, piece by piece. Raises NoAnswer if it ends too soon."""
         if self._rest:
             yield self._rest
         while (piece := await self._next_piece()) is not None:
@@ -199,7 +201,7 @@ class Forwarded:
                 more = message["more_body"]
                 if message["body"]:
                     self._write(h11.Data(data=message["body"]))
-                    with suppress(OSError):  # the other process has answered and closed; `_read_answer` has it
+                    with suppress(OSError):  # the other process has answered and closed; `_read_answer` handles this
                         await self._writer.drain()
         if not self._is_answered:
             self._write(h11.EndOfMessage())
@@ -211,7 +213,8 @@ class Forwarded:
             self._writer.write(sent)
 
     async def _watch(self, client: Any) -> None:
-        """End when the client has gone. Pass on that it sends no more: a `wait` ends then."""
+        """Return when the client has disconnected. If the client sends no more, tell the other process: this ends a
+        `wait`."""
         assert self._writer is not None
         has_left = False
         while not client.is_gone:
@@ -236,7 +239,8 @@ class Forwarded:
         return Answer(facts["status"], headers, b"", facts["delay"], facts["fault"])
 
     async def _next_piece(self) -> bytes | None:
-        """The next piece of the answer's content; None at its end. NoAnswer if the connection ends before."""
+        """Return the next piece of the answer's content; None at its end. Raises NoAnswer if the connection ends
+        before."""
         while True:
             try:
                 event: Any = self._h11.next_event()
@@ -273,8 +277,8 @@ async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 async def call(peer: Peer, secret: str, path: str, document: Any, timeout: float = 10.0) -> Any:
-    """Ask another process for something that no client may ask for. `document` and the result are JSON values. NotReached
-    or NoAnswer if that fails within `timeout` seconds."""
+    """Ask another process for something that clients may not ask for. `document` and the result are JSON values.
+    Raises NotReached or NoAnswer if that fails within `timeout` seconds."""
     body = json.dumps(document).encode()
     headers = [(b"host", b"localhost"), (b"content-length", b"%d" % len(body))]
     hop = Hop("POST", "http", "localhost", None, False)
@@ -290,7 +294,7 @@ async def call(peer: Peer, secret: str, path: str, document: Any, timeout: float
 
 
 class _Nobody:
-    """The client of a call between processes: it does not leave."""
+    """The client of a call between processes: it never disconnects."""
 
     is_gone = has_left = False
 

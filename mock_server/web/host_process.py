@@ -1,4 +1,5 @@
-"""What a user's test process may have done that an emulator cannot live with. Each case is one clear error."""
+"""Checks for changes in a user's test process that prevent an emulator from working. Each case gives one clear
+error."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-#: What works where an emulator of this process does not.
+#: The advice for a process in which an emulator cannot run.
 ELSEWHERE = (
     "run `swapmock serve` in a process of its own and use RemoteEmulator(url), "
     "or hand swapmock.wsgi.make_app() to the WSGI server of this process"
@@ -15,7 +16,7 @@ ELSEWHERE = (
 
 
 def check_process() -> None:
-    """Raises RuntimeError if threads have been replaced in this process (gevent, eventlet): the server would hang."""
+    """Raise RuntimeError if threads have been replaced in this process (gevent, eventlet): the server would hang."""
     gevent: Any = sys.modules.get("gevent.monkey")
     eventlet: Any = sys.modules.get("eventlet.patcher")
     if gevent is not None and gevent.is_module_patched("threading"):

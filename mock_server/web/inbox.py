@@ -1,4 +1,5 @@
-"""The callback inboxes of sandboxes: every request to the address of one is kept, and answered as was told."""
+"""The callback inboxes of sandboxes: every request to the address of an inbox is recorded, and answered as set
+before."""
 
 from __future__ import annotations
 
@@ -11,18 +12,18 @@ from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.web.messages import Answer, Request
 from swapmock.mock_server.web.request_filter import Refusal, refused
 
-#: The methods that an inbox takes.
+#: The methods that an inbox accepts.
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-#: How many of the newest deliveries are compared with a request, to tell which provider calls back.
+#: How many of the newest deliveries are compared with a request, to find the provider that sent it.
 COMPARED = 200
 
-#: A page of another origin learns nothing, and nothing that an inbox answers is run as a page.
+#: Pages of other origins cannot read the answer, and browsers do not run an answer of an inbox as a page.
 HEADERS = (("x-content-type-options", "nosniff"), ("content-security-policy", "sandbox; default-src 'none'"))
 
 
 def receive(engine: Engine, request: Request) -> Answer:
-    """Keep `request` in the inbox of the sandbox that its path names; the answer."""
+    """Record `request` in the inbox of the sandbox that its path names, and return the answer."""
     name = unquote(request.path.removeprefix(START).partition("/")[0])
     target = f"{request.path}?{request.query}" if request.query else request.path
     try:
@@ -37,13 +38,14 @@ def receive(engine: Engine, request: Request) -> Answer:
 
 
 def _provider_of(box: Box, body: bytes) -> str:
-    """The provider of the newest delivery with this body; "" for none."""
+    """Return the provider of the newest delivery with this body; "" for none."""
     newest = box.deliveries()[-COMPARED:]
     return next((delivery.provider for delivery in reversed(newest) if body and delivery.body == body), "")
 
 
 def _acknowledged(engine: Engine, provider: str, answer: InboxAnswer) -> tuple[int, str]:
-    """The plainest answer that acknowledges a callback of `provider`; one of the first provider with callbacks for ""."""
+    """Return the simplest answer that acknowledges a callback of `provider`; for "", of the first provider with
+    callbacks."""
     known = {name: c.behaviour.callbacks for name, c in engine.contracts.items() if c.behaviour.callbacks is not None}
     rules = known.get(provider) or next(iter(known.values()), None)
     if rules is None:

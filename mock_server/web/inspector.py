@@ -1,4 +1,4 @@
-"""Hands the requests of browsers to the inspector, and gives the inspector its ways into the emulator."""
+"""Passes the requests of browsers to the inspector, and gives the inspector access to the emulator."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
-#: Where the paths begin that only the inspector has: files, forms, events.
+#: The prefix of the paths that only the inspector has: files, forms, events.
 OWN = "/__admin/ui/"
 
 #: The server-sent events of open pages.
 EVENTS = OWN + "events"
 
-#: Paths of the admin API that have a page, too. A client that prefers HTML gets the page.
+#: Paths of the admin API that also have a page. A client that prefers HTML gets the page.
 SHARED = re.compile(
     r"/__admin/?|/__admin/sandboxes"
     r"|/__admin/sandboxes/[^/]+(?:/(?:tasks|requests|deliveries|why)(?:/[^/]+)?|/ledger|/inbox)?"
     r"|/__admin/runs(?:/[^/]+)?"
 )
 
-#: Paths below a sandbox that have nothing but a page.
+#: Paths below a sandbox that have only a page.
 ONLY_PAGES = re.compile(r"/__admin/sandboxes/[^/]+/(?:media|try)")
 
 
 class Others(Protocol):
-    """The other processes of an emulator, for pages. The methods may take long."""
+    """The other processes of an emulator, as the pages use them. The methods may take long."""
 
     def ask(self, request: Request) -> Answer:
-        """The answer of the admin API, by the process that `request` belongs to."""
+        """Return the answer of the admin API from the process that `request` belongs to."""
 
     def overviews(self, sandboxes: Sequence[str]) -> Mapping[str, Any]:
-        """The fields of `reading.Overview` of those of `sandboxes` that other processes hold."""
+        """Return the fields of `reading.Overview` for those of `sandboxes` that other processes hold."""
 
 
 class Inspector:
@@ -60,15 +60,16 @@ class Inspector:
         self._admin = admin
         self._vendors = vendors
         self._token = token
-        #: What the other processes do for pages, in a process that is one of several.
+        #: The other processes; None if there is only one process.
         self.others: Others | None = None
 
     def prepare(self) -> None:
-        """Draw the secret of logins now: processes that part afterwards accept each other's."""
+        """Draw the secret of logins now, before the processes fork, so that each accepts logins of the others."""
         self._ports  # noqa: B018 - reading it makes it
 
     def takes(self, request: Request) -> bool:
-        """Whether a page answers `request`: it wants HTML where there is a page, or something that only pages need."""
+        """Return whether a page answers `request`: it prefers HTML and there is a page, or its path belongs to the
+        pages only."""
         path = request.path
         if path.startswith(OWN):
             return True
@@ -76,7 +77,7 @@ class Inspector:
             return False
         if ONLY_PAGES.fullmatch(path):
             return True
-        # The script of a page asks for the part of it that changes; its Accept is */*.
+        # The script of a page requests the changing part of the page with the Accept header */*.
         is_part = request.headers.get("hx-request") == "true"
         return SHARED.fullmatch(path) is not None and (is_part or prefers_html(request.headers))
 
@@ -86,7 +87,7 @@ class Inspector:
 
     @cached_property
     def _application(self) -> WSGIApplication:
-        """Made for the first page: importing Flask would take most of the start time."""
+        """The Flask application, made for the first page: importing Flask would take most of the start time."""
         from swapmock.mock_server.inspector.application import create_inspector
 
         return create_inspector(self._ports, self._live)
@@ -99,7 +100,7 @@ class Inspector:
         )
 
     def answer(self, request: Request) -> Answer:
-        """The page, file or stream that `request` asks for."""
+        """Return the page, file or stream that `request` asks for."""
         if request.body_error:
             return Answer(413, PLAIN, f"the form is not taken: {request.body_error}\n".encode())
         answer = _through(self._application, request, self._admin.admin_calls.vendor_url_for(request))

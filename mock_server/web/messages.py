@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Request:
-    """A request as an application (ASGI or WSGI) read it.
+    """A request that an application (ASGI or WSGI) has read.
 
-    Header names are in lower case. `path` is decoded, `query` is not. `base_url` is how the client reached the server.
-    `body_error` says why the body was not kept ("" if it was). `has_left`, where known, tells whether the client has
-    gone. `client` is the address of the client, "" where it is not known. `digests` are those of `body`, where they were
-    computed before.
-    """
+    Header names are in lower case. `path` is decoded, `query` is not. `base_url` is the URL by which the client
+    reached the server. `body_error` says why the body was dropped ("" if it was not). `has_left`, if known,
+    returns whether the client has disconnected. `client` is the address of the client, "" if unknown. `digests`
+    are those of `body`, if they were computed before."""
 
     method: str
     path: str
@@ -36,23 +35,24 @@ class Request:
 
 
 class EventStream(Protocol):
-    """The rest of an answer that goes on: `message` is called every `interval` seconds, and what it returns is written."""
+    """The rest of an answer that goes on: `message` is called every `interval` seconds, and its result is written."""
 
     interval: float
 
-    def message(self) -> bytes: ...
+    def message(self) -> bytes:
+        """Return the bytes to write now."""
 
 
 class Answer(NamedTuple):
     """What an application (ASGI or WSGI) writes.
 
-    `delay` is how long to wait before writing, in real seconds. `connection_fault` replaces or changes the writing: ""
-    for none, "reset" (a TCP RST and no answer), "hang_up" (a FIN and no answer), "garbage" (bytes that are no HTTP, and a FIN),
-    "dribble" (the body in pieces, spread over `delay`), "break_off" (a FIN after `body`, which is shorter than the
-    Content-Length in `headers`). `before_send` is called before anything is written; it may take long, and it needs the server to keep
-    running. An answer with `stream` goes on after its body until the client leaves; a WSGI server writes the body alone.
-    `content`, where given, is the body that is written, piece by piece; `body` is then its beginning, for the journal.
-    """
+    `delay` is the time to wait before writing, in real seconds. `connection_fault` replaces or changes the
+    writing: "" for none, "reset" (a TCP RST and no answer), "hang_up" (a FIN and no answer), "garbage" (bytes
+    that are not HTTP, and a FIN), "dribble" (the body in pieces, spread over `delay`), "break_off" (a FIN after
+    `body`, which is shorter than the Content-Length in `headers`). `before_send` is called before anything is
+    written; it may take long, and it needs the server to keep running. An answer with `stream` goes on after its
+    body until the client disconnects; a WSGI server writes only the body. `content`, if given, is the body that
+    is written piece by piece; `body` is then its beginning, for the journal."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -64,7 +64,7 @@ class Answer(NamedTuple):
     content: Content | None = None
 
 
-#: A host and a port, as RFC 9110 7.2 has them: a name, an IPv4 or a bracketed IPv6 address.
+#: A host and a port by RFC 9110 7.2: a name, an IPv4 or a bracketed IPv6 address.
 HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
 
@@ -75,23 +75,25 @@ PLAIN = [("content-type", "text/plain; charset=utf-8")]
 PIECES, LONG = 20, 1 << 18
 
 
-#: What is sent in place of an answer by the fault `garbage`: no status line, and nothing that ends one.
+#: The bytes that the fault `garbage` sends in place of an answer: no status line, and no line end.
 GARBAGE = bytes(range(128, 256)) * 2
 
 
 def content_length(answer: Answer) -> tuple[str, str]:
+    """Return the Content-Length header of an answer."""
     return "content-length", str(len(answer.body))
 
 
 def pieces(body: bytes) -> list[bytes]:
-    """`body` in at most PIECES pieces of about the same size."""
+    """Return `body` in at most PIECES pieces of about the same size."""
     size = max(1, -(-len(body) // PIECES))
     return [body[start : start + size] for start in range(0, len(body), size)]
 
 
 @lru_cache(256)
 def named_host(shown: str, own: str) -> str:
-    """The host and port for links in answers: `shown`, the client's Host header, or `own` if that is not valid."""
+    """Return the host and port for links in answers: `shown`, the client's Host header, or `own` if that is not
+    valid."""
     return shown if HOST.fullmatch(shown) else own
 
 
@@ -107,6 +109,8 @@ def request_from(
     body_error: str = "",
     client: str = "",
 ) -> Request:
+    """Return a Request. `own` is the host and port that the client reached; it is used if the Host header is not
+    valid."""
     base_url = _base_url(scheme, headers.get("host", ""), own)
     return Request(method, path, query, headers, body, base_url, body_error, None, client)
 
@@ -117,19 +121,19 @@ def _base_url(scheme: str, shown: str, own: str) -> str:
 
 
 class Headers(dict[str, str]):
-    """The headers of one request. `fault` is the status and the error text for headers that HTTP does not allow in a
-    request of version 1.1, whatever it is for; None for others."""
+    """The headers of one request. `fault` is the status and the error text for headers that no HTTP/1.1 request may
+    have; None if there are none."""
 
     fault: tuple[int, str] | None = None
 
 
 def headers_from(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """The headers by name in lower case. The values of a repeated name are joined by commas (RFC 9110 5.3). A value that
-    is not ASCII is left out (RFC 9110 5.5)."""
+    """Return the headers by name in lower case. The values of a repeated name are joined by commas (RFC 9110 5.3). A
+    value that is not ASCII is left out (RFC 9110 5.5)."""
     return _headers(tuple(pairs))
 
 
-@lru_cache(128)  # clients repeat their headers and the journal keeps them: parse and keep them once
+@lru_cache(128)  # clients repeat their headers and the journal keeps them: parse and store equal ones once
 def _headers(pairs: tuple[tuple[bytes, bytes], ...]) -> Headers:
     headers = Headers()
     for name, value in pairs:
@@ -139,7 +143,7 @@ def _headers(pairs: tuple[tuple[bytes, bytes], ...]) -> Headers:
         elif name == b"transfer-encoding":
             headers["transfer-encoding"] = ""  # the parser uses the last coding
     if headers.get("content-type") == "":
-        del headers["content-type"]  # WSGI cannot tell an empty one from none (PEP 3333)
+        del headers["content-type"]  # WSGI cannot distinguish an empty header from a missing one (PEP 3333)
     hosts = sum(name == b"host" for name, _ in pairs)
     if hosts != 1:
         headers.fault = 400, f"a request has one Host header, not {hosts or 'none'} (RFC 9112 3.2)"
@@ -158,10 +162,11 @@ def _coding_fault(value: str) -> tuple[int, str] | None:
 
 
 def header_octets(text: str) -> bytes:
-    """The name or value of a header as bytes, without line breaks."""
+    """Return the name or value of a header as bytes, without line breaks."""
     return text.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")
 
 
 @lru_cache(256)
 def header_lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Return the header lines as bytes."""
     return b"".join(b"%s: %s\r\n" % (header_octets(name), header_octets(value)) for name, value in headers)

@@ -1,16 +1,17 @@
-"""The metrics of several processes as one text of Prometheus."""
+"""Combines the metrics of several processes into one Prometheus text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-#: The gauge whose values add up. Of the others the greatest counts: the longest wait, and a number that all know.
+#: The gauge whose values are added. For the other gauges the greatest value counts: the longest wait, and a number that
+#: all processes know.
 ADDED_GAUGES = frozenset({"swapmock_tasks"})
 
 
 def merged(texts: Sequence[str]) -> str:
-    """The counts of `texts` added up, and the greatest of their gauges."""
+    """Return the sum of the counts in `texts`, and the greatest of their gauges."""
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.parser import text_string_to_metric_families
 

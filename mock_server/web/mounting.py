@@ -1,4 +1,4 @@
-"""A mounted API: a contract and the handlers of its provider, and where a request goes in it."""
+"""A mounted API: a contract with the handlers of its provider, and the routing of requests."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from swapmock.mock_server.web.parallel import PostsInProgress
 
 
 class RouteMatch(NamedTuple):
-    """Where a request goes: to `operation` of `api` with its path parameters, or (None) to a path that `api` refuses.
+    """The route of a request: to `operation` of `api` with its path parameters, or (None) to a path that `api`
+    refuses.
 
-    `is_public` says that the operation asks for no credential.
-    """
+    `is_public` says that the operation needs no credential."""
 
     api: MountedApi
     operation: Operation | None
@@ -43,9 +43,8 @@ class RouteMatch(NamedTuple):
 class MountedApi:
     """A contract with the handlers of its provider.
 
-    `max_body`, `max_upload` and `max_media_body` (bytes) replace the limits of the contract. Raises LookupError if the contract has an
-    operation without a handler, or the provider has a handler without an operation.
-    """
+    `max_body`, `max_upload` and `max_media_body` (bytes) replace the limits of the contract. Raises LookupError
+    if the contract has an operation without a handler, or the provider a handler without an operation."""
 
     def __init__(
         self,
@@ -67,11 +66,12 @@ class MountedApi:
         self.contract = contract
         self.provider = provider
         self.prefix = contract.behaviour.prefix
-        #: Where the paths of the stores begin -> what answers there, whatever the method and the rest of the path.
+        #: The path prefixes of the file stores -> the operation that answers there, for any method and any rest of the
+        #: path.
         self._stores = {o.path[: o.path.index("{")]: o for o in contract.operations.values() if o.files}
         self._store_starts = tuple(self._stores)
         self.cache = ResponseCache(engine.store)
-        #: Bodies that keep the contract. Whether one does depends on its bytes alone, so any entry may be forgotten.
+        #: Bodies that match the contract. This depends only on the bytes, so any entry may be dropped.
         self.valid_bodies: set[tuple[Operation, bytes]] = set()
         self.engine = engine
         self.posts = PostsInProgress()
@@ -82,7 +82,7 @@ class MountedApi:
         self._media_limit = max(self.json_limit, media_limit)
 
     def match(self, method: str, path: str) -> RouteMatch | None:
-        """The operation for `method` and `path`; None if the path is outside of this API."""
+        """Return the route for `method` and `path`; None if the path is outside of this API."""
         found = self.contract.find(method, path)
         if found is not None:
             operation, params = found
@@ -96,19 +96,20 @@ class MountedApi:
         return None
 
     def limit_of(self, operation: Operation | None) -> int:
-        """The largest body of `operation`, in bytes."""
+        """Return the largest body of `operation`, in bytes."""
         if operation is not None and operation.takes_data_uris:
             return self._media_limit
         return self._upload_limit if _is_upload(operation) else self.json_limit
 
     def why_too_long(self, operation: Operation, body: bytes) -> str:
-        """Why a `body` that was read is too long; "" if it is not. Data URIs do not count against the limit of JSON."""
+        """Return why a `body` that was read is too long; "" if it is not. Data URIs do not count against the limit
+        of JSON."""
         if not operation.takes_data_uris or len(body) - _length_of_data_uris(body) <= self.json_limit:
             return ""
         return f"larger than {self.json_limit} bytes; --max-body allows more"
 
     def allows_more(self, operation: Operation | None) -> str:
-        """The end of an error text that names the setting for the limit of `operation`; "" if there is none."""
+        """Return the end of an error text that names the setting for the limit of `operation`; "" if there is none."""
         if self.is_admin:
             return ""
         if operation is not None and operation.takes_data_uris:
@@ -116,13 +117,13 @@ class MountedApi:
         return f"; {'--max-upload' if _is_upload(operation) else '--max-body'} allows more"
 
 
-#: A data URI of a long body is kept in the parsed body up to this many characters, which is beyond every limit of a URL.
+#: A data URI in a long parsed body is cut to this many characters, which is more than the limit of any URL.
 LONGEST_DATA_URI = 4096
 
 
 def with_short_data_uris(body: Any) -> Any:
-    """A parsed body whose long data URIs are cut, with a digest of the whole one at their end: what is checked and looked at takes
-    time by its length. The request itself is kept whole."""
+    """Return a parsed body whose long data URIs are cut, with a digest of the whole URI at their end, because
+    checking takes time proportional to the length. The request itself is kept whole."""
     if isinstance(body, str):
         if len(body) <= LONGEST_DATA_URI or not body.startswith("data:"):
             return body
@@ -133,7 +134,7 @@ def with_short_data_uris(body: Any) -> Any:
 
 
 def _length_of_data_uris(body: bytes) -> int:
-    """How many bytes of a JSON text lie in strings that begin with `data:`."""
+    """Return how many bytes of a JSON text are in strings that begin with `data:`."""
     found, start = 0, body.find(b'"data:')
     while start >= 0:
         end = body.find(b'"', start + 1)

@@ -8,7 +8,7 @@ from swapmock.mock_server.web.messages import Request
 
 
 def parsed_query(request: Request) -> dict[str, str]:
-    """The parameters of the query, decoded; the last value of a repeated one."""
+    """Return the decoded parameters of the query; for a repeated parameter the last value."""
     query = request.query
     if "%" not in query and "+" not in query:  # the usual case, five times faster
         return {name: value for part in query.split("&") if part for name, _, value in [part.partition("=")]}
@@ -16,7 +16,7 @@ def parsed_query(request: Request) -> dict[str, str]:
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a Content-Type means JSON: `application/json`, or `application/` with `+json`."""
+    """Return whether a Content-Type means JSON: `application/json`, or `application/` with `+json`."""
     if content_type == "application/json":
         return True
     essence = content_type.split(";", 1)[0].strip().lower()

@@ -46,10 +46,10 @@ from swapmock.mock_server.web.stages import run_stages, stages_in_order
 
 log = logging.getLogger("swapmock")
 
-#: What the server says of a request whose body did not come -> what the upload store calls it.
+#: The HTTP status for a request whose body did not arrive -> the upload store's name for this error.
 BROKEN_UPLOADS = {400: "body_incomplete", 408: "body_too_slow"}
 
-#: How many paths have their match remembered, and the longest of them in characters.
+#: The most paths whose route is cached, and the most characters of such a path.
 MOST_PATHS, LONGEST_PATH = 1024, 200
 
 
@@ -59,15 +59,15 @@ class Pages(Protocol):
     def takes(self, request: Request) -> bool:
         """Whether `request` wants a page, and not JSON."""
 
-    def answer(self, request: Request) -> Answer: ...
+    def answer(self, request: Request) -> Answer:
+        """Return the answer to `request`."""
 
 
 class Pipeline:
     """Answers requests to the mounted `apis`.
 
-    `on_drift` gets the exchange of every answer that breaks its contract. `request_filter` and `cors` say which requests
-    `serve` lets in, and which pages may read the answers.
-    """
+    `on_drift` gets the exchange of every answer that breaks its contract. `request_filter` and `cors` decide
+    which requests `serve` accepts, and which pages may read the answers."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class Pipeline:
         self.proxies = proxies or TrustedProxies()
         self.stages = {api: stages_in_order(api.contract.behaviour.order) for api in apis}
         self.admin_calls = AdminCalls(engine, default_sandbox, on_drift)
-        #: The answer to a request, which `match` sent to its target. A store in memory never fails and has at once what it is
-        #: given, so that there is nothing to wait for.
+        #: The method that answers a request. A store in memory never fails and needs no waiting, so that it uses the
+        #: shorter method.
         self.answer: Callable[[RouteMatch, Request], Answer] = (
             self._answer_durably if engine.store.is_durable else self._answer
         )
@@ -97,14 +97,14 @@ class Pipeline:
         self._remembered_match = lru_cache(MOST_PATHS)(self._find)
         self._default = default_sandbox
         self._on_drift = on_drift
-        #: Base URL of the admin API, if it has a port of its own.
+        #: The base URL of the admin API, if it has its own port.
         self.admin_url = ""
-        #: The pages below the paths of the admin API; None for a server without pages.
+        #: The pages at paths of the admin API; None for a server without pages.
         self.pages: Pages | None = None
 
     @property
     def vendor_url(self) -> str:
-        """Base URL of the vendors' APIs, if it is not the one where the admin API is asked."""
+        """The base URL of the vendors' APIs, if it differs from that of the admin API."""
         return self.admin_calls.vendor_url
 
     @vendor_url.setter
@@ -112,7 +112,7 @@ class Pipeline:
         self.admin_calls.vendor_url = url
 
     def match(self, method: str, path: str) -> RouteMatch | None:
-        """Where a request goes; None if its path is outside of every API."""
+        """Return the route of a request; None if its path is outside of every API."""
         return self._remembered_match(method, path) if len(path) <= LONGEST_PATH else self._find(method, path)
 
     def _find(self, method: str, path: str) -> RouteMatch | None:
@@ -123,7 +123,8 @@ class Pipeline:
         return None
 
     def serve(self, target: RouteMatch, request: Request) -> Answer:
-        """The answer to a request from outside: filtered, and readable for the pages that may read it."""
+        """Return the answer to a request from outside: checked by the request filter, and readable for the pages
+        that may read it."""
         headers = request.headers
         if headers.get("host") in self.request_filter.passed and "origin" not in headers and not target.api.is_admin:
             return self.answer(target, request)
@@ -143,12 +144,12 @@ class Pipeline:
         return answer._replace(headers=[*answer.headers, *more]) if more else answer
 
     def _page(self, pages: Pages, request: Request) -> Answer:
-        """The answer of the inspector, if the filter lets the request in."""
+        """Return the answer of the inspector, if the filter accepts the request."""
         refusal = self.request_filter.refusal(Zone.PAGES, request)
         return pages.answer(request) if refusal is None else refused(refusal)
 
     def _record_preflight(self, target: RouteMatch, request: Request, answer: Answer) -> Answer:
-        """Write a preflight into the journal of the default sandbox. It has no credential that leads to another one."""
+        """Record a preflight in the journal of the default sandbox. It has no credential that leads to another one."""
         with self._open("") as box:
             exchange = begin_exchange(box, self.engine.now(box), target.api.provider.name, None, request)
             exchange.operation = PREFLIGHT
@@ -158,7 +159,7 @@ class Pipeline:
         return answer
 
     def _answer_durably(self, target: RouteMatch, request: Request) -> Answer:
-        """The answer to `request`, written when the store has what the answer acknowledges."""
+        """Return the answer to `request`; it is written once the store has saved what the answer acknowledges."""
         try:
             answer = self._answer(target, request)
         except StoreError as error:
@@ -167,7 +168,8 @@ class Pipeline:
         return answer if wait is None else self._when_durable(target, request, answer, wait)
 
     def _when_durable(self, target: RouteMatch, request: Request, answer: Answer, wait: Callable[[], object]) -> Answer:
-        """`answer`, written when the store has what it acknowledges. The admin API has threads of its own to wait in."""
+        """Return `answer`, to be written once the store has saved what it acknowledges. The admin API waits in its
+        own threads."""
         if target.api.is_admin:
             try:
                 wait()
@@ -227,8 +229,8 @@ class Pipeline:
         return answer
 
     def refuse_upload(self, request: Request, status: int) -> Answer | None:
-        """The answer of the upload store to a request whose body ended too soon (400) or came too slowly (408); None for a
-        request that is not for the store."""
+        """Return the answer of the upload store to a request whose body ended too soon (400) or came too slowly
+        (408); None for a request that is not for the store."""
         target = self.match(request.method, request.path)
         operation = None if target is None else target.operation
         if target is None or operation is None or operation.files != "store" or status not in BROKEN_UPLOADS:
@@ -236,17 +238,18 @@ class Pipeline:
         return self.file_calls.broken(target, operation, request, BROKEN_UPLOADS[status], self.admin_url)
 
     def answer_unmatched(self, request: Request) -> Answer:
-        """The answer to a request whose path is outside of every API: problem details with the nearest operation.
+        """Return the answer to a request whose path is outside of every API: problem details with the nearest
+        operation.
 
-        The journal of the default sandbox has the request, under the provider that the client probably meant.
-        """
+        The request is recorded in the journal of the default sandbox, under the provider that the client probably
+        meant."""
         engine = self.engine
         habit = problem_for(request.method, request.path)
         base_url = engine.public_url or self.vendor_url or request.base_url
         detail = (habit and habit.message) or hint(request.method, request.path, engine.contracts, base_url)
         answer = refused(Refusal(404, detail))
         if all(api.is_admin for api in self.apis):
-            return answer  # the vendors' APIs have another port: nothing here is theirs
+            return answer  # the vendors' APIs have another port
         began = engine.time.now()
         with self._open("") as box:
             near = nearest_anywhere(request.method, request.path, engine.contracts)
@@ -258,15 +261,15 @@ class Pipeline:
         return answer
 
     def identify(self, target: RouteMatch, request: Request, store: Store | None = None) -> Identity:
-        """Whose request it is, by its credential or the token of a public operation; looked up in `store`, if that is
-        given in place of the engine's."""
+        """Return the sandbox of a request, by its credential or by the token of a public operation. It is looked up
+        in `store` if given, else in the engine's store."""
         api, _, params, is_public = target
         provider = api.provider
         shown = {**parsed_query(request), **params} if provider.reads_query and request.query else params
         return provider.authenticate(is_public, request.headers, shown, store or self.engine.store)
 
     def _open(self, sandbox: str) -> Box:
-        """The sandbox of a request; the default one where no credential leads to another."""
+        """Open the sandbox of a request; the default one if no credential leads to another."""
         try:
             return self.engine.store.open(sandbox or self._default)
         except HeldElsewhere:
@@ -277,7 +280,8 @@ class Pipeline:
     def _from_cache(
         self, target: RouteMatch, request: Request, identity: Identity, box: Box, exchange: Exchange
     ) -> CachedResponse | None:
-        """The answer that this poll got before, if no stage would answer otherwise and the handler would give it again."""
+        """Return the answer that this poll got before, if every stage would pass and the handler would give the same
+        answer again; else None."""
         api, operation, _, is_public = target
         sandbox = box.sandbox
         if operation is None or identity.problem is not None or sandbox.rate_limit is not None or box.faults():
@@ -299,8 +303,8 @@ class Pipeline:
 
 
 def store_failed(target: RouteMatch, request: Request, error: StoreError) -> Answer:
-    """The vendor's error response for a request whose changes could not be kept: maintenance while the store cannot be
-    reached. The admin API answers 503."""
+    """Return the vendor's error response for a request whose changes could not be saved: maintenance while the store
+    cannot be reached. The admin API answers 503."""
     api = target.api
     log.error("%s %s: the store failed: %s", request.method, request.path, error)
     name = "maintenance" if error.is_away and "maintenance" in api.contract.behaviour.refusals else "server_error"
@@ -309,7 +313,7 @@ def store_failed(target: RouteMatch, request: Request, error: StoreError) -> Ans
 
 
 def _unmatched(api: MountedApi, call: Call, exchange: Exchange, path: str) -> Answer:
-    """The provider's error response for a path or method that its contract does not have."""
+    """Return the provider's error response for a path or method that its contract does not have."""
     is_other_method = "method_not_allowed" in api.contract.behaviour.refusals and api.contract.knows_path(path)
     exchange.problem = "method_not_allowed" if is_other_method else "endpoint_not_found"
     response = api.provider.render_problem(Problem(exchange.problem), call.variants)

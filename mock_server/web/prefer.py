@@ -1,4 +1,4 @@
-"""The header `Prefer` (RFC 7240): a request asks for a fault on itself."""
+"""The header `Prefer` (RFC 7240): with it, a request asks for a fault on itself."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ PREFERENCE = re.compile(r"""([A-Za-z][\w-]*)\s*(?:=\s*(?:"([^"]*)"|([^",;]*)))?"
 
 
 def read_prefer(header: str) -> dict[str, Any]:
-    """The effect that a header such as `code=429, delay=2` asks for. Unknown preferences are ignored.
+    """Return the effect that a header such as `code=429, delay=2` asks for. Unknown preferences are ignored.
 
-    Raises Problem `invalid` if a known preference has a bad value.
-    """
+    Raises Problem `invalid` if a known preference has a bad value."""
     found: dict[str, Any] = {}
     for name, quoted, plain in PREFERENCE.findall(header):
         name, value = name.lower().replace("-", "_"), quoted or plain.strip()
@@ -51,7 +50,7 @@ def _number(low: float, high: float) -> Any:
 
 
 def _delay(text: str) -> list[float]:
-    """`0.5` or `500ms`, or a range as `0.5-2`."""
+    """Read `0.5` or `500ms`, or a range such as `0.5-2`."""
     low, dash, high = (part.strip() for part in text.partition("-"))
     ends = [parse_duration(low), parse_duration(high if dash else low)]
     if not ends[0] <= ends[1] <= 600:
@@ -78,15 +77,15 @@ def _code(text: str) -> int | str:
     return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text
 
 
-#: Values that switch a preference on; "" is for one without a value.
+#: Values that switch a preference on; "" means that it has no value.
 SET = ("", "true", "1")
 
 
-#: Words for whole effects, such as `reset`. Fault rules have the same.
+#: Words for whole effects, such as `reset`. Fault rules have the same words.
 EFFECT_WORDS: Mapping[str, Mapping[str, Any]] = load("admin").at("#/components/schemas/Effect")["x-words"]
 
 
-#: Names of preferences -> how their values are read.
+#: Names of preferences -> the functions that read their values.
 PREFERENCES: Mapping[str, Any] = {
     "code": _code,
     "message": str,

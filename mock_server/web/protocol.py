@@ -31,24 +31,24 @@ from swapmock.mock_server.web.messages import GARBAGE, PLAIN, Answer, Headers, h
 from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.sendfile import can_send, send_file
 
-#: Header lines of one request.
+#: The most header lines of one request.
 MOST_LINES = 100
 
-#: The longest body that takes the fast path, in bytes; the application reads longer ones piece by piece.
+#: The longest body that takes the fast path, in bytes; the application reads longer bodies piece by piece.
 SHORT = 65_536
 
-#: Requests of one connection that may wait for the answer to an earlier one.
+#: The most requests of one connection that wait for the answer to an earlier one.
 MOST_WAITING = 1000
 
-#: How many answers of one connection may wait to be written, and how many bytes: a client may send many requests and read
-#: no answer. After more than HEAVY bytes at once other connections come first.
+#: The most answers of one connection that wait to be written, and their most bytes: a client may send many requests and
+#: read no answer. After more than HEAVY bytes, other connections are served first.
 MOST_UNWRITTEN, HEAVY = 16, 65_536
 
-#: How many bytes a second of a body have to come, beyond the time-out for a request. A body that comes faster may take as
-#: long as it takes, as long as the client is never silent for the whole time-out.
+#: The lowest accepted speed of a body, in bytes per second, after the time-out for a request. A faster body may take
+#: any time, as long as the client is never silent for the whole time-out.
 SLOWEST = 1000
 
-#: Seconds that a refused client may continue to send.
+#: The seconds for which a refused client may continue to send.
 LINGER = 1.0
 
 #: A request target with scheme and host: the host with its port, then path and query.
@@ -58,11 +58,10 @@ _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 class Outbox:
-    """Answers of one turn of the event loop, which are written together at its end.
+    """The answers of one turn of the event loop, which are written together at its end.
 
-    A client with many connections then wakes once and finds all of them. Written one by one, each answer would wake the
-    client anew: that took a third of the time of a create.
-    """
+    A client with many connections then wakes up once and finds all of them. If each answer were written
+    separately, each would wake the client: this took a third of the time of a create."""
 
     def __init__(self) -> None:
         self._full: list[Connection] = []
@@ -80,8 +79,8 @@ class Outbox:
 
 
 class Unread:
-    """Bytes that clients leave unread, over all connections. Beyond `most`, the connections that have had unread bytes
-    for longest are closed."""
+    """The bytes that clients leave unread, over all connections. If there are more than `most`, the connections with
+    the oldest unread bytes are closed."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -89,7 +88,7 @@ class Unread:
         self._total = 0
 
     def note(self, connection: Connection, size: int) -> None:
-        """Note that `connection` has `size` unread bytes now."""
+        """Note that `connection` now has `size` unread bytes."""
         self._total += size - self._left.pop(connection, 0)
         if size:
             self._left[connection] = size
@@ -101,9 +100,9 @@ class Unread:
 
 @dataclass
 class Bounds:
-    """The limits and the shared state of one server. `scheme` stands in links in place of the connection's own, if it is not
-    empty. `now` is the time of its event loop in seconds, updated ten times a second; `default_headers` are the header lines
-    of every answer."""
+    """The limits and the shared state of one server. `scheme`, if not empty, replaces the connection's own scheme in
+    links. `now` is the time of its event loop in seconds, updated ten times per second. `default_headers` are the
+    header lines of every answer."""
 
     asgi_app: AsgiApp
     max_connections: int
@@ -147,27 +146,29 @@ class Connection(HttpToolsProtocol):
         self._asgi_app = bounds.asgi_app
         self._head: tuple[RouteMatch, str, str, str, Mapping[str, str]] | None = None
         self._body = b""
-        #: How many bytes of it are taken from the body budget.
+        #: How many bytes of the request are taken from the body budget.
         self._held = 0
         self._unwritten: list[bytes] = []
-        #: Bytes of answers since the last bytes from the client, and of a long answer that is being written.
+        #: The bytes of answers since the last bytes from the client, and the bytes of a long answer that is being
+        #: written.
         self._weight = self._long = 0
-        #: Bytes since the last useful one: a client may send an endless trailer.
+        #: The bytes since the last useful one: a client may send an endless trailer.
         self._useless = 0
         self._is_in_head = self._is_upgrading = self._is_over = self.has_left = False
         self._head_size = self._chunk_size = 0
-        #: The request that is being answered; uvicorn's `cycle` is the last one that came.
+        #: The request that is being answered; uvicorn's `cycle` is the newest request.
         self._running: Any = None
-        #: Since when the server has waited for the client to send or to read.
+        #: The time since which the server has been waiting for the client to send or to read.
         self._since = self._began = bounds.now
-        #: Bytes of the body that have come.
+        #: The bytes of the body that have arrived.
         self._received = 0
-        #: What waits for the client to read a file.
+        #: The task that waits for the client to read a file.
         self.waits: asyncio.Future[None] | None = None
 
     # Events of the transport
 
     def connection_made(self, transport: Any) -> None:
+        """Start to serve a client."""
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
         self.own = _authority(self.server)
@@ -179,17 +180,19 @@ class Connection(HttpToolsProtocol):
             self._refuse(503, "too many connections; --max-connections allows more")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Clean up after the connection was closed."""
         super().connection_lost(exc)
         self.has_left = True
         self._release_body()
         self._bounds.unread.note(self, 0)
         if self.waits is not None and not self.waits.done():
             self.waits.set_result(None)
-        if self._running is not None:  # uvicorn informs only the last one
+        if self._running is not None:  # uvicorn informs only the newest request
             self._running.disconnected = not self._running.response_complete
             self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
+        """Parse received bytes."""
         self._weight = 0
         while data and not self._is_over:
             self._chunk_size = len(data)
@@ -200,14 +203,14 @@ class Connection(HttpToolsProtocol):
                 data = self._without_upgrade(data[upgrade.args[0] :])
             except HttpParserError as error:
                 if not self._is_over:
-                    # An error of our own code means nothing to a client.
+                    # Do not show an internal error to the client.
                     reason = "" if isinstance(error, HttpParserCallbackError) else f": {error}"
                     status = 505 if "HTTP version" in reason else 400
                     self._refuse(status, f"not a request as HTTP has them{reason}")
                 return
             else:
                 if self._is_in_head:
-                    # The size of its part in the first chunk is unknown.
+                    # How much of the body is in the first chunk is unknown.
                     self._head_size += self._chunk_size if self._head_size else 1
                     if self._head_size > self._bounds.max_headers:
                         self._refuse(431, "the head is too large; --max-headers allows more")
@@ -218,7 +221,8 @@ class Connection(HttpToolsProtocol):
                 return
 
     def _hold(self) -> None:
-        """Take from the body budget what has come of a body. Without budget, the application refuses the request."""
+        """Take the received part of a body from the body budget. If the budget is used up, the application refuses
+        the request."""
         more = len(self._body) - self._held
         if self._asgi_app.body_budget.acquire(more):
             self._held += more
@@ -234,7 +238,7 @@ class Connection(HttpToolsProtocol):
         self._held = 0
 
     def eof_received(self) -> bool:  # type: ignore[override]  # the parent's never stays open
-        """The client sends no more. Complete requests are answered first."""
+        """Handle the end of the client's data. Complete requests are answered first."""
         self.has_left = True
         if self._is_asking and not self._is_over:
             self._refuse(400, "the request ended too soon")
@@ -243,17 +247,20 @@ class Connection(HttpToolsProtocol):
         return self._is_busy and not self._is_secure  # TLS has no half-closed connections
 
     def pause_writing(self) -> None:
+        """Called when the client reads too slowly."""
         self._since = self._bounds.now
         super().pause_writing()
         self._bounds.unread.note(self, self.transport.get_write_buffer_size() + self._long)
 
     def resume_writing(self) -> None:
+        """Called when the client has read enough."""
         super().resume_writing()
         self._bounds.unread.note(self, self._long)
 
     # Events of the parser
 
     def on_message_begin(self) -> None:
+        """Called by the parser at the start of a request."""
         if self._is_over or self.transport.is_closing():
             self._is_over = True
             raise _OverError
@@ -264,10 +271,12 @@ class Connection(HttpToolsProtocol):
         self._is_in_head = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser for each header."""
         if self._is_in_head:  # otherwise it is a trailer
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        """Called by the parser after the headers."""
         self._is_in_head = False
         if len(self.headers) > MOST_LINES or self._head_size or self._chunk_size > self._bounds.max_headers:
             self._check_head()
@@ -294,6 +303,7 @@ class Connection(HttpToolsProtocol):
         self._hand_over()
 
     def on_body(self, body: bytes) -> None:
+        """Called by the parser for each part of a body."""
         self._useless = 0
         self._since = self._bounds.now
         self._received += len(body)
@@ -303,6 +313,7 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        """Called by the parser at the end of a request."""
         if self._head is not None:
             head, body = self._head, self._body
             self._head, self._body = None, b""
@@ -313,11 +324,12 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        """Called when an answer was written."""
         self._since = self._bounds.now
         queued, following = len(self.pipeline), self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
         if len(self.pipeline) < queued:
-            self._running = following  # uvicorn has taken it from the pipeline and started it
+            self._running = following  # uvicorn has taken the next request from the pipeline and started it
         self._unset_keepalive_if_required()  # `overdue` handles idle connections
 
     # Answering
@@ -337,7 +349,7 @@ class Connection(HttpToolsProtocol):
             self._write(answer, method)
 
     def _hand_over(self, answer: Answer | None = None) -> None:
-        """Pass the request to the ASGI application; with the answer, if that is known already."""
+        """Pass the request to the ASGI application, with the answer if it is already known."""
         if len(self.pipeline) == MOST_WAITING:
             self._refuse(503, f"more than {MOST_WAITING} requests wait")
             raise _OverError
@@ -351,10 +363,10 @@ class Connection(HttpToolsProtocol):
         queued = len(self.pipeline)
         super().on_headers_complete()
         if len(self.pipeline) == queued:
-            self._running = self.cycle  # uvicorn has started it; else it waits in the pipeline
+            self._running = self.cycle  # uvicorn has started the request; otherwise it waits in the pipeline
 
     def _write(self, answer: Answer, method: str) -> None:
-        """Write an answer as uvicorn does, in one piece."""
+        """Write an answer in the same form as uvicorn, in one piece."""
         keeps_alive = self.parser.should_keep_alive() and not self._bounds.is_stopping
         connection = b""
         if not keeps_alive:
@@ -395,7 +407,7 @@ class Connection(HttpToolsProtocol):
         return self._is_in_head or self._head is not None or is_reading
 
     def _check_framing(self, headers: Headers, version: str) -> None:
-        """Refuse what no recipient may accept (RFC 9112 2.3, 3.2, 6.1)."""
+        """Refuse requests that RFC 9112 (2.3, 3.2, 6.1) forbids to accept."""
         if version not in ("1.0", "1.1"):
             self._refuse(505, f"HTTP/{version} is not spoken here; HTTP/1.1 is")
         elif version == "1.0" and "transfer-encoding" in headers:
@@ -422,8 +434,9 @@ class Connection(HttpToolsProtocol):
             raise _OverError
 
     def _without_upgrade(self, rest: bytes) -> bytes:
-        """The request without its `Upgrade` header (RFC 9110 7.8), followed by `rest`, the bytes after its headers. The
-        parser stops before the body, which clients such as Java's send although they ask for HTTP/2."""
+        """Return the request without its `Upgrade` header (RFC 9110 7.8), followed by `rest`, the bytes after its
+        headers. The parser stops before the body; clients such as Java's send a body although they ask for
+        HTTP/2."""
         self._is_upgrading = False
         method, url = self.parser.get_method(), self.url
         if method == b"CONNECT":
@@ -435,7 +448,7 @@ class Connection(HttpToolsProtocol):
         return b"%s %s HTTP/%s\r\n%s\r\n%s" % (method, url, version, lines, rest)
 
     def _refuse(self, status: int, text: str) -> None:
-        """Write an error as the last answer on this connection, unless another answer is not complete."""
+        """Write an error as the last answer on this connection, unless another answer is incomplete."""
         cycle = self.cycle
         is_begun = cycle is not None and cycle.response_started and not cycle.response_complete
         if not self._is_busy and not is_begun:
@@ -450,7 +463,8 @@ class Connection(HttpToolsProtocol):
         self._finish()
 
     def _refused_upload(self, status: int) -> Answer | None:
-        """What the upload store says in place of the server, if this is a request to it whose body did not come."""
+        """Return the upload store's answer to a request to the store whose body did not arrive; None for other
+        requests."""
         if self._is_in_head or not self._is_asking or self.url[:1] != b"/" or not self.url.isascii():
             return None
         path, query = split_target(self.url)
@@ -459,8 +473,8 @@ class Connection(HttpToolsProtocol):
         return self._asgi_app.refuse_upload(request, status)
 
     def _linger(self) -> None:
-        """Let the client finish sending for a while. A connection that is closed before is reset, and the answer may be
-        lost (RFC 9112 9.6)."""
+        """Let the client finish sending for a while. If the connection were closed earlier, it would be reset, and
+        the answer could be lost (RFC 9112 9.6)."""
         self._is_over = True
         self.transport.write_eof()
         self.flow.resume_reading()
@@ -470,12 +484,12 @@ class Connection(HttpToolsProtocol):
         self.loop.call_later(LINGER, self.transport.abort)
 
     def _finish(self) -> None:
-        """Close once every complete request is answered."""
+        """Close the connection once every complete request is answered."""
         if not self._is_busy:
             self._end()
             return
         self._is_over = True
-        if self.cycle.more_body:  # an incomplete request is the last one that waits
+        if self.cycle.more_body:  # the last waiting request is incomplete
             self.pipeline.popleft()
             self.cycle = self.pipeline[0][0] if self.pipeline else self._running
         self.cycle.keep_alive = False
@@ -502,7 +516,7 @@ class Connection(HttpToolsProtocol):
             self._end()
 
     def _is_too_slow(self, latest: float) -> bool:
-        """Whether a body comes more slowly than SLOWEST, once the time for a whole request is over."""
+        """Return whether a body comes more slowly than SLOWEST after the time-out for a request."""
         return self._is_asking and self._began + self._received / SLOWEST <= latest
 
     def shutdown(self) -> None:
@@ -512,17 +526,21 @@ class Connection(HttpToolsProtocol):
     # Called by the application
 
     async def drained(self) -> None:
+        """Wait until the client has read almost all that was written."""
         await self.flow.drain()
 
     def holds(self, size: int) -> None:
+        """Note that `size` bytes of an answer are in memory."""
         self._long = size
         left = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
         self._bounds.unread.note(self, left + size)
 
     def note_progress(self) -> None:
+        """Note that the client has taken bytes."""
         self._since = self._bounds.now
 
     async def send_file(self, descriptor: int, start: int, stop: int) -> int | None:
+        """Send a part of an open file as the body; see `asgi.Client.send_file`."""
         if not can_send(self):
             return None
         sent = await send_file(self, descriptor, start, stop)
@@ -530,13 +548,14 @@ class Connection(HttpToolsProtocol):
         return sent
 
     def leave_out_date(self) -> None:
-        """The answer that is written next has a Date of its own."""
+        """Note that the next answer has its own Date."""
         cycle = self._running
         cycle.default_headers = [line for line in cycle.default_headers if line[0] != b"date"]
 
     # Connection faults
 
     def reset(self) -> None:
+        """Send a TCP RST and nothing else; on a unix socket, close the connection."""
         if self.is_gone:
             return
         connection = self.transport.get_extra_info("socket")
@@ -545,9 +564,11 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def hang_up(self) -> None:
+        """Send a FIN and nothing else."""
         self._end()
 
     def send_garbage(self) -> None:
+        """Send bytes that are not HTTP, then a FIN."""
         self.flush()
         if not self.is_gone:
             self.transport.write(GARBAGE)
@@ -555,11 +576,12 @@ class Connection(HttpToolsProtocol):
 
     @property
     def is_gone(self) -> bool:
+        """Return whether the connection is closed."""
         return self.transport.is_closing()
 
 
 def _authority(server: tuple[str, int | None] | None) -> str:
-    """The host and port that a client reached; "localhost" for a unix socket."""
+    """Return the host and port that a client reached; "localhost" for a unix socket."""
     if server is None or server[1] is None:
         return "localhost"
     host, port = server
@@ -571,13 +593,13 @@ def _origin_form(rest: bytes) -> bytes:
 
 
 def split_target(url: bytes) -> tuple[str, str]:
-    """The path, decoded, and the query."""
+    """Return the decoded path and the query."""
     path, _, query = url.decode().partition("?")
     return (unquote(path) if "%" in path else path), query
 
 
 def _is_short(headers: Mapping[str, str], limit: int) -> bool:
-    """Whether the request has no body, or a short one of known length."""
+    """Return whether the request has no body, or a short body of known length."""
     if "transfer-encoding" in headers or "expect" in headers:
         return False
     return int(headers.get("content-length", 0)) <= min(limit, SHORT)

@@ -1,8 +1,7 @@
-"""Tries our HTTP connection on the installed uvicorn before a server starts.
+"""Tests our HTTP connection class with the installed uvicorn before a server starts.
 
-`web/protocol.py` builds on attributes of uvicorn's own protocol class. A version of uvicorn that changes them is refused
-at the start in one sentence. The server never runs with fewer functions in its place.
-"""
+`web/protocol.py` uses attributes of uvicorn's own protocol class. If a version of uvicorn has changed them, the
+start is refused with one sentence. The server never runs with fewer functions instead."""
 
 from __future__ import annotations
 
@@ -22,15 +21,15 @@ from swapmock.mock_server.web.messages import PLAIN, Answer, Request
 
 __all__ = ["Bounds", "Connection", "Unread", "check_protocol", "split_target"]
 
-#: What the message of a refused version recommends.
+#: The advice in the message for a refused version.
 TESTED = "uvicorn>=0.30,<=0.54"
 
-#: Seconds that the trial may take.
+#: The timeout of the trial, in seconds.
 PATIENCE = 5.0
 
 
 def unsupported(reason: str) -> SettingError:
-    """The error for a uvicorn that fails the trial; `reason` says how."""
+    """Return the error for a uvicorn that fails the trial; `reason` says how it failed."""
     return SettingError(
         f"uvicorn {version('uvicorn')} does not work with swapmock ({reason}): install one that does, {TESTED!r}"
     )
@@ -43,13 +42,14 @@ except ImportError as error:
 
 
 class _Target:
-    """As much of a RouteMatch as a connection reads."""
+    """The attributes of a RouteMatch that a connection reads."""
 
     limit = 1024
 
 
 class _TrialApp:
-    """As much of an AsgiApp as a connection uses. `/inline` is answered at once, all else as an ASGI application."""
+    """The methods of an AsgiApp that a connection uses. `/inline` is answered at once, all other paths as an ASGI
+    application."""
 
     def __init__(self) -> None:
         self.body_budget = ByteBudget(1 << 20)
@@ -78,7 +78,8 @@ def _request(path: str, body: str, *lines: str) -> bytes:
     return "\r\n".join([f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *lines, "", body]).encode()
 
 
-#: One connection: inline, as an application, two that wait for it in the pipeline, and the last request.
+#: The requests of one connection: one inline, one to the application, two that wait for it in the pipeline, and the
+#: last.
 _SENT = b"".join(
     [
         _request("/inline", "first"),
@@ -92,7 +93,8 @@ _BODIES = [b"first", b"/appsecond", b"/inlinethird", b"/appfourth", b"/inlinefif
 
 
 async def check_protocol() -> None:
-    """Try one pipelined connection over a socket pair, once a process. Raises SettingError if the answers are not right."""
+    """Send one pipelined connection over a socket pair, once per process. Raises SettingError if the answers are
+    wrong."""
     if _passed():
         return
     try:
@@ -110,7 +112,7 @@ async def check_protocol() -> None:
 
 @cache
 def _passed() -> list[bool]:
-    """Filled once the trial has passed in this process."""
+    """Return a list that is not empty once the trial has passed in this process."""
     return []
 
 
@@ -137,4 +139,4 @@ async def _converse() -> bytes:
         ours.close()
         if transport is not None:
             transport.abort()
-            await asyncio.sleep(0)  # one turn of the loop closes it
+            await asyncio.sleep(0)  # one turn of the loop closes the connection

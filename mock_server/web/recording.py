@@ -16,17 +16,18 @@ from swapmock.mock_server.web.messages import Answer, Request
 
 log = logging.getLogger("swapmock")
 
-#: The journal keeps the first bytes of a body, up to this many.
+#: The most bytes of a body that the journal keeps: its first ones.
 KEPT_BYTES = 65_536
 
-#: The journal keeps the first bytes of a value that breaks the contract, up to this many.
+#: The most bytes that the journal keeps of a value that breaks the contract: its first ones.
 KEPT_VALUE = 1000
 
 
 def begin_exchange(
     box: Box, now: float, provider: str, operation: Operation | None, request: Request, most: int = KEPT_BYTES
 ) -> Exchange:
-    """A record of `request`, not yet in the journal, with at most `most` bytes of its body. `now` is sandbox time."""
+    """Return a record of `request`, not yet in the journal, with at most `most` bytes of its body. `now` is sandbox
+    time; `operation` is None for a path without one."""
     target = f"{request.path}?{request.query}" if request.query else request.path
     return Exchange(
         f"x{box.next_number('exchange')}", now, provider, "" if operation is None else operation.id,
@@ -35,7 +36,7 @@ def begin_exchange(
 
 
 def end_exchange(box: Box, exchange: Exchange, task: str, answer: Answer) -> None:
-    """Complete `exchange` with the answer and the id of its task ("" for none), and write it into the journal."""
+    """Complete `exchange` with the answer and the id of its task ("" for none), and add it to the journal."""
     exchange.answer, exchange.delay = answer.body[:KEPT_BYTES], answer.delay
     exchange.status = 0 if answer.connection_fault in ("reset", "hang_up", "garbage") else answer.status
     exchange.answer_headers, exchange.task = tuple(answer.headers), task
@@ -43,8 +44,8 @@ def end_exchange(box: Box, exchange: Exchange, task: str, answer: Answer) -> Non
 
 
 def count_and_log(engine: Engine, exchange: Exchange, box: Box, seconds: float, admin_url: str) -> None:
-    """Add the request to the metrics, and write its log line. `seconds` is the real time that it took, `admin_url` the base URL
-    of the admin API, "" for the one that the client used."""
+    """Add the request to the metrics, and write its log line. `seconds` is the real time that it took; `admin_url`
+    is the base URL of the admin API, "" for the one that the client used."""
     code = exchange.status if exchange.code is None else exchange.code
     engine.meter.answered(exchange.provider, exchange.operation or "unmatched", str(code), seconds)
     if log.isEnabledFor(logging.INFO):
@@ -52,7 +53,7 @@ def count_and_log(engine: Engine, exchange: Exchange, box: Box, seconds: float, 
 
 
 def _log(engine: Engine, exchange: Exchange, box: Box, code: int | str, seconds: float, admin_url: str) -> None:
-    """One line: the request, its answer, and for a refusal the reasons that `why` gives."""
+    """Write one line: the request, its answer, and for an error the reasons that `why` gives."""
     mask = Mask(engine, box.sandbox)
     reasons = steps(exchange, engine.contracts[exchange.provider], engine)
     facts = {
@@ -71,17 +72,17 @@ def _log(engine: Engine, exchange: Exchange, box: Box, code: int | str, seconds:
 
 
 def outcome_of(code: str) -> str:
-    """`good`, `refused` or `failed`, by a body code or an HTTP status; `other` for redirects and the like."""
+    """Return `good`, `refused` or `failed`, by a body code or an HTTP status; `other` for redirects and the like."""
     return {"2": "good", "4": "refused", "5": "failed", "0": "failed"}.get(code[:1], "other")
 
 
 def breaches(violations: tuple[Violation | Breach, ...]) -> tuple[Breach, ...]:
-    """The violations as the journal keeps them."""
+    """Return the violations in the form of the journal."""
     return tuple(Breach(v.place, v.rule, v.expected, _shortened(v.got)) for v in violations)
 
 
 def _shortened(got: Any) -> Any:
-    """`got`, or the beginning of its JSON text if that is long."""
+    """Return `got`, or the beginning of its JSON text if that is long."""
     if isinstance(got, str | list | dict) and len(text := jsontext.dumps(got)) > KEPT_VALUE:
         return text[:KEPT_VALUE].decode("utf-8", "ignore") + "…"
     return got

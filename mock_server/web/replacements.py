@@ -1,4 +1,4 @@
-"""Answers that a fault sends in place of the provider's: a raw body, a redirect, an error page of the gateway in front."""
+"""Answers that a fault sends in place of the provider's: a raw body, a redirect, an error page of a gateway."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from swapmock.mock_server.web.messages import Answer
 
 
 class GatewayError(NamedTuple):
-    """What a gateway says of a server that it could not reach in the usual way: a title, and a sentence below it.
+    """What a gateway says about a server that it could not reach normally: a title, and a sentence below it.
 
-    `is_edge` tells a content delivery network (statuses of its own, headers `server` and `cf-ray`) from a plain proxy.
-    """
+    `is_edge` marks a content delivery network (its own statuses, headers `server` and `cf-ray`) in contrast to a
+    plain proxy."""
 
     title: str
     sentence: str
     is_edge: bool
 
 
-#: Status -> its page. crun.ai was seen to answer 522 and 502 with HTML (crun-api facts, observed at clients); the others are
-#: the same gateway's. The wording is ours.
+#: Status -> its page. Clients have seen 522 and 502 with HTML from crun.ai; the other statuses belong to the same
+#: gateway. The wording is ours.
 GATEWAY_ERRORS: Mapping[int, GatewayError] = {
     502: GatewayError("502 Bad Gateway", "The server behind the gateway gave an invalid answer.", is_edge=False),
     503: GatewayError("503 Service Temporarily Unavailable", "No server behind the gateway is ready.", is_edge=False),
@@ -34,7 +34,8 @@ GATEWAY_ERRORS: Mapping[int, GatewayError] = {
 
 
 def replacement(effect: Effect, headers: tuple[tuple[str, str], ...]) -> Answer | None:
-    """The answer that `effect` sends in place of the provider's, None if it sends none. `headers` go onto it."""
+    """Return the answer that `effect` sends in place of the provider's; None if it sends none. `headers` are added
+    to it."""
     if effect.gateway is not None:
         return gateway_answer(effect.gateway, headers)
     if effect.redirect is not None:
@@ -46,7 +47,7 @@ def replacement(effect: Effect, headers: tuple[tuple[str, str], ...]) -> Answer 
 
 
 def gateway_answer(status: int, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    """The HTML error page of a gateway."""
+    """Return the HTML error page of a gateway with this `status` and these `headers`."""
     row = GATEWAY_ERRORS[status]
     page = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head><title>{row.title}</title></head>\n'

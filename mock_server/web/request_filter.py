@@ -1,9 +1,9 @@
 """Rules that a request must pass before the pipeline or a page answers it.
 
-Any web page that a developer has open can send requests to loopback, and a foreign host name can lead there (DNS rebinding).
-So the filter checks by which name a client asks, and whether a browser sends the request for a page of another origin. Each
-rule is a row of RULES or ADMIN_RULES: a function that returns a Refusal, or None if the request passes.
-"""
+Any web page in a developer's browser can send requests to loopback, and a foreign host name can resolve to
+loopback (DNS rebinding). So the filter checks the host name of the request, and whether a browser sends it for a
+page of another origin. Each rule is a row of RULES or ADMIN_RULES: a function that returns a Refusal, or None if
+the request passes."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ from swapmock.mock_server.settings import Settings, is_loopback, is_private
 from swapmock.mock_server.web.messages import HOST, Answer, Request
 from swapmock.mock_server.web.parsing import is_json
 
-#: How many accepted values of the Host header are remembered.
+#: The most accepted values of the Host header that are cached.
 MOST_HOSTS = 1024
 
-#: Methods that change nothing.
+#: HTTP methods that change nothing.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-#: Values of Sec-Fetch-Site for a request that a page of our own makes, or the user directly.
+#: Values of Sec-Fetch-Site for a request from our own page, or directly from the user.
 OWN_SITES = frozenset({"same-origin", "none"})
 
-#: Headers of the admin API and of pages: no page of another origin can show them in a frame, and no answer is taken for
-#: another type than its own.
+#: Headers of the admin API and of pages: pages of other origins cannot show them in a frame, and browsers do not guess
+#: another content type.
 ADMIN_HEADERS = (("content-security-policy", "frame-ancestors 'none'"), ("x-content-type-options", "nosniff"))
 
 
 class Zone(Enum):
-    """What a request is for. `VENDOR`: the vendors' APIs, media, uploads and health. `ADMIN`: the admin API, pages, and
-    everything else. `PAGES`: the inspector, whose forms carry a value against forged requests and are no JSON."""
+    """The part of the emulator that a request is for. `VENDOR`: the vendors' APIs, media, uploads and health.
+    `ADMIN`: the admin API, pages, and everything else. `PAGES`: the inspector, whose forms carry a token against
+    forged requests and are not JSON."""
 
     VENDOR = "vendor"
     ADMIN = "admin"
@@ -53,12 +54,12 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True)
 class Policy:
-    """Whom the filter lets in.
+    """Which requests the filter accepts.
 
-    `hosts` are names and addresses that may ask for everything, `vendor_hosts` the vendors' own names. `any_vendor_host`
-    opens the vendors' APIs to every name, `any_host` everything. `origins` are those of our own pages beside the one by
-    which the client asks, `admin_origins` foreign ones that may use the admin API. `token` is that of the admin API.
-    """
+    `hosts` are names and addresses under which everything may be requested, `vendor_hosts` the vendors' own
+    names. `any_vendor_host` allows every name for the vendors' APIs, `any_host` for everything. `origins` are
+    those of our own pages in addition to the request's own host; `admin_origins` are foreign origins that may use
+    the admin API. `token` is that of the admin API."""
 
     hosts: frozenset[str] = frozenset()
     vendor_hosts: frozenset[str] = frozenset()
@@ -70,7 +71,7 @@ class Policy:
 
 
 def policy_from(settings: Settings, vendor_urls: frozenset[str]) -> Policy:
-    """The policy of `settings`. `vendor_urls` are the base URLs of the live services."""
+    """Return the policy for `settings`. `vendor_urls` are the base URLs of the live services."""
     public = urlsplit(settings.public_url)
     hosts = {settings.host.strip("[]").lower(), *(name.lower().rstrip(".") for name in settings.allow_host)}
     if public.hostname:
@@ -79,7 +80,7 @@ def policy_from(settings: Settings, vendor_urls: frozenset[str]) -> Policy:
         hosts=frozenset(hosts),
         vendor_hosts=frozenset(urlsplit(url).hostname or "" for url in vendor_urls),
         any_vendor_host=not is_private(settings) or settings.uds is not None,
-        any_host=settings.uds is not None or "*" in hosts,  # no browser reaches a unix socket
+        any_host=settings.uds is not None or "*" in hosts,  # browsers cannot reach a unix socket
         origins=frozenset({f"{public.scheme}://{public.netloc}".lower()} if public.hostname else ()),
         admin_origins=frozenset(settings.admin_origin),
         token=settings.admin_token,
@@ -94,18 +95,19 @@ class Rule(NamedTuple):
 
 
 def host_name(authority: str) -> str:
-    """The host of `authority` (`name:port`), in lower case, without brackets and the dot of an absolute name."""
+    """Return the host of `authority` (`name:port`) in lower case, without brackets and without the dot of an
+    absolute name."""
     name = authority.rpartition("]")[0].lstrip("[") if authority.startswith("[") else authority.partition(":")[0]
     return name.lower().removesuffix(".")
 
 
 def is_loopback_name(name: str) -> bool:
-    """Whether `name` can only lead to this machine (RFC 6761 6.3 for names)."""
+    """Return whether `name` can only lead to this machine (RFC 6761 6.3 for names)."""
     return name.endswith(".localhost") or is_loopback(_without_mapping(name))
 
 
 def _without_mapping(name: str) -> str:
-    """An IPv4 address that is written as IPv6, as IPv4."""
+    """Return an IPv4 address in IPv6 form as IPv4."""
     try:
         address = ip_address(name)
     except ValueError:
@@ -125,7 +127,7 @@ def _is_address(name: str) -> bool:
 def _host_is_valid(_policy: Policy, _zone: Zone, request: Request) -> Refusal | None:
     host = request.headers.get("host")
     if host is None or HOST.fullmatch(host):
-        return None  # only HTTP/1.0 has no Host; the server has checked that
+        return None  # only HTTP/1.0 requests lack a Host; the server has checked this
     return Refusal(400, "the Host header should be one host name or address, with a port or without (RFC 9112 3.2)")
 
 
@@ -139,7 +141,7 @@ def _host_is_known(policy: Policy, zone: Zone, request: Request) -> Refusal | No
     if zone is Zone.VENDOR and (_is_address(name) or name in policy.vendor_hosts):
         return None
     if shows_token(policy.token, request.headers):
-        return None  # a page that reached us by DNS rebinding cannot know the token
+        return None  # a page that reached the emulator by DNS rebinding cannot know the token
     return Refusal(403, f"this server does not answer as {name[:200]!r}; --allow-host {name[:200]} would allow it")
 
 
@@ -149,7 +151,7 @@ def _is_in_domain(name: str, hosts: frozenset[str]) -> bool:
 
 
 def shows_token(token: str, headers: Mapping[str, str]) -> bool:
-    """Whether the request carries the admin API's `token`, if there is one."""
+    """Return whether the request carries the admin API's `token`, if there is one."""
     scheme, _, shown = headers.get("authorization", "").partition(" ")
     return bool(token) and scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode())
 
@@ -175,19 +177,19 @@ def _read_is_from_here_or_a_navigation(policy: Policy, _zone: Zone, request: Req
 
 
 def _is_foreign(policy: Policy, request: Request) -> bool:
-    """Whether a browser sends `request` for a page of another origin. Clients that are no browsers send neither header."""
+    """Return whether a browser sends `request` for a page of another origin. Other clients send neither header."""
     origin = request.headers.get("origin")
     if origin is not None:
-        own = urlsplit(request.base_url)  # it may have the path of a proxy
+        own = urlsplit(request.base_url)  # the origin may contain the path of a proxy
         known = (f"{own.scheme}://{own.netloc}".lower(), *policy.origins, *policy.admin_origins)
         return origin.lower() not in known
     return request.headers.get("sec-fetch-site", "none") not in OWN_SITES
 
 
-#: The rules for every request, in their order.
+#: The rules for every request, in order.
 RULES = (Rule("the Host header is valid", _host_is_valid), Rule("the host is known", _host_is_known))
 
-#: The further rules for the admin API and pages.
+#: Additional rules for the admin API and pages.
 ADMIN_RULES = (
     Rule("a write is not from a page of another origin", _write_is_from_here),
     Rule("a body is declared as JSON", _write_is_json),
@@ -195,10 +197,10 @@ ADMIN_RULES = (
 )
 
 
-#: The further rules for the pages of the inspector.
+#: Additional rules for the pages of the inspector.
 PAGE_RULES = tuple(rule for rule in ADMIN_RULES if rule.broken is not _write_is_json)
 
-#: The rules for what a request is for.
+#: The rules for each zone.
 RULES_FOR: Mapping[Zone, tuple[Rule, ...]] = {
     Zone.VENDOR: RULES,
     Zone.ADMIN: (*RULES, *ADMIN_RULES),
@@ -215,12 +217,12 @@ class RequestFilter:
         self.passed: set[str | None] = set()
 
     def refusal(self, zone: Zone, request: Request) -> Refusal | None:
-        """Why `request` is refused; None if it passes."""
+        """Return why `request` is refused in this `zone`; None if it passes."""
         for rule in RULES_FOR[zone]:
             refusal = rule.broken(self.policy, zone, request)
             if refusal is not None:
                 return refusal
-        if zone is Zone.VENDOR and "authorization" not in request.headers:  # a token may be why it passed
+        if zone is Zone.VENDOR and "authorization" not in request.headers:  # it may have passed because of its token
             if len(self.passed) >= MOST_HOSTS:
                 self.passed.clear()
             self.passed.add(request.headers.get("host"))
@@ -228,7 +230,7 @@ class RequestFilter:
 
 
 def refused(refusal: Refusal) -> Answer:
-    """The answer for `refusal`, as problem details (RFC 9457)."""
+    """Return the answer for `refusal`, as problem details (RFC 9457)."""
     document = {
         "type": "about:blank",
         "title": HTTPStatus(refusal.status).phrase,

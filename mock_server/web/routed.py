@@ -1,12 +1,12 @@
-"""The application and the connection class of a process that is one of several: requests reach whoever holds their sandbox.
+"""The application and the connection class of one process of several: each request reaches the process that holds
+its sandbox.
 
-A connection whose first request is for a sandbox of another process moves there, with the bytes that have come
-(`Mover`). What cannot move (TLS, later requests, another machine) is forwarded (`web/forwarding.py`). A single process uses
-neither class: which one is used is decided when the server starts.
+A connection whose first request is for a sandbox of another process is moved there, with the bytes that have
+arrived (`Mover`). What cannot be moved (TLS, later requests, another machine) is forwarded (`web/forwarding.py`).
+A single process uses neither class: the server decides this at its start.
 
-The way of a request that stays costs nothing more: the Store looks the credential up as ever, and raises HeldElsewhere for one
-that belongs to another process.
-"""
+A request that stays in its process costs nothing extra: the Store looks up the credential as always, and raises
+HeldElsewhere for one that belongs to another process."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ log = logging.getLogger("swapmock")
 #: Operations that make a sandbox.
 MAKING = frozenset({"create_sandbox", "fork_sandbox"})
 
-#: Where processes ask each other; a client finds nothing there.
+#: The path for calls between processes; for a client there is nothing.
 BETWEEN = "/__between/"
 
 #: The header of forwarded requests, as text.
 HOP_NAME = HOP_HEADER.decode()
 
-#: Operations of the admin API without a sandbox in their path, that are for the default one, or for what its process has for
-#: all: the runs of checks.
+#: Operations of the admin API without a sandbox in their path that belong to the process of the default sandbox. This
+#: process also has the runs of checks.
 FOR_DEFAULT = frozenset({"reset_default", "get_default_requests", "list_runs", "add_run", "get_run"})
 
 #: The page about the default sandbox.
@@ -78,7 +78,7 @@ PAGE = re.compile(re.escape(OWN) + r"(?:sandboxes/([^/]+)/|runs/())")
 
 
 class Whereabouts(NamedTuple):
-    """A request as far as it says where it belongs."""
+    """The parts of a request that say which process it belongs to."""
 
     method: str
     path: str
@@ -87,18 +87,17 @@ class Whereabouts(NamedTuple):
 
 
 class Mover(Protocol):
-    """Gives connections away."""
+    """Passes connections to other processes."""
 
     def move(self, peer: Peer, descriptor: int, received: bytes) -> bool:
-        """Give the socket `descriptor` to `peer`, with the bytes that were received on it. False if that is not possible
-        now; then nothing has happened. The caller closes its own descriptor."""
+        """Pass the socket `descriptor` to `peer`, with the bytes that were `received` on it. Return False if that is
+        not possible now; then nothing has happened. The caller closes its own descriptor."""
 
 
 class RoutedApp(AsgiApp):
-    """The ASGI application of one process of several. `placement` says who holds a sandbox.
+    """The ASGI application of one process of several. `placement` says which process holds a sandbox.
 
-    `calls` are what other processes may ask for beyond requests of clients, by name.
-    """
+    `calls` are the functions that other processes may call, by name."""
 
     def __init__(
         self,
@@ -114,7 +113,7 @@ class RoutedApp(AsgiApp):
         self.calls: Handlers = {}
         self._default = default_sandbox
 
-    # Where a request belongs
+    # Which process a request belongs to
 
     def match_inline(self, method: str, path: str) -> RouteMatch | None:
         target = self._pipeline.match(method, path)
@@ -123,8 +122,8 @@ class RoutedApp(AsgiApp):
         return None if target.is_public or (target.operation is not None and target.operation.files) else target
 
     def peer_of(self, asked: Whereabouts) -> Peer | None:
-        """The other process that a request belongs to by its credential, or by the sandbox in a path of the admin API; None
-        for this process, and where only a token says it."""
+        """Return the other process that a request belongs to, by its credential or by the sandbox in a path of the
+        admin API; None for this process, and if only a token decides."""
         target = self._pipeline.match(asked.method, asked.path)
         if target is None:
             inbox = asked.path.startswith(START) and asked.path.removeprefix(START).partition("/")[0]
@@ -141,7 +140,7 @@ class RoutedApp(AsgiApp):
         return self.placement.holder(identity.sandbox) if identity.sandbox else None
 
     def _sandbox_of(self, target: RouteMatch, asked: Whereabouts) -> str | None:
-        """The sandbox that a call to the admin API or a page is for."""
+        """Return the sandbox that a call to the admin API or a page is for."""
         if target.operation is not None and target.operation.id in FOR_DEFAULT:
             return self._default
         if "sandbox" in target.params:
@@ -158,14 +157,15 @@ class RoutedApp(AsgiApp):
         return None
 
     def token_of(self, asked: Whereabouts) -> str | None:
-        """The token of a public link that a request has in its path."""
+        """Return the token of a public link in the path of a request; None without one."""
         target = self._pipeline.match(asked.method, asked.path)
         if target is None or target.operation is None or not target.operation.files:
             return None
         return token_of(target.operation, target.params)
 
     async def _places_of(self, asked: Whereabouts) -> Sequence[Peer | None]:
-        """The processes to ask, in order: the next one if the one before knows no such file. None is this process."""
+        """Return the processes to ask, in order; the next one is asked if the one before knows no such file. None is
+        this process."""
         token = self.token_of(asked)
         if token is not None:
             return await self.placement.holders_of_link(token) or [None]
@@ -211,7 +211,7 @@ class RoutedApp(AsgiApp):
                 return
 
     async def answer_here(self, scope: Any, receive: Receive, client: Client, hop: Hop | None) -> Answer:  # noqa: ARG002 - for subclasses
-        """The answer of this process. `hop` says how the request came, if another process forwarded it."""
+        """Return the answer of this process. `hop` says how the request came, if another process forwarded it."""
         return await self._ask(scope, receive, client)
 
     async def _forward(
@@ -225,10 +225,11 @@ class RoutedApp(AsgiApp):
         *,
         is_last: bool,
     ) -> bool:
-        """Have `peer` answer, and write the answer. False, and nothing written, if that is a 404 and not the last word."""
+        """Let `peer` answer, and write its answer. If the answer is a 404 and `is_last` is False, write nothing and
+        return False."""
         settle = getattr(client, "look_again", None)
         if settle is not None:
-            settle()  # the next request may let the connection move
+            settle()  # the connection may be moved at the next request
         try:
             async with self.forwarded(peer, scope, hop_of(scope, client)) as forwarded:
                 answer = await forwarded.answer(receive, client, body)
@@ -251,15 +252,15 @@ class RoutedApp(AsgiApp):
         return True
 
     def forwarded(self, peer: Peer, scope: Any, hop: Hop) -> Forwarded:
-        """The request of `scope` at `peer`, not yet sent."""
+        """Return the request of `scope`, to be sent to `peer`."""
         target = scope.get("raw_path") or scope["path"].encode()
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
         return Forwarded(peer, hop, self.placement.secret, target, scope["headers"])
 
     def _failed(self, asked: Whereabouts, *, was_sent: bool) -> Answer:
-        """The answer where another process gives none: the vendor's maintenance, or its error if the request may have been
-        carried out."""
+        """Return the answer if another process gives none: the vendor's maintenance error, or its server error if
+        the request may have been executed."""
         target = self._pipeline.match(asked.method, asked.path)
         detail = "the process that holds this sandbox does not answer"
         if target is None or target.api.is_admin:
@@ -270,7 +271,8 @@ class RoutedApp(AsgiApp):
         return to_bytes(target.api.provider.render_problem(Problem(name), variants))
 
     async def _relay_stream(self, send: Send, answer: Answer, forwarded: Forwarded, client: Client) -> None:
-        """Write a body while it comes, at the pace at which it comes: a file, or events that end when the client leaves."""
+        """Write a body while it arrives, at the speed at which it arrives: a file, or events that end when the
+        client disconnects."""
         if answer.delay and answer.connection_fault != "dribble":
             await self._hold(answer.delay)
         lines = [(header_octets(name), header_octets(value)) for name, value in answer.headers]
@@ -294,13 +296,13 @@ class RoutedApp(AsgiApp):
         except asyncio.CancelledError:
             pass
         except NoAnswer:
-            if is_file:  # it was broken off on purpose, or the other process has ended
+            if is_file:  # the answer was cut on purpose, or the other process has ended
                 client.hang_up()
                 return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _relay(self, send: Send, answer: Answer, forwarded: Forwarded, client: Client) -> None:
-        """Write a long answer while its body comes."""
+        """Write a long answer while its body arrives."""
         is_measured = any(name == "content-length" for name, _ in answer.headers)
         headers = answer.headers if is_measured else [*answer.headers, ("content-length", str(forwarded.length))]
         lines = [(header_octets(name), header_octets(value)) for name, value in headers]
@@ -317,7 +319,7 @@ class RoutedApp(AsgiApp):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _take(self, hop: Hop, scope: Any, receive: Receive, send: Send, client: Client) -> None:
-        """Answer a request that another process forwarded."""
+        """Answer a request that another process has forwarded."""
         if scope["path"].startswith(BETWEEN):
             await send_answer(send, await self._called(scope, receive))
             return
@@ -325,7 +327,7 @@ class RoutedApp(AsgiApp):
         own: Any = {**scope, "method": hop.method, "scheme": hop.scheme, "client": hop.client, "root_path": hop.root}
         try:
             answer = await self.answer_here(own, receive, origin, hop)
-        except HeldElsewhere as elsewhere:  # it has gone on meanwhile; a second hop is not made
+        except HeldElsewhere as elsewhere:  # the sandbox has moved again meanwhile; there is no second hop
             log.warning("a forwarded request is for a sandbox that %s holds", elsewhere.peer.name)
             answer = self._failed(whereabouts(own), was_sent=False)
         if answer.before_send is not None:
@@ -337,7 +339,7 @@ class RoutedApp(AsgiApp):
             await self._send_content(send, receive, answer, answer.content, origin)
 
     async def _called(self, scope: Any, receive: Receive) -> Answer:
-        """The answer to another process of the same emulator."""
+        """Answer a call of another process of the same emulator."""
         handler = self.calls.get(scope["path"].removeprefix(BETWEEN))
         if handler is None:
             return Answer(404, [], b"no such call")
@@ -351,7 +353,8 @@ class RoutedApp(AsgiApp):
 
 
 class _Origin:
-    """The client of a forwarded request, as the first process has it: who it is, and whether it is still there."""
+    """The client of a forwarded request, as the first process sees it: its address, and whether it is still
+    connected."""
 
     def __init__(self, hop_connection: Client, hop: Hop) -> None:
         self._connection = hop_connection
@@ -368,7 +371,7 @@ class _Origin:
         return self._connection.has_left
 
     async def send_file(self, _descriptor: int, _start: int, _stop: int) -> int | None:
-        """None: what goes between processes is more than the file."""
+        """Return None: between processes, more than the file is sent."""
         return None
 
     def __getattr__(self, name: str) -> Any:
@@ -376,6 +379,7 @@ class _Origin:
 
 
 def whereabouts(scope: Any) -> Whereabouts:
+    """Return the parts of a request that say which process it belongs to."""
     query = scope["query_string"].decode("utf-8", "replace")
     return Whereabouts(scope["method"], scope["path"], query, headers_from(scope["headers"]))
 
@@ -385,7 +389,7 @@ def _without_body(asked: Whereabouts) -> Request:
 
 
 class _HeadRead:
-    """What httptools tells of the head of a request."""
+    """Receives the head of a request from httptools."""
 
     def __init__(self) -> None:
         self.url = b""
@@ -403,7 +407,7 @@ class _HeadRead:
 
 
 def peek(received: bytes) -> Whereabouts | None:
-    """The request whose head `received` begins with; None if that is not whole, or is nothing usual."""
+    """Return the request whose head `received` begins with; None if the head is incomplete or unusual."""
     end = received.find(b"\r\n\r\n")
     if end < 0:
         return None
@@ -421,8 +425,9 @@ def peek(received: bytes) -> Whereabouts | None:
 
 
 class RoutedConnection(Connection):
-    """A connection of one process of several. Before its first request it looks whether that belongs to another process, and
-    so after each request that was forwarded. `received` is what the process that gave it away had received."""
+    """A connection of one process of several. Before its first request, and after each request that was forwarded,
+    it checks whether the next request belongs to another process. `received` are the bytes that the previous
+    process had received."""
 
     _asgi_app: Any
 
@@ -439,7 +444,7 @@ class RoutedConnection(Connection):
             self.data_received(received)
 
     def look_again(self) -> None:
-        """Look at the next request, once no request is unanswered."""
+        """Check the next request once every earlier request is answered."""
         self._is_looking = self._mover is not None
 
     def data_received(self, data: bytes) -> None:
@@ -456,7 +461,7 @@ class RoutedConnection(Connection):
         return is_answered and not self.pipeline and not self._is_asking and not self._is_over
 
     def _moves(self, data: bytes) -> bool:
-        """Whether the connection went to the process that its next request belongs to."""
+        """Return whether the connection was moved to the process that its next request belongs to."""
         if self._is_secure or self._mover is None or self._bounds.is_stopping:
             return False  # the state of TLS is in this process
         self.flush()
@@ -470,13 +475,13 @@ class RoutedConnection(Connection):
         if not self._mover.move(peer, descriptor, data):
             return False
         self._is_over = True
-        self.transport.abort()  # closes our descriptor and leaves the connection open
+        self.transport.abort()  # this closes our descriptor and leaves the connection open
         return True
 
     def _answer(
         self, target: RouteMatch, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> None:
-        if HOP_NAME in headers:  # how its client came stands there; the application reads it
+        if HOP_NAME in headers:  # the hop header says how the client came; the application reads it
             self._hand_over_whole(body)
             return
         try:
@@ -485,7 +490,7 @@ class RoutedConnection(Connection):
             self._hand_over_whole(body)
 
     def _hand_over_whole(self, body: bytes) -> None:
-        """Pass a request to the application whose `body` has come already."""
+        """Pass a request to the application whose `body` is already complete."""
         self._hand_over()
         if body:
             HttpToolsProtocol.on_body(self, body)

@@ -1,4 +1,5 @@
-"""Sends bytes of an open file to a client without copying them through this process (sendfile of Linux and others)."""
+"""Sends bytes of an open file to a client without copying them through this process (sendfile on Linux and other
+systems)."""
 
 from __future__ import annotations
 
@@ -6,35 +7,38 @@ import asyncio
 import os
 from typing import Any, Protocol
 
-#: Bytes after which other connections come first.
+#: After this many bytes, other connections are served first.
 TURN = 1 << 22
 
 
 class Sender(Protocol):
-    """A connection that files are sent on. `waits` is what waits until a file is sent; it is done when the connection is lost."""
+    """A connection on which files are sent. `waits` is the future of a file that is being sent; it is done when the
+    connection is lost."""
 
     transport: Any
     loop: Any
     waits: asyncio.Future[None] | None
 
     @property
-    def is_gone(self) -> bool: ...
+    def is_gone(self) -> bool:
+        """Return whether the connection is closed."""
 
     def note_progress(self) -> None:
         """Note that the client has taken bytes."""
 
 
 def can_send(sender: Sender) -> bool:
-    """Whether a file can go to this client past the transport: not under TLS, and not before what still waits to be written."""
+    """Return whether a file can be sent past the transport: not under TLS, and not while other bytes wait to be
+    written."""
     transport = sender.transport
     is_plain = transport.get_extra_info("sslcontext") is None and transport.get_extra_info("socket") is not None
     return hasattr(os, "sendfile") and is_plain and not transport.get_write_buffer_size() and not sender.is_gone
 
 
 async def send_file(sender: Sender, descriptor: int, start: int, stop: int) -> int:
-    """Send the bytes from `start` up to `stop` of the open file `descriptor`; how many the connection took before the client
-    left."""
-    # The loop watches the transport's own descriptor already: a second one for the same socket can be watched beside it.
+    """Send the bytes from `start` to `stop` of the open file `descriptor`. Return how many the connection took
+    before the client disconnected."""
+    # The loop already watches the transport's own descriptor, so a duplicate of the socket is watched.
     socket = os.dup(sender.transport.get_extra_info("socket").fileno())
     sending = _Sending(sender, socket, descriptor, start, stop)
     try:
@@ -52,7 +56,7 @@ async def send_file(sender: Sender, descriptor: int, start: int, stop: int) -> i
 
 
 class _Sending:
-    """A file on its way to a client, up to the place `at`."""
+    """A file that is being sent to a client, up to the position `at`."""
 
     def __init__(self, sender: Sender, socket: int, descriptor: int, start: int, stop: int) -> None:
         self._sender = sender
@@ -68,7 +72,7 @@ class _Sending:
             self.ended.set_result(None)
 
     def go_on(self) -> bool:
-        """Send as much as the connection takes, up to a turn; whether that was all."""
+        """Send as much as the connection takes, up to the limit of a turn. Return whether that was everything."""
         until = min(self._stop, self.at + TURN)
         while self.at < until:
             try:

@@ -1,8 +1,7 @@
 """The live server: uvicorn in this process, on our own socket, in the main thread or in another one.
 
-State, pipeline and server share one process and one event loop: a test can start a server, and answers cross no thread.
-bench/README.md says why it is uvicorn, and what other servers cost.
-"""
+State, pipeline and server share one process and one event loop, so that a test can start a server and answers
+need no other thread. bench/README.md explains the choice of uvicorn, and the cost of other servers."""
 
 from __future__ import annotations
 
@@ -32,13 +31,14 @@ from swapmock.mock_server.web.running_time import TICK, RunningTime
 
 BACKLOG = 1024
 
-#: How often a free port is looked for that is free in both address families.
+#: How many times a port is searched that is free in both address families.
 PAIR_ATTEMPTS = 10
 
-#: Descriptors that connections may not use.
+#: The number of file descriptors that connections may not use.
 SPARE_DESCRIPTORS = 128
 
-#: Seconds after which a stopping server aborts running requests, and then the time before it closes all connections.
+#: The seconds after which a stopping server aborts running requests, and the seconds after that until it closes all
+#: connections.
 PATIENCE, GRACE = 0.5, 0.3
 
 
@@ -46,10 +46,10 @@ PATIENCE, GRACE = 0.5, 0.3
 class Options:
     """The limits of a server.
 
-    `read_timeout` (seconds) is how long a client may take to send a request, to send the next one, or to read an answer.
-    `max_headers` and `max_unread_bytes` are in bytes; the second is for all clients together. `tls` is a certificate chain
-    and its key. `scheme` is the scheme of the links in answers, if something in front of the server ends TLS.
-    """
+    A client may take `read_timeout` seconds to send a request, to send the next one, or to read an answer.
+    `max_headers` and `max_unread_bytes` are in bytes; the second is for all clients together. `tls` is a
+    certificate chain and its key. `scheme` is the scheme of the links in answers, if a proxy in front of the
+    server terminates TLS."""
 
     max_connections: int = 10_000
     max_headers: int = 65_536
@@ -60,7 +60,7 @@ class Options:
 
 
 def options_from(settings: Settings) -> Options:
-    """The options in `settings`. SettingError if the certificate or its key cannot be used."""
+    """Return the options in `settings`. Raises SettingError if the certificate or its key cannot be used."""
     tls = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         tls = (settings.tls_cert, settings.tls_key)
@@ -71,7 +71,7 @@ def options_from(settings: Settings) -> Options:
 
 
 def _check_tls(certificate: Path, key: Path) -> None:
-    """Check both files here: the standard library would ask for a password, and its errors name no file."""
+    """Check both files: the standard library would ask for a password, and its errors name no file."""
     for name, path in (("tls_cert", certificate), ("tls_key", key)):
         if not path.is_file():
             raise SettingError(f"{flag(name)}: there is no file {path}")
@@ -83,8 +83,9 @@ def _check_tls(certificate: Path, key: Path) -> None:
 
 
 class HttpServer(Server):
-    """uvicorn with our own limits and no signal handlers. `is_ready` is called once it serves. `connect` makes what handles
-    a connection: the class Connection, or one that does more. `tick` is how often it looks for slow clients, in seconds."""
+    """uvicorn with our own limits and without signal handlers. `is_ready` is called once it serves. `connect` makes
+    the object that handles a connection: the class Connection, or a subclass. `tick` is the interval in seconds
+    at which it checks for slow clients."""
 
     def __init__(
         self,
@@ -115,7 +116,7 @@ class HttpServer(Server):
                 lifespan="off",
                 interface="asgi3",
                 log_config=None,
-                log_level="critical",  # errors of clients are not logged
+                log_level="critical",  # mistakes of clients are not logged
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
@@ -129,10 +130,12 @@ class HttpServer(Server):
         return self._connect(self._bounds, **uvicorns)
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # narrower than a generator
+        """Do nothing: the caller handles signals."""
         return nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's for open sockets, with our limit for TLS handshakes; the default is a minute."""
+        """Do the same as uvicorn's method for open sockets, with our own limit for TLS handshakes; uvicorn's default
+        is a minute."""
         loop, config = asyncio.get_running_loop(), self.config
 
         def connect() -> Connection:
@@ -148,7 +151,8 @@ class HttpServer(Server):
         loop.call_soon(self._is_ready)
 
     async def adopt(self, accepted: socket.socket, received: bytes) -> None:
-        """Go on with a connection of another process, that had `received` these bytes on it. `connect` has to take them."""
+        """Go on with a connection of another process that had `received` these bytes on it. `connect` must accept
+        them."""
 
         def connect() -> Connection:
             uvicorns: dict[str, Any] = {"config": self.config, "server_state": self.server_state, "app_state": {}}
@@ -157,12 +161,12 @@ class HttpServer(Server):
         await asyncio.get_running_loop().connect_accepted_socket(connect, accepted)
 
     def stop(self) -> None:
-        """Stop serving. Call it on the event loop."""
+        """Stop serving. Must be called on the event loop."""
         self.should_exit = True
         self._is_stopped.set()
 
     async def main_loop(self) -> None:
-        """As uvicorn's, but it ends at once: test suites start and stop a server for every test."""
+        """Do the same as uvicorn's method, but end at once: test suites start and stop a server for every test."""
         ticks = 0
         while not await self.on_tick(ticks):
             ticks += 1
@@ -171,6 +175,7 @@ class HttpServer(Server):
                     await self._is_stopped.wait()
 
     async def on_tick(self, counter: int) -> bool:
+        """Check for slow clients, and update the Date header. Called at every tick."""
         self._note_lag(self._time.tick(asyncio.get_running_loop().time()))
         self._bounds.now = now = self._time.now
         for connection in tuple(self._connections):
@@ -178,7 +183,7 @@ class HttpServer(Server):
         should_exit = await super().on_tick(counter)
         if (
             counter % 10 == 0
-        ):  # uvicorn has written the date anew, by the time of the process, which a test may have frozen
+        ):  # uvicorn has updated the date from the clock of the process, which a test may have frozen
             date = formatdate(wall(), usegmt=True).encode()
             headers = self.server_state.default_headers
             self.server_state.default_headers = [(name, date if name == b"date" else value) for name, value in headers]
@@ -190,8 +195,8 @@ class HttpServer(Server):
         return self.server_state.connections
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more connections, answer complete requests, and do not wait for incomplete ones. uvicorn's own method
-        would take at least a tenth of a second."""
+        """Accept no more connections, answer complete requests, and do not wait for incomplete ones. uvicorn's own
+        method would take at least a tenth of a second."""
         self._bounds.is_stopping = True
         self._bounds.asgi_app.begin_shutdown()
         for listening in (*self.servers, *(sockets or ())):
@@ -207,7 +212,7 @@ class HttpServer(Server):
         self._bounds.asgi_app.close()
 
     async def _all_gone(self, patience: float) -> bool:
-        """Whether all connections end within `patience` seconds."""
+        """Return whether all connections end within `patience` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while self._connections or self.server_state.tasks:
@@ -217,35 +222,37 @@ class HttpServer(Server):
 
 
 def _affordable(connections: int) -> int:
-    """`connections`, or fewer if there are not enough descriptors after the soft limit is raised."""
+    """Return `connections`, or fewer if there are not enough file descriptors after the soft limit is raised."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + SPARE_DESCRIPTORS
     if soft < wanted:
-        with contextlib.suppress(OSError, ValueError):  # some systems report a limit that they do not grant
+        with contextlib.suppress(OSError, ValueError):  # some systems report a limit that they do not allow
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(1, min(connections, soft - SPARE_DESCRIPTORS))
 
 
 def listen(settings: Settings) -> Listener:
-    """A listening socket as `settings` say; OSError if that fails."""
+    """Return a listening socket for `settings`. Raises OSError if that fails."""
     return bind(settings.host, settings.port) if settings.uds is None else bind_unix(settings.uds)
 
 
 class Listener(socket.socket):
-    """A listening socket. `twin` listens on the same port of the other address family, for the host `localhost`."""
+    """A listening socket. For the host `localhost`, `twin` listens on the same port of the other address family."""
 
     twin: Listener | None = None
 
     def close(self) -> None:
+        """Close the socket, and the one of the other address family."""
         super().close()
         if self.twin is not None:
             self.twin.close()
 
 
 def bind(host: str, port: int) -> Listener:
-    """A listening socket. `localhost` is both 127.0.0.1 and ::1, where the machine has both: clients differ in which they
-    try first, and some try no second. OSError if the address is taken or not ours."""
+    """Return a listening socket. `localhost` means both 127.0.0.1 and ::1, if the machine has both: clients differ
+    in which one they try first, and some try only one. Raises OSError if the address is taken or does not belong
+    to this machine."""
     if host.lower().rstrip(".") != "localhost":
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return _bound(family, address)
@@ -259,7 +266,7 @@ def bind(host: str, port: int) -> Listener:
             listener.close()
             if port or not attempts_left:
                 raise
-            continue  # a free port of one family, but not of the other
+            continue  # the port is free in one family, but not in the other
         return listener
     raise AssertionError("the last attempt returns or raises")
 
@@ -273,7 +280,8 @@ def _bound(family: int, address: Any) -> Listener:
 
 
 def bind_unix(path: Path) -> Listener:
-    """A listening socket at `path`, which may replace a socket file without a listener; OSError if the path is in use."""
+    """Return a listening socket at `path`. A socket file without a listener is replaced. Raises OSError if the path
+    is in use."""
     if path.is_socket():
         with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(ConnectionRefusedError):
             probe.connect(str(path))
@@ -294,7 +302,7 @@ def _listening(listener: Listener, address: Any) -> Listener:
 
 
 def url_of(listener: socket.socket, *, is_secure: bool = False) -> str:
-    """The base URL of `listener`, or "unix:/path"."""
+    """Return the base URL of `listener`, or "unix:/path"."""
     if listener.family == socket.AF_UNIX:
         return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
@@ -305,21 +313,21 @@ def url_of(listener: socket.socket, *, is_secure: bool = False) -> str:
 async def _run(
     asgi_app: AsgiApp, listener: Listener, options: Options, ready: Callable[[Callable[[], None]], None]
 ) -> None:
-    """Serve until the function given to `ready` is called (from any thread)."""
+    """Serve until the function that was passed to `ready` is called (from any thread)."""
 
     def stop() -> None:
-        with contextlib.suppress(RuntimeError):  # it has stopped already
+        with contextlib.suppress(RuntimeError):  # the server has already stopped
             loop.call_soon_threadsafe(server.stop)
 
     loop = asyncio.get_running_loop()
     await check_protocol()
     server = HttpServer(asgi_app, options, lambda: ready(stop), getattr(asgi_app, "connection", Connection))
-    # uvicorn closes the socket that it gets, so it gets a duplicate.
+    # uvicorn closes its socket, so it gets a duplicate.
     await server.serve([one.dup() for one in (listener, listener.twin) if one is not None])
 
 
 def run(asgi_app: AsgiApp, listener: Listener, options: Options, on_ready: Callable[[], None]) -> None:
-    """Serve in this thread until SIGINT or SIGTERM. `on_ready` is called once it serves."""
+    """Serve in this thread until SIGINT or SIGTERM. `on_ready` is called once the server serves."""
 
     def ready(stop: Callable[[], None]) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -333,7 +341,7 @@ def run(asgi_app: AsgiApp, listener: Listener, options: Options, on_ready: Calla
 
 
 def new_runner() -> asyncio.Runner:
-    """A runner on uvloop if that is installed: requests are faster there."""
+    """Return a runner on uvloop if it is installed: requests are faster with it."""
     try:
         from uvloop import new_event_loop
     except ImportError:  # the extra `fast` is not installed
@@ -342,9 +350,9 @@ def new_runner() -> asyncio.Runner:
 
 
 def spare_the_collector() -> None:
-    """Make garbage collections short. Objects from the start stay, and what requests leave is kept on purpose: old objects
-    are collected rarely. Young ones are collected often, while they are few and in the processor's caches: a pause takes
-    1 ms instead of 10."""
+    """Make garbage collections short. Objects from the start stay, and what requests leave is kept on purpose, so
+    old objects are collected rarely. Young objects are collected often, while they are few and in the processor's
+    caches: a pause takes 1 ms instead of 10."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(500, 10, 1000)
@@ -373,7 +381,7 @@ class LiveServer:
         self._listener = bind(host, port) if uds is None else bind_unix(uds)
         self._asgi_app = asgi_app
         self._options = options or Options()
-        #: The address that a client's socket connects to.
+        #: The address to which a client's socket connects.
         self.address: Any = self._listener.getsockname()[:2] if uds is None else self._listener.getsockname()
         self.url = url_of(self._listener, is_secure=self._options.tls is not None)
         self._started = threading.Event()
@@ -388,7 +396,7 @@ class LiveServer:
         except Exception as failure:
             if self._started.is_set():
                 raise
-            self._failure = failure  # `start` raises it in the thread that waits
+            self._failure = failure  # `start` raises the error in the thread that waits
             self._started.set()
 
     def _ready(self, stop: Callable[[], None]) -> None:
@@ -396,6 +404,7 @@ class LiveServer:
         self._started.set()
 
     def start(self) -> None:
+        """Start the thread, and return when the server serves. Raises the error if it cannot start."""
         self._thread.start()
         if not self._started.wait(10):
             raise RuntimeError("the server did not start within 10 s")
@@ -404,6 +413,7 @@ class LiveServer:
             raise self._failure
 
     def stop(self) -> None:
+        """Stop the server, and wait for the end of the thread."""
         self._stop()
         self._thread.join(10)
         forget(self._listener)

@@ -1,4 +1,5 @@
-"""The application of one of several processes that share a store: what they hold together, and new sandboxes for all."""
+"""The application of one of several processes that share a store: combined answers of all processes, and new
+sandboxes."""
 
 from __future__ import annotations
 
@@ -45,14 +46,14 @@ class SharedApp(RoutedApp):
 
     @property
     def connection(self) -> Callable[..., RoutedConnection]:
-        """What handles a connection of this application."""
+        """Return the function that makes the connections of this application."""
         return partial(RoutedConnection, mover=None)
 
     async def _places_of(self, asked: Whereabouts) -> Sequence[Peer | None]:
         try:
             return await super()._places_of(asked)
         except StoreError:
-            return [None]  # this process says that the store is away
+            return [None]  # this process reports that the store cannot be reached
 
     async def answer_here(self, scope: Any, receive: Receive, client: Client, hop: Hop | None) -> Answer:
         target = self._pipeline.match(scope["method"], scope["path"])
@@ -61,12 +62,13 @@ class SharedApp(RoutedApp):
             return await self._answer_together(name, scope, receive, client)
         answer = await super().answer_here(scope, receive, client, hop)
         if name in MAKING and answer.status == 201:
-            with suppress(StoreError):  # whoever gets its first request takes it
+            with suppress(StoreError):  # the process that gets its first request takes the sandbox
                 await asyncio.to_thread(self._store.release, jsontext.loads(answer.body)["id"])
         return answer
 
     async def _answer_together(self, name: str, scope: Any, receive: Receive, client: Client) -> Answer:
-        """An answer of the parts of all processes. One that does not answer is left out: others take its sandboxes soon."""
+        """Return an answer combined from the parts of all processes. A process that does not answer is left out:
+        others take its sandboxes soon."""
         own = await super().answer_here(scope, receive, client, None)
         if own.status != 200 or dict(own.headers).get("content-type", "").startswith("text/html"):
             return own
@@ -97,7 +99,7 @@ def _merged_metrics(bodies: Sequence[bytes]) -> bytes:
     return merged([body.decode() for body in bodies]).encode()
 
 
-#: Operation -> the function that makes one answer of those of all processes.
+#: Operation -> the function that combines the answers of all processes.
 MERGERS: Mapping[str, Callable[[Sequence[bytes]], bytes]] = {
     "list_sandboxes": _merged_list,
     "get_metrics": _merged_metrics,

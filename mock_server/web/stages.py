@@ -1,7 +1,7 @@
-"""The stages between an opened sandbox and a response. Each provider orders them by `order` in its behaviour.yaml.
+"""The stages between opening a sandbox and the response. Each provider orders them by `order` in its behaviour.yaml.
 
-A stage takes the context of the request. It returns None to go on, or the response; it raises Problem to refuse.
-"""
+A stage takes the context of the request. It returns None to continue, or the response; it raises Problem to
+refuse."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from swapmock.mock_server.web.recording import breaches
 
 log = logging.getLogger("swapmock")
 
-#: How many bodies are remembered as valid, and the largest of them in bytes.
+#: The most bodies that are remembered as valid, and the most bytes of one.
 MOST_REMEMBERED, LONGEST_REMEMBERED = 1024, 4096
 
 Stage = Callable[[RequestContext], Reply | VendorResponse | None]
@@ -54,7 +54,7 @@ def run_stages(stages: Sequence[Stage], context: RequestContext) -> VendorRespon
         return provider.render_problem(problem, variants)
     except ConnectionLost:
         return provider.render_problem(Problem("server_error"), variants)
-    except OSError as error:  # the folder of uploads: the disk is full, or it is not ours to write
+    except OSError as error:  # the folder of uploads: the disk is full, or the folder is not writable
         log.error("%s failed: %s", context.operation.id, error, extra={"request": context.exchange.id})
         context.exchange.problem = "server_error"
         message = f"the file system refused it: {error.strerror or error}" if context.api.is_admin else None
@@ -75,7 +75,7 @@ def _authenticate(context: RequestContext) -> None:
 
 
 def _gateway(context: RequestContext, limit: ParallelPosts) -> None:
-    """Let the gateway answer a POST beyond the limit of those in progress; note that the others are in progress for a while."""
+    """Let the gateway answer a POST above the limit; note that other POSTs are in progress for a while."""
     if context.request.method != "POST" or context.operation.is_public:
         return
     now = context.api.engine.time.now()
@@ -161,7 +161,8 @@ def _json_body(context: RequestContext) -> Any:
 
 
 def _validate(context: RequestContext) -> None:
-    """Check the body against the contract. A client sends the same body again and again: the same bytes are checked once."""
+    """Check the body against the contract. Clients send the same body again and again: the same bytes are checked
+    once."""
     operation, call, raw = context.operation, context.call, context.request.body
     if not operation.takes_json:
         return

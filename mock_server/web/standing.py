@@ -1,8 +1,7 @@
-"""The standing credentials: those of the contracts, drawn ones, or given ones.
+"""The standing credentials: those of the contracts, random ones, or given ones.
 
-Everybody knows the credentials of the contracts. So they are used only where no other machine reaches the emulator. Beyond
-loopback every standing credential is drawn at random, unless `--credential` gives it.
-"""
+The credentials of the contracts are public. So they are used only if no other machine can reach the emulator.
+Beyond loopback every standing credential is random, unless `--credential` gives it."""
 
 from __future__ import annotations
 
@@ -16,13 +15,13 @@ from swapmock.mock_server.core.sandbox import Credential
 from swapmock.mock_server.engine.sandboxes import credential_of
 from swapmock.mock_server.settings import SettingError, Settings, is_private
 
-#: What a given key or secret may look like.
+#: The form of a given key or secret.
 TEXT = re.compile(r"[\x21-\x2b\x2d-\x39\x3b-\x7e]{8,200}")  # visible ASCII without the separators , and :
 
 
 class Standing(NamedTuple):
-    """A standing credential and its `sandbox`. `is_given` says that the user has chosen it, so that no banner has to show
-    it. `about` says what it is for."""
+    """A standing credential and its `sandbox`. `is_given` says that the user has chosen it, so that the banner need
+    not show it. `about` says what it is for."""
 
     credential: Credential
     sandbox: str
@@ -33,11 +32,10 @@ class Standing(NamedTuple):
 def standing_credentials(
     contracts: Mapping[str, Contract], settings: Settings, draw_seed: Callable[[], str]
 ) -> tuple[Standing, ...]:
-    """The standing credentials under `settings`. `draw_seed` returns a new unpredictable text at each call.
+    """Return the standing credentials for `settings`. `draw_seed` returns a new unpredictable text at each call.
 
-    The first `--credential` of a provider is that of the default sandbox, the second that of the other one. SettingError
-    names an entry that cannot be used.
-    """
+    The first `--credential` of a provider is that of the default sandbox, the second that of the other one.
+    Raises SettingError with the entry that cannot be used."""
     given = _read_given(settings.credential, contracts)
     found = []
     for name, contract in contracts.items():
@@ -66,7 +64,7 @@ def _read_given(entries: Sequence[str], contracts: Mapping[str, Contract]) -> di
 
 
 def _entries(entries: Sequence[str]) -> Iterator[str]:
-    """The entries, and in place of `@file` the lines of that file; empty lines and lines with # are left out."""
+    """Yield the entries; `@file` is replaced by the lines of that file, without empty lines and lines with #."""
     for entry in entries:
         if not entry.startswith("@"):
             yield entry
@@ -80,7 +78,7 @@ def _entries(entries: Sequence[str]) -> Iterator[str]:
 
 
 def _read(entry: str, contracts: Mapping[str, Contract]) -> Credential:
-    """The credential of `PROVIDER=KEY[:SECRET]`. Error texts do not repeat the key."""
+    """Return the credential of `PROVIDER=KEY[:SECRET]`. Error texts do not repeat the key."""
     provider, equals, shown = entry.partition("=")
     if not equals:
         raise SettingError("--credential: an entry is not of the form PROVIDER=KEY[:SECRET]")

@@ -1,4 +1,4 @@
-"""How the stores behind links say a refusal: XML as S3 and R2 write it, JSON, or an HTML page."""
+"""Writes error responses of the file stores: XML as S3 and R2 write it, JSON, or an HTML page."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from swapmock.mock_server.core.call import Problem
 from swapmock.mock_server.core.seeded import hexadecimal
 from swapmock.mock_server.web.messages import Answer
 
-#: The variants that say how a store refuses, with what is meant where a provider has no such variant: the form of the body, whose
-#: words, and the status of an expired link to a result.
+#: The variants that decide about error responses of a store, each with the default for a provider without this variant:
+#: the form of the body, the vendor whose wording is used, and the status for an expired link to a result.
 FORM, STORE, EXPIRED = ("media_errors", "xml"), ("upload_store", "s3"), ("expired_media", 404)
 
 
 class Asked(NamedTuple):
-    """What a refusal tells of its request: the variants of its sandbox, the sandbox's seed, and the id of the exchange."""
+    """What an error response needs from its request: the variants and the seed of its sandbox, and the id of the
+    exchange."""
 
     variants: Mapping[str, Any]
     seed: int
@@ -28,7 +29,7 @@ class Asked(NamedTuple):
 
 
 def refusal_answer(problem: Problem, asked: Asked) -> Answer:
-    """The answer that refuses a request to a store."""
+    """Return the answer that refuses a request to a store because of `problem`."""
     row = _row(problem, asked.variants)
     details = {str(name): str(value) for name, value in problem.details.items()}
     request = hexadecimal(16, asked.seed, "store request", asked.exchange).upper()
@@ -50,14 +51,14 @@ def _row(problem: Problem, variants: Mapping[str, Any]) -> StoreRefusal:
 
 
 class _Words(dict[str, Any]):
-    """Words of a message by name; a name without a word is empty."""
+    """Words of a message by name; a name without a word gives an empty text."""
 
     def __missing__(self, name: str) -> str:
         return ""
 
 
 def chosen(variant: tuple[str, Any], variants: Mapping[str, Any]) -> Any:
-    """The choice of a variant, given by its name and what is meant where a provider has none."""
+    """Return the choice of a variant. `variant` is its name and its default for a provider that does not have it."""
     name, usual = variant
     return variants.get(name, usual)
 

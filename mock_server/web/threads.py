@@ -1,4 +1,4 @@
-"""Threads for work that may take long. The process does not wait for them when it ends."""
+"""Threads for work that may take long. The process does not wait for them at its end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class DaemonThreads(Executor):
-    """An executor with at most `most` threads; further work waits. The standard library's executor would delay the end of
-    the process until its last call has returned."""
+    """An executor with at most `most` threads; further work waits. The standard library's executor would delay the
+    end of the process until its last call has returned."""
 
     def __init__(self, most: int, name: str) -> None:
         self._most = most
@@ -29,6 +29,7 @@ class DaemonThreads(Executor):
             return self._threads >= self._most and self._idle <= 0
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `fn` in a thread, and return its future."""
         future: Future[Any] = Future()
         self._jobs.put((future, fn, args, kwargs))
         with self._lock:
@@ -47,7 +48,7 @@ class DaemonThreads(Executor):
                     future.set_result(function(*args, **kwargs))
                 except BaseException as error:
                     future.set_exception(error)
-            del job, future, function, args, kwargs  # otherwise an idle thread keeps them alive
+            del job, future, function, args, kwargs  # otherwise an idle thread would keep these objects alive
             with self._lock:
                 self._idle += 1
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from swapmock.mock_server.web.content import Content
 
 
-#: Connection faults that leave no answer -> what is done to the connection.
+#: Connection faults without an answer -> the function that breaks the connection.
 SEVER = {"reset": wsgi_sockets.reset, "hang_up": wsgi_sockets.hang_up, "garbage": wsgi_sockets.send_garbage}
 
 
 def reason(status: int) -> str:
-    """`status` with its phrase, as WSGI wants it. The vendors also use numbers that HTTP does not define."""
+    """Return `status` with its phrase, as WSGI requires. The vendors also use numbers that HTTP does not define."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -35,7 +35,8 @@ def reason(status: int) -> str:
 
 
 def read_request(pipeline: Pipeline, environ: WSGIEnvironment, target: RouteMatch) -> Request:
-    """The request of a WSGI environment for `pipeline`, with the base URL that a trusted proxy tells."""
+    """Return the request of a WSGI environment for `pipeline`. Its base URL is the one that a trusted proxy reports,
+    if any."""
     request = request_from_environ(environ, target)
     if pipeline.proxies.trusts(environ.get("REMOTE_ADDR")):
         request.base_url = forwarded_base_url(request)
@@ -43,14 +44,14 @@ def read_request(pipeline: Pipeline, environ: WSGIEnvironment, target: RouteMatc
 
 
 def request_from_environ(environ: WSGIEnvironment, target: RouteMatch) -> Request:
-    """The request of a WSGI environment. `target` tells how large its body may be."""
+    """Return the request of a WSGI environment. `target` says how large its body may be."""
     body, body_error = _read(environ, target)
     return replace(plain_request(environ), body=body, body_error=body_error)
 
 
 def plain_request(environ: WSGIEnvironment) -> Request:
-    """The request of a WSGI environment, its body not read."""
-    # As in `headers_from`.
+    """Return the request of a WSGI environment without its body."""
+    # The same as in `headers_from`.
     headers = {
         key[5:].replace("_", "-").lower(): value
         for key, value in environ.items()
@@ -72,12 +73,12 @@ def plain_request(environ: WSGIEnvironment) -> Request:
 
 
 def wsgi_path(environ: WSGIEnvironment) -> str:
-    """The path of the request, decoded."""
+    """Return the decoded path of the request."""
     return _unicode(environ.get("PATH_INFO", ""))
 
 
 def _unicode(native: str) -> str:
-    """The text that WSGI passes as Latin-1 (PEP 3333) but that is UTF-8."""
+    """Return a UTF-8 text that WSGI passes as Latin-1 (PEP 3333)."""
     return native if native.isascii() else native.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
@@ -90,7 +91,7 @@ DECODES = "Cheroot/"
 
 
 def _read(environ: WSGIEnvironment, target: RouteMatch) -> tuple[bytes, str]:
-    """The body, and why it was not kept ("" if it was)."""
+    """Return the body, and why it was dropped ("" if it was not)."""
     length = read_count(environ.get("CONTENT_LENGTH") or "", target.limit + 1)
     if length is not None:
         if length > target.limit:
@@ -106,7 +107,7 @@ def _read(environ: WSGIEnvironment, target: RouteMatch) -> tuple[bytes, str]:
 
 
 class WsgiMiddleware:
-    """Answers contract operations by `pipeline`, and passes everything else to `behind`, Flask's own `wsgi_app`."""
+    """Answers contract operations with `pipeline`, and passes everything else to `behind`, Flask's own `wsgi_app`."""
 
     def __init__(self, pipeline: Pipeline, behind: WSGIApplication, pause: Callable[[float], None]) -> None:
         self._pipeline = pipeline
@@ -124,12 +125,11 @@ class WsgiMiddleware:
 def respond(
     answer: Answer, environ: WSGIEnvironment, start_response: StartResponse, pause: Callable[[float], None]
 ) -> Iterable[bytes]:
-    """Give `answer` to a WSGI server, with its connection fault if it has one.
+    """Write `answer` to a WSGI server, with its connection fault if it has one. `pause` waits.
 
-    WSGI does not hand out the connection. It is found by `REMOTE_PORT`, which Werkzeug, waitress and Gunicorn set. If it
-    cannot be found (Granian, the test client, a unix socket, a proxy in between), ConnectionResetError or
-    ConnectionAbortedError is raised instead, and the server answers that as any failure.
-    """
+    WSGI does not give access to the connection. It is found by `REMOTE_PORT`, which Werkzeug, waitress and
+    Gunicorn set. If it cannot be found (Granian, the test client, a unix socket, a proxy in between),
+    ConnectionResetError or ConnectionAbortedError is raised instead, which the server handles like any failure."""
     if answer.before_send is not None:
         answer.before_send()
     is_dribbling = answer.connection_fault == "dribble" and environ["REQUEST_METHOD"] != "HEAD"
@@ -149,7 +149,7 @@ def respond(
 
 
 def _content(content: Content, fault: str, peer: str, pause: Callable[[float], None]) -> Iterator[bytes]:
-    """The pieces of a body with a file, at its pace."""
+    """Yield the pieces of a body with a file, at its speed."""
     sent = 0
     try:
         for wait, part in content.steps():
@@ -182,7 +182,8 @@ def _peer(environ: WSGIEnvironment) -> str:
 
 
 def environ_from(request: Request, client: str) -> WSGIEnvironment:
-    """The WSGI environment for a request that the ASGI application read. `client` is the address of its client."""
+    """Return the WSGI environment for a request that the ASGI application has read. `client` is the address of its
+    client."""
     scheme, _, authority = request.base_url.partition("://")
     host, _, port = authority.rpartition(":")
     environ: WSGIEnvironment = {

@@ -1,8 +1,7 @@
 """Finds a client's connection among the descriptors of this process, for connection faults under WSGI.
 
-WSGI hands out no socket, only the two addresses. A pair of addresses is one connection, and a process has few enough
-descriptors to search them. (The live server knows its connections: `web/protocol.py`.)
-"""
+WSGI gives no access to the socket, only the two addresses. A pair of addresses identifies one connection, and a
+process has few enough descriptors to search them all. (The live server knows its connections: `web/protocol.py`.)"""
 
 from __future__ import annotations
 
@@ -23,14 +22,13 @@ _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 def reset(client: str, server: str = "") -> bool:
-    """End the connection from `client` ("127.0.0.1:50000") with a TCP RST; False if there is none.
+    """Close the connection from `client` ("127.0.0.1:50000") with a TCP RST; return False if there is none.
 
-    `server` is the address on our side, if known. The owner of the descriptor keeps an open one, and finds the peer gone
-    at the next read or write.
-    """
+    `server` is the address on our side, if known. The owner of the descriptor still has an open one, and notices
+    at the next read or write that the peer has gone."""
     found = _find(client, server)
     ours, theirs = socket.socketpair()
-    with ours, theirs, contextlib.suppress(OSError):  # the owner may close it at any moment
+    with ours, theirs, contextlib.suppress(OSError):  # the owner may close it at any time
         if found is not None:
             with socket.socket(fileno=os.dup(found)) as connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
@@ -40,7 +38,7 @@ def reset(client: str, server: str = "") -> bool:
 
 
 def hang_up(client: str, server: str = "") -> bool:
-    """End the connection from `client` with a FIN and nothing more; False if there is none."""
+    """Close the connection from `client` with a FIN and nothing else; return False if there is none."""
     found = _find(client, server)
     with contextlib.suppress(OSError):
         if found is not None:
@@ -51,7 +49,7 @@ def hang_up(client: str, server: str = "") -> bool:
 
 
 def send_garbage(client: str, server: str = "") -> bool:
-    """Send bytes that are no HTTP and a FIN to `client`; False if there is no such connection."""
+    """Send bytes that are not HTTP and a FIN to `client`; return False if there is no such connection."""
     found = _find(client, server)
     with contextlib.suppress(OSError):
         if found is not None:
@@ -78,7 +76,7 @@ def _is_between(descriptor: int, client: str, server: str) -> bool:
 
 @contextlib.contextmanager
 def _borrowed(descriptor: int) -> Iterator[socket.socket | None]:
-    """The socket of a descriptor that belongs to somebody else; None if it was closed since it was listed."""
+    """Yield the socket of a descriptor that other code owns; None if it was closed since it was listed."""
     try:
         connection = socket.socket(fileno=descriptor)
     except OSError:
@@ -100,7 +98,7 @@ def _sockets() -> Iterator[int]:
 
 
 def _spelled(address: Any) -> str | None:
-    """An IP address and port as "127.0.0.1:80" or "[::1]:80"; None for another kind of address."""
+    """Return an IP address and port as "127.0.0.1:80" or "[::1]:80"; None for another kind of address."""
     if not isinstance(address, tuple):
         return None
     host, port = address[:2]
