@@ -80,7 +80,7 @@ HANDLERS = {
 
 
 def provider(token: str = "") -> Provider:
-    """The admin API as a provider. With a `token`, each request must show that token as a bearer token."""
+    """Return the admin API as a provider. With a `token`, each request must carry it as a bearer token."""
     return Provider(
         name=wire.NAME,
         handlers=HANDLERS,

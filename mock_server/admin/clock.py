@@ -21,8 +21,8 @@ FASTEST = 1e6
 
 
 def read_clock(given: str | Mapping[str, Any], real: float) -> SandboxClock:
-    """A new clock at the real time `real`. `given` is `frozen`, `scaled(10)` and the like, or an object with `mode`, `rate`
-    and `start`. Raises Problem `invalid` for a wrong rate or start."""
+    """Return a new clock at the real time `real`. `given` is `frozen`, `scaled(10)` and the like, or an object with
+    `mode`, `rate` and `start`. Raises Problem `invalid` for a wrong rate or start."""
     if isinstance(given, str):
         given = {"mode": given}
     mode, rate = _read_mode(given, ("clock",))
@@ -36,7 +36,7 @@ def read_clock(given: str | Mapping[str, Any], real: float) -> SandboxClock:
 
 
 def _read_mode(given: Mapping[str, Any], place: tuple[str, ...]) -> tuple[ClockMode, float]:
-    """Mode and rate of a clock. The mode may contain the rate: `scaled(10)`."""
+    """Return the mode and the rate of a clock. The mode may contain the rate: `scaled(10)`."""
     name, _, rate_text = given["mode"].removesuffix(")").partition("(")
     rate = float(rate_text or given.get("rate", 1.0))
     if not 0.0 < rate <= FASTEST:
@@ -45,7 +45,7 @@ def _read_mode(given: Mapping[str, Any], place: tuple[str, ...]) -> tuple[ClockM
 
 
 def clock_row(clock: SandboxClock, now: float, next_due: float | None = None) -> dict[str, Any]:
-    """A clock as answers show it: at the sandbox time `now`, with the next time at which something is due."""
+    """Return a clock as answers show it: at the sandbox time `now`, with the next time at which something is due."""
     return {
         "mode": clock.mode.value,
         "rate": clock.rate,
@@ -56,6 +56,7 @@ def clock_row(clock: SandboxClock, now: float, next_due: float | None = None) ->
 
 
 def get_clock(call: Call, engine: Engine) -> Reply:
+    """Return the sandbox's clock."""
     with call.box as box:
         now = engine.now(box)
         engine.catch_up(box, now)
@@ -63,6 +64,7 @@ def get_clock(call: Call, engine: Engine) -> Reply:
 
 
 def change_clock(call: Call, engine: Engine) -> Reply:
+    """Change the mode of the sandbox's clock."""
     if "start" in call.body:
         raise invalid(("start",), "only the clock of a new sandbox has a start; POST clock/advance moves this clock")
     mode, rate = _read_mode(call.body, ())
@@ -75,6 +77,7 @@ def change_clock(call: Call, engine: Engine) -> Reply:
 
 
 def advance_clock(call: Call, engine: Engine) -> Reply:
+    """Move the sandbox's clock forward, and return what happened."""
     box = call.box
     with box:
         before = engine.now(box)
@@ -99,7 +102,7 @@ def _fired_row(fired: Fired) -> dict[str, Any]:
 
 
 def advance_until_idle(box: Box, engine: Engine) -> list[Fired]:
-    """Move the clock to each due time in turn until nothing is due. Returns what happened."""
+    """Move the clock to each due time in turn until nothing is due. Return what happened."""
     fired: list[Fired] = []
     while True:
         with box:
@@ -110,7 +113,7 @@ def advance_until_idle(box: Box, engine: Engine) -> list[Fired]:
 
 
 def _target(body: Mapping[str, Any], box: Box, now: float, engine: Engine) -> float | None:
-    """The sandbox time that the request asks for; None for `until: idle`. Raises Problem `invalid`."""
+    """Return the sandbox time that the request asks for; None for `until: idle`. Raises Problem `invalid`."""
     try:
         if "by" in body:
             return _checked(now + parse_duration(body["by"]), "by")
@@ -133,7 +136,8 @@ def _checked(target: float, field: str) -> float:
 
 
 def _time_of_status(until: Mapping[str, str], box: Box, now: float, engine: Engine) -> float:
-    """The sandbox time at which a task enters a status. Raises Problem `conflict` if the task never enters it."""
+    """Return the sandbox time at which a task enters a status. Raises Problem `conflict` if the task never enters
+    it."""
     task = box.task(until["task"])
     if task is None:
         raise invalid(("until", "task"), f"no task {until['task'][:100]!r} in this sandbox")
@@ -159,13 +163,14 @@ def _time_of_status(until: Mapping[str, str], box: Box, now: float, engine: Engi
 
 
 def words_of(task: Task, engine: Engine) -> Mapping[str, Any]:
-    """The vendor's status words by phase, for tasks of this kind. Empty where the vendor uses numbers that depend on the tool."""
+    """Return the vendor's status words by phase, for tasks of this kind; empty if the vendor uses numbers that
+    depend on the tool."""
     return engine.contracts[task.provider].behaviour.status_words.get(task.kind, {})
 
 
 def read_status(word: str, task: Task, engine: Engine) -> Phase | None:
-    """The phase that a status word means, None for an unknown word. The words of the task's kind come first, then the names
-    of phases, then the words of every vendor."""
+    """Return the phase that a status word means; None for an unknown word. The words of the task's kind are tried
+    first, then the names of phases, then the words of every vendor."""
     tables = [contract.behaviour.status_words for contract in engine.contracts.values()]
     known: dict[str, str] = {}
     for words in (

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
 
-#: The rule that a request breaks by showing a credential to a host that needs none.
+#: The rule that a request breaks if it sends a credential to a host that needs none.
 CREDENTIAL = "credential"
 
 
 def exchange_summary(exchange: Exchange, contract: Contract, engine: Engine) -> str:
-    """One sentence: the operation, the answer, and the last thing that decided the answer."""
+    """Return one sentence about `exchange`: the operation of `contract`, the answer, and the last thing that decided
+    the answer."""
     name = exchange.operation or f"{exchange.method} {exchange.target}"
     reasons = [text for text in steps(exchange, contract, engine) if not text.startswith("matched ")]
     decided = f": {reasons[-1]}" if reasons else ""
@@ -35,7 +36,7 @@ def exchange_summary(exchange: Exchange, contract: Contract, engine: Engine) -> 
 
 
 def answer_text(exchange: Exchange) -> str:
-    """The answer in words: status, code and delay."""
+    """Return the answer as text: status, code and delay."""
     if exchange.status == 0:
         return "got no answer: a fault cut the connection on purpose"
     code = "" if exchange.code is None else f", code {exchange.code}"
@@ -44,7 +45,7 @@ def answer_text(exchange: Exchange) -> str:
 
 
 def steps(exchange: Exchange, contract: Contract, engine: Engine) -> Iterator[str]:
-    """What the pipeline decided, in its order."""
+    """Yield the decisions of the pipeline about `exchange`, in order."""
     if not exchange.operation:
         near = nearest_operation(exchange, contract)
         yield f"no operation at {exchange.method} {exchange.target}" + (f"; nearest: {near}" if near else "")
@@ -70,14 +71,14 @@ def steps(exchange: Exchange, contract: Contract, engine: Engine) -> Iterator[st
 
 
 def _transfer(transfer: Transfer) -> str:
-    """What was transferred of a file."""
+    """Return what was transferred of a file, as text."""
     which = f", {transfer.range}" if transfer.range else ""
     digest = f", SHA-256 {transfer.digest}" if transfer.digest else ""
     return f"a file of {transfer.length} bytes{which}: {transfer.sent} bytes of a body went over the connection{digest}"
 
 
 def drawn(task: Task, engine: Engine) -> str:
-    """How large the first file of a task is drawn, and what bounds that; "" where its input asks for nothing."""
+    """Return how large the first file of a task is drawn, and what limits that; "" if its input asks for no size."""
     asked = engine.providers[task.provider].shape(task, engine, 0)
     if asked is None:
         return ""
@@ -90,7 +91,8 @@ def drawn(task: Task, engine: Engine) -> str:
 
 
 def nearest_operation(exchange: Exchange, contract: Contract) -> str | None:
-    """The operation that the client probably meant: the same path with another method, else the most similar path."""
+    """Return the operation that the client probably meant: the same path with another method, else the most similar
+    path."""
     path = exchange.target.partition("?")[0]
     here = [o for o in contract.operations.values() if o.pattern.fullmatch(path)]
     if here:
@@ -100,12 +102,13 @@ def nearest_operation(exchange: Exchange, contract: Contract) -> str | None:
 
 
 def credential(exchange: Exchange, box: Box, contract: Contract) -> dict[str, Any]:
-    """The credential of the request, masked, and the sandbox that it belongs to."""
+    """Return the credential of the request `exchange`, masked, and the sandbox that it belongs to; `box` is the open
+    sandbox."""
     form = contract.behaviour.credential_form
     expected = () if form is None else form.headers
     shown = {name: masked(exchange.headers[name.lower()]) for name in expected if name.lower() in exchange.headers}
     keys = {c.key for c in box.sandbox.credentials if c.provider == exchange.provider}
-    if exchange.problem != "key_unknown":  # an exchange from a snapshot holds the masked key
+    if exchange.problem != "key_unknown":  # an exchange from a snapshot has the masked key
         keys |= {masked(key) for key in keys}
     right = form is not None and form.key_in(exchange.headers) in keys
     return {
@@ -117,7 +120,7 @@ def credential(exchange: Exchange, box: Box, contract: Contract) -> dict[str, An
 
 
 def violations(exchange: Exchange, contract: Contract, engine: Engine) -> list[dict[str, Any]]:
-    """The violations of the contract, each with the nearest alternative among the sent or the known names."""
+    """Return the violations of the contract, each with the nearest alternative among the sent or the known names."""
     body = readable(exchange.body, engine)
     return [_violation(breach, body, exchange, contract) for breach in exchange.violations]
 
@@ -170,7 +173,7 @@ def _query_of(exchange: Exchange) -> dict[str, str]:
 
 
 def _known_fields(exchange: Exchange, contract: Contract) -> set[str]:
-    """The names of all fields and parameters of the operation's request, at any depth."""
+    """Return the names of all fields and parameters of the operation's request, at any depth."""
     operation = contract.operations[exchange.operation]
     found = {str(parameter["name"]) for parameter in operation.parameters}
     if operation.takes_json:
@@ -197,7 +200,7 @@ def _at(value: Any, place: tuple[str | int, ...]) -> Any:
 
 
 def task_summary(task: Task, now: float, engine: Engine) -> str:
-    """One sentence: state, scenario, failure and times of a task."""
+    """Return one sentence about a task: state, scenario, failure and times."""
     word = words_of(task, engine).get(task.phase(now), task.phase(now))
     end = "it never ends" if task.ends_at is None else f"it ends at {format_timestamp(task.ends_at)}"
     why = "" if task.failure is None else f" with {task.failure.code} {task.failure.message!r}"
@@ -205,7 +208,7 @@ def task_summary(task: Task, now: float, engine: Engine) -> str:
 
 
 def delivery_summary(delivery: Delivery) -> str:
-    """One sentence: state, attempts and last failure of a delivery."""
+    """Return one sentence about a delivery: state, attempts and last failure."""
     last = delivery.attempts[-1].failure if delivery.attempts else "no attempt was made"
     then = "" if delivery.next_due is None else f"; next due at {format_timestamp(delivery.next_due)}"
     why = f": {last}" if last else ""
@@ -215,7 +218,7 @@ def delivery_summary(delivery: Delivery) -> str:
 
 
 def attempt_text(attempt: Attempt) -> str:
-    """One attempt in words."""
+    """Return one attempt as text."""
     result = attempt.failure or "acknowledged"
     then = "" if attempt.next_due is None else f"; next due at {format_timestamp(attempt.next_due)}"
     return f"callback attempt {attempt.attempt} to {attempt.url}: {result}{then}"

@@ -1,4 +1,4 @@
-"""Fault rules: add, list, remove."""
+"""Fault rules: adds, lists and removes them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
 
-#: The most fault rules of a sandbox (every call is compared with every rule), and the most bytes of a request for one.
+#: The most fault rules of a sandbox (every call is compared with every rule), and the most bytes of a request to add
+#: one.
 MAX_RULES, MAX_RULE_BYTES = 1000, 65_536
 
 
 def add_fault(call: Call, engine: Engine) -> Reply:
+    """Add a fault rule."""
     given = call.body
     if len(call.raw) > MAX_RULE_BYTES:
         raise Problem("too_large", message=f"a fault rule may have at most {MAX_RULE_BYTES} bytes")
@@ -53,7 +55,8 @@ def _free_id(box: Box) -> str:
 
 
 def read_match(given: Mapping[str, Any], engine: Engine) -> Match:
-    """The match of a rule. Raises Problem `invalid` if it names something that does not exist, for it could never match."""
+    """Return the match of a rule. Raises Problem `invalid` if it names something that does not exist, because it
+    could never match."""
     contracts = engine.contracts
     if "provider" in given:
         check_known(given["provider"], contracts, ("match", "provider"), "provider")
@@ -82,7 +85,7 @@ def read_match(given: Mapping[str, Any], engine: Engine) -> Match:
 
 
 def _check_condition(condition: Any) -> None:
-    """Raise ValueError for a pattern that is not a regular expression of a bounded cost."""
+    """Raise ValueError for a pattern that is not a regular expression with limited cost."""
     if isinstance(condition, Mapping) and condition.keys() == {"matches"}:
         patterns.check(str(condition["matches"]))
 
@@ -95,7 +98,7 @@ def check_known(name: str, known: Any, place: tuple[str, ...], what: str) -> Non
         raise invalid(place, f"no {what} {name[:60]!r}; {hint}", "enum")
 
 
-#: The error codes of the stores behind links.
+#: The error codes of the file stores.
 STORE_CODES = frozenset(row.code for row in store_refusals().values())
 
 #: The longest delay or stall, in real seconds.
@@ -129,7 +132,7 @@ def check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine
 
 
 def fault_row(rule: FaultRule, box: Box, mask: Mask) -> dict[str, Any]:
-    """A rule of an open box as answers show it."""
+    """Return a rule of an open box as answers show it."""
     matched, struck = box.turns(rule.id)
     match = {name: value for name, value in encode(rule.match).items() if value not in (None, {})}
     return {
@@ -144,11 +147,13 @@ def fault_row(rule: FaultRule, box: Box, mask: Mask) -> dict[str, Any]:
 
 
 def list_faults(call: Call, engine: Engine) -> Reply:
+    """Return all fault rules."""
     with call.box as box:
         return Reply({"faults": [fault_row(rule, box, Mask(engine, box.sandbox)) for rule in box.faults()]})
 
 
 def get_fault(call: Call, engine: Engine) -> Reply:
+    """Return one fault rule."""
     with call.box as box:
         for rule in box.faults():
             if rule.id == call.params["fault"]:
@@ -157,6 +162,7 @@ def get_fault(call: Call, engine: Engine) -> Reply:
 
 
 def delete_fault(call: Call, engine: Engine) -> Reply:
+    """Remove one fault rule."""
     with call.box as box:
         if not box.drop_fault(call.params["fault"]):
             raise not_found("fault", call.params["fault"])
@@ -164,6 +170,7 @@ def delete_fault(call: Call, engine: Engine) -> Reply:
 
 
 def clear_faults(call: Call, engine: Engine) -> Reply:
+    """Remove all fault rules."""
     with call.box as box:
         rules = box.faults()
         for rule in rules:

@@ -1,4 +1,4 @@
-"""What to use here in place of the paths of WireMock's and MockServer's admin APIs."""
+"""Hints for requests to the paths of WireMock's and MockServer's admin APIs: what to use here instead."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from swapmock.mock_server.core.call import Problem
 
 
 class Habit(NamedTuple):
-    """A path of another tool, the operation that does the same here, and a hint. With `moved_to` (a path) the client is
-    redirected, for the request means the same there."""
+    """A path of another tool, the operation that does the same here, and a hint. With `moved_to` (a path) the client
+    is redirected, because the request means the same there."""
 
     tool: str
     methods: str
@@ -50,7 +50,7 @@ HABITS = (
 
 
 def habit_of(method: str, path: str) -> Habit | None:
-    """The first row that fits a request, None for a path of no other tool."""
+    """Return the first row that matches a request; None for a path of no other tool."""
     for habit in HABITS:
         if method in habit.methods.split("|") and re.fullmatch(habit.path, path):
             return habit
@@ -58,7 +58,8 @@ def habit_of(method: str, path: str) -> Habit | None:
 
 
 def problem_for(method: str, path: str) -> Problem | None:
-    """A redirect or an error response with a hint, for a request that another tool would understand."""
+    """Return a redirect or an error response with a hint, for a request that another tool would understand; else
+    None."""
     habit = habit_of(method, path)
     if habit is None:
         return None

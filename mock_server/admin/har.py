@@ -1,4 +1,4 @@
-"""Exchanges as HAR 1.2. The library harfile, which Schemathesis also uses, writes the format."""
+"""Writes exchanges as HAR 1.2, with the library harfile, which Schemathesis also uses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 def har(exchanges: Iterable[Exchange], engine: Engine, comment: str, mask: Mask) -> JsonText:
-    """The HAR document. Times are sandbox times. The status is 0 where the connection was cut on purpose."""
+    """Return `exchanges` as a HAR document with this `comment`. Times are sandbox times. The status is 0 if the
+    connection was cut on purpose. `mask` hides secrets."""
     import harfile
 
     def file_of(some: Iterable[Exchange]) -> Any:
@@ -49,17 +50,17 @@ def _remark(exchange: Exchange) -> str:
 
 
 def _size(exchange: Exchange, body: bytes, *, is_upload: bool) -> int:
-    """The length of a body, of which the journal may have the beginning alone."""
+    """Return the length of a body; the journal may have only its beginning."""
     transfer = exchange.transfer
     return len(body) if transfer is None or is_upload != (exchange.method == "PUT") else transfer.sent
 
 
 def _text(body: bytes) -> tuple[str, str | None]:
-    """A body as text; with its encoding if it is no text (HAR 1.2, content)."""
+    """Return a body as text, with its encoding if it is not text (HAR 1.2, content)."""
     try:
         return body.decode("utf-8"), None
     except UnicodeDecodeError as error:
-        if error.start >= len(body) - 3 and len(body) > 3:  # a long text that was cut within a character
+        if error.start >= len(body) - 3 and len(body) > 3:  # a long text was cut inside a character
             return body.decode("utf-8", "replace"), None
         return base64.b64encode(body).decode("ascii"), "base64"
 

@@ -1,4 +1,4 @@
-"""What runs here: for a program as JSON, for a person as a small page."""
+"""The start page: as JSON for a program, as a small page for a person."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def prefers_html(headers: Mapping[str, str]) -> bool:
 
 
 def _weighted(part: str) -> tuple[str, float]:
-    """Media type and weight of one part of an Accept header; a part that is wrong weighs nothing."""
+    """Return media type and weight of one part of an Accept header; an invalid part has the weight zero."""
     media_type, *parameters = (text.strip().lower() for text in part.split(";"))
     weight = next((text.removeprefix("q=") for text in parameters if text.startswith("q=")), "1")
     try:
@@ -33,8 +33,8 @@ def _weighted(part: str) -> tuple[str, float]:
 
 
 def home_document(engine: Engine, base_url: str, admin_url: str | None, *, with_keys: bool) -> dict[str, Any]:
-    """What runs here. `base_url` is that of the vendors' APIs, `admin_url` that of the admin API (None where it is not
-    reachable for this client). `with_keys` adds the credentials of the default sandbox."""
+    """Return what runs here. `base_url` is that of the vendors' APIs, `admin_url` that of the admin API (None if
+    this client cannot reach it). `with_keys` adds the credentials of the default sandbox."""
     providers = {
         name: {
             "title": contract.document["info"]["title"],
@@ -59,7 +59,7 @@ def _contract_links(admin_url: str, name: str) -> dict[str, str]:
 
 
 def _keys(engine: Engine) -> dict[str, dict[str, str]]:
-    """The credential headers of the default sandbox, by provider."""
+    """Return the credential headers of the default sandbox, by provider."""
     found: dict[str, dict[str, str]] = {}
     for credential in engine.store.open(DEFAULT_SANDBOX).sandbox.credentials:
         if not credential.disabled:
@@ -69,7 +69,7 @@ def _keys(engine: Engine) -> dict[str, dict[str, str]]:
 
 
 def home_page(document: Mapping[str, Any]) -> str:
-    """The document as an HTML page. The page needs no other file and runs no script."""
+    """Return the document as an HTML page, which needs no other file and runs no script."""
     rows = "".join(_provider_row(name, row, document) for name, row in document["providers"].items())
     admin = document.get("admin")
     links = [("health", document["health"])]

@@ -1,4 +1,5 @@
-"""The callback inbox of a sandbox: its address, what came, and the answers that are told for the next requests."""
+"""The callback inbox of a sandbox: its address, the received requests, and the answers that are set for the next
+requests."""
 
 from __future__ import annotations
 
@@ -16,17 +17,17 @@ from swapmock.mock_server.core.timetext import format_timestamp
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: The rows of a page when the request has no `limit`.
+#: The number of rows on a page if the request has no `limit`.
 DEFAULT_LIMIT = 100
 
 
 def address(base_url: str, sandbox: str) -> str:
-    """The callback URL of the inbox of a sandbox. `base_url` is that of the vendors' APIs."""
+    """Return the callback URL of the inbox of a sandbox. `base_url` is that of the vendors' APIs."""
     return f"{base_url}{START}{quote(sandbox, safe='')}"
 
 
 def arrival_row(arrival: Arrival, engine: Engine, mask: Mask) -> dict[str, Any]:
-    """A request as answers show it, with a readable body and without secrets."""
+    """Return the received request `arrival` as answers show it, with a readable body. `mask` hides secrets."""
     return {
         "number": arrival.number,
         "at": arrival.at,
@@ -41,6 +42,7 @@ def arrival_row(arrival: Arrival, engine: Engine, mask: Mask) -> dict[str, Any]:
 
 
 def get_inbox(call: Call, engine: Engine) -> Reply:
+    """Return the received requests, newest first."""
     with call.box as box:
         return Reply(_document(box, engine, call))
 
@@ -57,7 +59,7 @@ def _document(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
 
 
 def set_inbox(call: Call, engine: Engine) -> Reply:
-    """Tell the answers to the next requests: each is used once, the last one stays."""
+    """Set the answers to the next requests: each is used once, the last one for all further requests."""
     answers = tuple(_answer(row) for row in call.body["answers"])
     with call.box as box:
         box.inbox.answers = answers
@@ -65,14 +67,15 @@ def set_inbox(call: Call, engine: Engine) -> Reply:
 
 
 def _answer(row: float | Mapping[str, Any]) -> InboxAnswer:
-    """An answer as the contract has it; a number alone is the status of an empty body."""
+    """Return an answer from its JSON form; a number alone is the status of an empty body."""
     if isinstance(row, Mapping):
         answer = InboxAnswer(**row)
         return answer._replace(status=int(answer.status))
-    status = int(row)  # in JSON Schema 299.0 is an integer, too
+    status = int(row)  # in JSON Schema, 299.0 is an integer as well
     return InboxAnswer(status) if 200 <= status < 300 else InboxAnswer(status, "")
 
 
 def clear_inbox(call: Call, engine: Engine) -> Reply:
+    """Remove the received requests."""
     with call.box as box:
         return Reply({"cleared": {"inbox": box.inbox.clear()}})

@@ -1,4 +1,4 @@
-"""The journal as pages and as HAR."""
+"""The journal, in pages and as HAR."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from swapmock.mock_server.core.timetext import format_timestamp
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: The records of a page when the request has no `limit`.
+#: The number of records on a page if the request has no `limit`.
 DEFAULT_LIMIT = 100
 
 
@@ -40,14 +40,17 @@ def _page(call: Call, engine: Engine, name: str, only_exchanges: bool) -> Reply:
 
 
 def get_journal(call: Call, engine: Engine) -> Reply:
+    """Return records of the journal."""
     return _page(call, engine, "records", only_exchanges=False)
 
 
 def get_requests(call: Call, engine: Engine) -> Reply:
+    """Return the requests in the journal."""
     return _page(call, engine, "requests", only_exchanges=True)
 
 
 def get_request(call: Call, engine: Engine) -> Reply:
+    """Return one request of the journal."""
     with call.box as box:
         held, mask = records.numbered(box), Mask(engine, box.sandbox)
     for number, record in held:
@@ -57,6 +60,7 @@ def get_request(call: Call, engine: Engine) -> Reply:
 
 
 def get_har(call: Call, engine: Engine) -> Reply:
+    """Return the requests in the journal as HAR."""
     with call.box as box:
         engine.catch_up(box, engine.now(box))
         held, comment = records.numbered(box), _comment(box)
@@ -77,5 +81,6 @@ def _comment(box: Box) -> str:
 
 
 def clear_journal(call: Call, engine: Engine) -> Reply:
+    """Remove all records."""
     with call.box as box:
         return Reply({"cleared": {"journal": box.forget_records()}})

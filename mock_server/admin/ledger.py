@@ -18,10 +18,10 @@ from swapmock.mock_server.core.timetext import format_timestamp
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: The values of a query flag that mean yes.
+#: The values of a query parameter that mean yes.
 TRUE = ("1", "true", "")
 
-#: The most entries of a ledger that grants, withdrawals and refunds make. `--max-tasks` bounds the entries of tasks.
+#: The most entries from grants, withdrawals and refunds. `--max-tasks` limits the entries of tasks.
 MAX_MANUAL_ENTRIES = 100_000
 
 #: The most entries of one task without refunds: reserve, settle, release.
@@ -29,13 +29,13 @@ ENTRIES_PER_TASK = 3
 
 
 def balance(box: Box) -> dict[str, Any]:
-    """Credits by account."""
+    """Return the credits by account."""
     accounts = (Account.AVAILABLE, Account.RESERVED, Account.SPENT)
     return {account.value: to_credits(box.balance(account)) for account in accounts}
 
 
 def entry_row(number: int, entry: Entry) -> dict[str, Any]:
-    """A ledger entry as answers show it; `number` counts from 1."""
+    """Return a ledger entry as answers show it; `number` counts from 1."""
     source, target = ROUTES[entry.move]
     return {
         "number": number,
@@ -51,7 +51,8 @@ def entry_row(number: int, entry: Entry) -> dict[str, Any]:
 
 
 def get_ledger(call: Call, engine: Engine) -> Reply:
-    """The sandbox is open only while its records are copied. What is copied does not change any more."""
+    """Return the ledger. The sandbox is open only while its records are copied, because a copied record does not
+    change."""
     engine.run_due_in_batches(call.box.sandbox.id)
     with call.box as box:
         now = engine.now(box)
@@ -77,7 +78,7 @@ def get_ledger(call: Call, engine: Engine) -> Reply:
 def _cause(
     row: Mapping[str, Any], exchanges: Mapping[str, Exchange], tasks: Mapping[str, Task], mask: Mask
 ) -> dict[str, Any]:
-    """The request and the task that caused an entry."""
+    """Return the request and the task that caused an entry."""
     exchange, task = exchanges.get(row["request"]), tasks.get(row["task"])
     return {
         "request": None
@@ -93,7 +94,7 @@ def _cause(
 
 
 def _cost(tasks: Iterable[Task], engine: Engine) -> dict[str, Any]:
-    """What the tasks would have cost at the live services, by the price list."""
+    """Return what the tasks would have cost at the live services, by the price list."""
     by_model: dict[tuple[str, str], int] = {}
     for task in tasks:
         if task.reserved:
@@ -119,6 +120,7 @@ def count_manual_entry(box: Box) -> None:
 
 
 def grant_credits(call: Call, engine: Engine) -> Reply:
+    """Add credits to the balance."""
     with call.box as box:
         count_manual_entry(box)
         box.post(Entry(engine.now(box), Move.GRANT, from_credits(call.body["amount"])))
@@ -126,7 +128,7 @@ def grant_credits(call: Call, engine: Engine) -> Reply:
 
 
 def refund_task(call: Call, engine: Engine) -> Reply:
-    """Give back the charge of a task or a part of it, at most the part that was not given back before."""
+    """Return the charge of a task, or a part of it, to the balance: at most the part that was not refunded before."""
     with call.box as box:
         now = engine.now(box)
         engine.catch_up(box, now)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _WORDS = r"(?:api[-_]?key|access[-_]?key|secret|token|signature|password|passwd|credential|authorization|cookie)"
 
-#: Names of headers, parameters and fields that hold a secret.
+#: Names of headers, parameters and fields that contain a secret.
 NAME = re.compile(rf"{_WORDS}|(?:^|[-_.])(?:key|auth|sig)$", re.IGNORECASE)
 
 #: A name in JSON text; a letter may be escaped.
@@ -33,7 +33,7 @@ _PAIRS = (
     ),
 )
 
-#: A segment of a path whose next one is a secret: the whole of it names a secret, or its last word does.
+#: A segment of a path before a secret: the segment, or its last word, is the name of a secret.
 _SEGMENT = re.compile(rf"(?:^|[-_.])(?:{_WORDS}|key|auth|sig)s?$", re.IGNORECASE)
 
 #: A path of at least two segments.
@@ -48,7 +48,7 @@ HIDDEN = "…"
 
 
 def masked(value: str) -> str:
-    """The first and last characters of a secret: enough to recognize it, too little to use it."""
+    """Return the first and last characters of a secret: enough to recognise it, not enough to use it."""
     if HIDDEN in value:
         return value
     return f"{value[:5]}{HIDDEN}{value[-2:]}" if len(value) > 16 else HIDDEN
@@ -69,7 +69,7 @@ class Mask:
         self._keys = re.compile("|".join(keys)) if keys else None
 
     def text(self, text: str) -> str:
-        """`text` with its secrets masked."""
+        """Return `text` with its secrets masked."""
         for pair in _PAIRS:
             text = pair.sub(self._pair, text)
         text = _PATH.sub(self._path, text)
@@ -77,7 +77,7 @@ class Mask:
         return text if self._keys is None else self._keys.sub(lambda match: masked(match[0]), text)
 
     def _is_secret(self, name: str) -> bool:
-        """Whether a value of this name is a secret. The name may be escaped as in a URL or in JSON."""
+        """Return whether a value of this name is a secret. The name may be escaped as in a URL or in JSON."""
         if "%" in name:
             name = unquote(name)
         if "\\" in name:
@@ -88,7 +88,7 @@ class Mask:
         return match["before"] + HIDDEN if self._is_secret(match["name"]) else match[0]
 
     def _path(self, match: re.Match[str]) -> str:
-        """A path in which each segment after the name of a secret is masked: `/token/abc` as `/token/…`."""
+        """Return a path in which each segment after the name of a secret is masked: `/token/abc` as `/token/…`."""
         segments = match[0].split("/")
         return "/".join(
             HIDDEN if segment and _SEGMENT.search(unquote(before)) else segment
@@ -96,7 +96,7 @@ class Mask:
         )
 
     def headers(self, pairs: Mapping[str, str] | Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Pairs of name and value with the secret values masked."""
+        """Return pairs of name and value with the secret values masked."""
         items = pairs.items() if isinstance(pairs, Mapping) else pairs
         return [(name, self._value_of(name, value)) for name, value in items]
 
@@ -104,7 +104,8 @@ class Mask:
         return masked(value) if self._is_secret(name) else self.text(value)
 
     def value(self, value: Any) -> Any:
-        """A JSON value with its secrets masked. It also masks names, and the values of HAR's pairs `{name, value}`."""
+        """Return a JSON value with its secrets masked. Names are masked as well, and so are the values of HAR's
+        pairs `{name, value}`."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):

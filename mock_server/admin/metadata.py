@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def index(call: Call, engine: Engine) -> Reply:
-    """What the admin API offers, as JSON; for a person what runs here, as a page."""
+    """Return what the admin API offers, as JSON; for a person, return the start page."""
     document = home_document(engine, call.base_url, call.own_url, with_keys=True)
     if prefers_html(call.headers):
         return Reply(home_page(document), headers=(("content-type", HTML), ("vary", "accept")))
@@ -34,14 +34,15 @@ def index(call: Call, engine: Engine) -> Reply:
 
 
 def list_contracts(call: Call, engine: Engine) -> Reply:
-    """The URLs of every contract, by its name and format."""
+    """Return the URLs of every contract, by its name and format."""
     names = ("admin", *engine.contracts)
     links = {n: {form: f"{call.own_url}/__admin/contracts/{n}.{form}" for form in MEDIA_TYPES} for n in names}
     return Reply({"contracts": links})
 
 
 def get_contract(call: Call, engine: Engine) -> Reply:
-    """The OpenAPI document of a provider or of the admin API, as JSON or YAML by the extension of the file name."""
+    """Return the OpenAPI document of a provider or of the admin API, as JSON or YAML by the extension of the file
+    name."""
     name, _, form = call.params["file"].rpartition(".")
     contract = engine.admin_contract if name == "admin" else engine.contracts.get(name)
     if contract is None or form not in MEDIA_TYPES:
@@ -51,12 +52,12 @@ def get_contract(call: Call, engine: Engine) -> Reply:
 
 
 def get_openapi(call: Call, engine: Engine) -> Reply:
-    """The OpenAPI document of the admin API as JSON."""
+    """Return the OpenAPI document of the admin API as JSON."""
     return _contract(engine.admin_contract, "json")
 
 
 def get_openapi_yaml(call: Call, engine: Engine) -> Reply:
-    """The OpenAPI document of the admin API as YAML."""
+    """Return the OpenAPI document of the admin API as YAML."""
     return _contract(engine.admin_contract, "yaml")
 
 
@@ -65,6 +66,7 @@ def _contract(contract: Contract, form: str) -> Reply:
 
 
 def get_metrics(call: Call, engine: Engine) -> Reply:
+    """Return the metrics in the text format of Prometheus."""
     tasks: Counter[tuple[str, str, str]] = Counter()
     names = engine.store.ids()
     for name in names:
@@ -78,6 +80,7 @@ def get_metrics(call: Call, engine: Engine) -> Reply:
 
 
 def list_evidence(call: Call, engine: Engine) -> Reply:
+    """Return every behaviour of the contracts with its evidence."""
     rows = [row for contract in _chosen(call, engine).values() for row in behaviours(contract)]
     if "level" in call.params:
         rows = [row for row in rows if row["level"] == call.params["level"]]
@@ -85,6 +88,7 @@ def list_evidence(call: Call, engine: Engine) -> Reply:
 
 
 def list_table(call: Call, engine: Engine) -> Reply:
+    """Return the rows of a table of the contracts."""
     return Reply({name: TABLES[call.operation](contract) for name, contract in _chosen(call, engine).items()})
 
 
@@ -97,7 +101,7 @@ def _chosen(call: Call, engine: Engine) -> dict[str, Contract]:
 
 def _magic(contract: Contract) -> list[Any]:
     rows = [_plain(row) for row in contract.behaviour.magic.values()]
-    # A value also holds for a number of calls alone; `clearing` has these values.
+    # Some values have their effect only for a number of calls; `clearing` lists these values.
     return [
         row | {"clearing": [row["value"] + ending for ending in CLEARING]} if _can_clear(row) else row for row in rows
     ]

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def type_of(record: Record) -> str:
-    """`exchange`, `transition` or `delivery` (an attempt to send a callback)."""
+    """Return `exchange`, `transition` or `delivery` (an attempt to send a callback)."""
     if isinstance(record, Exchange):
         return "exchange"
     return "delivery" if isinstance(record, Attempt) else "transition"
 
 
 def readable(body: bytes, engine: Engine) -> Any:
-    """The JSON value of `body`, else its text. None for an empty body."""
+    """Return the JSON value of `body`, else its text; None for an empty body."""
     if not body:
         return None
     try:
@@ -35,7 +35,7 @@ def readable(body: bytes, engine: Engine) -> Any:
 
 
 def record_row(number: int, record: Record, engine: Engine, mask: Mask) -> dict[str, Any]:
-    """A record as answers show it, with its number in the journal and without secrets."""
+    """Return a record as answers show it, with its number in the journal. `mask` hides secrets."""
     head = {"type": type_of(record), "number": number, "at": record.at, "at_iso": format_timestamp(record.at)}
     if not isinstance(record, Exchange):
         rest = {**encode(record)}
@@ -71,11 +71,11 @@ def record_row(number: int, record: Record, engine: Engine, mask: Mask) -> dict[
 
 
 def numbered(box: Box) -> Iterator[tuple[int, Record]]:
-    """The records that the journal still holds, each with its number. Numbers start with 1 for the first record ever."""
+    """Yield the records in the journal, each with its number. The first record ever has the number 1."""
     return enumerate(box.records(), box.dropped() + 1)
 
 
-#: Query parameter -> the value of a record that must be equal to it.
+#: Query parameter -> the function that returns the value of a record that must equal it.
 FILTERS: Mapping[str, Callable[[Record], Any]] = {
     "type": type_of,
     "provider": lambda record: getattr(record, "provider", None),
@@ -90,7 +90,7 @@ FILTERS: Mapping[str, Callable[[Record], Any]] = {
 
 
 def selected(params: Mapping[str, Any], held: Iterable[tuple[int, Record]]) -> list[tuple[int, Record]]:
-    """The records of `held` that pass the filters in `params`; `after` and `limit` are ignored."""
+    """Return the records of `held` that pass the filters in `params`; `after` and `limit` are ignored."""
     since, until = _moment(params, "since"), _moment(params, "until")
     only_unmatched = params.get("unmatched", "0") in ("1", "true", "")
     wanted = [(FILTERS[name], value) for name, value in params.items() if name in FILTERS]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run_row(run: Run, own_url: str) -> dict[str, Any]:
-    """A run as lists show it, without its report."""
+    """Return a run as lists show it, without its report."""
     return {
         "id": run.id,
         "at": run.at,
@@ -25,10 +25,12 @@ def run_row(run: Run, own_url: str) -> dict[str, Any]:
 
 
 def list_runs(call: Call, engine: Engine) -> Reply:
+    """Return all runs."""
     return Reply({"runs": [run_row(run, call.own_url) for run in engine.store.runs()]})
 
 
 def add_run(call: Call, engine: Engine) -> Reply:
+    """Store the report of a run."""
     if len(call.raw) > LONGEST_RUN:
         raise Problem("too_large", message=f"the report of a run may have at most {LONGEST_RUN} bytes")
     run = engine.store.add_run(engine.time.now(), call.body["kind"], call.body["report"])
@@ -36,12 +38,13 @@ def add_run(call: Call, engine: Engine) -> Reply:
 
 
 def get_run(call: Call, engine: Engine) -> Reply:
+    """Return one run with its report."""
     run = run_named(call.params["run"], engine)
     return Reply({**run_row(run, call.own_url), "report": run.document})
 
 
 def run_named(name: str, engine: Engine) -> Run:
-    """The run with this id. Raises Problem `not_found`."""
+    """Return the run with this id. Raises Problem `not_found`."""
     for run in engine.store.runs():
         if run.id == name:
             return run

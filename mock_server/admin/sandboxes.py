@@ -1,4 +1,4 @@
-"""Sandboxes: create, change, reset, snapshot, restore, fork, delete."""
+"""Sandboxes: creates, changes, resets, snapshots, restores, forks and deletes them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
-#: The sequence in which the default sandbox counts the created sandboxes. It never goes back, so that no key is given to
-#: two sandboxes.
+#: The sequence in which the default sandbox counts the created sandboxes. It never goes back, so that two sandboxes
+#: never get the same key.
 SANDBOX_SEQUENCE = "sandbox"
 
 #: The longest time to live, in real seconds.
@@ -44,7 +44,7 @@ MAX_TTL = 1e9
 
 
 def describe(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
-    """A sandbox as answers show it."""
+    """Return the open sandbox `box` as answers to `call` show it."""
     with box:
         sandbox, now = box.sandbox, engine.now(box)
         engine.catch_up(box, now)
@@ -71,12 +71,12 @@ def describe(box: Box, engine: Engine, call: Call) -> dict[str, Any]:
 
 
 def counts(box: Box) -> dict[str, int]:
-    """How many records of each kind an open box holds."""
+    """Return how many records of each kind an open box has."""
     return dict(box.counts())
 
 
 def _credentials(sandbox: Sandbox, engine: Engine) -> dict[str, Any]:
-    """The first usable credential of each provider."""
+    """Return the first usable credential of each provider."""
     found: dict[str, Any] = {}
     for credential in sandbox.credentials:
         if credential.disabled or credential.provider in found:
@@ -89,6 +89,7 @@ def _credentials(sandbox: Sandbox, engine: Engine) -> dict[str, Any]:
 
 
 def list_sandboxes(call: Call, engine: Engine) -> Reply:
+    """Return all sandboxes."""
     found = []
     for sandbox_id in engine.store.ids():
         try:
@@ -96,16 +97,18 @@ def list_sandboxes(call: Call, engine: Engine) -> Reply:
         except KeyError:
             continue  # another request deleted it
         except Exception:
-            # Its own page says what is wrong with it. The others are not to blame.
+            # The sandbox's own page shows the error. The other sandboxes must still be listed.
             log.exception("sandbox %s cannot be described and is left out of the list", sandbox_id)
     return Reply({"sandboxes": found})
 
 
 def get_sandbox(call: Call, engine: Engine) -> Reply:
+    """Return one sandbox."""
     return Reply(describe(call.box, engine, call))
 
 
 def create_sandbox(call: Call, engine: Engine) -> Reply:
+    """Create a sandbox."""
     options, real = call.body, engine.time.now()
     sandbox_id = options.get("id") or _free_id(engine)
     default = engine.store.open(DEFAULT_SANDBOX).sandbox
@@ -130,7 +133,7 @@ def create_sandbox(call: Call, engine: Engine) -> Reply:
 
 
 def id_number(number: int, engine: Engine) -> str:
-    """The id of the sandbox that is created as the `number`th without an id of its own."""
+    """Return the id of the sandbox that is created as number `number` without a given id."""
     return "sb-" + hexadecimal(12, engine.seed, "sandbox", number)
 
 
@@ -160,8 +163,8 @@ def _open(engine: Engine, sandbox: Sandbox, clock: SandboxClock) -> Box:
 
 
 def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, real: float) -> Sandbox:
-    """`sandbox` with those of `options` that can be changed at any time. `real` is the present real time. Raises Problem
-    `invalid` for a wrong value."""
+    """Return `sandbox` with those of `options` that can be changed at any time. `real` is the current real time.
+    Raises Problem `invalid` for a wrong value."""
     changes: dict[str, Any] = {
         name: options[name]
         for name in ("evidence_header", "prefer_header", "client_clock", "max_in_flight", "labels")
@@ -188,7 +191,8 @@ def with_options(sandbox: Sandbox, options: Mapping[str, Any], engine: Engine, r
 
 
 def _nested(given: Mapping[str, Any], engine: Engine) -> dict[str, dict[str, Any]]:
-    """Choices by provider and variant. `given` has them so, or under names such as `PROVIDER.VARIANT`."""
+    """Return the choices by provider and variant. `given` has them in this form, or under names such as
+    `PROVIDER.VARIANT`."""
     made: dict[str, dict[str, Any]] = {}
     for name, choice in given.items():
         provider, dot, variant = name.partition(".")
@@ -215,9 +219,10 @@ def _span(given: Any) -> float:
 
 
 def check_scenario(name: str | None, engine: Engine, place: tuple[str, ...]) -> str | None:
-    """`name` if a provider has that scenario, None for None. Raises Problem `invalid` with the list otherwise.
+    """Return `name` if a provider has that scenario, None for None. Otherwise raise Problem `invalid` at `place`
+    with the list.
 
-    Tasks of a provider that has no such scenario run their usual one."""
+    Tasks of a provider without this scenario have their usual one."""
     if name is None:
         return None
     known = {scenario for contract in engine.contracts.values() for scenario in contract.behaviour.scenarios}
@@ -227,6 +232,7 @@ def check_scenario(name: str | None, engine: Engine, place: tuple[str, ...]) -> 
 
 
 def change_sandbox(call: Call, engine: Engine) -> Reply:
+    """Change options of a sandbox."""
     options, real = call.body, engine.time.now()
     if call.box.sandbox.id == DEFAULT_SANDBOX and options.get("ttl") is not None:
         raise invalid(("ttl",), "the default sandbox has no time to live")
@@ -253,6 +259,7 @@ def change_sandbox(call: Call, engine: Engine) -> Reply:
 
 
 def delete_sandbox(call: Call, engine: Engine) -> Reply:
+    """Delete a sandbox."""
     sandbox_id = call.box.sandbox.id
     if sandbox_id == DEFAULT_SANDBOX:
         raise Problem("conflict", message="the default sandbox cannot be deleted; reset it instead")
@@ -278,10 +285,12 @@ def reset_sandbox(call: Call, engine: Engine) -> Reply:
 
 
 def take_snapshot(call: Call, engine: Engine) -> Reply:
+    """Return the snapshot of a sandbox."""
     return Reply(snapshots.to_document(snapshots.take(call.box, engine), engine))
 
 
 def restore_snapshot(call: Call, engine: Engine) -> Reply:
+    """Replace the content of a sandbox by that of a snapshot."""
     saved = snapshots.from_document(call.body, engine)
     with call.box as box:
         copied = box.copy()
@@ -293,6 +302,7 @@ def restore_snapshot(call: Call, engine: Engine) -> Reply:
 
 
 def fork_sandbox(call: Call, engine: Engine) -> Reply:
+    """Create a sandbox with the content of another one."""
     saved = snapshots.take(call.box, engine)
     sandbox_id, real = call.body.get("id") or _free_id(engine), engine.time.now()
     copy = replace(

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
 
-#: The most scenarios that wait in the queue of a sandbox.
+#: The most scenarios in the queue of a sandbox.
 MAX_QUEUED = 10_000
 
 
 def steps_of(name: str, providers: list[str], engine: Engine) -> tuple[str, ...]:
-    """The scenarios that a name means for one of `providers`: a scenario, or the steps of a series. Raises Problem `invalid`
-    with the known names."""
+    """Return the scenarios that a name means for one of `providers`: a scenario, or the steps of a series. Raises
+    Problem `invalid` with the known names."""
     plain = "_".join(name.lower().replace("-", " ").split())
     known: dict[str, tuple[str, ...]] = {}
     for provider in providers:
@@ -36,6 +36,7 @@ def steps_of(name: str, providers: list[str], engine: Engine) -> tuple[str, ...]
 
 
 def queue_scenario(call: Call, engine: Engine) -> Reply:
+    """Queue a scenario for the next matching tasks."""
     order: Mapping[str, Any] = call.body
     if "provider" in order:
         check_known(order["provider"], engine.contracts, ("provider",), "provider")
@@ -81,17 +82,17 @@ def check_queued(item: Queued, engine: Engine) -> None:
 
 
 def kinds_of(contract: Contract) -> set[str]:
-    """The kinds of tasks that a provider makes."""
+    """Return the kinds of tasks of a provider."""
     return set(contract.task_kinds)
 
 
 def models_of(contract: Contract) -> set[str]:
-    """The values of `Task.model` for a provider: the names of its models, or the codes of its tools."""
+    """Return the possible values of `Task.model` for a provider: the names of its models, or the codes of its tools."""
     return set(contract.models)
 
 
 def _kind(name: str, providers: list[str], engine: Engine) -> dict[str, str]:
-    """The field of the queue entry that a word for a kind of task means: `kind`, `operation` or `model`."""
+    """Return the field of the queue entry that a word for a kind of task means: `kind`, `operation` or `model`."""
     contracts = [engine.contracts[provider] for provider in providers]
     kinds = {kind for contract in contracts for kind in kinds_of(contract)}
     words = {provider: engine.contracts[provider].behaviour.kind_words.get(name) for provider in providers}
@@ -112,7 +113,8 @@ def _kind(name: str, providers: list[str], engine: Engine) -> dict[str, str]:
 
 
 def _check_words(order: Mapping[str, Any], steps: Sequence[str], providers: list[str], engine: Engine) -> None:
-    """Raise Problem `invalid` if no scenario fails (only a failure has code and message), or if no vendor has the code."""
+    """Raise Problem `invalid` if no scenario fails (only a failure has code and message), or if no vendor has the
+    code."""
     field = "code" if "code" in order else "message"
     rules = [engine.contracts[provider].behaviour for provider in providers]
     if not any(step in r.scenarios and r.scenarios[step].fails is not None for r in rules for step in steps):
@@ -124,7 +126,7 @@ def _check_words(order: Mapping[str, Any], steps: Sequence[str], providers: list
 
 
 def _providers(order: Mapping[str, Any], engine: Engine) -> list[str]:
-    """The providers that a queue entry can be for."""
+    """Return the providers that a queue entry can be for."""
     wanted = [order["provider"]] if "provider" in order else list(engine.contracts)
     if "operation" not in order:
         return wanted
@@ -140,11 +142,13 @@ def _shown(box: Box) -> dict[str, Any]:
 
 
 def list_queue(call: Call, engine: Engine) -> Reply:
+    """Return the queued scenarios."""
     with call.box as box:
         return Reply(_shown(box))
 
 
 def clear_queue(call: Call, engine: Engine) -> Reply:
+    """Remove all queued scenarios."""
     with call.box as box:
         waiting = box.queue()
         for item in waiting:

@@ -28,9 +28,9 @@ from swapmock.mock_server.providers.store import digests_of
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: The format of the documents that `to_document` writes, and the formats that `from_document` reads. The number rises when
-#: an older version could not read the new documents, or would read them wrongly. A field that is added without a new number
-#: is marked `AddedIn` and has a default.
+#: The format of the documents that `to_document` writes, and the formats that `from_document` reads. The number
+#: increases if an older version could not read the new documents, or would read them wrongly. A field that is added
+#: without a new number is marked `AddedIn` and has a default.
 FORMAT = 1
 READABLE = (1,)
 
@@ -39,7 +39,7 @@ MOST_ERRORS = 100
 
 
 class SavedClock(NamedTuple):
-    """Mode and rate of a clock, and the sandbox time that the clock shows, in epoch seconds."""
+    """The mode and the rate of a clock, and the sandbox time that it shows, in epoch seconds."""
 
     mode: ClockMode
     rate: float
@@ -47,7 +47,7 @@ class SavedClock(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """The parts of a snapshot. `files` holds the bytes of the uploaded files by their names."""
+    """The parts of a snapshot. `files` has the bytes of the uploaded files by their names."""
 
     sandbox: Sandbox
     clock: SavedClock
@@ -56,7 +56,7 @@ class Saved(NamedTuple):
 
 
 def take(box: Box, engine: Engine) -> Saved:
-    """The whole content of a box that is not open. The box is open only while its records are copied."""
+    """Return the whole content of a closed box. The box is opened only while its records are copied."""
     engine.run_due_in_batches(box.sandbox.id)
     while True:
         with box:
@@ -70,7 +70,7 @@ def take(box: Box, engine: Engine) -> Saved:
 
 
 def _files_of(sandbox_id: str, state: State, engine: Engine) -> dict[str, bytes] | None:
-    """The bytes of the files in `state`; None if one was replaced or removed since `state` was copied."""
+    """Return the bytes of the files in `state`; None if one was replaced or removed since `state` was copied."""
     files = {}
     for name, file in state.files.items():
         if file.size is None:
@@ -78,7 +78,7 @@ def _files_of(sandbox_id: str, state: State, engine: Engine) -> dict[str, bytes]
         content = engine.blobs.get(f"{sandbox_id}/{name}")
         if content is None or len(content) != file.size:
             with engine.store.open(sandbox_id) as box:
-                if box.file(name) == file:  # it is not being replaced: its bytes were lost
+                if box.file(name) == file:  # the file is not being replaced: its bytes were lost
                     continue
             return None
         files[name] = content
@@ -90,7 +90,8 @@ DEPTH = 3
 
 
 def to_document(saved: Saved, engine: Engine) -> JsonText:
-    """The JSON document of a snapshot. It holds no credentials: the sandbox into which it is restored has its own."""
+    """Return the JSON document of a snapshot. It contains no credentials: the sandbox into which it is restored has
+    its own."""
     mask = Mask(engine, saved.sandbox)
     state = replace(saved.state, deliveries=_not_leased(saved.state.deliveries))
 
@@ -109,7 +110,7 @@ def to_document(saved: Saved, engine: Engine) -> JsonText:
 
 
 def _not_leased(deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """Deliveries without a lease: a restore ends every attempt that is under way."""
+    """Return deliveries without a lease: a restore ends every attempt in progress."""
     return [replace(delivery, leased_until=None) if delivery.leased_until else delivery for delivery in deliveries]
 
 
@@ -120,7 +121,8 @@ def _masked(exchange: Exchange, mask: Mask) -> Exchange:
 
 
 def from_document(document: Mapping[str, Any], engine: Engine) -> Saved:
-    """The parts of a snapshot. Raises Problem `invalid` with the place of each fault, at most MOST_ERRORS of them."""
+    """Return the parts of a snapshot. Raises Problem `invalid` with the place of each mistake, at most MOST_ERRORS
+    of them."""
     is_current = document.get("version") == __version__
     saved = _decoded(document, Demand.ALL if is_current else Demand.OLDER)
     sandbox, clock, state, files = saved
@@ -137,7 +139,8 @@ def from_document(document: Mapping[str, Any], engine: Engine) -> Saved:
 
 
 def _decoded(document: Mapping[str, Any], demand: Demand) -> Saved:
-    """The parts of a document by their types. Raises Problem `invalid` with the place of each value of a wrong type."""
+    """Return the parts of a document by their types. Raises Problem `invalid` with the place of each value of a
+    wrong type."""
     parts: dict[str, Any] = {}
     errors = []
     for name, kind in get_type_hints(Saved).items():
@@ -191,14 +194,15 @@ def _sandbox_faults(sandbox: Sandbox, engine: Engine) -> Iterator[Inconsistency]
 
 
 def _missing_variants(sandbox: Sandbox, engine: Engine) -> Iterator[Inconsistency]:
-    """The variants without a choice. A document of an older version may lack those that were added since."""
+    """Yield the variants without a choice. A document of an older version may lack those that were added since."""
     for provider, contract in engine.contracts.items():
         for name in sorted(contract.behaviour.variants.keys() - sandbox.variants.get(provider, {}).keys()):
             yield ("sandbox", "variants", provider, name), "is missing"
 
 
 def load(box: Box, engine: Engine, saved: Saved) -> None:
-    """Make a box, which is not open, what a snapshot says. Its id, credentials and time to live stay."""
+    """Replace the content of a closed box by a snapshot. The id, the credentials and the time to live of the sandbox
+    stay."""
     own, change = box.sandbox, box.loader(saved.state)
     with box:
         _replace_files(engine, own.id, box.copy()().files, saved.files)
@@ -211,7 +215,7 @@ def load(box: Box, engine: Engine, saved: Saved) -> None:
         box.clock = SandboxClock.make(mode, engine.time.now(), rate, shown)
         engine.clock_moved(box)
         for token in saved.state.tokens:
-            # The sandbox that published the link first stays the one that it leads to.
+            # A link still leads to the sandbox that published it first.
             engine.store.publish(token, own.id, behind=True)
 
 

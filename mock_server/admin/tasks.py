@@ -1,4 +1,4 @@
-"""Lists, shows and sends again: tasks and deliveries."""
+"""Tasks and deliveries: lists and shows them, and sends deliveries again."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from swapmock.mock_server.engine.dispatcher import UnderWay
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: The rows of a page when the request has no `limit`.
+#: The number of rows on a page if the request has no `limit`.
 DEFAULT_LIMIT = 100
 
 
 def status_of(task: Task, now: float, engine: Engine) -> str:
-    """The vendor's word for the task's phase; the phase's own name where the vendor has no word."""
+    """Return the vendor's word for the task's phase; the phase's own name if the vendor has no word."""
     phase = task.phase(now)
     return str(words_of(task, engine).get(phase, phase.value))
 
 
 def task_row(task: Task, now: float, engine: Engine, mask: Mask) -> dict[str, Any]:
-    """A task as answers show it at the sandbox time `now`."""
+    """Return a task as answers show it at the sandbox time `now`."""
     phase = task.phase(now)
     row = encode(task)
     row.update(
@@ -47,6 +47,7 @@ def task_row(task: Task, now: float, engine: Engine, mask: Mask) -> dict[str, An
 
 
 def list_tasks(call: Call, engine: Engine) -> Reply:
+    """Return the tasks of a sandbox."""
     params = call.params
     with call.box as box:
         now = engine.now(box)
@@ -68,6 +69,7 @@ def list_tasks(call: Call, engine: Engine) -> Reply:
 
 
 def get_task(call: Call, engine: Engine) -> Reply:
+    """Return one task."""
     with call.box as box:
         now = engine.now(box)
         engine.catch_up(box, now)
@@ -78,7 +80,7 @@ def get_task(call: Call, engine: Engine) -> Reply:
 
 
 def delivery_row(delivery: Delivery, engine: Engine, mask: Mask) -> dict[str, Any]:
-    """A delivery as answers show it, with a readable body and readable answers."""
+    """Return a delivery as answers show it, with a readable body and readable answers."""
     row: dict[str, Any] = encode(delivery)
     row["body"] = readable(delivery.body, engine)
     for shown, attempt in zip(row["attempts"], delivery.attempts, strict=True):
@@ -88,6 +90,7 @@ def delivery_row(delivery: Delivery, engine: Engine, mask: Mask) -> dict[str, An
 
 
 def list_deliveries(call: Call, engine: Engine) -> Reply:
+    """Return the deliveries of a sandbox."""
     params = call.params
     with call.box as box:
         engine.catch_up(box, engine.now(box))
@@ -110,16 +113,17 @@ def _delivery(call: Call) -> Delivery:
 
 
 def get_delivery(call: Call, engine: Engine) -> Reply:
+    """Return one delivery with its attempts."""
     with call.box:
         return Reply(delivery_row(_delivery(call), engine, Mask(engine, call.box.sandbox)))
 
 
-#: The attempts after which `redeliver` refuses a delivery, because the delivery keeps every attempt.
+#: After this many attempts `redeliver` refuses a delivery, because a delivery keeps all its attempts.
 MAX_ATTEMPTS = 1000
 
 
 def redeliver(call: Call, engine: Engine) -> Reply:
-    """Send a delivery again now, in whatever state it is."""
+    """Send a delivery again now, in any state."""
     with call.box:
         delivery = _delivery(call)
         delivery_id = delivery.id

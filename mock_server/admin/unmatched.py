@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Nearest(NamedTuple):
-    """An operation of the provider of that name."""
+    """An operation, and the name of its provider."""
 
     provider: str
     operation: Operation
@@ -22,8 +22,8 @@ class Nearest(NamedTuple):
 
 
 def nearest_anywhere(method: str, path: str, contracts: Mapping[str, Contract]) -> Nearest | None:
-    """The operation of any provider that a request probably meant: the one whose path has the most segments at its end in
-    common, else the one with the most similar path. An operation with the same method comes first."""
+    """Return the operation of any provider that a request probably meant: the one whose path has the most segments
+    at its end in common, else the one with the most similar path. Operations with the same method are preferred."""
     every = [Nearest(name, operation) for name, c in contracts.items() for operation in c.operations.values()]
     wanted = _segments(path)
     common = {found: _common_end(wanted, _segments(found.operation.path)) for found in every}
@@ -41,7 +41,7 @@ def _segments(path: str) -> list[str]:
 
 
 def _common_end(left: list[str], right: list[str]) -> int:
-    """How many segments at the end are the same; a parameter of a template is the same as any segment."""
+    """Return how many segments at the end are equal; a parameter of a template equals any segment."""
     count = 0
     for a, b in zip(reversed(left), reversed(right), strict=False):
         if a != b and not b.startswith("{"):
@@ -52,9 +52,10 @@ def _common_end(left: list[str], right: list[str]) -> int:
 
 
 def hint(method: str, path: str, contracts: Mapping[str, Contract], base_url: str) -> str:
-    """What to say about a request that no API has: the nearest operation, and the base URL where its paths begin."""
+    """Return a sentence about the request `method` `path`, which no API has: the nearest operation of `contracts`,
+    and the base URL where its paths begin. `base_url` is that of the vendors' APIs."""
     found = nearest_anywhere(method, path, contracts)
-    shown = "GET" if method == "HEAD" else method  # the answer to HEAD is as long as the one to GET
+    shown = "GET" if method == "HEAD" else method  # HEAD gets the same Content-Length as GET
     said = f"no operation at {shown} {path[:200]}"
     if found is None:
         prefixes = ", ".join(f"{contract.behaviour.prefix} ({name})" for name, contract in contracts.items())

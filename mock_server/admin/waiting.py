@@ -1,4 +1,4 @@
-"""Wait until a condition holds in a sandbox."""
+"""Waits until a condition holds in a sandbox."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from swapmock.mock_server.core.timetext import parse_duration
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: Real seconds to wait when the request has no `timeout`, and the longest `timeout`.
+#: The real seconds to wait if the request has no `timeout`, and the longest `timeout`.
 DEFAULT_TIMEOUT, MAX_TIMEOUT = 10.0, 300.0
 
-#: Condition -> those of its fields that a request may also give at the top level.
+#: Condition -> its fields that a request may also give at the top level.
 TOP_LEVEL_FIELDS: Mapping[str, tuple[str, ...]] = {
     "requests": ("operation", "count"),
     "task": ("status",),
     "delivery": ("status",),
 }
 
-#: Real seconds between two checks: the shortest, the longest, and the share of the time waited so far. The pause grows
-#: because many requests may wait at once.
+#: The real seconds between two checks: the shortest, the longest, and the fraction of the time waited so far. The pause
+#: grows because many requests may wait at the same time.
 MIN_PAUSE, MAX_PAUSE, PAUSE_SHARE = 0.01, 0.1, 0.05
 
-#: Checks an open box at a sandbox time. Returns the answer's `detail` (None: the condition does not hold) and a sentence
-#: about the present state.
+#: Checks an open box at a sandbox time. Returns the answer's `detail` (None: the condition does not hold) and a
+#: sentence about the current state.
 Condition = Callable[[Box, float], tuple[Any, str]]
 
 
 def wait(call: Call, engine: Engine) -> Reply:
+    """Wait until a condition holds, and return it."""
     name, wanted = _condition(call.body)
     check = CONDITIONS[name](wanted, engine)
     start, timeout = engine.time.now(), parse_duration(call.body.get("timeout", DEFAULT_TIMEOUT))
@@ -70,7 +71,8 @@ def wait(call: Call, engine: Engine) -> Reply:
 
 
 def _condition(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """Name and fields of the condition in `body`. Fields from the top level are put into the condition."""
+    """Return the name and the fields of the condition in `body`. Fields from the top level are added to the
+    condition."""
     top_level = {name: body[name] for name in ("operation", "count", "status") if name in body}
     names = [name for name in CONDITIONS if name in body]
     if not names and "operation" in top_level:

@@ -27,6 +27,7 @@ KINDS = ("request", "exchange", "task", "delivery")
 
 
 def explain(call: Call, engine: Engine) -> Reply:
+    """Explain a request, a task or a delivery."""
     name = call.params["id"]
     kind, slash, rest = name.partition("/")
     if slash and kind in KINDS:
@@ -53,13 +54,13 @@ PAGES = {"request": "requests", "task": "tasks", "delivery": "deliveries"}
 
 
 def page_of(subject: Mapping[str, str], sandbox: str, admin_url: str) -> str:
-    """The address of the inspector's page about a subject of `explain`."""
+    """Return the URL of the inspector's page about a subject of `explain`."""
     parts = (sandbox, PAGES[subject["type"]], subject["id"])
     return f"{admin_url}/__admin/sandboxes/" + "/".join(quote(part, safe="") for part in parts)
 
 
 class Explanation:
-    """Everything in an open box that belongs to one request, task or delivery."""
+    """Everything in an open box that concerns one request, task or delivery."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class Explanation:
         self.contract = engine.contracts[(exchange or self.cause or self.task or delivery).provider]  # type: ignore[union-attr]
 
     def document(self) -> dict[str, Any]:
-        """The answer of `explain` as a JSON object."""
+        """Return the answer of `explain` as a JSON object."""
         about = self.exchange or self.cause
         answer: dict[str, Any] = {"subject": self._subject(), "summary": self._summary()}
         if about is not None:
@@ -144,7 +145,7 @@ class Explanation:
         ]
 
     def _state(self, *, before: bool) -> dict[str, Any]:
-        """Balance and task immediately before or after the request."""
+        """Return balance and task immediately before or after the request."""
         about = self.exchange or self.cause
         if about is None:
             return {}
@@ -163,11 +164,11 @@ class Explanation:
         return state
 
     def _is_later(self, entry: Entry, about: Exchange) -> bool:
-        """Whether `entry`, posted at the same sandbox time, belongs to a later request."""
+        """Return whether `entry`, posted at the same sandbox time, belongs to a later request."""
         return entry.cause.startswith("x") and entry.cause != about.id and int(entry.cause[1:]) > int(about.id[1:])
 
     def _is_relevant(self, record: Record) -> bool:
-        """Whether a record belongs to the explained request or task."""
+        """Return whether a record belongs to the explained request or task."""
         if record is self.exchange or record is self.cause:
             return True
         if self.task is None:
@@ -177,7 +178,8 @@ class Explanation:
         return record.task == self.task.id
 
     def _chain(self) -> list[dict[str, Any]]:
-        """The events in order: the request, violations and faults, ledger entries, transitions, attempts of callbacks."""
+        """Return the events in order: the request, violations and faults, ledger entries, transitions, attempts of
+        callbacks."""
         events: list[tuple[float, int, dict[str, Any]]] = []
 
         def add(at: float, rank: int, what: str, text: str, **more: Any) -> None:
@@ -228,5 +230,5 @@ class Explanation:
 
 
 def _plain(text: str) -> str:
-    """Text for a Mermaid diagram: `;` and `#` have a meaning there and are escaped."""
+    """Return text for a Mermaid diagram: `;` and `#` have a meaning there and are escaped."""
     return " ".join(text.split())[:200].replace("#", "\0").replace(";", "#59;").replace("\0", "#35;")

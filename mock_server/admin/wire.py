@@ -1,4 +1,4 @@
-"""The admin API's wire format: a bearer token if one is set, plain JSON, RFC 9457 problems."""
+"""The admin API's wire format: a bearer token if one is set, plain JSON, and errors as RFC 9457 problem details."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NAME = "admin"
 PROBLEM_HEADER = ("content-type", "application/problem+json")
 
-#: Problem -> HTTP status, and the `detail` of a Problem without a message.
+#: The name of a Problem -> its HTTP status, and the `detail` of a Problem without a message.
 PROBLEMS: Mapping[str, tuple[int, str]] = {
     "moved": (307, "moved"),
     "invalid": (400, "the request breaks the contract of the admin API"),
@@ -38,7 +38,8 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
 
 
 def bearer_authentication(token: str) -> Callable[[bool, Mapping[str, str], Mapping[str, Any], Store], Identity]:
-    """An `authenticate` function for Provider: it demands `token` as a bearer token, or nothing if `token` is empty."""
+    """Return an `authenticate` function for Provider. It requires `token` as a bearer token, or nothing if `token`
+    is empty."""
 
     def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
         scheme, _, shown = headers.get("authorization", "").partition(" ")
@@ -49,15 +50,17 @@ def bearer_authentication(token: str) -> Callable[[bool, Mapping[str, str], Mapp
 
 
 def authorize(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
-    """None: no variant changes who may use the admin API."""
+    """Return None: no variant changes who may use the admin API."""
     return None
 
 
 def render(reply: Reply, variants: Mapping[str, Any]) -> VendorResponse:
+    """Return a success with the reply's data as JSON."""
     return VendorResponse(reply.status, reply.data, None, reply.headers)
 
 
 def render_problem(problem: Problem, variants: Mapping[str, Any]) -> VendorResponse:
+    """Return the problem as problem details."""
     status, said = PROBLEMS[problem.name]
     document: dict[str, Any] = {
         "type": "about:blank",
@@ -76,25 +79,25 @@ def render_problem(problem: Problem, variants: Mapping[str, Any]) -> VendorRespo
 
 
 def error(place: Sequence[str | int], detail: str, rule: str = "value") -> dict[str, str]:
-    """One entry of a problem's `errors`. `place` is the path of names and indexes from the body to the value."""
+    """Return one entry of a problem's `errors`. `place` is the path of names and indexes from the body to the value."""
     pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in place)
     return {"pointer": pointer, "rule": rule, "detail": detail}
 
 
 def invalid(place: Sequence[str | int], detail: str, rule: str = "value") -> Problem:
-    """A Problem for a value that the schema allows but that is wrong; `place` as for `error`."""
+    """Return a Problem for a value that the schema allows but that is wrong; `place` as for `error`."""
     return Problem("invalid", details={"errors": [error(place, detail, rule)]})
 
 
 def not_found(what: str, name: object) -> Problem:
-    """A Problem that names the missing thing: `what` is its kind, `name` what the request called it."""
+    """Return a Problem for a missing thing: `what` is its kind, `name` is the name in the request."""
     return Problem("not_found", message=f"no {what} {str(name)[:100]!r} here")
 
 
 def explain_violations(
     operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
 ) -> Problem | None:
-    """A Problem `invalid` with one entry in `errors` for each violation of the contract."""
+    """Return a Problem `invalid` with one entry in `errors` for each of `violations` of the contract in `body`."""
     errors = []
     for violation in violations:
         part, *place = violation.place
@@ -104,7 +107,7 @@ def explain_violations(
 
 
 def sentence(violation: Violation, operation: Operation) -> str:
-    """What is wrong with one value, in words that the caller can act on."""
+    """Return what is wrong with one value, in a sentence that tells the caller what to change."""
     rule, expected, got = violation.rule, violation.expected, violation.got
     if rule == "required":
         return "is missing"
@@ -140,7 +143,7 @@ def _choice(name: str, known: list[str]) -> str:
 
 
 def _at(violation: Violation, operation: Operation, depth: int) -> list[Any]:
-    """The schemas of the value at the first `depth` steps of a violation's place: several below a `oneOf`."""
+    """Return the schemas of the value at the first `depth` steps of a violation's place: several below a `oneOf`."""
     here = _alternatives(operation.body_schema, operation)
     for step in violation.place[1:depth]:
         inner = [
@@ -157,13 +160,13 @@ def _alternatives(schema: Any, operation: Operation) -> list[Any]:
 
 
 def _fields(schemas: Sequence[Any], operation: Operation) -> dict[str, Any]:
-    """Fields of the objects that `schemas` allow -> the schema of each."""
+    """Return the fields of the objects that `schemas` allow -> the schema of each."""
     choices = [choice for schema in schemas for choice in _alternatives(schema, operation)]
     return {name: part for choice in choices for name, part in choice.get("properties", {}).items()}
 
 
 def _description(violation: Violation, operation: Operation) -> str | None:
-    """The description of the schema at a violation's place."""
+    """Return the description of the schema at a violation's place; None without one."""
     here = _at(violation, operation, len(violation.place))
     return next((str(schema["description"]) for schema in here if "description" in schema), None)
 

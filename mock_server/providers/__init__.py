@@ -1,1 +1,1 @@
-"""One folder for each vendor, with the same modules: handlers and wire."""
+"""The vendors: one folder for each, with the same modules."""

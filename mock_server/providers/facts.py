@@ -1,4 +1,4 @@
-"""The shapes of what tasks keep as `facts`, and the check that a restored task has them."""
+"""The shapes of the `facts` of tasks, and the check that a restored task has them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swapmock.mock_server.core.task import Task
 #: The most faces in one file, and the most files of one task.
 MOST_FACES = 100
 
-#: Faces as they are kept: source and number of each.
+#: Stored faces: source and number of each.
 Faces = list[tuple[str, int]]
 
 #: The files after the first one: extension and faces of each.
@@ -19,7 +19,7 @@ Files = list[tuple[str, Faces]]
 
 
 def check_facts(task: Task, shapes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """`("facts", sentence)` for each fact of `task` that is missing or does not have its shape."""
+    """Yield `("facts", sentence)` for each fact of `task` that is missing or does not have its shape."""
     for name, shape in shapes.items():
         if name not in task.facts:
             yield "facts", f"should have `{name}`"
@@ -34,7 +34,7 @@ def check_facts(task: Task, shapes: Mapping[str, Any]) -> Iterator[tuple[str, st
 
 
 def _counts(name: str, value: Any, shape: Any) -> Iterator[int]:
-    """The numbers in a fact that say how many faces and files are drawn."""
+    """Yield the numbers in a fact that say how many faces and files are drawn."""
     if shape is Files:
         yield len(value)
         for _, faces in value:

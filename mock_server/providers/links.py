@@ -1,4 +1,4 @@
-"""Links of ours in what clients send: to which task and which file of it they lead."""
+"""Links to our own files in requests: which task and which file they lead to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Link(NamedTuple):
-    """A file: the token that its task published, its number, its extension, and the folder before it."""
+    """A file: the token of its task's links, its number, its extension, and the folder before it."""
 
     token: str
     number: int
@@ -25,7 +25,7 @@ class Link(NamedTuple):
 
 
 def read(path: str, contracts: Mapping[str, Contract]) -> Link | None:
-    """The link that `path` spells in the form of one of `contracts` (`files` in behaviour.yaml); None for none."""
+    """Return the link in `path`, in the form of one of `contracts` (`files` in behaviour.yaml); None if it is none."""
     for contract in contracts.values():
         files = contract.behaviour.files
         parts = None if files is None else files.read(path)
@@ -35,8 +35,8 @@ def read(path: str, contracts: Mapping[str, Contract]) -> Link | None:
 
 
 def face_at(box: Box, engine: Engine, url: str) -> FaceRef:
-    """The face that a media URL shows: behind a link to a face that was detected in this sandbox that face, else the
-    URL's own first one."""
+    """Return the face that the media at `url` shows. If `url` is a link to a face that was detected in the sandbox
+    `box`, it is that face; else it is the first face that follows from the URL."""
     link = read(path_of(url), engine.contracts)
     task = None if link is None else box.task(link.token)
     if link is None or task is None:
@@ -48,15 +48,16 @@ def face_at(box: Box, engine: Engine, url: str) -> FaceRef:
 
 
 def preview_start(call: Call, engine: Engine) -> tuple[str, str]:
-    """What the public links to previews begin with in the sandbox of `call`, and their token, which leads to the sandbox."""
+    """Return the prefix of the public links to previews in the sandbox of `call`, and their token, which leads to
+    the sandbox."""
     token = engine.publish_previews(call.box)
     operation = next(o for o in engine.contracts[call.provider].operations.values() if o.files == "preview")
     return f"{call.base_url}{operation.path[: operation.path.index('{')]}{token}/", token
 
 
 def file_url(call: Call, engine: Engine, task: Task, number: int = 0) -> str:
-    """The public link to file `number` of a succeeded `task`, in the form of its provider's `files`. It opens the file to
-    everybody who has it. LookupError for a provider without files."""
+    """Return the public link to file `number` of a succeeded `task`, in the form of its provider's `files`. With the
+    link, the file can be fetched without a credential. Raises LookupError for a provider without files."""
     form = engine.contracts[task.provider].behaviour.files
     if form is None:
         raise LookupError(f"{task.provider} serves no files: behaviour.yaml has no `files`")

@@ -13,12 +13,13 @@ from swapmock.mock_server.core.task import Task
 if TYPE_CHECKING:
     from swapmock.contracts import Behaviour, Contract, Operation, Violation
 
-#: (name of the refusal, its text, sentences on what is wrong) -> the JSON body of an error response.
+#: (name of the error, its text, sentences on what is wrong) -> the JSON body of an error response.
 WriteError = Callable[[str, str, Sequence[str]], Any]
 
 
 def usual_error(name: str, text: str, errors: Sequence[str]) -> Any:
-    """`{"error": {"code": NAME, "message": TEXT, "details": [...]}}`; `details` is there where something is listed."""
+    """Return `{"error": {"code": NAME, "message": TEXT, "details": [...]}}` with `name`, `text` and `errors`;
+    without errors there is no `details`."""
     details = {"details": list(errors)} if errors else {}
     return {"error": {"code": name, "message": text, **details}}
 
@@ -31,11 +32,11 @@ class RestWire:
         self._write_error = write_error
 
     def render(self, reply: Reply, variants: Mapping[str, Any]) -> VendorResponse:
-        """A success: the reply's status, and its data as the whole body."""
+        """Return a success: the reply's status, with its data as the whole body."""
         return VendorResponse(reply.status, None if reply.is_empty else reply.data, None, reply.headers)
 
     def render_problem(self, problem: Problem, variants: Mapping[str, Any]) -> VendorResponse:
-        """An error response: the `http` and the `message` of the problem's row of `refusals`."""
+        """Return an error response: `http` and `message` are those of the problem's row of `refusals`."""
         row = self._behaviour.refusals[problem.name]
         errors = problem.errors if row.errors else ()
         body = self._write_error(problem.name, problem.message or row.message, errors)
@@ -44,18 +45,18 @@ class RestWire:
     def explain_violations(
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
     ) -> Problem:
-        """The problem `invalid` with a sentence for each broken rule of the contract."""
+        """Return the problem `invalid` with a sentence for each of `violations` of the contract."""
         return Problem("invalid", errors=[sentence(violation) for violation in violations])
 
 
 def _status(code: Any) -> int | None:
-    """The HTTP status that a fault asked for, where it is one of an error."""
+    """Return the HTTP status that a fault asked for, if it is an error status."""
     text = str(code)
     return int(text) if text.isascii() and text.isdigit() and 400 <= int(text[:4]) <= 599 else None
 
 
 def sentence(violation: Violation) -> str:
-    """`webhook_url: breaks format (uri)`."""
+    """Return a sentence such as `webhook_url: breaks format (uri)`."""
     place = ".".join(map(str, violation.place[1:])) or str(violation.place[0])
     wanted = "" if violation.expected is None else f" ({violation.expected})"
     return f"{place}: {'is required' if violation.rule == 'required' else f'breaks {violation.rule}{wanted}'}"
@@ -64,7 +65,8 @@ def sentence(violation: Violation) -> str:
 def authenticate_by_key(
     contract: Contract,
 ) -> Callable[[bool, Mapping[str, str], Mapping[str, Any], Store], Identity]:
-    """The `authenticate` of a provider whose requests show a key as its `credential_form` says."""
+    """Return the `authenticate` function of a provider whose requests carry a key in the form of its
+    `credential_form`."""
     form = contract.behaviour.credential_form
 
     def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
@@ -94,7 +96,8 @@ def rest_provider(
     check_task: Callable[[Task, Any], Iterator[tuple[str, str]]] | None = None,
     write_error: WriteError = usual_error,
 ) -> Provider:
-    """A provider of a plain REST API. The parameters are those of `Provider`; `write_error` gives the body of errors."""
+    """Return a provider of a plain REST API. The parameters are those of `Provider`; `write_error` makes the body of
+    errors."""
     wire = RestWire(contract.behaviour, write_error)
     return Provider(
         name=contract.name,

@@ -1,8 +1,7 @@
-"""The upload store behind presigned links: what it takes, and what it refuses as S3 does at a presigned PutObject.
+"""The upload store behind presigned links. It accepts and refuses uploads like S3 at a presigned PutObject.
 
-A provider with uploads gives its links out as it likes, and calls `put` for its operation with `x-files: store`. The names of
-Problems are those of contracts/store.yaml.
-"""
+A provider with uploads makes its own links, and calls `put` for its operation with `x-files: store`. The names of
+Problems are those of contracts/store.yaml."""
 
 from __future__ import annotations
 
@@ -21,8 +20,8 @@ from swapmock.mock_server.core.journal import File
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: Header of a checksum -> the bytes of a right value, and what computes it. None: only the form of the value is checked, for the
-#: standard library cannot compute it.
+#: Header of a checksum -> the number of bytes of a valid value, and the function that computes it. None: only the form
+#: of the value is checked, because the standard library cannot compute it.
 CHECKSUMS: Mapping[str, tuple[int, Callable[[bytes, Digests], bytes] | None]] = {
     "crc32": (4, lambda content, _: zlib.crc32(content).to_bytes(4, "big")),
     "crc32c": (4, None),
@@ -32,7 +31,7 @@ CHECKSUMS: Mapping[str, tuple[int, Callable[[bytes, Digests], bytes] | None]] = 
 }
 CHECKSUM = "x-amz-checksum-"
 
-#: Headers `x-amz-*` that a client may send although its link does not sign them.
+#: Headers `x-amz-*` that a client may send although they are not signed.
 UNSIGNED = (
     *(CHECKSUM + name for name in CHECKSUMS),
     "x-amz-content-sha256",
@@ -40,20 +39,20 @@ UNSIGNED = (
     "x-amz-date",
 )
 
-#: Values of x-amz-content-sha256 that are no digest.
+#: Values of x-amz-content-sha256 that are not digests.
 NOT_HASHED = ("UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
 
 
 def digests_of(content: bytes) -> Digests:
-    """The digests of an upload that every store notes."""
+    """Return the digests of an upload that every store notes."""
     return Digests(md5(content, usedforsecurity=False).hexdigest(), sha256(content).hexdigest())
 
 
 def put(call: Call, engine: Engine, name: str) -> Reply:
-    """Keep the bytes of `call` as the file `name`, if its presigned link allows that; the answer has their ETag.
+    """Store the bytes of `call` as the file `name`, if its presigned link allows that, and return an answer with
+    their ETag.
 
-    Raises the Problem by which S3 refuses it.
-    """
+    Raises the Problem with which S3 refuses an upload."""
     if call.method != "PUT":
         raise _other_method(call.method)
     file = call.box.file(name)
@@ -79,7 +78,8 @@ def put(call: Call, engine: Engine, name: str) -> Reply:
 
 
 def _other_method(method: str) -> StoreProblem:
-    """A link that is signed for PUT, used with another method. The signature covers the method."""
+    """Return the error for a link that is signed for PUT and used with another method. The signature covers the
+    method."""
     if method in ("GET", "HEAD", "DELETE"):
         return StoreProblem("signature_mismatch")
     details = {"Method": method, "ResourceType": "OBJECT"}
@@ -146,7 +146,7 @@ def _check_digests(call: Call, digests: Digests) -> None:
 
 
 def _decoded(text: str, size: int) -> bytes | None:
-    """The bytes that `text` holds in base64; None if it does not hold `size` of them."""
+    """Return the bytes of the base64 text `text`; None if it does not contain `size` bytes."""
     try:
         value = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -155,7 +155,7 @@ def _decoded(text: str, size: int) -> bytes | None:
 
 
 def _check_conditions(call: Call, file: File) -> None:
-    """Conditional writes: only a new file, or only in place of a known one."""
+    """Check the conditions of a write: only a new file, or only in place of a known one."""
     if call.headers.get("if-none-match", "").strip() == "*" and file.size is not None:
         raise StoreProblem("precondition_failed", details={"Condition": "If-None-Match"})
     wanted = call.headers.get("if-match")
@@ -173,7 +173,7 @@ def _check_room(call: Call, file: File, engine: Engine) -> None:
 
 
 def forget_expired(call: Call, engine: Engine) -> None:
-    """Delete the expired files and links, which nobody can use."""
+    """Remove the expired files and links, which cannot be used any more."""
     sandbox_id = call.box.sandbox.id
     for name in call.box.forget_files(call.now):
         engine.store.unpublish(name, sandbox_id)

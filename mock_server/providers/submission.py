@@ -1,4 +1,4 @@
-"""What is to become of a submission: read off magic values, queued outcomes, the sandbox's scenario, and the media."""
+"""Decides the outcome of a submission: by magic values, queued outcomes, the sandbox's scenario, and the media."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
 
 def scenario_for(call: Call, engine: Engine, kind: str = "", model: str = "", *, needs_faces: bool = True) -> Scenario:
-    """The scenario that the body's magic values, a queued outcome or the sandbox ask for, in this order; raises the
-    Problem that a magic value names. A picture without a face is a failure only where the job `needs_faces`."""
+    """Return the scenario that the body's magic values, a queued outcome or the sandbox ask for, in this order.
+
+    `kind` and `model` are those of the task. A picture without a face gives a failure only if the job
+    `needs_faces`. Raises the Problem that a magic value names."""
     behaviour: Behaviour = engine.contracts[call.provider].behaviour
     if call.may_be_magic and b".invalid" in call.raw.lower():
         asked = _magic_scenario(call, engine, behaviour, needs_faces, is_task=bool(kind))
         if asked is not None:
             return behaviour.scenarios[asked]
     queued = call.box.first_queued(call.provider, kind, call.operation, model)
-    # A scenario that this provider does not have waits for a task of one that has it.
+    # A scenario that this provider does not have stays in the queue for a task of another provider.
     if queued is not None and queued.scenario in behaviour.scenarios:
         call.queued = queued.id
         return _in_other_words(behaviour.scenarios[queued.scenario], queued)
@@ -34,7 +36,7 @@ def scenario_for(call: Call, engine: Engine, kind: str = "", model: str = "", *,
 
 
 def _in_other_words(scenario: Scenario, queued: Queued) -> Scenario:
-    """The scenario, failing with the code and message that the queued outcome names."""
+    """Return the scenario, failing with the code and message of the queued outcome."""
     if scenario.fails is None:
         return scenario
     named = {name: value for name in ("code", "message") if (value := getattr(queued, name)) is not None}
@@ -44,8 +46,8 @@ def _in_other_words(scenario: Scenario, queued: Queued) -> Scenario:
 def _magic_scenario(
     call: Call, engine: Engine, behaviour: Behaviour, needs_faces: bool, *, is_task: bool
 ) -> str | None:
-    """The scenario that a magic value asks for. `is_task` says whether the call is to make a task: other calls do not use up the
-    times of a value that clears by itself."""
+    """Return the scenario that a magic value asks for; None without one. `is_task` says whether the call makes a
+    task: other calls do not count for a temporary magic value."""
     for place, text in texts(call.body, engine.contracts[call.provider].callback_fields):
         row = magic(behaviour, place, text)
         if row is None or (row.scenario is not None and not is_task):
@@ -64,7 +66,8 @@ def _magic_scenario(
 
 
 def magic(behaviour: Behaviour, place: str, text: str) -> Any:
-    """The magic value's row, None for an ordinary text; a misspelt magic value is refused with the list."""
+    """Return the row of the magic value in `text`; None for an ordinary text. A misspelt magic value at `place` is
+    refused with the list."""
     try:
         return behaviour.magic_for(text)
     except ValueError as error:
@@ -72,7 +75,7 @@ def magic(behaviour: Behaviour, place: str, text: str) -> Any:
 
 
 def faces_in(url: str, behaviour: Behaviour) -> int:
-    """How many faces the media at `url` shows."""
+    """Return how many faces the media at `url` shows."""
     if ".invalid" in url.lower():
         row = magic(behaviour, "url", url)
         if row is not None and row.faces is not None:
@@ -82,7 +85,7 @@ def faces_in(url: str, behaviour: Behaviour) -> int:
 
 
 def has_media(engine: Engine, task: Task) -> bool:
-    """Whether a success of `task` has the files that it made; its scenario may say that it has none."""
+    """Return whether a success of `task` has files; its scenario may say that it has none."""
     return task.scenario == "fine" or engine.contracts[task.provider].behaviour.scenario(task.scenario).media
 
 
@@ -99,10 +102,10 @@ def accept_task(
     callback_url: str | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Task:
-    """Make a task that takes the course of `scenario` on `timeline`, reserve its `price`, and return it.
+    """Make a task with the outcome of `scenario` on `timeline`, reserve its `price`, and return it.
 
-    A task that fails costs nothing, unless its scenario says that it is charged. Raises the Problem `insufficient_credits`.
-    """
+    A task that fails costs nothing, unless its scenario says that it is charged. Raises the Problem
+    `insufficient_credits`."""
     failure = None if scenario.fails is None else Failure(**scenario.fails)
     starts_at, ends_at, failure = schedule(call.now, timeline, scenario, failure)
     task = Task(
@@ -142,13 +145,13 @@ def submit_task(
 ) -> Task:
     """Accept a task: choose its scenario, reserve its price, and return it.
 
-    `timeline` is a row of `timelines`; `credits` the listed price of `model`, which settings may replace; `facts` what the
-    task remembers. General code reads there, to draw the files of a provider that serves any: `faces` of the first file, as
-    (URL, number) from left to right, its `extension`, extension and faces of each file in `more`, and the `folder` of the
-    links. Where the files of this kind of task are the faces of one picture, `url` is that picture and `faces` how many.
+    `timeline` is a row of `timelines`. `credits` is the listed price of `model`, which settings may replace.
+    `facts` is what the task stores. General code reads there, to draw the files of a provider that serves any:
+    `faces` of the first file, as (URL, number) from left to right; its `extension`; extension and faces of each
+    file in `more`; and the `folder` of the links. If the files of this kind of task are the faces of one picture,
+    `url` is that picture and `faces` is their number.
 
-    Raises the Problem that a magic value names, and `insufficient_credits`.
-    """
+    Raises the Problem that a magic value names, and `insufficient_credits`."""
     behaviour = engine.contracts[call.provider].behaviour
     scenario = scenario_for(call, engine, kind, model)
     return accept_task(

@@ -1,4 +1,5 @@
-"""Whether a snapshot is consistent: a state that requests could have led to, so that nothing fails after a restore."""
+"""Checks whether a snapshot is consistent: whether requests could have led to this state, so that nothing fails
+after a restore."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ CHECKS = (
 
 
 def inconsistencies(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """Everything that is wrong with a snapshot: where in the document, and why."""
+    """Yield everything that is wrong with a snapshot: the place in the document, and the reason."""
     for check in CHECKS:
         for place, detail in check(snapshot):
             yield ("state", *place), detail

@@ -10,12 +10,12 @@ from swapmock.mock_server.core.callback_faults import SILENT_BEFORE_THE_END, Pla
 from swapmock.mock_server.core.delivery import DELIVERIES_KEPT, Attempt, Delivery, DeliveryState, host_of, waits
 from swapmock.mock_server.core.task import Phase, Task
 
-#: The longest wait of a retry schedule, in seconds, and the most waits.
+#: The longest wait in a retry schedule, in seconds, and the most waits.
 LONGEST_WAIT, MOST_WAITS = 1e9, 1000
 
 
 def check_deliveries(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """Each delivery is one that its task has; none is missing; its attempts lead to the state that it has."""
+    """Check that each delivery belongs to its task, that none is missing, and that its attempts lead to its state."""
     for index, delivery in enumerate(snapshot.state.deliveries):
         for place, detail in _delivery(delivery, snapshot):
             yield ("deliveries", index, *place), detail
@@ -24,7 +24,7 @@ def check_deliveries(snapshot: Snapshot) -> Iterator[Inconsistency]:
 
 
 def _numbers(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """Every number was given to one delivery. Only the oldest deliveries that are over may have been dropped."""
+    """Check that every number was given to one delivery. Only the oldest finished deliveries may have been dropped."""
     deliveries, last = snapshot.state.deliveries, snapshot.number("delivery")
     numbers = Counter(delivery.number for delivery in deliveries)
     for index, delivery in enumerate(deliveries):
@@ -40,13 +40,13 @@ def _numbers(snapshot: Snapshot) -> Iterator[Inconsistency]:
 
 
 def _has_dropped(snapshot: Snapshot) -> bool:
-    """Whether the sandbox holds so many deliveries that are over that it has dropped older ones."""
+    """Return whether the sandbox has so many finished deliveries that it has dropped older ones."""
     over = sum(delivery.is_over for delivery in snapshot.state.deliveries)
     return over >= DELIVERIES_KEPT
 
 
 def _missing(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """A task that is over has every delivery that its callback fault plans."""
+    """Check that a finished task has every delivery that its callback fault plans."""
     if _has_dropped(snapshot):
         return
     held = Counter(d.task for d in snapshot.state.deliveries if d.event != Phase.RUNNING or d.callback_fault)
@@ -87,7 +87,7 @@ def _delivery(delivery: Delivery, snapshot: Snapshot) -> Iterator[Inconsistency]
 
 
 def _schedules(task: Task, planned: PlannedSend, snapshot: Snapshot) -> set[tuple[float, ...]]:
-    """The retry schedules that a delivery can have."""
+    """Return the retry schedules that a delivery can have."""
     callbacks = snapshot.engine.contracts[task.provider].behaviour.callbacks
     return {()} if planned.extra or callbacks is None else {waits(row) for row in callbacks.schedules.values()}
 
@@ -101,7 +101,7 @@ def _is_json(delivery: Delivery, snapshot: Snapshot) -> bool:
 
 
 def _planned(delivery: Delivery, task: Task, snapshot: Snapshot) -> PlannedSend | None:
-    """The row of the callback fault that made a delivery, None if there is none."""
+    """Return the row of the callback fault that made a delivery; None if there is none."""
     at_start = delivery.event == Phase.RUNNING and not delivery.callback_fault
     if at_start:
         row = snapshot.engine.contracts[task.provider].behaviour.scenarios.get(task.scenario)
@@ -119,7 +119,7 @@ def _planned(delivery: Delivery, task: Task, snapshot: Snapshot) -> PlannedSend 
     end = Phase.SUCCEEDED if task.failure is None else Phase.FAILED
     for planned in sorted(
         plan, key=lambda planned: planned.extra is bool(delivery.waits)
-    ):  # an extra one has no retries
+    ):  # an extra callback has no retries
         event = Phase.RUNNING if planned.body == "started" else end
         same = (delivery.event, delivery.corruption, delivery.alone) == (event, planned.corruption, planned.alone)
         if same and not (planned.extra and delivery.waits):
@@ -148,7 +148,7 @@ def _attempts(delivery: Delivery, snapshot: Snapshot) -> Iterator[Inconsistency]
 
 
 def attempt_faults(attempt: Attempt, snapshot: Snapshot) -> Iterator[str]:
-    """What is wrong with the numbers of one attempt."""
+    """Yield what is wrong with the numbers of one attempt."""
     if not is_moment(attempt.due, attempt.next_due) or not snapshot.is_past(attempt.sent) or attempt.due > attempt.sent:
         yield "should be due and then sent, from 1970 to the time that the clock shows"
     if not 0 <= attempt.latency <= LONGEST_WAIT:
@@ -160,7 +160,7 @@ def attempt_faults(attempt: Attempt, snapshot: Snapshot) -> Iterator[str]:
 
 
 def _standing(delivery: Delivery, planned: PlannedSend, snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """State, next due time and number of retries follow from the attempts."""
+    """Check that state, next due time and number of retries follow from the attempts."""
     state, next_due = delivery.state, delivery.next_due
     before = delivery.before_redelivery
     if before is not None:
@@ -180,7 +180,7 @@ def _standing(delivery: Delivery, planned: PlannedSend, snapshot: Snapshot) -> I
 
 
 def _states(delivery: Delivery, planned: PlannedSend, snapshot: Snapshot) -> set[DeliveryState]:
-    """The states that the attempts can have led to."""
+    """Return the states that the attempts can have led to."""
     task = snapshot.state.tasks[delivery.task]
     is_withheld = snapshot.plan(task) == () and bool(delivery.callback_fault)
     acknowledged = [not attempt.failure for attempt in delivery.attempts]
@@ -199,7 +199,8 @@ def _states(delivery: Delivery, planned: PlannedSend, snapshot: Snapshot) -> set
 
 
 def _possible_retries(delivery: Delivery) -> set[int]:
-    """How many retries may have been scheduled. An attempt on request schedules none, and looks like any other."""
+    """Return the possible numbers of scheduled retries. An attempt on request schedules none, and looks like any
+    other."""
     found = {0}
     for attempt in delivery.attempts:
         if attempt.failure and attempt.next_due is not None:

@@ -22,7 +22,8 @@ TRANSITIONS = {
 
 
 def check_journal(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """Each record happened before the time of the snapshot, and names tasks, deliveries and operations that exist."""
+    """Check that each record happened before the time of the snapshot, and names existing tasks, deliveries and
+    operations."""
     state = snapshot.state
     if state.recorded < len(state.journal):
         yield ("recorded",), "should count at least the records of the journal"
@@ -92,7 +93,7 @@ def _attempt(record: Attempt, delivery: Delivery | None, snapshot: Snapshot) -> 
 
 
 def check_files(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """Each file has its bytes beside the state, and nothing else is there."""
+    """Check that each file has its bytes beside the state, and that there are no other bytes."""
     state, sizes = snapshot.state, snapshot.sizes
     for name, file in state.files.items():
         if file.name != name or not name:

@@ -8,12 +8,12 @@ from swapmock.mock_server.admin.consistency.report import Inconsistency, Snapsho
 from swapmock.mock_server.core.ledger import Entry, Move, prove
 from swapmock.mock_server.core.task import Task
 
-#: The moves that a task causes, and those that a caller of the admin API causes.
+#: The moves that a task causes, and those that a call of the admin API causes.
 TASK_MOVES = frozenset({Move.RESERVE, Move.SETTLE, Move.RELEASE})
 
 
 def check_ledger(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """The ledger balances, and has exactly the entries that follow from the tasks."""
+    """Check that the ledger balances, and has exactly the entries that follow from the tasks."""
     state = snapshot.state
     by_task: dict[str, list[tuple[int, Entry]]] = {task_id: [] for task_id in state.tasks}
     manual = 0
@@ -29,7 +29,7 @@ def check_ledger(snapshot: Snapshot) -> Iterator[Inconsistency]:
             yield ("entries", index, "task"), f"a {entry.move} of task {quoted(entry.task)} is not possible"
         if entry.move not in TASK_MOVES and entry.cause:
             yield ("entries", index, "cause"), f"should be empty for a {entry.move}"
-    if manual > snapshot.number("entry by hand") + 1:  # the first grant is not counted
+    if manual > snapshot.number("entry by hand") + 1:  # the first grant does not count as a manual entry
         yield ("numbers", "entry by hand"), f"should count the {manual - 1} manual entries of the ledger"
     for task_id, entries in by_task.items():
         yield from _entries_of(state.tasks[task_id], entries, snapshot.shown)
@@ -40,7 +40,8 @@ def check_ledger(snapshot: Snapshot) -> Iterator[Inconsistency]:
 
 
 def _entries_of(task: Task, entries: list[tuple[int, Entry]], shown: float) -> Iterator[Inconsistency]:
-    """The entries of a task are its reservation, its capture if it is over, then refunds of at most its charge."""
+    """Check that the entries of a task are its reservation, its capture if it has ended, then refunds of at most its
+    charge."""
     own = [(index, entry) for index, entry in entries if entry.move in TASK_MOVES]
     wanted = list(_expected(task, shown))
     for (index, entry), right in zip(own, wanted, strict=False):

@@ -1,4 +1,4 @@
-"""What the checks of a snapshot share: the snapshot itself, and how a fault is reported."""
+"""What the checks of a snapshot share: the snapshot itself, and the form of a report."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from swapmock.mock_server.engine.links import link_token
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: Steps from the document, or from the checked part, to a value; and what is wrong with that value.
+#: The steps from the document, or from the checked part, to a value; and what is wrong with that value.
 Inconsistency = tuple[tuple[str | int, ...], str]
 
-#: The latest time that a sandbox can hold: what is scheduled may lie after the latest time that a clock can show.
+#: The latest time in a sandbox: scheduled work may be due after the latest time that a clock can show.
 LAST = END_OF_TIME + 86400.0 * 180
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The parts of a snapshot that the checks compare. `shown` is the sandbox time of the snapshot, `seed` the sandbox's
-    seed, `sizes` the number of bytes of each file in the document, `digests` the digests of those whose digests it tells. `is_current` says that this version wrote the document:
-    an older version may have had other retry schedules."""
+    """The parts of a snapshot that the checks compare. `shown` is the sandbox time of the snapshot, `seed` the
+    sandbox's seed, `sizes` the number of bytes of each file in the document, `digests` the digests of the files
+    that have one. `is_current` says that this version wrote the document: an older version may have had other
+    retry schedules."""
 
     state: State
     shown: float
@@ -41,7 +42,7 @@ class Snapshot:
     digests: Mapping[str, Digests] = field(default_factory=dict)
 
     def plan(self, task: Task) -> tuple[PlannedSend, ...] | None:
-        """The callbacks that are scheduled when `task` ends; None if the contract has no such callback fault."""
+        """Return the callbacks that are scheduled when `task` ends; None if the contract has no such callback fault."""
         row = self.engine.contracts[task.provider].behaviour.scenarios.get(task.scenario)
         return CALLBACK_FAULTS.get("" if row is None else row.delivery)
 
@@ -60,34 +61,35 @@ class Snapshot:
 
     @cached_property
     def links(self) -> Mapping[str, str]:
-        """The token of the public links of every task, forged ones included -> the task's id."""
+        """The token of the public links of every task, including forged ones -> the task's id."""
         tasks = (*self.state.tasks.values(), *self.forged.values())
         return {link_token(self.seed, task): task.id for task in tasks}
 
     def number(self, sequence: str) -> int:
-        """The last number that a sequence gave out."""
+        """Return the last number of a sequence."""
         return self.state.numbers.get(sequence, 0)
 
     def is_exchange(self, name: str) -> bool:
-        """Whether `name` is the id of an exchange of this sandbox. The journal may no longer have that exchange."""
+        """Return whether `name` is the id of an exchange of this sandbox. The journal may have dropped that
+        exchange."""
         return 1 <= number_of(name, "x") <= self.number("exchange")
 
     def is_past(self, *moments: float | None) -> bool:
-        """Whether all moments are from 1970 to the time of the snapshot."""
+        """Return whether all times are between 1970 and the time of the snapshot."""
         return all(at is None or 0 <= at <= self.shown for at in moments)
 
 
 def is_moment(*moments: float | None) -> bool:
-    """Whether all moments are from 1970 to the latest time that a sandbox can hold."""
+    """Return whether all times are between 1970 and the latest time in a sandbox."""
     return all(at is None or 0 <= at <= LAST for at in moments)
 
 
 def number_of(name: str, prefix: str) -> int:
-    """The number in an id such as `x12`, 0 if `name` is no such id."""
+    """Return the number in an id such as `x12`; 0 if `name` is not such an id."""
     found = re.fullmatch(rf"{prefix}([1-9]\d{{0,14}})", name, re.ASCII)
     return 0 if found is None else int(found[1])
 
 
 def quoted(name: str) -> str:
-    """A name in a sentence: quoted, and cut if it is long."""
+    """Return a name for a sentence: quoted, and cut if it is long."""
     return repr(name[:60])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_amounts(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """A snapshot holds no more than a sandbox of this server may hold."""
+    """Check that a snapshot has no more than a sandbox of this server may have."""
     state, engine = snapshot.state, snapshot.engine
     rows = (
         ("tasks", len(state.tasks), "tasks", engine.max_tasks),
@@ -34,7 +34,7 @@ def check_amounts(snapshot: Snapshot) -> Iterator[Inconsistency]:
 
 
 def check_numbers(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """Counters are not negative; a rate window belongs to a limit and holds times in their order."""
+    """Check that counters are not negative, and that a rate window belongs to a limit and has times in order."""
     state = snapshot.state
     for name, number in state.numbers.items():
         if number < 0:
@@ -49,14 +49,14 @@ def check_numbers(snapshot: Snapshot) -> Iterator[Inconsistency]:
 
 
 def _limited(snapshot: Snapshot) -> set[str]:
-    """The names under which faults count calls: fault rules, magic values, the header `Prefer`."""
+    """Return the names under which faults count calls: fault rules, magic values, the header `Prefer`."""
     behaviours = [contract.behaviour for contract in snapshot.engine.contracts.values()]
     magic = {f"magic {value}" for behaviour in behaviours for value in behaviour.magic}
     return {*snapshot.state.faults, *magic, "prefer"}
 
 
 def check_faults(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """Each fault rule is one that the admin API would accept, and its counters fit."""
+    """Check that the admin API would accept each fault rule, and that its counters are possible."""
     state, engine = snapshot.state, snapshot.engine
     schema = engine.admin_contract.validator({"$ref": "#/components/schemas/FaultRule"})
     for key, rule in state.faults.items():
@@ -77,7 +77,7 @@ def check_faults(snapshot: Snapshot) -> Iterator[Inconsistency]:
 
 
 def _as_posted(rule: FaultRule) -> dict[str, Any]:
-    """A rule as a client would post it."""
+    """Return a rule in the form in which a client posts it."""
     match = {name: value for name, value in encode(rule.match).items() if value not in (None, {})}
     effect = written_effect(rule.effect)
     return {"id": rule.id, "match": match, "moment": rule.moment.value, "times": rule.times, "effect": effect}
@@ -93,7 +93,7 @@ def _refused(raw: Mapping[str, Any], effect: Effect, engine: Engine) -> Iterator
 
 
 def check_queue(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """Each queued scenario is one that the admin API would accept, under an id that was given out."""
+    """Check that the admin API would accept each queued scenario, and that its id was given out."""
     seen: set[str] = set()
     for index, item in enumerate(snapshot.state.queue):
         if item.id in seen or not 1 <= number_of(item.id, "q") <= snapshot.number("queue"):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_tasks(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """Each task is one that its provider could have made, and can be reported by callbacks if it has any."""
+    """Check that its provider could have made each task, and that callbacks can report it if it has any."""
     for key, task in snapshot.state.tasks.items():
         for place, detail in _task(key, task, snapshot):
             yield ("tasks", key, *place), detail
@@ -57,8 +57,8 @@ def _task(key: str, task: Task, snapshot: Snapshot) -> Iterator[Inconsistency]:
 
 
 def _why_not_accepted(task: Task, snapshot: Snapshot) -> str | None:
-    """Why the operation would not accept the request of a task; None if it would. An older version may have accepted
-    what this version refuses."""
+    """Return why the operation would not accept the request of a task; None if it would. An older version may have
+    accepted what this version refuses."""
     try:
         body = snapshot.engine.json.loads(task.request)
     except ValueError:
@@ -78,7 +78,7 @@ def _why_not_accepted(task: Task, snapshot: Snapshot) -> str | None:
 
 
 def _is_waived(operation: Operation, body: Any, violations: Sequence[Violation], snapshot: Snapshot) -> bool:
-    """Whether the choice of one variant accepts the request. The sandbox may have had that choice."""
+    """Return whether the choice of one variant accepts the request. The sandbox may have had that choice."""
     provider, behaviour = snapshot.engine.providers[operation.contract.name], operation.contract.behaviour
     chosen = [
         {**behaviour.defaults, variant.name: choice}
@@ -106,7 +106,7 @@ def _callback_faults(task: Task, snapshot: Snapshot) -> Iterator[Inconsistency]:
 
 
 def _why_not_reported(task: Task, snapshot: Snapshot) -> str | None:
-    """Why the provider could not write a callback about `task`; None if it can."""
+    """Return why the provider could not write a callback about `task`; None if it can."""
     engine = snapshot.engine
     write = engine.providers[task.provider].callback_body
     if write is None or engine.contracts[task.provider].behaviour.callbacks is None:
@@ -129,17 +129,17 @@ def _why_not_reported(task: Task, snapshot: Snapshot) -> str | None:
         provider=task.provider,
     )
     try:
-        # A callback fault can report the start, or a success in place of a failure.
+        # A callback fault can report the start of a task, or a success in place of a failure.
         for reported in (task, replace(task, failure=None), replace(task, ends_at=None)):
             write(call, replace(engine, store=nobody), reported)
-    # Whatever a provider raises about a task from outside means that the task is wrong.
+    # Any exception of a provider means that the task, which comes from outside, is wrong.
     except Exception as error:
         return f"{type(error).__name__} {error}"
     return None
 
 
 def check_names(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """Every further name of a task leads to the task that has the name, and every link is open that was shown."""
+    """Check that every alias of a task leads to the right task, and that every link that was shown is open."""
     state = snapshot.state
     wanted, known = _names(snapshot)
     for alias, task_id in state.aliases.items():
@@ -166,7 +166,7 @@ def check_names(snapshot: Snapshot) -> Iterator[Inconsistency]:
 
 
 def _names(snapshot: Snapshot) -> tuple[set[str], dict[str, str]]:
-    """The aliases that must be there, and every alias that may be there -> the task that it leads to."""
+    """Return the aliases that must exist, and every alias that may exist -> the task that it leads to."""
     wanted: set[str] = set()
     known: dict[str, str] = {}
     for task in snapshot.state.tasks.values():
@@ -176,7 +176,7 @@ def _names(snapshot: Snapshot) -> tuple[set[str], dict[str, str]]:
         try:
             names = provider.aliases(task, snapshot.engine)
         except (KeyError, TypeError):
-            continue  # `check_tasks` says what is wrong with this task
+            continue  # `check_tasks` reports what is wrong with this task
         for alias, is_always_there in names.items():
             known[alias] = task.id  # the newest task has the name
             if is_always_there:
@@ -185,13 +185,14 @@ def _names(snapshot: Snapshot) -> tuple[set[str], dict[str, str]]:
 
 
 def _names_of_shown(snapshot: Snapshot, known: Mapping[str, str]) -> set[str]:
-    """The aliases of tasks whose public links were shown: by then every name of such a task exists."""
+    """Return the aliases of tasks whose public links were shown: from then on every alias of such a task exists."""
     shown = {task_id for token, task_id in snapshot.links.items() if token in snapshot.state.aliases}
     return {alias for alias, task_id in known.items() if task_id in shown}
 
 
 def check_due(snapshot: Snapshot) -> Iterator[Inconsistency]:
-    """The start and the end that a task still has ahead are due exactly once, at their times; nothing else is due."""
+    """Check that the future start and end of each task are due exactly once, at the right time, and that nothing
+    else is due."""
     state = snapshot.state
     wanted = set()
     for task in state.tasks.values():

@@ -30,6 +30,7 @@ HANDLERS = {
 
 
 def provider(contract: Contract) -> Provider:
+    """Return crun.ai as a provider with this `contract`."""
     wire_format = wire.Wire(contract.behaviour)
     return Provider(
         name=wire.NAME,

@@ -1,4 +1,4 @@
-"""Balance, and the two steps of an upload."""
+"""The balance, and the two steps of an upload."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 
 def get_account_balance(call: Call, engine: Engine) -> Reply:
+    """Return the available credits."""
     available = engine.available(call.box)
     whole = call.variants["credits_number"] == "integer"
     return Reply({"balance": to_credits(rounded_up(available) if whole else available)})
 
 
 def get_upload_url(call: Call, engine: Engine) -> Reply:
-    """A link to PUT a file to, and the URL under which it can then be fetched; Problem `rate_limited` if the sandbox
-    has reached its limit of files."""
+    """Return a link to which a file can be uploaded by PUT, and the URL from which it can then be fetched. Raises
+    Problem `rate_limited` if the sandbox has reached its limit of files."""
     box, rules = call.box, engine.contracts["crun"].behaviour
     store.forget_expired(call, engine)
     if box.files_held()[0] >= engine.max_files:
@@ -45,8 +46,8 @@ def get_upload_url(call: Call, engine: Engine) -> Reply:
 
 
 def _free_name(call: Call, engine: Engine) -> str:
-    """A name that no other sandbox has, published for this one: two sandboxes with the same seed must not overwrite each
-    other's files."""
+    """Return a name that no other sandbox has, and publish it for this one: two sandboxes with the same seed must
+    not overwrite each other's files."""
     while True:
         number = call.box.next_number("upload")
         name: str = uuid4(call.box.sandbox.seed, "upload", number) + call.params["ext"]
@@ -55,5 +56,5 @@ def _free_name(call: Call, engine: Engine) -> str:
 
 
 def put_upload(call: Call, engine: Engine) -> Reply:
-    """Take the bytes, if the link that was given out allows that."""
+    """Store the bytes, if the link allows that."""
     return store.put(call, engine, str(call.params.get("file_name", "")))

@@ -1,4 +1,4 @@
-"""Models and templates: rows of data, filtered and shown."""
+"""Models and templates: selects and shows rows of the tables."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ def _rows(contract: Contract) -> Mapping[str, Mapping[str, Any]]:
 
 
 def model_row(engine: Engine, name: str) -> Mapping[str, Any]:
+    """Return the row of a model."""
     return _rows(engine.contracts["crun"])[name]
 
 
 def price(engine: Engine, model: str, given: Mapping[str, Any]) -> tuple[Millicredits, bool]:
-    """What a task costs by the price list or the settings, and whether neither has a price of its own for this input.
+    """Return the price of a task of `model` with the input `given`, by the price list or the settings, and whether
+    it is an estimate because neither has an own price for this input.
 
-    The estimates, the reservation and the charge of a task all come from here.
-    """
+    The estimates, the reservation and the charge of a task all come from here."""
     contract = engine.contracts["crun"]
     listed = price_of(model_row(engine, model), given, contract.tables)
     cost = engine.price("crun", model, from_credits(str(listed.credits)))
@@ -40,7 +41,8 @@ def price(engine: Engine, model: str, given: Mapping[str, Any]) -> tuple[Millicr
 
 
 def check_template(call: Call, engine: Engine, model: str, given: Mapping[str, Any]) -> None:
-    """Refuse a template that no list has, or note it in the journal, as the variant `unknown_template` says."""
+    """Refuse a template in the input `given` of `model` that no list has, or note it in the journal, as the variant
+    `unknown_template` says."""
     found = unlisted(model_row(engine, model), given, engine.contracts["crun"].tables)
     if found is None:
         return
@@ -50,6 +52,7 @@ def check_template(call: Call, engine: Engine, model: str, given: Mapping[str, A
 
 
 def list_models(call: Call, engine: Engine) -> Reply:
+    """Return the models that match the request."""
     modality, operation = call.params.get("modality"), call.params.get("operation")
     found = [
         _entry(row)
@@ -62,6 +65,7 @@ def list_models(call: Call, engine: Engine) -> Reply:
 
 
 def get_model(call: Call, engine: Engine) -> Reply:
+    """Return one model with the schema of its input."""
     contract = engine.contracts["crun"]
     name = call.params["model"]
     row = _rows(contract).get(name)
@@ -84,10 +88,9 @@ def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def input_schema(contract: Contract, model: str) -> Any:
-    """The JSON Schema of a model's `input`, without references and without our own annotations.
+    """Return the JSON Schema of a model's `input`, without references and without our own annotations.
 
-    Of the schema that many models share, a model shows the fields that it has, and which of them it needs.
-    """
+    If several models share a schema, a model shows only the fields that it has and that it needs."""
     node = contract.operations["create_task"].branch_schema(model)["properties"]["input"]
     found, row = _plain(contract, node), _rows(contract)[model]
     is_shared = node.get("$ref", "").endswith("/GenericInput") or "required" not in found
@@ -105,7 +108,7 @@ def _plain(contract: Contract, node: Any) -> Any:
     return node
 
 
-#: Operation -> (its rows in templates.yaml, the field and query parameter that name one template).
+#: Operation -> (the key of its rows in templates.yaml, the field and query parameter that name one template).
 TEMPLATES = {
     "list_kling_templates": ("kling", "key", "template_id"),
     "list_vidu_templates": ("vidu", "template", "template"),
@@ -114,6 +117,7 @@ TEMPLATES = {
 
 
 def list_templates(call: Call, engine: Engine) -> Reply:
+    """Return the templates that match the request."""
     vendor, field, parameter = TEMPLATES[call.operation]
     rows = engine.contracts["crun"].tables["templates"][vendor]
     wanted = call.params.get(parameter)
@@ -124,12 +128,12 @@ def list_templates(call: Call, engine: Engine) -> Reply:
     return Reply({"total": len(found), "templates": shown}, cacheable=Cacheable(token=token))
 
 
-#: What the links to previews in templates.yaml begin with.
+#: The prefix of the links to previews in templates.yaml.
 PREVIEWS = "https://media.invalid/templates/"
 
 
 def _with_links(row: Mapping[str, Any], start: str) -> dict[str, Any]:
-    """A template whose links to previews lead to this server."""
+    """Return a template whose links to previews lead to this server."""
     return {
         name: start + value.removeprefix(PREVIEWS) if isinstance(value, str) and value.startswith(PREVIEWS) else value
         for name, value in row.items()
@@ -137,7 +141,8 @@ def _with_links(row: Mapping[str, Any], start: str) -> dict[str, Any]:
 
 
 def preview(name: str, engine: Engine) -> Shape | None:
-    """The size and length of a template's cover or video, by the name of its file; None if no template has it."""
+    """Return the size and length of a template's cover or video, by the name of its file; None if no template has
+    it."""
     for rows in engine.contracts["crun"].tables["templates"].values():
         for row in rows if isinstance(rows, list) else ():
             if f"{PREVIEWS}{name}" in row.values():
@@ -146,6 +151,6 @@ def preview(name: str, engine: Engine) -> Shape | None:
     return None
 
 
-#: The ratio of a template -> pixels of its cover and its video; and the seconds of the video.
+#: The ratio of a template -> the pixels of its cover and its video; and the seconds of the video.
 PREVIEW_SIZES = {"16:9": (1280, 720), "9:16": (720, 1280), "1:1": (960, 960)}
 PREVIEW_SECONDS = 5

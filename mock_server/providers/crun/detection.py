@@ -1,4 +1,4 @@
-"""Face detection: start it, poll it. Its faces are what the multi-face swaps refer to."""
+"""Face detection: starts and polls it. The multi-face swaps refer to its faces."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ KIND = "detection"
 
 
 def detect_face_image(call: Call, engine: Engine) -> Reply:
+    """Detect the faces of a picture."""
     return _detect(call, engine, call.body["image_url"], "image")
 
 
 def detect_face_video(call: Call, engine: Engine) -> Reply:
-    """Detect the faces of a video or a GIF; path and field name are guesses (NOTES.md)."""
+    """Detect the faces of a video or a GIF. The path and the field name are guesses (NOTES.md)."""
     return _detect(call, engine, call.body["video_url"], "video")
 
 
@@ -45,7 +46,7 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
 
 
 def _task_id(call: Call) -> str:
-    """An unused id, derived from the seed and the number of the detection."""
+    """Return an unused id, derived from the seed and the number of the detection."""
     box = call.box
     while True:
         made = "d" + lower_alphanumeric(17, box.sandbox.seed, KIND, box.next_number(KIND))
@@ -54,6 +55,7 @@ def _task_id(call: Call) -> str:
 
 
 def get_detect_face_result(call: Call, engine: Engine) -> Reply:
+    """Return the state of a detection, and its faces once it has succeeded."""
     name = call.params["detect_task_id"]
     task = engine.polled(call, name, KIND)
     if task is None or task.id != name:
@@ -88,12 +90,12 @@ def _result(call: Call, task: Task, token: str) -> dict[str, Any]:
 
 
 def detect_id(task: Task) -> str:
-    """The `detect_id` by which a swap names a detection. It is valid once a poll has shown it."""
+    """Return the `detect_id` by which a swap names a detection. It is valid once a poll has shown it."""
     return alphanumeric(11, "detect_id", task.id)
 
 
 def _stamp(at: float) -> str:
-    """`YYYY-MM-DD HH:MM:SS`; the docs name no time zone, so UTC is used."""
+    """Return `YYYY-MM-DD HH:MM:SS` in UTC: the docs name no time zone."""
     return _stamp_of(int(at))
 
 
@@ -103,6 +105,7 @@ def _stamp_of(second: int) -> str:
 
 
 def expires_at(task: Task, hour_from: str, seconds: float) -> float:
-    """When a detection's `detect_id` expires."""
+    """Return when the `detect_id` of `task` expires: `seconds` after the moment that the variant value `hour_from`
+    names."""
     start = task.created_at if hour_from == "creation" else task.ends_at or task.created_at
     return start + seconds

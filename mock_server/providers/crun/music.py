@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 #: The extension of a track, and of a cover.
 TRACK, COVER = ".wav", ".png"
 
-#: The title of a song whose input gives none, and the most characters of a prompt that stand in for one.
+#: The title of a song without a title in its input, and the most characters of a prompt that are used as a title.
 UNTITLED, LONGEST_TITLE = "Untitled", 40
 
 
 def makes_music(row: Mapping[str, Any]) -> bool:
-    """Whether a model's row is one of suno's that make sound."""
+    """Return whether a model's row is one of suno's that make sound."""
     return (row["provider"], row["modality"]) == ("suno", "audio")
 
 
 def further_tracks(row: Mapping[str, Any], faces: Sequence[FaceRef]) -> list[list[Any]]:
-    """Extension and faces of each file after the first: the second track of a song, then a small and a large cover for each
-    track. Sound effects have one track. Empty for other models."""
+    """Return extension and faces of each file after the first: the second track of a song, then a small and a large
+    cover for each track. Sound effects have one track. Empty for other models."""
     if not makes_music(row) or not faces:
         return []
     count = 2 if any("music" in operation for operation in row["operations"]) else 1
@@ -36,7 +36,8 @@ def further_tracks(row: Mapping[str, Any], faces: Sequence[FaceRef]) -> list[lis
 
 
 def music(engine: Engine, task: Task, links: Sequence[str]) -> dict[str, Any]:
-    """`media_urls` and `suno_data` of a finished task with these `links` to its files; a task of an older version has no covers."""
+    """Return `media_urls` and `suno_data` of a finished task with these `links` to its files; a task of an older
+    version has no covers."""
     tracks = [link for link in links if link.endswith(TRACK)]
     covers = [link for link in links if link.endswith(COVER)]
     given = engine.json.loads(task.request).get("input", {})
@@ -52,7 +53,7 @@ def music(engine: Engine, task: Task, links: Sequence[str]) -> dict[str, Any]:
 
 
 def _title(given: Mapping[str, Any]) -> str:
-    """The title of a song: the one asked for, else the beginning of its prompt."""
+    """Return the title of a song: the requested one, else the beginning of its prompt."""
     for name in ("title", "prompt", "lyrics"):
         text = given.get(name)
         if isinstance(text, str) and text.strip():

@@ -1,4 +1,4 @@
-"""Checks whether this provider could have made a task from a snapshot; the other names of its tasks."""
+"""Checks whether this provider could have made a task in a snapshot; returns the aliases of its tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DETECTIONS = {"detect_face_image": "image", "detect_face_video": "video"}
 
 
 def check_task(task: Task, engine: Engine) -> Iterator[tuple[str, str]]:
-    """What is wrong in kind, model and facts of `task`: values that no task of this provider has."""
+    """Yield what is wrong in kind, model and facts of `task`: values that no task of this provider has."""
     if task.operation in DETECTIONS:
         yield from _check_detection(task)
     elif task.operation == "create_task":
@@ -70,5 +70,5 @@ def _check_files(facts: Mapping[str, Any], modality: str, task: Task) -> Iterato
 
 
 def aliases(task: Task, engine: Engine) -> Mapping[str, bool]:
-    """A detection also has its `detect_id`, once a poll has shown its success."""
+    """Return the aliases of a task: a detection also has its `detect_id`, once a poll has shown its success."""
     return {detection.detect_id(task): False} if task.kind == detection.KIND else {}

@@ -1,4 +1,4 @@
-"""The shape of a result, read from the input of its task: ratio, resolution, size, length, frame rate."""
+"""Reads the shape of a result from the input of its task: ratio, resolution, size, length, frame rate."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from swapmock.mock_server.providers.crun.swap import SWAPS
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: The side in pixels of a square that has as many pixels as a picture of this resolution.
+#: Resolution -> the side in pixels of a square with as many pixels as such a picture.
 PICTURE_SIDES = {"512": 512, "0.5k": 512, "1k": 1024, "2k": 2048, "3k": 3072, "4k": 4096}
 
-#: Pixels of the shorter side of a video of this resolution.
+#: Resolution -> the pixels of the shorter side of such a video.
 VIDEO_SIDES = {"360p": 360, "480p": 480, "512p": 512, "540p": 540, "580p": 580, "720p": 720, "768p": 768, "1080p": 1080}
 VIDEO_SIDES |= {"1k": 720, "2k": 1440, "1440p": 1440, "4k": 2160, "2160p": 2160}
 
-#: The values of a video whose request gives none: the default on most models' pages.
+#: The defaults of a video: those on most models' pages.
 VIDEO_RATIO, VIDEO_SIDE, VIDEO_SECONDS, SOUND_SECONDS = (16, 9), 720, 5, 10
 
-#: Bounds of what is drawn; larger requests are cut to these.
+#: The limits of what is drawn; larger requests are reduced to these.
 LONGEST_SIDE, MOST_SECONDS, RATES = 4096, 60, range(1, 61)
 LONGEST_SOUND = 480
 
-#: Sides of a song's small and large cover, in pixels.
+#: The sides of a song's small and large cover, in pixels.
 COVER_SIDES = (360, 720)
 
 RATIO = re.compile(r"\s*(\d{1,4}(?:\.\d{1,3})?)\s*[:/]\s*(\d{1,4}(?:\.\d{1,3})?)\s*")
@@ -38,8 +38,8 @@ LENGTH = re.compile(r"\s*(\d{1,4}(?:\.\d{1,3})?)\s*s?\s*", re.IGNORECASE)
 
 
 def shape(task: Task, engine: Engine, number: int = 0) -> Shape | None:
-    """The shape that the task's input asks for file `number`; None where nothing is asked for, and for face swaps, which keep
-    their source."""
+    """Return the shape that the task's input asks for file `number`; None if it asks for none, and for face swaps,
+    which keep the shape of their source."""
     if task.model in SWAPS or task.operation != "create_task":
         return None
     body = engine.json.loads(task.request)
@@ -53,7 +53,7 @@ def shape(task: Task, engine: Engine, number: int = 0) -> Shape | None:
 
 
 def shape_of(modality: str, given: Mapping[str, Any]) -> Shape | None:
-    """The shape of an `image`, `video` or `audio` result for the input `given`."""
+    """Return the shape of an `image`, `video` or `audio` result for the input `given`."""
     if modality == "audio":
         return Shape(0, 0, _seconds(given, SOUND_SECONDS, LONGEST_SOUND))
     size = _exact_size(given)
@@ -68,7 +68,8 @@ def shape_of(modality: str, given: Mapping[str, Any]) -> Shape | None:
 
 
 def _exact_size(given: Mapping[str, Any]) -> tuple[int, int] | None:
-    """A size in pixels: `width` and `height`, or a text such as 1024x1536 in `size`, `image_size` or `resolution`."""
+    """Return a size in pixels: from `width` and `height`, or from a text such as 1024x1536 in `size`, `image_size`
+    or `resolution`."""
     if isinstance(given.get("width"), int) and isinstance(given.get("height"), int):
         return _even(given["width"]), _even(given["height"])
     for name in ("size", "image_size", "resolution"):
@@ -109,7 +110,7 @@ def _even(pixels: float) -> int:
 
 
 def _seconds(given: Mapping[str, Any], usual: int, most: int) -> int:
-    """Whole seconds from `duration`, `seconds` or `length`: a number, or a text such as 10 or 10s."""
+    """Return whole seconds from `duration`, `seconds` or `length`: a number, or a text such as 10 or 10s."""
     for name in ("duration", "seconds", "length"):
         value = given.get(name)
         if isinstance(value, str) and (found := LENGTH.fullmatch(value)):

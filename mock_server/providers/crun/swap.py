@@ -1,4 +1,4 @@
-"""The face-swap models: what their input must satisfy beyond its schema, and which faces the result shows."""
+"""The face-swap models: the rules for their input in addition to its schema, and the faces of the result."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 
 class Swap(NamedTuple):
-    """The faces of the result, left to right, and the name of the scenario with which the task must fail, if any."""
+    """The faces of the result from left to right, and the name of the scenario with which the task must fail, if
+    any."""
 
     faces: tuple[FaceRef, ...]
     fails: str | None = None
 
 
 def single(call: Call, engine: Engine, model: str, field: str) -> Swap:
-    """Replace the primary face of the media in `field` by the one at `new_face`."""
+    """Replace the primary face of the media in the input's `field` by the one at `new_face`."""
     given = call.body["input"]
     behaviour = engine.contracts["crun"].behaviour
     url, new_face = given[field], given["new_face"]
@@ -37,7 +38,8 @@ def single(call: Call, engine: Engine, model: str, field: str) -> Swap:
 
 
 def multi(call: Call, engine: Engine, model: str, field: str) -> Swap:
-    """Replace the faces in `faces` of the media that was detected as `detect_id`."""
+    """Replace the faces in `faces` of the media in the input's `field`, which was detected as `detect_id`. `model`
+    is for error texts."""
     given = call.body["input"]
     detection = _detection(call, engine, model, field)
     late = None
@@ -61,12 +63,14 @@ def multi(call: Call, engine: Engine, model: str, field: str) -> Swap:
 
 
 class Stale(NamedTuple):
+    """A detection that is too old for a swap."""
+
     task: Task
     why: str
 
 
 def _detection(call: Call, engine: Engine, model: str, field: str) -> Task | Stale:
-    """The finished detection that `detect_id` names; raises Problem for any other `detect_id`."""
+    """Return the finished detection that `detect_id` names. Raises Problem for any other `detect_id`."""
     named = call.body["input"]["detect_id"]
     task = call.box.task(named)
     if task is None or task.kind != DETECTION or detect_id(task) != named:
@@ -95,7 +99,7 @@ def _targets(faces: list[Mapping[str, Any]], count: int, model: str) -> dict[int
     return targets
 
 
-#: Model -> the function that reads its input, and the field that holds the media to change.
+#: Model -> the function that reads its input, and the field with the media to change.
 SWAPS: Mapping[str, tuple[Callable[[Call, Engine, str, str], Swap], str]] = {
     "image-face-swap": (single, "image_url"),
     "image-face-swap-multi": (multi, "image_url"),

@@ -21,18 +21,20 @@ if TYPE_CHECKING:
 
 KIND = "task"
 
-#: The kind of media a model makes -> the extension of its result; swapped pictures and videos keep that of their source.
+#: The kind of media that a model makes -> the extension of its result. Swapped pictures and videos keep that of their
+#: source.
 DEFAULT_EXTENSION = {"image": ".png", "video": ".mp4", "audio": ".wav"}
 KEPT_EXTENSIONS = {"image": (".png", ".jpg", ".jpeg", ".webp"), "video": (".mp4", ".gif"), "audio": ()}
 
-#: Bodies beyond this length in bytes give their result by their digest.
+#: For bodies with more bytes than this, the result is derived from their digest.
 LONG_BODY = 1 << 20
 
-#: The most pictures that one task makes (spec: seedream-4-5), also for a model without a schema.
+#: The most pictures of one task (spec: seedream-4-5), also for a model without a schema.
 MOST_OUTPUTS = 15
 
 
 def create_task(call: Call, engine: Engine) -> Reply:
+    """Create a task for a model."""
     body = call.body
     model = body["model"]
     row = model_row(engine, model)
@@ -72,7 +74,7 @@ def _swap(call: Call, engine: Engine, model: str) -> Swap:
 
 
 def _task_id(call: Call) -> str:
-    """An unused id, derived from the seed and the number of the task."""
+    """Return an unused id, derived from the seed and the number of the task."""
     while True:
         seed, number = call.box.sandbox.seed, call.box.next_number(KIND)
         is_short = call.variants["task_id_form"] == "short"
@@ -82,7 +84,7 @@ def _task_id(call: Call) -> str:
 
 
 def _echo(engine: Engine, task: Task) -> dict[str, Any]:
-    """The body as TaskInfo's `param` shows it: `callback_url` is null without one."""
+    """Return the body as TaskInfo's `param` shows it: `callback_url` is null without one."""
     body = engine.contracts["crun"].operations[task.operation].normalize(engine.json.loads(task.request))
     return {**body, "callback_url": body.get("callback_url") or None}
 
@@ -100,7 +102,7 @@ def _result_extension(modality: str, given: Mapping[str, Any]) -> str:
 
 
 def _further_files(modality: str, given: Mapping[str, Any], faces: tuple[FaceRef, ...]) -> list[list[Any]]:
-    """Extension and faces of each file after the first: further pictures, or the last frame of a video."""
+    """Return extension and faces of each file after the first: further pictures, or the last frame of a video."""
     wanted = given.get("num_outputs", 1)
     if modality == "image" and isinstance(wanted, int) and faces:
         return [[".png", [[faces[0].source, index]]] for index in range(1, min(wanted, MOST_OUTPUTS))]
@@ -110,6 +112,7 @@ def _further_files(modality: str, given: Mapping[str, Any], faces: tuple[FaceRef
 
 
 def get_task_info(call: Call, engine: Engine) -> Reply:
+    """Return the state of a task, and its result once it has succeeded."""
     name = call.params["task_id"]
     if call.variants["task_id_length"] == 36 and len(name) != 36:
         bound = "least" if len(name) < 36 else "most"
@@ -122,12 +125,12 @@ def get_task_info(call: Call, engine: Engine) -> Reply:
 
 
 def task_info(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
-    """TaskInfo's `data`."""
+    """Return TaskInfo's `data` for `task` at the time of `call`."""
     return _told(call, engine, task)[0]
 
 
 def _told(call: Call, engine: Engine, task: Task) -> tuple[dict[str, Any], str]:
-    """TaskInfo's `data`, and the token of the links in it ("" without any)."""
+    """Return TaskInfo's `data`, and the token of the links in it ("" without links)."""
     now = call.now
     row = model_row(engine, task.model)
     phase = task.phase(now)
@@ -152,7 +155,7 @@ def _told(call: Call, engine: Engine, task: Task) -> tuple[dict[str, Any], str]:
 
 
 def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
-    """The body of a callback: TaskInfo's `data` at the time `call.now`, alone or in the envelope."""
+    """Return the body of a callback: TaskInfo's `data` at the time `call.now`, alone or in the envelope."""
     data = task_info(call, engine, task)
     return {"code": 200, "message": "success", "data": data} if call.variants["callback_body"] == "wrapped" else data
 
@@ -170,11 +173,13 @@ def _result(call: Call, engine: Engine, task: Task, phase: Phase, token: str) ->
 
 
 def estimate_credits(call: Call, engine: Engine) -> Reply:
+    """Return the price of a task (EstimateCredits)."""
     cost, is_estimated = _estimate(call, engine, "estimate-credits")
     return Reply({"credits": _amount(cost, call.variants), "estimated": is_estimated})
 
 
 def estimate_task(call: Call, engine: Engine) -> Reply:
+    """Return the price of a task, and whether the balance covers it."""
     cost, _ = _estimate(call, engine, "EstimateTask")
     available = engine.available(call.box)
     return Reply(
@@ -187,7 +192,8 @@ def estimate_task(call: Call, engine: Engine) -> Reply:
 
 
 def _estimate(call: Call, engine: Engine, endpoint: str) -> tuple[Millicredits, bool]:
-    """What the task would cost, and whether that is an estimate. Nothing is created, so a `detect_id` is not looked up."""
+    """Return the price of the task, and whether it is an estimate. Nothing is created, so a `detect_id` is not
+    looked up."""
     if call.variants["estimate_endpoints"] not in ("both", endpoint):
         raise Problem("endpoint_not_found")
     scenario_for(call, engine)
@@ -197,7 +203,8 @@ def _estimate(call: Call, engine: Engine, endpoint: str) -> tuple[Millicredits, 
 
 
 def _task_amount(millicredits: Millicredits, variants: Mapping[str, Any]) -> int | float:
-    """`credits` of TaskInfo and callbacks: always with a decimal point, as the live service was seen to write it (12.0)."""
+    """Return `credits` of TaskInfo and callbacks: always with a decimal point, as the live service was seen to write
+    it (12.0)."""
     amount = _amount(millicredits, variants)
     return float(amount) if variants["credits_number"] == "fraction" else amount
 

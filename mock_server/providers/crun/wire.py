@@ -1,4 +1,4 @@
-"""crun.ai's wire format: the key header, the envelope, the status policy, pydantic's sentences."""
+"""crun.ai's wire format: the key header, the envelope, the status policy, and pydantic's error messages."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ NAME = "crun"
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
+    """Return the token in the Authorization header; "" without one."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
+    """Return the sandbox of a request by its key."""
     if is_public:
         return Identity(store.owner(str(params.get("file_name", ""))) or "")
     key = headers.get("x-api-key", "").strip() or bearer_token(headers)
@@ -34,19 +36,21 @@ def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[st
 
 
 def authorize(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
+    """Return the problem that a variant makes of the credential; None if there is none."""
     if variants["bearer"] == "refuse" and not headers.get("x-api-key", "").strip():
         return "key_missing"
     return None
 
 
 class Wire:
-    """The envelope, by the tables of the contract."""
+    """Writes answers with the envelope, by the tables of the contract."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
         self._waives = {name: variant.waives for name, variant in behaviour.variants.items() if variant.waives}
 
     def render(self, reply: Reply, variants: Mapping[str, Any]) -> VendorResponse:
+        """Return a success in the envelope."""
         if reply.is_empty:
             return VendorResponse(reply.status, None, None, reply.headers)
         code = reply.code
@@ -57,6 +61,7 @@ class Wire:
         return VendorResponse(status, body, code, reply.headers, self._usual(code, status, variants))
 
     def render_problem(self, problem: Problem, variants: Mapping[str, Any]) -> VendorResponse:
+        """Return an error in the envelope."""
         row = self._behaviour.refusals[problem.name]
         code = row.code if problem.code is None else problem.code
         if problem.name == "key_disabled" and variants["disabled_key"] != code:
@@ -73,7 +78,7 @@ class Wire:
         if problem.name == "task_not_found" and row.http is None and variants["task_not_found_http"] == 200:
             status = 200
         if status == 200 and body.get("data", "") is None:
-            del body["data"]  # the published schemas of a 200 have an object there or nothing
+            del body["data"]  # in the published schemas of a 200, this is an object or missing
         return VendorResponse(status, body, code, problem.headers, self._usual(code, status, variants))
 
     def _status(self, code: int | str, variants: Mapping[str, Any]) -> int:
@@ -88,14 +93,14 @@ class Wire:
         return 200 if known is None else known.http
 
     def _usual(self, code: int | str, status: int, variants: Mapping[str, Any]) -> int | None:
-        """The HTTP status of the contract's table, where the user's own map has replaced it."""
+        """Return the HTTP status of the contract's table, if the user's own map has replaced it; else None."""
         policy = variants["http_status"]
         return None if isinstance(policy, str) or policy.get(code) != status else self._by_code(code)
 
     def explain_violations(
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
     ) -> Problem | None:
-        """The violations in pydantic's sentences; None if a variant allows all of them."""
+        """Return a Problem with the violations in pydantic's sentences; None if a variant allows all of them."""
         opened = variants["model_limits"] == "open" and _limits_are_observed(operation, body)
         left = [v for v in violations if not (opened and _is_limit(v)) and not self._is_waived(v, variants)]
         if not left:
@@ -115,17 +120,17 @@ class Wire:
         return False
 
 
-#: Rules that bound a value of a known type.
+#: Rules that limit a value of a known type.
 LIMITS = ("maxLength", "maxItems", "minimum", "maximum", "enum", "pattern", "not")
 
 
 def _is_limit(violation: Violation) -> bool:
-    """Whether a field of `input` itself is beyond a bound; media URLs are no bound."""
+    """Return whether a field of `input` itself is beyond a limit; this does not include media URLs."""
     return violation.place[1:2] == ("input",) and len(violation.place) == 3 and violation.rule in LIMITS
 
 
 def _limits_are_observed(operation: Operation, body: Any) -> bool:
-    """Whether the limits of the model that `body` names were observed at clients, not documented."""
+    """Return whether the limits of the model that `body` names were observed at clients and not documented."""
     if not operation.takes_json:
         return False
     schemas, model = operation.contract.components["schemas"], body.get("model") if isinstance(body, dict) else None
@@ -137,7 +142,8 @@ def _limits_are_observed(operation: Operation, body: Any) -> bool:
 
 
 def unknown_model(model: object, variants: Mapping[str, Any]) -> Problem:
-    """A model that is not in the catalogue: 422 by the spec's enum, 404 by one client's report."""
+    """Return the Problem for a model that is not in the catalogue: 422 by the spec's enum, 404 by one client's
+    report."""
     if variants["unknown_model"] == 404:
         return Problem("model_not_found")
     name = str(model)[:100]
@@ -145,7 +151,8 @@ def unknown_model(model: object, variants: Mapping[str, Any]) -> Problem:
 
 
 def invalid_input(model: str, place: str, message: str) -> Problem:
-    """A value of `input` that the rules of its model forbid."""
+    """Return the Problem for a value of `input` that the rules of its model forbid. `place` is the field, `message`
+    the rule."""
     return Problem("invalid", errors=[_input_sentence(model, place, message)])
 
 
@@ -155,7 +162,7 @@ def _input_sentence(model: object, place: str, message: str) -> str:
 
 
 def sentence(violation: Violation, model: object) -> str:
-    """The sentence of FastAPI and pydantic; errors inside `input` carry the model's name (spec: nano-banana-pro)."""
+    """Return the sentence of FastAPI and pydantic. Errors inside `input` name the model (spec: nano-banana-pro)."""
     message = _message(violation)
     steps = [str(step) for step in violation.place[1:]]
     if steps[:1] == ["input"] and len(steps) > 1 and isinstance(model, str):

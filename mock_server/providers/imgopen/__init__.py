@@ -24,6 +24,7 @@ HANDLERS = {
 
 
 def provider(contract: Contract) -> Provider:
+    """Return Img Open as a provider with this `contract`."""
     wire_format = wire.Wire(contract.behaviour)
     handlers = {**HANDLERS, **dict.fromkeys(tools(contract), submission.submit)}
     return Provider(

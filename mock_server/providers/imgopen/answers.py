@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def submitted(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
-    """The answer to a submission: the result of a synchronous task, a refusal if that task has failed, else the first
-    answer of an asynchronous tool."""
+    """Return the answer to a submission with `tool`: the result of a synchronous task, an error if that task has
+    failed, else the first answer of an asynchronous tool."""
     if tool.family == "S":
         own = tool.kind == "sd" and call.variants["sd_task_id"] == "caller"
         return Reply({tool.id_name: task.facts["caller"] if own else task.id})
@@ -34,7 +34,7 @@ def submitted(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
 
 
 def failed(behaviour: Behaviour, task: Task) -> Problem:
-    """The refusal for a failed task."""
+    """Return the error for a failed task."""
     if task.failure is None:
         raise LookupError(f"task {task.id} has not failed")
     row = behaviour.refusal_for(task.failure.code) or behaviour.refusals["generation_failed"]
@@ -42,14 +42,14 @@ def failed(behaviour: Behaviour, task: Task) -> Problem:
 
 
 def told(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
-    """The answer to a query of the tool's own page, which is also a callback's body."""
+    """Return the answer to a query on the page of `tool`. A callback has the same body."""
     if tool.kind == "sd":
         return coded(call, task, sd_data(call, engine, task, version=2))
     return coded(call, task, tool_data(call, engine, tool, task, call.now))
 
 
 def coded(call: Call, task: Task, data: dict[str, Any]) -> Reply:
-    """`data` with the code that a failed task has under the variant in force."""
+    """Return `data` with the code that a failed task has under the variant in force."""
     own = call.variants["failed_task_code"] == "failure"
     if own and task.failure is not None and task.phase(call.now) is Phase.FAILED:
         return Reply(data, code=task.failure.code, message=task.failure.message or "task failed")
@@ -57,19 +57,20 @@ def coded(call: Call, task: Task, data: dict[str, Any]) -> Reply:
 
 
 def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
-    """The body of a callback for a task at the time `call.now`: the envelope, or its `data` alone."""
+    """Return the body of a callback for a task at the time `call.now`: the envelope, or only its `data`."""
     tool = tools(engine.contracts[NAME])[task.operation]
     reply = told(call, engine, tool, task)
     return dict(reply.data) if call.variants["callback_body"] == "bare" else envelope(reply)
 
 
 def forge(task: Task, digits: str) -> Task:
-    """A task that does not exist: neither our id nor the caller's own is known."""
+    """Return a task that does not exist: its own id and the caller's id are both unknown."""
     return replace(forged(task, digits), facts={**task.facts, "caller": digits})
 
 
 def tool_data(call: Call, engine: Engine, tool: Tool, task: Task, now: float) -> dict[str, Any]:
-    """`data` at `now`, in the order of the tool's documented example; with the result if the task has succeeded."""
+    """Return `data` at the sandbox time `now`, in the order of the tool's documented example; with the result if the
+    task has succeeded."""
     phase = task.phase(now)
     known: dict[str, Any] = {
         "taskId": task.id,
@@ -106,8 +107,8 @@ def _result(call: Call, engine: Engine, task: Task, name: str) -> Any:
 
 
 def file_links(call: Call, engine: Engine, task: Task) -> list[str]:
-    """The URLs of a task's files, numbered from 0: crops for a detection, pictures for the rest. From now on
-    everybody can fetch them."""
+    """Return the URLs of a task's files, numbered from 0: crops for a detection, pictures for other tasks. From now
+    on they can be fetched without a credential."""
     facts, owner = task.facts, call.box.sandbox.id
     if engine.store.owner(task.id) != owner:
         engine.store.publish(task.id, owner)
@@ -117,7 +118,7 @@ def file_links(call: Call, engine: Engine, task: Task) -> list[str]:
 
 
 def sd_data(call: Call, engine: Engine, task: Task, *, version: int) -> dict[str, Any]:
-    """`data` of queryTaskInfo V1.0 or V2.0."""
+    """Return `data` of queryTaskInfo for `task`. `version` is 1 for V1.0 and 2 for V2.0."""
     behaviour, variants, phase = engine.contracts[NAME].behaviour, call.variants, task.phase(call.now)
     language = "zh" if variants["desc_language"] == "zh" else f"en_v{version}"
     data: dict[str, Any] = {
@@ -143,7 +144,7 @@ def _progress(task: Task, now: float) -> dict[str, Any]:
 
 
 def _image(url: str, seed: int) -> dict[str, Any]:
-    """A picture that passed moderation."""
+    """Return a picture that passed moderation."""
     return {
         "img_audit": [{"confidence": None, "label": "nonLabel"}],
         "img_audit_status": True,

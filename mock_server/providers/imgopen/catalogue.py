@@ -14,6 +14,7 @@ FILTERS = ("sdModelCheckpoint", "sdModelName")
 
 
 def query_model_list(call: Call, engine: Engine) -> Reply:
+    """Return a page of the checkpoints."""
     rows = engine.contracts[NAME].tables["models"]["models"]
     wanted = {name: call.body[name] for name in FILTERS if call.body.get(name)}
     found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]

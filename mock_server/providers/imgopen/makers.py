@@ -1,4 +1,4 @@
-"""For each kind of tool: the facts of its task, read from the request. Answers and files are made from these facts."""
+"""For each kind of tool, reads the facts of its task from the request. Answers and files are made from these facts."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ EXTENSION = ".png"
 
 
 class Made(NamedTuple):
-    """Facts for the task, and the scenario in which it must end (None: the queued or usual one)."""
+    """The facts of the task, and the scenario in which it must end (None: the queued or usual one)."""
 
     facts: dict[str, Any]
     fails: str | None = None
 
 
 def faces(call: Call, engine: Engine, tool: Tool) -> Made:
+    """Detect the faces of the picture."""
     url = call.body["imageUrl"]
     return Made({"url": url, "faces": faces_in(url, _behaviour(engine)), "extension": EXTENSION})
 
 
 def swap(call: Call, engine: Engine, tool: Tool) -> Made:
-    """Put the first face of each source into the target."""
+    """Put the first face of each source into the target; the fields are those of `tool`."""
     body, behaviour = call.body, _behaviour(engine)
     sources = body["sourceUrl"] if isinstance(body["sourceUrl"], list) else [body["sourceUrl"]]
     target = body["targetUrl"]
@@ -52,7 +53,8 @@ def swap(call: Call, engine: Engine, tool: Tool) -> Made:
 
 
 def _places(call: Call, sources: Sequence[str], count: int, index: int | None) -> Mapping[int, str]:
-    """Which face of the target (from 0) is replaced by which source; sources beyond the number of faces are not used."""
+    """Return which face of the target (from 0) is replaced by which source; sources beyond the number of faces are
+    not used."""
     if index is not None:
         if len(sources) > 1 and call.variants["index_with_two_sources"] == "refuse":
             raise Problem("invalid", errors=["faceIdx should not be given with two sources"])
@@ -63,12 +65,13 @@ def _places(call: Call, sources: Sequence[str], count: int, index: int | None) -
     return dict(zip(numbers, sources, strict=False))
 
 
-#: Fields that hold the one picture a tool works on.
+#: The fields with the one picture that a tool works on.
 PICTURE_FIELDS = ("image", "imageUrl", "sourceImage")
 
 
 def pictures(call: Call, engine: Engine, tool: Tool) -> Made:
-    """The requested number of pictures: of the people in the source, else of faces derived from the request."""
+    """Make the requested number of pictures for `tool`: with the people in the source, else with faces derived from
+    the request."""
     body, behaviour = call.body, _behaviour(engine)
     source = next((body[name] for name in PICTURE_FIELDS if isinstance(body.get(name), str)), None)
     count = tool.picture_count(body)
@@ -90,12 +93,12 @@ def _picture(people: Sequence[FaceRef]) -> dict[str, Any]:
 
 
 def _seed(call: Call) -> int:
-    """The seed of the first picture: the requested one, or a derived one."""
+    """Return the seed of the first picture: the requested one, or a derived one."""
     asked = int(call.body.get("seed", -1))
     return asked if asked >= 0 else integer(0, 2**32 - 1, call.box.sandbox.seed, "picture", call.raw)
 
 
-#: Words for captions, styles and longer prompts.
+#: The words of captions, styles and expanded prompts.
 SUBJECTS = (
     "a portrait of a person",
     "a close up of a person",
@@ -104,23 +107,26 @@ SUBJECTS = (
 )
 DETAILS = ("with short hair", "with long hair", "with a hat", "with glasses", "with a smile", "in a striped shirt")
 STYLES = ("watercolour", "oil painting", "pixel art", "line art", "photograph", "cartoon", "paper cut")
-#: How many characters of a prompt each expanded prompt contains.
+#: The number of characters of a prompt in each expanded prompt.
 LONGEST_QUOTED = 2000
 
 TOUCHES = ("highly detailed", "soft light", "sharp focus", "muted colours", "wide angle", "studio light", "film grain")
 
 
 def caption(call: Call, engine: Engine, tool: Tool) -> Made:
+    """Make a description of the picture."""
     url = call.body["image"]
     parts = (_pick(SUBJECTS, url, "subject"), _pick(DETAILS, url, "detail"), "and", _pick(DETAILS, url, "more"))
     return Made({"text": f"{' '.join(parts)}, {_pick(STYLES, url, 'style')}"})
 
 
 def style(call: Call, engine: Engine, tool: Tool) -> Made:
+    """Recognise the style of the picture."""
     return Made({"text": _pick(STYLES, call.body["sourceImage"], "style")})
 
 
 def prompts(call: Call, engine: Engine, tool: Tool) -> Made:
+    """Expand the prompt."""
     given = str(call.body.get("sourcePrompt", call.body.get("raw_prompt", "")))[:LONGEST_QUOTED] or "a picture"
     count = int(call.body.get("sequencesNum", 1))
     made = [f"{given}, {', '.join(_touches(given, number))}" for number in range(count)]
@@ -137,6 +143,7 @@ def _pick(words: Sequence[str], *parts: object) -> str:
 
 
 def nothing(call: Call, engine: Engine, tool: Tool) -> Made:
+    """Make no facts."""
     return Made({})
 
 

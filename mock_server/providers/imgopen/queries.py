@@ -19,6 +19,7 @@ CHINA = timezone(timedelta(hours=8))
 
 
 def query_image_tool_task_info(call: Call, engine: Engine) -> Reply:
+    """Return the task of an image tool."""
     tool = tool_codes(engine.contracts[NAME]).get(call.params["toolCode"])
     if tool is None:
         raise Problem("tool_not_found")
@@ -36,10 +37,12 @@ def query_image_tool_task_info(call: Call, engine: Engine) -> Reply:
 
 
 def query_task_info_v1(call: Call, engine: Engine) -> Reply:
+    """Return an sd task by queryTaskInfo V1.0."""
     return _sd(call, engine, version=1)
 
 
 def query_task_info_v2(call: Call, engine: Engine) -> Reply:
+    """Return an sd task by queryTaskInfo V2.0."""
     return _sd(call, engine, version=2)
 
 
@@ -52,7 +55,8 @@ def _sd(call: Call, engine: Engine, *, version: int) -> Reply:
 
 
 def _is_reached(task: Task, now: float, variants: Mapping[str, Any], version: int) -> bool:
-    """V2.0 finds the tasks of this month; V1.0 finds those of earlier months, or all."""
+    """Return whether this version of the query finds the task: V2.0 finds the tasks of this month; V1.0 finds those
+    of earlier months, or all."""
     zone = CHINA if variants["month_zone"] == "china" else UTC
     is_recent = _month(task.created_at, zone) == _month(now, zone)
     return is_recent if version == 2 else not is_recent or variants["v1_reach"] == "all"

@@ -1,4 +1,4 @@
-"""Checks whether this provider could have made a task from a snapshot; the other names of its tasks."""
+"""Checks whether this provider could have made a task in a snapshot; returns the aliases of its tasks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
 
 
 def check_task(task: Task, engine: Engine) -> Iterator[tuple[str, str]]:
-    """What is wrong in kind, model and facts of `task`: values that no task of this provider has."""
+    """Yield what is wrong in kind, model and facts of `task`: values that no task of this provider has."""
     tool = tools(engine.contracts[NAME]).get(task.operation)
     if tool is None:
         yield "operation", "makes no task"
@@ -57,6 +57,7 @@ def _shapes(tool: Tool) -> Mapping[str, Any]:
 
 
 def aliases(task: Task, engine: Engine) -> Mapping[str, bool]:
-    """The caller's own id leads to the newest task of a tool, and of any tool with the same query."""
+    """Return the aliases of a task: the caller's own id leads to the newest task of a tool, and of any tool with the
+    same query."""
     tool = tools(engine.contracts[NAME])[task.operation]
     return dict.fromkeys(names(tool, task.facts["caller"]), True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def submit(call: Call, engine: Engine) -> Reply:
+    """Create a task for the tool of the operation."""
     tool = tools(engine.contracts[NAME])[call.operation]
     caller = tool.caller(call.body)
     _demand_callback(call, tool)
@@ -49,7 +50,7 @@ def submit(call: Call, engine: Engine) -> Reply:
 
 
 def _earlier(call: Call, tool: Tool, caller: str) -> Task | None:
-    """The existing task for a repeated id; None where a repeated id makes a new task."""
+    """Return the existing task for a repeated id; None if a repeated id makes a new task."""
     # Only the page of training says that the id must be unique.
     rule = "refuse" if tool.kind == "training" else call.variants["repeated_id"]
     if rule == "new_task":
@@ -61,7 +62,8 @@ def _earlier(call: Call, tool: Tool, caller: str) -> Task | None:
 
 
 def _timeline(call: Call, engine: Engine, tool: Tool, scenario: Scenario) -> Timeline:
-    """A synchronous tool ends at once, unless its scenario takes too long for one call."""
+    """Return the timeline of a task. A synchronous tool ends at once, unless its scenario takes too long for one
+    call."""
     timelines = engine.contracts[NAME].behaviour.timelines
     waits = tool.mode_under(call.variants) == "sync" and scenario.ends and scenario.stretch <= 1
     return timelines["sync" if waits else tool.timeline]
@@ -77,13 +79,13 @@ def _callback_url(call: Call, tool: Tool, *, fails: bool) -> str | None:
         return None
     url: Any = call.body.get("callbackUrl")
     wanted = tool.callback or (tool.kind != "training" and call.variants["undocumented_callback"] == "sent")
-    # Where no page lists the field, no schema has checked it.
+    # If no page lists the field, no schema has checked it.
     return url if wanted and isinstance(url, str) and url.lower().startswith(("http://", "https://")) else None
 
 
 def _task_id(call: Call) -> str:
-    """Prefix, the time in milliseconds, nine more digits. The digits are derived from the request, so that sandboxes with
-    the same seed and clock have the same id only for the same job."""
+    """Return a prefix, the time in milliseconds, and nine more digits. The digits are derived from the request, so
+    that sandboxes with the same seed and clock have the same id only for the same job."""
     box, stamp = call.box, f"{round(call.now * 1000):013d}"
     while True:
         digits = text("0123456789", 9, box.sandbox.seed, NAME, box.next_number(NAME), call.raw)

@@ -1,4 +1,4 @@
-"""The tools as typed rows of tools.yaml, and how their tasks are found by id."""
+"""The tools as typed rows of tools.yaml, and the lookup of their tasks by id."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOOL_KINDS = ("detection", "tool")
 
 
 class Tool(NamedTuple):
-    """One row; tools.yaml says what each column means."""
+    """One row. tools.yaml explains each column."""
 
     operation: str
     code: str
@@ -43,13 +43,14 @@ class Tool(NamedTuple):
     pictures: int | tuple[str, ...] = 1
 
     def caller(self, body: Mapping[str, Any]) -> str:
-        """The caller's own id of a task."""
+        """Return the caller's own id of a task."""
         found: Any = body
         for step in self.caller_id.split("."):
             found = found[step]
         return str(found)
 
     def picture_count(self, body: Mapping[str, Any]) -> int:
+        """Return the requested number of pictures."""
         if isinstance(self.pictures, int):
             return self.pictures
         count = 1
@@ -58,13 +59,13 @@ class Tool(NamedTuple):
         return count
 
     def mode_under(self, variants: Mapping[str, Any]) -> str:
-        """`sync` or `async`."""
+        """Return `sync` or `async`, by the variants."""
         return str(variants.get(self.mode, self.mode))
 
 
 @lru_cache(maxsize=4)
 def tools(contract: Contract) -> Mapping[str, Tool]:
-    """Every tool by its operation."""
+    """Return every tool by its operation."""
     made = [_tool(row) for row in contract.tables["tools"]["tools"]]
     return {tool.operation: tool for tool in made}
 
@@ -76,23 +77,24 @@ def _tool(row: Mapping[str, Any]) -> Tool:
 
 @lru_cache(maxsize=4)
 def tool_codes(contract: Contract) -> Mapping[str, Tool]:
-    """The tools that queryImageToolTaskInfo knows, by their toolCode."""
+    """Return the tools that queryImageToolTaskInfo knows, by their toolCode."""
     return {tool.code: tool for tool in tools(contract).values() if tool.kind in TOOL_KINDS}
 
 
 def remember(box: Box, tool: Tool, task: Task, caller: str) -> None:
-    """Store the caller's id as a name of its newest task: of this tool, and of any."""
+    """Store the `caller`'s id as a name of its newest task `task`: within `tool`, and within all tools."""
     for name in names(tool, caller):
         box.add_alias(name, task.id)
 
 
 def names(tool: Tool, caller: str) -> tuple[str, str]:
-    """The names by which the caller's id finds a task: within its tool, and within all tools of its scope."""
+    """Return the names by which the caller's id finds a task: within its tool, and within all tools of its scope."""
     return _alias(tool.code, caller), _alias(_reach(tool), caller)
 
 
 def find(box: Box, scope: str, name: str) -> Task | None:
-    """A task by the server's id, or by the caller's within `scope`: a tool's code, `tool`, `sd` or `training`."""
+    """Return a task by the server's id, or by the caller's id within `scope`: a tool's code, `tool`, `sd` or
+    `training`."""
     task = box.task(name)
     if task is not None and task.id == name and task.provider == NAME:
         return task
@@ -100,7 +102,7 @@ def find(box: Box, scope: str, name: str) -> Task | None:
 
 
 def find_own(box: Box, tool: Tool, caller: str) -> Task | None:
-    """The newest task of a tool with this id of the caller's."""
+    """Return the newest task of a tool with this id of the caller."""
     return box.task(_alias(tool.code, caller))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NAME = "imgopen"
 OK = "200"
 
-#: The two credentials, as headers (names in lower case) and as query parameters.
+#: The names of the two credentials, as headers (in lower case) and as query parameters.
 HEADERS = ("x-request-req-accesskeyid", "x-request-req-accesskeysecret")
 QUERY = ("X-Request-req-accessKeyId", "X-Request-req-accessKeySecret")
 
@@ -26,17 +26,18 @@ FLUX = "flux_text2image"
 
 
 def _pair(place: Mapping[str, Any], names: tuple[str, str]) -> tuple[str, str]:
-    """Key and secret; an empty header counts as missing."""
+    """Return key and secret; an empty header counts as missing."""
     key, secret = names
     return str(place.get(key, "")).strip(), str(place.get(secret, "")).strip()
 
 
 def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[str, Any], store: Store) -> Identity:
+    """Return the sandbox of a request by its key and secret."""
     key, secret = _pair(headers, HEADERS)
     if not key and not secret:
         key, secret = _pair(params, QUERY)
     if not key and not secret:
-        return Identity("")  # a variant says whether that is allowed, so `authorize` decides
+        return Identity("")  # a variant says whether this is allowed, so `authorize` decides
     if not key or not secret:
         return Identity("", "key_missing")
     found = store.find(NAME, key)
@@ -49,13 +50,14 @@ def authenticate(is_public: bool, headers: Mapping[str, str], params: Mapping[st
 
 
 def authorize(headers: Mapping[str, str], variants: Mapping[str, Any]) -> str | None:
+    """Return the problem that a variant makes of the credential; None if there is none."""
     if any(_pair(headers, HEADERS)) or variants["credentials"] == "optional":
         return None
     return None if variants["flux_credentials"] == "query" else "key_missing"
 
 
 def by_header(handler: Callable[[Call, Any], Reply]) -> Callable[[Call, Any], Reply]:
-    """The handler for requests whose credentials are in the place where the operation expects them."""
+    """Return the handler for requests whose credentials are in the place where the operation expects them."""
 
     def handle(call: Call, engine: Any) -> Reply:
         if call.variants["credentials"] == "required" and not any(_pair(call.headers, HEADERS)):
@@ -68,17 +70,19 @@ def by_header(handler: Callable[[Call, Any], Reply]) -> Callable[[Call, Any], Re
 
 
 class Wire:
-    """The envelope, by the tables of the contract."""
+    """Writes answers with the envelope, by the tables of the contract."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
 
     def render(self, reply: Reply, variants: Mapping[str, Any]) -> VendorResponse:
+        """Return a success in the envelope."""
         body = envelope(reply)
         status = 200 if body["code"] == OK else self._status(body["code"], variants)
         return VendorResponse(status, body, body["code"], reply.headers)
 
     def render_problem(self, problem: Problem, variants: Mapping[str, Any]) -> VendorResponse:
+        """Return an error in the envelope."""
         row = self._behaviour.refusals[problem.name]
         code = str(row.code if problem.code is None else problem.code)
         text = problem.message or row.message
@@ -111,14 +115,16 @@ class Wire:
     def explain_violations(
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
     ) -> Problem | None:
+        """Return a Problem with the violations."""
         return Problem("invalid", errors=[sentence(violation) for violation in violations])
 
 
 def envelope(reply: Reply) -> dict[str, Any]:
+    """Return the body of a success."""
     return {"code": str(reply.code), "msg": reply.message, "data": reply.data}
 
 
-#: The sentence for a broken rule; other rules show their own name. The vendor's sentences are unknown.
+#: The sentence for a broken rule; for other rules their own name is shown. The vendor's sentences are unknown.
 WORDS = {
     "required": "is required",
     "type": "should be of type {expected}",
@@ -136,7 +142,7 @@ WORDS = {
 
 
 def sentence(violation: Violation) -> str:
-    """`imageUrl is required`."""
+    """Return a sentence such as `imageUrl is required`."""
     place = ".".join(map(str, violation.place[1:])) or str(violation.place[0])
     words = WORDS.get(violation.rule, f"breaks the rule {violation.rule}")
     return f"{place} {words.format(expected=_listed(violation.expected))}"
