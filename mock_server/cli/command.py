@@ -11,7 +11,7 @@ from swapmock import __version__
 from swapmock.mock_server.cli.output import UsageError, silence
 from swapmock.mock_server.settings import SettingError
 
-#: Command -> the module below this package that defines it under the same name.
+#: Command -> the module of this package that defines it under the same name.
 COMMANDS = {
     "advance": "remote",
     "contract": "contracts",
@@ -32,14 +32,16 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Commands that are imported when one of them runs: a start does not pay for the others."""
+    """Commands that are imported when they run, so that a start does not import the others."""
 
     def list_commands(self, context: click.Context) -> list[str]:
+        """Return the names of the commands."""
         from swapmock.client_checks.cli import COMMANDS as CHECKS
 
         return sorted([*super().list_commands(context), *COMMANDS, *CHECKS])
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Return a command; None for an unknown name."""
         if name in COMMANDS:
             module = import_module(f"swapmock.mock_server.cli.{COMMANDS[name]}")
             command = getattr(module, name)
@@ -63,7 +65,7 @@ def version() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line. A mistake of the user's is one line on stderr and exit status 2."""
+    """Run the command line. A mistake of the user gives one line on stderr and exit status 2."""
     try:
         status = cli.main(arguments, prog_name="swapmock", standalone_mode=False)
         if isinstance(status, int) and status:
@@ -77,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(error.format_message())
     except SettingError as error:
         _fail(str(error))
-    except BrokenPipeError:  # the reader of the output has gone: click's own habit is to end quietly with 1
+    except BrokenPipeError:  # the reader of the output has gone: like click, end silently with status 1
         silence()
         sys.exit(1)
     except OSError as error:

@@ -62,7 +62,7 @@ def contract(name: str, form: str) -> None:
 
 
 def _handled(make: Callable[[Any], Any], contract: Any) -> Any:
-    """The operations for which a provider has handlers."""
+    """Return the operations for which a provider has handlers."""
     return make(contract).handlers.keys()
 
 

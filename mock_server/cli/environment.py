@@ -1,4 +1,5 @@
-"""The environment variables of a command: which are settings, which somebody else has set, and which are misspelt."""
+"""The environment variables of a command: which are settings, which were set by other programs, and which are
+misspelt."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from swapmock.mock_server.settings import Settings, variable
 
 PREFIX = "SWAPMOCK_"
 
-#: Names that swapmock reads or sets beside the settings: `check`, `run`, `conform` and the pytest plugin.
+#: Names, other than settings, that swapmock reads or sets: `check`, `run`, `conform` and the pytest plugin.
 OTHERS = frozenset(
     PREFIX + name
     for name in [
@@ -46,19 +47,20 @@ INJECTED_VALUE = re.compile(r"(?:tcp|udp|sctp)://\S+:\d+")
 
 
 def is_injected(name: str, value: str) -> bool:
-    """Whether an orchestrator has set this variable for its own purposes: it is no setting, and no mistake."""
+    """Return whether an orchestrator has set this variable for its own purposes: it is neither a setting nor a
+    mistake."""
     return INJECTED_NAME.fullmatch(name) is not None or (
         name.startswith(PREFIX) and INJECTED_VALUE.fullmatch(value) is not None
     )
 
 
 def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
-    """One sentence for each variable that begins with SWAPMOCK_ and means nothing, with the nearest name that does."""
+    """Yield one sentence for each variable that begins with SWAPMOCK_ and is unknown, with the nearest known name."""
     known = {variable(row.name) for row in fields(Settings)} | OTHERS
     for name, value in sorted(environment.items()):
         if not name.upper().startswith(PREFIX) or name in known:
             continue
         if not (is_injected(name, value) or CREDENTIAL.fullmatch(name)):
-            # Without the prefix, which makes all of them alike.
+            # Compare without the common prefix, which makes all names similar.
             guess = nearest(name[len(PREFIX) :], (one[len(PREFIX) :] for one in known))
             yield f"the variable {name} is no setting" + (f"; did you mean {PREFIX}{guess}?" if guess else "")

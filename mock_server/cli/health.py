@@ -12,7 +12,7 @@ from swapmock.mock_server.settings import Settings, is_loopback
 
 PROC = Path("/proc")
 
-#: Names of the programs that are the first process of a container and start the server: what `--init` means, or a shell.
+#: Names of programs that are the first process of a container and start the server: those of `--init`, and shells.
 INITS = frozenset(["docker-init", "tini", "catatonit", "podman-init", "dumb-init", "sh", "ash", "dash", "bash"])
 
 
@@ -50,7 +50,7 @@ def health(url: str | None, timeout: float, ca: Path | None, insecure: bool) -> 
 
 
 def url_from(settings: Settings) -> str:
-    """Where a server with `settings` can be asked from this machine."""
+    """Return the URL at which a server with `settings` can be reached from this machine."""
     if settings.uds is not None:
         return f"unix:{settings.uds}"
     scheme = "http" if settings.tls_cert is None else "https"
@@ -61,7 +61,7 @@ def url_from(settings: Settings) -> str:
 
 
 def _settings_of(arguments: tuple[str, ...]) -> Settings:
-    """The settings of `swapmock serve` with these arguments, in this environment."""
+    """Return the settings of `swapmock serve` with these arguments, in this environment."""
     from swapmock.mock_server.cli.options import settings_from
     from swapmock.mock_server.cli.serve import serve
 
@@ -70,11 +70,12 @@ def _settings_of(arguments: tuple[str, ...]) -> Settings:
 
 
 def _settings_of_container() -> Settings | None:
-    """The settings of the server that is the first process here, or a child of that (under `--init`); None if neither is
-    one. Its flags are part of its command line, so they count as its environment does, which a health check shares.
+    """Return the settings of the server that is the first process here, or a child of it (under `--init`); None if
+    there is no such server. Its flags are read from its command line; its environment is the same as that of the
+    health check.
 
-    On a machine that is no container, a server whose parent has ended is a child of the first process, too. It is not meant.
-    """
+    On a machine that is not a container, a server whose parent has ended is also a child of the first process.
+    Such a server is not meant."""
     try:
         is_container = (PROC / "1/comm").read_text().strip() in INITS
         children = (PROC / "1/task/1/children").read_text().split() if is_container else []
@@ -88,7 +89,8 @@ def _settings_of_container() -> Settings | None:
 
 
 def serve_arguments(pid: str) -> tuple[str, ...] | None:
-    """What follows `serve` on the command line of a process, if that is `swapmock serve`."""
+    """Return the arguments after `serve` on the command line of a process; None if the process is not `swapmock
+    serve`."""
     try:
         words = (PROC / pid / "cmdline").read_bytes().decode("utf-8", "surrogateescape").split("\0")[:-1]
     except OSError:

@@ -25,10 +25,10 @@ from swapmock.mock_server.adapters.receiver import (
 )
 from swapmock.mock_server.cli.output import UsageError, printable, say
 
-#: What a refused callback is answered: no provider takes HTTP 500 for an acknowledgement.
+#: The answer to a refused callback: for no provider, HTTP 500 is an acknowledgement.
 REFUSAL = (500, {"message": "refused by swapmock listen"})
 
-#: JSON that is nested deeper is shown as it came.
+#: JSON with deeper nesting is shown unchanged.
 MAX_DEPTH = 100
 
 LIMITS = ReceiverLimits()
@@ -36,8 +36,8 @@ LIMITS = ReceiverLimits()
 
 @dataclass
 class Printer:
-    """Prints each request by `show`, refuses the first `fail` of them, and waits `slow` seconds before each answer. The
-    others are answered with `acknowledgement`: an HTTP status and a JSON value."""
+    """Prints each request with `show`, refuses the first `fail` requests, and waits `slow` seconds before each
+    answer. The other requests are answered with `acknowledgement`: an HTTP status and a JSON value."""
 
     show: Callable[[str], None]
     acknowledgement: tuple[int, Any] = (200, {})
@@ -46,7 +46,7 @@ class Printer:
     _lock: Lock = field(default_factory=Lock)
 
     def answer(self, request: ReceivedRequest) -> ReceiverAnswer:
-        """Print `request`; what to answer."""
+        """Print `request`, and return the answer to it."""
         kind = request.header("content-type") or "no content type"
         try:
             text, (status, value) = pretty(decoded_body(request, LIMITS.body)), self._planned(request.number)
@@ -64,13 +64,13 @@ class Printer:
         return REFUSAL if number <= self.fail else self.acknowledgement
 
     def refused(self, reason: str) -> None:
-        """Print that a request was refused before it was whole."""
+        """Print that a request was refused before it was complete."""
         with self._lock:
             self.show(printable(f"refused a request: {reason}"))
 
 
 def pretty(body: bytes) -> str:
-    """JSON with indentation; anything else as it is."""
+    """Return JSON with indentation; anything else unchanged."""
     try:
         value = json.loads(body)
         if _depth(value) > MAX_DEPTH:
@@ -85,7 +85,7 @@ def _as_text(body: bytes) -> str:
 
 
 def _depth(value: Any) -> int:
-    """How many arrays and objects of `value` lie inside each other."""
+    """Return how deeply arrays and objects are nested in `value`."""
     depth, level = 0, [value]
     while level := [item for item in level if isinstance(item, list | dict)]:
         depth += 1
@@ -94,8 +94,8 @@ def _depth(value: Any) -> int:
 
 
 def acknowledgement(rules: Mapping[str, Acknowledgement]) -> tuple[int, Any]:
-    """The HTTP status and the JSON object that acknowledge a callback by all `rules` (provider -> what its contract
-    declares). UsageError if one answer cannot fit all of them."""
+    """Return the HTTP status and the JSON object that acknowledge a callback by all `rules` (provider -> the rule of
+    its contract). Raises UsageError if no answer meets all of them."""
     first = max((rule.statuses[0] for rule in rules.values()), default=200)
     last = min((rule.statuses[1] for rule in rules.values()), default=299)
     values: dict[str, list[Any]] = {}
@@ -108,7 +108,7 @@ def acknowledgement(rules: Mapping[str, Acknowledgement]) -> tuple[int, Any]:
 
 
 def _rules(provider: str | None) -> dict[str, Acknowledgement]:
-    """What the contracts declare: of `provider`, or of every provider that has callbacks."""
+    """Return the rules of the contracts: of `provider`, or of every provider with callbacks."""
     from swapmock.contracts import load
     from swapmock.mock_server.web.build import registrations
 

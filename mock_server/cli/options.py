@@ -27,22 +27,23 @@ from swapmock.mock_server.settings import (
 #: Setting -> the short form of its flag.
 SHORT = {"port": ("-p",)}
 
-#: Where the context keeps the path of the file that settings were read from.
+#: The key under which the context keeps the path of the config file.
 CONFIG_PATH = "swapmock.config"
 
 
 class SettingOption(click.Option):
     """The option of a setting.
 
-    Its errors say where the value came from, if that was not the command line. A variable that an orchestrator has set for its
-    own purposes is not read.
-    """
+    Its errors say where the value came from, unless it is the command line. A variable that an orchestrator has
+    set for its own purposes is not read."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the value of the environment variable; None without one."""
         value = super().resolve_envvar_value(ctx)
         return None if value is not None and is_injected(str(self.envvar), value) else value
 
     def handle_parse_result(self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]) -> Any:
+        """Convert the value, and add its origin to an error."""
         try:
             return super().handle_parse_result(ctx, opts, args)
         except click.BadParameter as error:
@@ -51,7 +52,7 @@ class SettingOption(click.Option):
 
 
 def origin_of(context: click.Context, name: str) -> str:
-    """Where the setting `name` came from, in brackets; nothing for the command line and for defaults."""
+    """Return where the setting `name` came from, in brackets; "" for the command line and for defaults."""
     match context.get_parameter_source(name):
         case ParameterSource.ENVIRONMENT:
             return f" (from the variable {variable(name)})"
@@ -62,10 +63,9 @@ def origin_of(context: click.Context, name: str) -> str:
 
 
 def setting_options(**own: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator that adds one option for each row of Settings.
+    """Return a decorator that adds one option for each row of Settings.
 
-    `own` names settings that this command has a default of its own for; environment and file do not set those.
-    """
+    `own` has settings with a default of this command; environment and file do not set those."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         command = _with_origins(command)
@@ -82,7 +82,7 @@ def setting_options(**own: Any) -> Callable[[Callable[..., None]], Callable[...,
 
 
 def _with_origins(command: Callable[..., None]) -> Callable[..., None]:
-    """`command`, whose SettingErrors say where the setting came from."""
+    """Return `command` with SettingErrors that say where the setting came from."""
 
     @wraps(command)
     def wrapped(**values: Any) -> None:
@@ -130,13 +130,13 @@ def _use_config(context: click.Context, _: click.Parameter, given: Path | None, 
 
 
 def is_chosen(name: str) -> bool:
-    """Whether somebody chose the value of the setting `name`: by a flag, a variable or a file."""
+    """Return whether the user chose the value of the setting `name`: by a flag, a variable or a file."""
     source = click.get_current_context().get_parameter_source(name)
     return source not in (None, ParameterSource.DEFAULT)
 
 
 def settings_from(values: dict[str, Any]) -> Settings:
-    """The settings as flags, environment and config file give them."""
+    """Return the settings from flags, environment and config file."""
     context = click.get_current_context()
     for name in PAIRS:
         chosen: dict[str, dict[str, Any]] = {}

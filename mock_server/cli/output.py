@@ -1,4 +1,4 @@
-"""What the commands print, also when nobody reads it and when a text holds control characters."""
+"""The output of the commands. It also works if no program reads it, and if a text contains control characters."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class UsageError(click.ClickException):
 
 
 def printable(text: str) -> str:
-    """`text` with every control character but the line feed shown as an escape sequence."""
+    """Return `text` with every control character except the line feed as an escape sequence."""
     shown = "\n".join(line.translate(CONTROLS) for line in text.split("\n"))
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
 def say(text: str) -> None:
-    """Print `text`. A server goes on serving when nobody reads its output any more."""
+    """Print `text`. A server continues to serve if no program reads its output any more."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -32,6 +32,6 @@ def say(text: str) -> None:
 
 
 def silence() -> None:
-    """Send what stdout still holds, and all that follows, to nowhere, also at the end of the interpreter."""
+    """Discard what stdout still holds and all that follows, also at the end of the interpreter."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The verbs for a server that runs: `requests`, `why`, `advance`, `reset`, `queue`, `fault`."""
+"""The commands for a running server: `requests`, `why`, `advance`, `reset`, `queue`, `fault`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import click
 from swapmock.mock_server.cli.output import UsageError, printable, say
 from swapmock.mock_server.settings import variable
 
-#: Where `swapmock serve` listens unless told otherwise.
+#: The default address of `swapmock serve`.
 DEFAULT_URL = "http://127.0.0.1:4020"
 
-#: Faults that can be named by a word: what the word does to the connection.
+#: Faults that can be named by a word: the effect on the connection.
 CONNECTION_FAULTS = ("reset", "hang_up", "dribble")
 
 
 def on_server(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` the sandbox that the options name, and turn refusals of the server into one line."""
+    """Pass to `command` the sandbox that the options name, and report an error of the server in one line."""
 
     @wraps(command)
     def wrapped(url: str, token: str, sandbox: str, **values: Any) -> None:
@@ -58,7 +58,7 @@ def on_server(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _refusal(problem: Mapping[str, Any]) -> str:
-    """What the admin API says, with each of the mistakes that it lists."""
+    """Return the error of the admin API, with each of the mistakes that it lists."""
     told = str(problem.get("detail") or problem)
     rows = (f"{row.get('pointer', '')} {row.get('detail', '')}".strip() for row in problem.get("errors", ()))
     return "; ".join([told, *(row for row in rows if row.replace(" ", ": ", 1) not in told)])
@@ -98,7 +98,7 @@ def requests(
 
 
 def _last(sandbox: Any, limit: int, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    """The last `limit` requests: the admin API gives them in pages, oldest first."""
+    """Return the last `limit` requests: the admin API returns them in pages, oldest first."""
     rows: list[dict[str, Any]] = []
     after = None
     while page := sandbox.requests(**filters, limit=1000, after=after):
@@ -224,7 +224,8 @@ def fault(
 
 
 def read_effect(text: str, retry_after: float | None = None) -> dict[str, Any]:
-    """The effect that a code, a word or JSON means. Raises UsageError for anything else."""
+    """Return the effect for a code, a word or JSON. `retry_after` is in seconds. Raises UsageError for anything
+    else."""
     if text.isascii() and text.isdecimal() and len(text) < 10:
         effect: Any = {"code": int(text)}
     elif text.replace("-", "_") in CONNECTION_FAULTS:

@@ -82,10 +82,9 @@ def run(emulator: str, others: str, callback_port: int, command: tuple[str, ...]
 
 
 def summary(interception: Interception, before: int) -> list[str]:
-    """What is to be said at the end of a run: which hosts were refused, and why no vendor request may have arrived.
+    """Return the lines for the end of a run: which hosts were refused, and why no vendor request may have arrived.
 
-    `before` is how many requests the emulator had answered at the start: CMD may also use SWAPMOCK_URL.
-    """
+    `before` is the number of requests that the emulator had answered at the start: CMD may also use SWAPMOCK_URL."""
     lines = []
     if interception.refused:
         hosts = ", ".join(sorted(set(interception.refused)))
@@ -104,7 +103,7 @@ def summary(interception: Interception, before: int) -> list[str]:
 
 
 def _answered(interception: Interception) -> int:
-    """How many requests the emulator has answered; 0 if it no longer answers itself."""
+    """Return how many requests the emulator has answered; 0 if it no longer answers."""
     from swapmock.mock_server.control import AdminError
 
     try:

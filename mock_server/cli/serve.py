@@ -68,7 +68,7 @@ def serve(**values: Any) -> None:
         if unsaid:
             raise unsaid[0]
         return
-    # The end waits for callbacks that are being sent. A second signal ends the process at once.
+    # At the end, wait for callbacks that are being sent. A second signal ends the process at once.
     running = system.engine.dispatcher.running(system.engine, settings.callback_timeout)
     with closing(system.engine.store), running, control or nullcontext():
         run(system.asgi_app, listener, options, on_ready)
@@ -79,14 +79,14 @@ def serve(**values: Any) -> None:
 
 
 def set_up_logs(settings: Settings, system: System) -> None:
-    """Log as `settings` say. On a terminal every request is shown, unless a level was chosen."""
+    """Set up logging as `settings` say. On a terminal every request is shown, unless a level was chosen."""
     is_watched = sys.stderr is not None and sys.stderr.isatty()
     level = "info" if is_watched and not is_chosen("log_level") else settings.log_level
     logs.set_up(level, settings.log_format, _mask(system), os.environ)
 
 
 def _mask(system: System) -> logs.Mask:
-    """Hides what the contracts declare as credentials, and the secrets of this server."""
+    """Return the mask that hides the credentials in the contracts' form, and the secrets of this server."""
     forms = [form for c in system.engine.contracts.values() if (form := c.behaviour.credential_form) is not None]
     credentials = [row.credential for row in system.standing]
     return logs.secret_mask(
@@ -98,7 +98,7 @@ def _mask(system: System) -> logs.Mask:
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """Import without garbage collections: what is imported stays, and looking through it takes 5 % of a start."""
+    """Import without garbage collections: imported objects stay, and examining them takes 5 % of a start."""
     gc.disable()
     try:
         yield
@@ -108,7 +108,7 @@ def _no_collections() -> Iterator[None]:
 
 
 def _control(settings: Settings, system: Any, options: Any) -> Any:
-    """A second server for the admin API, if it is to have its own port."""
+    """Return a second server for the admin API, if it has its own port."""
     from swapmock.mock_server.web.server import LiveServer
 
     if settings.admin_port is None:
@@ -117,14 +117,14 @@ def _control(settings: Settings, system: Any, options: Any) -> Any:
 
 
 def _admin_listener(settings: Settings) -> Any:
-    """A socket that listens for the admin API, if it is to have its own port; all workers accept on it."""
+    """Return a listening socket for the admin API, if it has its own port; all workers accept on it."""
     from swapmock.mock_server.web.server import bind
 
     return None if settings.admin_port is None else bind(settings.host, settings.admin_port)
 
 
 def _url_of_control(control: Any, options: Any) -> str:
-    """The base URL of the admin API's own server, or of the socket on which workers listen for it."""
+    """Return the base URL of the admin API's own server, or of the socket on which workers listen for it."""
     from swapmock.mock_server.web.server import LiveServer, url_of
 
     is_secure = options.tls is not None
@@ -132,7 +132,7 @@ def _url_of_control(control: Any, options: Any) -> str:
 
 
 def _run_workers(system: System, listener: Any, control: Any, options: Any, on_ready: Any) -> None:
-    """Serve with worker processes until a signal. A worker that dies ends all."""
+    """Serve with worker processes until a signal comes. If a worker dies, all are ended."""
     from swapmock.mock_server.workers import supervisor
 
     try:
@@ -149,7 +149,7 @@ def _cannot_start(settings: Settings, error: OSError) -> str:
 
 
 def _welcome(url: str, settings: Settings, system: Any) -> str:
-    """Base URL, the vendors' hosts that it stands for, credentials, and a line to paste."""
+    """Return the banner: base URL, the vendors' hosts that it replaces, credentials, and a command to paste."""
     reachable = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     shown_url = settings.public_url.rstrip("/") or reachable
     lines = [f"swapmock {__version__}", f"  base URL   {shown_url}"]
@@ -169,7 +169,7 @@ def _welcome(url: str, settings: Settings, system: Any) -> str:
 
 
 def _curl(url: str, contract: Contract, key: str, secret: str) -> str:
-    """A command to paste: the first operation of `contract` whose request has an example, with a credential."""
+    """Return a command to paste: the first operation of `contract` that has an example, with a credential."""
     base = {"unix": f"--unix-socket {url[5:]} http://localhost", "https": f"-k {url}"}.get(url.partition(":")[0], url)
     operation = next((o for o in contract.operations.values() if o.takes_json and "{" not in o.path), None)
     form = contract.behaviour.credential_form

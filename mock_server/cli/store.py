@@ -41,7 +41,7 @@ def check(path: Path, form: str) -> None:
 
 
 def _place(path: Path) -> Path:
-    """`path` without the `sqlite:` in front of it that `--store` has."""
+    """Return `path` without the prefix `sqlite:` that `--store` has."""
     text = str(path)
     return Path(text.removeprefix("sqlite:")) if text.startswith("sqlite:") else path
 

@@ -1,7 +1,7 @@
 """A certificate authority for one run, and the files by which clients trust it.
 
-trustme makes the certificates. The authority's private key stays in this process and is gone when it ends.
-"""
+trustme makes the certificates. The authority's private key stays in this process, and is lost when the process
+ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
 
-#: Where systems keep their trusted roots, apart from what OpenSSL was built with.
+#: The files in which systems keep their trusted roots, in addition to the default file of OpenSSL.
 SYSTEM_ROOTS = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -24,12 +24,12 @@ SYSTEM_ROOTS = (
     "/etc/ssl/cert.pem",
 )
 
-#: What protects a Java trust store. It holds no secrets, and Java's own has this password, too.
+#: The password of a Java trust store. The store contains no secrets, and Java's own has the same password.
 STORE_PASSWORD = "changeit"
 
 
 class Authority:
-    """Issues one certificate for all of `hosts`, and writes what clients need into `folder`."""
+    """Issues one certificate for all of `hosts`, and writes the files for clients into `folder`."""
 
     def __init__(self, hosts: Sequence[str], folder: Path) -> None:
         self._ca = trustme.CA(organization_name="swapmock run")
@@ -38,19 +38,20 @@ class Authority:
         self.root = self._ca.cert_pem.bytes()
 
     def server_context(self) -> ssl.SSLContext:
-        """TLS for a server that answers as any of the hosts."""
+        """Return the TLS context for a server that answers as any of the hosts."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._leaf.configure_cert(context)
         return context
 
     def bundle(self, name: str, others: bytes) -> Path:
-        """A file `name` with the certificates `others` (PEM) and this authority's."""
+        """Write the file `name` with the certificates `others` (PEM) and this authority's, and return its path."""
         path = self._folder / name
         path.write_bytes(others.rstrip() + b"\n" + self.root if others.strip() else self.root)
         return path
 
     def java_trust_store(self, others: bytes) -> Path:
-        """A trust store for Java (PKCS 12) with the certificates `others` (PEM) and this authority's."""
+        """Write a trust store for Java (PKCS 12) with the certificates `others` (PEM) and this authority's, and
+        return its path."""
         path = self._folder / "truststore.p12"
         certificates = dict.fromkeys(_parsed(self.root + others))
         entries = [PKCS12Certificate(each, b"swapmock-%d" % number) for number, each in enumerate(certificates)]
@@ -59,23 +60,24 @@ class Authority:
 
 
 def _parsed(pem: bytes) -> Iterator[x509.Certificate]:
-    """The certificates of `pem`; those that cannot be read are left out."""
+    """Yield the certificates in `pem`; those that cannot be read are left out."""
     end = b"-----END CERTIFICATE-----"
     for block in pem.split(end)[:-1]:
         start = block.find(b"-----BEGIN CERTIFICATE-----")
         with warnings.catch_warnings(), suppress(ValueError):
-            warnings.simplefilter("ignore")  # some old roots are not quite as RFC 5280 wants them
+            warnings.simplefilter("ignore")  # some old roots do not fully conform to RFC 5280
             yield x509.load_pem_x509_certificate(block[start:] + end)
 
 
 def system_roots() -> bytes:
-    """The roots that this system trusts, as PEM: those of OpenSSL's default file, else of the usual places, else certifi's."""
+    """Return the roots that this system trusts, as PEM: those of OpenSSL's default file, else of the usual files,
+    else certifi's."""
     paths = ssl.get_default_verify_paths()
     return _first_readable((paths.cafile, paths.openssl_cafile, *SYSTEM_ROOTS, _certifi()))
 
 
 def roots_named_by(variable: str, environment: Mapping[str, str]) -> bytes:
-    """The roots in the file that `variable` names, or an empty text."""
+    """Return the roots in the file that `variable` names; empty without one."""
     return _first_readable((environment.get(variable),))
 
 

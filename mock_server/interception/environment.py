@@ -20,7 +20,7 @@ CA_VARIABLES = {
     "CURL_CA_BUNDLE": "curl-ca-bundle.pem",
 }
 
-#: The same for runtimes that add the file's certificates to their own roots.
+#: The same, for runtimes that add the file's certificates to their own roots.
 EXTRA_CA_VARIABLES = {"NODE_EXTRA_CA_CERTS": "node-extra-ca-certs.pem", "DENO_CERT": "deno-cert.pem"}
 
 PRELOAD = Path(__file__).parent / "node_preload.cjs"
@@ -28,7 +28,7 @@ PRELOAD = Path(__file__).parent / "node_preload.cjs"
 
 @dataclass(frozen=True)
 class ProxyAddress:
-    """The ports of loopback where the proxy listens: for proxy clients, and for HTTPS that was redirected to it."""
+    """The ports of loopback on which the proxy listens: for proxy clients, and for HTTPS that was redirected to it."""
 
     port: int
     tls_port: int
@@ -37,7 +37,9 @@ class ProxyAddress:
 def client_variables(
     base: Mapping[str, str], hosts: tuple[str, ...], proxy: ProxyAddress, authority: Authority, folder: Path
 ) -> dict[str, str]:
-    """The variables to set on top of `base`. The files that they name are written into `folder`."""
+    """Return the variables to set in addition to `base`. The files that they name are written into `folder`.
+
+    `hosts` are the vendors' names, `proxy` is the address of the proxy, `authority` issues its certificate."""
     return {
         **_proxy_variables(base, hosts, proxy),
         **_ca_variables(base, authority),
@@ -53,7 +55,8 @@ def _proxy_variables(base: Mapping[str, str], hosts: tuple[str, ...], proxy: Pro
 
 
 def _no_proxy(base: Mapping[str, str], hosts: tuple[str, ...]) -> str:
-    """Loopback, and what `base` names already unless it would keep a vendor's host from the proxy."""
+    """Return loopback and the hosts that `base` names already, except those that would keep a vendor's host from the
+    proxy."""
     given = f"{base.get('NO_PROXY', '')},{base.get('no_proxy', '')}".split(",")
     kept = (entry.strip() for entry in given if entry.strip() and not _covers(entry.strip(), hosts))
     return ",".join(dict.fromkeys((*LOOPBACK, *kept)))
@@ -80,7 +83,8 @@ def _ca_variables(base: Mapping[str, str], authority: Authority) -> dict[str, st
 def _node_variables(
     base: Mapping[str, str], hosts: tuple[str, ...], proxy: ProxyAddress, folder: Path
 ) -> dict[str, str]:
-    """A preload for every version of Node, and from Node 24 on the switch that makes it read the proxy variables."""
+    """Return a preload for every version of Node and, for Node 24 and later, the switch that makes it read the proxy
+    variables."""
     known = json.dumps({"hosts": hosts, "ports": {"80": proxy.port, "443": proxy.tls_port}})
     path = folder / "node-preload.cjs"
     path.write_text(PRELOAD.read_text("utf-8").replace("__SWAPMOCK__", known), "utf-8")

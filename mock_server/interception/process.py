@@ -1,4 +1,4 @@
-"""Runs a command as a child process: signals reach it, and its exit status is ours."""
+"""Runs a command as a child process: passes signals to it, and returns its exit status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-#: What is passed on to the command. Signals that stop and continue a process work on the whole group anyway.
+#: The signals that are passed to the command. Signals that stop and continue a process reach the whole group anyway.
 FORWARDED = {
     signal.SIGHUP,
     signal.SIGINT,
@@ -19,14 +19,14 @@ FORWARDED = {
     signal.SIGALRM,
 }
 
-#: `si_code` of a signal that the kernel sent, such as for Ctrl-C: the terminal sends those to the whole process group.
+#: The `si_code` of a signal from the kernel, such as for Ctrl-C: the terminal sends those to the whole process group.
 SI_KERNEL = 0x80
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 
 class CannotStart(Exception):
-    """The command cannot be started: `status` is the exit status that a shell would give."""
+    """The command cannot be started. `status` is the exit status that a shell would give."""
 
     def __init__(self, command: str, error: OSError) -> None:
         super().__init__(f"cannot run {command}: {error.strerror}")
@@ -35,21 +35,20 @@ class CannotStart(Exception):
 
 @contextmanager
 def signals_held_back() -> Iterator[Callable[[Sequence[str], Mapping[str, str]], int]]:
-    """Hold signals back while threads are started, so that only the function that this gives receives them.
+    """Block signals while threads are started, so that only the function that this yields receives them.
 
-    The function runs a command with an environment to its end and returns its exit status: 128 + n if signal n ended it. It
-    raises CannotStart if there is no such command.
-    """
+    The function runs a command with an environment to its end and returns its exit status: 128 + n if signal n
+    ended it. It raises CannotStart if there is no such command."""
     waited_for = FORWARDED | {signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
-    # A signal that is ignored would not be waited for; and a shell ignores SIGINT for what it puts in the background.
+    # An ignored signal cannot be waited for, and a shell ignores SIGINT for background processes.
     handlers = {number: signal.signal(number, signal.SIG_DFL) for number in waited_for}
     ignored = {number for number, handler in handlers.items() if handler is signal.SIG_IGN}
     try:
         yield lambda command, environment: _run(command, environment, waited_for, before, ignored)
     finally:
         while signal.sigtimedwait(waited_for, 0) is not None:
-            pass  # what came after the command's end is for nobody
+            pass  # discard signals that came after the command's end
         for number, handler in handlers.items():
             signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

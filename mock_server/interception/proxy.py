@@ -1,9 +1,9 @@
 """An HTTP proxy that answers for the vendors' host names, and refuses or tunnels all others.
 
-It takes `CONNECT` (HTTPS), absolute URLs (plain HTTP, and HTTPS from clients that do not use `CONNECT`), and connections that
-were redirected to it without a proxy's protocol. What a vendor's client sends goes to the emulator unchanged; what the
-emulator answers goes back byte for byte, so that faults on the connection reach the client as well.
-"""
+It accepts `CONNECT` (HTTPS), absolute URLs (plain HTTP, and HTTPS from clients that do not use `CONNECT`), and
+connections that were redirected to it without a proxy protocol. Requests of a vendor's client are passed to the
+emulator unchanged. Answers of the emulator are returned byte for byte, so that faults on the connection reach the
+client as well."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ CHUNK = 1 << 16
 #: The longest head of a request, in bytes.
 HEAD_LIMIT = 1 << 18
 
-#: Seconds in which a connection to another server has to come about.
+#: The timeout in seconds for connecting to another server.
 CONNECT_SECONDS = 10.0
 
-#: Turns of the event loop in which an aborted connection is closed.
+#: The number of event loop turns in which an aborted connection is closed.
 TURNS = 3
 
 #: Headers that concern one hop only (RFC 9110 7.6.1).
 HOP_HEADERS = (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization")
 
-#: What happens to hosts that are no vendor's.
+#: What to do with hosts of other servers.
 Others = Literal["refuse", "tunnel"]
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """Where requests for a vendor go. `tls` is set if the emulator speaks HTTPS; `extra` are further header lines."""
+    """Where requests to a vendor are sent. `tls` is set if the emulator uses HTTPS; `extra` are additional header
+    lines."""
 
     host: str
     port: int
@@ -51,6 +52,7 @@ class Upstream:
     extra: tuple[tuple[bytes, bytes], ...] = ()
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection to the emulator."""
         async with asyncio.timeout(CONNECT_SECONDS):
             name = self.server_name if self.tls is not None else None
             return await asyncio.open_connection(self.host, self.port, ssl=self.tls, server_hostname=name)
@@ -58,7 +60,7 @@ class Upstream:
 
 @dataclass(frozen=True)
 class VendorRequest:
-    """A request that the proxy passed on to the emulator."""
+    """A request that the proxy passed to the emulator."""
 
     method: str
     host: str
@@ -66,13 +68,13 @@ class VendorRequest:
 
 
 def _ignore(_: object) -> None:
-    """Take no note."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
 class ProxyNotes:
-    """What a proxy tells, in its own thread: each vendor `request`, each other host that is `refused`, and why a client broke
-    off TLS (`untrusted`)."""
+    """Functions that a proxy calls in its own thread: for each vendor `request`, for each other host that is
+    `refused`, and with the reason if a client ended TLS (`untrusted`)."""
 
     request: Callable[[VendorRequest], None] = _ignore
     refused: Callable[[str], None] = _ignore
@@ -80,7 +82,7 @@ class ProxyNotes:
 
 
 class _Refused(Exception):
-    """The proxy answers by itself: `status` and a text."""
+    """The proxy itself answers with `status` and a text."""
 
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(reason)
@@ -90,9 +92,9 @@ class _Refused(Exception):
 class Proxy:
     """Listens on free ports of loopback: `port` for proxy clients and plain HTTP, `tls_port` for redirected HTTPS.
 
-    `hosts` are the vendors' names. `upstreams` says where their requests go, by the scheme that the client used. `others` says
-    what happens to every other host; loopback is always tunnelled. `notes` is told what happens.
-    """
+    `hosts` are the vendors' names. `upstreams` says where their requests are sent, by the scheme that the client
+    used. `others` says what to do with every other host; loopback is always tunnelled. `notes` is called when
+    something happens."""
 
     def __init__(
         self,
@@ -112,11 +114,12 @@ class Proxy:
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="swapmock-proxy", daemon=True)
         self._stop: Callable[[], object] = lambda: None
-        #: Both ends of every connection, so that none is left open at the end.
+        #: Both sides of every connection, so that none is left open at the end.
         self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
 
     @property
     def url(self) -> str:
+        """The URL of the proxy."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
@@ -143,7 +146,7 @@ class Proxy:
                 try:
                     await self._guarded(serve, _Client(reader, writer))
                 except asyncio.CancelledError:
-                    if not stopped.is_set():  # at the end, asyncio would log a cancelled handler as an error
+                    if not stopped.is_set():  # without this, asyncio logs a cancelled handler as an error at the end
                         raise
                 finally:
                     clients.discard(task)
@@ -168,7 +171,7 @@ class Proxy:
             await asyncio.sleep(0)
 
     async def _guarded(self, serve: Callable[[_Client], Coroutine[Any, Any, None]], client: _Client) -> None:
-        """Serve one client. Whatever goes wrong with it ends its connection only."""
+        """Serve one client. An error in it ends only its connection."""
         self._writers.add(client.writer)
         try:
             await serve(client)
@@ -182,7 +185,7 @@ class Proxy:
             client.writer.close()
 
     async def _redirected(self, client: _Client) -> None:
-        """A connection that was made for a vendor and redirected here."""
+        """Serve a connection to a vendor that was redirected here."""
         await self._tls_to_emulator(client)
 
     async def _proxy(self, client: _Client) -> None:
@@ -228,7 +231,7 @@ class Proxy:
         requests = _Requests(client.reader)
         try:
             head = await requests.head()
-        except ssl.SSLError as error:  # with TLS 1.3 a client that does not trust the certificate says so only now
+        except ssl.SSLError as error:  # with TLS 1.3, a client that does not trust the certificate reports it only now
             self._notes.untrusted(_reason(error))
             raise
         await self._to_emulator(client, "https", requests, head)
@@ -236,7 +239,8 @@ class Proxy:
     async def _absolute(
         self, client: _Client, requests: _Requests, head: h11.Request, scheme: str, netloc: str
     ) -> None:
-        """One request by its whole URL; the connection ends with its answer, for the next may be meant for another host."""
+        """Serve one request with an absolute URL. The connection ends after its answer, because the next request may
+        be for another host."""
         requests.is_last = True
         target = head.target[len(scheme) + 3 + len(netloc) :] or b"/"
         target = target if target.startswith(b"/") else b"/" + target
@@ -289,7 +293,7 @@ class Proxy:
 
 @dataclass
 class _Client:
-    """One end of a connection."""
+    """One side of a connection."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -303,7 +307,7 @@ class _Client:
         self.writer.transport.abort()
 
     async def refuse(self, refused: _Refused) -> None:
-        """Answer in the proxy's own name."""
+        """Answer as the proxy itself."""
         body = f"{refused}\n".encode("ascii", "backslashreplace")
         head = f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
         with contextlib.suppress(OSError):
@@ -312,7 +316,7 @@ class _Client:
 
 
 class _Requests:
-    """The requests of one connection. h11 finds where each ends; only their heads are written anew."""
+    """The requests of one connection. h11 finds the end of each; only their heads are rewritten."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
@@ -334,12 +338,13 @@ class _Requests:
         return event
 
     async def head(self) -> h11.Request | None:
-        """The head of the next request; None if the client asks no more."""
+        """Return the head of the next request; None if the client sends no more."""
         event = await self._event()
         return event if isinstance(event, h11.Request) else None
 
     async def copy(self, to: _Client, head: h11.Request | None, extra: tuple[tuple[bytes, bytes], ...]) -> bool:
-        """Copy the request that begins with `head`, and all that follow; True once the client asks no more."""
+        """Copy the request that begins with `head` to `to`, with the headers `extra`, and all that follow. Return
+        True once the client sends no more."""
         while head is not None:
             self.on_head(head)
             pairs = [*head.headers.raw_items(), *extra]
@@ -383,7 +388,7 @@ async def _send(requests: Coroutine[Any, Any, bool], other: _Client) -> None:
     except h11.RemoteProtocolError:
         other.abort()
         return
-    except OSError:  # the client has gone, or the server reads no more
+    except OSError:  # the client has disconnected, or the server reads no more
         other.writer.close()
         return
     if is_over and other.writer.can_write_eof():
@@ -394,7 +399,7 @@ async def _send(requests: Coroutine[Any, Any, bool], other: _Client) -> None:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Copy until `reader` ends; True."""
+    """Copy until `reader` ends, and return True."""
     while data := await reader.read(CHUNK):
         writer.write(data)
         await writer.drain()
@@ -406,7 +411,8 @@ def _host_header(head: h11.Request) -> str:
 
 
 def _with_target(head: h11.Request, target: bytes, netloc: str) -> h11.Request:
-    """`head` for a server: with path and query as its target, and the URL's authority as its host (RFC 9112 3.2.2)."""
+    """Return `head` for a server: with path and query as its target, and the URL's authority as its host (RFC 9112
+    3.2.2)."""
     others = [pair for pair in head.headers.raw_items() if pair[0].lower() != b"host"]
     host = (b"Host", netloc.rpartition("@")[2].encode("latin-1"))
     return h11.Request(method=head.method, target=target, headers=[host, *others], http_version=head.http_version)

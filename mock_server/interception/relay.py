@@ -1,9 +1,8 @@
-"""The relay for callbacks: a URL that a client can hand to a vendor before it listens anywhere.
+"""The relay for callbacks: a URL that a client can give to a vendor before the client itself listens.
 
-Each request to the relay is recorded and forwarded to one port of this machine, with path and query as they came. The
-emulator of the same process does not even connect to the relay: it sends to that port directly, so that its record of an
-attempt says what happened there, such as a refused connection.
-"""
+Each request to the relay is recorded and forwarded to one port of this machine, with path and query unchanged. An
+emulator in the same process does not connect to the relay: it sends to that port directly, so that its record of
+an attempt shows what happened there, such as a refused connection."""
 
 from __future__ import annotations
 
@@ -28,16 +27,16 @@ from swapmock.mock_server.core.ports import Transport
 #: Headers that concern one hop only (RFC 9110 7.6.1), and those that are written anew.
 NOT_FORWARDED = ("connection", "keep-alive", "transfer-encoding", "content-length", "host", "te", "trailer", "upgrade")
 
-#: The most that is read of an answer, in bytes.
+#: The most bytes that are read of an answer.
 ANSWER_LIMIT = 1 << 20
 
-#: Seconds that the port may take to answer.
+#: The timeout for an answer from the port, in seconds.
 ANSWER_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class RelayedCallback:
-    """One callback: what came, and the HTTP status of the answer, or (status None) why there was none."""
+    """One callback: the request, and the HTTP status of the answer, or (status None) why there was none."""
 
     method: str
     target: str
@@ -47,7 +46,8 @@ class RelayedCallback:
 
 
 class CallbackRelay:
-    """Listens on a free port of loopback and forwards to `port` of this machine. `callbacks` is what came, in order."""
+    """Listens on a free port of loopback and forwards to `port` of this machine. `callbacks` are the received
+    callbacks, in order."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -57,19 +57,22 @@ class CallbackRelay:
 
     @property
     def url(self) -> str:
-        """What a client hands to the vendor, with any path and query behind it."""
+        """The URL that a client gives to the vendor; any path and query may follow."""
         return self._receiver.base_url
 
     @property
     def callbacks(self) -> list[RelayedCallback]:
+        """Return the received callbacks, in order."""
         with self._lock:
             return list(self._callbacks)
 
     def start(self) -> Self:
+        """Start to listen."""
         self._receiver.start()
         return self
 
     def stop(self) -> None:
+        """Stop listening."""
         self._receiver.stop()
 
     def note(self, callback: RelayedCallback) -> None:
@@ -78,11 +81,12 @@ class CallbackRelay:
             self._callbacks.append(callback)
 
     def direct(self, transport: Transport) -> Transport:
-        """`transport`, except that what is meant for the relay goes to the port behind it."""
+        """Return a transport that sends callbacks for the relay to the port behind it, and all others with
+        `transport`."""
         return _DirectTransport(self, transport)
 
     def _forward(self, request: ReceivedRequest) -> ReceiverAnswer:
-        """Forward a request. If nothing listens, the sender's connection is reset."""
+        """Forward a request. If nothing listens on the port, reset the sender's connection."""
         try:
             answer = self._ask(request)
         except (OSError, http.client.HTTPException) as error:
@@ -126,6 +130,6 @@ class _DirectTransport:
 
 
 def free_port() -> int:
-    """A port of loopback on which nothing listens now."""
+    """Return a port of loopback on which nothing listens now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -14,24 +14,24 @@ from typing import Any
 
 from swapmock.mock_server.settings import Settings, with_token
 
-#: The word before the base URL in what `serve` says once it is ready.
+#: The word before the base URL in the output of `serve` once it is ready.
 READY = "Listening on "
 
-#: Seconds that the child may take to end.
+#: The timeout for the end of the child process, in seconds.
 END_TIME = 20.0
 
 
 @contextmanager
 def served(settings: Settings, folder: Path) -> Iterator[tuple[str, str]]:
-    """Base URL and admin token of an emulator by `settings`, which ends with the block. Its settings are written into
-    `folder`. OSError if it does not start."""
+    """Yield base URL and admin token of an emulator with `settings`, which ends with the block. Its settings are
+    written into `folder`. Raises OSError if it does not start."""
     settings = with_token(replace(settings, uds=None, admin_port=None, tls_cert=None, tls_key=None))
     settings = replace(settings, trusted_proxies=(*settings.trusted_proxies, "127.0.0.1"))
     file = folder / "serve.yaml"
     file.write_text(json.dumps(_as_file(settings)), "utf-8")  # JSON is YAML
     file.chmod(0o600)
     command = [sys.executable, "-m", "swapmock", "serve", "--config", str(file), "--port", str(settings.port)]
-    # A terminal's Ctrl-C is for the command of the run; this ends afterwards.
+    # Ctrl-C in a terminal is for the command of the run; the emulator ends afterwards.
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=_environment(os.environ), start_new_session=True
     ) as process:
@@ -42,7 +42,7 @@ def served(settings: Settings, folder: Path) -> Iterator[tuple[str, str]]:
             try:
                 process.communicate(timeout=END_TIME)
             except subprocess.TimeoutExpired:
-                process.kill()  # its workers end with it
+                process.kill()  # this ends its workers as well
 
 
 def _as_file(settings: Settings) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _as_file(settings: Settings) -> dict[str, Any]:
 
 
 def _environment(base: Mapping[str, str]) -> dict[str, str]:
-    """`base` without settings: those of the run count, which have them already."""
+    """Return `base` without settings: the settings of the run already contain them."""
     return {name: text for name, text in base.items() if not name.startswith("SWAPMOCK_")}
 
 

@@ -1,4 +1,4 @@
-"""Starts emulator, proxy and relay together, and gives the environment of a client that is to use them."""
+"""Starts emulator, proxy and relay together, and makes the environment of a client that uses them."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from swapmock.mock_server.web.server import LiveServer, options_from
 
 
 class MissingExtra(RuntimeError):
-    """A package of the extra `run` is not installed; the text says how to install it."""
+    """A package of the extra `run` is not installed. The text says how to install it."""
 
 
 @dataclass
 class Interception:
-    """What runs, and what it saw.
+    """The running parts, and what they have seen.
 
-    `control` is the emulator's admin API, `hosts` are the vendors' host names, `environment` is the environment for a client,
-    and `variables` is what of it is set here. `callback_port` is where a client may listen for what is sent to
-    `callback_url`. `vendor_requests`, `refused` (host names) and `untrusted` (why clients broke off TLS) grow while it runs.
-    """
+    `control` is the emulator's admin API, `hosts` are the vendors' host names, `environment` is the environment
+    for a client, and `variables` are the variables in it that are set here. A client may listen on
+    `callback_port` for callbacks to `callback_url`. `vendor_requests`, `refused` (host names) and `untrusted`
+    (why clients ended TLS) grow while it runs."""
 
     control: Control
     hosts: tuple[str, ...]
@@ -50,25 +50,27 @@ class Interception:
 
     @property
     def url(self) -> str:
-        """Base URL of the emulator."""
+        """The base URL of the emulator."""
         return self.control.url
 
     @property
     def callback_url(self) -> str:
+        """The URL that a client gives to a vendor."""
         return self.relay.url
 
     @property
     def callback_port(self) -> int:
+        """The port on which a client may listen for callbacks."""
         return self.relay.port
 
     def answered(self) -> int:
-        """How many requests the emulator has answered as a vendor, whichever way they came."""
+        """Return how many requests the emulator has answered as a vendor, through the proxy or directly."""
         counts = re.findall(r"^swapmock_requests_total\{.*\} (\S+)$", self.control.metrics(), re.MULTILINE)
         return int(sum(map(float, counts)))
 
     @property
     def callbacks(self) -> list[RelayedCallback]:
-        """The callbacks that came to `callback_url`, in order."""
+        """Return the callbacks that came to `callback_url`, in order."""
         return self.relay.callbacks
 
 
@@ -84,12 +86,11 @@ def intercept(
 ) -> Iterator[Interception]:
     """Answer for the vendors' host names while the context is open.
 
-    `emulator` is the base URL of a running emulator and `token` its admin token; without `emulator` one is started by
-    `settings`. `others` says whether requests to other hosts are refused or tunnelled. `callback_port` is the port that
-    callbacks are forwarded to; 0 takes a free one. `environment` (os.environ unless given) is what the client's environment
-    builds on. Raises MissingExtra without the extra `run`, ValueError if `emulator` is no base URL, OSError for an emulator that
-    cannot be reached, and AdminError for one that refuses the token.
-    """
+    `emulator` is the base URL of a running emulator and `token` its admin token; without `emulator` one is
+    started with `settings`. `others` says whether requests to other hosts are refused or tunnelled. Callbacks are
+    forwarded to `callback_port`; 0 selects a free port. `environment` (by default os.environ) is the basis of the
+    client's environment. Raises MissingExtra without the extra `run`, ValueError if `emulator` is not a base URL,
+    OSError for an emulator that cannot be reached, and AdminError for one that refuses the token."""
     try:
         from swapmock.mock_server.interception.certificates import Authority
         from swapmock.mock_server.interception.environment import ProxyAddress, client_variables
@@ -128,7 +129,8 @@ def intercept(
 
 
 def _started(stack: ExitStack, settings: Settings, relay: CallbackRelay) -> tuple[Control, dict[str, Upstream]]:
-    """An emulator of our own, with one more server for each scheme: so its links have the scheme that the client used."""
+    """Start an emulator with a separate server for each scheme, so that its links have the scheme that the client
+    used."""
     emulator = Emulator(**{row.name: getattr(settings, row.name) for row in fields(settings)})
     emulator.system.engine.dispatcher.wrap_transport(relay.direct)
     stack.enter_context(emulator)
@@ -141,7 +143,8 @@ def _started(stack: ExitStack, settings: Settings, relay: CallbackRelay) -> tupl
 
 
 def _running(stack: ExitStack, url: str, token: str) -> tuple[Control, dict[str, Upstream]]:
-    """A running emulator. It is told by X-Forwarded-Proto which scheme the client used, and heeds it if it trusts us."""
+    """Use a running emulator. X-Forwarded-Proto tells it which scheme the client used; it believes this if it trusts
+    the proxy."""
     host, port, is_secure = _address(url)
     tls = ssl.create_default_context() if is_secure else None
     control = stack.enter_context(RemoteEmulator(url, token))
@@ -152,7 +155,7 @@ def _running(stack: ExitStack, url: str, token: str) -> tuple[Control, dict[str,
 
 
 def _address(url: str) -> tuple[str, int, bool]:
-    """Host, port and whether it is HTTPS. Raises ValueError unless `url` is a base URL without a path."""
+    """Return host, port and whether it is HTTPS. Raises ValueError unless `url` is a base URL without a path."""
     with suppress(ValueError):
         parts = urlsplit(url)
         is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment)
@@ -163,7 +166,7 @@ def _address(url: str) -> tuple[str, int, bool]:
 
 
 def _credential_variables(control: Control) -> dict[str, str]:
-    """The credentials of the default sandbox, by the names that the contracts give them."""
+    """Return the credentials of the default sandbox, by the names in the contracts."""
     credentials = control.default.document["credentials"]
     return {
         variable: str(credentials[name][part])

@@ -1,9 +1,8 @@
-"""Real bytes behind the URLs: drawn portraits, group pictures, GIF, MP4 and WAV.
+"""Real files behind the URLs: drawn portraits, group pictures, GIF, MP4 and WAV.
 
-A face is a pure function of ``(identity, index)``: the same pair is the same drawing in a crop, in a group picture
-and in a video, in every process. Nothing here reads a file, a clock or a random source. Pillow is imported when the
-first picture is drawn, so a server that serves no picture does not pay for it.
-"""
+A face is a pure function of ``(identity, index)``: the same pair is drawn in the same way in a crop, in a group
+picture and in a video, in every process. This package reads no file, no clock and no random source. Pillow is
+imported when the first picture is drawn, so that a server without pictures does not load it."""
 
 from swapmock.mock_server.media.features import Face
 from swapmock.mock_server.media.mime import content_type

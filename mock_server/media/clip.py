@@ -1,10 +1,9 @@
-"""Videos of any length and size, whose bytes are made piece by piece when they are read.
+"""Videos of any length and size. Their bytes are made piece by piece while they are read.
 
-A clip shows one round of movement (`group.BEATS`), one picture a second, and repeats that picture in the frames between. The
-first frame of every second is a key frame, so a player can seek to each second. The number of bytes of each frame is known
-before it is drawn. So the size of the file, and any range of it, is known at once, and a clip of minutes takes no more
-memory than its eight pictures.
-"""
+A clip shows one cycle of movement (`group.BEATS`) with one picture per second, and repeats that picture in the
+frames between. The first frame of every second is a key frame, so that a player can seek to each second. The size
+of each frame is known before it is drawn. So the size of the file, and any range of it, is known at once, and a
+clip of minutes needs only the memory of its eight pictures."""
 
 from __future__ import annotations
 
@@ -19,16 +18,16 @@ from swapmock.mock_server.media.group import BEATS, group
 from swapmock.mock_server.media.h264_stills import GREY, Coder
 from swapmock.mock_server.media.video import planes_of
 
-#: The largest drawn part of a picture, in pixels. The rest is ground, which costs a byte for each 256 pixels.
+#: The largest drawn part of a picture, in pixels. The rest is background, which costs one byte for each 256 pixels.
 REGION: Final = (640, 352)
 
-#: Pixels of the side of one face before the picture is scaled.
+#: The side of one face in pixels, before the picture is scaled.
 DRAWN_SIDE: Final = 192
 
-#: Bytes that are handed out at a time.
+#: The bytes of one piece.
 PIECE: Final = 1 << 18
 
-#: Key frames that are kept, of at most 340 kB each.
+#: The most key frames in the cache, of at most 340 kB each.
 KEY_FRAMES_KEPT: Final = 64
 
 
@@ -51,11 +50,11 @@ class Clip:
 
     @cached_property
     def size(self) -> int:
-        """Bytes of the whole file."""
+        """The bytes of the whole file."""
         return len(self._head) + self.seconds * self._second_size
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The bytes from `start` up to `stop` (the end unless given), in pieces of at most 256 KiB."""
+        """Yield the bytes from `start` to `stop` (by default the end), in pieces of at most 256 KiB."""
         end = self.size if stop is None else min(stop, self.size)
         for at, length, make in self._segments():
             if at >= end:
@@ -66,15 +65,15 @@ class Clip:
                     yield content[piece : piece + PIECE]
 
     def _segments(self) -> Iterator[tuple[int, int, Callable[[], bytes]]]:
-        """Offset, length and maker of the head and of each second."""
+        """Yield offset, length and maker of the head and of each second."""
         start = len(self._head)
         yield 0, start, lambda: self._head
         for number in range(self.seconds):
             yield start + number * self._second_size, self._second_size, partial(self._second, number)
 
     def _second(self, number: int) -> bytes:
-        """The samples of one second: a key frame and its repeats."""
-        # The round has an even number of pictures, so two key frames in a row differ in their id (7.4.3).
+        """Return the samples of one second: a key frame and its repeats."""
+        # The cycle has an even number of pictures, so that consecutive key frames have different ids (7.4.3).
         key = _key_frame(self.faces, self._coder, number % len(BEATS))
         return b"".join(len(unit).to_bytes(4, "big") + unit for unit in (key, *self._repeats))
 
@@ -113,7 +112,7 @@ def _key_frame(faces: tuple[Face, ...], coder: Coder, beat: int) -> bytes:
 
 
 def _region(faces: tuple[Face, ...], width: int, height: int, beat: int) -> h264.Planes:
-    """The picture in the middle of a grey region, whose last column and row stay grey."""
+    """Return the picture in the middle of a grey region, whose last column and row stay grey."""
     from PIL import Image
 
     drawn = group(faces, DRAWN_SIDE, beat)

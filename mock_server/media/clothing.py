@@ -1,4 +1,4 @@
-"""The shoulders of a portrait with a shirt, its glasses and its hat."""
+"""Draws the shoulders of a portrait with a shirt, its glasses and its hat."""
 
 import math
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from swapmock.mock_server.media.pen import BLACK, EYES, WHITE, Drawing, Pen, Poi
 
 
 def draw_shoulders(pen: Pen, look: Look) -> None:
+    """Draw the shoulders and the shirt."""
     pen.oval(X, 1.04, 0.38, 0.24, look.cloth)
     SHIRT[look.shirt](pen, look)
 

@@ -1,4 +1,4 @@
-"""The head of a portrait, its eyes, brows, nose and mouth."""
+"""Draws the head of a portrait, its eyes, brows, nose and mouth."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,6 +8,7 @@ from swapmock.mock_server.media.pen import BLACK, EYES, LIP_LINE, LIPS, ROSE, WH
 
 
 def draw_head(pen: Pen, look: Look) -> None:
+    """Draw the neck, the ears and the head."""
     for side in (-1, 1):
         ear = X + side * (look.width + 0.005)
         pen.oval(ear, Y + 0.02, 0.032, 0.048, mix(look.skin, BLACK, 0.1))
@@ -27,6 +28,7 @@ def _freckles(pen: Pen, look: Look) -> None:
 
 
 def draw_eyes(pen: Pen, look: Look, *, blink: bool) -> None:
+    """Draw the eyes; with `blink` they are closed."""
     for side in (-1, 1):
         at = X + side * look.eye_gap
         if blink:
@@ -45,6 +47,7 @@ def _open_eye(pen: Pen, look: Look, at: float) -> None:
 
 
 def draw_brows(pen: Pen, look: Look) -> None:
+    """Draw the eyebrows."""
     ink = mix(look.hair, BLACK, 0.3)
     high = EYES - look.eye_size * 0.8 - 0.035
     for side in (-1, 1):
@@ -70,7 +73,7 @@ NOSE: Final[Mapping[str, Drawing]] = {"button": _button_nose, "long": _long_nose
 
 
 def _lips(look: Look) -> Colour:
-    # On dark skin dark lips would be lost.
+    # Dark lips would be invisible on dark skin.
     return mix(LIPS, BLACK, 0.2) if look.skin[0] > 170 else mix(LIPS, ROSE, 0.6)
 
 

@@ -1,4 +1,4 @@
-"""What a face looks like: every feature is dealt from one hash. Pure data, no Pillow."""
+"""The features of a face, all derived from one hash. Pure data, without Pillow."""
 
 import colorsys
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ BACKDROPS: Final = ("plain", "sunset", "stripes", "dots", "rays", "halves")
 HAIRCUTS: Final = ("bald", "short", "parted", "fringe", "curly", "long", "bob", "bun", "mohawk", "afro", "spiky")
 MOUTHS: Final = ("smile", "grin", "flat", "smirk", "round")
 NOSES: Final = ("button", "long", "wide")
-# Words that occur twice are twice as likely: most people wear no hat.
+# Words that occur twice are twice as likely: most people have no hat.
 BEARDS: Final = ("none", "none", "none", "none", "stubble", "full", "goatee", "moustache")
 GLASSES: Final = ("none", "none", "none", "round", "square", "half")
 HATS: Final = ("none", "none", "none", "none", "none", "cap", "beanie", "brim", "band")
@@ -47,10 +47,10 @@ SHIRTS: Final = ("crew", "vee", "collar", "striped", "buttons")
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A person in our pictures: ``identity`` is any text, such as a media URL; ``index`` is the position in it, from 0.
+    """A person in our pictures. ``identity`` is any text, such as a media URL; ``index`` is the position in it, from
+    0.
 
-    Equal faces are drawn alike everywhere; faces that differ in either field look different.
-    """
+    Equal faces are drawn in the same way everywhere; faces that differ in either field look different."""
 
     identity: str
     index: int
@@ -58,7 +58,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The features of one face. Lengths are fractions of the side of the picture; the names choose a drawing."""
+    """The features of one face. Lengths are fractions of the side of the picture; names select a drawing."""
 
     backdrop: str
     wall: Colour
@@ -88,7 +88,7 @@ class Look:
 
     @classmethod
     def of(cls, face: Face) -> Self:
-        """Deal the features that belong to ``face``."""
+        """Return the features of ``face``."""
         deal = _Deck(face)
         hue = deal.between(0.0, 1.0)
         cloth_hue = deal.between(0.0, 1.0)
@@ -122,10 +122,10 @@ class Look:
 
 
 class _Deck:
-    """The 256 bits of a hash, dealt out one feature at a time."""
+    """The 256 bits of a hash, which are used up one feature at a time."""
 
     def __init__(self, face: Face) -> None:
-        # Lone surrogates can reach us from JSON, and any text is a name.
+        # JSON may contain lone surrogates, and any text can be a name.
         text = f"{face.index}\0{face.identity}".encode("utf-8", "surrogatepass")
         self._left = int.from_bytes(sha256(text).digest(), "big")
 
@@ -139,12 +139,12 @@ class _Deck:
 
 
 def colour(hue: float, saturation: float, value: float) -> Colour:
-    """Turn hue (1.0 is a full turn, and it wraps), saturation and value, 0 to 1 each, into a colour."""
+    """Return the colour of hue (1.0 is a full turn, and it wraps), saturation and value, 0 to 1 each."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """Blend two colours; ``share`` (0 to 1) is how much of the other."""
+    """Return a blend of two colours; ``share`` (0 to 1) is the part of the other."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue

@@ -1,4 +1,4 @@
-"""Several faces in one picture: where each stands, and how they move."""
+"""Several faces in one picture: their positions, and their movement."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_FACES: Final = 24
-"""More faces than this in one picture would cost memory and time that no caller of an emulator expects."""
+"""The most faces in one picture; more would need unexpectedly much memory and time."""
 COLUMNS: Final = 6
-"""Faces in a row, at most."""
+"""The most faces in a row."""
 BEATS: Final = (
     STILL,
     Pose(dx=-0.02, talk=True),
@@ -23,15 +23,14 @@ BEATS: Final = (
     Pose(dx=0.03, dy=0.01, blink=True),
     Pose(dx=0.02, talk=True),
 )
-"""One round of movement. Neighbours differ, the last and the first as well, so a loop never stands still."""
+"""One cycle of movement. Each picture differs from the next, and the last from the first, so that a loop never stops."""
 
 
 def group(faces: Sequence[Face], tile: int, beat: int | None = None) -> "Image":
-    """Draw the faces side by side, ``tile`` pixels each: left to right, then down, in rows of six at most.
+    """Draw the faces side by side, ``tile`` pixels each: from left to right, then down, in rows of at most six.
 
-    ``beat`` is the moment of the round of movement; None is everybody at rest, as in their crops. Without faces the
-    picture is a landscape, half as wide again as high. Raises ValueError for more than ``MAX_FACES``.
-    """
+    ``beat`` is the position in the cycle of movement; None means that no face moves, as in the crops. Without
+    faces the picture is a landscape, 1.5 times as wide as high. Raises ValueError for more than ``MAX_FACES``."""
     if len(faces) > MAX_FACES:
         raise ValueError(f"{len(faces)} faces in one picture, at most {MAX_FACES} can be drawn")
     if not faces:
@@ -40,12 +39,12 @@ def group(faces: Sequence[Face], tile: int, beat: int | None = None) -> "Image":
 
 
 def moving(faces: Sequence[Face], tile: int) -> "Iterator[Image]":
-    """Draw one round of movement: a picture for each of the ``BEATS``, to be shown in a loop."""
+    """Draw one cycle of movement: a picture for each of the ``BEATS``, to be shown in a loop."""
     return (group(faces, tile, beat) for beat in range(len(BEATS)))
 
 
 def _pose(beat: int | None, at: int) -> Pose:
-    # People do not nod in step: each is three beats ahead of the neighbour.
+    # The faces do not move in step: each is three beats ahead of its neighbour.
     return STILL if beat is None else BEATS[(beat + 3 * at) % len(BEATS)]
 
 

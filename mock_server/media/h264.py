@@ -19,9 +19,9 @@ from typing import Final
 PROFILE: Final = 66
 """Baseline."""
 CONSTRAINTS: Final = 0b1100_0000
-"""constraint_set0_flag and constraint_set1_flag: Constrained Baseline, which every decoder knows."""
+"""constraint_set0_flag and constraint_set1_flag: Constrained Baseline, which every decoder supports."""
 SIDE: Final = 16
-"""Luma samples on the side of a macroblock."""
+"""The luma samples on the side of a macroblock."""
 MACROBLOCK_BYTES: Final = 384
 FRAME_NUM_BITS: Final = 4
 COLOURS: Final = (1, 13, 6)
@@ -105,8 +105,8 @@ def level_for(width: int, height: int, fps: int, sizes: Sequence[int]) -> int:
     def allows(level: Level) -> bool:
         longest = max(across, down) ** 2 <= 8 * level.size
         blocks = across * down <= level.size and across * down * fps <= level.rate
-        # The first picture may take as many bytes as a picture of MaxMBPS / 172 macroblocks, the others what fits in
-        # the time between two of them.
+        # The first picture may take as many bytes as a picture of MaxMBPS / 172 macroblocks, the others as many as fit
+        # into the time between two pictures.
         first = MACROBLOCK_BYTES * max(across * down, level.rate / 172) / level.min_compression
         later = MACROBLOCK_BYTES * level.rate / fps / level.min_compression
         bytes_fit = sizes[0] <= first and max(sizes[1:], default=0) <= later
@@ -183,6 +183,7 @@ def _sps(width: int, height: int, fps: int, level: int) -> bytes:
 
 
 def vui(bits: Bits, fps: int) -> None:
+    """Write the video usability information (E.1.1)."""
     bits.u(1, 1)  # aspect_ratio_info_present_flag
     bits.u(8, 1)  # square pixels
     bits.u(1, 0)  # overscan_info_present_flag
@@ -206,6 +207,7 @@ def vui(bits: Bits, fps: int) -> None:
 
 
 def pps() -> bytes:
+    """Return the picture parameter set (7.3.2.2)."""
     bits = Bits()
     bits.ue(0, 0)  # pic_parameter_set_id, seq_parameter_set_id
     bits.u(2, 0)  # entropy_coding_mode_flag: CAVLC; no order of fields
@@ -265,11 +267,13 @@ def _p_slice(number: int, before: Sequence[bytes], blocks: Sequence[bytes]) -> b
 
 
 def slice_header_end(bits: Bits) -> None:
+    """Write the end of a slice header."""
     bits.ue(0)  # slice_qp_delta
     bits.ue(1)  # disable_deblocking_filter_idc: nothing may touch the samples
 
 
 def macroblocks(picture: Planes, width: int, height: int) -> Iterator[bytes]:
+    """Yield the samples of each macroblock."""
     if (len(picture.luma), len(picture.cb), len(picture.cr)) != (width * height, *[width * height // 4] * 2):
         raise ValueError(f"the planes of a picture do not make {width}x{height}")
     planes = ((picture.luma, width, SIDE), (picture.cb, width // 2, SIDE // 2), (picture.cr, width // 2, SIDE // 2))

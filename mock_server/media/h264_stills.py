@@ -1,12 +1,12 @@
-"""H.264 for long videos that change once a second: a drawn region on a grey ground, repeated until the next picture.
+"""H.264 for long videos that change once per second: a drawn region on a grey background, repeated until the next
+picture.
 
-A key frame carries the region as it is (I_PCM) and the ground as predicted macroblocks of a few bits (I_16x16 without
-residual: an unavailable neighbour predicts 128, and so does a grey one). All other frames are one run of P_Skip. So the size
-of every frame follows from the size of the picture alone, whatever is drawn.
+A key frame has the region as raw samples (I_PCM) and the background as predicted macroblocks of a few bits
+(I_16x16 without residual: an unavailable neighbour predicts 128, and so does a grey one). All other frames are
+one run of P_Skip. So the size of every frame depends only on the size of the picture, not on what is drawn.
 
-References are to ITU-T H.264 (ISO/IEC 14496-10): intra 16x16 prediction 8.3.3, chroma 8.3.4, coeff_token 9.2.1 and table 9-5,
-macroblock types table 7-11, cropping 7.4.2.1.1, levels table A-1.
-"""
+References are to ITU-T H.264 (ISO/IEC 14496-10): intra 16x16 prediction 8.3.3, chroma 8.3.4, coeff_token 9.2.1
+and table 9-5, macroblock types table 7-11, cropping 7.4.2.1.1, levels table A-1."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from swapmock.mock_server.media.h264 import (
     vui,
 )
 
-#: The sample value of the ground, in all three planes: what a macroblock without neighbours is predicted as.
+#: The sample value of the background in all three planes: the prediction for a macroblock without neighbours.
 GREY: Final = 128
 
 #: Macroblock type I_16x16 with DC prediction and no coefficients (table 7-11: 1 + prediction mode 2).
 FLAT: Final = 1 + 2
 I_PCM: Final = 25
 
-#: Levels beyond those of small pictures.
+#: Levels above those of small pictures.
 LARGE_LEVELS: Final = (
     *LEVELS,
     Level(50, 589_824, 22_080, 135_000_000, 135_000_000, 2),
@@ -49,11 +49,11 @@ LARGE_LEVELS: Final = (
 
 @dataclass(frozen=True)
 class Coder:
-    """Frames of `width` by `height` pixels (even numbers) at `fps` frames a second.
+    """Makes frames of `width` by `height` pixels (even numbers) at `fps` frames per second.
 
-    The region lies in the middle, `region_width` by `region_height` pixels, multiples of 16 and at most the picture's. Its last
-    column and its last row of samples must be GREY in all planes. Raises ValueError for a size beyond level 5.2.
-    """
+    The region is in the middle, `region_width` by `region_height` pixels, which are multiples of 16 and not
+    larger than the picture. Its last column and its last row of samples must be GREY in all planes. Raises
+    ValueError for a size beyond level 5.2."""
 
     width: int
     height: int
@@ -63,27 +63,29 @@ class Coder:
 
     @property
     def across(self) -> int:
-        """Macroblocks in a row of the coded picture."""
+        """The macroblocks in a row of the coded picture."""
         return -(-self.width // SIDE)
 
     @property
     def down(self) -> int:
+        """The macroblocks in a column of the coded picture."""
         return -(-self.height // SIDE)
 
     @cached_property
     def _region(self) -> tuple[range, range]:
-        """Columns and rows of the region, in macroblocks."""
+        """Return the columns and the rows of the region, in macroblocks."""
         across, down = self.region_width // SIDE, self.region_height // SIDE
         left, top = (self.across - across) // 2, (self.down - down) // 2
         return range(left, left + across), range(top, top + down)
 
     def key_frame(self, region: Planes, idr_id: int) -> bytes:
-        """The NAL unit of a picture that shows `region`. Of two in a row `idr_id` (0 or 1) must differ."""
+        """Return the NAL unit of a picture that shows `region`. Two consecutive key frames must have different
+        `idr_id` (0 or 1)."""
         return self._key_frame(list(macroblocks(region, self.region_width, self.region_height)), idr_id)
 
     @cached_property
     def key_frame_size(self) -> int:
-        """Bytes of every key frame."""
+        """The bytes of every key frame."""
         across, down = self.region_width // SIDE, self.region_height // SIDE
         return len(self._key_frame([bytes([GREY]) * MACROBLOCK_BYTES] * (across * down), 0))
 
@@ -93,7 +95,7 @@ class Coder:
         bits = Bits()
         bits.ue(0, 7, 0)  # first_mb_in_slice; slice_type: I, as all slices of the picture; pic_parameter_set_id
         bits.u(FRAME_NUM_BITS, 0)
-        # A code of one length for both ids, so that the size of a frame does not depend on it.
+        # Both ids have a code of the same length, so that the size of a frame does not depend on the id.
         bits.ue(1 + idr_id)
         bits.u(2, 0)  # no_output_of_prior_pics_flag, long_term_reference_flag
         slice_header_end(bits)
@@ -106,12 +108,13 @@ class Coder:
                 else:
                     bits.ue(FLAT, 0, 0)  # mb_type; intra_chroma_pred_mode: DC; mb_qp_delta
                     beside = (x - 1 in columns and y in rows) or (x in columns and y - 1 in rows)
-                    # No coefficients: the code goes by the neighbours' number of them, and I_PCM counts as 16.
+                    # No coefficients: the code depends on the neighbours' number of coefficients, and I_PCM counts as
+                    # 16.
                     bits.u(6, 0b000011) if beside else bits.u(1, 1)
         return nal(3, 5, bits.finish())
 
     def repeat(self, number: int) -> bytes:
-        """The NAL unit of the `number`-th frame after a key frame: it shows the same picture."""
+        """Return the NAL unit of frame `number` after a key frame: it shows the same picture."""
         bits = Bits()
         bits.ue(0, 5, 0)  # first_mb_in_slice; slice_type: P, as all slices of the picture; pic_parameter_set_id
         bits.u(FRAME_NUM_BITS, number % (1 << FRAME_NUM_BITS))

@@ -1,4 +1,4 @@
-"""The hair and the beard of a portrait."""
+"""Draws the hair and the beard of a portrait."""
 
 import math
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ HAIR_BEHIND: Final[Mapping[str, Drawing]] = {
 
 
 def _crown(pen: Pen, look: Look, angles: Point) -> None:
-    """Cover the head above the straight line between two angles; 180 and 360 are the ears."""
+    """Fill the part of the head above the straight line between two angles; 180 and 360 are the ears."""
     pen.cut(X, Y, look.width + 0.014, look.height + 0.018, angles, look.hair)
 
 

@@ -33,8 +33,7 @@ CONTENT_TYPES: Final = MappingProxyType(
 
 
 def content_type(ext: str) -> str | None:
-    """Return the media type of an extension, such as ``image/png`` for ``.png``, or None for one that we do not know.
+    """Return the media type of an extension, such as ``image/png`` for ``.png``; None for an unknown one.
 
-    The dot may be left out and case does not matter.
-    """
+    The dot may be left out, and case does not matter."""
     return CONTENT_TYPES.get(ext.removeprefix(".").lower())

@@ -13,7 +13,7 @@ from typing import Final
 from swapmock.mock_server.media.h264 import COLOURS, CONSTRAINTS, PROFILE, Stream
 
 TIMESCALE: Final = 1000
-"""Ticks in a second, for the video as a whole; the track counts in pictures."""
+"""The ticks per second of the whole video; the track counts in pictures."""
 UPRIGHT: Final = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 """The unity matrix of mvhd and tkhd."""
 UNDETERMINED: Final = 0x55C4
@@ -25,8 +25,8 @@ SHOWN: Final = 0b11
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A video track: size in pixels, frames a second, parameter sets, the bytes of each sample (its length of four bytes
-    included), and the numbers of the key frames, counted from 1."""
+    """A video track: size in pixels, frames per second, parameter sets, the bytes of each sample (including the four
+    bytes of its length), and the numbers of the key frames, from 1."""
 
     width: int
     height: int
@@ -46,9 +46,9 @@ def mux(stream: Stream) -> bytes:
 
 
 def head(track: Track) -> bytes:
-    """Return everything of the file that comes before the bytes of the first sample."""
+    """Return the part of the file before the bytes of the first sample."""
     kind = box("ftyp", b"isom", struct.pack(">I", 0x200), b"isom", b"iso2", b"avc1", b"mp41")
-    # The index holds the place of the samples, which depends on its own length: measure it first.
+    # The index contains the position of the samples, which depends on the length of the index: measure it first.
     start = len(kind) + len(_moov(track, 0)) + 8
     return kind + _moov(track, start) + struct.pack(">I4s", 8 + sum(track.sizes), b"mdat")
 
@@ -117,7 +117,7 @@ def _avc1(track: Track) -> bytes:
 
 def _avc_c(track: Track) -> bytes:
     level = track.sps[3]
-    # Lengths of NAL units take four bytes; one set of each kind. The upper bits of both counts are reserved ones.
+    # Lengths of NAL units take four bytes; there is one set of each kind. The upper bits of both counts are reserved.
     head = bytes([1, PROFILE, CONSTRAINTS, level, 0xFC | 3, 0xE0 | 1])
     sets = (struct.pack(">H", len(track.sps)), track.sps, b"\x01", struct.pack(">H", len(track.pps)), track.pps)
     return box("avcC", head, *sets)

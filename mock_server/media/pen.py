@@ -1,4 +1,5 @@
-"""A pen for portraits: ImageDraw in fractions of the side, and the places that the parts of a face share."""
+"""A pen for portraits: ImageDraw with coordinates as fractions of the side, and positions that the parts of a face
+share."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,7 @@ Point = tuple[float, float]
 
 
 class Pen:
-    """ImageDraw in fractions of the side; ``origin`` shifts everything that it draws."""
+    """ImageDraw with coordinates as fractions of the side; ``origin`` shifts everything that is drawn."""
 
     def __init__(self, draw: "ImageDraw", side: int, origin: Point = (0.0, 0.0)) -> None:
         self._draw = draw
@@ -24,32 +25,40 @@ class Pen:
         self._origin = origin
 
     def moved(self, dx: float, dy: float) -> "Pen":
+        """Return a pen whose drawings are shifted."""
         return Pen(self._draw, self._side, (self._origin[0] + dx, self._origin[1] + dy))
 
     def oval(self, x: float, y: float, rx: float, ry: float, fill: Colour) -> None:
+        """Fill an oval around the point (x, y) with the radii rx and ry."""
         self._draw.ellipse(self._box(x, y, rx, ry), fill=fill)
 
     def ring(self, x: float, y: float, rx: float, ry: float, ink: Colour, width: float) -> None:
+        """Draw the outline of an oval."""
         self._draw.ellipse(self._box(x, y, rx, ry), outline=ink, width=self._length(width))
 
     def cut(self, x: float, y: float, rx: float, ry: float, angles: Point, fill: Colour) -> None:
-        """Fill the part of an oval between two angles and the straight line that joins them."""
+        """Fill the part of an oval between two angles, up to the straight line that joins them."""
         self._draw.chord(self._box(x, y, rx, ry), *angles, fill=fill)
 
     def bow(self, x: float, y: float, rx: float, ry: float, angles: Point, ink: Colour, width: float) -> None:
+        """Draw the part of an oval's outline between two angles."""
         self._draw.arc(self._box(x, y, rx, ry), *angles, fill=ink, width=self._length(width))
 
     def block(self, x: float, y: float, rx: float, ry: float, fill: Colour, corner: float = 0.0) -> None:
+        """Fill a rectangle around the point (x, y); ``corner`` is the radius of its corners."""
         self._draw.rounded_rectangle(self._box(x, y, rx, ry), self._length(corner), fill=fill)
 
     def frame(self, x: float, y: float, rx: float, ry: float, ink: Colour, width: float) -> None:
+        """Draw the outline of a rectangle."""
         box = self._box(x, y, rx, ry)
         self._draw.rounded_rectangle(box, self._length(0.015), outline=ink, width=self._length(width))
 
     def shape(self, points: Sequence[Point], fill: Colour) -> None:
+        """Fill a polygon."""
         self._draw.polygon([self._point(x, y) for x, y in points], fill=fill)
 
     def line(self, points: Sequence[Point], ink: Colour, width: float) -> None:
+        """Draw a line through several points."""
         self._draw.line([self._point(x, y) for x, y in points], fill=ink, width=self._length(width), joint="curve")
 
     def _point(self, x: float, y: float) -> Point:
@@ -65,7 +74,7 @@ class Pen:
 Drawing = Callable[[Pen, Look], None]
 X: Final = 0.5
 Y: Final = 0.47
-"""The middle of a head that does not move."""
+"""The middle of a head without movement."""
 EYES: Final = Y - 0.01
 
 
@@ -73,4 +82,4 @@ LIP_LINE: Final = Y + 0.15
 
 
 def nothing(pen: Pen, look: Look) -> None:
-    """Draw nothing: most people wear no hat."""
+    """Draw nothing: most people have no hat."""

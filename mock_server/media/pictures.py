@@ -1,4 +1,4 @@
-"""Still pictures and GIFs as bytes. Each is a pure function of its arguments, so the last few are kept."""
+"""Pictures and GIFs as bytes. Each is a pure function of its arguments, so the last few results are cached."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIDE: Final = 256
-"""Pixels of a portrait, alone or in a group: so a crop is exactly a piece of the group picture."""
+"""The side of a portrait in pixels, alone or in a group, so that a crop is exactly a part of the group picture."""
 GROUND: Final = (236, 232, 226)
 GIF_SIDE: Final = 128
 GIF_SIDE_IN_A_CROWD: Final = 64
 CROWD: Final = 9
-"""With more faces than this, a GIF is drawn smaller."""
+"""If there are more faces than this, a GIF is drawn smaller."""
 GIF_COLOURS: Final = 128
 BEAT_MS: Final = 120
 JPEG: Final[Mapping[str, Any]] = MappingProxyType({"format": "JPEG", "quality": 88})
@@ -43,19 +43,19 @@ def face_png(face: Face) -> bytes:
 def group_picture(faces: Sequence[Face], fmt: str) -> bytes:
     """Return the faces side by side, 256 by 256 pixels each, as ``png``, ``jpg`` or ``webp``.
 
-    They stand left to right, then down, in rows of six at most; a piece of the PNG is pixel for pixel the crop of that
-    face. Without faces it is a landscape, 384 by 256. Raises ValueError for another format and for more than 24 faces.
-    """
+    They are placed from left to right, then down, in rows of at most six. A part of the PNG is equal to the crop
+    of that face, pixel for pixel. Without faces the picture is a landscape, 384 by 256. Raises ValueError for
+    another format and for more than 24 faces."""
     if fmt not in FORMATS:
         raise ValueError(f"cannot draw {fmt!r}, only {', '.join(FORMATS)}")
     return _group_picture(tuple(faces), fmt)
 
 
 def sized_picture(faces: Sequence[Face], fmt: str, width: int, height: int) -> bytes:
-    """Return the picture of `group_picture`, as large as fits into `width` by `height` pixels, on a plain ground.
+    """Return the picture of `group_picture`, as large as possible within `width` by `height` pixels, on a plain
+    background.
 
-    Raises ValueError for another format, a side below 1 pixel, and for more than 24 faces.
-    """
+    Raises ValueError for another format, a side below 1 pixel, and for more than 24 faces."""
     if fmt not in FORMATS or min(width, height) < 1:
         raise ValueError(f"cannot draw {fmt!r} of {width}x{height}")
     return _sized_picture(tuple(faces), fmt, width, height)
@@ -92,7 +92,7 @@ def _group_gif(faces: tuple[Face, ...]) -> bytes:
     from PIL import Image
 
     pictures = list(moving(faces, GIF_SIDE if len(faces) <= CROWD else GIF_SIDE_IN_A_CROWD))
-    # One palette for all frames: what does not move keeps its colour, and only the moving part is stored again.
+    # One palette for all frames: unmoved parts keep their colour, and only the moving part is stored again.
     first = pictures[0].quantize(GIF_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     rest = [picture.quantize(palette=first, dither=Image.Dither.NONE) for picture in pictures[1:]]
     how = {"format": "GIF", "save_all": True, "append_images": rest, "loop": 0, "duration": BEAT_MS}

@@ -1,8 +1,7 @@
-"""Drawing one portrait with Pillow, at any size and in any pose.
+"""Draws one portrait with Pillow, at any size and in any pose.
 
-Coordinates are fractions of the side of the picture, y downwards. The parts are drawn from back to front: backdrop, hair
-behind the head, shoulders, head, face, hair in front, hat.
-"""
+Coordinates are fractions of the side of the picture, y downwards. The parts are drawn from back to front:
+backdrop, hair behind the head, shoulders, head, face, hair in front, hat."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -18,12 +17,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FINER: Final = 3
-"""How many times larger a portrait is drawn before it is scaled down: ImageDraw itself does not smooth edges."""
+"""How many times larger a portrait is drawn before it is scaled down, because ImageDraw does not smooth edges."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """How the head is held: its shift (fractions of the side), eyes shut or not, mouth open or not."""
+    """The pose of a head: its shift (fractions of the side), eyes closed or not, mouth open or not."""
 
     dx: float = 0.0
     dy: float = 0.0

@@ -10,13 +10,13 @@ from hashlib import sha256
 from typing import Final
 
 RATE: Final = 16_000
-"""Samples in a second."""
+"""The samples per second."""
 FADE: Final = RATE // 20
-"""Samples over which the tone swells and dies: a hard edge would click."""
+"""The samples over which the tone becomes loud and silent: a hard edge would click."""
 CYCLE: Final = 1024
-"""Steps into which one wave is cut."""
+"""The number of steps in one wave."""
 LOUDNESS: Final = 12_000
-"""Highest sample; a sample of 16 bits ends at 32,767."""
+"""The highest sample; the maximum of 16 bits is 32,767."""
 SCALE: Final = (0, 2, 4, 7, 9, 12, 14, 16, 19, 21)
 """Semitones of a pentatonic scale: any two identities sound well together."""
 
@@ -29,7 +29,7 @@ def audio_wav(identity: str) -> bytes:
 
 @lru_cache(maxsize=32)
 def one_second(identity: str) -> bytes:
-    """Return the samples of `audio_wav` alone: little-endian, 32,000 bytes."""
+    """Return only the samples of `audio_wav`: little-endian, 32,000 bytes."""
     samples = array("h", _samples(identity))
     if sys.byteorder == "big":
         samples.byteswap()
@@ -68,6 +68,6 @@ def _wav(samples: "array[int]") -> bytes:
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setparams((1, 2, RATE, len(samples), "NONE", "not compressed"))
-        # wave swaps to little-endian itself on a big-endian machine.
+        # On a big-endian machine, the module wave converts to little-endian.
         file.writeframes(samples.tobytes())
     return out.getvalue()

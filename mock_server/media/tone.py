@@ -1,4 +1,4 @@
-"""Sounds of any length, whose bytes are made piece by piece when they are read."""
+"""Sounds of any length. Their bytes are made piece by piece while they are read."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Final
 
 from swapmock.mock_server.media.sound import RATE, one_second
 
-#: Bytes of one second: mono, 16 bit.
+#: The bytes of one second: mono, 16 bit.
 SECOND: Final = 2 * RATE
 
-#: Bytes of the head: RIFF, fmt and the start of data.
+#: The bytes of the head: RIFF, fmt and the start of data.
 HEAD: Final = 44
 
 
@@ -21,8 +21,8 @@ HEAD: Final = 44
 class Tone:
     """A WAV file of `seconds` seconds: a tone with the pitch and timbre of `identity` (16 kHz, mono, 16 bit).
 
-    Each second swells and dies, so that every second is the same bytes. Raises ValueError for a length below 1.
-    """
+    Each second begins and ends silent, so that all seconds have the same bytes. Raises ValueError for a length
+    below 1."""
 
     identity: str
     seconds: int
@@ -33,11 +33,11 @@ class Tone:
 
     @property
     def size(self) -> int:
-        """Bytes of the whole file."""
+        """The bytes of the whole file."""
         return HEAD + self.seconds * SECOND
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The bytes from `start` up to `stop` (the end unless given), a second at a time."""
+        """Yield the bytes from `start` to `stop` (by default the end), one second at a time."""
         end = self.size if stop is None else min(stop, self.size)
         if start < min(HEAD, end):
             yield self._head[start:end]

@@ -1,4 +1,4 @@
-"""Videos as bytes: one loop of movement, encoded as H.264 in an MP4 file."""
+"""Videos as bytes: one cycle of movement, encoded as H.264 in an MP4 file."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 FPS: Final = 10
 HOLD: Final = 2
-"""Pictures for which each beat is held: a repeat costs a dozen bytes."""
+"""How many pictures show the same beat: a repeat costs a dozen bytes."""
 SIDES: Final = ((2, 128), (4, 96), (9, 64), (12, 48))
-"""(number of faces, pixels for each), largest first by pixels: samples are not compressed, so many faces are drawn smaller."""
+"""(number of faces, pixels of each), the largest pixels first: samples are not compressed, so many faces are drawn smaller."""
 SMALLEST: Final = 32
 LIMITED_LUMA: Final = [round(16 + value * 219 / 255) for value in range(256)]
 LIMITED_CHROMA: Final = [round(128 + (value - 128) * 224 / 255) for value in range(256)]
@@ -45,7 +45,7 @@ def _held(pictures: "Sequence[Image]") -> Iterator[h264.Planes]:
 
 
 def planes_of(picture: "Image") -> h264.Planes:
-    """Turn an RGB picture with even sides into 4:2:0 planes in the limited range of BT.601."""
+    """Return an RGB picture with even sides as 4:2:0 planes in the limited range of BT.601."""
     luma, cb, cr = picture.convert("YCbCr").split()
     # Pillow gives the full range of JPEG.
     luma = luma.point(LIMITED_LUMA)

@@ -1,4 +1,4 @@
-"""The application of one worker: what of the admin API spans the workers, and what they tell each other."""
+"""The application of one worker: the admin API over all workers, and the messages between workers."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ log = logging.getLogger("swapmock")
 
 Result = TypeVar("Result")
 
-#: The worker that has the default sandbox. It also makes new sandboxes, and gives each to the worker with the fewest.
+#: The worker with the default sandbox. It also makes new sandboxes, and passes each to the worker with the fewest.
 FIRST = 0
 
-#: Seconds between two looks for requests that belong to no sandbox, while a call waits for such requests.
+#: The seconds between two checks for requests that belong to no sandbox, while a call waits for such requests.
 PULL_INTERVAL = 0.05
 
 
@@ -81,14 +81,14 @@ class WorkerApp(RoutedApp):
             "sweep": self._sweep,
         }
 
-    # What this worker tells the others
+    # Messages to the other workers
 
     def announce(self, change: Change) -> None:
-        """Keep a change that the others have to know. Safe from any thread."""
+        """Note a change that the other workers have to know. May be called from any thread."""
         self._changes.append(change)
 
     def flush_soon(self) -> None:
-        """`flush` in a task of its own, unless that is done already."""
+        """Run `flush` in a separate task, unless one is already running."""
         if self._changes:
             task = asyncio.get_running_loop().create_task(self.flush())
             self._telling.add(task)
@@ -96,13 +96,14 @@ class WorkerApp(RoutedApp):
 
     async def flush(self) -> None:
         """Tell the other workers what has changed, and wait until all know it."""
-        async with self._one_flush:  # the others get the changes in their order
+        async with self._one_flush:  # the others get the changes in order
             changes, self._changes = self._changes, []
             if changes:
                 await self._tell("changes", [change._asdict() for change in changes])
 
     async def _tell(self, name: str, document: Any) -> list[Any]:
-        """Call all other workers. One that does not answer is left out: the emulator ends soon, for a worker that died."""
+        """Call all other workers. One that does not answer is left out: it has died, and the whole emulator ends
+        soon."""
         told = await asyncio.gather(
             *(self._call(peer, name, document) for peer in self.placement.peers()), return_exceptions=True
         )
@@ -116,7 +117,7 @@ class WorkerApp(RoutedApp):
     async def _call(self, peer: Peer, name: str, document: Any) -> Any:
         return await call(peer, self.placement.secret, BETWEEN + name, document)
 
-    # What the others tell this one, or ask
+    # Messages from the other workers
 
     async def _note_changes(self, rows: Any) -> None:
         for row in rows:
@@ -179,7 +180,8 @@ class WorkerApp(RoutedApp):
     async def _answer_for_default(
         self, target: RouteMatch, scope: Any, receive: Receive, client: Client, hop: Hop | None
     ) -> Answer:
-        """Answer for the default sandbox: the others have records of requests that belong to none, and follow its settings."""
+        """Answer for the default sandbox. The other workers have records of requests that belong to no sandbox, and
+        follow its settings."""
         await self._pull_records()
         waits = target.operation is not None and target.operation.waits
         pulling = asyncio.ensure_future(self._keep_pulling()) if waits else None
@@ -203,7 +205,7 @@ class WorkerApp(RoutedApp):
             await self._pull_records()
 
     async def _show_default(self) -> None:
-        """Tell the others the settings and the clock of the default sandbox, if these have changed."""
+        """Tell the other workers the settings and the clock of the default sandbox, if they have changed."""
         with self._store.open(DEFAULT_SANDBOX) as box:
             shown = (box.sandbox, box.clock)
         if shown != self._default_shown:
@@ -211,10 +213,10 @@ class WorkerApp(RoutedApp):
             await self._tell("default", {"sandbox": encode(shown[0]), "clock": encode(shown[1])})
 
     async def _answer_together(self, name: str, scope: Any, receive: Receive, client: Client) -> Answer:
-        """An answer of the parts of all workers."""
+        """Return an answer combined from the parts of all workers."""
         own = await super().answer_here(scope, receive, client, None)
         if own.status != 200 or dict(own.headers).get("content-type", "").startswith("text/html"):
-            return own  # a page asks the others for what it shows
+            return own  # a page requests its content from the other workers
         peers = self.placement.peers()
         try:
             others = await asyncio.gather(*(self._part(peer, scope, client) for peer in peers))
@@ -243,7 +245,7 @@ class WorkerApp(RoutedApp):
         return found
 
     def overviews(self, sandboxes: Sequence[str]) -> Mapping[str, Any]:
-        """The figures of sandboxes of other workers. Call it from another thread than the event loop's."""
+        """Return the figures of sandboxes of other workers. Must not be called on the event loop's thread."""
         return self._wait_for(self._overviews_of(sandboxes))
 
     async def _overviews_of(self, sandboxes: Sequence[str]) -> dict[str, Any]:
@@ -253,7 +255,7 @@ class WorkerApp(RoutedApp):
         return found
 
     def ask(self, request: Request) -> Answer:
-        """The answer of the admin API to a page. Call it from another thread than the event loop's."""
+        """Return the answer of the admin API to a page. Must not be called on the event loop's thread."""
         return self._wait_for(self._ask_for_page(request))
 
     def _wait_for(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -285,22 +287,25 @@ class WorkerApp(RoutedApp):
 
     @cached_property
     def _callers_for_pages(self) -> DaemonThreads:
-        """Pages wait in the threads of calls for the answers to their own calls, which have these."""
+        """Separate threads for calls of pages, because pages use the normal threads while they wait for their own
+        calls."""
         return DaemonThreads(MOST_CALLS, "swapmock-pages")
 
     async def _in_thread(self, threads: Executor | None, work: Callable[..., Answer], *args: Any) -> Answer:
         return await super()._in_thread(self._callers_for_pages if _for_page.get() else threads, work, *args)
 
     def close(self) -> None:
+        """End the threads."""
         super().close()
         self._callers_for_pages.shutdown()
 
     # New sandboxes
 
     async def _make(self, scope: Any, receive: Receive, client: Client, hop: Hop | None) -> Answer:
-        """Make a sandbox here, as a single process does, and give it to the worker with the fewest before it is known."""
+        """Make a sandbox here, as a single process does, and pass it to the worker with the fewest sandboxes before
+        other workers know it."""
         async with self._making:
-            await self._tell("sweep", None)  # an id is free again when the time of its sandbox is over
+            await self._tell("sweep", None)  # an id is free again when the time to live of its sandbox is over
             if not self._is_first:
                 scope, receive = await self._with_id(scope, receive)
             answer = await super().answer_here(scope, receive, client, hop)
@@ -319,7 +324,8 @@ class WorkerApp(RoutedApp):
         migration.forget_packed(sandbox_id, self._engine, self._store, process)
 
     async def _with_id(self, scope: Any, receive: Receive) -> tuple[Any, Receive]:
-        """A request to make a sandbox, with the id that the first worker would give it, if it names none."""
+        """Return a request to make a sandbox with the id that the first worker would give it, if the request names
+        none."""
         body, more = b"", True
         while more and len(body) <= MOST_OPTIONS:
             message = await receive()
@@ -365,7 +371,7 @@ async def _nothing_more() -> Any:
 #: Whether a call comes from a page of this process.
 _for_page: ContextVar[bool] = ContextVar("_for_page", default=False)
 
-#: Seconds that a page waits for the answer to a call.
+#: The timeout of a page's call, in seconds.
 PAGE_TIME = 60.0
 
 #: The longest body of a request that makes a copy of a sandbox, in bytes. A longer one is refused by its contract.
@@ -373,7 +379,7 @@ MOST_OPTIONS = 1 << 20
 
 
 def _read_options(body: bytes) -> dict[str, Any] | None:
-    """The options of a new sandbox; None for a body that will be refused."""
+    """Return the options of a new sandbox; None for a body that will be refused."""
     if not body.strip():
         return {}
     try:
@@ -384,7 +390,7 @@ def _read_options(body: bytes) -> dict[str, Any] | None:
 
 
 def _again(body: bytes, receive: Receive, *, is_whole: bool = True) -> Receive:
-    """An ASGI `receive` that brings `body` first."""
+    """Return an ASGI `receive` that returns `body` first."""
     first = [{"type": "http.request", "body": body, "more_body": not is_whole}]
 
     async def received() -> Any:
@@ -394,7 +400,7 @@ def _again(body: bytes, receive: Receive, *, is_whole: bool = True) -> Receive:
 
 
 def _merged_list(bodies: Bodies, directory: Directory) -> bytes:
-    """One list of sandboxes, in the order of their creation. Each is described by the worker that has it."""
+    """Return one list of sandboxes, in the order of their creation. Each is described by its worker."""
     rows: dict[str, Any] = {}
     for number, peer in enumerate(directory.peers):
         described = jsontext.loads(bodies[peer])["sandboxes"]
@@ -409,7 +415,7 @@ def _merged_metrics(bodies: Bodies, _: Directory) -> bytes:
 #: The answers of all workers.
 Bodies = Mapping[Peer, bytes]
 
-#: Operation -> the function that makes one answer of those of all workers.
+#: Operation -> the function that combines the answers of all workers.
 MERGERS: Mapping[str, Callable[[Bodies, Directory], bytes]] = {
     "list_sandboxes": _merged_list,
     "get_metrics": _merged_metrics,

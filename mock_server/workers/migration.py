@@ -1,4 +1,4 @@
-"""A sandbox on its way from one worker to another: its whole content as a JSON value, and back."""
+"""Moves a sandbox from one worker to another: its whole content as a JSON value, and back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from swapmock.mock_server.stores.sharded import ShardedStore
 
 
 def packed(sandbox_id: str, engine: Engine) -> dict[str, Any]:
-    """The content of a sandbox. Bytes of files are in it only if each worker keeps its own (`MemoryBlobs`)."""
+    """Return the content of a sandbox. It includes the bytes of files only if each worker has its own
+    (`MemoryBlobs`)."""
     with engine.store.open(sandbox_id) as box:
         sandbox, clock, finish = box.sandbox, box.clock, box.copy()
     state = finish()
@@ -33,7 +34,7 @@ def packed(sandbox_id: str, engine: Engine) -> dict[str, Any]:
 
 
 def unpack(document: Mapping[str, Any], engine: Engine, store: ShardedStore) -> None:
-    """Add a sandbox with the content that `packed` returned in another worker."""
+    """Add a sandbox with the content `document`, which `packed` returned in another worker."""
     sandbox = unpack_sandbox(document["sandbox"], engine)
     clock: SandboxClock = decode(SandboxClock, document["clock"])
     state: State = decode(State, document["state"])
@@ -50,20 +51,20 @@ def unpack(document: Mapping[str, Any], engine: Engine, store: ShardedStore) -> 
 
 
 def unpack_sandbox(row: Any, engine: Engine) -> Sandbox:
-    """The settings of a sandbox, which `encode` has written."""
+    """Return the settings of a sandbox that `encode` has written."""
     sandbox: Sandbox = decode(Sandbox, row)
     return replace(sandbox, variants=choose_variants(engine.contracts, sandbox.variants))
 
 
 def forget_packed(sandbox_id: str, engine: Engine, store: ShardedStore, process: int) -> None:
-    """Forget a sandbox that `process` has unpacked."""
+    """Remove a sandbox that `process` has unpacked."""
     if isinstance(engine.blobs, MemoryBlobs):
         engine.blobs.drop(f"{sandbox_id}/")
     store.hand_over(sandbox_id, process)
 
 
 def take_records(sandbox_id: str, engine: Engine) -> list[Any]:
-    """The exchanges in the journal of a sandbox, which is empty afterwards."""
+    """Return the exchanges in the journal of a sandbox, and empty the journal."""
     with engine.store.open(sandbox_id) as box:
         records = [encode(record) for record in box.records() if isinstance(record, Exchange)]
         box.forget_records()
@@ -71,7 +72,7 @@ def take_records(sandbox_id: str, engine: Engine) -> list[Any]:
 
 
 def add_records(rows: list[Any], sandbox_id: str, engine: Engine) -> None:
-    """Add exchanges of another worker to the journal of a sandbox, each with an id of its own there."""
+    """Add exchanges of another worker, `rows`, to the journal of the sandbox `sandbox_id`, each with a new id."""
     records: list[Exchange] = [decode(Exchange, row) for row in rows]
     with engine.store.open(sandbox_id) as box:
         for record in sorted(records, key=lambda record: record.at):

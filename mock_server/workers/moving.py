@@ -1,4 +1,4 @@
-"""Connections that move from one process to another: the socket's descriptor over a unix socket (SCM_RIGHTS)."""
+"""Moves connections from one process to another: sends the socket's descriptor over a unix socket (SCM_RIGHTS)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from contextlib import suppress
 
 from swapmock.mock_server.core.placement import Peer
 
-#: The longest chunk of received bytes that moves with its connection; with a longer one the request is forwarded.
+#: The most received bytes that are moved with a connection; with more bytes the request is forwarded instead.
 MOST_RECEIVED = 1 << 16
 
-#: How many bytes of moving connections a worker may have waiting for it.
+#: The most bytes of moving connections that may wait for a worker.
 WAITING = 1 << 20
 
-#: How many connections are taken in one turn of the event loop.
+#: The most connections that are accepted in one turn of the event loop.
 AT_ONCE = 32
 
 
 def make_channel() -> tuple[socket.socket, socket.socket]:
-    """Two ends of a channel that keeps messages apart: whoever has the second gives connections to whoever has the first."""
+    """Return the two ends of a channel that keeps messages apart: connections are sent through the second end and
+    received at the first."""
     taking, giving = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     for end in (taking, giving):
         end.setblocking(False)
@@ -31,31 +32,33 @@ def make_channel() -> tuple[socket.socket, socket.socket]:
 
 
 class SocketMover:
-    """Gives connections of the listener with this number (below 256) to the processes at the other ends of `channels`."""
+    """Sends connections of the listener with this number (below 256) to the processes at the other ends of
+    `channels`."""
 
     def __init__(self, listener: int, channels: Mapping[Peer, socket.socket]) -> None:
         self._listener = bytes([listener])
         self._channels = channels
 
     def move(self, peer: Peer, descriptor: int, received: bytes) -> bool:
-        """Give a connection away with the bytes that were received on it. False if it cannot be done now."""
+        """Send a connection to `peer` with the bytes that were received on it. Return False if this is not possible
+        now."""
         channel = self._channels.get(peer)
         if channel is None or len(received) > MOST_RECEIVED:
             return False
         try:
             socket.send_fds(channel, [self._listener + received], [descriptor])
-        except OSError:  # the other process has many waiting, or is no more
+        except OSError:  # many connections wait for the other process, or it has ended
             return False
         return True
 
 
-#: Takes a connection of a listener, with the bytes that were received on it.
+#: A function that takes over a connection of a listener, with the bytes that were received on it.
 Adopt = Callable[[int, socket.socket, bytes], Awaitable[None]]
 
 
 def take_connections(channel: socket.socket, adopt: Adopt) -> Callable[[], None]:
-    """Let `adopt` take every connection that comes through `channel`. Returns a function that ends this. Call both on the
-    event loop."""
+    """Let `adopt` take over every connection that comes through `channel`. Return a function that ends this. Both
+    must be called on the event loop."""
     loop, running = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
     async def take(message: bytes, descriptor: int) -> None:
@@ -63,7 +66,7 @@ def take_connections(channel: socket.socket, adopt: Adopt) -> Callable[[], None]
         accepted.setblocking(False)
         try:
             await adopt(message[0], accepted, message[1:])
-        except OSError:  # the client has gone meanwhile
+        except OSError:  # the client has disconnected meanwhile
             accepted.close()
 
     def ready() -> None:

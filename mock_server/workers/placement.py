@@ -12,7 +12,8 @@ from swapmock.mock_server.web.routed import BETWEEN
 
 
 class ShardPlacement:
-    """Says which worker holds a sandbox. `secret` is known to the workers alone."""
+    """Says which worker holds a sandbox. Only the workers know `secret`. The methods are described in
+    `core.placement.Placement`."""
 
     def __init__(self, store: ShardedStore, secret: str) -> None:
         self._store = store
@@ -30,7 +31,7 @@ class ShardPlacement:
         return [peer for number, peer in enumerate(directory.peers) if number != directory.own]
 
     async def holders_of_link(self, token: str) -> Sequence[Peer | None]:
-        """The workers with a sandbox that published the link, the last one to do so first."""
+        """Return the workers with a sandbox that published the link; the last one that did comes first."""
         others = self.peers()
         told = await asyncio.gather(*(self._published_at(peer, token) for peer in others))
         found: list[tuple[float, Peer | None]] = [
@@ -45,5 +46,5 @@ class ShardPlacement:
         try:
             at = await call(peer, self.secret, BETWEEN + "link", token)
         except (NotReached, NoAnswer):
-            return None  # a worker that does not answer ends the whole emulator soon
+            return None  # a worker that does not answer has died, which soon ends the whole emulator
         return None if at is None else float(at)

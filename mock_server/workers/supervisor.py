@@ -1,4 +1,4 @@
-"""The parent of the worker processes: it starts them, waits, passes signals on, and ends all if one dies."""
+"""The parent of the worker processes: starts them, waits, passes signals to them, and ends all if one dies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from swapmock.mock_server.workers.worker import Plan, exit_worker, run_worker
 
 log = logging.getLogger("swapmock")
 
-#: Seconds that workers may take to start, and to end beyond the time for running callbacks.
+#: The timeouts in seconds for the start of the workers, and for their end after the time for running callbacks.
 START_TIME, END_TIME = 30.0, 5.0
 
 #: The exit status if a worker died.
@@ -32,16 +32,15 @@ DIED = 70
 
 
 class WorkerDied(Exception):
-    """A worker process has ended although nobody asked for it; the text says which and how."""
+    """A worker process has ended unexpectedly; the text says which one and how."""
 
 
 def run(system: System, listeners: Sequence[Listener], options: Options, on_ready: Callable[[], None]) -> None:
     """Serve with worker processes until SIGINT or SIGTERM. `on_ready` is called once all of them serve.
 
-    Call it before any thread is started. WorkerDied if a worker ends unasked: its sandboxes are lost, so all others are
-    ended, too.
-    """
-    # A parent that holds signals back, as `swapmock run` does, hands that down.
+    Must be called before any thread is started. Raises WorkerDied if a worker ends unexpectedly: its sandboxes
+    are lost, so all other workers are ended, too."""
+    # Child processes inherit blocked signals from a parent such as `swapmock run`.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     folder = Path(tempfile.mkdtemp(prefix="swapmock-workers-"))
     try:
@@ -76,10 +75,10 @@ class Supervisor:
         if isinstance(pages, Inspector):
             pages.prepare()
         gc.collect()
-        gc.freeze()  # a collection in one process would copy the pages that all share
+        gc.freeze()  # a garbage collection in one process would copy the memory pages that all share
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):
-                stream.flush()  # what is not written yet would be written by each process
+                stream.flush()  # otherwise each process would write what is still in the buffers
         for number in range(self._plan.count):
             process = os.fork()
             if process == 0:
@@ -118,7 +117,7 @@ class Supervisor:
             raise
 
     def _wait_until_ready(self) -> bool:
-        """Whether all workers serve now; False if one has ended before."""
+        """Return whether all workers serve now; False if one has ended before."""
         missing, deadline = self._plan.count, monotonic() + START_TIME
         while missing:
             readable, _, _ = select.select([self._ready], [], [], max(0.0, deadline - monotonic()))
@@ -156,7 +155,7 @@ class Supervisor:
                 os.kill(process, number)
 
     def _end_all(self) -> None:
-        """End the workers that are left, and wait for them; kill those that do not end in time."""
+        """End the remaining workers and wait for them; kill those that do not end in time."""
         self._is_stopping = True
         self._kill(signal.SIGTERM)
         deadline = monotonic() + self._system.settings.callback_timeout + END_TIME

@@ -36,21 +36,20 @@ from swapmock.mock_server.workers.app import WorkerApp
 from swapmock.mock_server.workers.moving import SocketMover, take_connections
 from swapmock.mock_server.workers.placement import ShardPlacement
 
-#: How many more connections a worker takes from the other workers than from clients.
+#: How many more connections a worker accepts from other workers than from clients.
 FROM_WORKERS = 4096
 
-#: Seconds between two looks for slow workers: rare, for each look costs what a request costs.
+#: The seconds between two checks for slow workers. They are rare, because each costs as much as a request.
 TICK_FOR_WORKERS = 2.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What all workers share, made before they part.
+    """What all workers share; it is made before they are forked.
 
-    `folder` is private to this emulator. `listeners` are those of clients: the first for all, the second for the admin API if
-    that has a port of its own. `channels` are the two ends of each worker's channel for moving connections; `alive` is the
-    read end of a pipe that ends with the parent process.
-    """
+    `folder` is private to this emulator. `listeners` are those for clients: the first for all, the second for the
+    admin API if it has its own port. `channels` are the two ends of each worker's channel for moving connections.
+    `alive` is the read end of a pipe that is closed when the parent process ends."""
 
     count: int
     folder: Path
@@ -60,20 +59,21 @@ class Plan:
     alive: int
 
     def peers(self) -> list[Peer]:
+        """Return the peers of all workers."""
         return [Peer(f"worker {number}", f"unix:{self.socket_of(number)}") for number in range(self.count)]
 
     def socket_of(self, number: int) -> Path:
-        """Where a worker takes requests of the others."""
+        """Return the unix socket on which a worker receives requests of the others."""
         return self.folder / f"worker-{number}"
 
     @property
     def claims(self) -> Path:
-        """The folder where names for uploads are claimed."""
+        """The folder in which names for uploads are claimed."""
         return self.folder / "claims"
 
 
 class _ForWorkers:
-    """The ASGI application for requests of other workers: those for the admin API go to its application."""
+    """The ASGI application for requests of other workers: those for the admin API are passed to its application."""
 
     def __init__(self, main: WorkerApp, admin: WorkerApp) -> None:
         self._main = main
@@ -82,7 +82,7 @@ class _ForWorkers:
         self.proxies = main.proxies
 
     def match_inline(self, method: str, path: str) -> None:  # noqa: ARG002 - AsgiApp's signature
-        """None: what another worker forwards says more than a request of a client."""
+        """Return None: a request that another worker forwards needs more than a request of a client."""
         return
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -90,20 +90,22 @@ class _ForWorkers:
         await (self._admin if is_admin else self._main)(scope, receive, send)
 
     def note_lag(self, seconds: float) -> None:
-        """The application of the clients' server counts it."""
+        """Do nothing: the application of the clients' server counts this."""
 
     def begin_shutdown(self) -> None:
-        """The clients' servers stop their applications."""
+        """Do nothing: the clients' servers stop their applications."""
 
     def abort_pending(self) -> None:
-        """The same."""
+        """Do nothing, as for `begin_shutdown`."""
 
     def close(self) -> None:
-        """The same."""
+        """Do nothing, as for `begin_shutdown`."""
 
 
 def run_worker(number: int, system: System, plan: Plan, options: Options, ready: Callable[[], None]) -> None:
-    """Be the worker `number` until SIGTERM, or until the parent process ends. `ready` is called once it serves."""
+    """Run the worker `number` until SIGTERM, or until the parent process ends. `ready` is called once it serves.
+
+    `system` is the emulator, `plan` is what all workers share, `options` are the limits of the servers."""
     store = system.engine.store
     assert isinstance(store, ShardedStore)
     peers = plan.peers()
@@ -118,11 +120,13 @@ def run_worker(number: int, system: System, plan: Plan, options: Options, ready:
         def end(*_: object) -> None:
             nonlocal is_stopping
             if is_stopping:
-                os._exit(0)  # a second signal: wait for nothing
+                os._exit(0)  # a second signal: do not wait
             is_stopping = True
             loop.call_soon_threadsafe(stop.set)
 
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes; the parent sends SIGTERM
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # a terminal sends SIGINT to all processes; the parent sends SIGTERM
         signal.signal(signal.SIGTERM, end)
         runner.run(_serve(number, system, plan, options, placement, store, ready, stop))
 
@@ -181,13 +185,13 @@ async def _serve(
     for event in started:
         await event.wait()
     no_more_connections = take_connections(plan.channels[number][0], adopt)
-    loop.add_reader(plan.alive, stop.set)  # it ends with the parent process
+    loop.add_reader(plan.alive, stop.set)  # the pipe is closed when the parent process ends
     ready()
     stopping = loop.create_task(stop.wait())
     await asyncio.wait([stopping, *runs], return_when=asyncio.FIRST_COMPLETED)
     loop.remove_reader(plan.alive)
     no_more_connections()
-    # Those of clients first: what they have forwarded is still answered.
+    # First the servers for clients: requests that they have forwarded are still answered.
     for server in servers[1:]:
         server.stop()
     await asyncio.wait(runs[1:])
@@ -216,7 +220,7 @@ def _admin_flask(system: System) -> Callable[[], Any]:
 
 
 def exit_worker(status: int) -> None:
-    """End this process without the parent's cleaning up, which is not this process's to do."""
+    """End this process without the parent's clean-up, which is not this process's task."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
