@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class HostedEmulator(Emulator):
-    """An emulator without a server of its own: an application answers its requests.
+    """An emulator without its own server: an application answers its requests.
 
-    `url` is the setting `public_url`, or `http://localhost`. The thread that sends callbacks starts with the first
-    request of a process, so a server may fork before that. Each process has sandboxes of its own: run one worker process.
-    """
+    `url` is the setting `public_url`, or `http://localhost`. The thread that sends callbacks starts with the
+    first request of a process, so a server may fork before that. Each process has its own sandboxes: run one
+    worker process."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -36,10 +36,11 @@ class HostedEmulator(Emulator):
         self._sender_pid = 0
 
     def _check_process(self) -> None:
-        """Replaced threads will do: nothing waits in a thread for the requests of a server of its own."""
+        """Do nothing: replaced threads do no harm here, because no thread waits for requests to its own server."""
 
     @property
     def url(self) -> str:
+        """The base URL of links in answers."""
         return self.system.settings.public_url or "http://localhost"
 
     def start(self) -> Self:
@@ -59,7 +60,7 @@ class HostedEmulator(Emulator):
 
 
 class WsgiApp:
-    """A WSGI application. `emulator` controls what it answers."""
+    """A WSGI application. `emulator` controls its answers."""
 
     def __init__(self, emulator: HostedEmulator) -> None:
         self.emulator = emulator
@@ -70,11 +71,11 @@ class WsgiApp:
 
 
 class AsgiApplication:
-    """An ASGI 3 application. `emulator` controls what it answers. It may be used on several event loops."""
+    """An ASGI 3 application. `emulator` controls its answers. It may be used on several event loops."""
 
     def __init__(self, emulator: HostedEmulator) -> None:
         self.emulator = emulator
-        #: What waits belongs to one event loop.
+        #: The waiting objects of each event loop.
         self._apps: WeakKeyDictionary[asyncio.AbstractEventLoop, AsgiApp] = WeakKeyDictionary()
 
     async def __call__(
@@ -110,8 +111,8 @@ class AsgiApplication:
 
 
 class _AnyClient:
-    """The connection of a server that is not ours, which ASGI does not hand out. A fault that should cut it raises
-    ConnectionResetError or ConnectionAbortedError in its place, which a server answers as any failure."""
+    """The connection of another server, to which ASGI gives no access. A fault that should cut the connection raises
+    ConnectionResetError or ConnectionAbortedError instead, which a server handles like any failure."""
 
     is_gone = False
     has_left = False
@@ -125,22 +126,24 @@ class _AnyClient:
         self.is_trusted_proxy = is_trusted_proxy
 
     async def drained(self) -> None:
-        """The server sees to it."""
+        """Do nothing: the server handles this."""
 
     def holds(self, size: int) -> None:
-        """The server sees to it."""
+        """Do nothing: the server handles this."""
 
     async def send_file(self, _descriptor: int, _start: int, _stop: int) -> int | None:
-        """The server sends bytes alone."""
+        """Return None: the server sends only bytes."""
         return None
 
     def leave_out_date(self) -> None:
-        """The server's own Date stays beside it."""
+        """Do nothing: the server adds its own Date."""
 
     def reset(self) -> None:
+        """Raise ConnectionResetError."""
         raise ConnectionResetError("a fault of the emulator")
 
     def hang_up(self) -> None:
+        """Raise ConnectionAbortedError."""
         raise ConnectionAbortedError("a fault of the emulator")
 
     def send_garbage(self) -> None:
@@ -148,7 +151,8 @@ class _AnyClient:
 
 
 def _completed(scope: Any, client: Client) -> Any:
-    """The scope as our application reads it: with all keys, and the path without what a server or router is mounted at."""
+    """Return the scope in the form of our application: with all keys, and with a path that is relative to the mount
+    point."""
     root, path = scope.get("root_path", "").rstrip("/"), scope["path"]
     if root and (path == root or path.startswith(f"{root}/")):
         path = path[len(root) :] or "/"
@@ -165,13 +169,13 @@ def _completed(scope: Any, client: Client) -> Any:
 
 @typed_as(Settings)
 def make_wsgi_app(**options: Any) -> WsgiApp:
-    """A WSGI application of an emulator of its own. `options` are the settings of `swapmock serve`; host, port, TLS and
-    the bounds of connections are the server's. Raises SettingError for an option that does not exist or has no such value.
-    """
+    """Return a WSGI application with its own emulator. `options` are the settings of `swapmock serve`; host, port,
+    TLS and the limits of connections belong to the server. Raises SettingError for an option that does not exist
+    or has a wrong value."""
     return WsgiApp(HostedEmulator(**options))
 
 
 @typed_as(Settings)
 def make_asgi_app(**options: Any) -> AsgiApplication:
-    """An ASGI 3 application of an emulator of its own. `options` are as for `make_wsgi_app`."""
+    """Return an ASGI 3 application with its own emulator. `options` are those of `make_wsgi_app`."""
     return AsgiApplication(HostedEmulator(**options))

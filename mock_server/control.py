@@ -47,7 +47,7 @@ class Control(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Base URL of the vendors' APIs, without a slash at the end."""
+        """The base URL of the vendors' APIs, without a slash at the end."""
 
     @abstractmethod
     def ask(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
@@ -67,11 +67,11 @@ class Control(ABC):
         return Sandbox(self, self.ask("POST", "/sandboxes", options))
 
     def get(self, sandbox_id: str) -> Sandbox:
-        """The sandbox with this id."""
+        """Return the sandbox with this id."""
         return Sandbox(self, self.ask("GET", f"/sandboxes/{quote(sandbox_id, safe='')}"))
 
     def sandboxes(self) -> list[Sandbox]:
-        """Every sandbox."""
+        """Return every sandbox."""
         return [Sandbox(self, document) for document in self.ask("GET", "/sandboxes")["sandboxes"]]
 
     def reset(self) -> dict[str, int]:
@@ -79,51 +79,54 @@ class Control(ABC):
         return _counts(self.ask("POST", "/reset"))
 
     def requests(self, **filters: Any) -> list[Document]:
-        """The requests to the default sandbox with their answers, oldest first. Filters as for `Sandbox.journal`."""
+        """Return the requests to the default sandbox with their answers, oldest first. Filters as for
+        `Sandbox.journal`."""
         return _rows(self.ask("GET", "/requests", params=filters), "requests")
 
     def evidence(self, **filters: str) -> list[Document]:
-        """Every behaviour of the emulator with its level of evidence and its source. Filters: `provider`, `level`."""
+        """Return every behaviour of the emulator with its level of evidence and its source. Filters: `provider`,
+        `level`."""
         return _rows(self.ask("GET", "/evidence", params=filters), "behaviours")
 
     def metrics(self) -> str:
-        """The counters of the emulator's process in the text format of Prometheus."""
+        """Return the counters of the emulator's process in the text format of Prometheus."""
         return str(self.ask("GET", "/metrics"))
 
     def runs(self) -> list[Document]:
-        """The last runs of `swapmock conform` and `swapmock check` that were reported here, newest first."""
+        """Return the last runs of `swapmock conform` and `swapmock check` that were reported here, newest first."""
         return _rows(self.ask("GET", "/runs"), "runs")
 
     def run(self, run: str) -> Document:
-        """One reported run by its id, with its `report`."""
+        """Return one reported run by its id, with its `report`."""
         return _document(self.ask("GET", f"/runs/{quote(run, safe='')}"))
 
     def add_run(self, kind: str, report: Mapping[str, Any]) -> Document:
-        """Report a run: `kind` is `conform` or `check`, `report` what `--json` writes. Returns its id and the `url` of its page."""
+        """Report a run: `kind` is `conform` or `check`, `report` is the JSON report of the command. Return its id
+        and the `url` of its page."""
         return _document(self.ask("POST", "/runs", {"kind": kind, "report": report}))
 
     def contract(self, name: str = "admin") -> Document:
-        """The OpenAPI document of the admin API (`admin`) or of a provider (`crun`)."""
+        """Return the OpenAPI document of the admin API (`admin`) or of a provider (`crun`)."""
         return _document(self.ask("GET", f"/contracts/{quote(name, safe='')}.json"))
 
     def contracts(self) -> Document:
-        """The URLs of every contract, as JSON and as YAML."""
+        """Return the URLs of every contract, as JSON and as YAML."""
         return _document(self.ask("GET", "/contracts")["contracts"])
 
     def magic(self) -> Document:
-        """The magic values of each provider."""
+        """Return the magic values of each provider."""
         return _document(self.ask("GET", "/magic"))
 
     def variants(self) -> Document:
-        """The variants of each provider, with their choices and defaults."""
+        """Return the variants of each provider, with their choices and defaults."""
         return _document(self.ask("GET", "/variants"))
 
     def scenarios(self) -> Document:
-        """The scenarios and series of each provider."""
+        """Return the scenarios and series of each provider."""
         return _document(self.ask("GET", "/scenarios"))
 
     def codes(self) -> Document:
-        """The body codes of each provider."""
+        """Return the body codes of each provider."""
         return _document(self.ask("GET", "/codes"))
 
 
@@ -188,11 +191,11 @@ class Sandbox:
         return self._control.ask(method, f"/sandboxes/{quote(self.id, safe='')}{path}", body, params)
 
     def key(self, provider: str | None = None) -> str:
-        """The API key (or access key id) for `provider`, by default the first one."""
+        """Return the API key (or access key id) for `provider`, by default for the first one."""
         return str(self._credential(provider)["key"])
 
     def headers(self, provider: str | None = None) -> dict[str, str]:
-        """The credential headers for a request to `provider`, by default the first one."""
+        """Return the credential headers for a request to `provider`, by default to the first one."""
         return dict(self._credential(provider)["headers"])
 
     def _credential(self, provider: str | None) -> Mapping[str, Any]:
@@ -205,7 +208,8 @@ class Sandbox:
         return self.document
 
     def change(self, **options: Any) -> Document:
-        """Change options of the sandbox: those of `Control.sandbox` except `id` and `seed`. One wrong value, and none is changed."""
+        """Change options of the sandbox: those of `Control.sandbox` except `id` and `seed`. If one value is wrong,
+        nothing is changed."""
         self.document = self._ask("PATCH", body=options)
         return self.document
 
@@ -214,23 +218,25 @@ class Sandbox:
         self._ask("DELETE")
 
     def reset(self) -> dict[str, int]:
-        """Remove everything that happened. Options stay. Returns how many records of each kind were removed."""
+        """Remove everything that happened. Options stay. Return how many records of each kind were removed."""
         return _counts(self._ask("POST", "/reset"))
 
     def snapshot(self) -> Document:
-        """The whole sandbox as one JSON document, without its credentials."""
+        """Return the whole sandbox as one JSON document, without its credentials."""
         return _document(self._ask("GET", "/snapshot"))
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Make the sandbox what `snapshot` says. Id, credentials and time to live stay. A wrong snapshot changes nothing."""
+        """Replace the content of the sandbox by `snapshot`. Id, credentials and time to live stay. A wrong snapshot
+        changes nothing."""
         self.document = self._ask("POST", "/restore", snapshot)
 
     def fork(self, sandbox_id: str | None = None) -> Sandbox:
-        """A copy of the sandbox with its own credentials. The emulator chooses the id unless `sandbox_id` is given."""
+        """Return a copy of the sandbox with its own credentials. The emulator chooses the id unless `sandbox_id` is
+        given."""
         return Sandbox(self._control, self._ask("POST", "/fork", {} if sandbox_id is None else {"id": sandbox_id}))
 
     def clock(self) -> Document:
-        """Mode, rate and time of the sandbox's clock, and when something is due next."""
+        """Return mode, rate and time of the sandbox's clock, and when something is due next."""
         return _document(self._ask("GET", "/clock"))
 
     def set_clock(self, mode: str, rate: float | None = None) -> Document:
@@ -254,19 +260,20 @@ class Sandbox:
         return _rows(self._ask("POST", "/clock/advance", body), "fired")
 
     def ledger(self, *, proof: bool = False) -> Document:
-        """Balance, entries and cost. With `proof` also the cause of each entry and the invariants of the ledger."""
+        """Return balance, entries and cost. With `proof` also the cause of each entry and the invariants of the
+        ledger."""
         return _document(self._ask("GET", "/ledger", params={"proof": int(proof)}))
 
     def balance(self) -> float:
-        """The available credits."""
+        """Return the available credits."""
         return float(self.ledger()["balance"]["available"])
 
     def grant(self, amount: float) -> Document:
-        """Add `amount` credits. Returns the balance."""
+        """Add `amount` credits, and return the balance."""
         return _document(self._ask("POST", "/ledger/grant", {"amount": amount}))
 
     def refund(self, task: str, amount: float | None = None) -> Document:
-        """Give back the charge of a task, or `amount` credits of the charge. Returns the balance."""
+        """Return the charge of a task to the balance, or `amount` credits of the charge. Return the balance."""
         body = {"task": task} if amount is None else {"task": task, "amount": amount}
         return _document(self._ask("POST", "/ledger/refund", body))
 
@@ -275,11 +282,12 @@ class Sandbox:
         return _document(self._ask("POST", "/faults", {"effect": effect, **rule}))
 
     def faults(self) -> list[Document]:
-        """The fault rules in the order in which they are tried."""
+        """Return the fault rules in the order in which they are tried."""
         return _rows(self._ask("GET", "/faults"), "faults")
 
     def fault(self, fault: str) -> Document:
-        """One fault rule. `matched` counts the calls that it matched, `struck` the calls that it was applied to."""
+        """Return one fault rule. `matched` counts the calls that it matched, `struck` the calls to which it was
+        applied."""
         return _document(self._ask("GET", f"/faults/{quote(fault, safe='')}"))
 
     def delete_fault(self, fault: str) -> None:
@@ -296,7 +304,7 @@ class Sandbox:
         return _rows(self._ask("POST", "/scenarios", {"scenario": scenario, **order}), "queue")
 
     def queued(self) -> list[Document]:
-        """The scenarios that wait for tasks."""
+        """Return the scenarios that wait for tasks."""
         return _rows(self._ask("GET", "/scenarios"), "queue")
 
     def clear_queue(self) -> None:
@@ -304,23 +312,24 @@ class Sandbox:
         self._ask("DELETE", "/scenarios")
 
     def tasks(self, **filters: Any) -> list[Document]:
-        """Tasks, oldest first. Filters: `provider`, `kind`, `status`, `after`, `limit`."""
+        """Return the tasks, oldest first. Filters: `provider`, `kind`, `status`, `after`, `limit`."""
         return _rows(self._ask("GET", "/tasks", params=filters), "tasks")
 
     def task(self, task: str) -> Document:
-        """One task, by any of its ids."""
+        """Return one task, by any of its ids."""
         return _document(self._ask("GET", f"/tasks/{quote(task, safe='')}"))
 
     def journal(self, **filters: Any) -> list[Document]:
-        """Exchanges, transitions and deliveries, oldest first. Filters: the query parameters of the admin API's journal."""
+        """Return exchanges, transitions and deliveries, oldest first. Filters: the query parameters of the admin
+        API's journal."""
         return _rows(self._ask("GET", "/journal", params=filters), "records")
 
     def requests(self, **filters: Any) -> list[Document]:
-        """The exchanges of the journal, oldest first. Filters as for `journal`."""
+        """Return the exchanges of the journal, oldest first. Filters as for `journal`."""
         return _rows(self._ask("GET", "/requests", params=filters), "requests")
 
     def request(self, request: str) -> Document:
-        """One exchange of the journal by its id."""
+        """Return one exchange of the journal by its id."""
         return _document(self._ask("GET", f"/requests/{quote(request, safe='')}"))
 
     def clear_journal(self) -> None:
@@ -332,11 +341,11 @@ class Sandbox:
         return _document(self._ask("GET", f"/why/{quote(subject, safe='/')}"))
 
     def mermaid(self, subject: str) -> str:
-        """The explanation of a request, task or delivery as a Mermaid sequence diagram."""
+        """Return the explanation of a request, task or delivery as a Mermaid sequence diagram."""
         return str(self._ask("GET", f"/why/{quote(subject, safe='/')}", params={"format": "mermaid"}))
 
     def har(self, **filters: Any) -> Document:
-        """The exchanges as HAR 1.2. Filters as for `journal`."""
+        """Return the exchanges as HAR 1.2. Filters as for `journal`."""
         return _document(self._ask("GET", "/har", params=filters))
 
     def wait_for_requests(self, count: int = 1, timeout: float = 10.0, **filters: Any) -> list[str]:
@@ -368,28 +377,30 @@ class Sandbox:
         return importlib.import_module(VERDICTS).verdict_of(self, **options)
 
     def deliveries(self, **filters: Any) -> list[Document]:
-        """Deliveries of callbacks with their attempts. Filters: `status`, `task`, `limit`."""
+        """Return the deliveries of callbacks with their attempts. Filters: `status`, `task`, `limit`."""
         return _rows(self._ask("GET", "/deliveries", params=filters), "deliveries")
 
     def delivery(self, delivery: str) -> Document:
-        """One delivery by its id."""
+        """Return one delivery by its id."""
         return _document(self._ask("GET", f"/deliveries/{quote(delivery, safe='')}"))
 
     def inbox(self) -> Document:
-        """The callback inbox: `url` is a callback URL that exists at once, `received` the requests, newest first."""
+        """Return the callback inbox: `url` is a callback URL that can be used at once, `received` are the requests,
+        newest first."""
         return _document(self._ask("GET", "/inbox"))
 
     def answer_callbacks(self, *answers: int | Mapping[str, Any]) -> Document:
-        """Tell the answers of the inbox to the next callbacks: HTTP statuses, or objects with `status`, `body` and
-        `content_type`. Each is used once, the last one stays; without any, the inbox acknowledges. Returns the inbox."""
+        """Set the answers of the inbox to the next callbacks: HTTP statuses, or objects with `status`, `body` and
+        `content_type`. Each is used once, the last one for all further callbacks; without any, the inbox
+        acknowledges. Return the inbox."""
         return _document(self._ask("PUT", "/inbox", {"answers": list(answers)}))
 
     def clear_inbox(self) -> None:
-        """Forget the callbacks that came to the inbox. Its answers stay."""
+        """Remove the callbacks that came to the inbox. Its answers stay."""
         self._ask("DELETE", "/inbox")
 
     def redeliver(self, delivery: str) -> Document:
-        """Send a callback again and wait for the result. Returns the delivery."""
+        """Send a callback again, wait for the result, and return the delivery."""
         return _document(self._ask("POST", f"/deliveries/{quote(delivery, safe='')}/redeliver"))
 
 

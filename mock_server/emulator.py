@@ -1,4 +1,4 @@
-"""The two ways to use an emulator: one started in this process, or one that runs elsewhere."""
+"""The two ways to use an emulator: start one in this process, or use one that runs elsewhere."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Emulator(Control):
     @_method_typed_as(Settings)
     def __init__(self, **options: Any) -> None:
         self._check_process()
-        providers = options.pop("providers", None)  # of `with_providers`
+        providers = options.pop("providers", None)  # the providers of `with_providers`
         settings = with_token(Settings.of(**{"port": 0, **options}))
         if settings.workers > 1:
             raise SettingError(
@@ -76,8 +76,8 @@ class Emulator(Control):
 
     @classmethod
     def with_providers(cls, providers: Mapping[str, Registration], **options: Any) -> Self:
-        """An emulator with further providers beside those of this package, by name (docs/add-a-provider.md). `options` are
-        those of `Emulator`. Raises ProviderError, a SettingError, with all that a provider lacks."""
+        """Return an emulator with additional `providers`, by name (docs/add-a-provider.md). `options` are those of
+        `Emulator`. Raises ProviderError, a SettingError, with everything that a provider lacks."""
         return cls(**{**options, "providers": providers})
 
     def _check_process(self) -> None:
@@ -85,23 +85,24 @@ class Emulator(Control):
 
     @property
     def url(self) -> str:
+        """The base URL of the vendors' APIs."""
         if self._server is None:
             raise RuntimeError("the emulator is not running: use `with Emulator() as emu`, or start()")
-        check_process()  # calls to it would hang, if threads have been replaced since the start
+        check_process()  # if threads have been replaced since the start, calls would hang
         return self._server.url
 
     @property
     def admin_url(self) -> str:
-        """Base URL of the admin API: the same, unless that has a port of its own."""
+        """The base URL of the admin API: the same as `url`, unless the admin API has its own port."""
         return self.url if self._admin_server is None else self._admin_server.url
 
     @property
     def token(self) -> str:
-        """What the admin API demands over HTTP; "" for nothing."""
+        """The token of the admin API over HTTP; "" if none is needed."""
         return self.system.settings.admin_token
 
     def start(self) -> Self:
-        """Listen, and send callbacks, until `stop`."""
+        """Listen, and send callbacks, until `stop` is called."""
         self._check_process()
         self._pid = os.getpid()
         try:
@@ -134,7 +135,7 @@ class Emulator(Control):
             self.system.pipeline.admin_url = self._admin_server.url
 
     def stop(self) -> None:
-        """Stop listening. In a forked child process this changes nothing: the emulator of the parent runs on."""
+        """Stop listening. In a forked child process this does nothing: the parent's emulator continues."""
         if self._is_copy:
             if self._parent is not None:
                 self._parent.close()
@@ -152,7 +153,7 @@ class Emulator(Control):
 
     @property
     def _is_copy(self) -> bool:
-        """This process was forked from the one in which the emulator runs."""
+        """Whether this process was forked from the one in which the emulator runs."""
         return self._server is not None and self._pid != os.getpid()
 
     def __enter__(self) -> Self:
@@ -164,8 +165,9 @@ class Emulator(Control):
         self.stop()
 
     def ask(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        """Call the admin API; see `Control.ask`."""
         if self._is_copy or (self.system.is_shared and self._server is not None):
-            # The threads of the emulator, and what they change, are in the parent process; or other processes hold sandboxes.
+            # The threads of the emulator and its state are in the parent process, or other processes hold sandboxes.
             if self._parent is None:
                 self._parent = RemoteEmulator(self.url, self.token, self.admin_url, verify=False)
             return self._parent.ask(method, path, body, params)
@@ -221,9 +223,11 @@ class RemoteEmulator(Control):
 
     @property
     def url(self) -> str:
+        """The base URL of the vendors' APIs."""
         return self._url
 
     def ask(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        """Call the admin API; see `Control.ask`."""
         wait = float(body.get("timeout", 0.0)) if isinstance(body, Mapping) else 0.0
         query = urlencode(_texts(params))
         headers = self._headers if body is None else {**self._headers, "content-type": "application/json"}
@@ -240,7 +244,7 @@ class RemoteEmulator(Control):
         return _read(answer.status, answer.headers.get("content-type", ""), answer.body)
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the open connections."""
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -253,7 +257,7 @@ class RemoteEmulator(Control):
 
 
 def _as_requests(error: UnreachableError) -> Exception:
-    """The exception of `requests` for a failed call, which callers already catch."""
+    """Return the exception of `requests` for a failed call, because callers already catch those."""
     import requests
 
     kinds: dict[str, type[requests.RequestException]] = {
@@ -265,7 +269,7 @@ def _as_requests(error: UnreachableError) -> Exception:
 
 
 def _texts(params: Mapping[str, Any] | None) -> dict[str, str]:
-    """Query parameters as they are written; None leaves one out."""
+    """Return query parameters as text; None leaves one out."""
     given = {name: value for name, value in (params or {}).items() if value is not None}
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
 

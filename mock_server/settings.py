@@ -1,4 +1,5 @@
-"""One row a setting: name, default, help. Flags, environment variables, the config file and the docs come from it."""
+"""The settings, one row for each: name, default, help. Flags, environment variables, the config file and the docs
+are made from these rows."""
 
 from __future__ import annotations
 
@@ -15,15 +16,15 @@ from urllib.parse import urlsplit
 
 from swapmock.mock_server.core.suggest import nearest
 
-#: Settings that may be given several times. Each may also hold several values, separated by commas.
+#: Settings that may be given several times. Each may also have several values, separated by commas.
 MANY = ("variants", "prices", "callback_allow", "allow_host", "cors", "admin_origin", "credential", "trusted_proxies")
 
-#: Those of them that are pairs; a file holds them as a mapping for each provider.
+#: Those of them that are pairs; in a file they are a mapping for each provider.
 PAIRS = {"variants": "PROVIDER.NAME=CHOICE", "prices": "PROVIDER.NAME=CREDITS"}
 
 
 class SettingError(ValueError):
-    """A setting has no such value, or there is no such setting; the text is one line for a user."""
+    """A setting has a wrong value, or does not exist. The text is one line for the user."""
 
 
 def _row(default: Any, help_text: str, **more: Any) -> Any:
@@ -210,7 +211,8 @@ class Settings:
 
     @classmethod
     def of(cls, **options: Any) -> Settings:
-        """The settings with these values. Raises SettingError for a name that does not exist, with the nearest one."""
+        """Return the settings with these values. Raises SettingError for a name that does not exist, with the
+        nearest one."""
         known = [row.name for row in fields(cls)]
         for name in options:
             if name not in known:
@@ -219,7 +221,7 @@ class Settings:
 
 
 def no_such_setting(name: str, known: Iterable[str]) -> str:
-    """One sentence on a setting that does not exist, with the nearest of the `known` names."""
+    """Return one sentence about a setting that does not exist, with the nearest of the `known` names."""
     names = sorted(known)
     guess = nearest(name, names)
     return f"no setting named {name!r}; " + (f"did you mean {guess!r}?" if guess else f"known: {', '.join(names)}")
@@ -234,7 +236,7 @@ _BASE_URL = re.compile(
 def _is_base_url(text: str) -> bool:
     try:
         return _BASE_URL.fullmatch(text) is not None and urlsplit(text).port != 0
-    except ValueError:  # a port beyond 65535, or brackets without an address
+    except ValueError:  # a port above 65535, or brackets without an address
         return False
 
 
@@ -247,7 +249,7 @@ def _is_network(text: str) -> bool:
 
 
 def _converted(name: str, kind: str, value: Any) -> Any:
-    """`value` as the type of the setting; SettingError if it is of another type."""
+    """Return `value` as the type of the setting. Raises SettingError if it has another type."""
     kind, _, optional = kind.partition(" | ")
     if value is None and optional:
         return None
@@ -298,7 +300,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value
 
 
-#: Type of a setting -> how a value of it is read, and what it should be, in words.
+#: Type of a setting -> the function that reads a value, and a description of valid values.
 _KINDS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "int": (_whole, "a whole number"),
     "float": (_number, "a number"),
@@ -311,7 +313,8 @@ _KINDS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
 
 
 def _origin(name: str, text: str) -> str:
-    """An origin as browsers send it; `*` and `null` (files, sandboxed frames) for `cors` only. Raises SettingError."""
+    """Return an origin as browsers send it. `*` and `null` (files, sandboxed frames) are allowed for `cors` only.
+    Raises SettingError."""
     if name == "cors" and text in ("*", "null"):
         return text
     try:
@@ -339,23 +342,23 @@ def _check(name: str, value: Any, rules: Mapping[str, Any]) -> None:
 
 
 def _split(entries: str | Iterable[str]) -> Iterator[str]:
-    """Entries of a list that may also be joined by commas."""
+    """Yield the entries of a list that may also be joined by commas."""
     for entry in [entries] if isinstance(entries, str) else entries:
         yield from (part.strip() for part in str(entry).split(",") if part.strip())
 
 
 def flag(name: str) -> str:
-    """The command-line spelling of a setting."""
+    """Return the command-line form of a setting."""
     return "--" + name.replace("_", "-")
 
 
 def variable(name: str) -> str:
-    """The environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return "SWAPMOCK_" + name.upper()
 
 
 def parse_pairs(setting: str, pairs: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """`("crun.http_status=always200",)` as `{"crun": {"http_status": "always200"}}`."""
+    """Convert `("crun.http_status=always200",)` to `{"crun": {"http_status": "always200"}}`."""
     found: dict[str, dict[str, Any]] = {}
     for pair in _split(pairs) if any(pairs) else pairs:
         name, equals, choice = pair.partition("=")
@@ -366,15 +369,15 @@ def parse_pairs(setting: str, pairs: tuple[str, ...]) -> dict[str, dict[str, Any
     return found
 
 
-#: Files in which settings are looked for, in each folder from the current one upward.
+#: Files that may contain settings, in each folder from the current one upward.
 CONFIG_FILES = ("swapmock.toml", "pyproject.toml")
 
 
 def find_config(folder: Path) -> Path | None:
-    """The nearest `swapmock.toml`, or `pyproject.toml` with a table `tool.swapmock`, in `folder` or a folder above it.
+    """Return the nearest `swapmock.toml`, or `pyproject.toml` with a table `tool.swapmock`, in `folder` or a folder
+    above it; None if there is none.
 
-    The search ends at the root of a Git repository.
-    """
+    The search ends at the root of a Git repository."""
     for place in (folder, *folder.parents):
         for name in CONFIG_FILES:
             path = place / name
@@ -386,7 +389,7 @@ def find_config(folder: Path) -> Path | None:
 
 
 def _has_table(path: Path) -> bool:
-    """Whether a `pyproject.toml` has the table `tool.swapmock`. A file that cannot be read is somebody else's concern."""
+    """Return whether a `pyproject.toml` has the table `tool.swapmock`. A file that cannot be read is ignored."""
     try:
         tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
     except (OSError, ValueError, RecursionError):
@@ -395,7 +398,7 @@ def _has_table(path: Path) -> bool:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The settings of a YAML or TOML file, or SettingError in one line."""
+    """Return the settings of a YAML or TOML file. Raises SettingError with one line."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -436,7 +439,7 @@ def _read_toml(path: Path, text: str) -> Any:
 
 
 def _as_given(name: str, value: Any) -> Any:
-    """A value of a file as the command line would give it: text, or several texts."""
+    """Return a value of a file in the form of the command line: text, or several texts."""
     if name in PAIRS and isinstance(value, dict):
         return value
     items = value if name in MANY and isinstance(value, list) else [value]
@@ -447,12 +450,12 @@ def _as_given(name: str, value: Any) -> Any:
 
 
 def is_private(settings: Settings) -> bool:
-    """Whether only this machine can reach the server: it listens on loopback or on a unix socket."""
+    """Return whether only this machine can reach the server: it listens on loopback or on a unix socket."""
     return settings.uds is not None or is_loopback(settings.host)
 
 
 def with_token(settings: Settings) -> Settings:
-    """The settings with a token for the admin API, if others than this machine can reach it and none is given."""
+    """Return the settings with a token for the admin API, if other machines can reach it and no token is given."""
     is_private = settings.uds is not None and settings.admin_port is None
     if settings.admin_token or is_private or is_loopback(settings.host):
         return settings
@@ -460,6 +463,7 @@ def with_token(settings: Settings) -> Settings:
 
 
 def is_loopback(host: str) -> bool:
+    """Return whether `host` is a loopback name or address."""
     if host == "localhost":
         return True
     try:

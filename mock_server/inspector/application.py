@@ -46,21 +46,21 @@ from swapmock.mock_server.inspector.site import (
 
 log = logging.getLogger("swapmock")
 
-#: The cookie that holds the chosen language, and for how many seconds.
+#: The cookie with the chosen language, and how long it is valid, in seconds.
 LANGUAGE, LANGUAGE_SECONDS = "swapmock_language", 365 * 86400
 
-#: Where the paths begin that only the inspector has.
+#: The prefix of the paths that only the inspector has.
 OWN = "/__admin/ui/"
 
-#: Endpoints that need no login: the page that asks for it, and what it needs.
+#: Endpoints that need no login: the login page, and the files that it needs.
 OPEN = frozenset({"static", "log_in"})
 
-#: How long the part of a page that changes is given to other pages that ask for the same, in seconds.
+#: How long the changing part of a page is reused for other pages that request the same part, in seconds.
 SHARED_SECONDS = 0.25
 
 
 def create_inspector(ports: Ports, live: Live) -> Flask:
-    """The application; `live` tells open pages what has changed."""
+    """Return the application. `live` tells open pages what has changed."""
     app = Flask("swapmock.mock_server.inspector", static_url_path="/__admin/ui/static")
     app.url_map.strict_slashes = True
     app.jinja_env.autoescape = True
@@ -81,7 +81,7 @@ def create_inspector(ports: Ports, live: Live) -> Flask:
 
 
 def page_context() -> dict[str, Any]:
-    """The names that all templates have."""
+    """Return the names that all templates have."""
     request_values = {name: g.get(name, default) for name, default in (("form_value", ""), ("may_log_out", False))}
     return {**sites.context(), **request_values, "language": g.language}
 
@@ -144,8 +144,8 @@ def _protect(app: Flask, site: Site) -> None:
 
 
 def content_policy(own: str, vendors: str) -> str:
-    """The Content-Security-Policy: nothing but our own files. Pictures and videos are those of the vendors' APIs, which may
-    have another port."""
+    """Return the Content-Security-Policy: it allows only our own files, and pictures and videos of the vendors'
+    APIs, which may have another port."""
     media = "'self'" if own == vendors or not vendors.isascii() else f"'self' {'/'.join(vendors.split('/')[:3])}"
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; worker-src 'self'; "

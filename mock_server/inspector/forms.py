@@ -1,4 +1,4 @@
-"""A form for each operation, made from its contract; and from a filled form the request."""
+"""Makes a form for each operation from its contract, and a request from a filled form."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from swapmock.contracts import folder
 if TYPE_CHECKING:
     from swapmock.contracts import Contract, Operation
 
-#: How deep objects are taken apart into fields; what lies deeper is one field with JSON.
+#: The depth to which objects are split into fields; everything deeper is one field with JSON.
 DEEPEST = 2
 
-#: The form field with a whole body, which counts in place of the others.
+#: The form field with a whole body, which replaces the other fields.
 RAW = "raw"
 
 
 class FieldError(ValueError):
-    """A field of a form holds no value of its kind; the text says which."""
+    """The value of a form field does not have the type of the field; the text says which field."""
 
 
 class FormField(NamedTuple):
@@ -40,7 +40,7 @@ class FormField(NamedTuple):
 
 
 def variants_of(operation: Operation) -> tuple[str, tuple[str, ...]]:
-    """The member of the body that chooses its form, and its values; ("", ()) where there is one form."""
+    """Return the member of the body that selects its form, and its values; ("", ()) if there is only one form."""
     if not operation.takes_json or "discriminator" not in operation.body_schema:
         return "", ()
     discriminator = operation.body_schema["discriminator"]
@@ -48,8 +48,8 @@ def variants_of(operation: Operation) -> tuple[str, tuple[str, ...]]:
 
 
 def fields(operation: Operation, chosen: str, callback_url: str) -> list[FormField]:
-    """The fields for an operation; `chosen` is the value of the member that chooses the form. Fields for callbacks hold
-    `callback_url`."""
+    """Return the fields for an operation. `chosen` is the value of the member that selects the form. Fields for
+    callbacks contain `callback_url`."""
     example = _example(operation, chosen)
     found = [_parameter(one, example, operation.contract) for one in operation.parameters]
     if operation.takes_json:
@@ -102,7 +102,7 @@ def _shown(value: Any) -> str:
 
 
 def _example(operation: Operation, chosen: str) -> Mapping[str, Any]:
-    """The request of the first documented exchange of an operation, of the chosen form where there is one."""
+    """Return the request of the first documented exchange of an operation, of the chosen form if there is one."""
     member = variants_of(operation)[0]
     for request in _examples(operation.contract.name, operation.id):
         if not chosen or request.get("body", {}).get(member) == chosen:
@@ -127,7 +127,8 @@ class Filled(NamedTuple):
 
 
 def filled(operation: Operation, given: Mapping[str, str], chosen: str) -> Filled:
-    """The request for the values of a form, by the names of its fields. Empty fields are left out. Raises FieldError."""
+    """Return the request to `operation` for the values `given` by the names of the fields. `chosen` is the selected
+    form. Empty fields are left out. Raises FieldError."""
     path, query, body = operation.path, dict[str, str](), dict[str, Any]()
     for field in fields(operation, chosen, ""):
         text = given.get(field.name, "").strip()
@@ -159,14 +160,14 @@ def _value(field: FormField, text: str) -> Any:
     except ValueError:
         if field.kind == "json":
             raise FieldError(f"{field.label}: {text[:60]!r} is no JSON") from None
-        return text  # a wrong type is sent as it is: the contract says what is wrong with it
+        return text  # a wrong type is sent unchanged: the answer then explains the mistake
 
 
 def quoted(path: str) -> str:
-    """A decoded path as a request line spells it."""
+    """Return a decoded path in the form of a request line."""
     return quote(path, safe="/:@!$&'()*+,;=~-._")
 
 
 def host_of(url: str) -> str:
-    """The host and port of a URL."""
+    """Return the host and port of a URL."""
     return urlsplit(url).netloc

@@ -15,14 +15,15 @@ FOLDER = Path(__file__).with_name("locale")
 
 @lru_cache(len(LANGUAGES))
 def translations(language: str) -> gettext.NullTranslations:
-    """The texts of `language`, a key of LANGUAGES; English texts stand in the templates themselves."""
+    """Return the texts of `language`, a key of LANGUAGES; the English texts are in the templates."""
     if language == "en":
         return gettext.NullTranslations()
     return gettext.translation("inspector", FOLDER, [language])
 
 
 def best_language(accept: str) -> str:
-    """The language that the header Accept-Language prefers (RFC 9110 12.5.4); English if it names none of ours."""
+    """Return the language that the header Accept-Language prefers (RFC 9110 12.5.4); English if it names none of
+    ours."""
     weights: dict[str, float] = {}
     for part in accept[:500].split(","):
         tag, *parameters = (text.strip().lower() for text in part.split(";"))

@@ -1,8 +1,7 @@
-"""Tells open pages that something changed, by server-sent events.
+"""Tells open pages that something has changed, by server-sent events.
 
-An event carries no content. A page that gets one asks for the part of itself that changes. A share of the computing time
-bounds what that costs: the next event waits until the pages have used less than SHARE of the time that has passed.
-"""
+An event has no content. A page that gets one requests its changing part. The cost is limited to a share of the
+computing time: the next event waits until the pages have used less than SHARE of the elapsed time."""
 
 from __future__ import annotations
 
@@ -14,22 +13,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: Seconds from one look for changes to the next.
+#: The seconds between two checks for changes.
 INTERVAL = 0.5
 
-#: The share of the time that pages may compute in order to stay live.
+#: The share of the time that live pages may use for computing.
 SHARE = 0.02
 
-#: The most computing time that pages may save up, in seconds.
+#: The most unused computing time that is kept for later, in seconds.
 MOST_SAVED = 0.15
 
-#: A comment is sent after this many looks without an event, so that proxies keep the connection.
+#: After this many checks without an event a comment is sent, so that proxies keep the connection open.
 QUIET_LOOKS = 30
 
 #: The most sandboxes that one connection watches.
 MOST_WATCHED = 20
 
-#: Stands for the list of sandboxes and for the runs of checks, in place of the id of a sandbox.
+#: The keys for the list of sandboxes and for the runs of checks, in place of the id of a sandbox.
 EVERYTHING = "*"
 
 #: How long a browser waits before it connects again, in milliseconds.
@@ -37,7 +36,7 @@ RETRY = 2000
 
 
 class Budget:
-    """Computing time that live pages may use: SHARE of the time that passes."""
+    """The computing time that live pages may use: SHARE of the elapsed time."""
 
     def __init__(self, ticks: Callable[[], float]) -> None:
         self._ticks = ticks
@@ -52,7 +51,7 @@ class Budget:
 
     @property
     def is_left(self) -> bool:
-        """Whether pages may compute now."""
+        """Return whether pages may compute now."""
         with self._lock:
             self._refill()
             return self._left > 0.0
@@ -64,7 +63,7 @@ class Budget:
 
 
 class Live:
-    """Knows what has changed in which sandbox."""
+    """Knows in which sandboxes something has changed."""
 
     def __init__(self, engine: Engine, ticks: Callable[[], float]) -> None:
         self._engine = engine
@@ -74,7 +73,7 @@ class Live:
         self._read: dict[str, tuple[float, str]] = {}
 
     def version(self, sandbox: str) -> str:
-        """A text that changes when something changes in `sandbox`. It is at most INTERVAL / 2 seconds old."""
+        """Return a text that changes when something changes in `sandbox`. It is at most INTERVAL / 2 seconds old."""
         now = self._ticks()
         at, version = self._read.get(sandbox, (-1.0, ""))
         if at < 0 or now - at > INTERVAL / 2:
@@ -99,12 +98,12 @@ class Live:
         return " ".join(map(str, parts))
 
     def watch(self, sandboxes: Sequence[str]) -> Watch:
-        """What one connection watches."""
+        """Return the watch of one connection on `sandboxes`."""
         return Watch(self, tuple(dict.fromkeys(sandboxes))[:MOST_WATCHED])
 
 
 class Watch:
-    """One open connection. `interval` is the seconds from one `message` to the next."""
+    """The state of one open connection. `interval` is the seconds from one `message` to the next."""
 
     interval = INTERVAL
 
@@ -114,11 +113,11 @@ class Watch:
         self._quiet = 0
 
     def first(self) -> bytes:
-        """The beginning of the stream."""
+        """Return the beginning of the stream."""
         return f"retry: {RETRY}\nevent: versions\ndata: {json.dumps(self._told)}\n\n".encode()
 
     def message(self) -> bytes:
-        """What to send now; empty for nothing."""
+        """Return the bytes to send now; empty for nothing."""
         self._quiet += 1
         changed = []
         for sandbox, told in self._told.items():

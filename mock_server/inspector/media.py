@@ -1,4 +1,4 @@
-"""The pictures, videos and sounds of tasks: what a request named, and what a task made of it."""
+"""The pictures, videos and sounds of tasks: sources that a request named, and results that a task made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: The most sources and results of one task that are shown.
 MOST_SHOWN = 24
 
-#: File extension -> how it is shown; everything else is a picture.
+#: File extension -> the kind of medium; every other extension is a picture.
 KINDS = {"mp4": "video", "wav": "audio", "mp3": "audio"}
 
 
@@ -36,7 +36,7 @@ class Result(NamedTuple):
 
 
 def sources(task: Task, engine: Engine) -> list[Source]:
-    """The media URLs of a task's request, in their order."""
+    """Return the media URLs of a task's request, in order."""
     return list(_sources(task, engine))[:MOST_SHOWN]
 
 
@@ -48,7 +48,7 @@ def _sources(task: Task, engine: Engine) -> Iterator[Source]:
 
 
 def results(task: Task, engine: Engine, now: float) -> list[Result]:
-    """The files that a task has made by `now`; empty for a task that made none."""
+    """Return the files that a task has made by the sandbox time `now`; empty for a task without files."""
     form = engine.contracts[task.provider].behaviour.files
     if form is None or task.failure is not None or not task.is_over(now):
         return []
@@ -64,7 +64,7 @@ def results(task: Task, engine: Engine, now: float) -> list[Result]:
 
 
 def expires_at(task: Task, engine: Engine) -> float | None:
-    """When the links to the files of a task end, in sandbox time."""
+    """Return when the links to the files of a task expire, in sandbox time; None if they do not."""
     behaviour = engine.contracts[task.provider].behaviour
     if behaviour.files is None or task.ends_at is None:
         return None

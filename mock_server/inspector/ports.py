@@ -1,4 +1,4 @@
-"""What the inspector gets from the server that shows it."""
+"""What the inspector gets from its server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class HttpRequest(NamedTuple):
 
 
 class HttpAnswer(NamedTuple):
-    """The answer to a HttpRequest. `status` is 0 where a fault cut the connection."""
+    """The answer to a HttpRequest. `status` is 0 if a fault cut the connection."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -35,7 +35,7 @@ class HttpAnswer(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What an operation of the admin API answered: the HTTP status and the JSON value."""
+    """The answer of an operation of the admin API: the HTTP status and the JSON value."""
 
     status: int
     document: Any
@@ -47,17 +47,19 @@ class Told(NamedTuple):
 
     @property
     def detail(self) -> str:
-        """Why it refused the call, in words."""
+        """Why the operation refused the call, as text."""
         return str(self.document.get("detail", self.document)) if isinstance(self.document, Mapping) else ""
 
 
 @dataclass(frozen=True)
 class Ports:
-    """`ask` sends a request to the admin API, `send` one to a vendor's API, both without a network. `token` is the token
-    that the admin API demands ("" for none), `secret` an unpredictable text. `media(sandbox, task, which, request)`
-    answers with a file: `which` is the number of a result of the task, or the URL of one of its sources. `elsewhere(sandboxes)` gives
-    the figures of those that other processes hold, by their ids. `ticks` is a time in seconds, `cpu` the seconds
-    that this thread has computed."""
+    """Functions of the server for the pages.
+
+    `ask` sends a request to the admin API, `send` one to a vendor's API, both without a network. `token` is the
+    token of the admin API ("" for none), `secret` an unpredictable text. `media(sandbox, task, which, request)`
+    answers with a file: `which` is the number of a result of the task, or the URL of one of its sources.
+    `elsewhere(sandboxes)` returns the figures of those that other processes hold, by their ids. `ticks` is a time
+    in seconds, `cpu` the seconds that this thread has computed."""
 
     engine: Engine
     ask: Callable[[HttpRequest], HttpAnswer]
@@ -72,7 +74,8 @@ class Ports:
     def admin(
         self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None, *, base_url: str = ""
     ) -> Told:
-        """Call the operation of the admin API at `path` (below `/__admin`) with a JSON `body`."""
+        """Call the operation of the admin API at `path` (below `/__admin`) with `method`, a JSON `body` and the
+        parameters `query`. `base_url` is the one that the client used."""
         headers = {} if body is None else {"content-type": "application/json"}
         raw = b"" if body is None else json.dumps(body).encode()
         answer = self.ask(HttpRequest(method, f"/__admin{path}", urlencode(query or {}), headers, raw, base_url))

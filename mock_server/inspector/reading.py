@@ -1,7 +1,6 @@
-"""What the pages show, read in bounded pieces.
+"""Reads what the pages show, in limited amounts.
 
-A sandbox is held open only while references to records are copied. Rows are made afterwards.
-"""
+A sandbox is open only while references to records are copied. Rows are made afterwards."""
 
 from __future__ import annotations
 
@@ -26,10 +25,10 @@ from swapmock.mock_server.inspector.words import Translate
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: Rows of a list, and the most rows that a page can skip.
+#: The number of rows in a list, and the most rows that a page can skip.
 PAGE, MOST_SKIPPED = 50, 100_000
 
-#: The longest text that a list shows of a target, in characters.
+#: The most characters of a target that a list shows.
 LONGEST_TARGET = 160
 
 
@@ -44,7 +43,7 @@ class Overview(NamedTuple):
 
 
 def overview(box: Box, engine: Engine) -> Overview:
-    """The figures of a sandbox that is not open."""
+    """Return the figures of a closed sandbox."""
     with box:
         now = engine.now(box)
         clock = clock_row(box.clock, now, box.next_due())
@@ -54,7 +53,8 @@ def overview(box: Box, engine: Engine) -> Overview:
 def sandboxes(
     engine: Engine, skip: int, elsewhere: Callable[[Sequence[str]], Mapping[str, Any]]
 ) -> tuple[list[Overview], int]:
-    """A page of the sandboxes, and how many there are. `elsewhere` gives the figures of those in other processes."""
+    """Return a page of the sandboxes, without the first `skip`, and how many there are. `elsewhere` returns the
+    figures of those in other processes."""
     ids = engine.store.ids()
     shown = ids[skip : skip + PAGE]
     found: dict[str, Overview] = {}
@@ -72,7 +72,7 @@ def sandboxes(
 
 
 def catch_up(box: Box, engine: Engine) -> None:
-    """Do the work of a sandbox that is due, while others get their turn."""
+    """Do the due work of a sandbox, while other threads may open it in between."""
     engine.run_due_in_batches(box.sandbox.id)
 
 
@@ -84,12 +84,12 @@ class Held(NamedTuple):
 
     @property
     def numbered(self) -> Iterable[tuple[int, Record]]:
-        """The records with their numbers, newest first."""
+        """Return the records with their numbers, newest first."""
         count = len(self.records)
         return ((self.dropped + index + 1, self.records[index]) for index in range(count - 1, -1, -1))
 
     def exchange(self, name: str) -> tuple[int, Exchange] | None:
-        """The exchange with this id and its number."""
+        """Return the exchange with this id and its number; None if there is none."""
         for number, record in self.numbered:
             if isinstance(record, Exchange) and record.id == name:
                 return number, record
@@ -97,7 +97,7 @@ class Held(NamedTuple):
 
 
 def journal(box: Box, engine: Engine) -> Held:
-    """The journal of a sandbox that is not open."""
+    """Return the journal of a closed sandbox."""
     catch_up(box, engine)
     with box:
         return Held(box.records(), box.dropped())
@@ -110,8 +110,10 @@ FILTERS = ("provider", "operation", "method", "status", "code", "task", "problem
 def exchanges(
     held: Held, filters: Mapping[str, str], before: int | None, result: str, text: str
 ) -> tuple[list[tuple[int, Exchange]], bool]:
-    """A page of the exchanges that pass the filters, newest first, and whether there are more. `result` is a tone of
-    `words`, or `unmatched`, or "" for all; `text` is a part of the target or of a body."""
+    """Return a page of the exchanges that pass the filters, newest first, and whether there are more.
+
+    `before` is the number before which the page begins. `result` is a tone of `words`, or `unmatched`, or "" for
+    all; `text` is a part of the target or of a body."""
     needle, found = text.encode(), list[tuple[int, Exchange]]()
     wanted = [(records.FILTERS[name], value) for name, value in filters.items()]
     for number, record in held.numbered:
@@ -133,7 +135,7 @@ def exchanges(
 
 
 def exchange_item(number: int, exchange: Exchange, engine: Engine, mask: Mask, _: Translate) -> dict[str, Any]:
-    """An exchange as a row of a list."""
+    """Return an exchange as a row of a list. `mask` hides secrets, `_` translates."""
     target = mask.text(exchange.target)
     tone = words.exchange_tone(exchange)
     return {
@@ -156,7 +158,7 @@ def exchange_item(number: int, exchange: Exchange, engine: Engine, mask: Mask, _
 
 
 def task_item(task: Task, now: float, engine: Engine, mask: Mask, _: Translate) -> dict[str, Any]:
-    """A task as a row of a list."""
+    """Return a task as a row of a list, at the sandbox time `now`. `mask` hides secrets, `_` translates."""
     phase = task.phase(now)
     return {
         "id": task.id,
@@ -178,7 +180,7 @@ def task_item(task: Task, now: float, engine: Engine, mask: Mask, _: Translate) 
 
 
 def delivery_item(delivery: Delivery, mask: Mask, _: Translate) -> dict[str, Any]:
-    """A delivery as a row of a list."""
+    """Return a delivery as a row of a list. `mask` hides secrets, `_` translates."""
     tone, _meaning = words.DELIVERY_WORDS[delivery.state]
     return {
         "id": delivery.id,
@@ -197,37 +199,38 @@ def delivery_item(delivery: Delivery, mask: Mask, _: Translate) -> dict[str, Any
 
 
 def ledger_page(box: Box, engine: Engine, skip: int) -> tuple[list[dict[str, Any]], int, dict[str, Any]]:
-    """A page of the ledger's entries, newest first, how many there are, and the balance."""
+    """Return a page of the entries in the ledger of `box`, newest first, without the newest `skip` ones; how many
+    there are; and the balance."""
     catch_up(box, engine)
     with box:
         entries, total, held = box.newest_entries(PAGE, skip), box.counts()["ledger"], balance(box)
     return [entry_row(number, entry) for number, entry in entries], total, held
 
 
-#: How many bytes of a body that is no text are shown.
+#: The most bytes that are shown of a body that is not text.
 SHOWN_BYTES = 64
 
 
 def is_binary(body: bytes) -> bool:
-    """Whether a body is no text: its beginning is not UTF-8, or holds a zero byte."""
+    """Return whether a body is not text: its beginning is not UTF-8, or contains a zero byte."""
     head = body[:1024]
     if b"\0" in head:
         return True
     try:
         head.decode()
     except UnicodeDecodeError as error:
-        return error.start < len(head) - 4  # else a character is cut off at the end
+        return error.start < len(head) - 4  # otherwise a character is cut at the end
     return False
 
 
 def binary_text(body: bytes) -> str:
-    """The beginning of a body that is no text, in hexadecimal digits."""
+    """Return the beginning of a body that is not text, in hexadecimal digits."""
     more = " …" if len(body) > SHOWN_BYTES else ""
     return f"[{len(body)} B] {body[:SHOWN_BYTES].hex(' ')}{more}"
 
 
 def pretty(body: bytes, engine: Engine, mask: Mask) -> str:
-    """A body as text: JSON with indentation, other text as it came, without secrets."""
+    """Return a body as text without secrets: JSON with indentation, other text unchanged."""
     if is_binary(body):
         return binary_text(body)
     value = mask.value(records.readable(body, engine))
@@ -237,14 +240,15 @@ def pretty(body: bytes, engine: Engine, mask: Mask) -> str:
 
 
 def raw_request(method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes, mask: Mask) -> str:
-    """A request as it came over the wire, without secrets."""
+    """Return a request with `method`, `target`, `headers` and `body` as it came over the wire. `mask` hides secrets."""
     lines = [f"{method} {mask.text(target)} HTTP/1.1", *(f"{n}: {v}" for n, v in mask.headers(list(headers)))]
     text = binary_text(body) if is_binary(body) else mask.text(body.decode("utf-8", "replace"))
     return "\n".join([*lines, "", text])
 
 
 def marks(held: Held, tasks: Iterable[str]) -> dict[str, list[tuple[float, str, str]]]:
-    """What happened to each of `tasks`: sandbox time, kind (`request`, `callback`, `missed`) and id, oldest first."""
+    """Return what happened to each of `tasks`: sandbox time, kind (`request`, `callback`, `missed`) and id, oldest
+    first."""
     found: dict[str, list[tuple[float, str, str]]] = {task: [] for task in tasks}
     for record in held.records:
         if record.task not in found or isinstance(record, Transition):
@@ -258,5 +262,5 @@ def marks(held: Held, tasks: Iterable[str]) -> dict[str, list[tuple[float, str, 
 
 
 def clock_text(at: float) -> str:
-    """A time of day of the sandbox with milliseconds."""
+    """Return a sandbox time as a time of day with milliseconds."""
     return format_timestamp(at)[11:-1]

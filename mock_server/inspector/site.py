@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 #: The cookie with the sentence that the next page shows.
 SAID = "swapmock_said"
 
-#: The longest such sentence, in characters.
+#: The most characters of such a sentence.
 LONGEST_SAID = 600
 
-#: Where a form may lead back to: a page of ours.
+#: The pages to which a form may lead back: only our own.
 BACK = re.compile(r"/__admin(?:/[\w.~%@:+-]+)*/?(?:\?[\w.~%@:+=&-]*)?")
 
 
 class Said(NamedTuple):
-    """A sentence about what was just done. `tone` is one of `words.SIGNS`."""
+    """A sentence about the last action. `tone` is one of `words.SIGNS`."""
 
     tone: str
     text: str
@@ -63,32 +63,34 @@ class Site:
         return HANDLERS
 
     def box(self, sandbox: str) -> Box:
-        """The sandbox with this id, not open. Raises Problem `not_found`."""
+        """Return the closed box of the sandbox with this id. Raises Problem `not_found`."""
         try:
             return self.engine.store.open(sandbox)
         except KeyError:
             raise not_found("sandbox", sandbox) from None
 
     def mask(self, box: Box) -> Mask:
-        """Hides the secrets of a sandbox."""
+        """Return the mask that hides the secrets of a sandbox."""
         return Mask(self.engine, box.sandbox)
 
     @cached_property
     def cookie(self) -> str:
-        """The name of the login's cookie. Cookies are shared between ports, so each emulator has a name of its own."""
+        """The name of the login's cookie. Cookies are shared between ports, so each emulator has its own name."""
         return f"swapmock_inspector_{self.access.form_value('name')[:8]}"
 
     def versions(self, sandbox: str) -> dict[str, str]:
-        """What a page about `sandbox` ("" for one about several) shows the state of. It is read before the page."""
+        """Return the version of everything that a page about `sandbox` ("" for a page about several) shows. It is
+        read before the page is made."""
         names = [EVERYTHING, sandbox or DEFAULT_SANDBOX]
         return {name: self.live.version(name) for name in names}
 
     def call(self, method: str, path: str, body: Any = None) -> Told:
-        """Call an operation of the admin API for the client of this request."""
+        """Call an operation of the admin API with `method`, `path` and a JSON `body`, for the client of this
+        request."""
         return self.ports.admin(method, path, body, base_url=own_url())
 
     def page(self, template: str, *, panel: str = "", sandbox: str = "", status: int = 200, **values: Any) -> Response:
-        """A page, or only the part of it that changes where that is asked for. `panel` is the one that is open."""
+        """Return a page, or only its changing part if the request asks for that. `panel` is the open one."""
         is_part = request.headers.get("HX-Request") == "true" and request.headers.get("HX-Target") == "live"
         said = None if is_part else read_said()
         shown = {
@@ -107,39 +109,40 @@ class Site:
 
 
 def own_url() -> str:
-    """The base URL by which the client reached the admin API."""
+    """Return the base URL by which the client reached the admin API."""
     return str(request.environ.get(OWN_URL, ""))
 
 
 def vendor_url() -> str:
-    """The base URL of the vendors' APIs for this client."""
+    """Return the base URL of the vendors' APIs for this client."""
     return str(request.environ.get(VENDOR_URL, ""))
 
 
 def cookie_path() -> str:
-    """The path of our cookies."""
+    """Return the path of our cookies."""
     return f"{request.script_root}/__admin"
 
 
 def set_cookie(answer: Response, name: str, value: str, seconds: int) -> None:
-    """Set a cookie that no script reads and that no page of another site sends."""
+    """Set the cookie `name` to `value` for `seconds`, so that scripts cannot read it and pages of other sites do not
+    send it."""
     answer.set_cookie(
         name, value, max_age=seconds, path=cookie_path(), httponly=True, samesite="Strict", secure=request.is_secure
     )
 
 
 def gettext(text: str) -> str:
-    """`text` in the language of the reader."""
+    """Return `text` in the language of the reader."""
     return str(translations(g.language).gettext(text))
 
 
 def ngettext(one: str, many: str, count: int) -> str:
-    """`one` or `many`, as `count` asks for, in the language of the reader."""
+    """Return `one` or `many`, depending on `count`, in the language of the reader."""
     return str(translations(g.language).ngettext(one, many, count))
 
 
 def read_said() -> Said | None:
-    """The sentence about what was just done, if there is one."""
+    """Return the sentence about the last action; None if there is none."""
     try:
         tone, text = json.loads(urlsafe_b64decode(request.cookies.get(SAID, "")))
         return Said(str(tone)[:10], str(text)[:LONGEST_SAID])
@@ -148,7 +151,7 @@ def read_said() -> Said | None:
 
 
 def back_with(said: Said, to: str | None = None) -> Response:
-    """Lead the browser from a form to a page, which shows `said`: to the page `to`, else to the one of the form."""
+    """Lead the browser from a form to a page that shows `said`: to the page `to`, else to the page of the form."""
     given = request.form.get("back", "")
     place = to or (request.script_root + given if BACK.fullmatch(given) else url_for("home"))
     answer = make_response(redirect(place, 303))
@@ -158,30 +161,30 @@ def back_with(said: Said, to: str | None = None) -> Response:
 
 
 def told(answer: Told, done: str) -> Said:
-    """What to say of an operation's answer: `done`, or why it was refused."""
+    """Return the sentence about an operation's answer: `done`, or why it was refused."""
     return Said("bad", answer.detail) if answer.is_refusal else Said("good", done)
 
 
 def number(name: str, low: int, high: int, default: int) -> int:
-    """A whole number of the query, within its bounds; `default` for anything else."""
+    """Return a whole number from the query parameter `name`, between `low` and `high`; `default` for anything else."""
     text = request.args.get(name, "")
     return min(high, max(low, int(text))) if re.fullmatch(r"\d{1,9}", text) else default
 
 
 def segment(text: str) -> str:
-    """`text` as a part of a path."""
+    """Return `text` as a part of a path."""
     return quote(text, safe="")
 
 
 def here(**changes: Any) -> str:
-    """The address of this page with other parameters; None removes one."""
+    """Return the URL of this page with other parameters; None removes one."""
     values: dict[str, Any] = {**request.args.to_dict(), **changes}
     kept = {name: value for name, value in values.items() if value not in (None, "") and name != "lang"}
     return url_for(request.endpoint or "home", **(request.view_args or {}), **kept)
 
 
 def ticked(text: str) -> Markup:
-    """A sentence with names in backticks, as HTML."""
+    """Return a sentence with names in backticks as HTML."""
     parts = str(text).split("`")
     if len(parts) % 2 == 0:
         return escape(text)
@@ -191,5 +194,5 @@ def ticked(text: str) -> Markup:
 
 
 def context() -> Mapping[str, Any]:
-    """The names that all templates have."""
+    """Return the names that all templates have."""
     return {"here": here, "form_field": FIELD, "own_url": own_url(), "vendor_url": vendor_url(), "segment": segment}

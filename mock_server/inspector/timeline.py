@@ -1,4 +1,4 @@
-"""The geometry of timelines: where on a line each thing is drawn."""
+"""The geometry of timelines: the position of each thing on a line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Mark(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """The bar of a task: it waits from `x` to `start`, runs from `start` to `end`. `is_open` says that it has no end."""
+    """The bar of a task: it waits from `x` to `start` and runs from `start` to `end`. `is_open` says that it has no
+    end."""
 
     x: float
     start: float
@@ -30,26 +31,26 @@ class Bar(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """A span of sandbox time, drawn from 0 to WIDTH."""
+    """A range of sandbox time, drawn from 0 to WIDTH."""
 
     begin: float
     end: float
 
     def x(self, at: float) -> float:
-        """Where `at` is drawn."""
+        """Return the position of the time `at`."""
         span = self.end - self.begin
         return round(max(0.0, min(1.0, (at - self.begin) / span)) * WIDTH, 1) if span > 0 else 0.0
 
     @property
     def seconds(self) -> float:
-        """How long the span is."""
+        """The length of the range."""
         return self.end - self.begin
 
 
 def axis_of(
     tasks: Sequence[Mapping[str, Any]], marks: Mapping[str, Sequence[tuple[float, str, str]]], now: float
 ) -> Axis:
-    """The axis on which all `tasks` and their `marks` lie, and `now` if it is near."""
+    """Return the axis that contains all `tasks` and their `marks`, and `now` if it is near."""
     begins = [task["created_at"] for task in tasks]
     ends = [task["ends_at"] or task["starts_at"] for task in tasks]
     ends += [at for task in tasks for at, _, _ in marks.get(task["id"], ())]
@@ -63,7 +64,8 @@ def axis_of(
 
 
 def bar(task: Mapping[str, Any], axis: Axis, marks: Sequence[tuple[float, str, str]], now: float) -> Bar:
-    """The bar of one task, up to `now` where it is not over."""
+    """Return the bar of one task; if the task has not ended, the bar goes up to `now`. `axis` gives positions,
+    `marks` are what happened."""
     end = task["ends_at"]
     is_open = end is None
     until = max(now, task["starts_at"]) if end is None else end

@@ -1,5 +1,5 @@
-"""Reports of `swapmock conform` and `swapmock check` as rows for a page. A report is data from outside: nothing in it is
-taken for granted."""
+"""Reports of `swapmock conform` and `swapmock check` as rows for a page. A report comes from outside, so that every
+value is checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ ORDER = ("bad", "wait", "note", "good", "")
 
 
 class FindingRow(NamedTuple):
-    """One finding: `evidence` has the exchanges or the facts that show it, `repeat` the command that shows it again."""
+    """One finding: `evidence` has the exchanges or the facts that show it; `repeat` is the command that shows it
+    again."""
 
     tone: str
     grade: str
@@ -47,7 +48,7 @@ class Verdict(NamedTuple):
 
 
 def text(value: Any) -> str:
-    """A value of a report as a text."""
+    """Return a value of a report as text."""
     if value is None:
         return ""
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -58,7 +59,7 @@ def _rows(value: Any) -> list[Mapping[str, Any]]:
 
 
 def verdict_of(run: Run) -> Verdict:
-    """What a page shows of a run."""
+    """Return what a page shows of a run."""
     report = run.document if isinstance(run.document, Mapping) else {}
     made = _conform(report) if run.kind == "conform" else _check(report)
     found = sorted(made.findings, key=lambda one: ORDER.index(one.tone) if one.tone in ORDER else len(ORDER))

@@ -1,4 +1,4 @@
-"""What is wrong, in words: one short sentence for each exchange, violation, delivery and task, in the reader's language."""
+"""Short sentences about what is wrong, for each exchange, violation, delivery and task, in the reader's language."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from swapmock.contracts import Contract
     from swapmock.mock_server.engine.engine import Engine
 
-#: Translates a text; texts with placeholders are completed by `%`.
+#: Translates a text; texts with placeholders are completed with `%`.
 Translate = Callable[[str], str]
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name by which Babel finds texts that are translated later
+    """Mark a text for translation, and return it unchanged."""
     return text
 
 
-#: The tones of a result, with the sign that stands beside the colour.
+#: The tones of a result, with the sign beside the colour.
 SIGNS: Mapping[str, str] = {"good": "✓", "bad": "✗", "wait": "…", "note": "!", "fault": "⚡"}
 
 #: The phase of a task -> its tone.
@@ -33,7 +34,7 @@ PHASE_TONES: Mapping[str, str] = {
     Phase.FAILED: "bad",
 }
 
-#: The state of a delivery -> its tone and what it means.
+#: The state of a delivery -> its tone and its meaning.
 DELIVERY_WORDS: Mapping[str, tuple[str, str]] = {
     DeliveryState.PENDING: ("wait", N_("another attempt is due")),
     DeliveryState.ACKNOWLEDGED: ("good", N_("the receiver acknowledged it")),
@@ -44,7 +45,7 @@ DELIVERY_WORDS: Mapping[str, tuple[str, str]] = {
 
 
 def exchange_tone(exchange: Exchange) -> str:
-    """`good`, `bad`, or `fault` for an answer that a fault made."""
+    """Return `good`, `bad`, or `fault` for an answer that a fault made."""
     if exchange.fault or exchange.status == 0:
         return "fault"
     code = str(exchange.code) if exchange.code is not None else str(exchange.status)
@@ -52,7 +53,8 @@ def exchange_tone(exchange: Exchange) -> str:
 
 
 def exchange_headline(exchange: Exchange, contract: Contract, engine: Engine, _: Translate) -> str:
-    """What decided the answer; empty for a plain success."""
+    """Return what decided the answer to `exchange`; "" for a plain success. `contract` is that of its provider, `_`
+    translates."""
     if exchange.status == 0:
         return _("No answer: the fault `%(fault)s` cut the connection on purpose.") % {"fault": exchange.fault}
     if not exchange.operation:
@@ -79,7 +81,7 @@ def exchange_headline(exchange: Exchange, contract: Contract, engine: Engine, _:
 
 
 def violation_text(violation: Mapping[str, Any], _: Translate) -> str:
-    """What is wrong with one value of a request. `violation` is an item of `explanations.violations`."""
+    """Return what is wrong with one value of a request. `violation` is an item of `explanations.violations`."""
     field = violation["pointer"].rpartition("/")[2] or violation["in"]
     near = violation.get("nearest")
     told = {"field": field, "near": near}
@@ -97,7 +99,7 @@ def violation_text(violation: Mapping[str, Any], _: Translate) -> str:
 
 
 def delivery_headline(delivery: Delivery, _: Translate) -> str:
-    """The state of a delivery, with the reason of its last failure."""
+    """Return the state of a delivery, with the reason of its last failure."""
     _tone, meaning = DELIVERY_WORDS[delivery.state]
     last = delivery.attempts[-1].failure if delivery.attempts else ""
     text = _(meaning)
@@ -106,7 +108,7 @@ def delivery_headline(delivery: Delivery, _: Translate) -> str:
 
 
 def task_headline(task: Task, now: float, _: Translate) -> str:
-    """How a task ends, in words."""
+    """Return how a task ends, as text."""
     phase = task.phase(now)
     if task.ends_at is None:
         return _("The scenario %(scenario)s never ends this task.") % {"scenario": task.scenario}

@@ -23,7 +23,7 @@ BEATS: Final = (
     Pose(dx=0.03, dy=0.01, blink=True),
     Pose(dx=0.02, talk=True),
 )
-"""One cycle of movement. Each picture differs from the next, and the last from the first, so that a loop never stops."""
+"""One cycle of movement. Consecutive pictures differ, also the last and the first, so that a loop never stops."""
 
 
 def group(faces: Sequence[Face], tile: int, beat: int | None = None) -> "Image":

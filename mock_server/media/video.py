@@ -15,7 +15,7 @@ FPS: Final = 10
 HOLD: Final = 2
 """How many pictures show the same beat: a repeat costs a dozen bytes."""
 SIDES: Final = ((2, 128), (4, 96), (9, 64), (12, 48))
-"""(number of faces, pixels of each), the largest pixels first: samples are not compressed, so many faces are drawn smaller."""
+"""(number of faces, pixels of each): samples are not compressed, so more faces are drawn smaller."""
 SMALLEST: Final = 32
 LIMITED_LUMA: Final = [round(16 + value * 219 / 255) for value in range(256)]
 LIMITED_CHROMA: Final = [round(128 + (value - 128) * 224 / 255) for value in range(256)]

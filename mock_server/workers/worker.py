@@ -124,9 +124,7 @@ def run_worker(number: int, system: System, plan: Plan, options: Options, ready:
             is_stopping = True
             loop.call_soon_threadsafe(stop.set)
 
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # a terminal sends SIGINT to all processes; the parent sends SIGTERM
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes; the parent sends SIGTERM
         signal.signal(signal.SIGTERM, end)
         runner.run(_serve(number, system, plan, options, placement, store, ready, stop))
 

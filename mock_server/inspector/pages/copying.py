@@ -1,4 +1,4 @@
-"""What can be taken along: curl, tests, and one self-contained HTML file of a task, an exchange, a delivery or a run."""
+"""Exports: curl commands, tests, and one self-contained HTML file of a task, an exchange, a delivery or a run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from swapmock.mock_server.inspector.snippets.plan import (
 from swapmock.mock_server.inspector.snippets.python import pytest_text
 from swapmock.mock_server.inspector.snippets.vitest import vitest_text
 
-#: The form of a test -> what writes it.
+#: The form of a test -> the function that writes it.
 FORMS: Mapping[str, Callable[[Plan], str]] = {"pytest": pytest_text, "vitest": vitest_text}
 
 #: The most bytes of pictures and videos in one exported file.
@@ -86,7 +86,7 @@ def register(app: Flask, site: Site) -> None:
 #: Kind of record in a path -> the panel that it belongs to.
 PANELS = {"requests": "exchanges", "tasks": "now", "deliveries": "deliveries"}
 
-#: Kind of record in a path -> its template and what that shows.
+#: Kind of record in a path -> its template, and the function that returns the template's values.
 EXPORTS: Mapping[str, tuple[str, Callable[[Site, Box, str], dict[str, Any]]]] = {
     "requests": ("exchange_body.html", exchange_values),
     "tasks": ("task_body.html", task_values),
@@ -106,7 +106,7 @@ def _curl(site: Site, box: Box, name: str) -> str:
 
 
 def _test(site: Site, box: Box, kind: str, name: str, form: str) -> str:
-    """The test as text; a comment that says why there is none."""
+    """Return the test as text; a comment with the reason if there can be none."""
     try:
         return FORMS[form](_plan(site, box, kind, name))
     except Unrepeatable as why:
@@ -129,7 +129,7 @@ def _plan(site: Site, box: Box, kind: str, name: str) -> Plan:
 
 
 def _files(site: Site, box: Box, name: str) -> list[tuple[str, str, str]]:
-    """Kind, name and data URI of the results of a task, as far as they are small enough."""
+    """Return kind, name and data URI of the results of a task, if they are small enough."""
     with box:
         task, now = box.task(name), site.engine.now(box)
     if task is None:
@@ -147,7 +147,7 @@ def _files(site: Site, box: Box, name: str) -> list[tuple[str, str, str]]:
 
 
 def _exported(template: str, name: str, values: Mapping[str, Any]) -> Response:
-    """One HTML file that needs nothing else: no links, no scripts, no buttons."""
+    """Return one self-contained HTML file without links, scripts and buttons."""
     style = Markup(STYLE.read_text("utf-8"))
     shown = {"panel": "", "watch": [], **values, "exporting": True, "body": template, "style": style}
     text = render_template("export.html", name=name, query=request.args, **shown)

@@ -1,4 +1,4 @@
-"""Deliveries: each callback with its attempts on the clock, and the bytes both ways."""
+"""Deliveries: each callback with its attempts over time, and the bytes in both directions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _list(site: Site, box: Box) -> dict[str, Any]:
 
 
 def delivery_values(site: Site, box: Box, name: str) -> dict[str, Any]:
-    """Everything that the page of a delivery shows."""
+    """Return the template values for the page of the delivery `name` in the open sandbox `box`."""
     engine, mask = site.engine, site.mask(box)
     reading.catch_up(box, engine)
     with box:
@@ -90,7 +90,7 @@ def delivery_values(site: Site, box: Box, name: str) -> dict[str, Any]:
 
 
 def raw_callback(site: Site, delivery: Delivery, mask: Any) -> str:
-    """The request that each attempt sends, as bytes on the wire without secrets."""
+    """Return the request that each attempt of `delivery` sends, as bytes on the wire. `mask` hides secrets."""
     rules = site.engine.contracts[delivery.provider].behaviour.callbacks
     method, headers = ("POST", {}) if rules is None else (rules.method, dict(rules.headers))
     pairs = [("Host", delivery.host), *headers.items(), ("Content-Length", str(len(delivery.body)))]

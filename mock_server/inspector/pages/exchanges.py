@@ -1,4 +1,4 @@
-"""Exchanges: a live list with filters in the URL; one opened shows everything that decided its answer."""
+"""Exchanges: a live list with filters in the URL, and a page for each that shows everything that decided its answer."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ def _list(site: Site, box: Box) -> dict[str, Any]:
 
 
 def why_of(site: Site, box: Box, name: str) -> dict[str, Any]:
-    """What the operation `explain` answers for `name`. Raises Problem `not_found`."""
+    """Return the answer of the operation `explain` for `name`. Raises Problem `not_found`."""
     call = Call("explain", {"id": name}, None, b"", {}, box, 0.0, {}, vendor_url(), "", "admin", own_url=own_url())
     explain = site.engine_handlers["explain"]
     return dict(explain(call, site.engine).data)
 
 
 def exchange_values(site: Site, box: Box, name: str) -> dict[str, Any]:
-    """Everything that the page of an exchange shows."""
+    """Return the template values for the page of the exchange `name` in the sandbox `box`."""
     held, mask, engine = reading.journal(box, site.engine), site.mask(box), site.engine
     found = held.exchange(name)
     if found is None:
@@ -110,7 +110,7 @@ def exchange_values(site: Site, box: Box, name: str) -> dict[str, Any]:
 
 
 def _violations(one: Exchange, operation: Any, site: Site, mask: Any) -> list[dict[str, Any]]:
-    """Each violation of the request with its sentence and the words of the schema."""
+    """Return each violation of the request with its sentence and the description in the schema."""
     if operation is None or not one.violations:
         return []
     body = readable(one.body, site.engine)
@@ -129,7 +129,7 @@ def _violations(one: Exchange, operation: Any, site: Site, mask: Any) -> list[di
 
 
 def _neighbour(held: reading.Held, count: int, step: int) -> str | None:
-    """The id of the next older or newer exchange."""
+    """Return the id of the next older or newer exchange; None if there is none."""
     index = count - held.dropped - 1 + step
     while 0 <= index < len(held.records):
         record = held.records[index]

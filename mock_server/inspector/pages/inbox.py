@@ -1,4 +1,4 @@
-"""The callback inbox of a sandbox: its address, what came, and what it answers."""
+"""The callback inbox of a sandbox: its address, the received requests, and the answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.inspector import reading
 from swapmock.mock_server.inspector.site import Said, Site, back_with, gettext, number, told, vendor_url
 
-#: Requests of a page.
+#: The number of requests on a page.
 PAGE = 20
 
 
@@ -72,7 +72,7 @@ def _values(site: Site, box: Box) -> dict[str, Any]:
 
 
 def _headline(body: bytes) -> str:
-    """The first words of a body, on one line."""
+    """Return the beginning of a body, on one line."""
     try:
         text = json.dumps(json.loads(body), ensure_ascii=False)
     except (ValueError, RecursionError):

@@ -15,10 +15,10 @@ from swapmock.mock_server.inspector import media, reading
 from swapmock.mock_server.inspector.ports import HttpAnswer, HttpRequest
 from swapmock.mock_server.inspector.site import Site, gettext, number, own_url
 
-#: Tasks of a page, and how many of the newest tasks are looked at for them.
+#: The number of tasks on a page, and how many of the newest tasks are searched for them.
 TASKS, LOOKED_AT = 12, 500
 
-#: Uploads that are listed, and exchanges of uploads.
+#: The number of listed uploads, and of listed exchanges of uploads.
 UPLOADS = 20
 
 
@@ -61,7 +61,7 @@ def _file(answer: HttpAnswer | None) -> Response:
 
 
 def task_media(task: Task, site: Site, now: float, mask: Any) -> dict[str, Any]:
-    """The sources and results of a task, for a template."""
+    """Return the sources and results of a task for a template, at the sandbox time `now`. `mask` hides secrets."""
     end = media.expires_at(task, site.engine)
     found = media.results(task, site.engine, now)
     return {
@@ -108,7 +108,7 @@ def _upload(file: File, now: float) -> dict[str, Any]:
 
 
 def _upload_exchanges(held: reading.Held, site: Site, mask: Any) -> list[dict[str, Any]]:
-    """The newest exchanges that carry files: those of public operations, which belong to no vendor's API."""
+    """Return the newest exchanges of files: those of public operations, which belong to no vendor's API."""
     found = []
     for count, record in held.numbered:
         if isinstance(record, Exchange) and record.operation:

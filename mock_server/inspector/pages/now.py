@@ -1,4 +1,4 @@
-"""Now: the sandboxes; of one of them the clock, the balance and the tasks on a timeline. And the ledger."""
+"""The start page with the sandboxes; for one sandbox its clock, balance and tasks on a timeline; and the ledger."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from swapmock.mock_server.inspector.site import Site, gettext, number, vendor_ur
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
-#: Tasks on the timeline of a sandbox, and rules and queue entries that are listed.
+#: The number of tasks on the timeline of a sandbox, and of listed rules and queue entries.
 TASKS, LISTED = 30, 20
 
 
@@ -57,7 +57,7 @@ def register(app: Flask, site: Site) -> None:
 
 
 def _apis(site: Site) -> list[dict[str, Any]]:
-    """The emulated APIs, with the address of each here and the services that it stands for."""
+    """Return the emulated APIs, with the URL of each here and the services that it replaces."""
     return [
         {
             "name": name,
@@ -71,7 +71,7 @@ def _apis(site: Site) -> list[dict[str, Any]]:
 
 
 def sandbox_values(site: Site, box: Box) -> dict[str, Any]:
-    """What the panel shows of a sandbox."""
+    """Return the template values for the page of a sandbox."""
     engine, skip = site.engine, number("skip", 0, reading.MOST_SKIPPED, 0)
     held, mask = reading.journal(box, engine), site.mask(box)
     with box:

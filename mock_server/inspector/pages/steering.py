@@ -1,4 +1,4 @@
-"""Forms that steer a sandbox. Each calls one operation of the admin API and leads back to the page of the form."""
+"""Forms that change a sandbox. Each calls one operation of the admin API and leads back to the page with the form."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from flask import Flask, Response, request, url_for
 from swapmock.mock_server.inspector.ports import Told
 from swapmock.mock_server.inspector.site import Said, Site, back_with, gettext, told
 
-#: What a form does: (site, sandbox) -> the answer of the operation, and what to say of it.
+#: The function for a form: (site, sandbox) -> the answer of the operation, and the sentence about it.
 Action = Callable[[Site, str], tuple[Told, str]]
 
 
 def register(app: Flask, site: Site) -> None:
-    """Add the forms' targets."""
+    """Add the targets of the forms."""
 
     @app.post("/__admin/ui/sandboxes")
     def create() -> Response:
@@ -124,14 +124,14 @@ def _reset(site: Site, sandbox: str) -> tuple[Told, str]:
 
 
 def _number(text: str) -> Any:
-    """A number; other text stays, and the operation says what is wrong with it."""
+    """Return a number; any other text stays unchanged, and the operation explains the mistake."""
     try:
         return float(text)
     except ValueError:
         return text
 
 
-#: The name of an action in the path of its form -> what it does.
+#: The name of an action in the path of its form -> its function.
 ACTIONS: dict[str, Action] = {
     "advance": _advance,
     "clock": _clock,

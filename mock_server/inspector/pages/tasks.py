@@ -1,4 +1,4 @@
-"""One task: everything that happened to it on one timeline of its sandbox's clock."""
+"""One task: everything that happened to it, on one timeline of its sandbox's clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def register(app: Flask, site: Site) -> None:
 
 
 def task_values(site: Site, box: Box, name: str) -> dict[str, Any]:
-    """Everything that the page of a task shows."""
+    """Return the template values for the page of the task `name` in the sandbox `box`."""
     engine, mask = site.engine, site.mask(box)
     held = reading.journal(box, engine)
     with box:

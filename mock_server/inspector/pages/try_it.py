@@ -1,4 +1,4 @@
-"""Try it: a form for every operation, scenarios and faults with a click, magic values to copy."""
+"""The page "Try it": a form for every operation, buttons for scenarios and faults, and magic values to copy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from swapmock.mock_server.inspector import forms, reading
 from swapmock.mock_server.inspector.ports import HttpRequest
 from swapmock.mock_server.inspector.site import Said, Site, back_with, gettext, vendor_url
 
-#: Effects of faults that a click adds, and what each does.
+#: The effects of faults that a button adds, and their descriptions.
 EFFECTS = (
     "code=429", "status=503", "gateway=502", "maintenance", "reset", "hang_up", "garbage", "malformed", "truncated", "empty",
     "delay=2", "delay=30", "code_type=string", "extra_fields",
@@ -64,7 +64,7 @@ def register(app: Flask, site: Site) -> None:
 
 
 def _headers(site: Site, box: Box, provider: str, takes_json: bool) -> dict[str, str]:
-    """The headers of a request: the credential of the sandbox unless the form leaves it out."""
+    """Return the headers of a request: with the credential of the sandbox, unless the form leaves it out."""
     headers = {"host": forms.host_of(vendor_url()), "user-agent": "swapmock inspector"}
     typed = request.form.get("content_type", "").strip()
     if takes_json or typed:
@@ -79,7 +79,7 @@ def _headers(site: Site, box: Box, provider: str, takes_json: bool) -> dict[str,
 
 
 def _newest(site: Site, box: Box, asked: HttpRequest) -> str | None:
-    """The id of the exchange that the journal has of the request."""
+    """Return the id of the request's exchange in the journal; None if there is none."""
     target = f"{asked.path}?{asked.query}" if asked.query else asked.path
     held = reading.journal(box, site.engine)
     return next(
@@ -119,7 +119,7 @@ def _values(site: Site, box: Box) -> dict[str, Any]:
 
 
 def variant_count(operation: Any) -> int:
-    """How many forms the body of an operation has."""
+    """Return how many forms the body of an operation has."""
     return len(forms.variants_of(operation)[1])
 
 

@@ -1,1 +1,1 @@
-"""What can be pasted elsewhere: a request as curl, and a part of a run as a test in Python or TypeScript."""
+"""Code to copy: a request as a curl command, and a part of a run as a test in Python or TypeScript."""

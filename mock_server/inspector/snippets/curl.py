@@ -17,7 +17,8 @@ OWN = ("host", "user-agent", "accept", "accept-encoding", "connection", "content
 
 
 def curl_text(exchange: Exchange, engine: Engine, mask: Mask, admin_url: str, sandbox: str) -> str:
-    """The command that sends the request again. Credentials are no part of it: a command before it asks the admin API."""
+    """Return the shell command that sends `exchange` again to the sandbox `sandbox`. It contains no credentials: a
+    command before it reads them from the admin API at `admin_url`."""
     form = engine.contracts[exchange.provider].behaviour.credential_form
     names = {} if form is None else {name.lower(): name for name in form.headers}
     lines, headers = list[str](), list[str]()

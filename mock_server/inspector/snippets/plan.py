@@ -1,9 +1,8 @@
-"""What a test has to repeat: the requests that a part of a run depends on, in their order, on a frozen clock.
+"""Plans a test that repeats a part of a run: the requests that it depends on, in order, on a frozen clock.
 
-A request may hold values that earlier answers gave: ids, links. The plan finds the request whose answer gave each of them
-first, and the test reads the value from its own answer. What made an answer special is set up again: faults, scenarios, rate
-limits, a balance.
-"""
+A request may contain values from earlier answers: ids, links. The plan finds the first request whose answer
+contained each value, and the test reads the value from its own answer. The conditions for an answer are set up
+again: faults, scenarios, rate limits, a balance."""
 
 from __future__ import annotations
 
@@ -27,19 +26,19 @@ if TYPE_CHECKING:
     from swapmock.contracts import Contract
     from swapmock.mock_server.engine.engine import Engine
 
-#: How many requests a test repeats at most, and how many texts of one request are looked up in earlier answers.
+#: The most requests in a test, and the most texts of one request that are searched in earlier answers.
 MOST_STEPS, MOST_TEXTS = 40, 60
 
-#: Shorter texts are no ids.
+#: Shorter texts are not treated as ids.
 SHORTEST_ID = 6
 
 #: The most bytes of a body that the journal keeps; a longer one cannot be repeated.
 KEPT_BYTES = 65_536
 
-#: The headers beside credential and content type that an answer depends on.
+#: The headers, in addition to credential and content type, on which an answer depends.
 SENT_AGAIN = ("prefer", "range", "if-range", "if-match", "if-none-match")
 
-#: The longest delay by a fault that a test repeats, in real seconds.
+#: The longest delay of a fault that a test repeats, in real seconds.
 LONGEST_DELAY = 1.0
 
 
@@ -48,7 +47,7 @@ class Unrepeatable(Exception):
 
 
 class Given(NamedTuple):
-    """A value that an earlier answer gives: the number of its step, and the names and indexes that lead to it."""
+    """A value from an earlier answer: the number of its step, and the names and indexes that lead to it."""
 
     step: int
     place: tuple[str | int, ...]
@@ -60,8 +59,9 @@ class OfInbox(NamedTuple):
 
 @dataclass(frozen=True)
 class Step:
-    """One request. `target` is a path and query, or parts of it with what earlier answers give; `is_url` says that the only
-    part is a whole URL. `json` is a JSON body that may hold Given, else `raw` is the body. `wait` seconds pass before it."""
+    """One request. `target` is a path and query, or parts of it with values from earlier answers; `is_url` says that
+    its only part is a whole URL. `json` is a JSON body that may contain Given; otherwise `raw` is the body.
+    `wait` seconds pass before the request."""
 
     exchange: Exchange
     wait: float
@@ -78,8 +78,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Ending:
-    """What holds at the end: `wait` seconds pass, then the task that step `step` created has a status, and its callback was
-    attempted with these HTTP statuses."""
+    """The conditions at the end: after `wait` seconds, the task that the step `step` created has a status, and its
+    callback was attempted with these HTTP statuses."""
 
     wait: float
     step: int
@@ -103,7 +103,7 @@ class Plan:
 
     @property
     def uses_inbox(self) -> bool:
-        """Whether a request has the callback URL of the test's own sandbox."""
+        """Whether a request contains the callback URL of the test's own sandbox."""
         bodies = [step.json for step in self.steps if isinstance(step.json, dict)]
         return any(isinstance(item, OfInbox) for body in bodies for item in body.values())
 
@@ -126,7 +126,7 @@ def _all_given(value: Any) -> Iterator[Given]:
 
 
 def plan_exchange(box: Box, engine: Engine, exchange: Exchange) -> Plan:
-    """The test that repeats one exchange and what it depends on."""
+    """Return the test that repeats one exchange and what it depends on."""
     maker = _Planner(box, engine)
     code = exchange.code if exchange.code is not None else exchange.status
     operation = exchange.operation or "unknown_path"
@@ -134,7 +134,7 @@ def plan_exchange(box: Box, engine: Engine, exchange: Exchange) -> Plan:
 
 
 def plan_task(box: Box, engine: Engine, task: Task) -> Plan:
-    """The test that repeats a whole task: its submission, its polls and its callbacks."""
+    """Return the test that repeats a whole task: its submission, its polls and its callbacks."""
     maker = _Planner(box, engine)
     own = [one for one in maker.exchanges if one.task == task.id]
     if task.cause not in {one.id for one in own}:
@@ -144,7 +144,7 @@ def plan_task(box: Box, engine: Engine, task: Task) -> Plan:
 
 
 def plan_delivery(box: Box, engine: Engine, delivery: Delivery) -> Plan:
-    """The test that repeats a callback with its attempts."""
+    """Return the test that repeats the callback `delivery` of the sandbox `box` with its attempts."""
     maker = _Planner(box, engine)
     with box:
         task = box.task(delivery.task)
@@ -199,7 +199,7 @@ class _Planner:
     # Which requests
 
     def _chain(self, targets: Sequence[Exchange]) -> list[Exchange]:
-        """The targets and the requests that they depend on, in their order."""
+        """Return the targets and the requests that they depend on, in order."""
         needed: dict[str, Exchange] = {}
         waiting = list(targets)
         while waiting:
@@ -215,7 +215,7 @@ class _Planner:
         return sorted(needed.values(), key=lambda one: self.order[one.id])
 
     def _causes(self, one: Exchange) -> Iterator[Exchange]:
-        """The earlier requests that gave what this one holds, and the one that created its task."""
+        """Yield the earlier requests that gave values of this one, and the one that created its task."""
         task = self.tasks.get(one.task)
         if task is not None and task.cause != one.id:
             cause = next((each for each in self.exchanges if each.id == task.cause), None)
@@ -228,7 +228,7 @@ class _Planner:
                 yield found
 
     def _texts(self, one: Exchange) -> list[str]:
-        """The texts of a request that may come from an earlier answer."""
+        """Return the texts of a request that may come from an earlier answer."""
         path, _, query = one.target.partition("?")
         parts = [*path.split("/"), *(pair.partition("=")[2] for pair in query.split("&"))]
         found = [unquote(part) for part in parts] + [text for _, text in _leaves(readable(one.body, self.engine))]
@@ -236,7 +236,7 @@ class _Planner:
         return list(dict.fromkeys([one.base_url + one.target, *found]))[:MOST_TEXTS]
 
     def _giver(self, text: str, of: Exchange) -> Exchange | None:
-        """The first request before `of` whose answer holds `text` and that did not send it itself."""
+        """Return the first request before `of` whose answer contains `text` and that did not send it itself."""
         needle = json.dumps(text, ensure_ascii=False)[1:-1].encode()
         for one in self.exchanges[: self.order[of.id]]:
             if needle not in one.answer or needle in one.body or text in unquote(one.target):
@@ -267,7 +267,7 @@ class _Planner:
         )
 
     def _given(self, before: Sequence[Exchange]) -> dict[str, Given]:
-        """Every text of the earlier answers, with the first place that holds it."""
+        """Return every text of the earlier answers with the first place that contains it."""
         found: dict[str, Given] = {}
         for number, one in enumerate(before):
             sent = {text for _, text in _leaves(readable(one.body, self.engine))}
@@ -288,7 +288,7 @@ class _Planner:
         return [self._filled(item, given, callbacks, depth + 1) for item in value] if isinstance(value, list) else value
 
     def _target(self, target: str, given: Mapping[str, Given]) -> tuple[str | Given, ...]:
-        """The target in parts: texts, and what earlier answers give."""
+        """Return the target in parts: texts, and values from earlier answers."""
         parts: list[str | Given] = [self.mask.text(target)]
         for text, place in given.items():
             for index, part in enumerate(parts):
@@ -300,7 +300,7 @@ class _Planner:
         return tuple(parts)
 
     def _headers(self, one: Exchange) -> tuple[dict[str, str], str]:
-        """The headers that matter, and the credential: `own`, `none` or `unknown`."""
+        """Return the headers that matter, and the credential: `own`, `none` or `unknown`."""
         headers = {name: one.headers[name] for name in SENT_AGAIN if name in one.headers}
         if one.body and "json" not in one.headers.get("content-type", ""):
             headers["content-type"] = one.headers.get("content-type", "application/octet-stream")
@@ -314,10 +314,10 @@ class _Planner:
             headers |= dict.fromkeys(shown, "unknown")
         return headers, "unknown" if is_wrong else "own"
 
-    # What made its answer special
+    # The conditions for its answer
 
     def _set_up(self, one: Exchange) -> Iterator[tuple[str, Any]]:
-        """What is set up before a request: pairs of `fault`, `queue` or `change` and its argument."""
+        """Yield what is set up before a request: pairs of `fault`, `queue` or `change` and its argument."""
         yield from self._fault(one)
         task = self.tasks.get(one.task)
         if task is not None and task.cause == one.id and not self._has_magic(one):
@@ -332,7 +332,7 @@ class _Planner:
             yield "fault", {"effect": {"refuse": "key_disabled"}, "match": self._match(one), "times": 1}
 
     def _limit_of(self, one: Exchange) -> str:
-        """The option of a sandbox that limits the calls of the exchange's operation."""
+        """Return the option of a sandbox that limits the calls of the exchange's operation."""
         operation = self.contract(one).operations.get(one.operation)
         if operation is None or not operation.is_public:
             return "rate_limit"
@@ -398,7 +398,7 @@ class _Planner:
         return options
 
     def _available(self, one: Exchange) -> float:
-        """The credits that were available just before a request."""
+        """Return the credits that were available just before a request."""
         total = 0
         for entry in self.entries:
             if self._is_before(entry, one):
@@ -414,7 +414,7 @@ class _Planner:
         return True
 
     def _attempts(self, delivery: Delivery) -> list[Attempt]:
-        """The attempts of a delivery that its retry schedule made; those that somebody asked for are left out."""
+        """Return the attempts of a delivery by its retry schedule; attempts on request are left out."""
         kept: list[Attempt] = []
         for attempt in delivery.attempts:
             if kept and kept[-1].next_due != attempt.due:
@@ -423,7 +423,7 @@ class _Planner:
         return kept
 
     def _answers(self, chain: Sequence[Exchange], task: Task) -> tuple[Mapping[str, Any], ...]:
-        """What the inbox answers: the same as the receiver did, in the order of the attempts."""
+        """Return the answers of the inbox: the same as those of the receiver, in the order of the attempts."""
         ids = {one.task for one in chain} | {task.id}
         attempts = [one for delivery in self.deliveries if delivery.task in ids for one in self._attempts(delivery)]
         return tuple(self._answer(one) for one in sorted(attempts, key=lambda one: one.sent))
@@ -467,7 +467,7 @@ def _changed(chosen: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
 
 
 def _leaves(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The texts of a JSON value with their places."""
+    """Yield the texts of a JSON value with their places."""
     if isinstance(value, str):
         if place and HIDDEN not in value:
             yield place, value

@@ -1,4 +1,4 @@
-"""A plan as a test for pytest."""
+"""Writes a plan as a test for pytest."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ WIDTH = 96
 
 
 class Code(str):
-    """Code, which stands for itself where a value is written."""
+    """Code that is written unquoted in place of a value."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
 def pytest_text(plan: Plan) -> str:
-    """The module: it starts an emulator of its own and needs `swapmock`, `requests` and `pytest`."""
+    """Return the module. It starts its own emulator and needs `swapmock`, `requests` and `pytest`."""
     body = list(_body(plan))
     uses_pytest = any("pytest." in line for line in body)
     head = [f'"""Repeats {plan.title}, on a frozen clock."""', ""]

@@ -1,4 +1,4 @@
-"""A plan as a test for Vitest, with the npm package `swapmock`."""
+"""Writes a plan as a test for Vitest, with the npm package `swapmock`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swapmock.mock_server.inspector.snippets.plan import Ending, Given, OfInbox,
 
 
 def vitest_text(plan: Plan) -> str:
-    """The module: `useSwapmock` starts an emulator, or uses the one at SWAPMOCK_URL."""
+    """Return the module. `useSwapmock` starts an emulator, or uses the one at SWAPMOCK_URL."""
     name = plan.name.removeprefix("test_").replace("_", " ")
     head = [
         f"// Repeats {plan.title}, on a frozen clock.",
@@ -27,7 +27,8 @@ def vitest_text(plan: Plan) -> str:
 
 
 def _text(value: Any) -> str:
-    """A value as TypeScript. JSON is, except for line separators, which JSON.dumps escapes with everything beyond ASCII."""
+    """Return a value as TypeScript. JSON is valid TypeScript, except for line separators, which are escaped with
+    everything beyond ASCII."""
     if isinstance(value, Given):
         return _given(value)
     if isinstance(value, OfInbox):
