@@ -96,14 +96,14 @@ INSPECTOR = "Base URL of an emulator: its inspector shows the report (the variab
 @click.command()
 @click.argument("target")
 @click.option(
-    "--provider", help="Which contract a server at a URL is held to: crun or imgopen. The emulator is held to each."
+    "--provider", help="The contract for a server at a URL: crun or imgopen. The emulator is checked against both."
 )
 @click.option(
     "--variants",
     multiple=True,
     callback=choices,
     metavar="PROVIDER.NAME=CHOICE",
-    help="A reading of the contract that the server is held to; repeatable.",
+    help="A choice of a variant that the server is checked against; repeatable.",
 )
 @click.option(
     "--parts",
@@ -111,13 +111,13 @@ INSPECTOR = "Base URL of an emulator: its inspector shows the report (the variab
     "parts",
     callback=parts,
     metavar="LIST",
-    help=f"What is run, of {','.join(PARTS)}; all unless given.",
+    help=f"The parts to run, of {','.join(PARTS)}; default: all.",
 )
 @click.option(
     "--operation",
     "operations",
     multiple=True,
-    help="An operationId to generate calls for; repeatable, all unless given.",
+    help="An operationId to generate calls for; repeatable; default: all.",
 )
 @click.option(
     "--max-examples",
@@ -126,9 +126,9 @@ INSPECTOR = "Base URL of an emulator: its inspector shows the report (the variab
     type=click.IntRange(1),
     help="Generated calls per operation and phase.",
 )
-@click.option("--seed", default=1, show_default=True, help="Seed of what is generated.")
-@click.option("--strict", is_flag=True, help="What breaks a mere guess of the contract fails as well.")
-@click.option("--read-only", is_flag=True, help="Send only what cannot cost.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the generated calls.")
+@click.option("--strict", is_flag=True, help="Also fail if only a guess of the contract is broken.")
+@click.option("--read-only", is_flag=True, help="Send only calls that cannot cost.")
 @click.option("--live", is_flag=True, help="Treat the target as live, even if it is an emulator.")
 @click.option(
     "--max-credits", type=click.FloatRange(0), help="Credits that a run may spend; required for a live target."
@@ -140,7 +140,7 @@ INSPECTOR = "Base URL of an emulator: its inspector shows the report (the variab
     type=click.FloatRange(0, min_open=True),
     default=2.0,
     show_default=True,
-    help="Calls a second to a live target.",
+    help="Calls per second to a live target.",
 )
 @click.option(
     "--poll-interval",
@@ -163,13 +163,13 @@ INSPECTOR = "Base URL of an emulator: its inspector shows the report (the variab
     metavar="NAME=URL",
     help="A medium for the flows (group_image, single_image, new_face, video, gif); repeatable.",
 )
-@click.option("--callback-base", help="URL under which a live target reaches the receiver of callbacks.")
+@click.option("--callback-base", help="URL by which a live target reaches the receiver of callbacks.")
 @click.option(
     "--callback-listen",
     default="127.0.0.1:0",
     show_default=True,
     metavar="HOST:PORT",
-    help="Where the receiver of callbacks listens.",
+    help="Address on which the receiver of callbacks listens.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON.")
 @click.option(
@@ -185,7 +185,7 @@ INSPECTOR = "Base URL of an emulator: its inspector shows the report (the variab
 @click.option("--inspector", metavar="URL", envvar="SWAPMOCK_INSPECTOR", help=INSPECTOR)
 @click.option("--har", "har_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the traffic as HAR.")
 @click.option("--ctrf", "ctrf_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as CTRF.")
-@click.option("--flow", "flows", multiple=True, help="A flow, or `refusal NAME`, to run; repeatable, all unless given.")
+@click.option("--flow", "flows", multiple=True, help="A flow, or `refusal NAME`, to run; repeatable; default: all.")
 @click.option(
     "--flows",
     "flows_file",
@@ -204,13 +204,13 @@ INSPECTOR = "Base URL of an emulator: its inspector shows the report (the variab
     multiple=True,
     callback=severities,
     metavar="ID=fail|warn|ignore",
-    help="How findings of an id count; * matches anything; repeatable.",
+    help="How findings with this id count; * matches anything; repeatable.",
 )
 @click.option(
     "--allow-partial",
     multiple=True,
     metavar="NAME",
-    help="What may be missing without making the run fail, by its name in `left out`; * matches anything; repeatable.",
+    help="A part that may be missing, by its name in `left out`; * matches anything; repeatable.",
 )
 @needs_the_extra
 def check(target: str, **options: Any) -> None:
@@ -239,7 +239,7 @@ def _confirm(question: str) -> bool:
 @click.command()
 @click.argument("old")
 @click.argument("new")
-@click.option("--contract", help="Which contract a bare git revision means: crun or imgopen.")
+@click.option("--contract", help="The contract for a git revision without a folder: crun or imgopen.")
 @click.option(
     "--ignore",
     "ignored",
@@ -250,14 +250,14 @@ def _confirm(question: str) -> bool:
 @click.option(
     "--ignore-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A file of such patterns, one a line; # begins a comment.",
+    help="A file of such patterns, one in each line; # begins a comment.",
 )
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "note"]),
     default="warning",
     show_default=True,
-    help="The least severity that fails: error breaks somebody, warning is what no rule classes, note breaks nobody.",
+    help="The lowest severity that fails: error breaks a client, warning is a change that no rule knows, note breaks none.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the changes as JSON.")
 @click.option(
@@ -289,9 +289,9 @@ LIVE = (
     click.option("--max-credits", type=click.FloatRange(0), help="Credits that may be spent; required for a live target."),
     click.option("--max-calls", type=click.IntRange(0), help="Calls that may be sent; required for a live target."),
     click.option("--yes", is_flag=True, help="Do not ask before calls that may cost."),
-    click.option("--rate", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True, help="Calls a second."),
+    click.option("--rate", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True, help="Calls per second."),
     click.option("--poll-interval", type=click.FloatRange(0), default=3.0, show_default=True, help="Seconds between polls."),
-    click.option("--poll-timeout", type=click.FloatRange(0), default=600.0, show_default=True, help="Seconds until a task is stuck."),
+    click.option("--poll-timeout", type=click.FloatRange(0), default=600.0, show_default=True, help="Seconds after which a task counts as stuck."),
     click.option("--media", multiple=True, callback=pairs, metavar="NAME=URL", help="A medium for the flows; repeatable."),
 )  # fmt: skip
 
@@ -307,8 +307,8 @@ def live_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--left", required=True, help="`emulator`, a base URL, or the file of a recording.")
 @click.option("--right", help="The same, for the other side.")
 @click.option("--replay", type=click.Path(), help="A recording, in place of --right.")
-@click.option("--provider", help="Whose flows: crun or imgopen; a recording knows.")
-@click.option("--flow", "flows", multiple=True, help="A flow to run; repeatable, all unless given.")
+@click.option("--provider", help="Provider of the flows: crun or imgopen; not needed with a recording.")
+@click.option("--flow", "flows", multiple=True, help="A flow to run; repeatable; default: all.")
 @click.option("--flows", "flows_file", type=click.Path(path_type=Path), help="A YAML file of flows to run instead.")
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the differences as JSON."
@@ -317,7 +317,7 @@ def live_options(command: Callable[..., None]) -> Callable[..., None]:
     "--allow-partial",
     multiple=True,
     metavar="NAME",
-    help="A flow that may go without a comparison; * matches anything; repeatable.",
+    help="A flow that need not be compared; * matches anything; repeatable.",
 )
 @live_options
 @needs_the_extra
@@ -349,9 +349,9 @@ def parity(left: str, right: str | None, replay: str | None, json_file: Path | N
 
 @click.command()
 @click.argument("target")
-@click.option("--provider", required=True, help="Whose flows: crun or imgopen.")
+@click.option("--provider", required=True, help="Provider of the flows: crun or imgopen.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
-@click.option("--flow", "flows", multiple=True, help="A flow to run; repeatable, all unless given.")
+@click.option("--flow", "flows", multiple=True, help="A flow to run; repeatable; default: all.")
 @click.option("--flows", "flows_file", type=click.Path(path_type=Path), help="A YAML file of flows to run instead.")
 @live_options
 @needs_the_extra
@@ -381,35 +381,35 @@ def record(target: str, out: Path, **given: Any) -> None:
 #: The options of `conform`: how to judge, and what the client is.
 CONFORM = (
     click.argument("command", nargs=-1, type=click.UNPROCESSED),
-    click.option("--provider", multiple=True, type=click.Choice(["crun", "imgopen"]), help="Whose API the client calls; those that it is seen to call unless given. Repeatable."),
-    click.option("--declaration", "declaration_file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="What the client is; ./conform.toml unless given."),
-    click.option("--env", multiple=True, callback=pairs, metavar="NAME=TEMPLATE", help="A variable of the client's own, like MY_BASE={url}; repeatable."),
-    click.option("--claim", type=click.Choice(["claim", "exit"]), help="How the client tells its outcome: a claim, or its exit status."),
-    click.option("--jobs", type=click.IntRange(1), help="Paid tasks that one run makes when all goes well."),
+    click.option("--provider", multiple=True, type=click.Choice(["crun", "imgopen"]), help="Provider whose API the client calls; default: those that it calls. Repeatable."),
+    click.option("--declaration", "declaration_file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The declaration of the client; default: ./conform.toml."),
+    click.option("--env", multiple=True, callback=pairs, metavar="NAME=TEMPLATE", help="A variable for the client, such as MY_BASE={url}; repeatable."),
+    click.option("--claim", type=click.Choice(["claim", "exit"]), help="How the client reports its outcome: by a claim, or by its exit status."),
+    click.option("--jobs", type=click.IntRange(1), help="Paid tasks that one run makes if nothing fails."),
     click.option("--deadline", type=click.FloatRange(0, min_open=True), help="Seconds after which the client gives up a job."),
-    click.option("--resume", metavar="again|COMMAND", help="How an interrupted run is taken up."),
+    click.option("--resume", metavar="again|COMMAND", help="How an interrupted run is resumed."),
     click.option("--smallest-timeout", type=click.FloatRange(0, min_open=True), help="The client's smallest time-out of a request, in seconds."),
-    click.option("--downloads/--no-downloads", default=None, help="Whether the client fetches and keeps results."),
+    click.option("--downloads/--no-downloads", default=None, help="Whether the client downloads and stores results."),
     click.option("--callbacks/--no-callbacks", default=None, help="Whether the client receives callbacks."),
     click.option("--uploads/--no-uploads", default=None, help="Whether the client uploads local files."),
-    click.option("--effects/--no-effects", default=None, help="Whether the client tells its effects."),
+    click.option("--effects/--no-effects", default=None, help="Whether the client reports its effects."),
     click.option("--faces", type=click.IntRange(1), help="Faces that the client expects in a picture."),
-    click.option("--time", type=click.Choice(["auto", "real", "scaled", "on_poll"]), default="auto", show_default=True, help="How the client's time and the case's are coupled."),
+    click.option("--time", type=click.Choice(["auto", "real", "scaled", "on_poll"]), default="auto", show_default=True, help="How the client's time follows the clock of the case."),
     click.option("--cwd", type=click.Choice(["copy", "shared"]), help="A copy of the project for each case, or the project itself."),
-    click.option("--link", multiple=True, help="A folder that copies link to; repeatable."),
-    click.option("--case", multiple=True, help="A case to run; repeatable, all unless given."),
+    click.option("--link", multiple=True, help="A folder that copies of the project link to; repeatable."),
+    click.option("--case", multiple=True, help="A case to run; repeatable; default: all."),
     click.option("--case-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A YAML file of cases to run instead."),
-    click.option("--case-timeout", type=click.FloatRange(0, min_open=True), help="Real seconds after which a run is ended by us."),
-    click.option("--at-once", type=click.IntRange(1, 64), default=6, show_default=True, help="Cases at a time."),
-    click.option("--rules", default="2026.12", show_default=True, help="The frozen set of rules that is scored."),
-    click.option("--require", multiple=True, help="A rule, or a level (must, should), that has to be exercised; repeatable."),
-    click.option("--known", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A YAML file of known failures; a stale entry fails."),
-    click.option("--fail-on", type=click.Choice(["must", "should"]), default="must", show_default=True, help="The lowest level whose breach is a finding."),
-    click.option("--seed", type=int, default=1, show_default=True, help="Seed of the emulator and of what is drawn."),
-    click.option("--vary", type=int, metavar="SEED", help="Change what the contract leaves open."),
-    click.option("--explore", is_flag=True, help="Try random conditions, and shrink one that fails."),
+    click.option("--case-timeout", type=click.FloatRange(0, min_open=True), help="Real seconds after which a run is killed."),
+    click.option("--at-once", type=click.IntRange(1, 64), default=6, show_default=True, help="Cases that run at the same time."),
+    click.option("--rules", default="2026.12", show_default=True, help="The fixed set of rules that is scored."),
+    click.option("--require", multiple=True, help="A rule, or a level (must, should), that must be tested; repeatable."),
+    click.option("--known", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A YAML file of known failures; an entry that no longer fails makes the run fail."),
+    click.option("--fail-on", type=click.Choice(["must", "should"]), default="must", show_default=True, help="The lowest level at which a broken rule is a finding."),
+    click.option("--seed", type=int, default=1, show_default=True, help="Seed of the emulator and of random choices."),
+    click.option("--vary", type=int, metavar="SEED", help="Change details of answers that the contract leaves open."),
+    click.option("--explore", is_flag=True, help="Try random conditions, and reduce one that fails."),
     click.option("--budget", default="60s", show_default=True, help="How long --explore tries."),
-    click.option("--prove", metavar="REV", help="Run the failing cases on a worktree of REV and on the tree."),
+    click.option("--prove", metavar="REV", help="Run the failing cases on a worktree of REV and on the current tree."),
     click.option("--setup", metavar="CMD", help="Run in each worktree before --prove judges it."),
     click.option("--attach", is_flag=True, help="Judge a client that you start: print its variables and watch."),
     click.option("--idle", type=click.FloatRange(0, min_open=True), default=15.0, show_default=True, help="Seconds without a request that end --attach."),
@@ -419,7 +419,7 @@ CONFORM = (
     click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one HTML page."),
     click.option("--inspector", metavar="URL", envvar="SWAPMOCK_INSPECTOR", help=INSPECTOR),
     click.option("--sarif", "sarif_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as SARIF 2.1.0."),
-    click.option("--github-summary", type=click.Path(path_type=Path, dir_okay=False), help="Append a Markdown summary; $GITHUB_STEP_SUMMARY unless given."),
+    click.option("--github-summary", type=click.Path(path_type=Path, dir_okay=False), help="File to append a Markdown summary to; default: $GITHUB_STEP_SUMMARY."),
 )  # fmt: skip
 
 

@@ -39,46 +39,49 @@ class Settings:
 
     # ruff: noqa: RUF009 - `_row` only spells `field` shorter
     host: str = _row("127.0.0.1", "Address to listen on.")
-    port: int = _row(4020, "Port to listen on; 0 takes a free one.", low=0, high=65535)
+    port: int = _row(4020, "Port to listen on; 0 selects a free one.", low=0, high=65535)
     uds: Path | None = _row(None, "Unix socket to listen on, in place of host and port.")
     tls_cert: Path | None = _row(None, "Certificate chain in PEM: with it and its key the emulator speaks HTTPS.")
     tls_key: Path | None = _row(None, "Private key of the certificate, in PEM, without a password.")
-    max_connections: int = _row(10_000, "Connections held at once; more are refused.", low=1, high=1_000_000)
-    max_headers: int = _row(65_536, "Largest head of a request, roughly, in bytes.", low=8192, high=1 << 24)
+    max_connections: int = _row(10_000, "Most open connections; further ones are refused.", low=1, high=1_000_000)
+    max_headers: int = _row(65_536, "Largest head of a request in bytes, approximately.", low=8192, high=1 << 24)
     read_timeout: float = _row(
         30.0,
-        "Seconds that a client may be silent in the middle of a request, and take for its head.",
+        "Seconds that a client may be silent during a request, and that it may take to send the head.",
         low=0.1,
         high=3600,
     )
     max_lag: float = _row(
         1.0,
-        "Seconds beyond which it is logged that the event loop stood still, or that a sandbox was held open.",
+        "Seconds for which the event loop may be blocked, or a sandbox be open; longer times are logged.",
         low=0.01,
         high=3600,
     )
     workers: int = _row(
         1,
-        "Processes of `serve` that share the work of this machine; each sandbox is in one of them.",
+        "Worker processes of `serve` on this machine; each sandbox is in one of them.",
         low=1,
         high=256,
     )
-    admin_port: int | None = _row(None, "Port of the admin API, if it is to have its own.", low=0, high=65535)
-    admin_token: str = _row("", "Bearer token that the admin API demands; drawn at random unless --host is loopback.")
+    admin_port: int | None = _row(None, "Separate port for the admin API.", low=0, high=65535)
+    admin_token: str = _row(
+        "", "Bearer token that the admin API requires; random by default, unless --host is loopback."
+    )
     admin_origin: Sequence[str] = _row(
         (), "Origin of a page that may use the admin API, such as http://localhost:3000; repeatable."
     )
     allow_host: Sequence[str] = _row(
-        (), "Host name by which clients may ask beside loopback: name, *.domain or *; repeatable."
+        (),
+        "Host name by which clients may call the emulator, in addition to loopback: name, *.domain or *; repeatable.",
     )
     cors: Sequence[str] = _row(
         (), "Origin of pages that may call the vendors' APIs, or * for every origin; repeatable."
     )
     credential: Sequence[str] = _row(
-        (), "Credential of the default sandbox, as PROVIDER=KEY[:SECRET] or @FILE with one a line; repeatable."
+        (), "Credential of the default sandbox, as PROVIDER=KEY[:SECRET], or @FILE with one in each line; repeatable."
     )
     seed: int = _row(0, "Seed of all ids and random choices.")
-    speed: float = _row(1.0, "How many times faster than real time tasks run.", low=1e-6, high=1e6)
+    speed: float = _row(1.0, "How many times as fast as in real time tasks run.", low=1e-6, high=1e6)
     balance: float = _row(1000.0, "Credits on each account at the start.", low=0, high=1e12)
     data_dir: Path | None = _row(None, "Folder for uploaded files; without it they are kept in memory.")
     store: str = _row(
@@ -86,97 +89,98 @@ class Settings:
         "Where state is kept: `memory`, `sqlite:PATH` for a file that survives restarts, or `redis://HOST` for several processes.",
     )
     advertise: str = _row(
-        "", "Base URL by which other processes with the same Redis store forward requests to this one; else its own."
+        "",
+        "Base URL by which other processes with the same Redis store forward requests to this one; default: its own URL.",
     )
     durability: str = _row(
         "process",
-        "What a store in a file promises: what is acknowledged survives the death of the `process`, or a `power` cut.",
+        "What acknowledged changes survive in a store in a file: the end of the `process`, or a `power` cut.",
         choices=("process", "power"),
     )
     log_level: str = _row(
         "warning",
-        "What is logged to stderr; `info` at a terminal unless it is chosen.",
+        "Lowest level that is logged to stderr; on a terminal the default is `info`.",
         choices=("debug", "info", "warning", "error"),
     )
-    log_format: str = _row("text", "Form of the log lines.", choices=("text", "json"))
-    public_url: str = _row("", "Base URL of the links in answers; without it, the one the client used.")
+    log_format: str = _row("text", "Format of the log lines.", choices=("text", "json"))
+    public_url: str = _row("", "Base URL of the links in answers; default: the one that the client used.")
     trusted_proxies: Sequence[str] = _row(
         (),
         "Reverse proxy whose X-Forwarded-Proto, -Host, -Port and -Prefix are believed: address, network, or `unix`; "
         "repeatable.",
     )
-    journal_size: int = _row(1000, "Exchanges and transitions that each sandbox remembers.", low=0, high=10_000_000)
+    journal_size: int = _row(1000, "Most records in the journal of a sandbox.", low=0, high=10_000_000)
     max_journal_bytes: int = _row(
         1 << 26,
-        "Most bytes of requests and answers that the journal of a sandbox remembers; it drops the oldest first.",
+        "Most bytes of requests and answers in the journal of a sandbox; the oldest are dropped first.",
         low=0,
         high=1 << 40,
     )
     max_body: int | None = _row(
         None,
-        "Largest JSON body that a vendor takes, in bytes; without it, the contract's limit.",
+        "Largest JSON body in bytes; default: the contract's limit.",
         low=1024,
         high=1 << 30,
     )
     max_media_body: int | None = _row(
         None,
-        "Largest JSON body with media in it as data URIs, in bytes; without it, the contract's limit, usually 32 MB.",
+        "Largest JSON body in bytes if it contains media as data URIs; default: the contract's limit, usually 32 MB.",
         low=1024,
         high=1 << 30,
     )
     max_upload: int | None = _row(
-        None, "Largest uploaded file, in bytes; without it, the contract's limit.", low=1, high=1 << 32
+        None, "Largest uploaded file in bytes; default: the contract's limit.", low=1, high=1 << 32
     )
     max_bodies_bytes: int = _row(
-        1 << 30, "Bytes of bodies that are on their way to the server at a time.", low=1024, high=1 << 50
+        1 << 30, "Most bytes of request bodies that are being received at the same time.", low=1024, high=1 << 50
     )
     max_unread_bytes: int = _row(
-        1 << 30, "Bytes of answers that clients leave unread; beyond, the slowest are let go.", low=1024, high=1 << 50
+        1 << 30,
+        "Most bytes of answers that clients leave unread; beyond that, the slowest connections are closed.",
+        low=1024,
+        high=1 << 50,
     )
-    max_tasks: int = _row(1_000_000, "Tasks that each sandbox holds.", low=1, high=1_000_000_000)
-    max_tasks_bytes: int = _row(
-        1 << 29, "Bytes of the requests of its tasks that each sandbox holds, all together.", low=1, high=1 << 50
-    )
-    max_files: int = _row(10_000, "Uploaded files that each sandbox holds.", low=1, high=1_000_000_000)
-    max_files_bytes: int = _row(
-        1 << 30, "Bytes of uploaded files that each sandbox holds, all together.", low=1, high=1 << 50
-    )
+    max_tasks: int = _row(1_000_000, "Most tasks in a sandbox.", low=1, high=1_000_000_000)
+    max_tasks_bytes: int = _row(1 << 29, "Most bytes of the requests of all tasks in a sandbox.", low=1, high=1 << 50)
+    max_files: int = _row(10_000, "Most uploaded files in a sandbox.", low=1, high=1_000_000_000)
+    max_files_bytes: int = _row(1 << 30, "Most bytes of all uploaded files in a sandbox.", low=1, high=1 << 50)
     max_media_side: int = _row(
         4096,
-        "Pixels of the longer side of a drawn picture or video; a larger one is drawn smaller, in its ratio.",
+        "Most pixels on the longer side of a drawn picture or video; a larger one is drawn smaller, in the same ratio.",
         low=32,
         high=4096,
     )
     max_media_seconds: int = _row(
-        480, "Seconds of a drawn video (at most 60) or sound; a longer one is drawn shorter.", low=1, high=480
+        480, "Most seconds of a drawn video (at most 60) or sound; a longer one is drawn shorter.", low=1, high=480
     )
     max_in_flight: int | None = _row(
         None,
-        "Tasks that may be queued or running at once in a sandbox; beyond, a submission gets 429. Without it, any number.",
+        "Most tasks that may be queued or running in a sandbox; above that, a submission gets 429. Default: no limit.",
         low=0,
         high=1_000_000_000,
     )
     parallel_posts: int | None = _row(
         None,
-        "POSTs to a provider that may be in progress at once in a sandbox; beyond, the gateway answers 522. With it, each POST "
+        "Most POSTs to a provider in progress in a sandbox; above that, the gateway answers 522. With this limit, each POST "
         "takes half a second.",
         low=1,
         high=100_000,
     )
-    max_sandboxes: int = _row(10_000, "Sandboxes at a time.", low=2, high=10_000_000)
+    max_sandboxes: int = _row(10_000, "Most sandboxes.", low=2, high=10_000_000)
     callback_allow: Sequence[str] = _row(
-        (), "Host that callbacks may go to beside loopback: name, *.domain, address or network; repeatable."
+        (),
+        "Host to which callbacks may be sent, in addition to loopback: name, *.domain, address or network; repeatable.",
     )
     callback_ca: Path | None = _row(
-        None, "File with certificates (PEM) that receivers of callbacks may be signed by, beside the system's."
+        None, "File with further certificate authorities (PEM) for receivers of callbacks, in addition to the system's."
     )
     callback_verify: str = _row(
         "always", "Which receivers need a valid certificate.", choices=("always", "beyond-loopback")
     )
-    callback_timeout: float = _row(10.0, "Seconds that a callback's receiver may take to answer.", low=0.01, high=600)
+    callback_timeout: float = _row(10.0, "Timeout for the answer to a callback, in seconds.", low=0.01, high=600)
     variants: Mapping[str, Mapping[str, Any]] = _row(dict, "A variant to choose, as PROVIDER.NAME=CHOICE; repeatable.")
     prices: Mapping[str, Mapping[str, Any]] = _row(
-        dict, "What a task costs, as PROVIDER.NAME=CREDITS, for a model, a tool or `detection`; repeatable."
+        dict, "Price of a task, as PROVIDER.NAME=CREDITS, for a model, a tool or `detection`; repeatable."
     )
 
     def __post_init__(self) -> None:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     "--url", envvar="SWAPMOCK_URL", metavar="URL", help="Use the emulator at this base URL; without it, one is started."
 )
 @click.option(
-    "--token", envvar="SWAPMOCK_ADMIN_TOKEN", default="", help="Bearer token of its admin API, if it demands one."
+    "--token", envvar="SWAPMOCK_ADMIN_TOKEN", default="", help="Bearer token of the admin API, if one is required."
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
     show_default=True,
-    help="Port of the emulator that is started; 0 takes a free one.",
+    help="Port of the emulator that is started; 0 selects a free one.",
 )
 def mcp(url: str | None, token: str, port: int) -> None:
     """Serve the emulator as tools for coding agents: an MCP server over stdin and stdout.

@@ -30,9 +30,9 @@ STOCK: Mapping[str, Rule] = {
     "not_a_server_error": Rule("server.error", "a server error"),
     "negative_data_rejection": Rule("data.accepted", "invalid data that was accepted"),
     "positive_data_acceptance": Rule("data.refused", "valid data that was refused"),
-    "missing_required_header": Rule("data.header", "a required header that is not required"),
+    "missing_required_header": Rule("data.header", "a required header that the server does not require"),
     "unsupported_method": Rule("method.wrong", "a wrong method that is not refused as such"),
-    "ignored_auth": Rule("auth.ignored", "credentials that are not asked for"),
+    "ignored_auth": Rule("auth.ignored", "credentials that are not required"),
 }
 REPLACED = (
     "response_schema_conformance",

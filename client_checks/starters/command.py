@@ -27,9 +27,9 @@ RUN = {
     type=click.Choice(["github", "gitlab", "none"]),
     default="github",
     show_default=True,
-    help="For which CI a file is written.",
+    help="The CI service for which a file is written.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 def init(runner: str | None, folder: Path, ci: str, dry_run: bool) -> None:
     """Write a starter test, a CI file and config into a project, for pytest or Vitest.
 

@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("swapmock")
     group.addoption("--swapmock-url", metavar="URL", help="Use the emulator at this base URL, and start none.")
     group.addoption(
-        "--swapmock-token", metavar="TOKEN", default="", help="Bearer token of its admin API, if it demands one."
+        "--swapmock-token", metavar="TOKEN", default="", help="Bearer token of the admin API, if one is required."
     )
     parser.addini(
         "swapmock_env",

@@ -24,7 +24,7 @@ def routes() -> None:
 
 
 @click.command()
-@click.option("--provider", help="Only this provider's.")
+@click.option("--provider", help="Only this provider.")
 @click.option("--level", type=click.Choice(["documented", "observed", "inferred", "invented"]), help="Only this level.")
 def evidence(provider: str | None, level: str | None) -> None:
     """List every behaviour with its source and how far it can be trusted."""
@@ -44,7 +44,12 @@ def evidence(provider: str | None, level: str | None) -> None:
 @click.command()
 @click.argument("name")
 @click.option(
-    "--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="How to write it."
+    "--format",
+    "form",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="Format of the output.",
 )
 def contract(name: str, form: str) -> None:
     """Print the OpenAPI document of a provider, or of the admin API (`admin`)."""

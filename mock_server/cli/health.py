@@ -20,7 +20,9 @@ INITS = frozenset(["docker-init", "tini", "catatonit", "podman-init", "dumb-init
 @click.argument("url", required=False)
 @click.option("--timeout", default=2.0, show_default=True, type=click.FloatRange(0.01, 600), help="Seconds to wait.")
 @click.option("--ca", type=click.Path(path_type=Path, exists=True), help="Certificates to trust, in PEM.")
-@click.option("--insecure", "-k", is_flag=True, help="Take any certificate; on loopback, any is taken without it.")
+@click.option(
+    "--insecure", "-k", is_flag=True, help="Accept any certificate; on loopback, any is accepted without this flag."
+)
 def health(url: str | None, timeout: float, ca: Path | None, insecure: bool) -> None:
     """Exit with 0 if the emulator at URL answers, else with 1.
 

@@ -123,14 +123,19 @@ def _rules(provider: str | None) -> dict[str, Acknowledgement]:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "-p", "--port", default=4021, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port."
+    "-p",
+    "--port",
+    default=4021,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 selects a free one.",
 )
 @click.option("--fail", default=0, type=click.IntRange(0), metavar="N", help="Refuse the first N deliveries.")
 @click.option(
     "--slow", default=0.0, type=click.FloatRange(0, 3600), metavar="S", help="Wait S seconds before each answer."
 )
 @click.option(
-    "--provider", metavar="NAME", help="Acknowledge as this provider wants it; unless given, as all of them do."
+    "--provider", metavar="NAME", help="Acknowledge in the form of this provider; default: in a form that all accept."
 )
 def listen(host: str, port: int, fail: int, slow: float, provider: str | None) -> None:
     """Receive callbacks, print each one, and acknowledge it."""

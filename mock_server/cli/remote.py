@@ -40,13 +40,13 @@ def on_server(command: Callable[..., None]) -> Callable[..., None]:
             ) from None
 
     for option in (
-        click.option("--sandbox", default="default", show_default=True, help="Which sandbox."),
+        click.option("--sandbox", default="default", show_default=True, help="The sandbox to use."),
         click.option(
             "--token",
             envvar=variable("admin_token"),
             default="",
             show_envvar=True,
-            help="Token of the admin API, if the server demands one.",
+            help="Token of the admin API, if the server requires one.",
         ),
         click.option(
             "--url", envvar="SWAPMOCK_URL", default=DEFAULT_URL, show_default=True, show_envvar=True,
@@ -72,7 +72,14 @@ def _print_json(value: Any) -> None:
 
 
 @click.command()
-@click.option("-n", "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="The last N.")
+@click.option(
+    "-n",
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="How many requests to show: the last N.",
+)
 @click.option("--operation", help="Only this operationId.")
 @click.option("--status", type=int, help="Only this HTTP status.")
 @click.option("--unmatched", is_flag=True, help="Only requests that matched no operation.")
@@ -158,7 +165,7 @@ def reset(sandbox: Any, *, is_json: bool) -> None:
 @click.argument("scenario", required=False)
 @click.option("--provider", help="Only tasks of this provider.")
 @click.option("--model", help="Only tasks of this model or tool.")
-@click.option("--times", type=click.IntRange(1), help="For so many tasks.")
+@click.option("--times", type=click.IntRange(1), help="Number of tasks that get the scenario.")
 @click.option("--code", help="Code of a failure.")
 @click.option("--message", help="Message of a failure.")
 @click.option("--clear", is_flag=True, help="Empty the queue instead.")
@@ -184,7 +191,7 @@ def queue(sandbox: Any, scenario: str | None, *, clear: bool, is_json: bool, cod
 @click.argument("effect", required=False)
 @click.option("--operation", help="Only calls of this operationId.")
 @click.option("--nth", type=click.IntRange(1), help="Only the n-th of these calls.")
-@click.option("--times", type=click.IntRange(1), help="At most so many times.")
+@click.option("--times", type=click.IntRange(1), help="Most calls to which the fault is applied.")
 @click.option("--retry-after", type=click.FloatRange(0), help="Seconds for the header Retry-After.")
 @click.option("--clear", is_flag=True, help="Delete every fault rule first.")
 @as_json

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     type=click.Choice(["refuse", "tunnel"]),
     default="refuse",
     show_default=True,
-    help="What happens to requests for hosts that are no vendor's. Loopback is always let through.",
+    help="What to do with requests to other hosts. Requests to loopback are always passed on.",
 )
 @click.option(
     "--callback-port",
     type=click.IntRange(0, 65535),
     default=0,
     show_default=True,
-    help="Port where CMD listens for callbacks; 0 takes a free one. CMD reads it from SWAPMOCK_CALLBACK_PORT.",
+    help="Port on which CMD listens for callbacks; 0 selects a free one. CMD reads it from SWAPMOCK_CALLBACK_PORT.",
 )
 @setting_options(port=0)
 @click.argument("command", nargs=-1, required=True, metavar="-- CMD [ARGS]...")

@@ -80,7 +80,7 @@ def _text(found: Found) -> str:
 
 @store.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--sandbox", help="Only this one.")
+@click.option("--sandbox", help="Only this sandbox.")
 def export(path: Path, sandbox: str | None) -> None:
     """Write the sandboxes of a store as snapshots, one JSON document a line.
 

@@ -8,7 +8,7 @@ from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 
 
-@check("answer.bounds", "an answer without an end, or of an unreasonable size")
+@check("answer.bounds", "an answer that is too slow or too large")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation if the answer was too slow or too large."""
     yield EXAMINED

@@ -9,7 +9,7 @@ from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.status_policy import evidence_of, is_hidden, statuses_for
 
 
-@check("code.http", "an HTTP status that does not go with the body code")
+@check("code.http", "an HTTP status that does not match the body code")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation if the status is not one that the policy allows for the code."""
     row = (

@@ -10,7 +10,7 @@ from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.pointer import every
 
 
-@check("credits.amount", "a price or a balance that is no sensible number")
+@check("credits.amount", "a price or a balance that is not a valid amount")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation for each price or balance that is no such number."""
     if not context.is_success:

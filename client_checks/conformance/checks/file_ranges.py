@@ -14,7 +14,7 @@ ASKED = re.compile(r"bytes=(\d+)-(\d+)")
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
-@check("file.range", "a range of a file that is not that part of it")
+@check("file.range", "an answer to a range request with other bytes")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation if the part, or its Content-Range, differs from the range that was asked for."""
     exchange, files = context.exchange, context.history.memory["file.range"]

@@ -15,7 +15,7 @@ RFC = Evidence("documented", "RFC 9110 sections 8.8, 9.3.2 and 13")
 SAME = ("ETag", "Last-Modified", "Content-Type", "Content-Length")
 
 
-@check("file.validator", "validators of a file that do not hold")
+@check("file.validator", "validators of a file that contradict each other")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation for each validator or header that differs."""
     exchange, files = context.exchange, context.history.memory["file.validator"]

@@ -15,7 +15,7 @@ FIELDS = ("expires", "Expires")
 EPOCH = 1_000_000_000
 
 
-@check("link.expiry", "a link that was dead when it was handed out")
+@check("link.expiry", "a link that had expired when it was returned")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation for each link that had expired before the answer came."""
     for place in context.target.profile.links:

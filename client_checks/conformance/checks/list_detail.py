@@ -10,7 +10,7 @@ from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.tasks import difference, shared_part
 
 
-@check("list.detail", "a thing that its list describes otherwise")
+@check("list.detail", "an item that differs from its entry in a list")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation for each value that differs."""
     if not context.is_success:

@@ -12,7 +12,7 @@ from swapmock.client_checks.conformance.pointer import at
 from swapmock.client_checks.conformance.strict_json import parsed
 
 
-@check("list.page", "a list that does not keep to what was asked for")
+@check("list.page", "a list that does not match the request")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation for each page, filter, repeated value or total that does not fit the request."""
     rules = context.target.profile.lists.get(context.operation.id)

@@ -12,7 +12,7 @@ from swapmock.client_checks.conformance.profile import Kind
 from swapmock.client_checks.conformance.tasks import difference, identity, polled
 
 
-@check("task.echo", "a task that tells something else than was asked")
+@check("task.echo", "a task that reports other values than were requested")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation for each repeated value that differs from the request."""
     for kind, _, asked in polled(context):

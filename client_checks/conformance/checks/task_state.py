@@ -8,7 +8,7 @@ from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext
 from swapmock.client_checks.conformance.findings import Deviation
 
 
-@check("task.state", "a state word that the contract does not have")
+@check("task.state", "a status word that the contract does not list")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation if the contract does not list the word."""
     for kind, word in context.polls():

@@ -12,7 +12,7 @@ from swapmock.client_checks.conformance.pointer import at
 SECONDS = (1_000_000_000, 100_000_000_000)
 
 
-@check("task.times", "a task with times that make no sense")
+@check("task.times", "a task with impossible times")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation for each time that is not plausible, and for an end before the beginning."""
     for kind, _ in context.polls():
