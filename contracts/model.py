@@ -389,7 +389,8 @@ class Operation:
         return next((key for key in (text, f"{text[:1]}XX", "default") if key in self._answers), None)
 
     @cached_property
-    def _answer_validators(self) -> dict[str, SchemaValidator | None]:
+    def _answer_validators(self) -> dict[int | str, SchemaValidator | None]:
+        """The validator of the body by status, as far as statuses were asked for; None where the contract has no JSON."""
         return {}
 
     def check_answer(self, status: int | str, body: Any) -> tuple[Violation, ...]:
@@ -397,14 +398,14 @@ class Operation:
 
         `body` is parsed JSON, None for an empty one. `status` is an HTTP status, or a key of `responses` such as
         `4XX`."""
-        key = self.answer_key(status)
-        if key is None:
-            return (Violation(("response",), "status", sorted(self._answers), status),)
-        if key not in self._answer_validators:
+        if status not in self._answer_validators:
+            key = self.answer_key(status)
+            if key is None:
+                return (Violation(("response",), "status", sorted(self._answers), status),)
             kinds = self._answers[key].get("content", {})
             content = kinds.get("application/json") or kinds.get("application/problem+json")
-            self._answer_validators[key] = None if content is None else self.contract.validator(content["schema"])
-        validator = self._answer_validators[key]
+            self._answer_validators[status] = None if content is None else self.contract.validator(content["schema"])
+        validator = self._answer_validators[status]
         if validator is None:
             return () if body is None else (Violation(("response",), "content", None, body),)
         return validator.violations(body, "response")

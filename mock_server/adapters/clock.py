@@ -47,6 +47,10 @@ class RealTimeLoop(asyncio.SelectorEventLoop):
 #: SystemTime follows the wall clock if that is ahead by more than this many seconds.
 FOLLOWED = 0.5
 
+#: SystemTime reads the wall clock at most once in this many seconds of the monotonic clock. Each request reads the time several
+#: times, and reading the wall clock takes ten times as long as reading the monotonic one.
+LOOKS_EVERY = 0.01
+
 
 class SystemTime:
     """Epoch seconds that never go back: the wall clock at the start, plus the time of the monotonic clock since.
@@ -55,14 +59,22 @@ class SystemTime:
     it; if the wall clock was set back, it does not."""
 
     def __init__(self) -> None:
-        self._offset = wall() - monotonic()
+        self._offset = wall() - ticks()
+        self._looks_at = 0.0
 
     def now(self) -> float:
         """Return epoch seconds."""
-        passed, shown = monotonic(), wall()
-        if shown - passed > self._offset + FOLLOWED:
-            self._offset = shown - passed
+        passed = ticks()
+        if passed >= self._looks_at:
+            self._looks_at = passed + LOOKS_EVERY
+            self._offset = max(self._offset, self._ahead(passed))
         return self._offset + passed
+
+    def _ahead(self, passed: float) -> float:
+        """Return the new offset: `passed` is the time of the monotonic clock. The offset changes only if the wall clock is ahead
+        of it by more than FOLLOWED."""
+        ahead = wall() - passed
+        return ahead if ahead > self._offset + FOLLOWED else self._offset
 
     def pause(self, seconds: float) -> None:
         """Block this thread for `seconds`."""

@@ -33,7 +33,8 @@ class Call:
     final slash. `own_url` is the same for a call to the admin API, whose `base_url` is that of the vendors' APIs.
     `client` is the address of the client, "" if unknown. For a file store, `method` is that of the request, and
     `digests` are those of an upload, if they were computed before. `may_be_magic` is False if the body certainly
-    contains no magic value. `has_left`, if known, returns whether the client has disconnected.
+    contains no magic value. `has_left`, if known, returns whether the client has disconnected. `received` is the
+    machine's time in epoch seconds at which the request came, infinity if unknown.
 
     A handler sets `task` to the id of the task that the call concerns, `queued` to the id of the queued outcome
     that it uses, and `callback_first` if the callback of that task must come before the answer. It adds to
@@ -60,6 +61,14 @@ class Call:
     may_be_magic: bool = True
     method: str = ""
     digests: Digests | None = None
+    received: float = inf
+
+    def machine_time_before(self, at: float | None) -> float | None:
+        """Return `received`, if the sandbox's clock runs and shows the later time `at`; None otherwise. The records of a
+        sandbox with a frozen clock are the same in every run."""
+        if at is None or self.received >= at or self.box.clock.rate == 0.0:
+            return None
+        return self.received
 
 
 def texts(value: Any, apart: Collection[str] = (), place: str = "") -> Iterator[tuple[str, str]]:

@@ -11,9 +11,7 @@ _BASE62 = _BASE36 + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 def digest(*parts: object, size: int = 16) -> bytes:
     """Return `size` bytes that depend only on `parts`."""
-    return blake2b(
-        "\x1f".join([str(part) for part in parts]).encode("utf-8", "surrogatepass"), digest_size=size
-    ).digest()
+    return blake2b("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=size).digest()
 
 
 def text(alphabet: str, length: int, *parts: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, Protocol
 
 from swapmock.mock_server.core.codec import AddedIn
 from swapmock.mock_server.core.credits import Millicredits
@@ -122,17 +122,8 @@ class ScenarioRow(Protocol):
         """Whether the task ever ends."""
 
 
-class Schedule(NamedTuple):
-    """When a task starts and ends (None: never), and how it fails (None: it does not)."""
-
-    starts_at: float
-    ends_at: float | None
-    failure: Failure | None
-
-
-def schedule(now: float, timeline: TimelineRow, scenario: ScenarioRow, failure: Failure | None) -> Schedule:
-    """Return the schedule of a task that is submitted at `now` with this `timeline` and `scenario`. `failure` is how
-    the task fails."""
+def schedule(now: float, timeline: TimelineRow, scenario: ScenarioRow) -> tuple[float, float | None]:
+    """When a task that is submitted at `now` starts, and when it ends (None: never), in epoch seconds."""
     starts_at = now + timeline.queued * scenario.stretch
     ends_at = starts_at + timeline.running * scenario.stretch if scenario.ends else None
-    return Schedule(starts_at, ends_at, failure)
+    return starts_at, ends_at

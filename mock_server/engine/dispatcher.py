@@ -9,13 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
-import resource
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from heapq import heappop, heappush
-from threading import Event, Lock, Thread
+from dataclasses import replace
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swapmock.mock_server.core.clock import ClockMode
@@ -29,7 +26,10 @@ from swapmock.mock_server.core.delivery import (
 )
 from swapmock.mock_server.core.ports import Box, StoreError, Transport
 from swapmock.mock_server.core.provider import CallbackToSign
+from swapmock.mock_server.engine.attempt_log import log_attempt
+from swapmock.mock_server.engine.concurrency import ConcurrencyLimit
 from swapmock.mock_server.engine.runtime import Runtime, Sent
+from swapmock.mock_server.engine.send_loop import Batch, SendLoop, cancel_all, wait_for_change
 from swapmock.mock_server.engine.tasks import BATCH, run_due
 
 Result = TypeVar("Result")
@@ -38,15 +38,6 @@ if TYPE_CHECKING:
     from swapmock.contracts.behaviour import Callbacks
 
 log = logging.getLogger("swapmock")
-
-#: How many callbacks are sent at the same time: to one host, and in total. Each takes a file descriptor. The simplest
-#: receivers queue five connections and answer one at a time: with more, some would time out without a mistake of the
-#: receiver.
-PER_HOST = 8
-IN_ALL = 4000
-
-#: How many hosts are remembered as slow. If there are more, the host that was marked first is no longer slow.
-SLOW_HOSTS_KEPT = 10_000
 
 #: How often all sandboxes are searched for due work that was not announced by `notice`, in real seconds.
 SWEEP_INTERVAL = 5.0
@@ -57,103 +48,6 @@ OVERDUE_INTERVAL = 1.0
 
 class UnderWay(Exception):
     """The delivery cannot be sent again now, because it is being sent."""
-
-
-class ConcurrencyLimit:
-    """How many callbacks may be sent at the same time: `per_host` to one host, `in_all` together.
-
-    A host that did not answer in time is slow until it answers. All slow hosts together get half of the places.
-    """
-
-    def __init__(self, per_host: int = PER_HOST, in_all: int | None = None) -> None:
-        self._per_host = per_host
-        self._in_all = in_all or min(IN_ALL, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        self._slow_places = self._in_all // 2
-        self._by_host: dict[str, int] = {}
-        self._slow: dict[str, None] = {}
-        self._taken = self._taken_by_slow = 0
-
-    def acquire(self, host: str) -> bool:
-        """Take a place for one delivery to `host`. Returns False if no place is free."""
-        here, is_slow = self._by_host.get(host, 0), host in self._slow
-        if here >= self._per_host or self._taken >= self._in_all:
-            return False
-        if is_slow and self._taken_by_slow >= self._slow_places:
-            return False
-        self._by_host[host] = here + 1
-        self._taken += 1
-        self._taken_by_slow += is_slow
-        return True
-
-    def release(self, host: str, result: SendResult | None) -> None:
-        """Free a place for `host`. `result` says whether the host is slow; None says nothing about it."""
-        was_slow, left = host in self._slow, self._by_host.pop(host) - 1
-        if left:
-            self._by_host[host] = left
-        self._taken -= 1
-        self._taken_by_slow -= was_slow
-        if result is not None and result.timed_out and not was_slow:
-            self._slow[host] = None
-            self._taken_by_slow += left
-            if len(self._slow) > SLOW_HOSTS_KEPT:
-                self._unmark_slow(next(iter(self._slow)))
-        elif result is not None and result.status is not None and was_slow:
-            self._unmark_slow(host)
-
-    def _unmark_slow(self, host: str) -> None:
-        del self._slow[host]
-        self._taken_by_slow -= self._by_host.get(host, 0)
-
-
-@dataclass
-class _Batch:
-    """The sends that one caller has started. `note(sandbox_id, sent)` is called after each attempt."""
-
-    note: Callable[[str, Sent], None]
-    under_way: int = 0
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-
-@dataclass
-class _SendLoop:
-    """The state of sending in one event loop. `changed` is set when a send has ended or new work is known."""
-
-    loop: asyncio.AbstractEventLoop
-    limit: ConcurrencyLimit
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    is_stopping: bool = False
-    _wakes: list[tuple[float, str]] = field(default_factory=list)
-    _next: dict[str, float] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
-
-    def wake(self) -> None:
-        """Set `changed`. May be called from any thread."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the server has stopped
-            self.loop.call_soon_threadsafe(self.changed.set)
-
-    def wake_at(self, real: float, sandbox_id: str) -> bool:
-        """Plan a look at a sandbox at the real time `real`. Return False if an earlier look is planned."""
-        with self._lock:
-            if self._next.get(sandbox_id, float("inf")) <= real:
-                return False
-            self._next[sandbox_id] = real
-            heappush(self._wakes, (real, sandbox_id))
-            return True
-
-    def due_sandboxes(self, real: float) -> set[str]:
-        """Return the sandboxes whose planned look is due at the real time `real`, each once."""
-        found = set()
-        with self._lock:
-            while self._wakes and self._wakes[0][0] <= real:
-                at, sandbox_id = heappop(self._wakes)
-                if self._next.get(sandbox_id) == at:
-                    del self._next[sandbox_id]
-                    found.add(sandbox_id)
-        return found
-
-    def next_wake(self) -> float:
-        with self._lock:
-            return self._wakes[0][0] if self._wakes else float("inf")
 
 
 class CallbackDispatcher:
@@ -172,7 +66,7 @@ class CallbackDispatcher:
         self._transport = transport
         self._make_limit = make_limit
         self._new_event_loop = new_event_loop
-        self._send_loop: _SendLoop | None = None
+        self._send_loop: SendLoop | None = None
         #: The claimed deliveries that are being sent, by sandbox and id.
         self._sending: dict[tuple[str, str], Delivery] = {}
         self._thread: Thread | None = None
@@ -211,7 +105,7 @@ class CallbackDispatcher:
                 return []
         return self._wait_for(lambda send_loop: self._send_all_due(runtime, sandbox_id, send_loop))
 
-    def _wait_for(self, work: Callable[[_SendLoop], Coroutine[Any, Any, list[Sent]]]) -> list[Sent]:
+    def _wait_for(self, work: Callable[[SendLoop], Coroutine[Any, Any, list[Sent]]]) -> list[Sent]:
         send_loop = self._send_loop
         if send_loop is not None and not send_loop.is_stopping:
             future = asyncio.run_coroutine_threadsafe(work(send_loop), send_loop.loop)
@@ -223,7 +117,7 @@ class CallbackDispatcher:
                         raise
 
         async def alone() -> list[Sent]:
-            return await work(_SendLoop(asyncio.get_running_loop(), self._make_limit()))
+            return await work(SendLoop(asyncio.get_running_loop(), self._make_limit()))
 
         # In a separate thread, because the caller's thread may be running an event loop already.
         with ThreadPoolExecutor(1, "swapmock-callbacks") as thread:
@@ -234,20 +128,20 @@ class CallbackDispatcher:
             return runner.run(work)
 
     async def _send_claimed(
-        self, runtime: Runtime, sandbox_id: str, claimed: Sequence[Delivery], send_loop: _SendLoop
+        self, runtime: Runtime, sandbox_id: str, claimed: Sequence[Delivery], send_loop: SendLoop
     ) -> list[Sent]:
         sent: list[Sent] = []
-        batch = _Batch(lambda _, item: sent.append(item))
+        batch = Batch(lambda _, item: sent.append(item))
         self._start_sends(runtime, sandbox_id, claimed, send_loop, batch, counts=False)
         while batch.under_way:
             send_loop.changed.clear()
             await send_loop.changed.wait()
         return self._in_due_order(runtime, sandbox_id, sent)
 
-    async def _send_all_due(self, runtime: Runtime, sandbox_id: str, send_loop: _SendLoop) -> list[Sent]:
+    async def _send_all_due(self, runtime: Runtime, sandbox_id: str, send_loop: SendLoop) -> list[Sent]:
         """Send until nothing is due at the sandbox's time."""
         sent: list[Sent] = []
-        batch = _Batch(lambda _, item: sent.append(item))
+        batch = Batch(lambda _, item: sent.append(item))
         while True:
             send_loop.changed.clear()
             is_left = False
@@ -267,7 +161,7 @@ class CallbackDispatcher:
 
     # --- sending what is due in one sandbox
 
-    def _send_due(self, runtime: Runtime, sandbox_id: str, send_loop: _SendLoop, batch: _Batch) -> bool:
+    def _send_due(self, runtime: Runtime, sandbox_id: str, send_loop: SendLoop, batch: Batch) -> bool:
         """Start to send what is due. Returns whether something due is left because no place was free."""
         real = runtime.time.now()
         with runtime.store.open(sandbox_id) as box:
@@ -282,8 +176,8 @@ class CallbackDispatcher:
         runtime: Runtime,
         sandbox_id: str,
         claimed: Sequence[Delivery],
-        send_loop: _SendLoop,
-        batch: _Batch,
+        send_loop: SendLoop,
+        batch: Batch,
         *,
         counts: bool,
     ) -> None:
@@ -314,8 +208,8 @@ class CallbackDispatcher:
         runtime: Runtime,
         sandbox_id: str,
         group: Sequence[Delivery],
-        send_loop: _SendLoop,
-        batch: _Batch,
+        send_loop: SendLoop,
+        batch: Batch,
         counts: bool,
     ) -> None:
         """Send claimed deliveries one after the other and record each attempt."""
@@ -335,7 +229,7 @@ class CallbackDispatcher:
             batch.under_way -= 1
             send_loop.changed.set()
 
-    async def _send(self, runtime: Runtime, sandbox_id: str, delivery: Delivery, batch: _Batch) -> SendResult:
+    async def _send(self, runtime: Runtime, sandbox_id: str, delivery: Delivery, batch: Batch) -> SendResult:
         rules = runtime.contracts[delivery.provider].behaviour.callbacks
         if rules is None:
             raise LookupError(f"{delivery.provider} has no callbacks")
@@ -357,7 +251,7 @@ class CallbackDispatcher:
         if noted is not None:
             runtime.meter.attempted(delivery.provider, noted.after)
             batch.note(sandbox_id, noted)
-            _log_attempt(sandbox_id, noted)
+            log_attempt(sandbox_id, noted)
         return outcome
 
     async def _attempt(
@@ -434,7 +328,7 @@ class CallbackDispatcher:
         send_loop.wake()
         thread.join(patience)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nothing was left to wait for
-            send_loop.loop.call_soon_threadsafe(_cancel_all, send_loop.loop)
+            send_loop.loop.call_soon_threadsafe(cancel_all, send_loop.loop)
         thread.join()
         self._send_loop = self._thread = None
 
@@ -448,10 +342,10 @@ class CallbackDispatcher:
             self.stop(patience)
 
     async def _run(self, runtime: Runtime, ready: Event) -> None:
-        send_loop = self._send_loop = _SendLoop(asyncio.get_running_loop(), self._make_limit())
+        send_loop = self._send_loop = SendLoop(asyncio.get_running_loop(), self._make_limit())
         ready.set()
         overdue_work = send_loop.loop.create_task(self._run_overdue_work(runtime))
-        batch = _Batch(lambda sandbox_id, sent: self._record(runtime, sandbox_id, sent))
+        batch = Batch(lambda sandbox_id, sent: self._record(runtime, sandbox_id, sent))
         waiting: set[str] = set()
         swept = float("-inf")
         while not send_loop.is_stopping:
@@ -461,7 +355,7 @@ class CallbackDispatcher:
             if real >= swept + SWEEP_INTERVAL:
                 due, swept = due.union(runtime.store.ids()), real
             waiting = {sandbox_id for sandbox_id in due if self._look_at(runtime, sandbox_id, send_loop, batch)}
-            await _wait_for_change(send_loop, min(send_loop.next_wake(), swept + SWEEP_INTERVAL) - runtime.time.now())
+            await wait_for_change(send_loop, min(send_loop.next_wake(), swept + SWEEP_INTERVAL) - runtime.time.now())
         overdue_work.cancel()
         while batch.under_way:
             send_loop.changed.clear()
@@ -485,7 +379,7 @@ class CallbackDispatcher:
                         break
                     await asyncio.sleep(0)
 
-    def _look_at(self, runtime: Runtime, sandbox_id: str, send_loop: _SendLoop, batch: _Batch) -> bool:
+    def _look_at(self, runtime: Runtime, sandbox_id: str, send_loop: SendLoop, batch: Batch) -> bool:
         try:
             with runtime.store.open(sandbox_id) as box:
                 if box.clock.mode is ClockMode.FROZEN:
@@ -518,50 +412,11 @@ def _by_task(claimed: Iterable[Delivery]) -> list[list[Delivery]]:
     return list(groups.values())
 
 
-def _log_attempt(sandbox_id: str, sent: Sent) -> None:
-    """Log one line for an attempt: an info if a retry follows or the callback is acknowledged, a warning if the
-    callback is given up or blocked."""
-    attempt, is_lost = sent.attempt, sent.after in (DeliveryState.DEAD, DeliveryState.BLOCKED)
-    level = logging.WARNING if is_lost else logging.INFO
-    if not log.isEnabledFor(level):
-        return
-    if not attempt.failure:
-        then, outcome = "", "good"
-    elif attempt.next_due is not None:
-        then, outcome = f"; attempt {attempt.attempt + 1} is due in {attempt.next_due - attempt.due:g} s", "refused"
-    else:
-        then, outcome = "" if sent.after is DeliveryState.BLOCKED else "; it is not sent again", "failed"
-    facts = {
-        "task": attempt.task,
-        "delivery": attempt.delivery,
-        "sandbox": sandbox_id,
-        "status": attempt.status or (sent.after if is_lost else "no answer"),
-        "why": (attempt.failure or "acknowledged") + then,
-        "outcome": outcome,
-    }
-    # Path, query and user name may contain secrets of the receiver. Only the journal has them, masked.
-    scheme, _, rest = attempt.url.partition("://")
-    receiver = f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0].rpartition('@')[2]}"
-    log.log(level, "callback %s, attempt %s to %s", attempt.delivery, attempt.attempt, receiver, extra=facts)
-
-
 def _document(runtime: Runtime, outcome: SendResult) -> Any:
     try:
         return runtime.json.loads(outcome.body)
     except ValueError:
         return NO_JSON
-
-
-async def _wait_for_change(send_loop: _SendLoop, seconds: float) -> None:
-    """Wait until `changed` is set, at most `seconds` real seconds."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(max(0.0, seconds)):
-            await send_loop.changed.wait()
-
-
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
 
 
 def signing_secret(box: Box, delivery: Delivery) -> str:

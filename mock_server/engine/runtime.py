@@ -81,14 +81,6 @@ class Runtime:
         """Return the time in a sandbox, in epoch seconds."""
         return box.clock.read(self.time.now())
 
-    def machine_time_before(self, box: Box, at: float | None) -> float | None:
-        """Return the machine's time, if the sandbox's clock runs and shows the later time `at`; None otherwise. The
-        records of a sandbox with a frozen clock are the same in every run."""
-        if at is None or box.clock.rate == 0.0:
-            return None
-        real = self.time.now()
-        return real if real < at else None
-
     def price(self, provider: str, name: str, listed: Millicredits) -> Millicredits:
         """Return the price of `name` in millicredits: the one in the settings, else `listed`, the contract's price."""
         return self.prices.get((provider, name), listed)

@@ -180,7 +180,8 @@ def _enter_phase(runtime: Runtime, box: Box, task: Task, work: str, at: float) -
             box.schedule(task.ends_at, "end", task.id)
     else:
         before, after = RUNNING, SUCCEEDED if task.failure is None else FAILED
-        _settle_credits(box, task, at)
+        if task.reserved:
+            _settle_credits(box, task, at)
     entered = Transition(at, task.id, before, after, task.cause)
     box.record(entered)
     if task.callback_url is not None:
@@ -190,8 +191,6 @@ def _enter_phase(runtime: Runtime, box: Box, task: Task, work: str, at: float) -
 
 def _settle_credits(box: Box, task: Task, at: float) -> None:
     """Settle the cost of a task and release the rest of its reservation."""
-    if not task.reserved:
-        return
     if task.charge:
         box.post(Entry(at, Move.SETTLE, task.charge, task.id, task.cause))
     if task.reserved > task.charge:

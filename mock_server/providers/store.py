@@ -64,7 +64,7 @@ def put(call: Call, engine: Engine, name: str) -> Reply:
     _check_conditions(call, file)
     _check_room(call, file, engine)
     engine.blobs.put(f"{call.box.sandbox.id}/{file.name}", call.raw)
-    earlier = engine.machine_time_before(call.box, call.now)
+    earlier = call.machine_time_before(call.now)
     call.box.put_file(
         replace(
             file,

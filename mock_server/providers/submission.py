@@ -32,7 +32,8 @@ def scenario_for(call: Call, engine: Engine, kind: str = "", model: str = "", *,
     if queued is not None and queued.scenario in behaviour.scenarios:
         call.queued = queued.id
         return _in_other_words(behaviour.scenarios[queued.scenario], queued)
-    return behaviour.scenario(call.box.sandbox.scenario or "fine")
+    standing = call.box.sandbox.scenario
+    return behaviour.scenarios["fine"] if standing is None else behaviour.scenario(standing)
 
 
 def _in_other_words(scenario: Scenario, queued: Queued) -> Scenario:
@@ -107,7 +108,7 @@ def accept_task(
     A task that fails costs nothing, unless its scenario says that it is charged. Raises the Problem
     `insufficient_credits`."""
     failure = None if scenario.fails is None else Failure(**scenario.fails)
-    starts_at, ends_at, failure = schedule(call.now, timeline, scenario, failure)
+    starts_at, ends_at = schedule(call.now, timeline, scenario)
     task = Task(
         id=task_id,
         kind=kind,
@@ -118,7 +119,7 @@ def accept_task(
         created_at=call.now,
         starts_at=starts_at,
         ends_at=ends_at,
-        submitted_at=engine.machine_time_before(call.box, ends_at),
+        submitted_at=call.machine_time_before(ends_at),
         failure=failure,
         reserved=price,
         charge=price if failure is None or scenario.charged else 0,

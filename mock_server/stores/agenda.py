@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 from math import inf
 
 #: The due time, a number that increases from item to item, the name of the work, its subject.
@@ -20,55 +20,50 @@ class Agenda:
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._lines: dict[str, deque[Item]] = {}
+        #: The first item of each deque that is not empty, as a heap: with its deque.
+        self._heads: list[tuple[Item, deque[Item]]] = []
         self._rest: list[Item] = []
-        #: The heap and the deques.
-        self._all: list[list[Item] | deque[Item]] = [self._rest]
         self.earliest = inf
         for item in sorted(items):
             self.add(item)
 
     def __len__(self) -> int:
-        return sum(map(len, self._all))
+        return len(self._rest) + sum(map(len, self._lines.values()))
 
     def items(self) -> list[Item]:
         """Return all items, in any order."""
-        return [item for line in self._all for item in line]
+        return [*self._rest, *(item for line in self._lines.values() for item in line)]
 
     def add(self, item: Item) -> None:
         """Add an item."""
-        at, _, work, _ = item
-        line = self._lines.get(work)
+        line = self._lines.get(item[2])
         if line is None:
-            line = self._lines[work] = deque()
-            self._all.append(line)
-        if not line or line[-1][0] <= at:
+            line = self._lines[item[2]] = deque()
+        if not line:
+            line.append(item)
+            heappush(self._heads, (item, line))
+        elif line[-1][0] <= item[0]:
             line.append(item)
         else:
             heappush(self._rest, item)
-        if at < self.earliest:
-            self.earliest = at
+        if item[0] < self.earliest:
+            self.earliest = item[0]
 
     def take(self, now: float) -> Item | None:
         """Remove and return the first item, if it is due by `now`; else return None."""
         if self.earliest > now:
             return None
-        first: Item | None = None
-        source: list[Item] | deque[Item] = self._rest
-        following = inf
-        for line in self._all:
-            if not line:
-                continue
-            head = line[0]
-            if first is None:
-                first, source = head, line
-            elif head < first:
-                following = first[0]  # it was the earliest so far
-                first, source = head, line
-            elif head[0] < following:
-                following = head[0]
-        if isinstance(source, deque):
-            source.popleft()
+        heads, rest = self._heads, self._rest
+        if rest and (not heads or rest[0] < heads[0][0]):
+            first = heappop(rest)
         else:
-            heappop(source)
-        self.earliest = min(source[0][0], following) if source else following
+            first, line = heads[0]
+            line.popleft()
+            if line:
+                heapreplace(heads, (line[0], line))
+            else:
+                heappop(heads)
+        self.earliest = heads[0][0][0] if heads else inf
+        if rest and rest[0][0] < self.earliest:
+            self.earliest = rest[0][0]
         return first

@@ -47,6 +47,48 @@ class MemoryBox:
     """A sandbox in memory; its methods are described in `core.ports.Box`. `journal` is the most records of its
     journal, and their most bytes."""
 
+    #: What a state holds; `load` replaces all of it.
+    _HELD = (
+        "_numbers",
+        "_tasks",
+        "_task_bytes",
+        "_with_callback",
+        "_tally",
+        "_aliases",
+        "_due",
+        "_scheduled",
+        "_callback_work",
+        "_entries",
+        "_balances",
+        "_rates",
+        "_journal",
+        "_files",
+        "_file_bytes",
+        "_file_ends",
+        "_faults",
+        "_turns",
+        "_queue",
+        "_deliveries",
+        "_outbox",
+        "_leases",
+        "_over",
+    )
+    # Python 3.11 finds the attributes and methods of an object fast if it has slots, or at most 30 attributes.
+    __slots__ = (
+        *_HELD,
+        "sandbox",
+        "clock",
+        "tokens",
+        "recovered",
+        "inbox",
+        "_lock",
+        "_ticks",
+        "_note",
+        "_depth",
+        "_since",
+        "_journal_bounds",
+    )
+
     def __init__(self, sandbox: Sandbox, clock: SandboxClock, journal: tuple[int, int], held: Held = UNWATCHED) -> None:
         self.sandbox = sandbox
         self.clock = clock
@@ -67,9 +109,13 @@ class MemoryBox:
     def loader(self, state: State) -> Callable[[], None]:
         prepared = MemoryBox(self.sandbox, self.clock, self._journal_bounds)
         prepared.hold(state)
-        own = ("sandbox", "clock", "tokens", "recovered", "inbox", "_lock", "_ticks", "_note", "_depth", "_since")
-        changes = {name: value for name, value in vars(prepared).items() if name not in own}
-        return lambda: vars(self).update(changes)
+        changes = [(name, getattr(prepared, name)) for name in self._HELD]
+
+        def finish() -> None:
+            for name, value in changes:
+                setattr(self, name, value)
+
+        return finish
 
     def hold(self, state: State) -> None:
         """Take over `state` into this empty box."""
@@ -204,7 +250,9 @@ class MemoryBox:
 
     def task(self, name: str) -> Task | None:
         task = self._tasks.get(name)
-        return self._tasks.get(self._aliases.get(name, "")) if task is None and self._aliases else task
+        if task is not None or not self._aliases:
+            return task
+        return self._tasks.get(self._aliases.get(name, ""))
 
     def tasks(self) -> Iterator[Task]:
         return iter(tuple(self._tasks.values()))

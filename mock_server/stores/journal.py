@@ -6,25 +6,32 @@ from collections import deque
 from collections.abc import Iterable
 
 from swapmock.mock_server.core.delivery import Attempt
-from swapmock.mock_server.core.journal import Exchange, Record
+from swapmock.mock_server.core.journal import Exchange, Record, Transition
 
 #: The memory of a record without its texts, in bytes.
 RECORD_BYTES = 500
 
 
+def texts_of(record: Record) -> int:
+    """Return about how many bytes of memory the texts of `record` take. A record does not change once it is in the journal."""
+    if type(record) is Exchange:
+        size = len(record.body) + len(record.answer) + len(record.target)
+        if record.violations or record.drift:
+            size += RECORD_BYTES * (len(record.violations) + len(record.drift))
+        return size
+    return len(record.answer) + len(record.url) if isinstance(record, Attempt) else 0
+
+
 class BoundedJournal:
     """Holds at most `most` records and about `most_bytes` bytes of memory; the oldest records are dropped first.
 
-    Headers are shared between records, so they do not count. A record does not change once it is in the journal,
-    so its size does not change."""
+    Headers are shared between records, so they do not count."""
 
     def __init__(self, most: int, most_bytes: int, records: Iterable[Record] = ()) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._records: deque[Record] = deque()
-        #: The bytes of each record; a negative number for a record that is not an exchange.
-        self._sizes: deque[int] = deque()
-        self._bytes = self._others = 0
-        #: The number of records that were ever added.
+        self._texts = 0
+        #: How many records were ever added.
         self.recorded = 0
         for record in records:
             self.append(record)
@@ -35,7 +42,7 @@ class BoundedJournal:
     @property
     def exchanges(self) -> int:
         """The number of records that are exchanges."""
-        return len(self._records) - self._others
+        return sum(type(record) is Exchange for record in self._records)
 
     @property
     def dropped(self) -> int:
@@ -55,34 +62,20 @@ class BoundedJournal:
         """Drop all records and count from 1 again. Return how many there were."""
         count = len(self._records)
         self._records.clear()
-        self._sizes.clear()
-        self._bytes = self._others = self.recorded = 0
+        self._texts = self.recorded = 0
         return count
 
     def append(self, record: Record) -> None:
         """Add a record, and drop the oldest ones beyond the limits."""
-        # Every request runs this. It is one function, because one more call would double its cost.
-        records, sizes = self._records, self._sizes
+        # A create adds three records: an exchange, and two transitions of earlier tasks, which have no texts.
+        records = self._records
         self.recorded += 1
-        if type(record) is Exchange:
-            size = RECORD_BYTES + len(record.body) + len(record.answer) + len(record.target)
-            if record.violations or record.drift:
-                size += RECORD_BYTES * (len(record.violations) + len(record.drift))
-            sizes.append(size)
-        else:
-            size = RECORD_BYTES
-            if isinstance(record, Attempt):
-                size += len(record.answer) + len(record.url)
-            sizes.append(-size)
-            self._others += 1
         records.append(record)
-        held = self._bytes + size
-        while held > self._most_bytes or len(sizes) > self._most:
-            records.popleft()
-            dropped = sizes.popleft()
-            if dropped > 0:
-                held -= dropped
-            else:
-                held += dropped
-                self._others -= 1
-        self._bytes = held
+        if type(record) is not Transition:
+            self._texts += texts_of(record)
+            while self._texts + RECORD_BYTES * len(records) > self._most_bytes:
+                self._texts -= texts_of(records.popleft())
+        if len(records) > self._most:
+            dropped = records.popleft()
+            if type(dropped) is not Transition:
+                self._texts -= texts_of(dropped)

@@ -238,8 +238,8 @@ class LoggedBox(MemoryBox):
 
     def take_over(self, made: MemoryBox) -> None:
         """Replace the content by that of `made`."""
-        own = ("inbox", "_lock", "_ticks", "_note", "_depth", "_since")
-        vars(self).update({name: value for name, value in vars(made).items() if name not in own})
+        for name in (*self._HELD, "sandbox", "clock", "tokens", "recovered"):
+            setattr(self, name, getattr(made, name))
         self._logged_sandbox, self._logged_clock = self.sandbox, self.clock
         self._logged_numbers = dict(self._numbers)
 

@@ -45,7 +45,7 @@ class AdminCalls:
 
     def answer(self, target: RouteMatch, request: Request, stages: tuple[Stage, ...]) -> Answer:
         """Return the answer to `request` for `target`, by the `stages` of the admin API."""
-        api, operation, params, _ = target
+        api, operation, params = target.api, target.operation, target.params
         engine, provider = self._engine, api.provider
         engine.sweep(engine.time.now())
         identity = provider.authenticate(operation is None, request.headers, params, engine.store)

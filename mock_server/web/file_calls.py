@@ -78,7 +78,7 @@ class FileCalls:
         if operation.files == "store" and request.digests is None:
             request.digests = digests_of(request.body)
         with self._open(owner) as box:
-            asked = self._begin(target, operation, request, box)
+            asked = self._begin(target, operation, request, box, began)
             found = self._ask(asked)
         answer = self._answer(asked, found)
         if box.sandbox.client_clock == "sandbox" or _is_just_made(answer, asked.date):
@@ -94,15 +94,16 @@ class FileCalls:
         self, target: RouteMatch, operation: Operation, request: Request, problem: str, admin_url: str
     ) -> Answer:
         """Return the answer to an upload whose body did not arrive: `problem` is a row of contracts/store.yaml."""
-        owner = files.owner_of(operation, target.params, self._engine) or ""
+        engine = self._engine
+        owner = files.owner_of(operation, target.params, engine) or ""
         with self._open(owner) as box:
-            asked = self._begin(target, operation, request, box)
+            asked = self._begin(target, operation, request, box, engine.time.now())
             answer = _refused(asked, StoreProblem(problem))
             end_exchange(box, asked.exchange, "", answer)
-        count_and_log(self._engine, asked.exchange, box, 0.0, admin_url)
+        count_and_log(engine, asked.exchange, box, 0.0, admin_url)
         return answer
 
-    def _begin(self, target: RouteMatch, operation: Operation, request: Request, box: Box) -> FileRequest:
+    def _begin(self, target: RouteMatch, operation: Operation, request: Request, box: Box, began: float) -> FileRequest:
         engine, name = self._engine, target.api.provider.name
         now = engine.now(box)
         engine.run_due(box, now)
@@ -113,7 +114,7 @@ class FileCalls:
         call = Call(
             operation.id, {**query, **target.params}, None, request.body, request.headers, box, now,
             box.sandbox.variants[name], base_url, exchange.id, name, client=request.client, method=request.method,
-            digests=request.digests,
+            digests=request.digests, received=began,
         )  # fmt: skip
         if operation.files == "store":
             sent = len(request.body)

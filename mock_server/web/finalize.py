@@ -64,14 +64,14 @@ class Finalizer:
         """Check an answer against the contract. Polls of a finished task get the same bytes again and again: the
         same bytes are checked once."""
         status = response.contract_status or response.status
-        key = (context.operation, status, body)
         is_repeatable = context.request.method == "GET" and len(body) <= LONGEST_PROVEN and not response.headers
-        if is_repeatable and key in self._proven:
+        key = (context.operation, status, body) if is_repeatable else None
+        if key in self._proven:
             return
         broken = context.operation.check_answer(status, response.body)
         if broken:
             context.exchange.drift = breaches(broken)
-        elif is_repeatable:
+        elif key is not None:
             if len(self._proven) >= MOST_PROVEN:
                 self._proven.clear()
             self._proven.add(key)

@@ -17,22 +17,16 @@ class RouteMatch(NamedTuple):
     """The route of a request: to `operation` of `api` with its path parameters, or (None) to a path that `api`
     refuses.
 
-    `is_public` says that the operation needs no credential."""
+    `is_public` says that the operation asks for no credential. `limit` is the largest body that is read, in bytes.
+    `works_long` says that an answer may take longer than the event loop can wait: a file may have to be drawn first.
+    """
 
     api: MountedApi
     operation: Operation | None
     params: dict[str, str]
-    is_public: bool = False
-
-    @property
-    def works_long(self) -> bool:
-        """Whether an answer may take longer than the event loop can wait: a file that may have to be drawn first."""
-        return self.operation is not None and self.operation.files in ("result", "preview")
-
-    @property
-    def limit(self) -> int:
-        """The largest body that is read, in bytes."""
-        return self.api.limit_of(self.operation)
+    is_public: bool
+    limit: int
+    works_long: bool
 
     @property
     def too_long(self) -> str:
@@ -86,14 +80,18 @@ class MountedApi:
         found = self.contract.find(method, path)
         if found is not None:
             operation, params = found
-            return RouteMatch(self, operation, params, operation.is_public)
+            return self._matched(operation, params)
         if self._store_starts and path.startswith(self._store_starts):
             operation = next(o for start, o in self._stores.items() if path.startswith(start))
             link = operation.pattern.fullmatch(path)
-            return RouteMatch(self, operation, {} if link is None else link.groupdict(), operation.is_public)
+            return self._matched(operation, {} if link is None else link.groupdict())
         if path.startswith(self.prefix) or self.contract.knows_path(path):
-            return RouteMatch(self, None, {})
+            return RouteMatch(self, None, {}, False, self.limit_of(None), False)
         return None
+
+    def _matched(self, operation: Operation, params: dict[str, str]) -> RouteMatch:
+        works_long = operation.files in ("result", "preview")
+        return RouteMatch(self, operation, params, operation.is_public, self.limit_of(operation), works_long)
 
     def limit_of(self, operation: Operation | None) -> int:
         """Return the largest body of `operation`, in bytes."""

@@ -206,7 +206,7 @@ class Pipeline:
                 answer, task, callback_first = cached.answer, cached.cacheable.task_id, False
                 exchange.code = cached.code
             else:
-                call = self._call(target, request, box, exchange)
+                call = self._call(target, request, box, exchange, began)
                 if operation is None:
                     answer = _unmatched(api, call, exchange, request.path)
                 else:
@@ -263,10 +263,9 @@ class Pipeline:
     def identify(self, target: RouteMatch, request: Request, store: Store | None = None) -> Identity:
         """Return the sandbox of a request, by its credential or by the token of a public operation. It is looked up
         in `store` if given, else in the engine's store."""
-        api, _, params, is_public = target
-        provider = api.provider
+        provider, params = target.api.provider, target.params
         shown = {**parsed_query(request), **params} if provider.reads_query and request.query else params
-        return provider.authenticate(is_public, request.headers, shown, store or self.engine.store)
+        return provider.authenticate(target.is_public, request.headers, shown, store or self.engine.store)
 
     def _open(self, sandbox: str) -> Box:
         """Open the sandbox of a request; the default one if no credential leads to another."""
@@ -282,23 +281,22 @@ class Pipeline:
     ) -> CachedResponse | None:
         """Return the answer that this poll got before, if every stage would pass and the handler would give the same
         answer again; else None."""
-        api, operation, _, is_public = target
-        sandbox = box.sandbox
+        api, operation, sandbox = target.api, target.operation, box.sandbox
         if operation is None or identity.problem is not None or sandbox.rate_limit is not None or box.faults():
             return None
         if request.body or (sandbox.prefer_header and "prefer" in request.headers):
             return None
         cached = api.cache.find(operation, request, exchange.base_url, box, exchange.at)
-        if cached is None or is_public:
+        if cached is None or target.is_public:
             return cached
         refused = api.provider.authorize(request.headers, sandbox.variants[exchange.provider])
         return cached if refused is None else None
 
-    def _call(self, target: RouteMatch, request: Request, box: Box, exchange: Exchange) -> Call:
+    def _call(self, target: RouteMatch, request: Request, box: Box, exchange: Exchange, began: float) -> Call:
         variants = box.sandbox.variants[exchange.provider]
         return Call(
             exchange.operation, target.params, None, request.body, request.headers, box, exchange.at, variants, exchange.base_url,
-            exchange.id, exchange.provider, client=request.client,
+            exchange.id, exchange.provider, client=request.client, received=began,
         )  # fmt: skip
 
 

@@ -13,31 +13,32 @@ The limits are here, too: uvicorn has none for the size of headers or for the ti
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import struct
-from collections.abc import Mapping, Sized
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.bounds import Bounds, Flow
 from swapmock.mock_server.web.forwarded import forwarded_base_url
 from swapmock.mock_server.web.messages import GARBAGE, PLAIN, Answer, Headers, header_lines, headers_from, request_from
 from swapmock.mock_server.web.mounting import RouteMatch
+from swapmock.mock_server.web.request_head import (
+    ABSOLUTE_FORM,
+    authority,
+    head_size,
+    is_short,
+    origin_form,
+    split_target,
+)
 from swapmock.mock_server.web.sendfile import can_send, send_file
 
 #: The most header lines of one request.
 MOST_LINES = 100
 
-#: The longest body that takes the fast path, in bytes; the application reads longer bodies piece by piece.
-SHORT = 65_536
-
-#: The most requests of one connection that wait for the answer to an earlier one.
+#: Requests of one connection that may wait for the answer to an earlier one.
 MOST_WAITING = 1000
 
 #: The most answers of one connection that wait to be written, and their most bytes: a client may send many requests and
@@ -51,84 +52,11 @@ SLOWEST = 1000
 #: The seconds for which a refused client may continue to send.
 LINGER = 1.0
 
-#: A request target with scheme and host: the host with its port, then path and query.
-ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE | re.DOTALL)
-
 _LINGER_NOT = struct.pack("ii", 1, 0)
-
-
-class Outbox:
-    """The answers of one turn of the event loop, which are written together at its end.
-
-    A client with many connections then wakes up once and finds all of them. If each answer were written
-    separately, each would wake the client: this took a third of the time of a create."""
-
-    def __init__(self) -> None:
-        self._full: list[Connection] = []
-
-    def note(self, connection: Connection) -> None:
-        """Note that `connection` has something to write."""
-        if not self._full:
-            connection.loop.call_soon(self._empty)
-        self._full.append(connection)
-
-    def _empty(self) -> None:
-        full, self._full = self._full, []
-        for connection in full:
-            connection.flush()
-
-
-class Unread:
-    """The bytes that clients leave unread, over all connections. If there are more than `most`, the connections with
-    the oldest unread bytes are closed."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._left: dict[Connection, int] = {}
-        self._total = 0
-
-    def note(self, connection: Connection, size: int) -> None:
-        """Note that `connection` now has `size` unread bytes."""
-        self._total += size - self._left.pop(connection, 0)
-        if size:
-            self._left[connection] = size
-        while self._total > self._most:
-            longest = next(iter(self._left))
-            self._total -= self._left.pop(longest)
-            longest.transport.abort()
-
-
-@dataclass
-class Bounds:
-    """The limits and the shared state of one server. `scheme`, if not empty, replaces the connection's own scheme in
-    links. `now` is the time of its event loop in seconds, updated ten times per second. `default_headers` are the
-    header lines of every answer."""
-
-    asgi_app: AsgiApp
-    max_connections: int
-    max_headers: int
-    unread: Unread
-    scheme: str = ""
-    now: float = 0.0
-    default_headers: bytes = b""
-    is_stopping: bool = False
-    outbox: Outbox = field(default_factory=Outbox)
 
 
 class _OverError(Exception):
     """Raised through the parser to stop it: nothing more is read from this connection."""
-
-
-class _Flow(FlowControl):
-    """Flow control that resumes reading only when no request waits."""
-
-    def __init__(self, transport: Any, waiting: Sized) -> None:
-        super().__init__(transport)
-        self._waiting = waiting
-
-    def resume_reading(self) -> None:
-        if not self._waiting:
-            super().resume_reading()
 
 
 class Connection(HttpToolsProtocol):
@@ -170,8 +98,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Start to serve a client."""
         super().connection_made(transport)
-        self.flow = _Flow(transport, self.pipeline)
-        self.own = _authority(self.server)
+        self.flow = Flow(transport, self.pipeline)
+        self.own = authority(self.server)
         self.peer = self.client[0] if self.client else ""
         self.is_trusted_proxy = self._bounds.asgi_app.proxies.trusts(self.peer)
         self._is_secure = self.scheme == "https"
@@ -297,7 +225,7 @@ class Connection(HttpToolsProtocol):
             method = self.parser.get_method().decode()
             target = self._asgi_app.match_inline(method, path)
             is_light = self._weight < HEAVY and not self.flow.write_paused
-            if target is not None and is_light and _is_short(headers, target.limit):
+            if target is not None and is_light and is_short(headers, target.limit):
                 self._head = (target, method, path, query, headers)
                 return
         self._hand_over()
@@ -422,14 +350,14 @@ class Connection(HttpToolsProtocol):
         """Take the host from a target such as `http://host/path`: it replaces the Host header (RFC 9112 3.2.2)."""
         target = ABSOLUTE_FORM.fullmatch(self.url)
         if target is not None:
-            self.url = _origin_form(target[2] or b"")
+            self.url = origin_form(target[2] or b"")
             self.headers = [pair for pair in self.headers if pair[0] != b"host"] + [(b"host", target[1])]
 
     def _check_head(self) -> None:
         if len(self.headers) > MOST_LINES:
             self._refuse(431, f"more than {MOST_LINES} header lines")
             raise _OverError
-        if _size(self.url, self.headers) > self._bounds.max_headers:
+        if head_size(self.url, self.headers) > self._bounds.max_headers:
             self._refuse(431, "the head is too large; --max-headers allows more")
             raise _OverError
 
@@ -578,32 +506,3 @@ class Connection(HttpToolsProtocol):
     def is_gone(self) -> bool:
         """Return whether the connection is closed."""
         return self.transport.is_closing()
-
-
-def _authority(server: tuple[str, int | None] | None) -> str:
-    """Return the host and port that a client reached; "localhost" for a unix socket."""
-    if server is None or server[1] is None:
-        return "localhost"
-    host, port = server
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _origin_form(rest: bytes) -> bytes:
-    return rest if rest.startswith(b"/") else b"/" + rest
-
-
-def split_target(url: bytes) -> tuple[str, str]:
-    """Return the decoded path and the query."""
-    path, _, query = url.decode().partition("?")
-    return (unquote(path) if "%" in path else path), query
-
-
-def _is_short(headers: Mapping[str, str], limit: int) -> bool:
-    """Return whether the request has no body, or a short body of known length."""
-    if "transfer-encoding" in headers or "expect" in headers:
-        return False
-    return int(headers.get("content-length", 0)) <= min(limit, SHORT)
-
-
-def _size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
-    return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)

@@ -36,7 +36,9 @@ def unsupported(reason: str) -> SettingError:
 
 
 try:
-    from swapmock.mock_server.web.protocol import Bounds, Connection, Unread, split_target
+    from swapmock.mock_server.web.bounds import Bounds, Unread
+    from swapmock.mock_server.web.protocol import Connection
+    from swapmock.mock_server.web.request_head import split_target
 except ImportError as error:
     raise unsupported(f"{error.name} has changed") from error
 

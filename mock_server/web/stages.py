@@ -116,14 +116,15 @@ def _parse(context: RequestContext) -> None:
         _parse_parameters(context)
     if request.body_error:
         raise Problem("too_large", errors=[f"body: {request.body_error}"])
-    if len(request.body) > context.api.json_limit:
+    is_long = len(request.body) > context.api.json_limit
+    if is_long:
         too_long = context.api.why_too_long(operation, request.body)
         if too_long:
             raise Problem("too_large", errors=[f"body: {too_long}"])
     if operation.takes_json:
         is_left_out = not request.body and not operation.needs_body
         call.body = {} if is_left_out else operation.normalize(_json_body(context))
-        if len(request.body) > context.api.json_limit:
+        if is_long:
             call.body = with_short_data_uris(call.body)
 
 
@@ -145,7 +146,7 @@ def _parse_parameters(context: RequestContext) -> None:
 
 def _json_body(context: RequestContext) -> Any:
     content_type = context.request.headers.get("content-type")
-    if content_type is not None and not is_json(content_type):
+    if content_type is not None and content_type != "application/json" and not is_json(content_type):
         raise Problem("invalid", errors=[f"body: Content-Type should be application/json, not {content_type[:100]}"])
     if not context.request.body:
         raise Problem("invalid", errors=["body: Field required"])

@@ -3,14 +3,14 @@
 import pytest
 
 from swapmock.mock_server.adapters import clock
-from swapmock.mock_server.adapters.clock import FOLLOWED, ManualTime, SystemTime
+from swapmock.mock_server.adapters.clock import FOLLOWED, LOOKS_EVERY, ManualTime, SystemTime
 
 
 @pytest.fixture
 def machine(monkeypatch):
     """The two clocks of a machine, as a dictionary that a test changes."""
     shown = {"monotonic": 100.0, "wall": 5000.0}
-    monkeypatch.setattr(clock, "monotonic", lambda: shown["monotonic"])
+    monkeypatch.setattr(clock, "ticks", lambda: shown["monotonic"])
     monkeypatch.setattr(clock, "wall", lambda: shown["wall"])
     return shown
 
@@ -40,6 +40,16 @@ def test_it_goes_on_from_where_it_was(machine):
     machine["wall"] -= 500.0
     machine["monotonic"] += 7.0
     assert time.now() == 6007.0
+
+
+def test_it_looks_at_the_wall_clock_again_after_a_little(machine):
+    time = SystemTime()
+    assert time.now() == 5000.0
+    machine["wall"] += 1000.0
+    machine["monotonic"] += LOOKS_EVERY / 2
+    assert time.now() == pytest.approx(5000.0 + LOOKS_EVERY / 2, abs=1e-9)
+    machine["monotonic"] += LOOKS_EVERY
+    assert time.now() == 6000.0
 
 
 def test_manual_time_does_not_run_backwards():

@@ -53,19 +53,17 @@ def test_the_state_at_a_time(task, at, phase, over, change, credits):
 @pytest.mark.parametrize("timeline", RULES.timelines.values(), ids=lambda row: row.name)
 @pytest.mark.parametrize("scenario", RULES.scenarios.values(), ids=lambda row: row.name)
 def test_a_course_is_the_timeline_stretched(timeline, scenario):
-    failure = None if scenario.fails is None else Failure(**scenario.fails)
-    course = schedule(1000.0, timeline, scenario, failure)
-    assert course.starts_at == 1000.0 + timeline.queued * scenario.stretch
-    assert course.failure == failure
+    starts_at, ends_at = schedule(1000.0, timeline, scenario)
+    assert starts_at == 1000.0 + timeline.queued * scenario.stretch
     if scenario.ends:
-        assert course.ends_at == pytest.approx(1000.0 + (timeline.queued + timeline.running) * scenario.stretch)
+        assert ends_at == pytest.approx(1000.0 + (timeline.queued + timeline.running) * scenario.stretch)
     else:
-        assert course.ends_at is None
+        assert ends_at is None
 
 
 def test_an_instant_task_is_over_at_once():
-    course = schedule(1000.0, RULES.timelines["image"], RULES.scenarios["instant"], None)
-    assert replace(FINE, starts_at=course.starts_at, ends_at=course.ends_at).phase(1000.0) is Phase.SUCCEEDED
+    starts_at, ends_at = schedule(1000.0, RULES.timelines["image"], RULES.scenarios["instant"])
+    assert replace(FINE, starts_at=starts_at, ends_at=ends_at).phase(1000.0) is Phase.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -90,9 +88,8 @@ def test_the_edges_of_phases(now, ends_at, phase, change, credits):
 
 def test_a_schedule_is_stretched():
     timeline, scenario = SimpleNamespace(queued=2.0, running=5.0), SimpleNamespace(stretch=3.0, ends=True)
-    assert schedule(100.0, timeline, scenario, None) == (106.0, 121.0, None)
-    failure = Failure(501, "no")
-    assert schedule(100.0, timeline, SimpleNamespace(stretch=0.5, ends=False), failure) == (101.0, None, failure)
+    assert schedule(100.0, timeline, scenario) == (106.0, 121.0)
+    assert schedule(100.0, timeline, SimpleNamespace(stretch=0.5, ends=False)) == (101.0, None)
 
 
 def test_a_fresh_task_costs_nothing():

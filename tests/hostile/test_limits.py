@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from swapmock.mock_server.core.delivery import SendResult
-from swapmock.mock_server.engine.dispatcher import ConcurrencyLimit
+from swapmock.mock_server.engine.concurrency import ConcurrencyLimit
 from swapmock.mock_server.settings import SettingError, Settings
 from swapmock.mock_server.web.build import build
 from tests.control import Admin
@@ -207,7 +207,7 @@ def test_a_code_that_a_client_makes_up_is_no_label_for_ever(crun, server, monkey
 
 
 def test_hosts_that_are_slow_are_forgotten_in_the_end(monkeypatch):
-    monkeypatch.setattr("swapmock.mock_server.engine.dispatcher.SLOW_HOSTS_KEPT", 2)
+    monkeypatch.setattr("swapmock.mock_server.engine.concurrency.SLOW_HOSTS_KEPT", 2)
     limit, slow = ConcurrencyLimit(per_host=2, in_all=4), SendResult(None, timed_out=True)
     for host in ("a", "b"):
         assert limit.acquire(host)

@@ -68,14 +68,13 @@ def call_of(body=None, *, raw=b"", queued=None, scenario=None, **choices) -> Any
     )
     return SimpleNamespace(
         provider="crun", operation="create_task", body=body, raw=raw, box=box, variants={**RULES.defaults, **choices}, may_be_magic=b".invalid" in raw.lower(),
-        queued="", now=100.0, exchange="x1",
+        queued="", now=100.0, exchange="x1", machine_time_before=lambda at: None,
     )  # fmt: skip
 
 
 def engine_with(submitted=None) -> Any:
     return SimpleNamespace(
         contracts={"crun": CONTRACT}, available=lambda box: 1500, submit=lambda call, task: (submitted or []).append(task),
-        machine_time_before=lambda box, at: None,
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from swapmock.mock_server.adapters.clock import SystemTime
 from swapmock.mock_server.core.delivery import DeliveryState, SendResult
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.task import Task
-from swapmock.mock_server.engine.dispatcher import CallbackDispatcher, ConcurrencyLimit, UnderWay
+from swapmock.mock_server.engine.concurrency import ConcurrencyLimit
+from swapmock.mock_server.engine.dispatcher import CallbackDispatcher, UnderWay
 from swapmock.mock_server.engine.tasks import BATCH, run_due
 from swapmock.mock_server.settings import Settings
 from swapmock.mock_server.web.build import build
@@ -288,7 +289,7 @@ def test_when_a_host_is_slow(results, is_slow):
 
 
 def test_the_host_that_was_slow_first_is_forgotten_first(monkeypatch):
-    monkeypatch.setattr("swapmock.mock_server.engine.dispatcher.SLOW_HOSTS_KEPT", 2)
+    monkeypatch.setattr("swapmock.mock_server.engine.concurrency.SLOW_HOSTS_KEPT", 2)
     limit = ConcurrencyLimit(per_host=9, in_all=2)
     for host in "abc":
         assert limit.acquire(host)

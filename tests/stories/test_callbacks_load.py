@@ -8,7 +8,8 @@ import pytest
 
 from swapmock.mock_server.adapters.clock import SystemTime
 from swapmock.mock_server.adapters.transport import Guard, Transport
-from swapmock.mock_server.engine.dispatcher import PER_HOST, CallbackDispatcher
+from swapmock.mock_server.engine.concurrency import PER_HOST
+from swapmock.mock_server.engine.dispatcher import CallbackDispatcher
 from swapmock.mock_server.settings import Settings
 from swapmock.mock_server.web.build import build
 from tests.receivers import PATIENCE, Receiver, accept
