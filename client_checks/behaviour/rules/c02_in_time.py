@@ -19,7 +19,7 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="C2",
-    title="answers a callback in time, before the work",
+    title="answers a callback in time, before it does the work",
     levels=SHOULD,
     sources={
         "crun": "Razorpay: 5 s; Standard Webhooks: 15 to 30 s",

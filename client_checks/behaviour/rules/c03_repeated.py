@@ -38,7 +38,7 @@ RULE = Rule(
         "crun": "at-least-once delivery; gumroad#6193",
         "imgopen": "seed 004: retried up to ten times until acknowledged",
     },
-    looks_at="effects told to SWAPMOCK_EFFECT_URL, for callbacks that came twice",
+    looks_at="effects reported to SWAPMOCK_EFFECT_URL, for callbacks that came twice",
     good="remember which tasks were fulfilled, in the same transaction as the effect",
     bad="c3_fulfils_twice",
     judge=judge,

@@ -25,10 +25,10 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="C5",
-    title="never moves a finished job back; reads again on a contradiction",
+    title="never moves a finished job back to an earlier state; reads the task again after a contradiction",
     levels=SHOULD,
     sources={"crun": "Razorpay: states move forward only", "imgopen": "Razorpay: states move forward only"},
-    looks_at="the claim and the effects where callbacks come out of order or contradict a poll",
+    looks_at="the claim and the effects if callbacks come out of order or contradict a poll",
     good="take a callback as a hint to read the task, and write only forward transitions",
     bad="c5_believes_the_last_callback",
     judge=judge,

@@ -41,7 +41,7 @@ RULE = Rule(
         "crun": "no signature is documented; Standard Webhooks: verifying authenticity is a requirement",
         "imgopen": "no signature is documented; Standard Webhooks: verifying authenticity is a requirement",
     },
-    looks_at="effects and claims against the polls before them; callbacks for tasks that do not exist",
+    looks_at="effects and claims compared with the polls before them; callbacks for tasks that do not exist",
     good="take only the id from a callback, and read the task with the API key",
     bad="c6_trusts_callbacks",
     judge=judge,

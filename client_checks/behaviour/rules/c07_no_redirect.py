@@ -16,14 +16,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="C7",
-    title="the callback endpoint answers itself: no 3xx",
+    title="the callback endpoint answers without a redirect (3xx)",
     levels=SHOULD,
     sources={
         "crun": "Standard Webhooks: redirects are failures; replicate-javascript#195",
         "imgopen": "Standard Webhooks: redirects are failures; replicate-javascript#195",
     },
     looks_at="the client's answers to callbacks",
-    good="register the final address, with its slash and scheme",
+    good="register the final URL, with its slash and scheme",
     bad="c7_redirects_callbacks",
     judge=judge,
 )

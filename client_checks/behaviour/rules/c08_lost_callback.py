@@ -24,14 +24,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="C8",
-    title="a lost callback: reconciles by polling",
+    title="polls a task whose callback is lost",
     levels=SHOULD,
     sources={
         "crun": "Razorpay: a reconciler recovers what callbacks lose",
         "imgopen": "Razorpay: a reconciler recovers what callbacks lose",
     },
     looks_at="polls of a task whose callback never comes",
-    good="poll slowly beside the callback, or once its time is over",
+    good="poll slowly in addition to the callback, or when the callback is overdue",
     bad="c8_waits_for_callbacks_only",
     judge=judge,
 )

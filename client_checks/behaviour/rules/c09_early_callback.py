@@ -31,8 +31,8 @@ RULE = Rule(
         "crun": "practice: a fast task ends before its answer is read",
         "imgopen": "practice: a fast task ends before its answer is read",
     },
-    looks_at="how far the client comes when its callback is the first that it hears",
-    good="keep callbacks of unknown tasks for a while, and look there once the id is known; or poll beside it",
+    looks_at="how far the client comes if the callback is the first message about the task",
+    good="keep callbacks of unknown tasks for a while, and search them once the id is known; or also poll",
     bad="c9_drops_early_callbacks",
     judge=judge,
 )

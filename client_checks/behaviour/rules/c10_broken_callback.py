@@ -22,14 +22,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="C10",
-    title="a truncated or mistyped callback: no crash, no acknowledgement",
+    title="does not crash on, and does not acknowledge, a truncated or mistyped callback",
     levels=SHOULD,
     sources={
         "crun": "practice: what is acknowledged does not come again",
         "imgopen": "seed 004: only what is acknowledged is done with; the rest comes again",
     },
-    looks_at="the answers to a callback whose body breaks off",
-    good="parse first, acknowledge afterwards; answer 400 to what does not parse",
+    looks_at="the answers to a callback whose body ends early",
+    good="parse first, acknowledge afterwards; answer 400 if the body cannot be parsed",
     bad="c10_acknowledges_rubbish",
     judge=judge,
 )

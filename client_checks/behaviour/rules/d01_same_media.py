@@ -39,11 +39,11 @@ def media(body: Any) -> set[str]:
 
 RULE = Rule(
     id="D1",
-    title="the same media URL in detection and swap",
+    title="uses the same media URL in detection and swap",
     levels={"crun": Level.MUST},
     sources={"crun": "seed 003: it must match the media URL used for detection"},
     looks_at="the bodies of a detection and of the swap that uses its detect_id",
-    good="keep the URL beside the detect_id, and send both as they were",
+    good="store the URL with the detect_id, and send both unchanged",
     bad="d1_changes_the_url",
     judge=judge,
 )

@@ -46,11 +46,11 @@ def faces_of(poll: Exchange) -> list[Mapping[str, Any]]:
 
 RULE = Rule(
     id="D2",
-    title="faces by `face_id` from the result, not by position",
+    title="names faces by the `face_id` of the result, not by position",
     levels={"crun": Level.MUST},
     sources={"crun": "seed 003: face_id is the ID of the face from detection results"},
-    looks_at="the faces of a swap against the result of its detection, whose order is changed",
-    good="carry `id` and `link` of each detected face together to the swap",
+    looks_at="the faces of a swap compared with the result of its detection, whose order is changed",
+    good="pass `id` and `link` of each detected face together to the swap",
     bad="d2_counts_faces_by_position",
     judge=judge,
 )

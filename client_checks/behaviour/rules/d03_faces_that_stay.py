@@ -21,13 +21,13 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="D3",
-    title="faces that stay are given their detected link",
+    title="sends faces that are not replaced with their detected link",
     levels={"crun": Level.SHOULD},
     sources={
         "crun": "seed 003: keep the detected face image URL if you do not want to replace it; whether faces may be left out is not documented"
     },
-    looks_at="the faces of a swap against those of its detection",
-    good="send every detected face; those that stay with their own link as target",
+    looks_at="the faces of a swap compared with those of its detection",
+    good="send every detected face; a face that is not replaced has its own link as target",
     bad="d3_leaves_faces_out",
     judge=judge,
 )

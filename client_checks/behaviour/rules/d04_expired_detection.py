@@ -28,11 +28,11 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="D4",
-    title="an expired `detect_id`: detects again, once",
+    title="detects again once after an expired `detect_id`",
     levels={"crun": Level.MUST},
     sources={"crun": "docs: detect-face-result: the detect_id is valid for one hour"},
     looks_at="a swap that was refused an hour after its detection, and what follows",
-    good="on a refused detect_id detect once more and send the swap with the new one",
+    good="if a detect_id is refused, detect once more and send the swap with the new one",
     bad="d4_keeps_a_stale_detect_id",
     judge=judge,
 )

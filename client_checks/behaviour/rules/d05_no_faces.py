@@ -42,14 +42,14 @@ def _faces(one: Exchange) -> int | None:
 
 RULE = Rule(
     id="D5",
-    title="no face, or more faces than expected: no paid swap",
+    title="sends no paid swap if there is no face, or more faces than expected",
     levels=MUST,
     sources={
         "crun": "follows from the price of a swap; the detection tells the faces (seed 001)",
         "imgopen": "follows from the price of a swap; the detection tells the faces (seed 004)",
     },
     looks_at="detections without a face, or with more than the declared number, and paid submissions afterwards",
-    good="look at the number of faces before anything is paid for",
+    good="check the number of faces before any paid call",
     bad="d5_swaps_without_a_face",
     judge=judge,
 )

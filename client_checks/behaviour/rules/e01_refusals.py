@@ -35,14 +35,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="E1",
-    title="every refused answer is recognised as a refusal, whatever the HTTP status",
+    title="every error response is recognised as an error, whatever the HTTP status",
     levels=MUST_BY_CODE,
     sources={
         "crun": "seeds 000-003: the body's `code` tells the outcome; the vendor's command-line tool: inspect body `code`, not only the HTTP status",
         "imgopen": 'seed 004: success is `code` "200" in the body; the codes of refusals are not documented, so that this only warns',
     },
-    looks_at="refused submissions and polls, what is asked for afterwards, and the claim",
-    good="read `code` of every answer and compare it with the documented success before anything else is read",
+    looks_at="refused submissions and polls, later requests, and the claim",
+    good="first read `code` of every answer, and compare it with the documented success",
     bad="e1_ignores_body_code",
     judge=judge,
 )

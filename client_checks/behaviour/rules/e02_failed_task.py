@@ -29,7 +29,7 @@ RULE = Rule(
         "crun": "seed 001 (status `failed` under a successful answer); docs: get-task-info",
         "imgopen": 'docs-en 202222085: the state of a task stands in `status`, beside `code` "200"',
     },
-    looks_at="polls that tell of a failed task, and the claim",
+    looks_at="polls that report a failed task, and the claim",
     good="after `code`, read `status`; a failed task ends the job as failed, with the vendor's reason if there is one",
     bad="e2_takes_failed_for_done",
     judge=judge,

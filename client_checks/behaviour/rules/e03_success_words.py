@@ -27,14 +27,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="E3",
-    title="detection says `succeeded`, tasks say `success`; Img Open numbers by tool",
+    title="understands the words of success: `succeeded` in detections, `success` in tasks; numbers by tool at Img Open",
     levels=MUST,
     sources={
         "crun": "seed 001: `succeeded` of a detection; spec task-info: `success` of a task",
         "imgopen": "docs-en 202222084, 202222085, 202222095: the number of success stands in each tool's example",
     },
-    looks_at="what the client does once a poll has told of the success, where nothing goes wrong",
-    good="keep one table of status words per endpoint, as its page lists them",
+    looks_at="what the client does after a poll has reported the success, in a case without faults",
+    good="have one table of status words for each endpoint, as on its page",
     bad="e3_knows_one_word_only",
     judge=judge,
 )

@@ -27,14 +27,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="E4",
-    title="an unknown status word is met within bounds and loudly",
+    title="an unknown status word ends the job within a limit, with an error",
     levels=SHOULD,
     sources={
         "crun": "replicate/replicate-python#460: a new terminal word made polls endless",
         "imgopen": "replicate/replicate-python#460; the table of status numbers is not published",
     },
     looks_at="polls whose status no document lists, the end of the run and the claim",
-    good="treat an unknown word as still running, log it, and let the job's own deadline end it as unknown",
+    good="treat an unknown word as still running, log it, and end the job at its deadline as unknown",
     bad="e4_takes_unknown_for_done",
     judge=judge,
 )

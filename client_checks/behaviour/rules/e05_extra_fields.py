@@ -25,8 +25,8 @@ RULE = Rule(
         "crun": "evolution practice: APIs add fields without a new version",
         "imgopen": "evolution practice: APIs add fields without a new version",
     },
-    looks_at="how far the client comes when every answer has one more field",
-    good="read the fields that are needed and ignore the rest; no schema that forbids additional members",
+    looks_at="how far the client comes if every answer has an additional field",
+    good="read the necessary fields and ignore the rest; use no schema that forbids additional members",
     bad="e5_refuses_unknown_fields",
     judge=judge,
 )

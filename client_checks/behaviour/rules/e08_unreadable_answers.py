@@ -23,7 +23,7 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="E8",
-    title="an answer that is not JSON, or empty, is passing for reads",
+    title="an answer that is not JSON, or is empty, is a temporary failure for reads",
     levels=SHOULD,
     sources={
         "crun": "a client saw HTTP 502 with a page of the gateway; practice",

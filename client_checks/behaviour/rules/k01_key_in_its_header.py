@@ -44,7 +44,7 @@ def _shown(case: Observations, one: Exchange) -> tuple[Exchange, str] | None:
 
 RULE = Rule(
     id="K1",
-    title="the key only in its header: not in URLs, callbacks, output, media requests",
+    title="sends the key only in its header: not in URLs, callbacks, output or media requests",
     levels=MUST,
     sources={
         "crun": "seed 000: keep your API key secure and do not share it with others",

@@ -22,7 +22,7 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="K2",
-    title="redirects: the key does not follow to another host",
+    title="does not send the key to the host of a redirect",
     levels=SHOULD,
     sources={
         "crun": "RFC 9110 15.4: remove header fields that are sensitive; curl and requests strip Authorization, but not x-api-key",

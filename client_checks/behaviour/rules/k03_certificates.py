@@ -16,7 +16,7 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="K3",
-    title="TLS: a bad certificate is refused",
+    title="refuses a connection with a bad TLS certificate",
     levels=SHOULD,
     sources={
         "crun": "practice; RFC 9110 4.3.4: a client must verify the certificate",

@@ -39,8 +39,8 @@ RULE = Rule(
     title="no poll after a terminal state",
     levels=SHOULD,
     sources={"crun": "waste, and it counts against rate limits; AIProxySwift#27", "imgopen": "waste; AIProxySwift#27"},
-    looks_at="polls of a task after one of them told of its end",
-    good="leave the loop on success and on failure alike",
+    looks_at="polls of a task after one of them reported its end",
+    good="leave the loop both on success and on failure",
     bad="l1_polls_once_more",
     judge=judge,
 )

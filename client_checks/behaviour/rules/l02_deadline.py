@@ -34,11 +34,11 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="L2",
-    title="gives up at a deadline, loudly",
+    title="stops at a deadline, with an error",
     levels=SHOULD,
     sources={"crun": "mulmocast#1481: a loop without an end", "imgopen": "mulmocast#1481: a loop without an end"},
     looks_at="a task that never ends: the end of the run, its output and its claim",
-    good="one deadline per job on a monotonic clock, checked in the loop, and an end that says so",
+    good="use one deadline for each job on a monotonic clock, check it in the loop, and report it at the end",
     bad="l2_polls_for_ever",
     judge=judge,
 )

@@ -29,13 +29,13 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="L3",
-    title="the polling interval is not under a second and not ever growing denser",
+    title="the polling interval is at least a second and does not become shorter",
     levels=INFO,
     sources={
         "crun": "no interval is documented; clients use 2 to 30 s, the vendor's command-line tool 5 s",
         "imgopen": "no interval is documented; a client polls every 10 s",
     },
-    looks_at="the gaps between the polls of a slow task",
+    looks_at="the intervals between the polls of a slow task",
     good="two to five seconds, growing for long jobs",
     bad="l3_polls_without_pause",
     judge=judge,

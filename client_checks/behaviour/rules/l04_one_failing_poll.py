@@ -37,8 +37,8 @@ RULE = Rule(
         "crun": "practice: the task goes on and is paid, whether it is asked for or not",
         "imgopen": "practice: the task goes on, whether it is asked for or not",
     },
-    looks_at="polls that were reset or refused with a passing code, and whether another one follows",
-    good="count failing polls in a row and give up only after several, as unknown",
+    looks_at="polls that were reset or refused with a temporary error, and whether another one follows",
+    good="count consecutive failed polls, and end the job as unknown only after several",
     bad="l4_ends_on_one_failing_poll",
     judge=judge,
 )

@@ -20,11 +20,11 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="L5",
-    title="404 right after create: a few more tries",
+    title="polls a few more times after a 404 right after the submission",
     levels=INFO,
     sources={"crun": "eventual consistency; not documented", "imgopen": "eventual consistency; not documented"},
     looks_at="a first poll that does not find the task, and whether another one follows",
-    good="in the first seconds after the submission take 404 for not yet",
+    good="in the first seconds after the submission, treat 404 as not yet found",
     bad="l5_takes_404_for_lost",
     judge=judge,
 )

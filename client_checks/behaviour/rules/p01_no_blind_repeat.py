@@ -28,14 +28,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="P1",
-    title="an ambiguous create is not sent again without reconciling, in this run or the next",
+    title="a submission with an unknown result is not sent again without a check, in this run or the next",
     levels=MUST,
     sources={
         "crun": "the vendor's command-line tool never retries CreateTask; AWS REL05-BP03: retry idempotent calls only; Comfy-Org/ComfyUI#16204",
         "imgopen": "no idempotency is documented; AWS REL05-BP03: retry idempotent calls only; Comfy-Org/ComfyUI#16204",
     },
     looks_at="submissions that took effect and whose answer was lost, late or unreadable; later submissions of the same job; balance, query or callback in between",
-    good="write down the attempt before it is sent; in doubt compare the balance (crun) or ask by businessTaskId (Img Open), and say unknown if that does not decide",
+    good="record the attempt before it is sent; if the result is unknown, compare the balance (crun) or query by businessTaskId (Img Open), and report unknown if that does not decide",
     bad="p1_sends_again_after_reset",
     judge=judge,
 )

@@ -28,14 +28,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="P2",
-    title="one logical job, one paid task, in every case",
+    title="one job makes one paid task, in every case",
     levels=MUST,
     sources={
         "crun": "credits are taken for each accepted task (seed 000: 402; spec task-info: `credits`)",
         "imgopen": "each accepted submission is a task of its own (seed 004)",
     },
-    looks_at="the ledger: credits captured, against the jobs of one run; over a second run on the same folder, too",
-    good="give each job a record on disk before it is submitted, with the task's id as soon as it is known, and look there first",
+    looks_at="the ledger: captured credits compared with the jobs of one run, and of a second run in the same folder",
+    good="write a record of each job to disk before it is submitted, add the task's id as soon as it is known, and read the record first",
     bad="p2_pays_again_after_deadline",
     judge=judge,
 )

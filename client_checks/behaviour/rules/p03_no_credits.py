@@ -25,14 +25,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="P3",
-    title="after 402 the same request is not repeated until the balance changed",
+    title="after 402 the same request is not repeated until the balance has changed",
     levels=MUST_BY_CODE,
     sources={
         "crun": "seed 000: 402 Insufficient Credits, the account does not have enough credits",
         "imgopen": "no code is documented for an exhausted quota, so that this only warns",
     },
     looks_at="submissions refused with 402 and the same request afterwards, within one run",
-    good="end the job with the vendor's message and leave the retry to the person who adds credits",
+    good="end the job with the vendor's message, and leave the retry to the user who adds credits",
     bad="p3_repeats_402",
     judge=judge,
 )

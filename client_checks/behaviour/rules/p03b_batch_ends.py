@@ -38,7 +38,7 @@ RULE = Rule(
         "imgopen": "follows from the refusal for lack of quota, whose code is not documented",
     },
     looks_at="submissions after the first 402 of a batch",
-    good="let the first 402 stop the queue; go on with jobs that cost less, if there are any",
+    good="stop the queue at the first 402; continue with cheaper jobs, if there are any",
     bad="p3b_goes_on_after_402",
     judge=judge,
 )

@@ -35,7 +35,7 @@ RULE = Rule(
         "imgopen": "AWS REL05-BP03: do not retry what cannot succeed; the codes are not documented, so that this only warns",
     },
     looks_at="polls refused with 401 or 403, submissions refused with 422 or 505, and the same request afterwards",
-    good="sort codes into lasting and passing ones; a lasting one ends the job at once",
+    good="divide codes into permanent and temporary errors; a permanent error ends the job at once",
     bad="p4_repeats_what_cannot_succeed",
     judge=judge,
 )

@@ -66,14 +66,14 @@ def _ends(same: Iterable[Exchange]) -> list[Exchange]:
 
 RULE = Rule(
     id="P5",
-    title="429 and maintenance: later, Retry-After obeyed in both forms, gaps grow",
+    title="after 429 and maintenance, waits as Retry-After says (in both forms), and waits longer each time",
     levels=SHOULD,
     sources={
         "crun": "seed 000: 429, 455; RFC 9110 10.2.3 (Retry-After: seconds or a date); RFC 6585; AWS REL05-BP03",
         "imgopen": "RFC 9110 10.2.3; RFC 6585; AWS REL05-BP03",
     },
-    looks_at="the time from a refusal for too many requests to the next request of its kind",
-    good="wait for Retry-After where it is given (both forms), else for a gap that doubles up to a limit",
+    looks_at="the time from an error for too many requests to the next request of the same kind",
+    good="wait as Retry-After says (both forms); without it, double the wait each time up to a limit",
     bad="p5_ignores_retry_after",
     judge=judge,
 )

@@ -30,14 +30,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="P6",
-    title="reads are retried on 408, 429, 500, 502, 503, 504, within bounds",
+    title="reads are retried after 408, 429, 500, 502, 503, 504, a limited number of times",
     levels=SHOULD,
     sources={
         "crun": "the vendor's command-line tool retries safe calls on 408, 429, 500, 502, 503, 504",
         "imgopen": "practice; RFC 9110 15.6",
     },
     looks_at="polls answered with such a status, and whether another one follows",
-    good="keep the job, wait, ask again; the job's deadline bounds it",
+    good="keep the job, wait, and poll again until the job's deadline",
     bad="p6_gives_up_on_503",
     judge=judge,
 )

@@ -27,14 +27,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="P7",
-    title="at most ten attempts per logical call over all layers",
+    title="at most ten attempts for one call, over all layers",
     levels=SHOULD,
     sources={
         "crun": "AWS REL05-BP03: limit the number of retries, and retry at one layer only",
         "imgopen": "AWS REL05-BP03: limit the number of retries, and retry at one layer only",
     },
     looks_at="how often one refused submission is sent in one run",
-    good="retry at one layer, and count",
+    good="retry in one layer only, and count the attempts",
     bad="p7_multiplies_attempts",
     judge=judge,
 )

@@ -42,14 +42,14 @@ def _declares_unknown(case: Observations) -> bool:
 
 RULE = Rule(
     id="P8",
-    title="the client's own deadline is no verdict: id kept, no new task, no final failure",
+    title="its own deadline does not mean a failure: it keeps the id and makes no new task",
     levels=SHOULD,
     sources={
         "crun": "anomaliaso/anomalia#325, elizaOS/eliza#11920: a refund or a new task while the vendor still worked",
         "imgopen": "anomaliaso/anomalia#325, elizaOS/eliza#11920",
     },
     looks_at="the last poll of a slow or stuck task, the claim, later submissions, and where the id is kept",
-    good="say unknown, with the task's id; ask for the same id when the job is taken up again",
+    good="report unknown, with the task's id; poll the same id when the job is resumed",
     bad="p8_calls_its_deadline_a_failure",
     judge=judge,
 )

@@ -31,14 +31,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="P9",
-    title="killed and restarted, it resumes",
+    title="resumes its job after a kill and a restart",
     levels=SHOULD,
     sources={
         "crun": "ArcReel ADR 0007: a restart in mid-task paid again or lost the id",
         "imgopen": "ArcReel ADR 0007: a restart in mid-task paid again or lost the id",
     },
-    looks_at="a kill after the submission was answered, and what the next run on the same folder does",
-    good="write the task's id to disk before the first poll, and look there at the start",
+    looks_at="a kill after the submission was answered, and what the next run in the same folder does",
+    good="write the task's id to disk before the first poll, and read it at the start",
     bad="p9_forgets_its_task",
     judge=judge,
     needs=("resume",),

@@ -31,11 +31,11 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="P10",
-    title="`businessTaskId` is unique per job and used to ask after doubt",
+    title="`businessTaskId` is unique for each job and used to query a doubtful submission",
     levels={"imgopen": Level.SHOULD},
     sources={"imgopen": "seed 004: businessTaskId is required; docs-en 202222086: the query takes it"},
     looks_at="the ids of submissions, and queries after a submission whose answer was lost",
-    good="draw an id per job, write it down before the submission, and query by it when the answer is lost",
+    good="make an id for each job, store it before the submission, and query by it if the answer is lost",
     bad="p10_never_asks_by_its_id",
     judge=judge,
 )

@@ -22,7 +22,7 @@ RULE = Rule(
     levels={"crun": Level.INFO},
     sources={"crun": "the vendor's command-line tool refuses to create what is not affordable"},
     looks_at="estimates and balance before the first submission of the plain case",
-    good="one estimate per job, with a limit of the caller's own",
+    good="get one estimate for each job, and compare it with your own limit",
     bad="p11_never_asks",
     judge=judge,
 )

@@ -24,14 +24,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="R1",
-    title="fetches before the link dies; stores the bytes, not the link",
+    title="downloads before the link expires; stores the bytes, not the link",
     levels=SHOULD,
     sources={
         "crun": "links live for a limited time (length not documented); huobao-drama#58",
         "imgopen": "no retention is documented; huobao-drama#58",
     },
-    looks_at="downloads after a success, and the files that are left",
-    good="fetch at once after the success, into a file of its own",
+    looks_at="downloads after a success, and the stored files",
+    good="download at once after the success, into a separate file",
     bad="r1_keeps_the_link",
     judge=judge,
 )

@@ -30,14 +30,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="R2",
-    title="checks status, type and length of what it fetched",
+    title="checks status, type and length of each download",
     levels=SHOULD,
     sources={
         "crun": "RFC 9110 8.6 and 15; grok2api#285: an error page saved as a picture",
         "imgopen": "RFC 9110 8.6 and 15; grok2api#285",
     },
-    looks_at="downloads that were refused, cut, empty or a page, the files that are left, and the claim",
-    good="demand 2xx, a media type, the promised length; write to a temporary name and rename at the end",
+    looks_at="downloads that were refused, cut, empty or a page; the stored files; and the claim",
+    good="require 2xx, a media type and the announced length; write to a temporary name and rename at the end",
     bad="r2_saves_whatever_comes",
     judge=judge,
 )

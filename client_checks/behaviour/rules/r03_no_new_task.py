@@ -33,7 +33,7 @@ RULE = Rule(
         "imgopen": "the result stays with its task (docs-en 202222086)",
     },
     looks_at="submissions after a failed download, in this run and the next",
-    good="treat the download as a step of its own, with the task's id kept until it is done",
+    good="treat the download as a separate step, and keep the task's id until it is done",
     bad="r3_pays_again_after_a_failed_download",
     judge=judge,
 )

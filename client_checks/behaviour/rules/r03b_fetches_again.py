@@ -26,11 +26,11 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="R3b",
-    title="a failed download is tried again, or can be fetched by the kept id",
+    title="a failed download is retried, or can be fetched by the stored id",
     levels=SHOULD,
     sources={"crun": "practice: downloads were seen to stall and to break off", "imgopen": "practice"},
-    looks_at="further downloads after a failed one, and where the task's id is kept",
-    good="two or three tries with a pause, then an end that names the task",
+    looks_at="further downloads after a failed one, and where the task's id is stored",
+    good="try two or three times with a pause, then end with an error that names the task",
     bad="r3b_drops_a_failed_download",
     judge=judge,
 )

@@ -29,11 +29,11 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="R4",
-    title="upload: PUT with the declared content type, without the key",
+    title="uploads by PUT with the declared content type and without the key",
     levels={"crun": Level.MUST},
     sources={"crun": "the vendor's command-line tool: PUT with the declared Content-Type, no API key"},
     looks_at="requests for upload links and the uploads that follow",
-    good="a request of its own for the upload, without the client's default headers",
+    good="use a separate request for the upload, without the client's default headers",
     bad="r4_uploads_with_the_key",
     judge=judge,
 )

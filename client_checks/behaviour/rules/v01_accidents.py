@@ -20,14 +20,14 @@ def judge(case: Observations) -> Findings:
 
 RULE = Rule(
     id="V1",
-    title="nothing that the contract leaves open is relied on",
+    title="does not rely on details that the contract leaves open",
     levels=SHOULD,
     sources={
         "crun": "RFC 8259 4: members are unordered; evolution practice",
         "imgopen": "RFC 8259 4: members are unordered; evolution practice",
     },
     looks_at="how far the client comes under --vary: order of keys and faces, extra fields, whitespace, forms of numbers, ids, header case, chunking",
-    good="a JSON parser, members by name, ids as opaque texts, header names in any case",
+    good="use a JSON parser, read members by name, treat ids as opaque texts, accept header names in any case",
     bad="v1_matches_text",
     judge=judge,
 )
