@@ -35,7 +35,7 @@ def attach(
 
     The watch ends after `idle` real seconds without a request, after `longest` real seconds, or on an interrupt."""
     with ExitStack() as stack:
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="swapmock-conform-")))
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=environment.CASE_FOLDER)))
         case = open_case(stack, bench, condition, provider, Coupling("real"), root, None, None)
         shown = case.variables()
         for name in sorted(set(shown) - set(environment.UNTOUCHED)):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+
+import click
 
 from swapmock import Emulator
 from swapmock.client_checks.behaviour import conditions, declaration, known, rulesets, trial
@@ -16,10 +19,13 @@ from swapmock.client_checks.behaviour.attach import attach
 from swapmock.client_checks.behaviour.conditions import BadCase, Condition
 from swapmock.client_checks.behaviour.declaration import BadDeclaration, Declaration
 from swapmock.client_checks.behaviour.draft import draft
-from swapmock.client_checks.behaviour.known import BadFile
+from swapmock.client_checks.behaviour.flags import repeated_flags
+from swapmock.client_checks.behaviour.known import BadFile, KnownFailure
+from swapmock.client_checks.behaviour.model import Level
 from swapmock.client_checks.behaviour.progress import Progress
 from swapmock.client_checks.behaviour.reports import files, terminal
 from swapmock.client_checks.behaviour.reports.document import Result, document, unmet
+from swapmock.client_checks.behaviour.reports.document import schema as report_schema
 from swapmock.client_checks.behaviour.rule import Rule, all_rules
 from swapmock.client_checks.behaviour.rulesets import NoSuchSet
 from swapmock.client_checks.behaviour.runner import Bench
@@ -28,23 +34,6 @@ from swapmock.client_checks.behaviour.warm import warm
 from swapmock.client_checks.clock import Clock, RealClock
 from swapmock.client_checks.reporting import report_run
 
-#: The flags that are copied into the command that repeats one case.
-REPEATED = (
-    "time",
-    "env",
-    "claim",
-    "jobs",
-    "deadline",
-    "resume",
-    "smallest_timeout",
-    "downloads",
-    "callbacks",
-    "effects",
-    "faces",
-    "seed",
-    "cwd",
-    "declaration_file",
-)
 #: How long `--attach` watches at most, in real seconds, unless `--case-timeout` says otherwise.
 LONGEST_WATCH = 600.0
 
@@ -55,6 +44,9 @@ class CannotRun(Exception):
 
 def conform(command: Sequence[str], options: Mapping[str, Any], echo: Callable[[str], None]) -> int:
     """Judge the client that `command` runs, write the reports, and return the exit code. Raises CannotRun."""
+    if options.get("schema"):
+        echo(json.dumps(SCHEMAS[options["schema"]](), indent=2))
+        return 0
     log = logging.getLogger("swapmock")
     before = log.level
     log.setLevel(logging.CRITICAL)  # requests that fail on purpose are not logged
@@ -62,8 +54,19 @@ def conform(command: Sequence[str], options: Mapping[str, Any], echo: Callable[[
         return _conform(tuple(command), options, echo, RealClock())
     except (BadDeclaration, BadCase, BadFile, NoSuchSet, NothingToJudge) as why:
         raise CannotRun(str(why)) from None
+    except OSError as error:
+        raise CannotRun(str(error.strerror or error)) from None
     finally:
         log.setLevel(before)
+
+
+#: What `--schema` prints, by name.
+SCHEMAS: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+    "declaration": declaration.schema,
+    "cases": conditions.schema,
+    "known": known.schema,
+    "report": report_schema,
+}
 
 
 def _conform(command: tuple[str, ...], options: Mapping[str, Any], echo: Callable[[str], None], clock: Clock) -> int:
@@ -71,6 +74,7 @@ def _conform(command: tuple[str, ...], options: Mapping[str, Any], echo: Callabl
     if not declared.command and not options["attach"]:
         raise CannotRun("name the command after --, or in conform.toml")
     rules, scored = chosen_rules(options["rules"])
+    check_required(options["require"])
     rows = chosen_conditions(options)
     entries = known.from_file(options["known"]) if options["known"] else []
     started = clock.now()
@@ -97,19 +101,42 @@ def _conform(command: tuple[str, ...], options: Mapping[str, Any], echo: Callabl
             repeated_flags(options),
             tuple(options["require"]),
             seconds=clock.now() - started,
+            fail_on=options["fail_on"],
         )
         result.unmet = unmet(result.required, result.judgements)
-        stale: list[str] = []
-        for one in trials:
-            one.judgements, wrong = known.apply(
-                entries, one.judgements, datetime.fromtimestamp(clock.now(), UTC).date()
-            )
-            stale += wrong
-        result.stale = tuple(stale)
-        echo(terminal.text(result))
-        write_reports(result, options)
+        result.stale = _apply_known(entries, trials, options, datetime.fromtimestamp(clock.now(), UTC).date())
+        is_stdout_taken = any(options[name] == STDOUT for name in REPORTS)
+        show = _to_stderr if is_stdout_taken else echo
+        show(terminal.text(result))
+        write_reports(result, options, echo)
         report_run("conform", document(result), options["inspector"], emulator, os.environ, echo)
-    return result.exit_code(options["fail_on"])
+    return result.exit_code()
+
+
+def _to_stderr(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def check_required(names: Sequence[str]) -> None:
+    """Raise BadCase for a name of `--require` that is neither a rule nor a level."""
+    levels = [level.value for level in Level]
+    for name in names:
+        if name not in all_rules() and name not in levels:
+            raise BadCase(f"--require: no rule or level {name!r}; known: {', '.join([*levels, *all_rules()])}")
+
+
+def _apply_known(
+    entries: Sequence[KnownFailure], trials: Sequence[Trial], options: Mapping[str, Any], today: date
+) -> tuple[str, ...]:
+    """Mark the known failures in all trials, and return a line for each entry that is stale."""
+    every = [one for done in trials for one in done.judgements]
+    is_partial = options["case"] or options["case_file"] or options["vary"] is not None or options["attach"]
+    ran = {case.case for done in trials for case in done.cases} if is_partial else None
+    marked, stale = known.apply(entries, every, today, ran)
+    rest = iter(marked)
+    for done in trials:
+        done.judgements = [next(rest) for _ in done.judgements]
+    return tuple(stale)
 
 
 def _trials(
@@ -155,7 +182,8 @@ def declared_by(command: tuple[str, ...], options: Mapping[str, Any]) -> Declara
         "command": command,
         "provider": options["provider"][0] if len(options["provider"]) == 1 else None,
         "resume": None if resume is None else "again" if resume == "again" else tuple(_words(resume)),
-        "verdict": options["claim"],
+        "verdict": patterns(options.get("pattern") or {}) or options["claim"],
+        "exit_unknown": tuple(options.get("exit_unknown") or ()),
         "env": {**base.env, **options["env"]},
         "links": tuple(options["link"]),
         "cwd": options["cwd"],
@@ -173,6 +201,13 @@ def declared_by(command: tuple[str, ...], options: Mapping[str, Any]) -> Declara
         "case_timeout",
     )
     return base.with_flags(**flags, **{name: options[name] for name in same})
+
+
+def patterns(given: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the patterns of `--pattern OUTCOME=REGEX`, {} if there is none. Raises BadDeclaration."""
+    if given:
+        declaration.declare({"verdict": dict(given)})
+    return given
 
 
 def _words(text: str) -> list[str]:
@@ -202,37 +237,28 @@ def chosen_conditions(options: Mapping[str, Any]) -> list[Condition]:
     return [one for one in rows if not options["case"] or one.name in options["case"]]
 
 
-def repeated_flags(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the flags of this run that the command for one case needs as well."""
-    found: list[str] = []
-    for name in REPEATED:
-        value = options[name]
-        flag = "--" + name.removesuffix("_file").replace("_", "-")
-        if isinstance(value, Mapping):
-            for variable, template in value.items():
-                found += [flag, f"{variable}={template}"]
-        elif isinstance(value, bool):
-            found += [flag] if value else [f"--no-{flag[2:]}"]
-        elif value not in (None, "auto", 0) and not (name == "cwd" and value == "copy"):
-            found += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    if options["vary"] is not None:
-        found += ["--vary", str(options["vary"])]
-    if options["case_file"]:
-        found += ["--case-file", str(options["case_file"])]
-    return tuple(found)
+#: The option that names a report's file, and what makes the report.
+REPORTS: Mapping[str, Callable[[Result], str]] = {
+    "json_file": files.as_json,
+    "junit_file": files.as_junit,
+    "html_file": files.as_html,
+    "sarif_file": files.as_sarif,
+}
+#: The file name that stands for stdout: the report for a person then goes to stderr.
+STDOUT = Path("-")
 
 
-def write_reports(result: Result, options: Mapping[str, Any]) -> None:
-    """Write each report that `options` ask for."""
-    forms: Mapping[str, Callable[[Result], str]] = {
-        "json_file": files.as_json,
-        "junit_file": files.as_junit,
-        "html_file": files.as_html,
-        "sarif_file": files.as_sarif,
-    }
-    for name, form in forms.items():
-        if options[name] is not None:
-            options[name].write_text(form(result), "utf-8")
+def write_reports(result: Result, options: Mapping[str, Any], echo: Callable[[str], None]) -> None:
+    """Write each report that `options` ask for; `echo` writes to stdout. Raises CannotRun for a file that cannot be written."""
+    for name, form in REPORTS.items():
+        path = options[name]
+        if path == STDOUT:
+            echo(form(result))
+        elif path is not None:
+            try:
+                path.write_text(form(result), "utf-8")
+            except OSError as error:
+                raise CannotRun(f"cannot write {path}: {error.strerror}") from None
     summary = options["github_summary"] or os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:

@@ -20,6 +20,8 @@ from swapmock.client_checks.behaviour.providers import Provider
 #: A late answer takes this many times the client's smallest time-out. The second number is that time-out in seconds, if
 #: the client does not declare one.
 LATE, USUAL = 1.5, 65.0
+#: Effects of the emulator that hold back an answer or a part of it.
+HOLDING = {"delay", "stall", "bandwidth"}
 #: What a client must do so that a case applies to it.
 NEEDS = ("callbacks", "downloads", "detection", "uploads", "resume", "batch")
 
@@ -63,7 +65,8 @@ class Condition:
         for row in self.faults:
             effect = dict(row["effect"])
             if "delay" in effect:
-                effect["delay"] = (LATE * (timeout or USUAL) if effect["delay"] == "late" else effect["delay"]) / rate
+                held = _delays(effect["delay"], timeout)
+                effect["delay"] = [one / rate for one in held] if len(held) > 1 else held[0] / rate
             for operation in (name for role in _roles(row) for name in provider.operations(role)):
                 rule: dict[str, Any] = {"effect": effect, "match": {"provider": provider.name, "operation": operation}}
                 if "nth" in row:
@@ -71,6 +74,23 @@ class Condition:
                 rule |= {name: row[name] for name in ("moment", "times") if name in row}
                 found.append(rule)
         return found
+
+    @property
+    def delayed_roles(self) -> frozenset[Role]:
+        """Return the roles whose answers the emulator delays on purpose."""
+        held = {role for row in self.faults if HOLDING & set(row["effect"]) for role in _roles(row)}
+        held |= {Role.CREATE} if self.scenario == "callback_before_answer" else set()
+        return frozenset(held | ({Role.MEDIA} if self.is_about_media else set()))
+
+    @property
+    def is_about_media(self) -> bool:
+        """Return whether the emulator's media host fails in this case."""
+        return (self.scenario or "").startswith("media_") or any(Role.MEDIA in _roles(row) for row in self.faults)
+
+    def longest_delay(self, timeout: float | None = None) -> float:
+        """Return the longest delay of an answer, in seconds of the case's clock; `timeout` as in fault_rules."""
+        delays = [_delays(row["effect"]["delay"], timeout) for row in self.faults if "delay" in row["effect"]]
+        return max((max(one) for one in delays), default=0.0)
 
     def gateway_faults(self, elsewhere: str) -> list[GatewayFault]:
         """Return the faults of the gateway. `elsewhere` is the URL on another host to which redirects lead."""
@@ -86,6 +106,13 @@ class Condition:
             for row in self.gateway
             for role in _roles(row)
         ]
+
+
+def _delays(delay: Any, timeout: float | None) -> list[float]:
+    """Return a delay in seconds, or the two bounds of its range. `late` is beyond the client's smallest `timeout`."""
+    if delay == "late":
+        return [LATE * (timeout or USUAL)]
+    return [float(one) for one in delay] if isinstance(delay, list | tuple) else [float(delay)]
 
 
 def _roles(row: Mapping[str, Any]) -> list[Role]:

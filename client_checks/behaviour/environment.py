@@ -23,6 +23,31 @@ NO_PROXY = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"
 OURS = ("SWAPMOCK_", "CRUN_", "IMGOPEN_")
 #: Variables that a client inherits.
 UNTOUCHED = ("PATH", "LANG", "LC_ALL", "TERM")
+#: Variables that tell tools where their programs and packages are, and where these lie below the caller's HOME.
+TOOLS = {
+    "ASDF_DATA_DIR": ".asdf",
+    "BUN_INSTALL": ".bun",
+    "CARGO_HOME": ".cargo",
+    "COREPACK_HOME": ".cache/node/corepack",
+    "DENO_DIR": ".cache/deno",
+    "GRADLE_USER_HOME": ".gradle",
+    "NUGET_PACKAGES": ".nuget/packages",
+    "NVM_DIR": ".nvm",
+    "PNPM_HOME": ".local/share/pnpm",
+    "POETRY_CACHE_DIR": ".cache/pypoetry",
+    "PYENV_ROOT": ".pyenv",
+    "PYTHONUSERBASE": ".local",
+    "RBENV_ROOT": ".rbenv",
+    "RUSTUP_HOME": ".rustup",
+    "UV_CACHE_DIR": ".cache/uv",
+    "VOLTA_HOME": ".volta",
+    "WORKON_HOME": ".local/share/virtualenvs",
+    "npm_config_cache": ".npm",
+}
+#: The same of Go, which makes them if they are missing: without them `go run` compiles the standard library in each case.
+BUILT = {"GOCACHE": ".cache/go-build", "GOPATH": "go"}
+#: How the folders of cases begin: a project in the folder for temporary files must not copy them into themselves.
+CASE_FOLDER = "swapmock-conform-"
 #: Folders that are never copied.
 LEFT_OUT = (".git", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache")
 #: Larger files, in bytes, are not searched for ids.
@@ -70,13 +95,31 @@ def prepare(root: Path, project: Path, cwd: str, links: Sequence[str] = ()) -> F
 
 
 def _copy(project: Path, target: Path, linked: set[str]) -> None:
-    def skip(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if name in LEFT_OUT or name in linked or _is_special(Path(folder, name))]
+    """Copy `project` to `target`. Folders of dependencies become links, at any depth; `linked` has names and paths."""
+    links: list[Path] = []
 
-    shutil.copytree(project, target, ignore=skip, symlinks=True)
-    for name in linked:
-        if (project / name).exists():
-            (target / name).symlink_to(project / name)
+    def skip(folder: str, names: list[str]) -> list[str]:
+        found = []
+        for path in (Path(folder, name) for name in names):
+            is_linked = path.is_dir() and _is_linked(path, str(path.relative_to(project)), linked)
+            if is_linked:
+                links.append(path)
+            if is_linked or path.name in LEFT_OUT or path.name.startswith(CASE_FOLDER) or _is_special(path):
+                found.append(path.name)
+        return found
+
+    try:
+        shutil.copytree(project, target, ignore=skip, symlinks=True)
+    except shutil.Error as error:
+        source, _, why = error.args[0][0]
+        raise OSError(f"cannot copy {source}: {why}; `--cwd shared` runs in the project itself") from None
+    for path in links:
+        (target / path.relative_to(project)).symlink_to(path.absolute())
+
+
+def _is_linked(path: Path, below: str, linked: set[str]) -> bool:
+    """Return whether a folder holds dependencies: by its name, by its path `below` the project, or as a Python venv."""
+    return path.name in linked or below in linked or (path / "pyvenv.cfg").is_file()
 
 
 def _is_special(path: Path) -> bool:
@@ -146,6 +189,7 @@ def variables(
         for name, value in outer.items()
         if not name.lower().endswith("_proxy") and not name.startswith(("SWAPMOCK_", "FAKETIME", "PYTEST_", "COV_"))
     }
+    kept = tool_folders(outer) | kept
     crun, imgopen = credentials.get("crun", {}), credentials.get("imgopen", {})
     given = {
         "url": url,
@@ -183,6 +227,16 @@ def variables(
         "PYTHONUNBUFFERED": "1",
     }
     return kept | ours | {name: _filled(template, given) for name, template in mapped.items()}
+
+
+def tool_folders(outer: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that lead tools to the folders in the caller's HOME: the client's HOME is a new folder."""
+    home = outer.get("HOME")
+    if not home:
+        return {}
+    found = {name: str(Path(home, below)) for name, below in TOOLS.items() if Path(home, below).is_dir()}
+    caches = {name: str(Path(home, below)) for name, below in BUILT.items()}
+    return {**found, **caches} if shutil.which("go", path=outer.get("PATH")) else found
 
 
 def _filled(template: str, given: Mapping[str, str]) -> str:

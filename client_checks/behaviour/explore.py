@@ -4,6 +4,7 @@ failing one."""
 from __future__ import annotations
 
 import random
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -17,17 +18,22 @@ from swapmock.client_checks.behaviour import judge, trial
 from swapmock.client_checks.behaviour.certificates import NoCertificate
 from swapmock.client_checks.behaviour.conditions import Condition
 from swapmock.client_checks.behaviour.coupling import RATE
+from swapmock.client_checks.behaviour.flags import repeated_flags
 from swapmock.client_checks.behaviour.judge import Judgement
 from swapmock.client_checks.behaviour.model import Observations, Verdict
 from swapmock.client_checks.behaviour.process import CommandMissing
-from swapmock.client_checks.behaviour.reports.document import line
+from swapmock.client_checks.behaviour.reports.document import proof
 from swapmock.client_checks.behaviour.rule import Rule
 from swapmock.client_checks.behaviour.runner import Bench, NotCarried, run_case
 from swapmock.client_checks.behaviour.trial import Trial
 from swapmock.client_checks.behaviour.variation import ALL
 
-#: The maximal number of elements in a condition.
-MOST = 5
+#: The most elements of a condition that is tried, how many are drawn for it, and how many draws are compared.
+MOST, DRAWN, COMPARED = 5, 8, 40
+#: How much a pair counts that holds a variation: faults are tried with each other first.
+WEIGHT_OF_VARIATION = 0.2
+#: How often a shrunk condition is tried until it fails under observations that can be trusted.
+CONFIRMATIONS = 2
 POLL, CREATE, MEDIA = ["poll"], ["create"], ["media"]
 #: The elements of conditions. Each is a part of a row and ends after some requests, so that the client can go on.
 ELEMENTS: tuple[Mapping[str, Any], ...] = (
@@ -95,9 +101,9 @@ def drawn(usable: Sequence[Mapping[str, Any]], seed: int) -> Iterator[list[Mappi
     while True:
         best: list[Mapping[str, Any]] = []
         gain = -1.0
-        for _ in range(20):
-            tried = _compatible(chance.sample(list(usable), min(MOST, len(usable))))
-            fresh = sum(1.0 / (1 + uses.get(pair, 0)) for pair in _pairs(tried))
+        for _ in range(COMPARED):
+            tried = _compatible(chance.sample(list(usable), min(DRAWN, len(usable))))[:MOST]
+            fresh = sum(_weight(pair) / (1 + uses.get(pair, 0)) ** 2 for pair in _pairs(tried))
             if fresh > gain:
                 best, gain = tried, fresh
         for pair in _pairs(best):
@@ -129,6 +135,10 @@ def _pairs(elements: Sequence[Mapping[str, Any]]) -> list[frozenset[str]]:
     return [frozenset((one, other)) for place, one in enumerate(names) for other in names[place:]]
 
 
+def _weight(pair: frozenset[str]) -> float:
+    return WEIGHT_OF_VARIATION if any(name.startswith("vary_") for name in pair) else 1.0
+
+
 class Explorer:
     """Tries conditions on one client until one fails or the budget is spent."""
 
@@ -155,30 +165,54 @@ class Explorer:
                 done, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
                 for future in done:
                     elements = waiting.pop(future)
-                    first = future.result()
+                    first = None if future.cancelled() else future.result()
                     if first is not None:
                         for other in waiting:
                             other.cancel()
-                        return self._shrunk(first, elements)
+                        found = self._found(pool, first, elements)
+                        if found is not None:
+                            return found
         return None
 
-    def _broken(self, elements: Sequence[Mapping[str, Any]], rule: str | None = None) -> Judgement | None:
-        """Return a broken rule under these elements: `rule`, or any rule that is kept in the plain case."""
-        self.tried += 1
-        condition = combine(elements)
-        seen = self._observe(condition)
-        if seen is None:
+    def _found(self, pool: ThreadPoolExecutor, first: Judgement, elements: list[Mapping[str, Any]]) -> Found | None:
+        """Return what remains of a failing condition; None if it does not fail again with trustworthy observations."""
+        self._say(f"{first.rule} broken under {combine(elements).about}; shrinking")
+        elements = self._shrunk(pool, first.rule, elements)
+        sure = next(filter(None, (self._surely_broken(elements, first.rule) for _ in range(CONFIRMATIONS))), None)
+        if sure is None:
+            self._say(f"{first.rule} was not broken again under {combine(elements).about}; searching on")
             return None
-        against = self._against(seen, rule)
-        timed = against is not None and against.rule in trial.TIMED
-        if against is not None and not timed and not trial.is_trustworthy(seen):
-            again = self._observe(condition)  # the machine may have been busy for a moment
-            if again is not None and trial.is_trustworthy(again):
-                return self._against(again, rule)
-        if against is not None and (timed or not trial.is_trustworthy(seen)):
-            again = trial.slower(self._bench, self._base, seen, trial.TIMED_RATE if timed else RATE)
-            return None if again is None else self._against(again, rule)
-        return against
+        return Found(sure, tuple(str(one["name"]) for one in elements), combine(elements), self.tried)
+
+    def _broken(self, elements: Sequence[Mapping[str, Any]], rule: str | None = None) -> Judgement | None:
+        """Return a broken rule under these elements: `rule`, or any rule that is kept in the plain case.
+
+        The result is not confirmed: a busy machine can cause it."""
+        self.tried += 1
+        seen = self._observe(combine(elements))
+        against = None if seen is None else self._against(seen, rule)
+        if seen is None or against is None:
+            return None
+        if against.rule in trial.TIMED:
+            again = trial.slower(self._bench, self._base, seen, trial.TIMED_RATE)
+        elif against.verdict is Verdict.WARN and not trial.is_trustworthy(seen):
+            again = self._observe(combine(elements))  # often enough the machine was only busy for a moment
+        else:
+            return against
+        return None if again is None else self._against(again, rule)
+
+    def _surely_broken(self, elements: Sequence[Mapping[str, Any]], rule: str) -> Judgement | None:
+        """Return how `rule` is broken under these elements, confirmed by trustworthy observations; None if it is not."""
+        self.tried += 1
+        seen = self._observe(combine(elements))
+        against = None if seen is None else self._against(seen, rule)
+        if seen is None or against is None:
+            return None
+        timed = rule in trial.TIMED
+        if trial.is_trustworthy(seen) and not (timed and seen.rate > trial.TIMED_RATE):
+            return against
+        again = trial.slower(self._bench, self._base, seen, trial.TIMED_RATE if timed else RATE)
+        return None if again is None else self._against(again, rule)
 
     def _observe(self, condition: Condition) -> Observations | None:
         """Return what is observed under a condition; None if the condition cannot be run."""
@@ -193,20 +227,25 @@ class Explorer:
         wanted = [one for one in against if rule in (None, one.rule)]
         return max(wanted, key=lambda one: judge.WEIGHT[one.verdict], default=None)
 
-    def _shrunk(self, first: Judgement, elements: list[Mapping[str, Any]]) -> Found:
-        """Remove one element after the other, as long as the same rule stays broken."""
-        self._say(f"{first.rule} broken under {combine(elements).about}; shrinking")
-        best, place = first, 0
-        while place < len(elements) and len(elements) > 1:
-            fewer = elements[:place] + elements[place + 1 :]
-            still = self._broken(fewer, first.rule) or self._broken(
-                fewer, first.rule
-            )  # a busy machine hides some failures
-            if still is None:
-                place += 1
+    def _shrunk(
+        self, pool: ThreadPoolExecutor, rule: str, elements: list[Mapping[str, Any]]
+    ) -> list[Mapping[str, Any]]:
+        """Return the fewest elements under which `rule` stays broken.
+
+        All conditions with one element less are tried in parallel, then the elements that all of them need. A condition
+        that seems to need each element is tried twice."""
+        sure = 0
+        while len(elements) > 1 and sure < 2:
+            fewer = [elements[:place] + elements[place + 1 :] for place in range(len(elements))]
+            still = list(pool.map(lambda less: self._broken(less, rule) is not None, fewer))
+            needed = [one for one, is_broken in zip(elements, still, strict=True) if not is_broken]
+            if len(needed) == len(elements):
+                sure += 1
+            elif 0 < len(needed) < len(elements) - 1 and self._broken(needed, rule) is not None:
+                elements, sure = needed, 0
             else:
-                elements, best = fewer, still
-        return Found(best, tuple(str(one["name"]) for one in elements), combine(elements), self.tried)
+                elements, sure = fewer[still.index(True)], 0
+        return elements
 
 
 def explore_command(
@@ -216,7 +255,9 @@ def explore_command(
 
     `bench` has what all cases share, `rules` the rules that count, `options` the flags; messages go to `echo`."""
     base = trial.judge_client(bench, [], providers=tuple(options["provider"]), time=options["time"], rules=rules)[0]
-    explorer = Explorer(bench, base, rules, options["at_once"], echo)
+    usual = trial.AT_ONCE if base.coupling.kind == "scaled" else trial.AT_ONCE_IN_REAL_TIME
+    at_once = 1 if bench.declaration.cwd == "shared" else options["at_once"] or usual
+    explorer = Explorer(bench, base, rules, at_once, echo)
     found = explorer.search(options["seed"], seconds_of(options["budget"]))
     if found is None:
         echo(f"{explorer.tried} conditions tried, none broke a rule (seed {options['seed']})")
@@ -228,9 +269,10 @@ def explore_command(
         f"{found.judgement.verdict.value} {found.judgement.rule} under {' + '.join(found.elements)} ({found.tried} conditions tried, seed {options['seed']})"
     )
     echo(f"  {found.judgement.text}")
-    for one in found.judgement.evidence:
-        echo(f"      {line(one)}")
-    echo(f"  repeat: swapmock conform --case-file {path.name} -- {' '.join(bench.declaration.command)}")
+    for text in proof(found.judgement):
+        echo(f"      {text}")
+    words = ["--provider", base.provider, *repeated_flags({**options, "case_file": path.name, "vary": None})]
+    echo(f"  repeat: {shlex.join(['swapmock', 'conform', *words, '--', *bench.declaration.command])}")
     return 1
 
 

@@ -11,7 +11,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
@@ -44,8 +44,11 @@ class Watcher(Protocol):
 
 
 class Gateway:
-    """The gateway, used as `with Gateway(base_url, ...) as gateway: gateway.url`. `rate` is the speed of the case's
-    clock. `vary` changes details of answers that the contract leaves open."""
+    """The gateway, used as `with Gateway(base_url, ...) as gateway: gateway.url`.
+
+    `rate` is the speed of the case's clock. `vary` changes details of answers that the contract leaves open. `delayed`
+    are the roles whose answers the emulator delays on purpose: their times are not measured. `fetches_ahead` says
+    whether results are fetched before the client asks for them; it is off if the media host is to fail."""
 
     def __init__(
         self,
@@ -58,11 +61,14 @@ class Gateway:
         vary: Callable[[Answer, Role], None] | None = None,
         tls: ssl.SSLContext | None = None,
         media: dict[str, Answer] | None = None,
+        delayed: Collection[Role] = (),
+        fetches_ahead: bool = True,
     ) -> None:
         self.upstream = urlsplit(upstream)
         self.clock, self.rate, self.started = clock, rate, clock.now()
         self.faults, self.watcher, self.vary = list(faults), watcher, vary
         self.media = {} if media is None else media
+        self.delayed, self.fetches_ahead = frozenset(delayed), fetches_ahead
         self.run = 1
         self.exchanges: list[Exchange] = []
         self._waiting: dict[int, Exchange] = {}
@@ -199,14 +205,14 @@ class _Handler(BaseHTTPRequestHandler):
         if gateway.watcher is not None and not gateway.watcher.passed_on(role, number):
             answer.lost = "hang_up"
         meaning = self._meaning(provider, role, operation, answer)
-        if meaning is Meaning.SUCCEEDED:
+        if meaning is Meaning.SUCCEEDED and gateway.fetches_ahead:
             self._fetch_ahead(number, provider.links(parsed(answer.body)))
         applied = [*gateway.match_faults(role, None), *gateway.match_faults(role, meaning)]
         for fault in applied:
             EFFECTS[fault.effect](answer, fault.value)
         if applied:
             meaning = self._meaning(provider, role, operation, answer)
-        elif not answer.lost:
+        elif not answer.lost and role not in gateway.delayed:
             gateway.undelayed.append(gateway.clock.now() - real)
         if gateway.vary is not None and not answer.lost:
             gateway.vary(answer, role)

@@ -14,7 +14,7 @@ from swapmock.client_checks.behaviour.gateway import KEPT
 from swapmock.client_checks.behaviour.judge import Judgement
 from swapmock.client_checks.behaviour.model import Claim, Exchange, Observations, Role, Run, Verdict
 from swapmock.client_checks.behaviour.providers import NAMES, PROVIDERS, Provider
-from swapmock.client_checks.behaviour.reports.document import line
+from swapmock.client_checks.behaviour.reports.document import proof
 from swapmock.client_checks.behaviour.rule import all_rules
 from swapmock.client_checks.behaviour.runner import PAGE, attempts_of, secrets_of, tasks_of
 from swapmock.client_checks.behaviour.trial import declares
@@ -45,7 +45,7 @@ class SandboxVerdict:
     def __str__(self) -> str:
         against = [*self.failures, *self.warnings]
         lines = [
-            f"{one.verdict.value} {one.rule}: {one.text}" + "".join(f"\n    {line(each)}" for each in one.evidence)
+            f"{one.verdict.value} {one.rule}: {one.text}" + "".join(f"\n    {each}" for each in proof(one))
             for one in against
         ]
         return "\n".join(lines) or "no rule is broken"

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from swapmock.client_checks.behaviour.model import Exchange, Finding, Level, Mark, Observations, Role, Verdict
+from swapmock.client_checks.behaviour.model import (
+    CallbackAttempt,
+    Exchange,
+    Finding,
+    Level,
+    Mark,
+    Observations,
+    Role,
+    Verdict,
+)
 from swapmock.client_checks.behaviour.reading import is_bad_media
 from swapmock.client_checks.behaviour.rule import Rule
 
@@ -39,6 +48,7 @@ class Judgement:
     case: str = ""
     text: str = ""
     evidence: tuple[Exchange, ...] = ()
+    deliveries: tuple[CallbackAttempt, ...] = ()
     losses: Mapping[str, float] = field(default_factory=dict)
     coupling: str = ""
     scored: bool = True
@@ -74,6 +84,7 @@ def _judgement(case: Observations, rule: Rule, level: Level, findings: Sequence[
         case=case.case,
         text=finding.text,
         evidence=tuple(by_number[number] for number in finding.evidence if number in by_number),
+        deliveries=finding.deliveries,
         losses=losses,
         coupling=f"scaled x{case.rate:g}" if case.coupling == "scaled" else case.coupling,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from swapmock.client_checks.behaviour.judge import Judgement
 from swapmock.client_checks.behaviour.model import Verdict
+from swapmock.client_checks.behaviour.rule import all_rules
 
 
 class BadFile(ValueError):
@@ -48,6 +49,9 @@ def from_file(path: Path) -> list[KnownFailure]:
         raise BadFile(
             f"{path}: " + "; ".join(f"{'.'.join(map(str, one.path)) or 'the file'}: {one.message}" for one in wrong)
         )
+    strange = sorted({row["rule"] for row in rows} - set(all_rules()))
+    if strange:
+        raise BadFile(f"{path}: no rule {strange[0]!r}; known: {', '.join(all_rules())}")
     try:
         return [
             KnownFailure(row["rule"], row["reason"], date.fromisoformat(row["until"]), row.get("case", ""))
@@ -74,9 +78,14 @@ def schema() -> Mapping[str, Any]:
     return found
 
 
-def apply(known: Iterable[KnownFailure], judgements: list[Judgement], today: date) -> tuple[list[Judgement], list[str]]:
+def apply(
+    known: Iterable[KnownFailure], judgements: list[Judgement], today: date, ran: Collection[str] | None = None
+) -> tuple[list[Judgement], list[str]]:
     """Return the judgements with known failures marked, and a line for each entry that has expired or no longer
-    fails."""
+    fails.
+
+    `ran` names the cases that were run, None if all were: an entry about another case is not stale. An entry whose
+    rule has a `harness_error` is not stale, either."""
     wrong = []
     for entry in known:
         hit = False
@@ -86,6 +95,10 @@ def apply(known: Iterable[KnownFailure], judgements: list[Judgement], today: dat
                 if today <= entry.until:
                     judgements[place] = replace(one, known=f"{entry.reason} (until {entry.until})")
         where = f"{entry.rule}{f' in {entry.case}' if entry.case else ''}"
+        was_run = ran is None or entry.case in ran
+        unsure = any(entry.fits(one) and one.verdict is Verdict.HARNESS_ERROR for one in judgements)
+        if not hit and (unsure or not was_run):
+            continue
         if not hit:
             wrong.append(f"{where} is listed as a known failure and does not fail any more: remove the entry")
         elif today > entry.until:

@@ -298,7 +298,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a rule found: a sentence, the exchanges that prove it, and the loss.
+    """One thing that a rule found: a sentence, the exchanges and deliveries that prove it, and the loss.
 
     `losses` maps `credits_paid_twice`, `results_lost`, `false_successes` and `callbacks_acted_on_twice` to
     numbers."""
@@ -308,19 +308,31 @@ class Finding:
     evidence: tuple[int, ...] = ()
     losses: Mapping[str, float] = field(default_factory=dict)
     capped: Level | None = None
+    deliveries: tuple[CallbackAttempt, ...] = ()
+
+
+Evidence = Exchange | CallbackAttempt
 
 
 def broken(
-    text: str, *evidence: Exchange, losses: Mapping[str, float] | None = None, at_most: Level | None = None
+    text: str, *evidence: Evidence, losses: Mapping[str, float] | None = None, at_most: Level | None = None
 ) -> Finding:
     """Return a finding that the rule is broken. `at_most` lowers the rule's level if this place does not justify the
     full one."""
-    return Finding(Mark.BROKEN, text, tuple(one.number for one in evidence), losses or {}, at_most)
+    return Finding(Mark.BROKEN, text, _numbers(evidence), losses or {}, at_most, _deliveries(evidence))
 
 
-def kept(text: str, *evidence: Exchange) -> Finding:
+def kept(text: str, *evidence: Evidence) -> Finding:
     """Return a finding that the rule was tested and kept."""
-    return Finding(Mark.KEPT, text, tuple(one.number for one in evidence))
+    return Finding(Mark.KEPT, text, _numbers(evidence), deliveries=_deliveries(evidence))
+
+
+def _numbers(evidence: Sequence[Evidence]) -> tuple[int, ...]:
+    return tuple(one.number for one in evidence if isinstance(one, Exchange))
+
+
+def _deliveries(evidence: Sequence[Evidence]) -> tuple[CallbackAttempt, ...]:
+    return tuple(one for one in evidence if isinstance(one, CallbackAttempt))
 
 
 def not_declared(what: str) -> Finding:

@@ -18,6 +18,8 @@ from swapmock.client_checks.clock import Clock
 LOOK = 0.05
 #: If a timed wait under libfaketime does not end within this many real seconds without any request, it counts as stuck.
 STUCK_AFTER = 3.0
+#: Real seconds between two looks for such a wait: each reads the list of all processes.
+STUCK_LOOK = 0.5
 #: The most bytes of output that are kept.
 KEPT = 200_000
 
@@ -53,6 +55,7 @@ class Process:
     kill_when: Callable[[], bool] = lambda: False
     progress: Callable[[], int] = lambda: 0
     _stuck: tuple[str, int, float] = field(default=("", 0, 0.0))
+    _next_look: float = 0.0
 
     def run(self) -> Ended:
         """Run the command to its end. Raises CommandMissing."""
@@ -100,7 +103,11 @@ class Process:
         return how
 
     def _is_stuck(self, group: int) -> bool:
-        waits, done, now = stuck_wait(group_members(group)), self.progress(), self.clock.now()
+        now = self.clock.now()
+        if now < self._next_look:
+            return False
+        self._next_look = now + STUCK_LOOK
+        waits, done = stuck_wait(group_members(group)), self.progress()
         before, done_before, since = self._stuck
         if not waits or waits != before or done != done_before:
             self._stuck = (waits, done, now)

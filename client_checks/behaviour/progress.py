@@ -9,6 +9,7 @@ from typing import TextIO
 import click
 
 from swapmock.client_checks.behaviour.conditions import Condition
+from swapmock.client_checks.behaviour.runner import TIMEOUTS
 from swapmock.client_checks.behaviour.trial import Trial
 
 WIDTH = 30
@@ -22,12 +23,17 @@ class Progress:
         self._is_terminal = self._stream.isatty()
 
     def planned(self, trial: Trial, chosen: Sequence[Condition]) -> None:
-        """Show how many cases are run, with which clock, and why others are left out."""
-        coupling = trial.coupling
-        how = {"scaled": f"scaled x{coupling.rate:g} (libfaketime)", "real": "real time", "on_poll": "on_poll"}[
-            coupling.kind
-        ]
-        self._say(f"{trial.provider}: {len(chosen) + 1} cases, {how}; {len(trial.left_out)} do not apply")
+        """Show how many cases are run, how many of them in real time, and how many do not apply."""
+        coupling, cases = trial.coupling, len(chosen) + 1
+        if coupling.kind == "scaled":
+            how = f"{cases} scaled x{coupling.rate:g} (libfaketime), 0 in real time"
+        elif coupling.kind == "real":
+            how = (
+                f"0 scaled, {cases} in real time, {TIMEOUTS['real']:g} s each at most unless the case delays an answer"
+            )
+        else:
+            how = f"{cases} {coupling.kind}, the client in real time"
+        self._say(f"{trial.provider}: {cases} cases: {how}; {len(trial.left_out)} do not apply")
         for note in trial.notes:
             self._say(f"note: {note}")
 

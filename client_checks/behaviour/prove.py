@@ -43,6 +43,8 @@ def prove_command(
     """Judge both trees and print what changed. Return 0 if what failed before is fixed and nothing fails newly.
 
     `rows` are the cases, `rules` the rules that count, `options` the flags; messages go to `echo`."""
+    if not keeps_access_times():
+        echo("note: files here have no access times, so that code from outside the worktree is not noticed")
     top = _git(bench.project, "rev-parse", "--show-toplevel")
     below = bench.project.resolve().relative_to(Path(top).resolve())
     with worktree(Path(top), options["prove"]) as old:
@@ -147,6 +149,16 @@ def watched(folder: Path | None) -> Iterator[Callable[[], list[str]]]:
         return [str(path) for path in files if path.exists() and path.stat().st_atime_ns > 0]
 
     yield read
+
+
+def keeps_access_times() -> bool:
+    """Return whether reading a file changes its access time; not so on a file system that is mounted with noatime."""
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        path = Path(folder, "probe")
+        path.write_bytes(b"x")
+        os.utime(path, ns=(0, path.stat().st_mtime_ns))
+        path.read_bytes()
+        return path.stat().st_atime_ns > 0
 
 
 def _sources(folder: Path) -> Iterator[Path]:

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
-from swapmock.client_checks.behaviour.model import Exchange, Meaning, Observations, Role, Run, Task
+from swapmock.client_checks.behaviour.model import (
+    Exchange,
+    Finding,
+    Findings,
+    Meaning,
+    Observations,
+    Role,
+    Run,
+    Task,
+    not_declared,
+)
 from swapmock.client_checks.behaviour.providers import PROVIDERS
 
 #: HTTP statuses after which a read should be retried (the vendor's own command-line tool retries on these).
@@ -28,7 +39,8 @@ def later_same(case: Observations, exchange: Exchange) -> list[Exchange]:
     """Return the same request sent again in the same run, after the answer to `exchange` had come.
 
     Equal submissions of a batch are not repetitions: as many of them as in the plain case are left out."""
-    same = [one for one in case.exchanges if one.run == exchange.run and one.key == exchange.key]
+    wanted = same_request(case, exchange)
+    same = [one for one in case.exchanges if one.run == exchange.run and same_request(case, one) == wanted]
     later = [one for one in same if one.number > exchange.number and one.at >= exchange.answered - 1e-6]
     extra = len(same) - equal_in_batch(case, exchange)
     return later[-extra:] if extra > 0 else []
@@ -38,7 +50,14 @@ def equal_in_batch(case: Observations, exchange: Exchange) -> int:
     """Return how often the plain case sends this same submission; 1 for any other request."""
     if not exchange.is_submission or case.plain is None:
         return 1
-    return max(1, sum(one.key == exchange.key for one in case.plain.exchanges if one.run == 1))
+    wanted = same_request(case, exchange)
+    return max(1, sum(same_request(case, one) == wanted for one in case.plain.exchanges if one.run == 1))
+
+
+def same_request(case: Observations, one: Exchange) -> tuple[str, str, str]:
+    """Return what identifies a request. The caller's own id in a submission is left out: it may be new each time."""
+    body = without_ids(one.body, case.provider) if one.is_submission else one.body
+    return one.method, one.target, repr(body)
 
 
 def refused(case: Observations, codes: Sequence[str], *roles: Role) -> list[Exchange]:
@@ -139,6 +158,36 @@ def is_bad_media(one: Exchange) -> bool:
     return one.status is None or one.status >= 400 or one.delivered != "whole" or one.size == 0 or not is_media
 
 
+def what_came(one: Exchange) -> str:
+    """Return the answer to a download in words."""
+    if one.status is None:
+        return "no answer"
+    kind = one.answer_headers.get("content-type") or "no type"
+    broken_off = "" if one.delivered == "whole" else ", broken off"
+    return f"HTTP {one.status}, {kind}, {one.size} bytes{broken_off}"
+
+
+def result_fetches(case: Observations) -> list[Exchange]:
+    """Return the downloads of results: those after a submission that took effect, without pictures of detected faces."""
+    first = next((one.number for one in case.of(Role.CREATE) if one.task is not None), None)
+    if first is None:
+        return []
+    faces = {path for one in case.of(Role.DETECT, Role.DETECT_POLL) for path in _paths(one.answer)}
+    fetched = (one for one in case.of(Role.MEDIA) if one.number > first and one.method == "GET")
+    return [one for one in fetched if urlsplit(one.target).path not in faces]
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """Yield the paths of all links in a document."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _paths(item)
+    elif isinstance(value, str) and value.startswith(("http://", "https://")):
+        yield urlsplit(value).path
+
+
 def ended_with_success(case: Observations, run: int | None = None) -> bool:
     """Return whether the client claims success, in its last claim or in that of one `run`."""
     claim = case.last_claim if run is None else case.claim_of(run)
@@ -211,3 +260,18 @@ def is_over_deadline(case: Observations, run: Run) -> bool | None:
     submissions = [one.at for one in case.of(Role.CREATE, run=run.number)]
     since = submissions[0] if submissions else run.started
     return bool(run.finished - since > deadline * 1.5 + 30)
+
+
+def unless_we_ended_it(case: Observations, finding: Finding) -> Findings:
+    """Yield `finding`, which says that the client did not reach something.
+
+    If the client's last run was ended by its time limit, the finding counts only past the client's declared deadline."""
+    last = case.runs[-1] if case.runs else None
+    if last is None or not last.ended_by_us:
+        yield finding
+        return
+    over = is_over_deadline(case, last)
+    if over is None:
+        yield not_declared("deadline")
+    elif over:
+        yield finding

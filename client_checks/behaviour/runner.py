@@ -45,6 +45,8 @@ TIMEOUTS = {"scaled": 30.0, "real": 120.0, "on_poll": 120.0}
 KILL_AFTER = 0.6
 #: The number of tasks of a kind that get the case's scenario. Detections have the usual scenario.
 QUEUED = 100
+#: Real seconds between two looks at callbacks that are under way when the client ends, and the most looks.
+SETTLING_LOOK, SETTLING_LOOKS = 0.05, 20
 #: The page size for reading the journal.
 PAGE = 1000
 
@@ -123,7 +125,9 @@ def run_case(
     with ExitStack() as stack:
         root = Path(
             stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="swapmock-conform-", dir=bench.folder, ignore_cleanup_errors=True)
+                tempfile.TemporaryDirectory(
+                    prefix=environment.CASE_FOLDER, dir=bench.folder, ignore_cleanup_errors=True
+                )
             )
         )
         case = open_case(stack, bench, condition, provider, coupling, root, plain, timeout)
@@ -157,6 +161,8 @@ def open_case(
             vary=Variation.read(condition.vary, facts) if condition.vary else None,
             media=bench.media,
             tls=certificates.foreign_context(root) if condition.tls else None,
+            delayed=condition.delayed_roles,
+            fetches_ahead=not condition.is_about_media,
         )
     )
     inbox = stack.enter_context(Inbox(gateway.now))
@@ -241,7 +247,7 @@ class OpenCase:
             cwd=self.folders.cwd,
             outputs=self.folders.root / "outputs",
             clock=self.bench.clock,
-            timeout=self.timeout or self.bench.declaration.case_timeout or TIMEOUTS[self.coupling.kind],
+            timeout=self.timeout or self.bench.declaration.case_timeout or self._usual_timeout,
             scaled=self.coupling.kind == "scaled",
             kill_when=self.watcher.kills_now,
             progress=lambda: self.gateway.connections + len(self.inbox.claims),
@@ -251,6 +257,12 @@ class OpenCase:
             raise NotCarried
         self._claim(number, ended)
         return Run(number, started, self.gateway.now(), ended.how, ended.status, ended.stdout, ended.stderr)
+
+    @property
+    def _usual_timeout(self) -> float:
+        """Return the real seconds that a run may take: more if the case itself delays an answer."""
+        delay = self.condition.longest_delay(self.bench.declaration.smallest_timeout)
+        return TIMEOUTS[self.coupling.kind] + delay / self.coupling.rate
 
     def variables(self) -> dict[str, str]:
         """Return the environment of the client."""
@@ -304,6 +316,8 @@ class OpenCase:
         files, texts = environment.saved_files(self.folders, self._before)
         start = float(sandbox.document["clock"]["now"])
         tasks = tasks_of(sandbox, start)
+        if any(task.callback_url for task in tasks):
+            settle(sandbox, self.bench.clock)
         return Observations(
             case=self.condition.name,
             provider=self.facts.name,
@@ -387,6 +401,16 @@ def tasks_of(sandbox: Sandbox, start: float) -> list[Task]:
             )
         )
     return found
+
+
+def settle(sandbox: Sandbox, clock: Clock) -> None:
+    """Wait until no callback is being sent, so that the attempt that a client's end cut off is recorded, too."""
+    now = float(sandbox.clock()["now"])
+    for _ in range(SETTLING_LOOKS):
+        pending = sandbox.deliveries(status="pending")
+        if not any(row.get("next_due") is not None and row["next_due"] <= now for row in pending):
+            return
+        clock.pause(SETTLING_LOOK)
 
 
 def attempts_of(sandbox: Sandbox, start: float) -> list[CallbackAttempt]:

@@ -24,7 +24,7 @@ USUAL_TIMEOUT = 5.0
 #: A verdict in scaled time counts only if answers took at most this part of the client's smallest time-out.
 SHARE = 0.05
 #: The timeout of a confirming run, in real seconds.
-LONGEST_CONFIRMATION = 90.0
+LONGEST_CONFIRMATION = 150.0
 #: How often a case is run again to confirm it, and the rate below which the case runs in real time instead.
 CONFIRMATIONS, SLOWEST_RATE = 3, 1.5
 #: The rate for a client that does not work at the usual one.
@@ -34,7 +34,9 @@ GENTLE_RATE = 5.0
 TIMED, TIMED_RATE = ("C2", "P5"), 4.0
 #: The number of cases that run at the same time, and of confirming runs.
 CONFIRMED_AT_ONCE = 3
-AT_ONCE = 6
+AT_ONCE, AT_ONCE_IN_REAL_TIME = 6, 16
+#: Scenarios in which a client waits for long: their cases start first, so that none is left alone at the end.
+LONG = ("stuck", "slow", "callback_never", "callback_late")
 PLAIN = Condition("plain", "nothing goes wrong")
 
 
@@ -84,19 +86,17 @@ def judge_client(
     providers: Sequence[str] = (),
     time: str = "auto",
     rules: Iterable[Rule] | None = None,
-    at_once: int = AT_ONCE,
+    at_once: int | None = None,
     told: Told = silent,
     planned: Planned = unplanned,
 ) -> list[Trial]:
     """Run the client under `conditions` and judge it, once for each provider that it calls. Raises NothingToJudge.
 
-    `time` is a kind of coupling, `at_once` the number of cases that run at the same time. `told` is called after
+    `time` is a kind of coupling, `at_once` the number of cases that run at the same time; if it is
+    None, more run in real time, where clients mostly wait. `told` is called after
     each case, `planned` before the first."""
     chosen_rules = list(all_rules().values() if rules is None else rules)
-    first = _plain(bench, providers[0] if providers else NAMES[0], time)
-    if not _called(first.cases[0]) and not bench.intercepts:
-        first = _intercepted(bench, first, time)
-    first = _in_bearable_time(bench, first)
+    first = _in_bearable_time(bench, _first(bench, providers[0] if providers else NAMES[0], time))
     seen = providers or _called(first.cases[0])
     if not _called(first.cases[0]):
         raise NothingToJudge(_silence(first.cases[0]))
@@ -153,18 +153,28 @@ def _is_through(plain: Observations) -> bool:
     return bool(plain.exchanges) and (stage(plain)[0] >= 4 or said)
 
 
-def _intercepted(bench: Bench, first: Trial, time: str) -> Trial:
-    """Run the plain case behind the proxy that answers for the vendors' host names, if the client does not use the
-    base URL."""
+def _first(bench: Bench, provider: str, time: str) -> Trial:
+    """Run the plain case behind the proxy that answers for the vendors' host names.
+
+    A client with a built-in vendor address must not reach the vendor. The other cases run behind the proxy only if a
+    request came through it."""
     bench.intercepts = True
     try:
-        again = _plain(bench, first.provider, time)
+        first = _plain(bench, provider, time)
     except RuntimeError as missing:  # the extra `run` is not installed
         bench.intercepts = False
-        first.notes.append(str(missing))
+        first = _plain(bench, provider, time)
+        first.notes += [] if _called(first.cases[0]) else [str(missing)]
         return first
-    again.notes.append("the client's vendor address is built in: cases run behind the intercepting proxy")
-    return again
+    bench.intercepts = any(_is_vendor_host(one.headers.get("host", "")) for one in first.cases[0].exchanges)
+    if bench.intercepts:
+        first.notes.append("the client's vendor address is built in: cases run behind the intercepting proxy")
+    return first
+
+
+def _is_vendor_host(host: str) -> bool:
+    """Return whether a request was meant for a vendor's host, and not for the base URL of the case."""
+    return bool(host) and not host.startswith(("127.", "localhost", "[::1]"))
 
 
 def _called(plain: Observations) -> list[str]:
@@ -197,24 +207,30 @@ def _judge(
     trial: Trial,
     conditions: Sequence[Condition],
     rules: Sequence[Rule],
-    at_once: int,
+    at_once: int | None,
     told: Told,
     planned: Planned,
 ) -> Trial:
     plain = trial.cases[0]
+    if not _is_through(plain):
+        trial.notes.append(
+            f"the client does not get through its plain run ({stage(plain)[1]}): the verdicts say little until it does"
+        )
     chosen = choose(trial, conditions, judge.features([plain]), bench.intercepts)
     planned(trial, chosen)
     told("plain", 1, len(chosen) + 1)
-    workers = 1 if bench.declaration.cwd == "shared" else at_once
+    usual = AT_ONCE if trial.coupling.kind == "scaled" else AT_ONCE_IN_REAL_TIME
+    workers = 1 if bench.declaration.cwd == "shared" else at_once or usual
     with ThreadPoolExecutor(workers, thread_name_prefix="case") as pool:
-        waiting = {pool.submit(_one, bench, one, trial, plain): one for one in chosen}
+        longest_first = sorted(chosen, key=lambda one: one.scenario not in LONG and not one.longest_delay())
+        waiting = {pool.submit(_one, bench, one, trial, plain): one for one in longest_first}
         for number, future in enumerate(as_completed(waiting), 2):
             condition = waiting[future]
             found = future.result()
             if isinstance(found, Observations):
                 _only(found, trial.provider)
                 trial.cases.append(found)
-            else:
+            elif found:
                 trial.errors[condition.name] = found
             told(condition.name, number, len(chosen) + 1)
     order = {one.name: place for place, one in enumerate([PLAIN, *conditions])}
@@ -253,7 +269,7 @@ def choose(
 
 
 def _one(bench: Bench, condition: Condition, trial: Trial, plain: Observations) -> Observations | str:
-    """Return what was observed in a case, or why it could not be run."""
+    """Return what was observed in a case, or why it could not be run; "" if the trial says why it is left out."""
     try:
         try:
             seen = run_case(bench, condition, trial.provider, trial.coupling, plain)
@@ -264,7 +280,10 @@ def _one(bench: Bench, condition: Condition, trial: Trial, plain: Observations) 
         return (
             seen if seen.exchanges or condition.tls else f"the client ended before its first request: {_silence(seen)}"
         )
-    except (CommandMissing, NoCertificate, OSError, AdminError) as error:
+    except NoCertificate as missing:
+        trial.left_out[condition.name] = str(missing)
+        return ""
+    except (CommandMissing, OSError, AdminError) as error:
         return f"{type(error).__name__}: {error}"
 
 

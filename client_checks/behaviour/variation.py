@@ -116,7 +116,8 @@ def varied(rows: Sequence[Condition], seed: int) -> list[Condition]:
     return [together, *alone, *EMULATED]
 
 
-#: Changes that the emulator makes: the form of ids, words that the sources spell differently, the time of callbacks.
+#: Changes that the emulator makes: the form of ids, words that the sources spell differently, the times of answers, of
+#: the ends of tasks, and of callbacks.
 EMULATED = (
     Condition(
         "vary_short_ids",
@@ -136,6 +137,22 @@ EMULATED = (
         only=("crun",),
         needs=("callbacks",),
         variants={"crun": {"callback_body": "wrapped"}},
+    ),
+    Condition(
+        "vary_short_tasks",
+        "only this changes: tasks have ended by the first poll",
+        scenario="instant",
+    ),
+    Condition(
+        "vary_long_answers",
+        "only this changes: each answer takes three seconds",
+        faults=({"role": ["create", "detect", "poll", "detect_poll"], "effect": {"delay": 3.0}},),
+    ),
+    Condition(
+        "vary_late_callback",
+        "only this changes: the callback comes after the poll's success",
+        needs=("callbacks",),
+        scenario="callback_late",
     ),
     Condition(
         "vary_early_callback",

@@ -33,7 +33,7 @@ def judged(
     declaration: Declaration,
     provider: str,
     names: Sequence[str] | None,
-    at_once: int = 4,
+    at_once: int | None = 4,
     project: Path = EXAMPLES,
 ) -> Trial:
     bench = Bench(control, declaration, project, RealClock())

@@ -86,12 +86,42 @@ def test_a_clean_client_and_its_reports(project):
     assert all((project / name).stat().st_size for name in ("o.xml", "o.html", "o.sarif", "o.md"))
 
 
+def test_a_client_with_the_vendors_address_built_in_is_intercepted_from_its_first_request(project):
+    text = (project / "hasty.py").read_text().replace('os.environ["MY_BASE"]', '"https://api.crun.ai"')
+    (project / "hasty.py").write_text(text)
+    done = conform("--case", "create_reset_after", client="hasty")
+    assert "behind the intercepting proxy" in done.output
+    assert "FAIL P1 (must)" in done.output
+    assert "behind the intercepting proxy" not in conform("--case", "plain").output
+
+
 def test_money_that_is_paid_twice_is_a_finding(project):
     done = conform("--case", "create_reset_after", client="hasty")
     assert done.exit_code == 1
     assert "1.5  credits paid twice" in done.output
     assert "FAIL P1 (must)" in done.output
     assert "repeat: swapmock conform --provider crun --case create_reset_after" in done.output
+
+
+@pytest.mark.parametrize("name", ["declaration", "cases", "known", "report"])
+def test_the_schema_of_each_file_is_printed_with_its_version(name):
+    done = CliRunner().invoke(cli, ["conform", "--schema", name])
+    assert json.loads(done.output)["$id"].endswith(":1")
+
+
+def test_a_report_on_stdout_stands_there_alone(project):
+    done = conform("--case", "plain", "--json", "-")
+    assert json.loads(done.stdout)["exit"] == 0
+    assert "0 rules failed" in done.stderr
+    assert "1 scaled" in done.stderr or "1 in real time" in done.stderr, (
+        "the plan tells how many cases run in which time"
+    )
+
+
+def test_patterns_and_statuses_by_flags_tell_the_outcome(project):
+    flags = ["--pattern", 'succeeded="succeeded"', "--exit-unknown", "75", "--exit-unknown", "3", "--json", "-"]
+    document = json.loads(conform("--case", "task_fails", *flags).stdout)
+    assert ("E2", "pass") in {(one["rule"], one["verdict"]) for one in document["verdicts"]}
 
 
 def test_a_known_failure_and_a_requirement(project):
@@ -138,6 +168,9 @@ def test_variation_names_the_accident(project):
         ([], "name the command after --"),
         (["--", "./no-such-program"], "no such program"),
         (["--", sys.executable, "-c", "print('hello')"], "no request to a vendor's API arrived"),
+        (["--require", "P99", "--", "x"], "no rule or level 'P99'"),
+        (["--pattern", "succeeded=(", "--", "x"], "is no regular expression"),
+        (["--pattern", "done=x", "--", "x"], "verdict"),
         (["--explore", "--budget", "soon", "--", sys.executable, "careful.py"], "--budget is a time like 60s"),
     ],
 )
@@ -149,7 +182,7 @@ def test_what_cannot_be_run_is_one_line_and_exit_code_2(project, words, text):
 
 
 def test_flags_are_repeated_in_the_command_for_one_case(project):
-    from swapmock.client_checks.behaviour.command import repeated_flags
+    from swapmock.client_checks.behaviour.flags import repeated_flags
 
     options = dict.fromkeys(
         (

@@ -5,6 +5,7 @@
 
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from swapmock import Emulator
 from swapmock.client_checks.behaviour.conditions import read
 from swapmock.client_checks.behaviour.coupling import library
 from swapmock.client_checks.behaviour.explore import ELEMENTS, Explorer, combine, drawn
+from swapmock.client_checks.behaviour.judge import Judgement
+from swapmock.client_checks.behaviour.model import Level, Verdict
 from swapmock.client_checks.behaviour.rule import all_rules
 from swapmock.client_checks.behaviour.runner import Bench
 from swapmock.client_checks.behaviour.trial import judge_client
@@ -50,6 +53,33 @@ def test_the_same_seed_draws_the_same_and_leaves_no_pair_out_for_long():
     met = {frozenset((one, two)) for names in made for one in names for two in names}
     assert all(frozenset(pair) in met for pair in PLANTED)
     assert all(1 <= len(names) <= 5 for names in made)
+
+
+class Planted(Explorer):
+    """An explorer whose client breaks a rule under `needed` elements; `blind` of its first observations see nothing."""
+
+    def __init__(self, needed, blind=0):
+        self.needed, self.blind, self.sets = set(needed), blind, []
+
+    def _broken(self, elements, rule=None):
+        names = {one["name"] for one in elements}
+        self.sets.append(names)
+        return JUDGEMENT if self.needed <= names and len(self.sets) > self.blind else None
+
+
+JUDGEMENT = Judgement("P2", Level.MUST, Verdict.FAIL, "crun")
+
+
+@pytest.mark.parametrize("needed", [("poll_503",), ("create_429", "poll_503"), ("create_429", "poll_404", "slow")])
+@pytest.mark.parametrize("blind", [0, 3])
+def test_shrinking_leaves_what_is_needed_and_no_more(needed, blind):
+    names = ("create_429", "poll_404", "poll_503", "slow", "vary_chunking")
+    elements = [one for one in ELEMENTS if one["name"] in names]
+    search = Planted(needed, blind)
+    with ThreadPoolExecutor(1) as pool:
+        left = search._shrunk(pool, "P2", elements)
+    assert {one["name"] for one in left} == set(needed)
+    assert len(search.sets) < 30
 
 
 def test_what_is_combined_reads_as_a_case():

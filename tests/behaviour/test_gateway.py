@@ -210,3 +210,36 @@ def test_a_vendors_table_fits_its_contract(facts):
 @pytest.mark.parametrize("path", ["/media/a/0.png", "/u/a.png", "/Output-Img2/sd/text2image/a-0.png"])
 def test_files_are_known_by_the_contracts_links(path):
     assert CRUN.find("GET", path)[1] is Role.MEDIA
+
+
+@pytest.mark.parametrize(
+    ("effect", "longest", "expected"),
+    [
+        ({"delay": "late"}, 135.0, 3.375),
+        ({"delay": 4.0}, 4.0, 0.1),
+        ({"delay": [2.0, 4.0]}, 4.0, [0.05, 0.1]),
+        ({"stall": 5.0}, 0.0, None),
+    ],
+)
+def test_an_answer_that_is_held_back_on_purpose_is_known(effect, longest, expected):
+    held = read([{"name": "x", "faults": [{"role": "create", "effect": effect}]}])[0]
+    assert held.delayed_roles == {Role.CREATE}
+    assert held.longest_delay(90.0) == longest
+    assert held.fault_rules(CRUN, 40.0, 90.0)[0]["effect"].get("delay") == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("delayed", "measured"), [((), 1), ((Role.CREATE,), 0)])
+def test_what_is_delayed_on_purpose_says_nothing_about_the_harness(sandbox, delayed, measured):
+    with gateway(sandbox, delayed=delayed) as server:
+        create(server, sandbox)
+        assert len(server.undelayed) == measured
+
+
+def test_results_are_not_fetched_ahead_where_the_media_host_fails(sandbox):
+    sandbox.clear_queue()
+    sandbox.queue("media_503_twice", times=2)
+    with gateway(sandbox, fetches_ahead=False) as server:
+        task = create(server, sandbox).json()["data"]["task_id"]
+        sandbox.advance(until="idle")
+        link = poll(server, sandbox, task).json()["data"]["result"]["media_urls"][0]
+        assert [requests.get(link, timeout=10).status_code for _ in range(3)] == [503, 503, 200]

@@ -100,6 +100,34 @@ def test_shell(control, provider):
     assert left_open(trial) <= NOT_IN_THE_CORPUS | {"L3"}  # a busy machine leaves a shell too few polls
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The folder of the Go client, built."""
+    folder = tmp_path_factory.mktemp("go")
+    for name in ("crun.go", "conform-go.toml"):
+        shutil.copy(EXAMPLES / "good" / name, folder)
+    done = subprocess.run(
+        ["go", "build", "-o", "crun", "crun.go"], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+#: Cases that a client in real time is through with within a quarter of a minute.
+SHORT = ["create_refused_in_200", "create_500_after", "create_reset_before", "create_html_after", "create_455_thrice"]
+SHORT += ["task_fails", "no_media", "poll_html", "poll_401", "media_is_a_page", "redirect", "killed_after_answer"]
+
+
+@pytest.mark.needs("go")
+@pytest.mark.long
+@pytest.mark.parametrize("names", [SHORT, pytest.param(None, marks=pytest.mark.slow)], ids=["short", "all"])
+def test_go(control, built, names):
+    trial = judged(control, from_file(built / "conform-go.toml"), "crun", names, at_once=None, project=built)
+    assert (broken(trial), trial.errors) == ({}, {})
+    assert trial.coupling.kind == "real"
+    assert {"E1", "E2", "E7", "P1", "P2", "P9", "K1", "K2", "R2"} <= exercised(trial)
+
+
 @pytest.mark.long
 @PYTHON
 def test_permitted_variation_breaks_nothing(control, script, provider):

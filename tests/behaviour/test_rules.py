@@ -241,3 +241,127 @@ def test_a_level_is_lowered_where_the_place_cannot_carry_it():
     stale = exchange(1, CREATE, Meaning.REFUSED, refusal="422", body={"id": "old"})
     found = judge_case(observed("detection_expires", exchanges=[stale]), [all_rules()["D4"]])[0]
     assert found.level is Level.SHOULD
+
+
+def test_a_callback_that_tells_of_success_is_no_refusal():
+    polls = [exchange(1, POLL, Meaning.REFUSED, refusal="403")]
+    more: dict = {"exchanges": polls, "claims": [claim("succeeded")]}
+    assert verdict("E1", observed("poll_refused_in_200", **more)) == "fail"
+    assert verdict("E1", observed("poll_refused_in_200", attempts=[attempt("a")], **more)) == "not_exercised"
+
+
+def test_a_refused_detection_is_no_refusal_of_the_job():
+    seen = [exchange(1, Role.DETECT, Meaning.REFUSED, refusal="422")]
+    assert verdict("E1", observed("detect_refused_in_200", exchanges=seen, claims=[claim("succeeded")])) == "fail"
+    job = [*seen, exchange(2, CREATE, Meaning.ACCEPTED, task="a")]
+    assert (
+        verdict("E1", observed("detect_refused_in_200", exchanges=job, claims=[claim("succeeded")])) == "not_exercised"
+    )
+
+
+def test_a_detection_that_is_accepted_hides_no_refused_submission():
+    seen = [exchange(1, Role.DETECT, Meaning.ACCEPTED), exchange(2, CREATE, Meaning.REFUSED, refusal="422")]
+    assert verdict("E1", observed("create_refused_in_200", exchanges=seen, claims=[claim("succeeded")])) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("after", "jobs", "expected"),
+    [([], 1, "fail"), ([exchange(9, MEDIA, Meaning.READ)], 1, "pass"), ([], 3, "pass")],
+    ids=["nothing came of it", "it fetched the result", "a batch is asked for as a whole"],
+)
+def test_asking_on_after_a_success_is_blind_only_where_nothing_comes_of_it(after, jobs, expected):
+    told = [exchange(number, POLL, Meaning.SUCCEEDED, task="a") for number in range(1, 8)]
+    case = observed("plain", declaration=replace(ONE_JOB, jobs=jobs), exchanges=[*told, *after])
+    assert verdict("E3", case) == expected
+
+
+def detection(number, links, **more):
+    faces = [{"id": face, "link": link} for face, link in links.items()]
+    answer = {"data": {"result": {"id": "d", "faces": faces}}}
+    return exchange(number, Role.DETECT_POLL, Meaning.SUCCEEDED, task="t", answer=answer, **more)
+
+
+def swap(number, targets, **more):
+    faces = [{"face_id": face, "target": target} for face, target in targets.items()]
+    return exchange(number, CREATE, Meaning.ACCEPTED, body={"input": {"detect_id": "d", "faces": faces}}, **more)
+
+
+def test_two_faces_that_are_swapped_on_purpose_are_no_confusion():
+    links, crossed = {0: "http://x/0", 1: "http://x/1"}, {0: "http://x/1", 1: "http://x/0"}
+    plain = observed("plain", exchanges=[detection(1, links), swap(2, crossed)])
+    other = [detection(1, dict(reversed(links.items()))), swap(2, crossed)]
+    assert verdict("D2", observed("faces_in_other_order", exchanges=other, plain=plain)) == "not_exercised"
+    straight = observed("plain", exchanges=[detection(1, links), swap(2, links)])
+    assert verdict("D2", observed("faces_in_other_order", exchanges=other, plain=straight)) == "fail"
+
+
+def test_a_face_id_as_text_is_the_same_id():
+    links = {0: "http://x/0", 1: "http://x/1"}
+    seen = [detection(1, dict(reversed(links.items()))), swap(2, {"0": "http://x/0", "1": "http://x/1"})]
+    assert verdict("D2", observed("faces_in_other_order", exchanges=seen)) == "pass"
+
+
+def test_each_job_of_a_batch_may_detect_again():
+    stale = exchange(1, CREATE, Meaning.REFUSED, refusal="422", body={"id": "old"})
+    anew = [exchange(number, Role.DETECT, Meaning.ACCEPTED) for number in (2, 3)]
+    batch = replace(ONE_JOB, jobs=2)
+    assert verdict("D4", observed("detection_expires", declaration=batch, exchanges=[stale, *anew])) == "pass"
+    assert verdict("D4", observed("detection_expires", exchanges=[stale, *anew])) == "fail"
+
+
+def test_a_picture_of_a_detected_face_is_no_result():
+    face = exchange(2, MEDIA, Meaning.REFUSED, status=403, target="/media/face.png")
+    seen = [detection(1, {0: "http://x/media/face.png"}), face, exchange(3, CREATE, Meaning.ACCEPTED, task="a")]
+    case = observed("media_expired", exchanges=seen, tasks=[task("a")])
+    assert {verdict(rule, case) for rule in ("R2", "R3", "R3b")} == {"not_exercised"}
+    late = replace(case, exchanges=[*seen, replace(face, number=4)])
+    assert {verdict(rule, late) for rule in ("R2", "R3", "R3b")} == {"not_exercised"}
+
+
+def test_uploads_side_by_side_are_each_told_by_their_own_link():
+    def link(number, kind, path):
+        target = f"/upload-url?content_type={kind}"
+        return exchange(
+            number, Role.UPLOAD_LINK, Meaning.READ, target=target, answer_text=f'{{"url": "http://x{path}"}}'
+        )
+
+    def put(number, kind, path):
+        return exchange(number, Role.UPLOAD, Meaning.READ, method="PUT", target=path, headers={"content-type": kind})
+
+    links = [link(1, "image/png", "/u/1"), link(2, "video/mp4", "/u/2")]
+    assert verdict("R4", observed("plain", exchanges=[*links, put(3, "image/png", "/u/1")])) == "pass"
+    assert verdict("R4", observed("plain", exchanges=[*links, put(3, "video/mp4", "/u/1")])) == "fail"
+
+
+def test_a_client_that_we_ended_is_not_said_to_have_lost_a_callback():
+    seen = [exchange(1, CREATE, Meaning.ACCEPTED, task="a")]
+    tasks = [task("a", callback_url="http://x/")]
+    more: dict = {"exchanges": seen, "tasks": tasks}
+    assert verdict("C8", observed("callback_never", **more)) == "warn"
+    ended = [run(ended="timeout", status=None, finished=400.0)]
+    for deadline, expected in ((3600.0, "not_exercised"), (None, "not_declared"), (100.0, "warn")):
+        declared = replace(ONE_JOB, deadline=deadline)
+        assert verdict("C8", observed("callback_never", declaration=declared, runs=ended, **more)) == expected
+
+
+def test_a_new_id_of_its_own_makes_no_new_request():
+    twice = [
+        exchange(n, CREATE, Meaning.REFUSED, refusal="402", body={"businessTaskId": str(n), "a": 1}) for n in (1, 2)
+    ]
+    assert verdict("P3", observed("no_credits", "imgopen", exchanges=twice)) == "warn"
+
+
+def test_the_same_id_that_makes_no_second_task_costs_nothing():
+    seen = [doubtful(1, task="a", business_id="j"), exchange(2, CREATE, Meaning.ACCEPTED, task="a", business_id="j")]
+    assert verdict("P1", observed("create_reset_after", "imgopen", exchanges=seen, tasks=[task("a")])) == "warn"
+    second = [seen[0], replace(seen[1], task="b")]
+    case = observed("create_reset_after", "imgopen", exchanges=second, tasks=[task("a"), task("b")])
+    assert verdict("P1", case) == "fail"
+
+
+@pytest.mark.parametrize(("case", "expected"), [("once_402", "pass"), ("no_credits", "fail")])
+def test_a_balance_that_would_do_is_leave_to_send_again(case, expected):
+    first, again = (exchange(n, CREATE, Meaning.REFUSED, refusal="402", body={"a": 1}) for n in (1, 3))
+    seen = [first, exchange(2, Role.BALANCE, Meaning.READ), again]
+    assert verdict("P3", observed(case, exchanges=seen)) == expected
+    assert verdict("P3", observed(case, exchanges=[first, again])) == "fail"

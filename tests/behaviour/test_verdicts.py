@@ -18,7 +18,7 @@ from swapmock.client_checks.behaviour.reports import files, terminal
 from swapmock.client_checks.behaviour.reports.document import Result, losses, schema, unmet
 from swapmock.client_checks.behaviour.rule import all_rules
 from swapmock.client_checks.behaviour.trial import Trial, is_trustworthy
-from tests.behaviour.made import exchange, observed, task
+from tests.behaviour.made import attempt, exchange, observed, task
 
 PLAIN = observed("plain", exchanges=[exchange(1, Role.CREATE, Meaning.ACCEPTED, task="a")], tasks=[task("a")])
 TWICE = observed(
@@ -46,18 +46,27 @@ def result(*cases, **more):
     return Result([trial(*cases)], "2026.12", ("client", "a b"), **more)
 
 
+def whole(*cases, **more):
+    """A result in which every case was run."""
+    made = result(*cases, **more)
+    made.trials[0].errors = {}
+    return made
+
+
 def test_exit_codes():
-    assert result(PLAIN).exit_code() == 0
+    assert whole(PLAIN).exit_code() == 0
+    assert result(PLAIN).exit_code() == 2, "one case could not be run"
     assert result(PLAIN, TWICE).exit_code() == 1
     assert Result([], "2026.12", ()).exit_code() == 2
-    assert result(PLAIN, unmet=("E1",)).exit_code() == 3
-    assert result(PLAIN, stale=("gone",)).exit_code() == 1
+    assert whole(PLAIN, unmet=("E1",)).exit_code() == 3
+    assert whole(PLAIN, stale=("gone",)).exit_code() == 1
 
 
 def test_a_warning_is_a_finding_only_when_asked_for():
     slow = observed("stuck", exchanges=[exchange(n, Role.POLL, Meaning.SUCCEEDED, task="a") for n in (1, 2)])
-    assert result(slow).exit_code() == 0
-    assert result(slow).exit_code("should") == 1
+    assert whole(slow).exit_code() == 0
+    assert whole(slow).exit_code("should") == 1
+    assert json.loads(files.as_json(whole(slow, fail_on="should")))["exit"] == 1
 
 
 def test_what_was_not_judged_is_told_apart():
@@ -114,12 +123,32 @@ def test_the_other_reports_hold_the_same_failures():
     assert "not run (not today): redirect" in text
 
 
+def test_a_verdict_on_callbacks_names_the_deliveries_that_prove_it():
+    taken = [attempt("a", status=307, number=2), attempt("a")]
+    made = result(observed("plain", attempts=taken, tasks=[task("a", callback_url="http://x/")]))
+    document = json.loads(files.as_json(made))
+    Draft202012Validator(schema()).validate(document)
+    told = next(one for one in document["verdicts"] if one["rule"] == "C7")
+    assert [(one["attempt"], one["status"]) for one in told["deliveries"]] == [(2, 307)]
+    line = "callback d1, attempt 2,     8.0 s  succeeded of task a  ->  HTTP 307 after 0.1 s"
+    assert line in terminal.text(made)
+    assert line.replace(">", "&gt;") in files.as_html(made)
+
+
+def test_the_page_leads_from_each_loss_to_what_proves_it():
+    page = files.as_html(result(PLAIN, TWICE))
+    assert '<a href="#crun-P1-create_reset_after">P1 in create_reset_after</a>' in page
+    assert '<h3 id="crun-P1-create_reset_after" class="fail">' in page
+    assert "one every five seconds would be" in page
+    assert "one every five seconds would be" in files.as_summary(result(PLAIN))
+
+
 def test_a_known_failure_is_no_finding_until_its_date(tmp_path):
     path = tmp_path / "known.yaml"
     path.write_text(
         "- {rule: P1, case: create_reset_after, reason: ticket 17, until: 2027-01-31}\n- {rule: P2, reason: too, until: 2027-01-31}\n"
     )
-    made = result(PLAIN, TWICE)
+    made = whole(PLAIN, TWICE)
     entries = known.from_file(path)
     made.trials[0].judgements, stale = known.apply(entries, made.trials[0].judgements, date(2027, 1, 31))
     assert (made.exit_code(), stale) == (0, [])
@@ -135,7 +164,35 @@ def test_a_stale_entry_is_told():
     assert stale == ["L1 is listed as a known failure and does not fail any more: remove the entry"]
 
 
-@pytest.mark.parametrize("text", ["- rule: P1", "rule: P1", "- {rule: P1, reason: x, until: soon}", "[", "- 3"])
+def test_an_entry_about_what_was_not_run_is_not_stale():
+    of_a_case = known.KnownFailure("L1", "a poll too many", date(2027, 1, 31), "slow")
+    everywhere = known.KnownFailure("L1", "a poll too many", date(2027, 1, 31))
+    judged = trial(PLAIN).judgements
+    assert known.apply([of_a_case, everywhere], judged, date(2026, 12, 1), {"plain"})[1] == []
+    assert len(known.apply([of_a_case], judged, date(2026, 12, 1), {"plain", "slow"})[1]) == 1
+    unsure = [replace(one, verdict=Verdict.HARNESS_ERROR) if one.rule == "L1" else one for one in judged]
+    assert known.apply([everywhere], unsure, date(2026, 12, 1))[1] == []
+
+
+def test_what_is_required_has_to_be_exercised_with_each_provider():
+    judged = trial(PLAIN).judgements
+    other = [replace(one, provider="imgopen", verdict=Verdict.NOT_EXERCISED) for one in judged]
+    assert unmet(("P2",), [*judged, *other]) == ("P2",)
+    assert unmet(("P2",), []) == ("P2",)
+    assert unmet(("E6",), judged) == ("E6",), "no judged provider has the rule"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- rule: P1",
+        "rule: P1",
+        "- {rule: P1, reason: x, until: soon}",
+        "[",
+        "- 3",
+        "- {rule: P99, reason: x, until: 2027-01-31}",
+    ],
+)
 def test_a_file_of_known_failures_that_does_not_read(tmp_path, text):
     path = tmp_path / "known.yaml"
     path.write_text(text)

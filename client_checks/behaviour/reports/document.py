@@ -11,13 +11,23 @@ from importlib.resources import files
 from typing import Any
 
 from swapmock.client_checks.behaviour.judge import Judgement, by_rule
-from swapmock.client_checks.behaviour.model import Exchange, Level, Meaning, Observations, Role, Verdict
+from swapmock.client_checks.behaviour.model import (
+    CallbackAttempt,
+    Exchange,
+    Level,
+    Meaning,
+    Observations,
+    Role,
+    Verdict,
+)
 from swapmock.client_checks.behaviour.reading import is_bad_media
 from swapmock.client_checks.behaviour.rule import all_rules
 from swapmock.client_checks.behaviour.trial import Trial
 
 FORMAT = "swapmock-conform/1"
 SCHEMA = "urn:swapmock:conform-report:1"
+#: The verdicts on a rule that a case put to the test.
+EXERCISED = (Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.INFO)
 #: The kinds of loss in the order of the report, and what each one counts.
 LOSSES: Mapping[str, str] = {
     "credits_paid_twice": "credits paid twice",
@@ -42,6 +52,7 @@ class Result:
     unmet: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     seconds: float = 0.0
+    fail_on: str = "must"
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -59,15 +70,17 @@ class Result:
         """The judgements that warn."""
         return [one for one in self.judgements if one.verdict is Verdict.WARN and one.scored and not one.known]
 
-    def exit_code(self, fail_on: str = "must") -> int:
-        """Return 0 if clean, 1 for findings, 2 if it could not run, 3 if something that was required was not tested."""
-        exercised = [
-            one for one in self.judgements if one.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.INFO)
-        ]
+    def exit_code(self, fail_on: str | None = None) -> int:
+        """Return 0 if clean, 1 for findings, 2 if nothing or not every case could run, 3 if something that was required
+        was not tested."""
+        lowest = self.fail_on if fail_on is None else fail_on
+        exercised = [one for one in self.judgements if one.verdict in EXERCISED]
         if not exercised:
             return 2
-        if self.failures or self.stale or (fail_on == "should" and self.warnings):
+        if self.failures or self.stale or (lowest == "should" and self.warnings):
             return 1
+        if any(trial.errors for trial in self.trials):
+            return 2
         return 3 if self.unmet else 0
 
     def repeat(self, judgement: Judgement) -> str:
@@ -79,21 +92,29 @@ class Result:
 
 
 def unmet(required: Sequence[str], judgements: Sequence[Judgement]) -> tuple[str, ...]:
-    """Return those of `required` (rules, or levels for all rules of that level) that were not tested."""
-    worst = by_rule(judgements)
-    exercised = {
-        name for name, one in worst.items() if one.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.INFO)
-    }
-    missing = []
+    """Return those of `required` (rules, or levels for all rules of that level) that were not tested, for each
+    provider that was judged."""
+    providers = {one.provider for one in judgements}
+    missing: list[str] = []
     for name in required:
-        if name in {level.value for level in Level}:
-            wanted = [
-                rule for rule, one in worst.items() if one.level == name and one.verdict is not Verdict.NOT_APPLICABLE
-            ]
-        else:
-            wanted = [name]
-        missing += [rule for rule in wanted if rule not in exercised]
+        found = [_unmet(name, provider, judgements) for provider in sorted(providers)]
+        told = [rules for rules in found if rules is not None]
+        missing += [rule for rules in told for rule in rules] if told else [name]
     return tuple(dict.fromkeys(missing))
+
+
+def _unmet(name: str, provider: str, judgements: Sequence[Judgement]) -> list[str] | None:
+    """Return what of one requirement `provider`'s cases did not test; None if the provider has no such rule."""
+    worst = by_rule(one for one in judgements if one.provider == provider)
+    rules = all_rules()
+    if name in {level.value for level in Level}:
+        of_level = [rule for rule in worst if rules[rule].levels.get(provider) == name]
+        wanted = [rule for rule in of_level if worst[rule].verdict is not Verdict.NOT_APPLICABLE]
+    elif provider in rules[name].levels:
+        wanted = [name]
+    else:
+        return None
+    return [rule for rule in wanted if rule not in worst or worst[rule].verdict not in EXERCISED]
 
 
 def losses(judgements: Sequence[Judgement]) -> dict[str, float]:
@@ -205,6 +226,7 @@ def _verdict(result: Result, one: Judgement) -> dict[str, Any]:
         "provider": one.provider,
         "text": one.text,
         "evidence": [told(each) for each in one.evidence],
+        "deliveries": [delivered(each) for each in one.deliveries],
         "losses": dict(one.losses),
         "source": rule.sources.get(one.provider, ""),
         "time": one.coupling,
@@ -232,6 +254,32 @@ def told(one: Exchange) -> dict[str, Any]:
         "task": one.task,
         "fault": one.fault,
     }
+
+
+def delivered(one: CallbackAttempt) -> dict[str, Any]:
+    """Return an attempt to deliver a callback as evidence."""
+    return {
+        "delivery": one.delivery,
+        "attempt": one.number,
+        "task": one.task,
+        "event": one.event,
+        "at": round(one.at, 2),
+        "seconds": round(one.seconds, 2),
+        "status": one.status,
+        "failure": one.failure,
+    }
+
+
+def proof(one: Judgement) -> list[str]:
+    """Return the exchanges and the deliveries that prove a judgement, a line each."""
+    return [*map(line, one.evidence), *map(line_of_delivery, one.deliveries)]
+
+
+def line_of_delivery(one: CallbackAttempt) -> str:
+    """Return an attempt to deliver a callback as one line of a report."""
+    answer = "no answer" if one.status is None else f"HTTP {one.status} after {one.seconds:.1f} s"
+    more = f", {one.failure}" if one.failure else ""
+    return f"callback {one.delivery}, attempt {one.number}, {one.at:7.1f} s  {one.event} of task {one.task}  ->  {answer}{more}"
 
 
 def line(one: Exchange) -> str:

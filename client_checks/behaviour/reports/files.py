@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from swapmock.client_checks.behaviour.judge import Judgement, by_rule
 from swapmock.client_checks.behaviour.model import Verdict
-from swapmock.client_checks.behaviour.reports.document import LOSSES, Result, document, line, losses
+from swapmock.client_checks.behaviour.reports.document import LOSSES, Result, document, losses, noticed, polls, proof
 from swapmock.client_checks.behaviour.rule import all_rules
 
 #: Characters that XML 1.0 does not allow.
@@ -35,7 +35,7 @@ def as_junit(result: Result) -> str:
             case = ET.SubElement(
                 suite, "testcase", classname=f"{trial.provider}.{one.rule}", name=one.case or "(no case)"
             )
-            told = _clean("\n".join([one.text, *map(line, one.evidence)]))
+            told = _clean("\n".join([one.text, *proof(one)]))
             if one.verdict is Verdict.FAIL and not one.known:
                 ET.SubElement(case, "failure", type=one.rule, message=_clean(one.text)).text = told
                 counts["failures"] += 1
@@ -66,11 +66,7 @@ def as_sarif(result: Result) -> str:
         {
             "ruleId": one.rule,
             "level": levels[one.verdict],
-            "message": {
-                "text": "\n".join(
-                    [f"{one.case}: {one.text}", *map(line, one.evidence), f"repeat: {result.repeat(one)}"]
-                )
-            },
+            "message": {"text": "\n".join([f"{one.case}: {one.text}", *proof(one), f"repeat: {result.repeat(one)}"])},
             "locations": [
                 {"logicalLocations": [{"fullyQualifiedName": f"{one.provider}/{one.case}", "kind": "module"}]}
             ],
@@ -106,6 +102,7 @@ def as_summary(result: Result) -> str:
     """Return Markdown for GITHUB_STEP_SUMMARY."""
     lines = ["## swapmock conform", "", "| loss | figure |", "|---|---|"]
     lines += [f"| {what} | {losses(result.judgements)[name]:g} |" for name, what in LOSSES.items()]
+    lines += [f"| {what} | {figure} |" for figure, what in other_figures(result)]
     against = [one for one in result.judgements if one.verdict in AGAINST]
     if against:
         lines += ["", "| verdict | rule | case | what |", "|---|---|---|---|"]
@@ -134,9 +131,9 @@ pre{background:#f4f4f4;padding:.5rem;overflow:auto;font-size:13px}.figure{font-s
 
 def as_html(result: Result) -> str:
     """Return one HTML page: losses, findings with their exchanges, every rule."""
-    figures = "".join(
-        f"<td><div class=figure>{losses(result.judgements)[name]:g}</div>{escape(what)}</td>"
-        for name, what in LOSSES.items()
+    figures = "".join(_figure(result, name, what) for name, what in LOSSES.items())
+    figures += "".join(
+        f"<td><div class=figure>{figure}</div>{escape(what)}</td>" for figure, what in other_figures(result)
     )
     against = [one for one in result.judgements if one.verdict in (*AGAINST, Verdict.HARNESS_ERROR, Verdict.INFO)]
     findings = "".join(_section(result, one) for one in against) or "<p>No rule was broken.</p>"
@@ -153,11 +150,34 @@ def as_html(result: Result) -> str:
     )
 
 
+def _figure(result: Result, name: str, what: str) -> str:
+    """Return one loss with links to its findings."""
+    found = [one for one in result.judgements if one.verdict in AGAINST and one.losses.get(name)]
+    links = ", ".join(f'<a href="#{_anchor(one)}">{one.rule} in {escape(one.case)}</a>' for one in found)
+    return f"<td><div class=figure>{losses(result.judgements)[name]:g}</div>{escape(what)}<br>{links}</td>"
+
+
+def _anchor(one: Judgement) -> str:
+    return escape(f"{one.provider}-{one.rule}-{one.case}", quote=True)
+
+
+def other_figures(result: Result) -> list[tuple[str, str]]:
+    """Return the figures that are no losses: polls against the reference, and seconds until a failure was noticed."""
+    found = []
+    for trial in result.trials:
+        asked, late = polls(trial), noticed(trial)
+        reference = f"polls in the plain case of {trial.provider}; one every five seconds would be {asked['reference']}"
+        found.append((str(asked["sent"]), reference))
+        if late is not None:
+            found.append((f"{late:.1f}", "seconds until a failure was noticed, at worst"))
+    return found
+
+
 def _section(result: Result, one: Judgement) -> str:
     rule = all_rules()[one.rule]
-    exchanges = "\n".join(escape(line(each)) for each in one.evidence)
+    exchanges = "\n".join(escape(each) for each in proof(one))
     return (
-        f'<h3 class="{one.verdict.value}">{one.verdict.value} {one.rule} in {escape(one.case)}</h3><p>{escape(rule.title)}</p><p><b>{escape(one.text)}</b></p>'
-        f"<pre>{exchanges or 'no exchange: see the deliveries of the case'}</pre><p>Source: {escape(rule.sources.get(one.provider, ''))}</p>"
+        f'<h3 id="{_anchor(one)}" class="{one.verdict.value}">{one.verdict.value} {one.rule} in {escape(one.case)}</h3><p>{escape(rule.title)}</p><p><b>{escape(one.text)}</b></p>'
+        f"<pre>{exchanges or 'no exchange: see the output of the case'}</pre><p>Source: {escape(rule.sources.get(one.provider, ''))}</p>"
         f"<p>A good client: {escape(rule.good)}</p><pre>{escape(result.repeat(one))}</pre>"
     )

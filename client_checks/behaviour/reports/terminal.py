@@ -8,7 +8,7 @@ import click
 
 from swapmock.client_checks.behaviour.judge import Judgement, by_rule
 from swapmock.client_checks.behaviour.model import Verdict
-from swapmock.client_checks.behaviour.reports.document import LOSSES, Result, line, losses, noticed, polls
+from swapmock.client_checks.behaviour.reports.document import LOSSES, Result, losses, noticed, polls, proof
 from swapmock.client_checks.behaviour.rule import all_rules
 
 COLOURS: Mapping[Verdict, str] = {
@@ -81,7 +81,7 @@ def _finding(result: Result, group: list[Judgement]) -> Iterator[str]:
     yield click.style(head, fg=COLOURS[first.verdict], bold=True) + ("" if first.scored else "  (not scored)")
     for one in group[:FULL]:
         yield f"  in {one.case} [{one.coupling}]: {one.text}" + (f"  (known: {one.known})" if one.known else "")
-        yield from (f"      {line(each)}" for each in one.evidence)
+        yield from (f"      {each}" for each in proof(one))
     if len(group) > FULL:
         yield f"  also in {', '.join(one.case for one in group[FULL:])}"
     yield f"  source: {rule.sources.get(first.provider, '')}"

@@ -13,9 +13,9 @@ def judge(case: Observations) -> Findings:
     failing = [one for one in reached if one.failure and one.status is not None]
     if failing:
         one = failing[0]
-        yield broken(f"the callback was answered with HTTP {one.status} and {one.answer[:80]!r}: {one.failure}")
+        yield broken(f"the callback was answered with HTTP {one.status} and {one.answer[:80]!r}: {one.failure}", one)
     elif reached:
-        yield kept("the callback was acknowledged as documented")
+        yield kept("the callback was acknowledged as documented", reached[0])
 
 
 RULE = Rule(

@@ -12,7 +12,7 @@ def judge(case: Observations) -> Findings:
     reached = [one for one in case.attempts if one.reached]
     late = [one for one in reached if one.seconds > SECONDS]
     if late:
-        yield broken(f"a callback was answered after {late[0].seconds:.1f} s")
+        yield broken(f"a callback was answered after {late[0].seconds:.1f} s", late[0])
     elif any(one.status is not None for one in reached):
         yield kept(f"callbacks were answered within {max(one.seconds for one in reached):.1f} s")
 

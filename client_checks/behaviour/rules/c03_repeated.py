@@ -22,6 +22,7 @@ def repeated(case: Observations, scenarios: tuple[str, ...]) -> Findings:
         (task, effect), count = next(iter(twice.items()))
         yield broken(
             f"{effect} of task {task} was done {count} times",
+            *[one for one in taken if one.task == task],
             losses={"callbacks_acted_on_twice": sum(count - 1 for count in twice.values())},
         )
     elif counts:

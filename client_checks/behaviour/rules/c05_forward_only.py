@@ -11,12 +11,15 @@ def judge(case: Observations) -> Findings:
     done = [task for task in case.tasks if task.role is Role.CREATE and task.phase == "succeeded"]
     taken = {one.task for one in case.attempts if one.reached}
     for task in (one for one in done if one.id in taken):
-        refunds = [told for told in case.effects if told.task == task.id and told.effect == "refund"]
+        refunds = [one for one in case.effects if one.task == task.id and one.effect == "refund"]
         claim = case.last_claim
+        told = [one for one in case.attempts if one.task == task.id and one.reached]
         if refunds:
-            yield broken(f"task {task.id} succeeded, and it was refunded", losses={"results_lost": 1})
+            yield broken(f"task {task.id} succeeded, and it was refunded", *told, losses={"results_lost": 1})
         elif claim is not None and claim.outcome == "failed":
-            yield broken(f"task {task.id} succeeded, and the client claims a failure", losses={"results_lost": 1})
+            yield broken(
+                f"task {task.id} succeeded, and the client claims a failure", *told, losses={"results_lost": 1}
+            )
         elif claim is None and not case.effects:
             yield not_declared("verdict")
         else:

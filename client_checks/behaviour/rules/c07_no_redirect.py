@@ -9,7 +9,9 @@ def judge(case: Observations) -> Findings:
     answered = [one for one in case.attempts if one.status is not None]
     led_away = [one for one in answered if one.status is not None and 300 <= one.status < 400]
     if led_away:
-        yield broken(f"the callback was answered with HTTP {led_away[0].status}, and senders do not follow")
+        yield broken(
+            f"the callback was answered with HTTP {led_away[0].status}, and senders do not follow", led_away[0]
+        )
     elif answered:
         yield kept("the endpoint answered itself")
 

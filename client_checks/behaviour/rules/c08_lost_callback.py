@@ -1,7 +1,7 @@
 """C8: a lost callback is replaced by polling."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
-from swapmock.client_checks.behaviour.reading import ended_with_success
+from swapmock.client_checks.behaviour.reading import ended_with_success, unless_we_ended_it
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
@@ -19,7 +19,8 @@ def judge(case: Observations) -> Findings:
         if ended_with_success(case) or any(task.ends is not None and one.at >= task.ends for one in polls):
             yield kept("it asked for the task", create, *polls[:1])
         else:
-            yield broken("no callback came, and it never learned of the result", create, losses={"results_lost": 1})
+            text = "no callback came, and it never learned of the result"
+            yield from unless_we_ended_it(case, broken(text, create, losses={"results_lost": 1}))
 
 
 RULE = Rule(

@@ -1,7 +1,7 @@
 """C9: a callback that comes before the submission's answer is not lost."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
-from swapmock.client_checks.behaviour.reading import falls_short, stage
+from swapmock.client_checks.behaviour.reading import falls_short, stage, unless_we_ended_it
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
@@ -14,11 +14,8 @@ def judge(case: Observations) -> Findings:
         return
     short = falls_short(case)
     if short or (case.ended_by_us and not case.plain.ended_by_us):
-        yield broken(
-            f"the callback came before the answer and was lost: {short or 'it still waits'}",
-            creates[0],
-            losses={"results_lost": 1},
-        )
+        text = f"the callback came before the answer and was lost: {short or 'it still waits'}"
+        yield from unless_we_ended_it(case, broken(text, creates[0], losses={"results_lost": 1}))
     else:
         yield kept("it was not lost", creates[0])
 

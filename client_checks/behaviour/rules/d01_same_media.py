@@ -16,7 +16,7 @@ def judge(case: Observations) -> Findings:
         given = swap.body.get("input") if isinstance(swap.body, Mapping) else None
         poll = results.get(given.get("detect_id")) if isinstance(given, Mapping) else None
         detection = next((one for one in case.of(Role.DETECT) if poll is not None and one.task == poll.task), None)
-        if detection is None or not isinstance(given, Mapping):
+        if detection is None or not isinstance(given, Mapping) or not media(given):
             continue
         if media(detection.body) & media(given):
             yield kept("detection and swap name the same medium", detection, swap)

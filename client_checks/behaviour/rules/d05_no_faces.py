@@ -8,11 +8,13 @@ from swapmock.client_checks.behaviour.rule import MUST, Rule
 
 def judge(case: Observations) -> Findings:
     """Judge whether the client pays for a swap without a usable face."""
+    if not any("faces.invalid" in link for link in case.condition.inputs.values()):
+        return
     for one in case.of(Role.DETECT, Role.DETECT_POLL):
         count = _faces(one)
         is_none = one.meaning is Meaning.FAILED or count == 0 or (one.role is Role.DETECT and one.refusal == "1001")
         too_many = case.declaration.faces is not None and count is not None and count > case.declaration.faces
-        if not (is_none or too_many) or not case.condition.inputs:
+        if not (is_none or too_many):
             continue
         swaps = [swap for swap in case.of(Role.CREATE, run=one.run) if swap.number > one.number]
         paid = [task for swap in swaps if (task := case.task(swap.task)) is not None]

@@ -1,6 +1,16 @@
 """E1: every error is recognised as an error, whatever the HTTP status."""
 
-from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept, not_declared
+from swapmock.client_checks.behaviour.model import (
+    Exchange,
+    Findings,
+    Meaning,
+    Observations,
+    Role,
+    Run,
+    broken,
+    kept,
+    not_declared,
+)
 from swapmock.client_checks.behaviour.reading import NO_IDS
 from swapmock.client_checks.behaviour.rule import MUST_BY_CODE, Rule
 
@@ -8,21 +18,12 @@ from swapmock.client_checks.behaviour.rule import MUST_BY_CODE, Rule
 def judge(case: Observations) -> Findings:
     """Judge whether the client treats an error response as a success."""
     for run in case.runs:
-        submissions = case.of(Role.CREATE, Role.DETECT, run=run.number)
-        refused = [one for one in submissions if one.meaning is Meaning.REFUSED]
-        polls = case.of(Role.POLL, Role.DETECT_POLL, run=run.number)
-        refused_polls = [one for one in polls if one.meaning is Meaning.REFUSED]
-        no_submission = bool(refused) and len(refused) == len(submissions)
-        no_poll = bool(refused_polls) and len(refused_polls) == len(polls)
-        if not (no_submission or no_poll) or run.ended == "killed":
+        proof = all_refused(case, run)
+        if proof is None or run.ended == "killed":
             continue
-        blind = [
-            one
-            for one in polls
-            if refused and one.number > refused[0].number and (one.asked in NO_IDS or one.asked is None)
-        ]
+        polls = case.of(Role.POLL, Role.DETECT_POLL, run=run.number) if proof.is_submission else []
+        blind = [one for one in polls if one.number > proof.number and (one.asked in NO_IDS or one.asked is None)]
         claim = case.claim_of(run.number)
-        proof = (refused or refused_polls)[0]
         if blind:
             yield broken(f"the submission was refused, and it polls for the task {blind[0].asked!r}", proof, blind[0])
         elif claim is not None and claim.outcome == "succeeded":
@@ -31,6 +32,22 @@ def judge(case: Observations) -> Findings:
             yield kept("the refusal was taken for one", proof)
         elif not run.ended_by_us:
             yield not_declared("verdict")
+
+
+def all_refused(case: Observations, run: Run) -> Exchange | None:
+    """Return the first refusal of a run in which all submissions, all detections or all polls were refused.
+
+    Detections count if nothing was submitted, polls if no callback came. None for any other run."""
+    creates = case.of(Role.CREATE, run=run.number)
+    polls = case.of(Role.POLL, run=run.number)
+    if any(one.meaning is Meaning.SUCCEEDED for one in polls):
+        return None
+    told_otherwise = any(one.reached for one in case.attempts)
+    groups = [creates, [] if told_otherwise else polls]
+    if not creates:
+        groups += [case.of(Role.DETECT, run=run.number), case.of(Role.DETECT_POLL, run=run.number)]
+    refused = (sent for sent in groups if sent and all(one.meaning is Meaning.REFUSED for one in sent))
+    return next((sent[0] for sent in refused), None)
 
 
 RULE = Rule(

@@ -1,6 +1,6 @@
 """E3: the documented words of success are understood."""
 
-from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.model import Exchange, Findings, Meaning, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import is_clean
 from swapmock.client_checks.behaviour.rule import MUST, Rule
 
@@ -17,12 +17,26 @@ def judge(case: Observations) -> Findings:
         more = [one for one in case.asking(first.task) if one.number > first.number and one.run == first.run]
         after = [one for one in case.exchanges if one.number > first.number and one.run == first.run]
         claim = case.claim_of(first.run)
-        if len(more) >= BLIND:
+        if len(more) >= BLIND and not acted_on(case, first):
             yield broken(f"it was told of the success and asked {len(more)} more times", first, more[0], more[-1])
         elif case.case == "plain" and claim is not None and claim.outcome == "failed" and not after:
             yield broken("it was told of the success and claims a failure", first, losses={"results_lost": 1})
         else:
             yield kept("the word of success was understood", first)
+
+
+def acted_on(case: Observations, first: Exchange) -> bool:
+    """Return whether the client did something that only a success explains, though it went on polling.
+
+    A loop over a batch polls finished tasks, too."""
+    after = [one for one in case.exchanges if one.number > first.number and one.run == first.run]
+    if first.role is Role.DETECT_POLL:
+        return any(one.role is Role.CREATE for one in after)
+    claim = case.claim_of(first.run)
+    run = next((one for one in case.runs if one.number == first.run), None)
+    ended_well = case.jobs != 1 and run is not None and run.ended == "exit" and run.status == 0
+    is_claimed = claim is not None and claim.outcome == "succeeded"
+    return is_claimed or ended_well or any(one.role is Role.MEDIA for one in after)
 
 
 RULE = Rule(

@@ -1,7 +1,7 @@
 """E5: unknown fields are tolerated."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
-from swapmock.client_checks.behaviour.reading import falls_short
+from swapmock.client_checks.behaviour.reading import falls_short, unless_we_ended_it
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
@@ -12,7 +12,8 @@ def judge(case: Observations) -> Findings:
         return
     short = falls_short(case)
     if short:
-        yield broken(f"fields that nobody documented stop it: {short}", case.exchanges[-1])
+        text = f"fields that nobody documented stop it: {short}"
+        yield from unless_we_ended_it(case, broken(text, case.exchanges[-1]))
     else:
         yield kept("it went as far as without them", case.exchanges[-1])
 

@@ -1,6 +1,15 @@
 """E6: the envelope's `code` is read with its documented type."""
 
-from swapmock.client_checks.behaviour.model import Findings, Level, Meaning, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.model import (
+    Findings,
+    Level,
+    Meaning,
+    Observations,
+    Role,
+    broken,
+    kept,
+    not_declared,
+)
 from swapmock.client_checks.behaviour.reading import falls_short, is_clean
 from swapmock.client_checks.behaviour.rule import Rule
 
@@ -17,6 +26,8 @@ def judge(case: Observations) -> Findings:
         after = [one for one in case.exchanges if one.number > last.number]
         if claim is not None and claim.outcome == "failed" and not after and not case.attempts:
             yield broken('an accepted submission (`code` "200") is taken for a refusal', last)
+        elif claim is None and not after and case.runs[0].status not in (0, None):
+            yield not_declared("verdict")
         else:
             yield kept('`code` "200" is understood', last)
     elif any("code_type" in row["effect"] for row in case.condition.faults) and falls_short(case):

@@ -1,6 +1,15 @@
 """E7: a success without media is no success."""
 
-from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept, not_declared
+from swapmock.client_checks.behaviour.model import (
+    Exchange,
+    Findings,
+    Meaning,
+    Observations,
+    Role,
+    broken,
+    kept,
+    not_declared,
+)
 from swapmock.client_checks.behaviour.providers import PROVIDERS
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
@@ -11,7 +20,7 @@ def judge(case: Observations) -> Findings:
     told = [
         one
         for one in case.of(Role.POLL)
-        if one.meaning is Meaning.SUCCEEDED and one.fault == "set" and not facts.links(one.answer)
+        if one.meaning is Meaning.SUCCEEDED and _has_no_media(case, one, facts.links(one.answer))
     ]
     for run in case.runs:
         seen = [one for one in told if one.run == run.number]
@@ -27,6 +36,16 @@ def judge(case: Observations) -> Findings:
             )
         else:
             yield kept(f"it claims {claim.outcome}", seen[0])
+
+
+def _has_no_media(case: Observations, one: Exchange, links: list[str]) -> bool:
+    """Return whether a success comes without a link, though that of the plain case has one: some tools answer texts."""
+    has_links = case.plain is None or any(
+        PROVIDERS[case.provider].links(other.answer)
+        for other in case.plain.of(Role.POLL)
+        if other.operation == one.operation and other.meaning is Meaning.SUCCEEDED
+    )
+    return not links and has_links and case.case != "plain"
 
 
 RULE = Rule(

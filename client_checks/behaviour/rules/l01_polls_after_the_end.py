@@ -12,6 +12,8 @@ def judge(case: Observations) -> Findings:
         for one in case.of(Role.POLL, Role.DETECT_POLL)
         if one.meaning in (Meaning.SUCCEEDED, Meaning.FAILED) and one.fault == ""
     ]
+    if case.condition.scenario == "no_media":
+        return  # a success without a link may well be asked for again
     for first in {(one.task, one.run): one for one in reversed(ended)}.values():
         more = [one for one in case.asking(first.task) if one.run == first.run and one.at > first.answered]
         wasted = more[reasons(case, first) :]

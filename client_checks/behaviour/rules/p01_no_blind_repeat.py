@@ -1,6 +1,6 @@
 """P1: a create with an unknown result is not sent again without a check."""
 
-from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
+from swapmock.client_checks.behaviour.model import Exchange, Findings, Level, Observations, Task, broken, kept
 from swapmock.client_checks.behaviour.reading import checked_between, doubtful_creates, repeats_of
 from swapmock.client_checks.behaviour.rule import MUST, Rule
 
@@ -23,7 +23,14 @@ def judge(case: Observations) -> Findings:
             doubtful,
             again,
             losses={"credits_paid_twice": cost},
+            at_most=Level.SHOULD if _is_same_order(doubtful, again, second, task) else None,
         )
+
+
+def _is_same_order(doubtful: Exchange, again: Exchange, second: Task | None, first: Task) -> bool:
+    """Return whether the second submission had the same caller's id and made no second task."""
+    has_id = doubtful.business_id is not None and doubtful.business_id == again.business_id
+    return has_id and (second is None or second.id == first.id)
 
 
 RULE = Rule(

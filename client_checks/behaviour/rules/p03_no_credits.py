@@ -1,6 +1,6 @@
 """P3: after 402 the same request is not repeated."""
 
-from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
+from swapmock.client_checks.behaviour.model import Exchange, Findings, Observations, Role, broken, kept
 from swapmock.client_checks.behaviour.reading import later_same, refused
 from swapmock.client_checks.behaviour.rule import MUST_BY_CODE, Rule
 
@@ -12,7 +12,7 @@ def judge(case: Observations) -> Findings:
         if one.key in seen:
             continue
         seen.add(one.key)
-        again = later_same(case, one)
+        again = [other for other in later_same(case, one) if not _saw_enough(case, one, other)]
         if again:
             yield broken(
                 f"refused for lack of credits, and sent {len(again)} more times with the balance unchanged",
@@ -21,6 +21,12 @@ def judge(case: Observations) -> Findings:
             )
         else:
             yield kept("it was not sent again", one)
+
+
+def _saw_enough(case: Observations, one: Exchange, again: Exchange) -> bool:
+    """Return whether the client read the balance before it repeated a submission that the account can pay in this case."""
+    between = [read for read in case.of(Role.BALANCE) if one.number < read.number < again.number]
+    return case.condition.balance is None and bool(between)
 
 
 RULE = Rule(

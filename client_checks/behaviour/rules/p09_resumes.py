@@ -25,7 +25,7 @@ def judge(case: Observations) -> Findings:
         )
     elif asks:
         yield kept("the next run asks for the same task", first, asks[0])
-    else:
+    elif not case.runs[-1].ended_by_us:
         yield broken("the next run neither asks for the task nor submits it", first, losses={"results_lost": 1})
 
 

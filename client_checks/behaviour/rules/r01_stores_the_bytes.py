@@ -1,7 +1,7 @@
 """R1: the client downloads a result before its link expires, and stores the bytes."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept, not_applicable
-from swapmock.client_checks.behaviour.reading import ended_with_success, is_bad_media, is_clean
+from swapmock.client_checks.behaviour.reading import ended_with_success, is_bad_media, is_clean, result_fetches
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
@@ -10,7 +10,7 @@ def judge(case: Observations) -> Findings:
     told = [one for one in case.succeeded_seen if one.role in (Role.POLL, Role.CREATE)]
     if not is_clean(case) or not told:
         return
-    fetched = [one for one in case.of(Role.MEDIA) if not is_bad_media(one) and one.method == "GET"]
+    fetched = [one for one in result_fetches(case) if not is_bad_media(one) and one.method == "GET"]
     stored = {file.digest for file in case.files}
     if fetched and any(one.digest in stored for one in fetched):
         yield kept("the bytes are on disk", told[0], fetched[0])

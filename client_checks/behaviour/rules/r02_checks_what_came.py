@@ -1,28 +1,36 @@
 """R2: the client checks status, type and length of each download."""
 
-from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
-from swapmock.client_checks.behaviour.reading import UNFINISHED, ended_with_success, is_bad_media
+from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
+from swapmock.client_checks.behaviour.reading import (
+    UNFINISHED,
+    ended_with_success,
+    is_bad_media,
+    result_fetches,
+    what_came,
+)
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
     """Judge whether the client accepts a damaged download as a result."""
-    fetched = [one for one in case.of(Role.MEDIA) if one.method == "GET"]
-    struck = [one for one in fetched if one.fault and is_bad_media(one)]
+    fetched = [one for one in result_fetches(case) if one.method == "GET"]
+    struck = [one for one in fetched if is_bad_media(one)]
     if not struck or not all(is_bad_media(one) for one in fetched):
         return
     bad = {one.digest: one for one in struck if one.size}
     for file in case.files:
         if file.digest in bad and not file.path.endswith(UNFINISHED):
             yield broken(
-                f"{file.path} holds what came in place of the result ({bad[file.digest].fault})",
+                f"{file.path} holds what came in place of the result ({what_came(bad[file.digest])})",
                 bad[file.digest],
                 losses={"false_successes": 1},
             )
             return
     if ended_with_success(case):
         yield broken(
-            f"nothing usable came ({struck[0].fault}), and it claims success", struck[0], losses={"false_successes": 1}
+            f"nothing usable came ({what_came(struck[0])}), and it claims success",
+            struck[0],
+            losses={"false_successes": 1},
         )
     else:
         yield kept("what came was not taken for a result", struck[0])

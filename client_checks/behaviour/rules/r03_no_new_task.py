@@ -1,13 +1,13 @@
 """R3: a failed download makes no new paid task."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
-from swapmock.client_checks.behaviour.reading import is_bad_media
+from swapmock.client_checks.behaviour.reading import is_bad_media, result_fetches
 from swapmock.client_checks.behaviour.rule import MUST, Rule
 
 
 def judge(case: Observations) -> Findings:
     """Judge whether the client makes a new paid task after a failed download."""
-    failing = next((one for one in case.of(Role.MEDIA) if one.fault and is_bad_media(one)), None)
+    failing = next((one for one in result_fetches(case) if is_bad_media(one)), None)
     if failing is None or case.jobs != 1:
         return
     again = [one for one in case.of(Role.CREATE) if one.number > failing.number and one.task is not None]

@@ -1,13 +1,13 @@
 """R3b: a failed download is retried, or can be fetched later by the stored id."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept
-from swapmock.client_checks.behaviour.reading import is_bad_media, keeps_id
+from swapmock.client_checks.behaviour.reading import is_bad_media, keeps_id, result_fetches
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
 def judge(case: Observations) -> Findings:
     """Judge what the client does after a failed download."""
-    failing = next((one for one in case.of(Role.MEDIA) if one.fault and is_bad_media(one)), None)
+    failing = next((one for one in result_fetches(case) if is_bad_media(one)), None)
     if failing is None or any(run.ended != "exit" for run in case.runs):
         return
     more = [

@@ -11,13 +11,15 @@ def judge(case: Observations) -> Findings:
     """Judge the method and the headers of uploads."""
     links = case.of(Role.UPLOAD_LINK)
     for put in case.of(Role.UPLOAD):
-        asked = next((one for one in reversed(links) if one.number < put.number), None)
+        before = [one for one in links if one.number < put.number]
+        own = [one for one in before if urlsplit(put.target).path in one.answer_text]
+        asked = next(iter(reversed(own or before)), None)
         declared = parse_qs(urlsplit(asked.target).query).get("content_type", [""])[0] if asked is not None else ""
-        shown = [name for name in PROVIDERS[case.provider].secret_headers if name in put.headers]
-        sent = put.headers.get("content-type", "")
+        shown = [name for name, value in put.headers.items() if _is_key(case, name, value)]
+        sent = put.headers.get("content-type", "").partition(";")[0].strip()
         if shown:
             yield broken(f"the upload shows the key to the store in the header {shown[0]}", put)
-        elif declared and sent.partition(";")[0].strip() != declared:
+        elif declared and sent.lower() != declared.lower():
             yield broken(
                 f"the link was made for {declared}, the upload says {sent or 'nothing'}",
                 *([asked] if asked else []),
@@ -25,6 +27,12 @@ def judge(case: Observations) -> Findings:
             )
         else:
             yield kept("the declared type, and no key", put)
+
+
+def _is_key(case: Observations, name: str, value: str) -> bool:
+    """Return whether a header shows the key: it is the key's own header, or its value contains the key."""
+    own = PROVIDERS[case.provider].secret_headers - {"authorization"}
+    return name in own or any(secret in value for secret in case.secrets)
 
 
 RULE = Rule(
