@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.core.call import Call, Problem, still_holds, texts
 from swapmock.mock_server.core.credits import Millicredits, from_credits, to_credits
 from swapmock.mock_server.core.faces import count_in
+from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.task import Failure, Task, schedule
 
@@ -88,6 +89,14 @@ def faces_in(url: str, behaviour: Behaviour) -> int:
 def has_media(engine: Engine, task: Task) -> bool:
     """Return whether a success of `task` has files; its scenario may say that it has none."""
     return task.scenario == "fine" or engine.contracts[task.provider].behaviour.scenario(task.scenario).media
+
+
+def unused_id(box: Box, make: Callable[[], str]) -> str:
+    """Return the first id that `make` gives and that no task of the sandbox has."""
+    while True:
+        made = make()
+        if box.task(made) is None:
+            return made
 
 
 def accept_task(

@@ -28,3 +28,8 @@ def test_pieces_join_to_the_part_that_was_asked_for(start, stop, lengths):
 
 def test_nothing_is_no_piece():
     assert (Bytes(b"").size, list(Bytes(b"").read())) == (0, [])
+
+
+def test_without_bounds_all_is_read():
+    assert b"".join(Bytes(b"abc").read()) == b"abc"
+    assert b"".join(Bytes(b"abc").read(stop=2)) == b"ab"

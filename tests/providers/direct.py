@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from swapmock.mock_server.web.build import System
@@ -19,13 +20,21 @@ class Account:
         _, self.sandbox = self._call("POST", "/__admin/sandboxes", {"clock": "frozen", "seed": 7, **settings}, {})
         self.id = str(self.sandbox["id"])
 
-    def crun(self, method: str, path: str, body: Any = None, query: str = "") -> tuple[int, Any]:
-        """Call crun.ai at `path` below `/api/v1/client/`. The HTTP status, and the document of the answer."""
-        return self._call(method, f"/api/v1/client/{path}", body, self._headers("crun"), query)
+    def crun(
+        self, method: str, path: str, body: Any = None, query: str = "", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Call crun.ai at `path` below `/api/v1/client/`. The HTTP status, and the document of the answer. `headers` stand in place
+        of those that show the key."""
+        shown = self.headers("crun") if headers is None else headers
+        return self._call(method, f"/api/v1/client/{path}", body, shown, query)
 
-    def imgopen(self, path: str, body: Any) -> tuple[int, Any]:
-        """Post to Img Open at `path` below `saas/`. The HTTP status, and the document of the answer."""
-        return self._call("POST", f"/AIGCImgOpenServ/saas/{path}", body, self._headers("imgopen"))
+    def imgopen(
+        self, path: str, body: Any, query: str = "", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Post to Img Open at `path` below `saas/`. The HTTP status, and the document of the answer. `headers` stand in place of those
+        that show the key and its secret."""
+        shown = self.headers("imgopen") if headers is None else headers
+        return self._call("POST", f"/AIGCImgOpenServ/saas/{path}", body, shown, query)
 
     def data(self, path: str, body: Any) -> Any:
         """`data` of a success of Img Open."""
@@ -49,17 +58,18 @@ class Account:
         status, document = self._call("POST", f"/__admin/sandboxes/{self.id}/clock/advance", {"by": seconds}, {})
         assert status == 200, document
 
-    def admin(self, method: str, path: str, body: Any = None) -> Any:
+    def admin(self, method: str, path: str, body: Any = None, query: str = "") -> Any:
         """Call the admin API at `path` below this sandbox."""
-        status, document = self._call(method, f"/__admin/sandboxes/{self.id}/{path}".rstrip("/"), body, {})
+        status, document = self._call(method, f"/__admin/sandboxes/{self.id}/{path}".rstrip("/"), body, {}, query)
         assert status < 300, document
         return document
 
-    def _headers(self, provider: str) -> dict[str, str]:
+    def headers(self, provider: str) -> dict[str, str]:
+        """The headers that show the credential of this sandbox, names in lower case."""
         given: dict[str, str] = self.sandbox["credentials"][provider]["headers"]
         return {name.lower(): value for name, value in given.items()}
 
-    def _call(self, method: str, path: str, body: Any, headers: dict[str, str], query: str = "") -> tuple[int, Any]:
+    def _call(self, method: str, path: str, body: Any, headers: Mapping[str, str], query: str = "") -> tuple[int, Any]:
         raw = b"" if body is None else json.dumps(body).encode()
         sent = {"content-type": "application/json", "content-length": str(len(raw)), **headers}
         request = Request(method, path, query, sent, raw, BASE_URL)

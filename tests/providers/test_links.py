@@ -35,6 +35,7 @@ def test_paths_of_links(path, link):
         (f"https://x/media/{TOKEN}/0.jpg", FaceRef("source", 0)),
         (f"https://x/media/{TOKEN}/2.jpg?y#z", FaceRef("source", 2)),
         (f"https://x/media/{TOKEN}/3.jpg", None),
+        (f"https://x/media/{TOKEN}/4.jpg", None),
         ("https://x/media/bbbbbbbbbbbbbbbbbbbb/0.jpg", None),
         ("https://x/media/other/0.jpg", None),
         ("https://x/photo.jpg", None),
@@ -55,6 +56,7 @@ def test_the_face_behind_a_url(url, face):
     ("provider", "facts", "number", "path"),
     [
         ("crun", {"extension": ".png", "more": []}, 0, "/media/TOKEN/0.png"),
+        ("crun", {"extension": ".png", "more": [[".wav", []], [".jpg", []]]}, 0, "/media/TOKEN/0.png"),
         ("crun", {"extension": ".png", "more": [[".wav", []], [".jpg", []]]}, 1, "/media/TOKEN/1.wav"),
         ("crun", {"extension": ".png", "more": [[".wav", []], [".jpg", []]]}, 2, "/media/TOKEN/2.jpg"),
         ("crun", {"faces": 3}, 2, "/media/TOKEN/2.jpg"),
@@ -66,3 +68,14 @@ def test_the_link_to_a_file(provider, facts, number, path):
     call: Any = SimpleNamespace(base_url="http://h", box=None)
     task: Any = SimpleNamespace(provider=provider, facts=facts)
     assert file_url(call, engine, task, number) == f"http://h{path}"
+    assert file_url(call, engine, task) == file_url(call, engine, task, 0)
+
+
+def test_a_provider_without_files_has_no_links():
+    contract = SimpleNamespace(behaviour=SimpleNamespace(files=None))
+    engine: Any = SimpleNamespace(contracts={"plain": contract})
+    call: Any = SimpleNamespace(base_url="http://h", box=None)
+    task: Any = SimpleNamespace(provider="plain", facts={})
+    assert read("/media/x/0.jpg", {"plain": contract}) is None  # type: ignore[dict-item]  # what it needs of a contract
+    with pytest.raises(LookupError, match="plain serves no files"):
+        file_url(call, engine, task)

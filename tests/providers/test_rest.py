@@ -10,7 +10,7 @@ from swapmock.mock_server.core.call import Problem, Reply
 from swapmock.mock_server.providers.rest import RestWire, authenticate_by_key, sentence, usual_error
 
 CODES: list[tuple[int | str, int]] = [
-    (400, 400), ("400", 400), (599, 599), (600, 410), (399, 410), ("x", 410), ("²", 410), ("9" * 5000, 410),
+    (400, 400), ("400", 400), (599, 599), (600, 410), (399, 410), ("x", 410), ("²", 410), ("9" * 5000, 410), ("4040", 410), ("00404", 410), (500, 500),
 ]  # fmt: skip
 ROWS = {
     "invalid": SimpleNamespace(errors=True, message="bad request", http=400),

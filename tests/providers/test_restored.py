@@ -48,11 +48,16 @@ def facts(task, **changed):
         (replace(FOUND, operation="detect_face_video", facts={**FOUND.facts, "media": "video"}), []),
         (replace(SWAP, operation="other"), [("operation", "makes no task")]),
         (replace(FOUND, kind="task"), [("kind", "should be detection")]),
+        (replace(FOUND, kind="aaa"), [("kind", "should be detection")]),
+        (facts(FOUND, media="audio"), [("facts", "`media` should be image")]),
         (replace(FOUND, model="m"), [("model", "should be empty for a detection")]),
         (replace(FOUND, callback_url="http://a"), [("callback_url", "should be null, for a detection has no callbacks")]),
         (facts(FOUND, media="video"), [("facts", "`media` should be image")]),
         (facts(FOUND, faces="2"), [("facts", "`faces` should be an integer of at most 9007199254740992")]),
         (replace(SWAP, kind="detection"), [("kind", "should be task")]),
+        (replace(SWAP, kind="zzz"), [("kind", "should be task")]),
+        (replace(SWAP, request=body("z-image")), [("model", "should be the model of the request")]),
+        (replace(SWAP, request=body("bytedance/dreamactor")), [("model", "should be the model of the request")]),
         (replace(SWAP, model="no"), [("model", "is no model of the catalogue")]),
         (replace(SWAP, model="z-image"), [("model", "should be the model of the request")]),
         (replace(SWAP, callback_url="http://a"), [("callback_url", "should be that of the request")]),
@@ -75,7 +80,8 @@ def test_tasks_of_crun(task, wrong):
 
 def test_the_names_of_a_detection():
     assert crun.aliases(FOUND, ENGINE) == {detection.detect_id(FOUND): False}
-    assert crun.aliases(SWAP, ENGINE) == {}
+    for kind in ("aaa", "task", "zzz"):
+        assert crun.aliases(replace(SWAP, kind=kind), ENGINE) == {}
 
 
 FUSION = Task(
@@ -96,6 +102,9 @@ FUSION = facts(FUSION, folder=FOLDER)
             [("kind", "should be 'tool'"), ("model", "should be 'face/fusion'")],
         ),
         (facts(FUSION, caller=5), [("facts", "`caller` should be str")]),
+        (facts(FUSION, extension=".zip"), [("facts", "every extension should be .png")]),
+        (facts(FUSION, folder="AAA"), [("facts", f"`folder` should be {FOLDER!r}")]),
+        (facts(FUSION, folder="zzz"), [("facts", f"`folder` should be {FOLDER!r}")]),
         (facts(FUSION, extension=".jpg"), [("facts", "every extension should be .png")]),
         (facts(FUSION, more=[[".png", []], [".jpg", []]]), [("facts", "every extension should be .png")]),
         (facts(FUSION, more=[[".png", []]]), []),

@@ -10,7 +10,7 @@ from swapmock.mock_server.core.call import Cacheable, Call, Problem, Reply
 from swapmock.mock_server.core.credits import from_credits
 from swapmock.mock_server.core.seeded import alphanumeric, lower_alphanumeric
 from swapmock.mock_server.core.task import FAILED, SUCCEEDED, Task
-from swapmock.mock_server.providers.submission import accept_task, faces_in, scenario_for
+from swapmock.mock_server.providers.submission import accept_task, faces_in, scenario_for, unused_id
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
@@ -48,10 +48,7 @@ def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:
 def _task_id(call: Call) -> str:
     """Return an unused id, derived from the seed and the number of the detection."""
     box = call.box
-    while True:
-        made = "d" + lower_alphanumeric(17, box.sandbox.seed, KIND, box.next_number(KIND))
-        if box.task(made) is None:
-            return made
+    return unused_id(box, lambda: "d" + lower_alphanumeric(17, box.sandbox.seed, KIND, box.next_number(KIND)))
 
 
 def get_detect_face_result(call: Call, engine: Engine) -> Reply:

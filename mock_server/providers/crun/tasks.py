@@ -14,7 +14,7 @@ from swapmock.mock_server.core.task import FAILED, SUCCEEDED, Phase, Task
 from swapmock.mock_server.providers.crun.catalogue import check_template, model_row, price
 from swapmock.mock_server.providers.crun.music import further_tracks, makes_music, music
 from swapmock.mock_server.providers.crun.swap import SWAPS, Swap
-from swapmock.mock_server.providers.submission import accept_task, has_media, scenario_for
+from swapmock.mock_server.providers.submission import accept_task, has_media, scenario_for, unused_id
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
@@ -75,12 +75,10 @@ def _swap(call: Call, engine: Engine, model: str) -> Swap:
 
 def _task_id(call: Call) -> str:
     """Return an unused id, derived from the seed and the number of the task."""
-    while True:
-        seed, number = call.box.sandbox.seed, call.box.next_number(KIND)
-        is_short = call.variants["task_id_form"] == "short"
-        made = "task_" + text("0123456789", 8, seed, KIND, number) if is_short else uuid4(seed, KIND, number)
-        if call.box.task(made) is None:
-            return made
+    box, seed = call.box, call.box.sandbox.seed
+    if call.variants["task_id_form"] == "short":
+        return unused_id(box, lambda: "task_" + text("0123456789", 8, seed, KIND, box.next_number(KIND)))
+    return unused_id(box, lambda: uuid4(seed, KIND, box.next_number(KIND)))
 
 
 def _echo(engine: Engine, task: Task) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from swapmock.mock_server.providers.imgopen.answers import submitted
 from swapmock.mock_server.providers.imgopen.makers import MAKERS
 from swapmock.mock_server.providers.imgopen.tools import Tool, find_own, remember, tools
 from swapmock.mock_server.providers.imgopen.wire import NAME
-from swapmock.mock_server.providers.submission import accept_task, scenario_for
+from swapmock.mock_server.providers.submission import accept_task, scenario_for, unused_id
 
 if TYPE_CHECKING:
     from swapmock.contracts.behaviour import Scenario, Timeline
@@ -86,9 +86,7 @@ def _callback_url(call: Call, tool: Tool, *, fails: bool) -> str | None:
 def _task_id(call: Call) -> str:
     """Return a prefix, the time in milliseconds, and nine more digits. The digits are derived from the request, so
     that sandboxes with the same seed and clock have the same id only for the same job."""
-    box, stamp = call.box, f"{round(call.now * 1000):013d}"
-    while True:
-        digits = text("0123456789", 9, box.sandbox.seed, NAME, box.next_number(NAME), call.raw)
-        task_id = f"{call.variants['id_prefix']}{stamp}{digits}"
-        if box.task(task_id) is None:
-            return task_id
+    box, start = call.box, f"{call.variants['id_prefix']}{round(call.now * 1000):013d}"
+    return unused_id(
+        box, lambda: start + text("0123456789", 9, box.sandbox.seed, NAME, box.next_number(NAME), call.raw)
+    )

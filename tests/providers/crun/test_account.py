@@ -1,9 +1,14 @@
 """The balance, and links for uploads."""
 
 import re
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from swapmock.contracts import load
+from swapmock.mock_server.core.call import Problem
+from swapmock.mock_server.providers.crun.account import get_upload_url
 from tests.providers.direct import BASE_URL, Account
 
 
@@ -46,3 +51,24 @@ def test_a_sandbox_has_a_limit_of_files(system):
     assert one.crun("GET", "files/upload-url", query="ext=.png&content_type=image/png")[0] == 429
     one.advance(1)
     assert one.crun("GET", "files/upload-url", query="ext=.png&content_type=image/png")[0] == 200
+
+
+def test_an_uploaded_file_is_kept_for_its_lifetime(account, shared_system):
+    one = account()
+    made = one.crun("GET", "files/upload-url", query="ext=.png&content_type=image/png")[1]["data"]
+    with shared_system.engine.store.open(one.id) as box:
+        file = box.file(made["file_url"].rpartition("/")[2])
+    assert file is not None
+    assert (file.content_type, file.size, file.etag) == ("image/png", None, "")
+    assert file.expires_at - file.link_expires_at == 14 * 86_400 - 900
+
+
+@pytest.mark.parametrize("held", [2, 3])
+def test_a_sandbox_may_have_more_files_than_the_limit(held):
+    """A snapshot of an emulator with a higher limit."""
+    box: Any = SimpleNamespace(
+        files_held=lambda: (held, 0), forget_files=lambda now: [], sandbox=SimpleNamespace(id="s")
+    )
+    engine: Any = SimpleNamespace(contracts={"crun": load("crun")}, max_files=2)
+    with pytest.raises(Problem, match="rate_limited"):
+        get_upload_url(SimpleNamespace(box=box, now=0.0), engine)  # type: ignore[arg-type]  # what it needs of a call

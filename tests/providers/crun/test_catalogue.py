@@ -1,8 +1,13 @@
 """Models and templates: which are listed, how each is shown."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from swapmock.contracts import load
+from swapmock.mock_server.core.call import Problem
+from swapmock.mock_server.providers.crun.catalogue import check_template, price
 from tests.providers.direct import BASE_URL
 
 CONTRACT = load("crun")
@@ -83,3 +88,49 @@ def test_templates(account, vendor, path, field, parameter):
     (found,) = one.crun("GET", path, query=f"{parameter}={rows[0][field]}")[1]["data"]["templates"]
     assert found[field] == rows[0][field]
     assert one.crun("GET", path, query=f"{parameter}=none")[1]["data"] == {"total": 0, "templates": []}
+
+
+@pytest.mark.parametrize(
+    ("model", "prices", "expected"),
+    [
+        ("image-face-swap", {}, (3000, False)),
+        ("z-image", {}, None),
+        ("bytedance/dreamactor", {}, (None, False)),
+        ("kling/template", {}, (None, True)),
+        ("kling/template", {("crun", "kling/template"): 5}, (5, False)),
+        ("kling/template", {("crun", "z-image"): 5}, (None, True)),
+        ("image-face-swap", {("crun", "image-face-swap"): 5}, (5, False)),
+    ],
+)
+def test_a_price_is_estimated_where_nobody_has_listed_it(model, prices, expected):
+    engine: Any = SimpleNamespace(
+        contracts={"crun": CONTRACT},
+        prices=prices,
+        price=lambda provider, name, listed: prices.get((provider, name), listed),
+    )
+    cost, is_estimated = price(engine, model, {})
+    assert cost > 0
+    if expected is not None:
+        assert (expected[0] or cost, expected[1]) == (cost, is_estimated)
+
+
+@pytest.mark.parametrize("choice", ["accept", "refuse"])
+@pytest.mark.parametrize("name", ["kling-hug", "no-such", "x" * 150, None])
+def test_a_template_that_no_list_has(choice, name):
+    engine: Any = SimpleNamespace(contracts={"crun": CONTRACT})
+    call: Any = SimpleNamespace(variants={"unknown_template": choice}, noted=())
+    given = {} if name is None else {"template_id": name}
+    if name == "kling-hug":
+        check_template(call, engine, "kling/template", given)
+        assert call.noted == ()
+    elif choice == "refuse":
+        with pytest.raises(Problem) as refused:
+            check_template(call, engine, "kling/template", given)
+        (text,) = refused.value.errors
+        assert text.endswith(f"template_id: there is no template {str(name)[:100]!r}")
+    else:
+        check_template(call, engine, "kling/template", given)
+        ((place, rule, known, got),) = call.noted
+        assert (place, rule, got) == (("body", "input", "template_id"), "listed", name)
+        assert known == [row["key"] for row in CONTRACT.tables["templates"]["kling"]]
+    check_template(call, engine, "image-face-swap", given)

@@ -56,12 +56,15 @@ def test_a_detection_that_succeeds_has_no_error(account, choice):
     assert (document["code"], document["message"], document["data"]["error"]) == (200, "success", None)
 
 
-def test_only_its_own_id_finds_a_detection(account):
-    one = account()
+@pytest.mark.parametrize("seed", range(6))
+def test_only_its_own_id_finds_a_detection(account, seed):
+    """With each seed the `detect_id` and the token of the links have another order beside the id."""
+    one = account(seed=seed)
     task = started(one)
     one.advance(60)
-    detect_id = polled(one, task)[1]["data"]["result"]["id"]
-    for name in (detect_id, task.upper(), task[:-1], "0", "zzzz"):
+    result = polled(one, task)[1]["data"]["result"]
+    token = result["faces"][0]["link"].split("/")[-2]
+    for name in (result["id"], token, task.upper(), task[:-1], "0", "zzzz"):
         assert polled(one, name)[0] == 404
     made = one.created("image-face-swap", {"image_url": URL, "new_face": URL})
     assert polled(one, made)[0] == 404

@@ -1,6 +1,7 @@
 """The size and length of a result, by the input of its task."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -101,6 +102,7 @@ def test_the_size_of_a_video(given, size):
         ({"duration": True}, None),
         ({"duration": None}, None),
         ({"duration": 10_000}, None),
+        ({"duration": 20_000}, None),
         ({"duration": "99999"}, None),
     ],
 )
@@ -149,8 +151,32 @@ def test_a_result_has_the_shape_that_its_input_asks_for():
     assert shape(task_of("z-image", {"size": "640x480"}, operation="detect_face_image"), ENGINE) is None
 
 
+@pytest.mark.parametrize("request_body", [b"[]", b"5", b"null", b"{}", b'{"input": null}', b'{"input": [1]}'])
+def test_a_request_without_an_input_asks_for_nothing(request_body):
+    assert shape(replace(task_of("z-image", {}), request=request_body), ENGINE) is None
+    assert shape(replace(task_of("suno/music-generate", {}), request=request_body), ENGINE) == Shape(0, 0, 10)
+
+
+@pytest.mark.parametrize(
+    "model", ["image-face-swap", "image-face-swap-multi", "video-face-swap", "video-face-swap-multi"]
+)
+def test_a_face_swap_keeps_the_shape_of_its_source(model):
+    assert shape(task_of(model, {"size": "640x480", "duration": 5}), ENGINE) is None
+
+
+def test_the_further_files_of_a_picture_and_of_a_video():
+    """They are as large as the first one; only the covers of songs are not."""
+    pictures = task_of("z-image", {"size": "640x480"}, ".png", [".png", ".png"])
+    video = task_of("google/veo3-1-fast-t2v", {"size": "640x480"}, ".mp4", [".png"])
+    assert [shape(pictures, ENGINE, number) for number in range(3)] == [Shape(640, 480)] * 3
+    assert [shape(video, ENGINE, number) for number in range(2)] == [Shape(640, 480, 5)] * 2
+    odd = task_of("suno/music-generate", {}, ".wav", [".aaa", ".zzz"])
+    assert [shape(odd, ENGINE, number) for number in (1, 2)] == [Shape(360, 360), Shape(720, 720)]
+
+
 def test_the_covers_of_a_song():
     """Two tracks, then a small and a large cover for each."""
     song = task_of("suno/music-generate", {"duration": 30}, ".wav", [".wav", ".png", ".png", ".png", ".png"])
     sound, small, large = Shape(0, 0, 30), Shape(360, 360), Shape(720, 720)
+    assert shape(song, ENGINE) == sound
     assert [shape(song, ENGINE, number) for number in range(6)] == [sound, sound, small, large, small, large]

@@ -1,5 +1,6 @@
 """Which faces a swap shows, and what it refuses: by detection, index and age."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -119,16 +120,18 @@ def test_what_may_fail_later_in_place_of_a_refusal(account, choices, url, wait):
     assert one.info(document["data"]["task_id"])["status"] == "failed"
 
 
-def made(kind, given, field="image_url", **choices):
-    """The swap that `kind` reads from the input `given`."""
-    detection = Task(
-        "d1", "detection", "crun", "detect_face_image", "", b"", 0.0, 1.0, 2.0,
-        facts={"url": GROUP, "media": "image", "faces": 3},
-    )  # fmt: skip
-    named = {"d1": detection, detect_id(detection): detection}
+DETECTION = Task(
+    "d1", "detection", "crun", "detect_face_image", "", b"", 0.0, 1.0, 2.0,
+    facts={"url": GROUP, "media": "image", "faces": 3},
+)  # fmt: skip
+
+
+def made(kind, given, field="image_url", now=10.0, detection=DETECTION, **choices):
+    """The swap that `kind` reads from the input `given`. `d1`, `0` and `zzz` lead to the detection, too."""
+    named = {**dict.fromkeys(("d1", "0", "zzz"), detection), detect_id(detection): detection}
     box = SimpleNamespace(task=named.get)
     call: Any = SimpleNamespace(
-        body={"input": {"detect_id": detect_id(detection), **given}}, box=box, now=10.0,
+        body={"input": {"detect_id": detect_id(detection), **given}}, box=box, now=now,
         variants={**load("crun").behaviour.defaults, **choices},
     )  # fmt: skip
     engine: Any = SimpleNamespace(contracts={"crun": load("crun")})
@@ -176,6 +179,45 @@ def test_another_picture_than_the_detected_one(url):
 
 
 def test_a_task_that_is_no_detection_has_no_detect_id():
-    for named in ("d1", "other"):
+    for named in ("d1", "0", "zzz", "other"):
         with pytest.raises(Problem, match="no detection has the id"):
             made(multi, {"image_url": GROUP, "faces": [], "detect_id": named})
+
+
+@pytest.mark.parametrize("kind", ["aaa", "task", "zzz"])
+def test_a_task_of_another_kind_is_no_detection(kind):
+    with pytest.raises(Problem, match="no detection has the id"):
+        made(multi, {"image_url": GROUP, "faces": []}, detection=replace(DETECTION, kind=kind))
+
+
+@pytest.mark.parametrize(("media", "field"), [("image", "video_url"), ("video", "image_url")])
+def test_a_detection_of_the_other_kind_of_media(media, field):
+    other = replace(DETECTION, facts={**DETECTION.facts, "media": media})
+    with pytest.raises(Problem, match=f"belongs to the detection of {media} media"):
+        made(multi, {field: GROUP, "faces": []}, field, detection=other)
+
+
+@pytest.mark.parametrize("now", [0.0, 1.0, 1.999])
+def test_a_detection_that_has_not_ended(now):
+    with pytest.raises(Problem, match="the detection has not succeeded"):
+        made(multi, {"image_url": GROUP, "faces": []}, now=now)
+
+
+@pytest.mark.parametrize(
+    ("now", "fails"), [(2.0, None), (3601.999, None), (3602.0, "undownloadable"), (9e9, "undownloadable")]
+)
+def test_the_hour_of_a_detection_to_the_moment(now, fails):
+    given = {"image_url": GROUP, "faces": [{"face_id": 0, "target": NEW}]}
+    assert made(multi, given, now=now, stale_detect="fail").fails == fails
+
+
+@pytest.mark.parametrize(("face", "is_known"), [(-1, False), (0, True), (2, True), (3, False), (4, False), (99, False)])
+def test_which_faces_there_are(face, is_known):
+    given = {"image_url": GROUP, "faces": [{"face_id": face, "target": NEW}]}
+    if is_known:
+        assert made(multi, given).faces[face] == FaceRef(NEW, 0)
+    else:
+        with pytest.raises(Problem) as refused:
+            made(multi, given)
+        (text,) = refused.value.errors
+        assert text.endswith(f"faces.0.face_id: face {face} was not detected (detected: 0, 1, 2)")

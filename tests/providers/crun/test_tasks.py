@@ -1,11 +1,15 @@
 """CreateTask, TaskInfo and the estimates: each member of their answers."""
 
 import re
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from swapmock.mock_server.core.faces import FaceRef
-from swapmock.mock_server.providers.crun.tasks import _further_files, _result_extension
+from swapmock.mock_server.core.seeded import hexadecimal
+from swapmock.mock_server.providers.crun.tasks import LONG_BODY, _further_files, _result_extension, _swap
 from tests.providers.direct import BASE_URL
 
 PHOTO, FACE = "https://example.com/photo.jpg", "https://example.com/ann.jpg"
@@ -171,8 +175,22 @@ def test_the_callback_url_of_a_request(account, given, shown):
     assert one.info(task)["param"] == {"model": "image-face-swap", "input": SWAP, "callback_url": shown}
 
 
-def test_only_its_own_id_finds_a_task(account):
-    one = account()
+@pytest.mark.parametrize("seed", range(6))
+def test_only_its_own_id_finds_a_task(account, seed):
+    """With each seed the token of the links has another order beside the id."""
+    one = account(seed=seed)
     task = one.created("image-face-swap", SWAP)
-    for name in (task.upper(), "0" * 36, "z" * 36):
+    one.advance(60)
+    token = one.info(task)["result"]["media_urls"][0].split("/")[-2]
+    for name in (token, task.upper(), "0" * 36, "z" * 36):
         assert one.crun("GET", "job/TaskInfo", query=f"task_id={name}")[0] == 404
+
+
+@pytest.mark.parametrize(("length", "is_long"), [(0, False), (1 << 20, False), ((1 << 20) + 1, True)])
+def test_a_result_is_drawn_by_the_request_or_by_its_digest(length, is_long):
+    raw = b"x" * length
+    call: Any = SimpleNamespace(raw=raw)
+    engine: Any = None
+    shown = hexadecimal(40, sha256(raw).digest() if is_long else raw)
+    assert _swap(call, engine, "z-image") == ((FaceRef(shown, 0),), None)
+    assert LONG_BODY == 1_048_576

@@ -8,7 +8,10 @@ import pytest
 from swapmock.contracts import Violation, load
 from swapmock.mock_server.core.call import Problem, Reply
 from swapmock.mock_server.providers.crun.wire import (
+    LIMITS,
     Wire,
+    _is_limit,
+    _limits_are_observed,
     authenticate,
     authorize,
     bearer_token,
@@ -17,7 +20,8 @@ from swapmock.mock_server.providers.crun.wire import (
     unknown_model,
 )
 
-RULES = load("crun").behaviour
+CONTRACT = load("crun")
+RULES = CONTRACT.behaviour
 WIRE = Wire(RULES)
 DEFAULTS = RULES.defaults
 
@@ -52,6 +56,11 @@ def test_what_is_wrong_inside_input_carries_the_model():
     expected = "Value error, Invalid input for model z-image: faces.0.target: Field required"
     assert sentence(violation, "z-image") == expected
     assert sentence(violation, None) == "input.faces.0.target: Field required"
+    # A field of `input` itself, too; `input` without one, and members beside it, do not.
+    field = Violation(("body", "input", "prompt"), "required")
+    assert sentence(field, "z-image") == "Value error, Invalid input for model z-image: prompt: Field required"
+    for name in ("aaa", "zzz"):
+        assert sentence(Violation(("body", name, "b"), "required"), "z-image") == f"{name}.b: Field required"
 
 
 @pytest.mark.parametrize(
@@ -105,6 +114,7 @@ MORE_SENTENCES = [
     (("query", "a"), "maxLength", 1, "xx", "a: String should have at most 1 character"),
     (("query", "a"), "minItems", 1, [], "a: List should have at least 1 item after validation, not 0"),
     (("query", "a"), "maxItems", 1, [1, 2], "a: List should have at most 1 item after validation, not 2"),
+    (("query", "a"), "maxItems", 0, [1], "a: List should have at most 0 items after validation, not 1"),
     (("query", "a"), "enum", ["x"], "y", "a: Input should be 'x'"),
     (("query", "a"), "enum", ["x", 2], "y", "a: Input should be 'x' or 2"),
     (("query", "a"), "not", {"const": "x"}, "x", "a: Input should not be 'x' with the other values given"),
@@ -152,6 +162,8 @@ def response(problem, **choices):
         (Problem("file_not_found", http=418), {}, 404, {"code": 404, "message": "File not found", "data": None}),
         (Problem("key_disabled"), {}, 403, {"code": 403, "message": "API key disabled", "data": None}),
         (Problem("key_disabled"), {"disabled_key": 401}, 401, {"code": 401, "message": "Invalid API key", "data": None}),
+        (Problem("key_disabled", code=402), {}, 401, {"code": 401, "message": "Invalid API key", "data": None}),
+        (Problem("key_disabled", code=404), {}, 401, {"code": 401, "message": "Invalid API key", "data": None}),
         (Problem("task_not_found"), {}, 404, {"code": 404, "message": "Task not found", "data": None}),
         (Problem("task_not_found"), {"task_not_found_http": 200}, 200, {"code": 404, "message": "Task not found"}),
         (Problem("model_not_found"), {"task_not_found_http": 200}, 404,
@@ -183,6 +195,10 @@ def test_successes():
         200,
     )
     assert WIRE.render(Reply(is_empty=True, status=204), DEFAULTS)[:3] == (204, None, None)
+    # Success stays 200, whatever a map has for it; another code has the map's status.
+    for code, status in ((199, 298), (200, 200), (201, 299)):
+        mapped = {**DEFAULTS, "http_status": {199: 298, 200: 297, 201: 299}}
+        assert WIRE.render(Reply(1, code=code), mapped).status == status
     failed = Reply({"a": 1}, code=422, message="m")
     assert WIRE.render(failed, DEFAULTS)[:3] == (422, {"code": 422, "message": "m", "data": {"a": 1}}, 422)
     assert WIRE.render(failed, {**DEFAULTS, "http_status": "always200"}).status == 200
@@ -226,3 +242,114 @@ def test_a_model_that_no_list_has():
     assert problem.errors == (f"model: Input should be a known model, not '{'x' * 100}' (see job/Models)",)
     assert invalid_input("m", "", "no").errors == ("Value error, Invalid input for model m: no",)
     assert invalid_input("m", "a.b", "no").errors == ("Value error, Invalid input for model m: a.b: no",)
+
+
+@pytest.mark.parametrize("rule", [*LIMITS, "type", "required", "format", "minLength"])
+@pytest.mark.parametrize(
+    ("place", "of_input"),
+    [
+        (("body", "input", "prompt"), True),
+        (("body", "input"), False),
+        (("body",), False),
+        (("body", "input", "img_urls", 0), False),
+        (("body", "aaa", "prompt"), False),
+        (("body", "zzz", "prompt"), False),
+        (("input", "body", "prompt"), False),
+    ],
+)
+def test_the_limits_of_a_model(place, of_input, rule):
+    """Bounds of a field of `input` itself; the type of a field, and media URLs, are none."""
+    assert _is_limit(Violation(place, rule)) is (of_input and rule in LIMITS)
+    assert set(LIMITS) == {"maxLength", "maxItems", "minimum", "maximum", "enum", "pattern", "not"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "observed"),
+    [
+        ("create_task", {"model": "z-image"}, True),
+        ("estimate_credits", {"model": "openai/gpt-image-2"}, True),
+        ("create_task", {"model": "image-face-swap"}, False),
+        ("create_task", {"model": "bytedance/dreamactor"}, False),
+        ("create_task", {"model": "nobody"}, False),
+        ("create_task", {"model": ["z-image"]}, False),
+        ("create_task", {"model": None}, False),
+        ("create_task", {}, False),
+        ("create_task", ["model"], False),
+        ("create_task", "z-image", False),
+        ("create_task", None, False),
+        ("detect_face_image", {"model": "z-image"}, False),
+        ("get_task_info", {"model": "z-image"}, False),
+    ],
+)
+def test_where_limits_were_observed(operation, body, observed):
+    assert _limits_are_observed(CONTRACT.operations[operation], body) is observed
+
+
+LONG = Violation(("body", "input", "prompt"), "maxLength", 800, "x" * 801)
+UNTYPED = Violation(("body", "input", "prompt"), "type", "string", 5)
+NO_URL = Violation(("body", "input", "image_url"), "pattern", "^https?://", "ftp://a")
+IN_LIST = ("body", "input", "img_urls", 0)
+DATA = "data:image/png;base64,AAAA"
+
+
+def data_uri(place=IN_LIST, rule="pattern", got=DATA):
+    return Violation(place, rule, "^https?://", got)
+
+
+def explained(violations, model="z-image", **choices):
+    """The number of sentences; None where all is allowed."""
+    operation = CONTRACT.operations["create_task"]
+    problem = WIRE.explain_violations(operation, {"model": model}, violations, {**DEFAULTS, **choices})
+    return None if problem is None else (problem.name, len(problem.errors))
+
+
+@pytest.mark.parametrize(
+    ("violations", "model", "choices", "expected"),
+    [
+        ([LONG], "z-image", {}, ("invalid", 1)),
+        ([LONG], "z-image", {"model_limits": "open"}, None),
+        ([LONG], "image-face-swap", {"model_limits": "open"}, ("invalid", 1)),
+        ([LONG, UNTYPED], "z-image", {}, ("invalid", 2)),
+        ([LONG, UNTYPED], "z-image", {"model_limits": "open"}, ("invalid", 1)),
+        ([UNTYPED], "z-image", {"model_limits": "open"}, ("invalid", 1)),
+        # Where data URIs may stand.
+        ([data_uri()], "z-image", {}, None),
+        ([data_uri(rule="maxLength")], "z-image", {}, None),
+        ([data_uri(rule="minLength")], "z-image", {}, ("invalid", 1)),
+        ([data_uri(rule="a")], "z-image", {}, ("invalid", 1)),
+        ([data_uri(rule="z")], "z-image", {}, ("invalid", 1)),
+        ([data_uri(got=DATA.upper())], "z-image", {}, None),
+        ([data_uri(got="data:text/plain,a")], "z-image", {}, ("invalid", 1)),
+        ([data_uri(got=f" {DATA}")], "z-image", {}, ("invalid", 1)),
+        ([data_uri(got=5)], "z-image", {}, ("invalid", 1)),
+        ([data_uri(("body", "input", "image_url"))], "z-image", {}, ("invalid", 1)),
+        ([data_uri(("body", "input", "image_url"))], "z-image", {"data_uris": "accept"}, None),
+        ([data_uri()], "z-image", {"data_uris": "accept"}, None),
+        ([data_uri()], "z-image", {"data_uris": "refuse"}, ("invalid", 1)),
+        ([data_uri(), NO_URL], "z-image", {"data_uris": "accept"}, ("invalid", 1)),
+        ([data_uri(), LONG], "z-image", {"model_limits": "open"}, None),
+        ([], "z-image", {}, None),
+    ],
+)  # fmt: skip
+def test_which_violations_a_variant_allows(violations, model, choices, expected):
+    assert explained(violations, model, **choices) == expected
+
+
+def test_an_unknown_model_is_told_before_all_else():
+    unknown = Violation(("body", "model"), "discriminator", None, "nobody")
+    operation = CONTRACT.operations["create_task"]
+    bodies: tuple[Any, ...] = ({"model": "nobody"}, [])
+    for body in bodies:
+        problem = WIRE.explain_violations(operation, body, [LONG, unknown], DEFAULTS)
+        assert problem is not None
+        assert problem.errors == ("model: Input should be a known model, not 'nobody' (see job/Models)",)
+    cases: tuple[tuple[Any, str], ...] = (
+        ({"model": "z-image"}, "Value error, Invalid input for model z-image: prompt: Field required"),
+        ({"model": 5}, "input.prompt: Field required"),
+        ([], "input.prompt: Field required"),
+    )
+    for body, text in cases:
+        violation = Violation(("body", "input", "prompt"), "required")
+        problem = WIRE.explain_violations(operation, body, [violation], DEFAULTS)
+        assert problem is not None
+        assert problem.errors == (text,)

@@ -1,10 +1,15 @@
 """How Img Open shows a task: each member, at each phase, under each variant."""
 
 import re
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from swapmock.contracts import load
+from swapmock.mock_server.core.task import Failure, Task
+from swapmock.mock_server.providers.imgopen.answers import _progress, coded, failed, file_links
 from tests.providers.direct import BASE_URL
 from tests.stories.imgopen_jobs import job
 
@@ -175,3 +180,67 @@ def test_a_generation_without_media(account):
     one.advance(100)
     shown = one.data("sd/v2/queryTaskInfo", {"businessTaskId": OWN})
     assert (shown["status"], shown["differentialImageRspList"]) == (2, [])
+
+
+CONTRACT = load("imgopen")
+FAILED = Task(
+    "t", "tool", "imgopen", "face_fusion", "face/fusion", b"", 0.0, 1.0, 2.0, failure=Failure(code="1002", message="no luck"),
+    facts={"caller": "own", "folder": "f", "extension": ".png", "faces": [], "more": [[".png", []]]},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("row", CONTRACT.behaviour.refusals.values(), ids=lambda row: row.problem)
+def test_a_failure_is_refused_by_the_row_of_its_code(row):
+    problem = failed(CONTRACT.behaviour, replace(FAILED, failure=Failure(code=row.code, message="no luck")))
+    assert CONTRACT.behaviour.refusals[problem.name].code == row.code
+    assert (problem.code, problem.message) == (row.code, "no luck")
+    silent = failed(CONTRACT.behaviour, replace(FAILED, failure=Failure(code=row.code, message="")))
+    assert silent.message == CONTRACT.behaviour.refusals[silent.name].message
+
+
+def test_a_failure_with_a_code_that_no_row_has():
+    problem = failed(CONTRACT.behaviour, replace(FAILED, failure=Failure(code="777", message="")))
+    row = CONTRACT.behaviour.refusals["generation_failed"]
+    assert (problem.name, problem.code, problem.message) == (row.problem, "777", row.message)
+    with pytest.raises(LookupError, match="task t has not failed"):
+        failed(CONTRACT.behaviour, replace(FAILED, failure=None))
+
+
+@pytest.mark.parametrize(
+    ("choice", "message", "now", "expected"),
+    [
+        ("failure", "no luck", 2.0, ("1002", "no luck")),
+        ("failure", "", 2.0, ("1002", "task failed")),
+        ("failure", "no luck", 1.9, ("200", "success")),
+        ("200", "no luck", 2.0, ("200", "success")),
+    ],
+)
+def test_the_code_of_an_answer(choice, message, now, expected):
+    call: Any = SimpleNamespace(variants={"failed_task_code": choice}, now=now)
+    reply = coded(call, replace(FAILED, failure=Failure(code="1002", message=message)), {"a": 1})
+    assert (reply.code, reply.message, reply.data) == (*expected, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "now", "percentage"),
+    [(None, 99.0, 0), (10.0, 99.0, 0), (20.0, 10.0, 0), (20.0, 12.5, 25), (20.0, 19.999, 99), (13.0, 11.0, 33)],
+)
+def test_how_far_a_generation_is(ends_at, now, percentage):
+    task = replace(FAILED, starts_at=10.0, ends_at=ends_at, failure=None)
+    assert _progress(task, now) == {"percentage": percentage, "imageUrl": None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "count"),
+    [("tool", {"more": []}, 1), ("tool", {"more": [[".png", []]] * 2}, 3), ("detection", {"faces": 0}, 0), ("detection", {"faces": 4}, 4)],
+)  # fmt: skip
+@pytest.mark.parametrize("owner", [None, "other", "s1"])
+def test_the_links_of_a_task_lead_to_its_sandbox(kind, facts, count, owner):
+    published = []
+    engine: Any = SimpleNamespace(
+        store=SimpleNamespace(owner=lambda name: owner, publish=lambda name, box: published.append((name, box)))
+    )
+    call: Any = SimpleNamespace(base_url="http://h", box=SimpleNamespace(sandbox=SimpleNamespace(id="s1")))
+    task = replace(FAILED, kind=kind, facts={**FAILED.facts, **facts})
+    assert file_links(call, engine, task) == [f"http://h/Output-Img2/f/t-{number}.png" for number in range(count)]
+    assert published == ([] if owner == "s1" else [("t", "s1")])

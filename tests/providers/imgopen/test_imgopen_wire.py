@@ -60,6 +60,8 @@ def test_what_a_variant_makes_of_no_credentials(headers, choices, problem):
         ("roop", {}, {}, {}, False),
         ("roop", {}, {}, {"credentials": "optional"}, True),
         ("roop", {}, {QUERY_KEY: "k"}, {"flux_credentials": "query"}, False),
+        ("face_fusion", {}, {QUERY_KEY: "k"}, {"flux_credentials": "query"}, False),
+        ("flux_text2image", {}, {QUERY_SECRET: "s"}, {"flux_credentials": "query"}, True),
         ("flux_text2image", {}, {QUERY_KEY: "k"}, {"flux_credentials": "query"}, True),
         ("flux_text2image", {}, {QUERY_KEY: "k"}, {}, False),
         ("flux_text2image", {}, {}, {"flux_credentials": "query"}, False),
@@ -94,6 +96,25 @@ def test_statuses(policy, statuses):
         WIRE.render_problem(Problem("insufficient_credits"), variants).status,
     ) == statuses
     assert WIRE.render(Reply(None, code="no such"), variants).status == 200
+
+
+@pytest.mark.parametrize("code", ["1", "199", "201", "1002", "x"])
+def test_every_code_but_that_of_success_has_a_status_of_its_own(code):
+    policy = {int(code) if code.isdigit() else code: 418}
+    assert WIRE.render(Reply(None, code=code), {**RULES.defaults, "http_status": policy}).status == 418
+
+
+@pytest.mark.parametrize("row", RULES.refusals.values(), ids=lambda row: row.problem)
+def test_a_refusal_is_its_row(row):
+    """With HTTP 200, or with the status of the row, else with that of the code."""
+    for policy, status in (("always200", 200), ("code", row.http or RULES.body_codes[str(row.code)].http)):
+        made = WIRE.render_problem(Problem(row.problem, errors=["e"]), {**RULES.defaults, "http_status": policy})
+        assert (made.status, made.code, made.body["code"]) == (status, str(row.code), str(row.code))
+        assert made.body == {
+            "code": str(row.code),
+            "msg": f"{row.message}: e" if row.errors else row.message,
+            "data": None,
+        }
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from swapmock.contracts import load
 from swapmock.mock_server.core.call import Problem
+from swapmock.mock_server.core.seeded import integer
 from swapmock.mock_server.providers.imgopen import makers
 from swapmock.mock_server.providers.imgopen.makers import DETAILS, MAKERS, STYLES, SUBJECTS, TOUCHES
 from swapmock.mock_server.providers.imgopen.tools import tools
@@ -115,9 +116,10 @@ def test_a_seed_that_is_asked_for(asked, seed):
 
 @pytest.mark.parametrize("given", [{}, {"seed": -1}, {"seed": "-1"}])
 def test_a_seed_that_is_not(given):
-    seeds = {made("sd_text2image", {"prompt": "a", **given}).facts["seed"] for _ in range(3)}
-    assert len(seeds) == 1
-    assert 0 <= seeds.pop() < 2**32
+    """It follows from the sandbox's seed and the request."""
+    assert made("sd_text2image", {"prompt": "a", **given}).facts["seed"] == integer(
+        0, 4_294_967_295, 7, "picture", b"raw"
+    )
 
 
 def test_captions_and_styles_are_made_of_words():
@@ -127,6 +129,9 @@ def test_captions_and_styles_are_made_of_words():
     assert set(styles) == set(STYLES)
     assert all(any(f" {detail} and " in one for one in captions) for detail in DETAILS)
     assert all(any(f"and {detail}, " in one for one in captions) for detail in DETAILS)
+    for number in range(20):
+        url = f"https://example.com/{number}.png"
+        assert made("identify_style", {"sourceImage": url}).facts["text"] == STYLES[integer(0, 6, url, "style")]
     found = {made("identify_style", {"sourceImage": f"https://example.com/{n}.png"}).facts["text"] for n in range(100)}
     assert found == set(STYLES)
 
@@ -145,5 +150,8 @@ def test_longer_prompts():
     assert made("expand_prompts", {}).facts["text"][0].startswith("a picture, ")
     (cut,) = made("expand_prompts", {"sourcePrompt": "x" * 3000}).facts["text"]
     assert cut.startswith("x" * 2000 + ", ")
+    for number in range(20):
+        (text,) = made("expand_prompts", {"sourcePrompt": f"{number}"}).facts["text"]
+        assert text.split(", ")[1] == TOUCHES[integer(0, 6, "touches", f"{number}", 0)]
     begun = {made("expand_prompts", {"sourcePrompt": f"{n}"}).facts["text"][0].split(", ")[1] for n in range(200)}
     assert begun == set(TOUCHES)

@@ -110,3 +110,25 @@ def test_the_form_of_an_id(account, prefix):
     assert task.startswith(f"{prefix}1767225601234")
     assert len(task) == len(prefix) + 22
     assert task[len(prefix) :].isdigit()
+
+
+@pytest.mark.parametrize("choice", ["refuse", "answer"])
+def test_an_id_that_two_tools_know_is_that_of_the_tool_asked(account, choice):
+    one = account(variants={"imgopen": {"tool_mismatch": choice}})
+    fusion, roop = sent(one, "face_fusion"), sent(one, "roop")
+    assert one.data("tool/face/fusion/queryTask", {"businessTaskId": OWN})["taskId"] == fusion
+    assert one.data("tool/roop/queryTask", {"businessTaskId": OWN})["taskId"] == roop
+
+
+@pytest.mark.parametrize("name", ["imgopen:face/fusion:own-7", "imgopen:tool:own-7", "", "0", "zzz"])
+def test_the_names_that_the_store_keeps_are_no_ids(account, name):
+    one = account()
+    sent(one, "face_fusion")
+    assert code_of(one, "tool/face/fusion/queryTask", name or "own-")[0] == "404"
+
+
+def test_a_task_of_the_other_vendor_is_unknown(account):
+    one = account()
+    task = one.created("z-image", {"prompt": "x"})
+    for path in ("tool/face/fusion/queryTask", "sd/queryTaskInfo", "sd/v2/queryTaskInfo"):
+        assert code_of(one, path, task)[0] == "404"
