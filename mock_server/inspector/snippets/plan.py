@@ -7,7 +7,7 @@ again: faults, scenarios, rate limits, a balance."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
@@ -461,6 +461,20 @@ class _Planner:
         return "acknowledged" if not last.failure else "pending" if last.next_due is not None else "dead"
 
 
+def in_paragraphs(
+    plan: Plan, write_step: Callable[[int, Step, bool], Iterator[str]], write_ending: Callable[[Ending], Iterator[str]]
+) -> Iterator[str]:
+    """Yield the lines of each step and of the ending of `plan`, each after an empty line. `write_step` takes the number of a step, the step,
+    and whether a later one uses its answer."""
+    used = plan.used_steps
+    for number, step in enumerate(plan.steps):
+        yield ""
+        yield from write_step(number, step, number in used)
+    if plan.ending is not None:
+        yield ""
+        yield from write_ending(plan.ending)
+
+
 def _changed(chosen: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     plain = encode(dict(defaults))
     return {name: value for name, value in chosen.items() if plain.get(name) != value}
@@ -479,4 +493,15 @@ def _leaves(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
             yield from _leaves(item, (*place, index))
 
 
-__all__ = ["Ending", "Given", "OfInbox", "Plan", "Step", "Unrepeatable", "plan_delivery", "plan_exchange", "plan_task"]
+__all__ = [
+    "Ending",
+    "Given",
+    "OfInbox",
+    "Plan",
+    "Step",
+    "Unrepeatable",
+    "in_paragraphs",
+    "plan_delivery",
+    "plan_exchange",
+    "plan_task",
+]

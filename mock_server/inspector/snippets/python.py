@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pprint import pformat
 from typing import Any
 
-from swapmock.mock_server.inspector.snippets.plan import Ending, Given, OfInbox, Plan, Step
+from swapmock.mock_server.inspector.snippets.plan import Ending, Given, OfInbox, Plan, Step, in_paragraphs
 
 #: The widest line of values, in characters.
 WIDTH = 96
@@ -41,13 +41,7 @@ def _within(plan: Plan) -> Iterator[str]:
         yield "sandbox.answer_callbacks(*receiver)"
     if plan.uses_inbox:
         yield 'inbox = sandbox.inbox()["url"]'
-    used = plan.used_steps
-    for number, step in enumerate(plan.steps):
-        yield ""
-        yield from _step(number, step, number in used)
-    if plan.ending is not None:
-        yield ""
-        yield from _ending(plan.ending)
+    yield from in_paragraphs(plan, _step, _ending)
 
 
 def _assigned(name: str, value: Any) -> Iterator[str]:

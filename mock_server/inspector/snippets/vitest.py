@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
-from swapmock.mock_server.inspector.snippets.plan import Ending, Given, OfInbox, Plan, Step
+from swapmock.mock_server.inspector.snippets.plan import Ending, Given, OfInbox, Plan, Step, in_paragraphs
 
 
 def vitest_text(plan: Plan) -> str:
@@ -49,13 +49,7 @@ def _within(plan: Plan) -> Iterator[str]:
         yield f"await sandbox.answerCallbacks({_text(list(map(dict, plan.answers)))});"
     if plan.uses_inbox:
         yield "const inbox = (await sandbox.inbox()).url;"
-    used = plan.used_steps
-    for number, step in enumerate(plan.steps):
-        yield ""
-        yield from _step(number, step, number in used)
-    if plan.ending is not None:
-        yield ""
-        yield from _ending(plan.ending)
+    yield from in_paragraphs(plan, _step, _ending)
 
 
 def _step(number: int, step: Step, is_used: bool) -> Iterator[str]:
