@@ -1,6 +1,4 @@
-"""Money: every entry with its cause, invariants that are proved, refunds, and a race for the last credits."""
-
-from concurrent.futures import ThreadPoolExecutor
+"""Money: invariants that are proved, grants and refunds. Each provider's charges: `tests/third_provider/test_every_provider.py`."""
 
 import pytest
 
@@ -10,25 +8,6 @@ from tests.control import PICTURE
 
 def moves(box):
     return [(row["move"], row["amount"]) for row in box.ok("GET", "/ledger")["entries"]]
-
-
-def test_the_life_of_a_charge(box):
-    task = box.swapped()
-    assert moves(box) == [("grant", 1000), ("reserve", 3)]
-    assert box.ok("GET", "/ledger")["balance"] == {"available": 997, "reserved": 3, "spent": 0}
-    box.advance(until="idle")
-    assert moves(box)[2:] == [("settle", 3)]
-    failed = box.swapped("https://errors.invalid/fails")
-    box.advance(until="idle")
-    assert moves(box)[3:] == [("reserve", 3), ("release", 3)]
-    assert box.ok("GET", "/ledger")["balance"] == {"available": 997, "reserved": 0, "spent": 3}
-    rows = box.ok("GET", "/ledger")["entries"]
-    assert [row["task"] for row in rows] == [None, task, task, failed, failed]
-    assert [(row["from"], row["to"]) for row in rows[:3]] == [
-        ("vendor", "available"),
-        ("available", "reserved"),
-        ("reserved", "spent"),
-    ]
 
 
 @pytest.mark.parametrize("flag", ["1", "true", ""])
@@ -92,32 +71,3 @@ def test_refund(box):
     box.refused(404, "POST", "/ledger/refund", {"task": "nobody"})
     assert box.ok("GET", "/ledger", proof=1)["proof"]["holds"]
     assert moves(box)[-2:] == [("refund", 1), ("refund", 2)]
-
-
-@pytest.mark.parametrize("provider", ["crun", "imgopen"])
-def test_thirty_two_race_for_the_last_credits(admin, provider):
-    price = 3 if provider == "crun" else _price(admin)
-    box = admin.sandbox(clock="frozen", balance=price * 7 + price / 2)
-
-    def submit(number):
-        if provider == "crun":
-            return box.swap().json()["code"]
-        body = {"sourceUrl": [PICTURE], "targetUrl": PICTURE, "businessTaskId": str(number)}
-        return int(box.imgopen("tool/face/fusion", body).json()["code"])
-
-    with ThreadPoolExecutor(32) as pool:
-        codes = list(pool.map(submit, range(32)))
-    assert sorted(codes) == [200] * 7 + [402] * 25
-    ledger = box.ok("GET", "/ledger", proof=1)
-    assert ledger["balance"] == {"available": price / 2, "reserved": price * 7, "spent": 0}
-    assert ledger["proof"]["holds"]
-    box.advance(until="idle")
-    ledger = box.ok("GET", "/ledger", proof=1)
-    assert ledger["balance"] == {"available": price / 2, "reserved": 0, "spent": price * 7}
-    assert ledger["proof"]["holds"]
-
-
-def _price(admin):
-    box = admin.sandbox()
-    box.imgopen("tool/face/fusion", {"sourceUrl": [PICTURE], "targetUrl": PICTURE, "businessTaskId": "1"})
-    return 1000 - box.available()

@@ -82,17 +82,6 @@ def test_a_refused_submission_uses_nothing_up(box):
     assert outcomes(box, 2) == ["failed", "success"]
 
 
-def test_magic_wins_over_the_queue_and_the_queue_over_the_sandbox(admin):
-    box = admin.sandbox(clock="frozen", scenario="stuck")
-    box.ok("POST", "/scenarios", {"scenario": "fails"})
-    magic = box.swapped("https://errors.invalid/200")
-    queued, own = box.swapped(), box.swapped()
-    box.advance(by="1h")
-    assert [box.info(task)["status"] for task in (magic, queued, own)] == ["success", "failed", "running"]
-    box.ok("PATCH", "", {"scenario": None})
-    assert outcomes(box, 1) == ["success"]
-
-
 def test_many(box):
     made = box.ok("POST", "/scenarios", {"scenario": "fails", "times": 10_000})
     assert len(made["queue"]) == 10_000

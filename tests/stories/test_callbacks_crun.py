@@ -116,17 +116,6 @@ def test_attempts_stand_in_the_journal_with_their_cause(account, receiver):
     assert {row["cause"] for row in rows} == {created[0]["id"]}
 
 
-def test_only_what_is_due_is_sent(account, receiver):
-    receiver.plan = lambda got: 500
-    account.swap(receiver.url())
-    account.advance(by="6s")
-    assert len(receiver.got) == 1
-    account.advance(by="9.5s")
-    assert len(receiver.got) == 1
-    account.advance(by="0.5s")
-    assert len(receiver.got) == 2
-
-
 def test_dead_letters_are_listed_and_sent_again(account, receiver):
     receiver.plan = lambda got: 500
     dead, fine = account.swap(receiver.url("/dead")), None
