@@ -46,7 +46,7 @@ PYTEST = [
     "no:xdist",
     "--hypothesis-profile=mutants",
     "-m",
-    "not slow",
+    "not slow and not long",
 ]
 
 
@@ -107,7 +107,6 @@ class Run:
         self.config: dict[str, Any] = whole["tests"]
         self.mutants = all_mutants({**whole["cosmic-ray"], **({"module-path": asked.module} if asked.module else {})})
         self.results = self.read_session()
-        self.tests = asked.tests or [*self.config["near"], *self.config["wide"]]
         self.arguments = [*PYTEST, "-o", f"timeout={self.config['hang']}"]
         self.known = (HERE / "SURVIVORS.md").read_text().splitlines()
         self.begun = 0
@@ -129,24 +128,38 @@ class Run:
         self.total = len(work)
         say(f"{self.total} mutants to run of {len(self.mutants)}")
         register_profile()
+        for number, row in enumerate(self.config["of"]):
+            mine = [one for one in work if self.row_of(one) == number]
+            if mine:
+                say(f"{len(mine)} of them in {row['modules']}")
+                self.run_row(f"{number}", {**self.config, **row}, mine)
+        return self.report(work)
+
+    def row_of(self, mutant: Mutant) -> int:
+        """The number of the row of `of` whose tests a mutant runs against."""
+        rows = self.config["of"]
+        return next(number for number, row in enumerate(rows) if mutant.module.startswith(row["modules"]))
+
+    def run_row(self, name: str, config: dict[str, Any], work: list[Mutant]) -> None:
+        """Run the mutants of one row of `of`. `config` has its `near` and `wide`; `name` is that of its files beside the session."""
+        tests = self.asked.tests or [*config["near"], *config["wide"]]
         warm = [one for one in work if self.results.get(one.key, {}).get("outcome") != "fresh"]
         # A process of its own, as it imports the product; the children of `FreshRun` must start without.
-        self.in_a_process(lambda: self.run_warm(warm))
+        self.in_a_process(lambda: self.run_warm(name, config, tests, warm))
         self.results = self.read_session()
-        import_all(json.loads(self.beside("libraries").read_text()))
+        import_all(json.loads(self.beside(f"{name}.libraries").read_text()))
         fresh = [one for one in work if self.results.get(one.key, {}).get("outcome") == "fresh"]
         say(f"{len(fresh)} mutants of code that runs at import")
         learned = Learned()
-        for report in json.loads(self.beside("learned").read_text()).values():
+        for report in json.loads(self.beside(f"{name}.learned").read_text()).values():
             learned.add(report)
-        runner = FreshRun(self.config, learned, self.arguments)
+        runner = FreshRun(config, learned, self.arguments)
 
         def done(mutant: Mutant, report: Report) -> None:
             runner.note(mutant, report)
             self.note(mutant, report)
 
-        run_all(fresh, runner.try_one, done, Path.cwd(), self.asked.children, 2 * self.config["budget"])
-        return self.report(work)
+        run_all(fresh, runner.try_one, done, Path.cwd(), self.asked.children, 2 * config["budget"])
 
     def beside(self, name: str) -> Path:
         return self.session.with_suffix(f".{name}.json")
@@ -164,13 +177,13 @@ class Run:
         if status:
             raise SystemExit(2)
 
-    def run_warm(self, mutants: list[Mutant]) -> None:
-        plugin = WarmRun(mutants, self.config, self.beside("learned"), self.asked.children, self.note)
+    def run_warm(self, name: str, config: dict[str, Any], tests: list[str], mutants: list[Mutant]) -> None:
+        plugin = WarmRun(mutants, config, self.beside(f"{name}.learned"), self.asked.children, self.note)
         plugin.tracer.start()  # before pytest imports the product by its plugin
-        pytest.main([*self.arguments, *self.tests], plugins=[plugin])
+        pytest.main([*self.arguments, *tests], plugins=[plugin])
         if not plugin.has_run:
             raise RuntimeError("pytest has not run: see above")
-        self.beside("libraries").write_text(json.dumps(third_party()))
+        self.beside(f"{name}.libraries").write_text(json.dumps(third_party()))
 
     def note(self, mutant: Mutant, report: Report) -> None:
         """Write a result down, and show a survivor."""
