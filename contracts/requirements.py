@@ -74,7 +74,7 @@ class Scenarios:
     """Rows of `scenarios`; common.yaml has them."""
 
     fine: Scenario = required("what a task does that nothing else is asked of")
-    fails: Scenario = required("the failure that a contradicting callback tells of")
+    fails: Scenario = required("the failure that a contradicting callback reports")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class Tables:
     files: Any = optional("the links to files that tasks make; without it the provider serves no files")
     uploads: str = optional("the path of uploaded files; without it there are none", "")
     catalogue: Any = optional("the table of models or tools, with prices; without it nothing has a listed price")
-    money: Any = optional("what a credit costs; without it costs are told in credits alone")
+    money: Any = optional("what a credit costs; without it costs are reported only in credits")
     lifetimes: Mapping[str, Any] = optional("seconds; those that `files` names are needed")
     status_words: Mapping[str, Any] = optional("kind of task -> phase -> the vendor's word")
     kind_words: Mapping[str, str] = optional("other words for kinds of tasks")
@@ -194,7 +194,7 @@ def _order(contract: Contract) -> Iterator[str]:
             yield f"order: no stage {name!r}{nearest(name, STAGES)}"
     for name in STAGES if order else ():
         if order.count(name) != 1:
-            yield f"order: {name} should stand there once, not {order.count(name)} times"
+            yield f"order: {name} should occur there once, not {order.count(name)} times"
     if order and order[-1] != "handle" and "handle" in order:
         yield "order: handle should be the last stage"
 

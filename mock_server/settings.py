@@ -41,7 +41,7 @@ class Settings:
     host: str = _row("127.0.0.1", "Address to listen on.")
     port: int = _row(4020, "Port to listen on; 0 selects a free one.", low=0, high=65535)
     uds: Path | None = _row(None, "Unix socket to listen on, in place of host and port.")
-    tls_cert: Path | None = _row(None, "Certificate chain in PEM: with it and its key the emulator speaks HTTPS.")
+    tls_cert: Path | None = _row(None, "Certificate chain in PEM: with it and its key the emulator uses HTTPS.")
     tls_key: Path | None = _row(None, "Private key of the certificate, in PEM, without a password.")
     max_connections: int = _row(10_000, "Most open connections; further ones are refused.", low=1, high=1_000_000)
     max_headers: int = _row(65_536, "Largest head of a request in bytes, approximately.", low=8192, high=1 << 24)

@@ -13,7 +13,7 @@ from swapmock.client_checks.testing.watch import environment
 
 Topic = Literal["operations", "codes", "magic_values", "scenarios", "variants", "evidence", "rules"]
 What = Literal["requests", "tasks", "ledger", "deliveries", "journal", "faults"]
-Provider = Annotated[str | None, Field(description="One of the APIs that describe lists; all of them unless given")]
+Provider = Annotated[str | None, Field(description="One of the APIs that describe lists; default: all of them")]
 SandboxId = Annotated[str, Field(description="Id of a sandbox, as create_sandbox gave it")]
 
 #: Names of the tools, in the order in which an agent sees them.
@@ -93,7 +93,7 @@ class Tools:
         rate_limit: Annotated[
             dict[str, Any] | None, Field(description='As {"calls": 1, "seconds": 10, "retry_after": "seconds"}')
         ] = None,
-        id: Annotated[str | None, Field(description="Its id; one is chosen unless given")] = None,
+        id: Annotated[str | None, Field(description="The id of the sandbox; by default one is chosen")] = None,
     ) -> dict[str, Any]:
         """Make a sandbox: an account of its own with credentials, credits and clock. Returns the base URL, the headers for each
         API, and the environment variables for a client."""
@@ -140,7 +140,7 @@ class Tools:
             dict[str, Any] | None,
             Field(description='Which calls: {"operation": "create_task", "nth": 1}; all unless given'),
         ] = None,
-        times: Annotated[int | None, Field(description="How many calls; without a limit unless given", ge=1)] = None,
+        times: Annotated[int | None, Field(description="The number of calls; default: no limit", ge=1)] = None,
         moment: Annotated[
             Literal["before", "after", "wire"] | None,
             Field(description="before: nothing happens. after: the task exists and is charged, the answer is lost"),
@@ -165,7 +165,7 @@ class Tools:
         self,
         sandbox: SandboxId,
         operation: Annotated[str, Field(description="operationId, such as create_task; look_up lists them")],
-        body: Annotated[Any, Field(description="JSON body; the example of the contract unless given")] = None,
+        body: Annotated[Any, Field(description="JSON body; default: the example of the contract")] = None,
         params: Annotated[dict[str, Any] | None, Field(description="Parameters of query and path")] = None,
     ) -> dict[str, Any]:
         """Call the vendor's API as a client would, over HTTP, with the credentials of the sandbox."""
@@ -237,7 +237,7 @@ class Tools:
         self,
         sandbox: SandboxId,
         subject: Annotated[
-            str | None, Field(description="Id of a request, task or delivery; the last request unless given")
+            str | None, Field(description="Id of a request, task or delivery; default: the last request")
         ] = None,
     ) -> dict[str, Any]:
         """Explain a request, a task or a delivery: what matched, which rule of the contract is broken and the nearest right

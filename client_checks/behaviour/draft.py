@@ -12,7 +12,7 @@ QUESTIONS = {
     "resume": 'How is an interrupted run taken up? "again" for the same command, or the words of another one. Example: resume = "again"',
     "deadline": "After how many seconds does the client give up a job? Example: deadline = 600",
     "smallest_timeout": "What is its smallest time-out of a request, in seconds? Example: smallest_timeout = 30",
-    "verdict": 'How does it tell its outcome: "claim", "exit", or patterns? Example: verdict = "exit"',
+    "verdict": 'How does it report its outcome: "claim", "exit", or patterns? Example: verdict = "exit"',
     "faces": "How many faces does it expect in a picture? Example: faces = 2",
 }
 

@@ -41,7 +41,7 @@ def page(rule: Rule, examples: Path) -> str:
     worst = min(rule.levels.values(), key=list(Level).index)
     sources = "\n".join(f"- {NAMES[name]}: {source}" for name, source in rule.sources.items())
     sets = ", ".join(name for name, rules in SETS.items() if rule.id in rules) or "none yet"
-    needs = f"\nIt needs what the client declares or tells: {', '.join(rule.needs)}.\n" if rule.needs else ""
+    needs = f"\nIt needs what the client declares or reports: {', '.join(rule.needs)}.\n" if rule.needs else ""
     client = examples / "bad" / f"{rule.bad}.py"
     code = f"\n```python\n{client.read_text('utf-8')}```\n" if client.exists() else ""
     return (

@@ -212,7 +212,7 @@ def _step(one: Exchange) -> tuple[int, str] | None:
     if one.role is Role.CREATE and one.meaning in (Meaning.ACCEPTED, Meaning.SUCCEEDED):
         return 3, "its submission was accepted"
     if one.role is Role.POLL and one.meaning is Meaning.SUCCEEDED:
-        return 4, "it was told of the success"
+        return 4, "it saw the success"
     if one.role is Role.MEDIA and not is_bad_media(one):
         return 5, "it fetched the result"
     return (0, "it called the API") if one.operation else None

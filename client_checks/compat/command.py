@@ -32,7 +32,7 @@ def compat(old: str, new: str, contract: str | None, given: Mapping[str, Any], t
     unclassed = [change for change in changes if change.severity is Severity.WARNING]
     more = f", {len(unclassed)} unclassed" if unclassed else ""
     more += f", {len(ignored)} ignored" if ignored else ""
-    tell(f"{len(changes)} changes, {len(breaking)} of them break somebody{more}")
+    tell(f"{len(changes)} changes, {len(breaking)} of them break a client{more}")
     folder = new.partition(":")[2] or (new if Path(new).is_dir() else f"contracts/{contract}")
     if given["github"]:
         for line in annotations_of(changes, after, folder):

@@ -97,7 +97,7 @@ def _step(
     for member in ("path", "query", "body", "id", "put", "download"):
         for name in NAME.findall(json.dumps(step.get(member), default=str)):
             if name not in known:
-                yield [member], f"${name} stands for nothing here; known are {', '.join(sorted(known))}"
+                yield [member], f"${name} is unknown here; known are {', '.join(sorted(known))}"
 
 
 def _line(tree: Any, place: list[str | int]) -> int:

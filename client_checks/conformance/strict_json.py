@@ -34,7 +34,7 @@ def why_not_json(content: bytes) -> str:
     except UnicodeDecodeError as error:
         return f"not UTF-8 at byte {error.start}"
     if text.startswith("\ufeff"):
-        return "a byte order mark stands before the document"
+        return "there is a byte order mark before the document"
     try:
         _check_depth(content)
         json.loads(text, parse_constant=_no_constant, parse_int=_strict_integer, parse_float=_strict_float,
@@ -96,5 +96,5 @@ def _unique_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
-        raise NotJson(f"the name {repeated[:60]!r} stands twice in one object")
+        raise NotJson(f"the name {repeated[:60]!r} occurs twice in one object")
     return found

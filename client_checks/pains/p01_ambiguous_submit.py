@@ -5,7 +5,7 @@ from swapmock.client_checks.pains.worker import Lost, Worker
 
 TITLE = "An order whose answer is lost is sent again, and billed again"
 SETUP = "The connection breaks after the vendor has made the task: no answer comes to the first CreateTask."
-CARELESS = "It takes 'no answer' for 'did not happen' and sends the order again."
+CARELESS = "It treats 'no answer' as 'did not happen' and sends the order again."
 RULES = ("P1", "P2")
 SEEN = "Comfy-Org/ComfyUI#16204: 732 orders sent again in a week, 426 of them billed"
 OPTIONS: dict[str, object] = {}

@@ -5,7 +5,7 @@ from swapmock.client_checks.pains.worker import Worker
 
 TITLE = "The client's own deadline is taken for a failure of the task"
 SETUP = "The task takes a minute, ten times as long as usual. Then it succeeds."
-CARELESS = "After 30 seconds it takes the task for failed and orders a new one, three times. Then it tells the end user that it failed."
+CARELESS = "After 30 seconds it treats the task as failed and orders a new one, three times. Then it tells the end user that it failed."
 RULES = ("P8", "P2")
 SEEN = "anomaliaso/anomalia#325, elizaOS/eliza#11920"
 OPTIONS: dict[str, object] = {"scenario": "slow"}

@@ -3,12 +3,12 @@
 from swapmock import Sandbox
 from swapmock.client_checks.pains.worker import Worker
 
-TITLE = "A loop of polls never ends, because the failure stands only in the body"
+TITLE = "A loop of polls never ends, because the failure is only in the body"
 SETUP = (
     "The task fails after a few seconds. Every poll is answered with HTTP 200 and code 200; the word is in data.status."
 )
 CARELESS = (
-    "It polls every five seconds until there is a link. There never is one. After an hour somebody ends the process."
+    "It polls every five seconds until there is a link. There never is one. After an hour a user ends the process."
 )
 RULES = ("E2", "L2")
 SEEN = "gitroomhq/postiz-app#1809, replicate/replicate-python#460"

@@ -4,7 +4,7 @@ from swapmock import Sandbox
 from swapmock.client_checks.pains.worker import Refused, Worker
 
 TITLE = "Retries multiply: a storm of 429 and 402"
-SETUP = "A batch of ten pictures of 3 credits each. The account has 7 credits, and the vendor takes one request in ten seconds."
+SETUP = "A batch of ten pictures of 3 credits each. The account has 7 credits, and the vendor accepts one request in ten seconds."
 CARELESS = "The job tries three times, and the HTTP layer below it three times for each. It ignores Retry-After, and it ignores 402."
 RULES = ("P3", "P3b", "P5", "P7")
 SEEN = "AWS REL05-BP03, kirodotdev/Kiro#8694"

@@ -148,7 +148,7 @@ def _mark(item: pytest.Item) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for marker in reversed(list(item.iter_markers("swapmock"))):
         if marker.args:
-            raise pytest.UsageError(f"{item.nodeid}: the marker swapmock takes named options only: {MARKER}")
+            raise pytest.UsageError(f"{item.nodeid}: the marker swapmock accepts only named options: {MARKER}")
         options |= marker.kwargs
     return options
 

@@ -30,9 +30,9 @@ def _bound(path: str) -> None:
     if len(path) > LONGEST:
         raise BadPath(f"a path has at most {LONGEST} characters")
     if path.startswith("$") and (path.count("..") > 1 or re.search(r"=~|\b(?:match|search)\s*\(", path)):
-        raise BadPath(f"{path}: `..` may stand once, and no regular expression in a path (see `matches`)")
+        raise BadPath(f"{path}: `..` may occur once, and a path may have no regular expression (see `matches`)")
     if path.count("$") > 1:
-        raise BadPath(f"{path}: `$` may stand at the start only")
+        raise BadPath(f"{path}: `$` may occur only at the start")
 
 
 def searches(path: str) -> bool:

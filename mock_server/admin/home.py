@@ -88,7 +88,7 @@ def home_page(document: Mapping[str, Any]) -> str:
         "padding:0 1em}td,th{padding:.3em 1em .3em 0;text-align:left;vertical-align:top}code{font-size:.9em}</style>"
         f"</head><body><h1>swapmock {escape(str(document['swapmock']))}</h1>"
         "<p>This server emulates these APIs. Nothing here costs anything, and nothing leaves this machine.</p>"
-        f"<table><tr><th>API</th><th>stands for</th><th>base URL here</th><th>key</th><th>contract</th></tr>{rows}</table>"
+        f"<table><tr><th>API</th><th>replaces</th><th>base URL here</th><th>key</th><th>contract</th></tr>{rows}</table>"
         f"<p>{listed}</p></body></html>\n"
     )
 

@@ -212,5 +212,5 @@ def _keep_house(reference: weakref.ref[LoggedStore]) -> bool:
     except StoreError as error:
         log.error("%s", error)
     except Exception:
-        log.exception("the work beside requests failed")
+        log.exception("the housekeeping failed")
     return True

@@ -381,7 +381,7 @@ class SqliteFile:
                 try:
                     self._tail.sync()
                 except (OSError, ValueError) as error:
-                    self._fail(f"{self.path}: the disk did not take it: {error}")
+                    self._fail(f"{self.path}: the disk refused it: {error}")
                     return
                 with self._changed:
                     self.synced = position

@@ -115,7 +115,7 @@ def _rule(operation: Operation) -> str:
 
 def _inbox(pipeline: Pipeline, pause: Callable[[float], None]) -> Response:
     if (request.content_length or 0) > LONGEST_CALLBACK:
-        return _problem(413, f"an inbox takes at most {LONGEST_CALLBACK} bytes")
+        return _problem(413, f"an inbox accepts at most {LONGEST_CALLBACK} bytes")
     asked = replace(plain_request(request.environ), body=request.get_data())
     return _Written(receive(pipeline.engine, asked), pause)
 

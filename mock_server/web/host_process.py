@@ -10,8 +10,8 @@ from typing import Any
 
 #: The advice for a process in which an emulator cannot run.
 ELSEWHERE = (
-    "run `swapmock serve` in a process of its own and use RemoteEmulator(url), "
-    "or hand swapmock.wsgi.make_app() to the WSGI server of this process"
+    "run `swapmock serve` in a separate process and use RemoteEmulator(url), "
+    "or pass swapmock.wsgi.make_app() to the WSGI server of this process"
 )
 
 

@@ -290,7 +290,7 @@ def test_exit_codes_and_report(crun: Version, tmp_path: Path) -> None:
         (edited / f"{name}.yaml").write_text(yaml.dump(document, Dumper=yaml.SafeDumper), "utf-8")
     runner, report = CliRunner(), tmp_path / "report.json"
     same = runner.invoke(compat, [CRUN, str(edited)])
-    assert (same.exit_code, same.output) == (0, "0 changes, 0 of them break somebody\n")
+    assert (same.exit_code, same.output) == (0, "0 changes, 0 of them break a client\n")
     broken = json.loads(json.dumps(crun.behaviour))
     row(broken["body_codes"], "code", 402)["charged"] = True
     (edited / "behaviour.yaml").write_text(yaml.dump(broken, Dumper=yaml.SafeDumper), "utf-8")

@@ -317,7 +317,7 @@ def test_what_breaks_on_one_side_only_is_a_difference(recorded: Path) -> None:
         (
             "- name: a\n  steps:\n  - call: get_task_info\n    query: {task_id: $nobody}\n",
             4,
-            "$nobody stands for nothing",
+            "$nobody is unknown",
         ),
         (
             "- name: a\n  steps: [{call: list_models}]\n- name: a\n  steps: [{call: list_models}]\n",

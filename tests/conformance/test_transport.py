@@ -253,7 +253,7 @@ def test_bytes_that_are_no_text_are_left_as_they_are() -> None:
         (b'\xef\xbb\xbf{"a": 1}', "byte order mark"),
         ('{"a": 1}'.encode("utf-16"), "not UTF-8"),
         ('{"a": "Ä"}'.encode("latin-1"), "not UTF-8"),
-        (b'{"a": 1, "a": 2}', "stands twice"),
+        (b'{"a": 1, "a": 2}', "occurs twice"),
         (b'{"a": NaN}', "NaN is not JSON"),
         (b'{"a": -Infinity}', "Infinity is not JSON"),
         (b'{"a": 1e999}', "beyond every bound"),

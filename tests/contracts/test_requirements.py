@@ -45,7 +45,7 @@ CASES = [
     (lambda b: b["credentials"][0].pop("secret"), ["credentials: default: no `secret`"]),
     (lambda b: b.pop("prefix"), ["no `prefix`"]),
     (lambda b: b.update(prefix="v1/"), ["prefix 'v1/' should begin with a slash"]),
-    (lambda b: b.update(order=["authenticate", "fault", "rate", "parse", "validte", "handle"]), ["no stage 'validte'; did you mean validate?", "validate should stand there once, not 0 times"]),
+    (lambda b: b.update(order=["authenticate", "fault", "rate", "parse", "validte", "handle"]), ["no stage 'validte'; did you mean validate?", "validate should occur there once, not 0 times"]),
     (lambda b: b.pop("callbacks"), ["no `callbacks`: method, headers, acknowledged, ladders; needed because create_swap has callbacks"]),
     (lambda b: b["callbacks"]["ladders"].append({**b["callbacks"]["ladders"][0], "name": "other"}), ["no row callback_ladder, and callbacks has several ladders"]),
     (lambda b: b["callbacks"].update(ladders=[]), ["`ladders` is empty"]),

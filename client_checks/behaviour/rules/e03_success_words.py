@@ -18,9 +18,9 @@ def judge(case: Observations) -> Findings:
         after = [one for one in case.exchanges if one.number > first.number and one.run == first.run]
         claim = case.claim_of(first.run)
         if len(more) >= BLIND and not acted_on(case, first):
-            yield broken(f"it was told of the success and asked {len(more)} more times", first, more[0], more[-1])
+            yield broken(f"it saw the success and asked {len(more)} more times", first, more[0], more[-1])
         elif case.case == "plain" and claim is not None and claim.outcome == "failed" and not after:
-            yield broken("it was told of the success and claims a failure", first, losses={"results_lost": 1})
+            yield broken("it saw the success and claims a failure", first, losses={"results_lost": 1})
         else:
             yield kept("the word of success was understood", first)
 

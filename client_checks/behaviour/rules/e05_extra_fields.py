@@ -12,7 +12,7 @@ def judge(case: Observations) -> Findings:
         return
     short = falls_short(case)
     if short:
-        text = f"fields that nobody documented stop it: {short}"
+        text = f"undocumented fields stop it: {short}"
         yield from unless_we_ended_it(case, broken(text, case.exchanges[-1]))
     else:
         yield kept("it went as far as without them", case.exchanges[-1])

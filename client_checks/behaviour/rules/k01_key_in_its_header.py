@@ -13,21 +13,21 @@ def judge(case: Observations) -> Findings:
         return
     places = [place for one in case.exchanges if (place := _shown(case, one))]
     for one, where in places[:1]:
-        yield broken(f"the key stands in {where}", one)
+        yield broken(f"the key is in {where}", one)
     for run in case.runs:
         if any(secret in run.stdout + run.stderr for secret in case.secrets):
-            yield broken(f"the key stands in the output of run {run.number}")
+            yield broken(f"the key is in the output of run {run.number}")
             return
     if any(secret in (task.callback_url or "") for task in case.tasks for secret in case.secrets):
-        yield broken("the key stands in a callback URL")
+        yield broken("the key is in a callback URL")
     elif not places:
-        yield kept("the key stands in its header only", case.exchanges[0])
+        yield kept("the key is only in its header", case.exchanges[0])
 
 
 def _shown(case: Observations, one: Exchange) -> tuple[Exchange, str] | None:
     headers = PROVIDERS[case.provider].secret_headers
     if one.role is Role.MEDIA and any(secret in value for value in one.headers.values() for secret in case.secrets):
-        return one, "the request for a medium, which lies on another host"
+        return one, "the request for a medium, which is on another host"
     if one.operation == "flux_text2image":
         return None  # the vendor's page lists the keys under query parameters
     if any(secret in one.target for secret in case.secrets):

@@ -9,7 +9,7 @@ def judge(case: Observations) -> Findings:
     if not case.condition.tls or case.plain is None or not case.plain.exchanges:
         return
     if case.exchanges:
-        yield broken("it spoke to a server whose certificate nobody signed", case.exchanges[0])
+        yield broken("it sent a request to a server with a self-signed certificate", case.exchanges[0])
     else:
         yield kept("no request was sent")
 

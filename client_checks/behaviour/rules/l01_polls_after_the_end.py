@@ -19,7 +19,10 @@ def judge(case: Observations) -> Findings:
         wasted = more[reasons(case, first) :]
         if wasted:
             yield broken(
-                f"{len(wasted)} polls after the end was told", first, wasted[0], losses={"polls_wasted": len(wasted)}
+                f"{len(wasted)} polls after the end was reported",
+                first,
+                wasted[0],
+                losses={"polls_wasted": len(wasted)},
             )
         else:
             yield kept("the end was the last poll", first)

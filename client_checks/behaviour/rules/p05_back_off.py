@@ -24,7 +24,7 @@ def judge(case: Observations) -> Findings:
                 text = f"Retry-After said {told:g} s, the next request came after {waited:.1f} s"
                 yield broken(text, one, following)
             elif told:
-                yield kept("it waited as told" if waited is not None else "it was not sent again", one)
+                yield kept("it waited as Retry-After says" if waited is not None else "it was not sent again", one)
         if untold and len(untold) == len(busy) and equal_in_batch(case, untold[0]) == 1:
             yield from _growing(case, untold, role)
 

@@ -31,5 +31,5 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
             f"a code other than {ok} beside HTTP {context.status}", got, evidence_of(context.target, ok), place="code"
         )
     elif code == ok and "errors" in context.body and context.body["errors"]:
-        expected = f"no errors beside code {ok}"
+        expected = f"no errors in addition to code {ok}"
         yield Deviation(expected, context.exchange.shown_answer(), evidence_of(context.target, ok), place="errors")

@@ -34,9 +34,7 @@ def _ids(context: ResponseContext) -> Iterator[Deviation | None]:
         before = given.setdefault(("id", str(name)), number)
         if before != number:
             got = f"{name!r}, which exchange {before} was given already"
-            yield Deviation(
-                "an id of its own for each task", got[:160], context.evidence_at(kind.id), f"{kind.name} id"
-            )
+            yield Deviation("a different id for each task", got[:160], context.evidence_at(kind.id), f"{kind.name} id")
 
 
 def _links(context: ResponseContext) -> Iterator[Deviation | None]:
@@ -56,12 +54,12 @@ def _links(context: ResponseContext) -> Iterator[Deviation | None]:
                 yield EXAMINED
             repeated = next((link for link in links if links.count(link) > 1), None)
             if repeated is not None:
-                expected = "a file of its own at each place of a result"
+                expected = "a different file at each place of a result"
                 yield Deviation(expected, repeated[:120], context.evidence_at(pointer), f"{kind.name} {pointer} twice")
             for link in links:
                 known = owners.setdefault(("link", link), owner)
                 if known != owner:
                     got = f"{link[:100]}, which task {known[:40]} has as well"
                     yield Deviation(
-                        "files of its own for each task", got, context.evidence_at(pointer), f"{kind.name} {pointer}"
+                        "different files for each task", got, context.evidence_at(pointer), f"{kind.name} {pointer}"
                     )
