@@ -297,7 +297,7 @@ export interface paths {
         head?: never;
         /**
          * Change the mode of the clock; the time stays
-         * @description `real` follows the machine, `scaled` runs faster by `rate`, `frozen` stands still until it is advanced.
+         * @description `real` follows the machine, `scaled` runs faster by `rate`, `frozen` does not move until it is advanced.
          */
         patch: operations["change_clock"];
         trace?: never;
@@ -401,7 +401,7 @@ export interface paths {
         };
         /**
          * The fault rules, in the order in which they are tried
-         * @description The first rule that matches a request is applied. Each rule tells how often it matched.
+         * @description The first rule that matches a request is applied. Each rule says how often it matched.
          */
         get: operations["list_faults"];
         put?: never;
@@ -464,7 +464,7 @@ export interface paths {
         put?: never;
         /**
          * Queue scenarios for the next tasks
-         * @description Each task takes the first queued scenario that fits its provider and model, and removes it.
+         * @description Each task gets the first queued scenario that matches its provider and model. The scenario is then removed from the queue.
          */
         post: operations["queue_scenario"];
         /**
@@ -533,7 +533,7 @@ export interface paths {
         };
         /**
          * The journal: exchanges, transitions, deliveries
-         * @description Entries are numbered. `after` gives those behind a number; old entries beyond the limit are dropped, and the answer says how many.
+         * @description Entries are numbered. `after` returns those after a number. Old entries above the limit are dropped; the answer says how many.
          */
         get: operations["get_journal"];
         put?: never;
@@ -559,7 +559,7 @@ export interface paths {
         };
         /**
          * The exchanges of the journal
-         * @description Each with method, path, operation, status, body code, fault and the id that `why` takes.
+         * @description Each with method, path, operation, status, body code, fault and the id for `why`.
          */
         get: operations["get_requests"];
         put?: never;
@@ -763,14 +763,14 @@ export interface paths {
          */
         get: operations["get_inbox"];
         /**
-         * Tell the answers to the next requests; each is used once, the last one stays
+         * Set the answers to the next requests; each is used once, the last one for all further requests
          * @description The inbox is a callback URL of the sandbox's own. An answer is an HTTP status, or an object with a body.
          */
         put: operations["set_inbox"];
         post?: never;
         /**
          * Forget the requests that came; the answers stay
-         * @description The answers that were told stay as they are.
+         * @description The answers that were set do not change.
          */
         delete: operations["clear_inbox"];
         options?: never;
@@ -986,7 +986,7 @@ export interface components {
             [key: string]: unknown;
         };
         SandboxOptions: {
-            /** @description chosen by the emulator unless given */
+            /** @description by default chosen by the emulator */
             id?: string;
             /** @description ids and random choices follow from it; the emulator chooses it unless given */
             seed?: number;
@@ -997,9 +997,9 @@ export interface components {
             /** @description scenario of every task that has no magic value and no queued scenario */
             scenario?: string | null;
             rate_limit?: components["schemas"]["RateLimit"] | null;
-            /** @description how many tasks may be queued or running at once; beyond, a submission is refused for too many requests */
+            /** @description the most tasks that may be queued or running; above that, a submission gets the error for too many requests */
             max_in_flight?: number | null;
-            /** @description how many POSTs of a provider may be in progress at once; beyond, the gateway answers 522 with a page */
+            /** @description the most POSTs to a provider that may be in progress; above that, the gateway answers 522 with a page */
             parallel_posts?: components["schemas"]["ParallelPosts"] | null;
             /** @description the rate limit of downloads, which do not count in rate_limit */
             download_rate_limit?: components["schemas"]["RateLimit"] | null;
@@ -1026,9 +1026,9 @@ export interface components {
             /** @description scenario of every task that has no magic value and no queued scenario */
             scenario?: string | null;
             rate_limit?: components["schemas"]["RateLimit"] | null;
-            /** @description how many tasks may be queued or running at once; beyond, a submission is refused for too many requests */
+            /** @description the most tasks that may be queued or running; above that, a submission gets the error for too many requests */
             max_in_flight?: number | null;
-            /** @description how many POSTs of a provider may be in progress at once; beyond, the gateway answers 522 with a page */
+            /** @description the most POSTs to a provider that may be in progress; above that, the gateway answers 522 with a page */
             parallel_posts?: components["schemas"]["ParallelPosts"] | null;
             /** @description the rate limit of downloads, which do not count in rate_limit */
             download_rate_limit?: components["schemas"]["RateLimit"] | null;
@@ -1083,9 +1083,9 @@ export interface components {
             variants?: components["schemas"]["Variants"];
             scenario?: string | null;
             rate_limit?: components["schemas"]["RateLimit"] | null;
-            /** @description how many tasks may be queued or running at once; beyond, a submission is refused for too many requests */
+            /** @description the most tasks that may be queued or running; above that, a submission gets the error for too many requests */
             max_in_flight?: number | null;
-            /** @description how many POSTs of a provider may be in progress at once; beyond, the gateway answers 522 with a page */
+            /** @description the most POSTs to a provider that may be in progress; above that, the gateway answers 522 with a page */
             parallel_posts?: components["schemas"]["ParallelPosts"] | null;
             /** @description the rate limit of downloads, which do not count in rate_limit */
             download_rate_limit?: components["schemas"]["RateLimit"] | null;
@@ -1257,7 +1257,7 @@ export interface components {
                 after?: number;
                 seconds?: components["schemas"]["Delay"];
             };
-            /** @description at most so many bytes of the body each second */
+            /** @description the most bytes of the body that are sent in each second */
             bandwidth?: number;
             /**
              * @description ignore: a file is sent whole, whatever range is asked for
