@@ -60,7 +60,7 @@ def conform(command: Sequence[str], options: Mapping[str, Any], echo: Callable[[
         log.setLevel(before)
 
 
-#: What `--schema` prints, by name.
+#: For each value of `--schema`, the function that returns the JSON Schema.
 SCHEMAS: Mapping[str, Callable[[], Mapping[str, Any]]] = {
     "declaration": declaration.schema,
     "cases": conditions.schema,
@@ -118,7 +118,7 @@ def _to_stderr(text: str) -> None:
 
 
 def check_required(names: Sequence[str]) -> None:
-    """Raise BadCase for a name of `--require` that is neither a rule nor a level."""
+    """Raise BadCase if `names`, the values of `--require`, contain a name that is neither a rule nor a level."""
     levels = [level.value for level in Level]
     for name in names:
         if name not in all_rules() and name not in levels:
@@ -128,7 +128,7 @@ def check_required(names: Sequence[str]) -> None:
 def _apply_known(
     entries: Sequence[KnownFailure], trials: Sequence[Trial], options: Mapping[str, Any], today: date
 ) -> tuple[str, ...]:
-    """Mark the known failures in all trials, and return a line for each entry that is stale."""
+    """Mark the known failures in all trials, and return one line for each stale entry."""
     every = [one for done in trials for one in done.judgements]
     is_partial = options["case"] or options["case_file"] or options["vary"] is not None or options["attach"]
     ran = {case.case for done in trials for case in done.cases} if is_partial else None
@@ -237,19 +237,20 @@ def chosen_conditions(options: Mapping[str, Any]) -> list[Condition]:
     return [one for one in rows if not options["case"] or one.name in options["case"]]
 
 
-#: The option that names a report's file, and what makes the report.
+#: For each option with the file name of a report, the function that returns the report's text.
 REPORTS: Mapping[str, Callable[[Result], str]] = {
     "json_file": files.as_json,
     "junit_file": files.as_junit,
     "html_file": files.as_html,
     "sarif_file": files.as_sarif,
 }
-#: The file name that stands for stdout: the report for a person then goes to stderr.
+#: The file name that means stdout. The report for people then goes to stderr.
 STDOUT = Path("-")
 
 
 def write_reports(result: Result, options: Mapping[str, Any], echo: Callable[[str], None]) -> None:
-    """Write each report that `options` ask for; `echo` writes to stdout. Raises CannotRun for a file that cannot be written."""
+    """Write each report that `options` ask for. `echo` prints to stdout. Raises CannotRun for a file that cannot be
+    written."""
     for name, form in REPORTS.items():
         path = options[name]
         if path == STDOUT:

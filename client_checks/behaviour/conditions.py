@@ -20,7 +20,7 @@ from swapmock.client_checks.behaviour.providers import Provider
 #: A late answer takes this many times the client's smallest time-out. The second number is that time-out in seconds, if
 #: the client does not declare one.
 LATE, USUAL = 1.5, 65.0
-#: Effects of the emulator that hold back an answer or a part of it.
+#: Effects of the emulator that delay an answer or a part of it.
 HOLDING = {"delay", "stall", "bandwidth"}
 #: What a client must do so that a case applies to it.
 NEEDS = ("callbacks", "downloads", "detection", "uploads", "resume", "batch")

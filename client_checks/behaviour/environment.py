@@ -23,7 +23,7 @@ NO_PROXY = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"
 OURS = ("SWAPMOCK_", "CRUN_", "IMGOPEN_")
 #: Variables that a client inherits.
 UNTOUCHED = ("PATH", "LANG", "LC_ALL", "TERM")
-#: Variables that tell tools where their programs and packages are, and where these lie below the caller's HOME.
+#: Environment variables with the folders of tools, and the default of each folder, relative to the caller's HOME.
 TOOLS = {
     "ASDF_DATA_DIR": ".asdf",
     "BUN_INSTALL": ".bun",
@@ -44,9 +44,10 @@ TOOLS = {
     "WORKON_HOME": ".local/share/virtualenvs",
     "npm_config_cache": ".npm",
 }
-#: The same of Go, which makes them if they are missing: without them `go run` compiles the standard library in each case.
+#: The same for Go, which creates missing folders. Without these variables `go run` compiles the standard library in
+#: each case.
 BUILT = {"GOCACHE": ".cache/go-build", "GOPATH": "go"}
-#: How the folders of cases begin: a project in the folder for temporary files must not copy them into themselves.
+#: The prefix of the folders of cases. They are not copied: a project can be in the folder for temporary files itself.
 CASE_FOLDER = "swapmock-conform-"
 #: Folders that are never copied.
 LEFT_OUT = (".git", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache")
@@ -230,7 +231,8 @@ def variables(
 
 
 def tool_folders(outer: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that lead tools to the folders in the caller's HOME: the client's HOME is a new folder."""
+    """Return the variables that point tools to the folders in the caller's HOME. `outer` is the caller's
+    environment. They are needed because the client's HOME is a new folder."""
     home = outer.get("HOME")
     if not home:
         return {}

@@ -28,11 +28,11 @@ from swapmock.client_checks.behaviour.runner import Bench, NotCarried, run_case
 from swapmock.client_checks.behaviour.trial import Trial
 from swapmock.client_checks.behaviour.variation import ALL
 
-#: The most elements of a condition that is tried, how many are drawn for it, and how many draws are compared.
+#: The maximal number of elements in a condition, the number of elements drawn for it, and the number of draws compared.
 MOST, DRAWN, COMPARED = 5, 8, 40
-#: How much a pair counts that holds a variation: faults are tried with each other first.
+#: The weight of a pair with a variation. It is below 1, so that pairs of faults are tried first.
 WEIGHT_OF_VARIATION = 0.2
-#: How often a shrunk condition is tried until it fails under observations that can be trusted.
+#: The maximal number of runs that try to confirm a shrunk condition with trustworthy observations.
 CONFIRMATIONS = 2
 POLL, CREATE, MEDIA = ["poll"], ["create"], ["media"]
 #: The elements of conditions. Each is a part of a row and ends after some requests, so that the client can go on.
@@ -196,7 +196,7 @@ class Explorer:
         if against.rule in trial.TIMED:
             again = trial.slower(self._bench, self._base, seen, trial.TIMED_RATE)
         elif against.verdict is Verdict.WARN and not trial.is_trustworthy(seen):
-            again = self._observe(combine(elements))  # often enough the machine was only busy for a moment
+            again = self._observe(combine(elements))  # often the machine was only busy for a moment
         else:
             return against
         return None if again is None else self._against(again, rule)

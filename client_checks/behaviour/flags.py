@@ -1,4 +1,4 @@
-"""The flags of a run that the command which repeats one case needs, too."""
+"""Returns the flags of a run that the command for one case needs, too."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REPEATED = (
 
 
 def repeated_flags(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the flags of this run that the command for one case needs as well."""
+    """Return the flags in `options`, the options of this run, that the command for one case needs as well."""
     found: list[str] = []
     for name in REPEATED:
         value = options.get(name)

@@ -26,7 +26,7 @@ from swapmock.client_checks.behaviour.trial import Trial
 
 FORMAT = "swapmock-conform/1"
 SCHEMA = "urn:swapmock:conform-report:1"
-#: The verdicts on a rule that a case put to the test.
+#: The verdicts that mean: a case tested the rule.
 EXERCISED = (Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.INFO)
 #: The kinds of loss in the order of the report, and what each one counts.
 LOSSES: Mapping[str, str] = {
@@ -271,12 +271,12 @@ def delivered(one: CallbackAttempt) -> dict[str, Any]:
 
 
 def proof(one: Judgement) -> list[str]:
-    """Return the exchanges and the deliveries that prove a judgement, a line each."""
+    """Return the exchanges and the deliveries that prove the judgement `one`, one line each."""
     return [*map(line, one.evidence), *map(line_of_delivery, one.deliveries)]
 
 
 def line_of_delivery(one: CallbackAttempt) -> str:
-    """Return an attempt to deliver a callback as one line of a report."""
+    """Return an attempt to deliver a callback, `one`, as one line of a report."""
     answer = "no answer" if one.status is None else f"HTTP {one.status} after {one.seconds:.1f} s"
     more = f", {one.failure}" if one.failure else ""
     return f"callback {one.delivery}, attempt {one.number}, {one.at:7.1f} s  {one.event} of task {one.task}  ->  {answer}{more}"

@@ -464,8 +464,8 @@ class _Planner:
 def in_paragraphs(
     plan: Plan, write_step: Callable[[int, Step, bool], Iterator[str]], write_ending: Callable[[Ending], Iterator[str]]
 ) -> Iterator[str]:
-    """Yield the lines of each step and of the ending of `plan`, each after an empty line. `write_step` takes the number of a step, the step,
-    and whether a later one uses its answer."""
+    """Yield the lines of each step and of the ending of `plan`. An empty line comes before each of them.
+    `write_step` takes the step's number, the step, and whether a later step uses its answer."""
     used = plan.used_steps
     for number, step in enumerate(plan.steps):
         yield ""
