@@ -70,7 +70,7 @@ Planned = Callable[[Trial, list[Condition]], None]
 
 
 def silent(name: str, done: int, of: int) -> None:
-    """Show no progress."""
+    """Show no progress: `name`, `done` and `of` are ignored."""
     del name, done, of
 
 

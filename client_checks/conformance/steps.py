@@ -16,7 +16,8 @@ def refused(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> No
 
 
 def callback(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
-    """Judge the callbacks of the flow's task, which has ended."""
+    """Check the callbacks of the flow's task, after its end. `step` names the kind of task; `state` has the task's
+    id. Findings go to `runner`."""
     kind = runner.target.profile.kinds[step["callback"]]
     name = filled(step["id"], state.known)
     runner.findings.extend(runner.callbacks.findings(kind, name, state.last, state.name))

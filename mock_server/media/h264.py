@@ -95,10 +95,8 @@ def encode(pictures: Iterable[Planes], width: int, height: int, fps: int) -> Str
 
 
 def level_for(width: int, height: int, fps: int, sizes: Sequence[int]) -> int:
-    """Return the lowest level_idc that allows the picture size, the rate and the bytes of each coded picture (A.3.1).
-
-    Raises ValueError when not even level 4.1 does.
-    """
+    """Return the lowest level_idc that allows the picture size `width` x `height` in pixels, `fps` pictures per
+    second, and `sizes`, the bytes of each coded picture (ITU-T H.264, A.3.1)."""
     across, down = width // SIDE, height // SIDE
     bits = 8 * sum(sizes) * fps // len(sizes)
 
@@ -273,7 +271,8 @@ def slice_header_end(bits: Bits) -> None:
 
 
 def macroblocks(picture: Planes, width: int, height: int) -> Iterator[bytes]:
-    """Yield the samples of each macroblock."""
+    """Yield the samples of each macroblock of `picture`, row by row. `width` and `height` are in pixels. Raises
+    ValueError if the planes have another size."""
     if (len(picture.luma), len(picture.cb), len(picture.cr)) != (width * height, *[width * height // 4] * 2):
         raise ValueError(f"the planes of a picture do not make {width}x{height}")
     planes = ((picture.luma, width, SIDE), (picture.cb, width // 2, SIDE // 2), (picture.cr, width // 2, SIDE // 2))

@@ -1,5 +1,4 @@
-"""A pen for portraits: ImageDraw with coordinates as fractions of the side, and positions that the parts of a face
-share."""
+"""Draws the shapes of portraits with ImageDraw. Has the positions that several parts of a face share."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -17,7 +16,8 @@ Point = tuple[float, float]
 
 
 class Pen:
-    """ImageDraw with coordinates as fractions of the side; ``origin`` shifts everything that is drawn."""
+    """Draws with coordinates and lengths that are fractions of `side`, the side of the picture in pixels. `origin`
+    is added to every point. Angles are in degrees, clockwise from three o'clock."""
 
     def __init__(self, draw: "ImageDraw", side: int, origin: Point = (0.0, 0.0)) -> None:
         self._draw = draw
@@ -25,36 +25,39 @@ class Pen:
         self._origin = origin
 
     def moved(self, dx: float, dy: float) -> "Pen":
-        """Return a pen whose drawings are shifted."""
+        """Return a pen whose drawings are shifted by (`dx`, `dy`)."""
         return Pen(self._draw, self._side, (self._origin[0] + dx, self._origin[1] + dy))
 
     def oval(self, x: float, y: float, rx: float, ry: float, fill: Colour) -> None:
-        """Fill an oval around the point (x, y) with the radii rx and ry."""
+        """Fill the ellipse with the centre (`x`, `y`) and the radii `rx` and `ry`."""
         self._draw.ellipse(self._box(x, y, rx, ry), fill=fill)
 
     def ring(self, x: float, y: float, rx: float, ry: float, ink: Colour, width: float) -> None:
-        """Draw the outline of an oval."""
+        """Draw the outline of the ellipse with the centre (`x`, `y`) and the radii `rx` and `ry`, as a line of
+        `width`."""
         self._draw.ellipse(self._box(x, y, rx, ry), outline=ink, width=self._length(width))
 
     def cut(self, x: float, y: float, rx: float, ry: float, angles: Point, fill: Colour) -> None:
-        """Fill the part of an oval between two angles, up to the straight line that joins them."""
+        """Fill the part of an ellipse between two `angles`, up to the straight line that joins its ends."""
         self._draw.chord(self._box(x, y, rx, ry), *angles, fill=fill)
 
     def bow(self, x: float, y: float, rx: float, ry: float, angles: Point, ink: Colour, width: float) -> None:
-        """Draw the part of an oval's outline between two angles."""
+        """Draw the part of an ellipse's outline between two `angles`, as a line of `width`."""
         self._draw.arc(self._box(x, y, rx, ry), *angles, fill=ink, width=self._length(width))
 
     def block(self, x: float, y: float, rx: float, ry: float, fill: Colour, corner: float = 0.0) -> None:
-        """Fill a rectangle around the point (x, y); ``corner`` is the radius of its corners."""
+        """Fill the rectangle with the centre (`x`, `y`), the half width `rx` and the half height `ry`. `corner` is
+        the radius of its corners."""
         self._draw.rounded_rectangle(self._box(x, y, rx, ry), self._length(corner), fill=fill)
 
     def frame(self, x: float, y: float, rx: float, ry: float, ink: Colour, width: float) -> None:
-        """Draw the outline of a rectangle."""
+        """Draw the outline of the rectangle with the centre (`x`, `y`), the half width `rx` and the half height
+        `ry`, as a line of `width`."""
         box = self._box(x, y, rx, ry)
         self._draw.rounded_rectangle(box, self._length(0.015), outline=ink, width=self._length(width))
 
     def shape(self, points: Sequence[Point], fill: Colour) -> None:
-        """Fill a polygon."""
+        """Fill the polygon with the corners `points`."""
         self._draw.polygon([self._point(x, y) for x, y in points], fill=fill)
 
     def line(self, points: Sequence[Point], ink: Colour, width: float) -> None:

@@ -68,8 +68,8 @@ def _magic_scenario(
 
 
 def magic(behaviour: Behaviour, place: str, text: str) -> Any:
-    """Return the row of the magic value in `text`; None for an ordinary text. A misspelt magic value at `place` is
-    refused with the list."""
+    """Return the row of the magic value in `text`; None for an ordinary text. Raises Problem `invalid` with the list
+    of magic values if `text` is a misspelt one; `place` says where it is in the request."""
     try:
         return behaviour.magic_for(text)
     except ValueError as error:
@@ -92,7 +92,7 @@ def has_media(engine: Engine, task: Task) -> bool:
 
 
 def unused_id(box: Box, make: Callable[[], str]) -> str:
-    """Return the first id that `make` gives and that no task of the sandbox has."""
+    """Return the first id from `make` that no task in the sandbox `box` has."""
     while True:
         made = make()
         if box.task(made) is None:

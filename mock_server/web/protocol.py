@@ -468,7 +468,7 @@ class Connection(HttpToolsProtocol):
         self._since = self._bounds.now
 
     async def send_file(self, descriptor: int, start: int, stop: int) -> int | None:
-        """Send a part of an open file as the body; see `asgi.Client.send_file`."""
+        """Send the bytes `start` to `stop` of the open file `descriptor` as the body; see `asgi.Client.send_file`."""
         if not can_send(self):
             return None
         sent = await send_file(self, descriptor, start, stop)

@@ -28,13 +28,14 @@ class Made(NamedTuple):
 
 
 def faces(call: Call, engine: Engine, tool: Tool) -> Made:
-    """Detect the faces of the picture."""
+    """Detect the faces of the picture at `imageUrl` in the body of `call`. Returns its URL and number of faces as
+    facts."""
     url = call.body["imageUrl"]
     return Made({"url": url, "faces": faces_in(url, _behaviour(engine)), "extension": EXTENSION})
 
 
 def swap(call: Call, engine: Engine, tool: Tool) -> Made:
-    """Put the first face of each source into the target; the fields are those of `tool`."""
+    """Replace faces of the target by the first face of each source, as the body of `call` says. `tool` is not used."""
     body, behaviour = call.body, _behaviour(engine)
     sources = body["sourceUrl"] if isinstance(body["sourceUrl"], list) else [body["sourceUrl"]]
     target = body["targetUrl"]
@@ -114,19 +115,20 @@ TOUCHES = ("highly detailed", "soft light", "sharp focus", "muted colours", "wid
 
 
 def caption(call: Call, engine: Engine, tool: Tool) -> Made:
-    """Make a description of the picture."""
+    """Return a description of the picture at `image` in the body of `call`. The same URL always gives the same text."""
     url = call.body["image"]
     parts = (_pick(SUBJECTS, url, "subject"), _pick(DETAILS, url, "detail"), "and", _pick(DETAILS, url, "more"))
     return Made({"text": f"{' '.join(parts)}, {_pick(STYLES, url, 'style')}"})
 
 
 def style(call: Call, engine: Engine, tool: Tool) -> Made:
-    """Recognise the style of the picture."""
+    """Return the style of the picture at `sourceImage` in the body of `call`. The same URL always gives the same
+    style."""
     return Made({"text": _pick(STYLES, call.body["sourceImage"], "style")})
 
 
 def prompts(call: Call, engine: Engine, tool: Tool) -> Made:
-    """Expand the prompt."""
+    """Return `sequencesNum` expanded prompts (default 1) for the prompt in the body of `call`."""
     given = str(call.body.get("sourcePrompt", call.body.get("raw_prompt", "")))[:LONGEST_QUOTED] or "a picture"
     count = int(call.body.get("sequencesNum", 1))
     made = [f"{given}, {', '.join(_touches(given, number))}" for number in range(count)]
@@ -143,7 +145,7 @@ def _pick(words: Sequence[str], *parts: object) -> str:
 
 
 def nothing(call: Call, engine: Engine, tool: Tool) -> Made:
-    """Make no facts."""
+    """Return no facts: the result of the tool needs none."""
     return Made({})
 
 
