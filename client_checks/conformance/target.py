@@ -55,6 +55,7 @@ class Target:
 
     @property
     def name(self) -> str:
+        """The name in reports: the provider and the base URL."""
         return f"{self.provider} at {self.base_url}"
 
 

@@ -45,13 +45,17 @@ class MemoryBlobs:
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
 
     def put(self, key: str, content: bytes) -> None:
+        """Store all of `content`. If this fails, raise OSError and store nothing."""
         self._kept[key] = content
         self._files.pop(key, None)
 
     def get(self, key: str) -> bytes | None:
+        """Return the bytes under `key`; None if there are none."""
         return self._kept.get(key)
 
     def open(self, key: str) -> Bytes | OpenFile | None:
+        """Return the current bytes under `key` without reading them; None if there are none. Later changes of the
+        key do not affect them."""
         content = self._kept.get(key)
         if content is None:
             return None
@@ -75,10 +79,12 @@ class MemoryBlobs:
         return opened
 
     def remove(self, key: str) -> None:
+        """Remove one key, if it exists."""
         self._kept.pop(key, None)
         self._files.pop(key, None)
 
     def drop(self, prefix: str) -> None:
+        """Remove every key that starts with `prefix`."""
         for key in [key for key in self._kept if key.startswith(prefix)]:
             self.remove(key)
 
@@ -108,6 +114,7 @@ class FolderBlobs:
         return self._folder / sha256(group.encode()).hexdigest()[:32] / sha256(name.encode()).hexdigest()[:32]
 
     def put(self, key: str, content: bytes) -> None:
+        """Store all of `content`. If this fails, raise OSError and store nothing."""
         path = self._path(key)
         import tempfile
 
@@ -122,21 +129,26 @@ class FolderBlobs:
             raise
 
     def get(self, key: str) -> bytes | None:
+        """Return the bytes under `key`; None if there are none."""
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError:
             return None
 
     def open(self, key: str) -> OpenFile | None:
+        """Return the current bytes under `key` without reading them; None if there are none. Later changes of the
+        key do not affect them."""
         try:
             return OpenFile(os.open(self._path(key), os.O_RDONLY))
         except FileNotFoundError:
             return None
 
     def remove(self, key: str) -> None:
+        """Remove one key, if it exists."""
         self._path(key).unlink(missing_ok=True)
 
     def drop(self, prefix: str) -> None:
+        """Remove every key that starts with `prefix`."""
         folder = self._path(prefix).parent
         for path in folder.glob("*"):
             path.unlink(missing_ok=True)

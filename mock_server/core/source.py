@@ -16,10 +16,11 @@ class Bytes(NamedTuple):
 
     @property
     def size(self) -> int:
+        """The size in bytes."""
         return len(self.content)
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[memoryview]:
-        """The bytes from `start` up to `stop` (the end unless given), in views."""
+        """Yield the bytes from `start` to `stop` (exclusive; by default the end), as views without a copy."""
         view = memoryview(self.content)[start:stop]
         for at in range(0, len(view), PIECE):
             yield view[at : at + PIECE]

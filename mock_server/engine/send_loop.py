@@ -49,7 +49,7 @@ class SendLoop:
             return True
 
     def due_sandboxes(self, real: float) -> set[str]:
-        """Return the sandboxes whose planned look is due at the real time `real`, each once."""
+        """Return the sandboxes whose planned check is due at the real time `real`, each once."""
         found = set()
         with self._lock:
             while self._wakes and self._wakes[0][0] <= real:
@@ -60,6 +60,7 @@ class SendLoop:
         return found
 
     def next_wake(self) -> float:
+        """Return the real time of the earliest planned check; infinity if none is planned."""
         with self._lock:
             return self._wakes[0][0] if self._wakes else float("inf")
 
@@ -72,5 +73,6 @@ async def wait_for_change(send_loop: SendLoop, seconds: float) -> None:
 
 
 def cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel all tasks of the event loop `loop`."""
     for task in asyncio.all_tasks(loop):
         task.cancel()

@@ -104,9 +104,12 @@ class MemoryBox:
         self.hold(State())
 
     def load(self, state: State) -> None:
+        """Replace the content by `state`: `loader` and its result in one step."""
         self.loader(state)()
 
     def loader(self, state: State) -> Callable[[], None]:
+        """Prepare to replace the whole content by `state`; the box need not be open for this. The returned function
+        makes the change quickly."""
         prepared = MemoryBox(self.sandbox, self.clock, self._journal_bounds)
         prepared.hold(state)
         changes = [(name, getattr(prepared, name)) for name in self._HELD]
@@ -158,9 +161,12 @@ class MemoryBox:
             self.put_delivery(replace(delivery, leased_until=None))
 
     def state(self) -> State:
+        """Return the State: `copy` and its result in one step."""
         return self.copy()()
 
     def copy(self) -> Callable[[], State]:
+        """Copy the whole content quickly. The returned function makes the State of that time. It takes longer, and
+        may be called when the box is closed."""
         copied = State(
             numbers=dict(self._numbers),
             tasks=dict(self._tasks),
@@ -210,11 +216,13 @@ class MemoryBox:
         self._numbers = numbers
 
     def next_number(self, sequence: str) -> int:
+        """Return the next number of the sequence with this name, from 1."""
         number = self._numbers.get(sequence, 0) + 1
         self._numbers[sequence] = number
         return number
 
     def add_task(self, task: Task) -> None:
+        """Add a task."""
         self._tasks[task.id] = task
         self._task_bytes += len(task.request)
         if task.callback_url is not None:
@@ -230,9 +238,12 @@ class MemoryBox:
         return row
 
     def tasks_by_phase(self) -> Mapping[tuple[str, str, str], int]:
+        """Return the number of tasks by (provider, kind, phase)."""
         return {(*kind, phase): count for kind, row in self._tally.items() for phase, count in row.items()}
 
     def counts(self) -> Mapping[str, int]:
+        """Return how much is stored of each kind: exchanges, tasks, journal, ledger, faults, queue, files, due,
+        deliveries. Copies nothing."""
         return {
             "exchanges": self._journal.exchanges,
             "tasks": len(self._tasks),
@@ -246,47 +257,58 @@ class MemoryBox:
         }
 
     def add_alias(self, alias: str, task_id: str) -> None:
+        """Let `task` find the task `task_id` under the name `alias`, too."""
         self._aliases[alias] = task_id
 
     def task(self, name: str) -> Task | None:
+        """Return the task with this id or alias; None if there is none."""
         task = self._tasks.get(name)
         if task is not None or not self._aliases:
             return task
         return self._tasks.get(self._aliases.get(name, ""))
 
     def tasks(self) -> Iterator[Task]:
+        """Yield all tasks in the order of their creation."""
         return iter(tuple(self._tasks.values()))
 
     def newest_tasks(self, most: int, skip: int = 0) -> Sequence[Task]:
+        """Return at most `most` tasks, newest first, without the newest `skip` ones. Costs O(most + skip)."""
         return tuple(islice(reversed(self._tasks.values()), skip, skip + most))
 
     def tasks_held(self) -> tuple[int, int]:
+        """Return the number of tasks, and the total size of their requests in bytes."""
         return len(self._tasks), self._task_bytes
 
     def schedule(self, at: float, work: str, subject: str) -> None:
+        """Note that the work `work` on `subject` falls due at the sandbox time `at`."""
         self._scheduled += 1
         self._due.add((at, self._scheduled, work, subject))
         if subject in self._with_callback:
             heappush(self._callback_work, at)
 
     def take_due(self, now: float) -> tuple[str, str, float] | None:
+        """Remove the earliest work that is due by `now`, and return its name, its subject, and when it fell due."""
         if self._due.earliest > now:  # the usual case
             return None
         due = self._due.take(now)
         return None if due is None else (due[2], due[3], due[0])
 
     def next_due(self) -> float | None:
+        """Return when the next work or delivery falls due; None if nothing is due."""
         due, work = self.next_delivery(), self._due.earliest
         if work == inf:
             return due
         return work if due is None else min(due, work)
 
     def next_delivery(self) -> float | None:
+        """Return when the next unclaimed delivery falls due; None if none is due."""
         if not self._outbox:
             return None
         return min((heap[0][0] for host in tuple(self._outbox) if (heap := self._pending(host))), default=None)
 
     def next_callback_work(self) -> float | None:
+        """Return when the next delivery, or the next work on a task with a callback, falls due; None if neither is
+        due."""
         while self._callback_work and self._callback_work[0] < self._due.earliest:
             heappop(self._callback_work)
         due = self.next_delivery()
@@ -295,6 +317,7 @@ class MemoryBox:
         return self._callback_work[0] if due is None else min(due, self._callback_work[0])
 
     def put_delivery(self, delivery: Delivery) -> None:
+        """Store a delivery, new or changed. Only a limited number of finished deliveries is kept."""
         self._deliveries[delivery.id] = delivery
         self._over.pop(delivery.id, None)
         if delivery.next_due is None:
@@ -307,12 +330,16 @@ class MemoryBox:
             heappush(heap, (delivery.next_due, delivery.number, delivery.id))
 
     def delivery(self, delivery_id: str) -> Delivery | None:
+        """Return the delivery with this id; None if there is none."""
         return self._deliveries.get(delivery_id)
 
     def deliveries(self) -> Sequence[Delivery]:
+        """Return the deliveries in the order of their creation."""
         return tuple(self._deliveries.values())
 
     def claim_due(self, now: float, real: float, until: float, take: Callable[[str], bool]) -> Sequence[Delivery]:
+        """Claim the deliveries that are due by the sandbox time `now`, and return them. No other sender gets them
+        before the real time `until`."""
         self._expire_leases(real)
         taken: list[Delivery] = []
         for host in tuple(self._outbox):
@@ -321,6 +348,8 @@ class MemoryBox:
         return sorted(taken, key=lambda delivery: (delivery.next_due, delivery.number))
 
     def claim(self, delivery_id: str, real: float, until: float) -> Delivery | None:
+        """Claim one delivery, due or not, until the real time `until`, and return it. Return None if it is finished,
+        or still claimed at the real time `real`."""
         self._expire_leases(real)
         known = self._deliveries.get(delivery_id)
         if known is None or known.next_due is None or known.leased_until is not None:
@@ -359,20 +388,28 @@ class MemoryBox:
         return heap
 
     def post(self, entry: Entry) -> None:
+        """Add an entry to the ledger. Raises `ledger.NotCovered` and changes nothing if the account does not cover
+        it."""
         ledger.apply(self._balances, entry)
         self._entries.append(entry)
 
     def balance(self, account: Account) -> Millicredits:
+        """Return the balance of an account, in millicredits."""
         return self._balances.get(account, 0)
 
     def entries(self) -> Sequence[Entry]:
+        """Return the entries of the ledger, oldest first."""
         return tuple(self._entries)
 
     def newest_entries(self, most: int, skip: int = 0) -> Sequence[tuple[int, Entry]]:
+        """Return at most `most` entries with their numbers, newest first, without the newest `skip` ones. Costs
+        O(most)."""
         last = len(self._entries) - skip
         return tuple((index + 1, self._entries[index]) for index in range(last - 1, max(-1, last - 1 - most), -1))
 
     def take_rate(self, name: str, now: float, limit: RateLimit) -> float:
+        """Count a call against the limit `name` at the sandbox time `now`. Return 0.0 if the call is allowed, else
+        the seconds until the next call would be."""
         calls = self._counted_calls(name, now, limit.seconds)
         if len(calls) >= limit.calls:
             return calls[0] + limit.seconds - now if calls else limit.seconds
@@ -392,6 +429,8 @@ class MemoryBox:
         self._counted_calls(name, now, seconds).append(now)
 
     def record(self, record: Record) -> None:
+        """Add a record to the journal. The journal drops its oldest records when it has more records or bytes than
+        allowed."""
         if type(record) is Transition:
             task = self._tasks.get(record.task)
             if task is not None:
@@ -401,47 +440,62 @@ class MemoryBox:
         self._journal.append(record)
 
     def records(self) -> Sequence[Record]:
+        """Return the records, oldest first."""
         return self._journal.all()
 
     def latest(self) -> Record | None:
+        """Return the newest record; None if there is none."""
         return self._journal.latest
 
     def forget_records(self) -> int:
+        """Empty the journal, which then counts from 1 again, and return how many records it had."""
         return self._journal.clear()
 
     def dropped(self) -> int:
+        """Return how many records the journal has dropped."""
         return self._journal.dropped
 
     def faults(self) -> Sequence[FaultRule]:
+        """Return the fault rules in the order in which they are tried."""
         return tuple(self._faults.values()) if self._faults else ()
 
     def put_fault(self, rule: FaultRule) -> None:
+        """Add a fault rule, or replace the one with its id."""
         self._faults[rule.id] = rule
 
     def drop_fault(self, rule_id: str) -> bool:
+        """Remove a fault rule. Return whether there was one."""
         self._turns.pop(rule_id, None)
         self._rates.pop(f"fault {rule_id}", None)
         return self._faults.pop(rule_id, None) is not None
 
     def turns(self, rule_id: str) -> Turns:
+        """Return how often a fault rule matched and was applied."""
         return self._turns.get(rule_id, Turns())
 
     def set_turns(self, rule_id: str, turns: Turns) -> None:
+        """Store how often a fault rule matched and was applied."""
         self._turns[rule_id] = turns
 
     def queue(self) -> Sequence[Queued]:
+        """Return the outcomes that are queued for tasks, in order."""
         return tuple(self._queue)
 
     def first_queued(self, provider: str, kind: str, operation: str, model: str) -> Queued | None:
+        """Return the first queued outcome for a task with this `provider`, `kind`, `operation` and `model`; None if
+        there is none."""
         return self._queue.first_fit((provider, kind, operation, model))
 
     def enqueue(self, item: Queued) -> None:
+        """Queue an outcome."""
         self._queue.add(item)
 
     def dequeue(self, item_id: str) -> bool:
+        """Remove a queued outcome. Return whether there was one."""
         return self._queue.remove(item_id)
 
     def put_file(self, file: File) -> None:
+        """Store the record of an uploaded file, new or changed."""
         before = self._files.get(file.name)
         self._files[file.name] = file
         self._file_bytes += (file.size or 0) - (0 if before is None else before.size or 0)
@@ -449,15 +503,20 @@ class MemoryBox:
             heappush(self._file_ends, (_end_of(file), file.name))
 
     def file(self, name: str) -> File | None:
+        """Return the record of an uploaded file; None if there is none."""
         return self._files.get(name)
 
     def newest_files(self, most: int) -> Sequence[File]:
+        """Return at most `most` records of uploaded files, newest first. Costs O(most)."""
         return tuple(islice(reversed(self._files.values()), most))
 
     def files_held(self) -> tuple[int, int]:
+        """Return the number of uploaded files, and their total size in bytes."""
         return len(self._files), self._file_bytes
 
     def forget_files(self, now: float) -> Sequence[str]:
+        """Remove the records of files that cannot be used any more at `now`, and return their names: files that have
+        expired, and files that were not uploaded before their upload link expired."""
         forgotten = []
         while self._file_ends and self._file_ends[0][0] <= now:
             at, name = heappop(self._file_ends)

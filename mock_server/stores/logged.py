@@ -281,20 +281,25 @@ class LoggedBox(MemoryBox):
         self._is_weighty = True
 
     def add_task(self, task: Task) -> None:
+        """Add a task, and log this."""
         self._facts.append(("task", task_values(task)))
         self._is_weighty = True
         MemoryBox.add_task(self, task)
 
     def add_alias(self, alias: str, task_id: str) -> None:
+        """Let `task` find the task `task_id` under the name `alias`, too, and log this."""
         if self._aliases.get(alias) != task_id:
             self._fact("alias", alias, task_id)
             super().add_alias(alias, task_id)
 
     def schedule(self, at: float, work: str, subject: str) -> None:
+        """Note that the work `work` on `subject` falls due at the sandbox time `at`, and log this."""
         self._facts.append(("schedule", at, work, subject))
         MemoryBox.schedule(self, at, work, subject)
 
     def take_due(self, now: float) -> tuple[str, str, float] | None:
+        """Remove the earliest work that is due by `now`, and log this. Return its name, its subject, and when it
+        fell due."""
         due = super().take_due(now)
         if due is not None:
             self._facts.append(("take_due", now, 1))
@@ -303,6 +308,7 @@ class LoggedBox(MemoryBox):
         return due
 
     def put_delivery(self, delivery: Delivery) -> None:
+        """Store a delivery, new or changed, and log this. Only a limited number of finished deliveries is kept."""
         known = self._deliveries.get(delivery.id)
         if known is None:
             self._facts.append(("delivery", delivery_values(delivery)))
@@ -316,22 +322,29 @@ class LoggedBox(MemoryBox):
         super().put_delivery(delivery)
 
     def lease(self, delivery_id: str, until: float) -> Delivery:
+        """Claim an existing, unclaimed delivery until the real time `until`, and log this. Return it."""
         self._facts.append(("claim", delivery_id, until))
         return super().lease(delivery_id, until)
 
     def post(self, entry: Entry) -> None:
+        """Add an entry to the ledger, and log this. Raises `ledger.NotCovered` and changes nothing if the account
+        does not cover it."""
         super().post(entry)
         self._facts.append(("post", entry))
         if entry.move not in _CAPTURES:
             self._is_weighty = True
 
     def take_rate(self, name: str, now: float, limit: RateLimit) -> float:
+        """Count a call against the limit `name` at the sandbox time `now`, and log this. Return 0.0 if the call is
+        allowed, else the seconds until the next call would be."""
         wait = super().take_rate(name, now, limit)
         if wait == 0.0:
             self._fact("rate", name, now, limit.seconds)
         return wait
 
     def record(self, record: Record) -> None:
+        """Add a record to the journal, and log this. The journal drops its oldest records when it has more records
+        or bytes than allowed."""
         self._facts.append(("record", exchange_values(record) if type(record) is Exchange else record))
         if not self._is_weighty and self._has_weight(record):
             self._is_weighty = True
@@ -343,34 +356,42 @@ class LoggedBox(MemoryBox):
         return isinstance(record, Attempt)
 
     def forget_records(self) -> int:
+        """Empty the journal, which then counts from 1 again, and log this. Return how many records it had."""
         self._fact("forget_records")
         return super().forget_records()
 
     def put_fault(self, rule: FaultRule) -> None:
+        """Add a fault rule, or replace the one with its id, and log this."""
         self._fact("fault", encode(rule))
         super().put_fault(rule)
 
     def drop_fault(self, rule_id: str) -> bool:
+        """Remove a fault rule, and log this. Return whether there was one."""
         self._fact("drop_fault", rule_id)
         return super().drop_fault(rule_id)
 
     def set_turns(self, rule_id: str, turns: Turns) -> None:
+        """Store how often a fault rule matched and was applied, and log this."""
         self._fact("turns", rule_id, turns)
         super().set_turns(rule_id, turns)
 
     def enqueue(self, item: Queued) -> None:
+        """Queue an outcome, and log this."""
         self._fact("enqueue", item)
         super().enqueue(item)
 
     def dequeue(self, item_id: str) -> bool:
+        """Remove a queued outcome, and log this. Return whether there was one."""
         self._fact("dequeue", item_id)
         return super().dequeue(item_id)
 
     def put_file(self, file: File) -> None:
+        """Store the record of an uploaded file, new or changed, and log this."""
         self._fact("file", file)
         super().put_file(file)
 
     def forget_files(self, now: float) -> Sequence[str]:
+        """Remove the records of files that cannot be used any more at `now`, and log this. Return their names."""
         forgotten = super().forget_files(now)
         if forgotten:
             self._fact("forget_files", now)
@@ -390,6 +411,8 @@ class LoggedBox(MemoryBox):
         self._fact("withdraw")
 
     def loader(self, state: State) -> Callable[[], None]:
+        """Prepare to replace the whole content by `state`; the box need not be open for this. The returned function
+        makes the change quickly."""
         change = super().loader(state)
         generation = self.log.stage(write_snapshot(Held(self.sandbox, self.clock, {}, state, self.recovered)))
 

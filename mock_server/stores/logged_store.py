@@ -95,9 +95,12 @@ class LoggedStore(MemoryStore, ABC):
         return dict.fromkeys(sorted(owners, key=lambda name: self._boxes[name].tokens.get(token, 0)))
 
     def open(self, sandbox_id: str) -> LoggedBox:
+        """Return the box of a sandbox. Raises KeyError if there is none, and `placement.HeldElsewhere` if another
+        process holds it."""
         return self._boxes[sandbox_id]
 
     def drop(self, sandbox_id: str) -> bool:
+        """Remove a sandbox. Return whether there was one."""
         box = self._boxes.get(sandbox_id)
         if box is None:
             return False
@@ -113,6 +116,7 @@ class LoggedStore(MemoryStore, ABC):
         """Remove everything that is stored of a sandbox."""
 
     def publish(self, token: str, sandbox_id: str, *, behind: bool = False) -> None:
+        """Let a public link's `token` lead to a sandbox."""
         box = self._boxes.get(sandbox_id)
         if box is not None:
             with box:
@@ -120,6 +124,8 @@ class LoggedStore(MemoryStore, ABC):
                 box.note_published(token)
 
     def claim(self, token: str, sandbox_id: str) -> bool:
+        """Publish a token that no sandbox of any process has published, and return True. If one has, change nothing
+        and return False."""
         box = self._boxes.get(sandbox_id)
         if box is None:
             return super().claim(token, sandbox_id)
@@ -130,6 +136,7 @@ class LoggedStore(MemoryStore, ABC):
         return is_claimed
 
     def unpublish(self, token: str, sandbox_id: str) -> None:
+        """Remove one token that leads to a sandbox, if it does."""
         box = self._boxes.get(sandbox_id)
         if box is not None and token in box.tokens:
             with box:
@@ -137,6 +144,7 @@ class LoggedStore(MemoryStore, ABC):
                 box.note_unpublished(token)
 
     def withdraw(self, sandbox_id: str) -> None:
+        """Remove every token that leads to a sandbox."""
         box = self._boxes.get(sandbox_id)
         if box is not None:
             with box:

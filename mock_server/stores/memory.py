@@ -41,6 +41,8 @@ class MemoryStore:
         self._runs_added = 0
 
     def add(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry] = ()) -> None:
+        """Add a new sandbox with the first entries of its ledger. Raises ValueError if its id or one of its keys is
+        taken."""
         keys = {(c.provider, c.key): (sandbox.id, c.secret, c.disabled) for c in sandbox.credentials}
         with self._lock:
             taken = [key for _, key in keys.keys() & self._credentials.keys()]
@@ -56,18 +58,25 @@ class MemoryStore:
         return box
 
     def open(self, sandbox_id: str) -> MemoryBox:
+        """Return the box of a sandbox. Raises KeyError if there is none, and `placement.HeldElsewhere` if another
+        process holds it."""
         return self._boxes[sandbox_id]
 
     def find(self, provider: str, key: str) -> tuple[str, str, bool] | None:
+        """Return `(sandbox id, secret, disabled)` for a credential; None for an unknown one. Raises
+        `placement.HeldElsewhere` if another process holds the sandbox."""
         return self._credentials.get((provider, key))
 
     def ids(self) -> Sequence[str]:
+        """Return the ids of all sandboxes."""
         return tuple(self._boxes)
 
     def sandbox_of(self, sandbox_id: str) -> Sandbox:
+        """Return the settings of a sandbox, whichever process holds it. Raises KeyError if there is none."""
         return self.open(sandbox_id).sandbox
 
     def set_credentials(self, sandbox_id: str, credentials: Sequence[Credential]) -> None:
+        """Replace the credentials of a sandbox. Raises ValueError if another sandbox has one of the keys."""
         with self.open(sandbox_id) as box, self._lock:
             keys = {(c.provider, c.key): (sandbox_id, c.secret, c.disabled) for c in credentials}
             if any(self._credentials.get(key, (sandbox_id,))[0] != sandbox_id for key in keys):
@@ -78,6 +87,7 @@ class MemoryStore:
             box.sandbox = replace(box.sandbox, credentials=tuple(credentials))
 
     def drop(self, sandbox_id: str) -> bool:
+        """Remove a sandbox. Return whether there was one."""
         with self._lock:
             box = self._boxes.pop(sandbox_id, None)
             if box is None:
@@ -89,6 +99,7 @@ class MemoryStore:
         return True
 
     def expire(self, sandbox_id: str, at: float) -> None:
+        """Note that a sandbox ends at the real time `at`. This replaces an earlier note."""
         with self._lock:
             if sandbox_id not in self._boxes or self._ends.get(sandbox_id) == at:
                 return
@@ -100,6 +111,7 @@ class MemoryStore:
             self.next_end = self._end_heap[0][0]
 
     def expired(self, real: float) -> Sequence[str]:
+        """Return the sandboxes whose noted end has come by `real`. Each is returned once."""
         if self.next_end > real:
             return ()
         found = []
@@ -113,10 +125,13 @@ class MemoryStore:
         return found
 
     def publish(self, token: str, sandbox_id: str, *, behind: bool = False) -> None:
+        """Let a public link's `token` lead to a sandbox."""
         with self._lock:
             self._publish(token, sandbox_id, behind)
 
     def claim(self, token: str, sandbox_id: str) -> bool:
+        """Publish a token that no sandbox of any process has published, and return True. If one has, change nothing
+        and return False."""
         with self._lock:
             is_free = token not in self._tokens
             if is_free:
@@ -136,6 +151,7 @@ class MemoryStore:
                 owners[sandbox_id] = None
 
     def withdraw(self, sandbox_id: str) -> None:
+        """Remove every token that leads to a sandbox."""
         with self._lock:
             box = self._boxes.get(sandbox_id)
             if box is not None:
@@ -153,6 +169,7 @@ class MemoryStore:
             del self._tokens[token]
 
     def unpublish(self, token: str, sandbox_id: str) -> None:
+        """Remove one token that leads to a sandbox, if it does."""
         with self._lock:
             box = self._boxes.get(sandbox_id)
             if box is not None and token in box.tokens:
@@ -160,10 +177,13 @@ class MemoryStore:
                 self._forget_owner(token, sandbox_id)
 
     def owner(self, token: str) -> str | None:
+        """Return the sandbox to which a token leads; None if there is none."""
         with self._lock:
             return next(reversed(self._tokens.get(token, {})), None)
 
     def add_run(self, at: float, kind: str, document: Any) -> Run:
+        """Store the report `document` of a run of checks of this `kind`, made at the real time `at`. If there are
+        `runs.MOST_RUNS` already, it replaces the oldest."""
         with self._lock:
             self._runs_added += 1
             run = Run(str(self._runs_added), at, kind, document)
@@ -171,13 +191,17 @@ class MemoryStore:
         return run
 
     def runs(self) -> Sequence[Run]:
+        """Return the runs, newest first."""
         with self._lock:
             return tuple(reversed(self._runs))
 
     def runs_added(self) -> int:
+        """Return how many runs were ever added."""
         return self._runs_added
 
     def wait_until_durable(self) -> Callable[[], None] | None:
+        """Return a function to call before the commits of this thread are acknowledged; the call may take long. None
+        if they can be acknowledged at once."""
         return None
 
     def close(self) -> None:

@@ -123,6 +123,8 @@ class RedisStore(LoggedStore):
     # --- sandboxes
 
     def open(self, sandbox_id: str) -> LoggedBox:
+        """Return the box of a sandbox. Raises KeyError if there is none, and `placement.HeldElsewhere` if another
+        process holds it."""
         if self.server.is_away or self._is_closed:
             raise StoreError("the store cannot be reached", is_away=True)
         box = self._boxes.get(sandbox_id)
@@ -193,6 +195,7 @@ class RedisStore(LoggedStore):
                 self._let_go(box)
 
     def sandbox_of(self, sandbox_id: str) -> Sandbox:
+        """Return the settings of a sandbox, whichever process holds it. Raises KeyError if there is none."""
         try:
             return self.open(sandbox_id).sandbox
         except HeldElsewhere:
@@ -202,6 +205,8 @@ class RedisStore(LoggedStore):
             return restored(read_log(self.server, sandbox_id, meta), self._journal)[0].sandbox
 
     def add(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry] = ()) -> None:
+        """Add a new sandbox with the first entries of its ledger. Raises ValueError if its id or one of its keys is
+        taken."""
         super().add(sandbox, clock, entries)
         self._follow(self._boxes[sandbox.id])
 
@@ -233,6 +238,8 @@ class RedisStore(LoggedStore):
             self.server.call(lambda client: client.hdel(f"{PREFIX}credentials", *names))
 
     def find(self, provider: str, key: str) -> tuple[str, str, bool] | None:
+        """Return `(sandbox id, secret, disabled)` for a credential; None for an unknown one. Raises
+        `placement.HeldElsewhere` if another process holds the sandbox."""
         found = self._credentials.get((provider, key))
         if found is not None:
             return found
@@ -245,6 +252,7 @@ class RedisStore(LoggedStore):
         return str(sandbox_id), str(secret), bool(disabled)
 
     def set_credentials(self, sandbox_id: str, credentials: Sequence[Credential]) -> None:
+        """Replace the credentials of a sandbox. Raises ValueError if another sandbox has one of the keys."""
         before = self.open(sandbox_id).sandbox.credentials
         new = [each for each in credentials if each not in before]
         if not all(self._register(sandbox_id, each) for each in new):
@@ -281,6 +289,7 @@ class RedisStore(LoggedStore):
     # --- public links
 
     def publish(self, token: str, sandbox_id: str, *, behind: bool = False) -> None:
+        """Let a public link's `token` lead to a sandbox."""
         box = self._boxes.get(sandbox_id)
         if box is not None:
             with box:
@@ -289,15 +298,19 @@ class RedisStore(LoggedStore):
                 self.server.call(lambda client: client.zadd(_token_key(token), {sandbox_id: score}))
 
     def claim(self, token: str, sandbox_id: str) -> bool:
+        """Publish a token that no sandbox of any process has published, and return True. If one has, change nothing
+        and return False."""
         if not self.server.run(CLAIM, [_token_key(token)], [self._options.now(), sandbox_id]):
             return False
         return super().claim(token, sandbox_id)
 
     def unpublish(self, token: str, sandbox_id: str) -> None:
+        """Remove one token that leads to a sandbox, if it does."""
         super().unpublish(token, sandbox_id)
         self.server.call(lambda client: client.zrem(_token_key(token), sandbox_id))
 
     def withdraw(self, sandbox_id: str) -> None:
+        """Remove every token that leads to a sandbox."""
         box = self._boxes.get(sandbox_id)
         tokens = () if box is None else tuple(box.tokens)
         super().withdraw(sandbox_id)
@@ -305,6 +318,7 @@ class RedisStore(LoggedStore):
             self.server.call(methodcaller("zrem", _token_key(token), sandbox_id))
 
     def owner(self, token: str) -> str | None:
+        """Return the sandbox to which a token leads; None if there is none."""
         own = super().owner(token)
         if own is not None:
             return own
@@ -314,6 +328,8 @@ class RedisStore(LoggedStore):
     # --- placement
 
     def holder(self, sandbox_id: str) -> Peer | None:
+        """Return the other process that holds a sandbox. None: this process holds it or may take it, or there is no
+        such sandbox."""
         if sandbox_id in self._boxes and self._ticks() < self._lease_until:
             return None
         meta = read_meta(self.server, sandbox_id)
@@ -323,10 +339,14 @@ class RedisStore(LoggedStore):
         return None if address is None else Peer(meta.holder, address)
 
     async def holders_of_link(self, token: str) -> Sequence[Peer | None]:
+        """Return the processes where a public link's `token` may lead to a sandbox, the likeliest first; None means
+        this process. Empty if no process knows the token."""
         sandbox_id = self.owner(token)
         return [] if sandbox_id is None else [self.holder(sandbox_id)]
 
     def peers(self) -> Sequence[Peer]:
+        """Return all other processes that run now. Lists and metrics over all sandboxes are requested from each of
+        them."""
         found = []
         for key in self.server.read(lambda client: list(client.scan_iter(f"{PREFIX}process:*"))):
             name = key.decode().removeprefix(f"{PREFIX}process:")
@@ -371,6 +391,7 @@ class RedisStore(LoggedStore):
         self.server.close()
 
     def reopen(self) -> None:
+        """Open the store again after `close`. Raises StoreError."""
         if self._is_closed:
             self.__init__(*self._arguments)  # type: ignore[misc]  # it begins anew
 

@@ -24,6 +24,7 @@ class RedisBlobs:
         self._folder = folder
 
     def put(self, key: str, content: bytes) -> None:
+        """Store all of `content`. If this fails, raise OSError and store nothing."""
         if len(content) > MOST_FILE_BYTES and self._folder is None:
             raise OSError(
                 errno.EFBIG,
@@ -36,23 +37,28 @@ class RedisBlobs:
             self._call("hset", key, content)
 
     def get(self, key: str) -> bytes | None:
+        """Return the bytes under `key`; None if there are none."""
         found = self._call("hget", key)
         if found is not None:
             return bytes(found)
         return None if self._folder is None else self._folder.get(key)
 
     def open(self, key: str) -> Source | None:
+        """Return the current bytes under `key` without reading them; None if there are none. Later changes of the
+        key do not affect them."""
         content = self._call("hget", key)
         if content is not None:
             return Bytes(content)
         return None if self._folder is None else self._folder.open(key)
 
     def remove(self, key: str) -> None:
+        """Remove one key, if it exists."""
         self._call("hdel", key)
         if self._folder is not None:
             self._folder.remove(key)
 
     def drop(self, prefix: str) -> None:
+        """Remove every key that starts with `prefix`."""
         self._server.call(methodcaller("delete", key_of(prefix.rstrip("/"), "files")))
         if self._folder is not None:
             self._folder.drop(prefix)

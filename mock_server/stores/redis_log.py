@@ -49,6 +49,7 @@ class RedisLog:
         self._keys = [key_of(sandbox_id, part) for part in ("meta", "log", "files")]
 
     def append(self, number: int, body: bytes) -> None:
+        """Store the batch `body` with this number, which is one more than the last one's."""
         end = self.end()
         ends = "" if end is None else int((end + GRACE_SECONDS) * 1000)
         keys = [*self._keys, self._pieces(self.generation)] if self.generation else self._keys
@@ -58,16 +59,20 @@ class RedisLog:
         """Do nothing: Redis counts the batches of a list."""
 
     def stage(self, pieces: Iterable[bytes]) -> int:
+        """Store a snapshot that is not current yet, and return its generation."""
         generation = int(self._server.call(lambda client: client.hincrby(self._keys[0], "staged", 1)))
         for piece in pieces:
             self._server.call(methodcaller("rpush", self._pieces(generation), piece))
         return generation
 
     def adopt(self, generation: int, covers: int, body: bytes | None) -> None:
+        """Make the snapshot `generation` current, which includes the batches up to `covers`, and append `body` with
+        the next number."""
         self._server.run(ADOPT, self._keys[:2], [self.fence, generation, covers, body or b""])
         self.generation = generation
 
     def tidy(self, generation: int) -> None:
+        """Remove what the snapshot `generation` has replaced."""
         old = [self._pieces(each) for each in range(max(1, generation - MOST_STAGED), generation)]
         if old:
             self._server.call(methodcaller("delete", *old))

@@ -143,6 +143,8 @@ class ShardedStore(MemoryStore):
     # What spans the processes
 
     def find(self, provider: str, key: str) -> tuple[str, str, bool] | None:
+        """Return `(sandbox id, secret, disabled)` for a credential; None for an unknown one. Raises
+        `placement.HeldElsewhere` if another process holds the sandbox."""
         found = self._credentials.get((provider, key))
         if found is None:
             peer = self.directory.elsewhere_by_key((provider, key))
@@ -156,6 +158,8 @@ class ShardedStore(MemoryStore):
         return tuple(self._boxes) if self._claims is None else self.directory.ids()
 
     def add(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry] = ()) -> None:
+        """Add a new sandbox with the first entries of its ledger. Raises ValueError if its id or one of its keys is
+        taken."""
         if self.directory.process_of(sandbox.id) is not None:
             raise ValueError(f"sandbox {sandbox.id} or its credentials exist already")
         super().add(sandbox, clock, entries)
@@ -165,6 +169,7 @@ class ShardedStore(MemoryStore):
             self.announce(Change(sandbox.id, self.directory.own, keys))
 
     def drop(self, sandbox_id: str) -> bool:
+        """Remove a sandbox. Return whether there was one."""
         is_dropped = super().drop(sandbox_id)
         if is_dropped:
             self.directory.forget(sandbox_id)
@@ -217,6 +222,8 @@ class ShardedStore(MemoryStore):
             return next(reversed(self._tokens.get(token, {}).values()), None)
 
     def claim(self, token: str, sandbox_id: str) -> bool:
+        """Publish a token that no sandbox of any process has published, and return True. If one has, change nothing
+        and return False."""
         if self._claims is None:
             return super().claim(token, sandbox_id)
         try:

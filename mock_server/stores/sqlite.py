@@ -102,6 +102,8 @@ class SqliteStore(LoggedStore):
                 return
 
     def wait_until_durable(self) -> Callable[[], None] | None:
+        """Return a function to call before the commits of this thread are acknowledged; the call may take long. None
+        if they can be acknowledged at once."""
         return self._file.wait_until_durable() if self._syncs else None
 
     @property
@@ -110,6 +112,7 @@ class SqliteStore(LoggedStore):
         return SqliteBlobs(lambda: self._file)
 
     def close(self) -> None:
+        """Store everything that is not stored yet, and let another process open the store."""
         self.stop_housekeeping()
         self.flush()
         self._finalizer()
@@ -120,6 +123,7 @@ class SqliteStore(LoggedStore):
         return not self._finalizer.alive
 
     def reopen(self) -> None:
+        """Open the store again after `close`. Raises StoreError."""
         if self.is_closed:
             super().__init__(self._options)
             self._open()
@@ -147,6 +151,7 @@ class SqliteBlobs:
         self._file = file
 
     def put(self, key: str, content: bytes) -> None:
+        """Store all of `content`. If this fails, raise OSError and store nothing."""
         view = memoryview(content)
         parts = [bytes(view[at : at + PART_BYTES]) for at in range(0, len(content), PART_BYTES)] or [b""]
         with _as_os_error(), self._file().transaction() as connection:
@@ -155,6 +160,7 @@ class SqliteBlobs:
             connection.executemany("INSERT INTO file (key, part, crc, body) VALUES (?, ?, ?, ?)", rows)
 
     def get(self, key: str) -> bytes | None:
+        """Return the bytes under `key`; None if there are none."""
         with _as_os_error(), self._file().locked() as connection:
             rows = connection.execute("SELECT part, crc, body FROM file WHERE key = ? ORDER BY part", (key,)).fetchall()
         if not rows:
@@ -164,14 +170,18 @@ class SqliteBlobs:
         return b"".join(body for _, _, body in rows)
 
     def open(self, key: str) -> Bytes | None:
+        """Return the current bytes under `key` without reading them; None if there are none. Later changes of the
+        key do not affect them."""
         content = self.get(key)
         return None if content is None else Bytes(content)
 
     def remove(self, key: str) -> None:
+        """Remove one key, if it exists."""
         with _as_os_error(), self._file().transaction() as connection:
             connection.execute("DELETE FROM file WHERE key = ?", (key,))
 
     def drop(self, prefix: str) -> None:
+        """Remove every key that starts with `prefix`."""
         with _as_os_error(), self._file().transaction() as connection:
             last = prefix[:-1] + chr(ord(prefix[-1]) + 1)
             connection.execute("DELETE FROM file WHERE key >= ? AND key < ?", (prefix, last))

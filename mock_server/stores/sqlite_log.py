@@ -482,16 +482,22 @@ class SqliteLog:
         self.append = partial(file.append, self)
 
     def begin_snapshot(self) -> None:
+        """Note the current end of the log: a snapshot of everything up to here is about to be written."""
         self.mark = self.newest
 
     def stage(self, pieces: Iterable[bytes]) -> int:
+        """Store a snapshot that is not current yet, and return its generation."""
         return self.file.stage(self.sandbox, pieces)
 
     def adopt(self, generation: int, covers: int, body: bytes | None) -> None:
+        """Make the snapshot `generation` current, which includes the batches up to `covers`, and append `body` with
+        the next number."""
         self.file.adopt(self, generation, covers, body)
 
     def tidy(self, generation: int) -> None:
+        """Remove what the snapshot `generation` has replaced."""
         self.file.tidy(self.sandbox, generation)
 
     def read(self) -> StoredLog:
+        """Return the content of the log."""
         return self.file.read(self.sandbox)

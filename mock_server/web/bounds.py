@@ -88,5 +88,6 @@ class Flow(FlowControl):
         self._waiting = waiting
 
     def resume_reading(self) -> None:
+        """Read again from the connection, unless a request waits."""
         if not self._waiting:
             super().resume_reading()

@@ -22,6 +22,7 @@ def authority(server: tuple[str, int | None] | None) -> str:
 
 
 def origin_form(rest: bytes) -> bytes:
+    """Return the path and query `rest` of an absolute URL with a slash at the beginning."""
     return rest if rest.startswith(b"/") else b"/" + rest
 
 
@@ -39,4 +40,5 @@ def is_short(headers: Mapping[str, str], limit: int) -> bool:
 
 
 def head_size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    """Return the bytes of a request's URL and headers, with two separators and the line end for each header."""
     return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)

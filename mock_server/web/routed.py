@@ -116,6 +116,8 @@ class RoutedApp(AsgiApp):
     # Which process a request belongs to
 
     def match_inline(self, method: str, path: str) -> RouteMatch | None:
+        """Return the route of a vendor request that can be answered on the event loop; None for all others, for
+        example for files and public links."""
         target = self._pipeline.match(method, path)
         if target is None or target.api.is_admin:
             return None
@@ -174,6 +176,7 @@ class RoutedApp(AsgiApp):
     # Requests
 
     def answer(self, target: RouteMatch, request: Request) -> Answer:
+        """Answer a request. Raises HeldElsewhere, with the request's body, if another process holds the sandbox."""
         try:
             return super().answer(target, request)
         except HeldElsewhere as elsewhere:

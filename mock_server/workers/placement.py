@@ -24,9 +24,13 @@ class ShardPlacement:
         return self._store.directory
 
     def holder(self, sandbox_id: str) -> Peer | None:
+        """Return the other process that holds a sandbox. None: this process holds it or may take it, or there is no
+        such sandbox."""
         return self._directory.elsewhere(sandbox_id)
 
     def peers(self) -> Sequence[Peer]:
+        """Return all other processes that run now. Lists and metrics over all sandboxes are requested from each of
+        them."""
         directory = self._directory
         return [peer for number, peer in enumerate(directory.peers) if number != directory.own]
 
