@@ -224,6 +224,14 @@ def _network(entry: str) -> object | None:
         return None
 
 
+@dataclass(slots=True)
+class _Heads:
+    """The heads of the request and of the answer, as far as they went over the connection."""
+
+    request: bytes = b""
+    answer: bytes = b""
+
+
 @dataclass(frozen=True)
 class Transport:
     """Sends requests. `timeout` limits a whole attempt, in seconds during which this process runs, however slow the
@@ -242,10 +250,17 @@ class Transport:
         never raises.
 
         `asker` is the address of the client that submitted the task, "" for a client on this machine."""
+        heads = _Heads()
+        result = await self._result(heads, method, url, headers, body, asker)
+        return result._replace(request_head=heads.request, answer_head=heads.answer)
+
+    async def _result(
+        self, heads: _Heads, method: str, url: str, headers: Mapping[str, str], body: bytes, asker: str
+    ) -> SendResult:
         try:
             route = read_url(url)
             async with running_timeout(self.timeout):
-                return await self._exchange(route, _request(route, method, headers, body), asker)
+                return await self._exchange(route, _request_head(route, method, headers, body), body, heads, asker)
         except Blocked as reason:
             return SendResult(None, error=str(reason), blocked=True)
         except TimeoutError:
@@ -261,11 +276,12 @@ class Transport:
         except OSError as error:
             return SendResult(None, error=_sentence(error))
 
-    async def _exchange(self, route: Route, request: bytes, asker: str) -> SendResult:
+    async def _exchange(self, route: Route, head: bytes, body: bytes, heads: _Heads, asker: str) -> SendResult:
         reader, writer = await self._connect(route, asker)
         try:
-            writer.write(request)
-            return await _answer(reader)
+            writer.write(head + body)
+            heads.request = head
+            return await _answer(reader, heads)
         finally:
             writer.transport.abort()
 
@@ -305,13 +321,13 @@ class Transport:
         return context
 
 
-def _request(route: Route, method: str, headers: Mapping[str, str], body: bytes) -> bytes:
+def _request_head(route: Route, method: str, headers: Mapping[str, str], body: bytes) -> bytes:
     lines = [f"{method} {route.target} HTTP/1.1", f"Host: {route.host}", f"User-Agent: swapmock/{__version__}"]
     if route.credentials:
         lines.append(f"Authorization: Basic {route.credentials}")
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += [f"Content-Length: {len(body)}", "Accept: */*", "Connection: close", "", ""]
-    return "\r\n".join(lines).encode("latin-1") + body
+    return "\r\n".join(lines).encode("latin-1")
 
 
 def _sentence(error: OSError) -> str:
@@ -322,20 +338,21 @@ def _sentence(error: OSError) -> str:
     return str(error.strerror or error)
 
 
-async def _answer(reader: asyncio.StreamReader) -> SendResult:
+async def _answer(reader: asyncio.StreamReader, heads: _Heads) -> SendResult:
     """Return the final answer (answers of class 1xx come before it) and the beginning of its body."""
     while True:
-        status, headers = await _head(reader)
+        status, headers = await _head(reader, heads)
         if status >= 200:
             body = await _body(reader, status, headers)
             is_whole = len(body) < BODY_LIMIT
             return SendResult(status, body, "" if is_whole else f"only its first {BODY_LIMIT} bytes are read")
 
 
-async def _head(reader: asyncio.StreamReader) -> tuple[int, Mapping[str, str]]:
+async def _head(reader: asyncio.StreamReader, heads: _Heads) -> tuple[int, Mapping[str, str]]:
     try:
-        raw = await reader.readuntil(b"\r\n\r\n")
+        raw = heads.answer = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as cut:
+        heads.answer = cut.partial
         if not cut.partial:
             raise OSError("the connection was closed without an answer") from None
         if not cut.partial.startswith(b"HTTP/"[: len(cut.partial)]):

@@ -8,6 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from swapmock.mock_server.core.delivery import read_head
+
 if TYPE_CHECKING:
     from swapmock.mock_server.core.sandbox import Sandbox
     from swapmock.mock_server.engine.engine import Engine
@@ -102,6 +104,14 @@ class Mask:
 
     def _value_of(self, name: str, value: str) -> str:
         return masked(value) if self._is_secret(name) else self.text(value)
+
+    def head(self, head: bytes) -> bytes:
+        """The first line and the headers of a message with the secret values masked. Without a secret they stay byte for byte."""
+        line, pairs = read_head(head)
+        shown = self.text(line), *self.headers(pairs)
+        if shown == (line, *pairs):
+            return head
+        return "\r\n".join([shown[0], *(f"{name}: {value}" for name, value in shown[1:]), "", ""]).encode()
 
     def value(self, value: Any) -> Any:
         """Return a JSON value with its secrets masked. Names are masked as well, and so are the values of HAR's

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from swapmock.mock_server.admin.masking import Mask
 from swapmock.mock_server.admin.wire import invalid
 from swapmock.mock_server.core.codec import encode
-from swapmock.mock_server.core.delivery import Attempt
+from swapmock.mock_server.core.delivery import Attempt, read_head
 from swapmock.mock_server.core.journal import Exchange, Record
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.timetext import format_timestamp, parse_timestamp
@@ -34,13 +34,34 @@ def readable(body: bytes, engine: Engine) -> Any:
         return body.decode("utf-8", "replace")
 
 
+def attempt_row(attempt: Attempt, engine: Engine) -> dict[str, Any]:
+    """An attempt with a readable answer and the parts of its heads. Secrets are not masked yet."""
+    row = {name: value for name, value in encode(attempt).items() if name not in ("request_head", "answer_head")}
+    request, answer = read_head(attempt.request_head), read_head(attempt.answer_head)
+    return {
+        **row,
+        "request_line": request.line,
+        "request_headers": _by_name(request.headers),
+        "answer_line": answer.line,
+        "answer_headers": _by_name(answer.headers),
+        "answer": readable(attempt.answer, engine),
+    }
+
+
+def _by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by their names in lower case. The values of a repeated name are joined, as RFC 9110 5.3 says."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        name = name.lower()
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
 def record_row(number: int, record: Record, engine: Engine, mask: Mask) -> dict[str, Any]:
     """Return a record as answers show it, with its number in the journal. `mask` hides secrets."""
     head = {"type": type_of(record), "number": number, "at": record.at, "at_iso": format_timestamp(record.at)}
     if not isinstance(record, Exchange):
-        rest = {**encode(record)}
-        if isinstance(record, Attempt):
-            rest["answer"] = readable(record.answer, engine)
+        rest = attempt_row(record, engine) if isinstance(record, Attempt) else encode(record)
         return {**mask.value(rest), **head}
     return {
         **head,

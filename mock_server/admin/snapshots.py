@@ -16,7 +16,7 @@ from swapmock.mock_server.admin.wire import error
 from swapmock.mock_server.core.call import Problem
 from swapmock.mock_server.core.clock import END_OF_TIME, ClockMode, SandboxClock
 from swapmock.mock_server.core.codec import BadRecord, Demand, decode, encode
-from swapmock.mock_server.core.delivery import Delivery
+from swapmock.mock_server.core.delivery import Attempt, Delivery
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.ports import Box
@@ -96,7 +96,7 @@ def to_document(saved: Saved, engine: Engine) -> JsonText:
     state = replace(saved.state, deliveries=_not_leased(saved.state.deliveries))
 
     def encoded(item: Any) -> Any:
-        return encode(_masked(item, mask) if isinstance(item, Exchange) else item)
+        return encode(_masked(item, mask))
 
     document = {
         "swapmock_snapshot": FORMAT,
@@ -114,10 +114,17 @@ def _not_leased(deliveries: Sequence[Delivery]) -> list[Delivery]:
     return [replace(delivery, leased_until=None) if delivery.leased_until else delivery for delivery in deliveries]
 
 
-def _masked(exchange: Exchange, mask: Mask) -> Exchange:
-    headers, answer_headers = mask.headers(exchange.headers), mask.headers(exchange.answer_headers)
-    target = mask.text(exchange.target)
-    return replace(exchange, headers=dict(headers), answer_headers=tuple(answer_headers), target=target)
+def _masked(item: Any, mask: Mask) -> Any:
+    """A record whose headers and target show no secret; everything else as it is."""
+    if isinstance(item, Exchange):
+        headers, answer_headers = mask.headers(item.headers), mask.headers(item.answer_headers)
+        target = mask.text(item.target)
+        return replace(item, headers=dict(headers), answer_headers=tuple(answer_headers), target=target)
+    if isinstance(item, Delivery):
+        return replace(item, attempts=tuple(_masked(attempt, mask) for attempt in item.attempts))
+    if isinstance(item, Attempt):
+        return item._replace(request_head=mask.head(item.request_head), answer_head=mask.head(item.answer_head))
+    return item
 
 
 def from_document(document: Mapping[str, Any], engine: Engine) -> Saved:

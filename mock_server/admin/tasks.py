@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.admin.clock import words_of
 from swapmock.mock_server.admin.masking import Mask
-from swapmock.mock_server.admin.records import readable
+from swapmock.mock_server.admin.records import attempt_row, readable
 from swapmock.mock_server.admin.wire import not_found
 from swapmock.mock_server.core.call import Call, Problem, Reply
 from swapmock.mock_server.core.codec import encode
@@ -81,11 +82,16 @@ def get_task(call: Call, engine: Engine) -> Reply:
 
 def delivery_row(delivery: Delivery, engine: Engine, mask: Mask) -> dict[str, Any]:
     """Return a delivery as answers show it, with a readable body and readable answers."""
-    row: dict[str, Any] = encode(delivery)
+    row: dict[str, Any] = encode(replace(delivery, attempts=()))
     row["body"] = readable(delivery.body, engine)
-    for shown, attempt in zip(row["attempts"], delivery.attempts, strict=True):
-        shown["answer"] = readable(attempt.answer, engine)
-        shown["due_iso"], shown["sent_iso"] = format_timestamp(attempt.due), format_timestamp(attempt.sent)
+    row["attempts"] = [
+        {
+            **attempt_row(attempt, engine),
+            "due_iso": format_timestamp(attempt.due),
+            "sent_iso": format_timestamp(attempt.sent),
+        }
+        for attempt in delivery.attempts
+    ]
     return dict(mask.value(row))
 
 

@@ -8,13 +8,16 @@ from itertools import cycle, islice
 from typing import Annotated, Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from swapmock.mock_server.core.codec import StoredAs
+from swapmock.mock_server.core.codec import AddedIn, StoredAs
 
 #: The most finished deliveries that a sandbox keeps.
 DELIVERIES_KEPT = 10_000
 
 #: The most bytes of a receiver's answer that an attempt keeps.
 KEPT_ANSWER = 2048
+
+#: How many bytes an attempt keeps of a head: the first line of a message and its headers.
+KEPT_HEAD = 4096
 
 
 class DeliveryState(StrEnum):
@@ -33,7 +36,9 @@ class SendResult(NamedTuple):
 
     `status` and `body` are the answer's HTTP status (None without an answer) and the beginning of its body. `error` says
     why there is no answer, or why the rest of its body is missing. `blocked` says that nothing was sent, because the
-    receiver may not be called. `timed_out` says that the receiver did not answer in time.
+    receiver may not be called. `timed_out` says that the receiver did not answer in time. `request_head` and `answer_head`
+    are the first line and the headers of the request and of the answer, as they went over the connection: b"" for a message
+    that was not sent or did not come.
     """
 
     status: int | None
@@ -41,6 +46,8 @@ class SendResult(NamedTuple):
     error: str = ""
     blocked: bool = False
     timed_out: bool = False
+    request_head: bytes = b""
+    answer_head: bytes = b""
 
 
 class Attempt(NamedTuple):
@@ -48,7 +55,8 @@ class Attempt(NamedTuple):
 
     `due`, `sent` and `next_due` are sandbox time. `latency` is in seconds of sandbox time, so it is 0 on a frozen
     clock. `failure` says why the attempt is not acknowledged ("" if it is). `answer` is the beginning of the
-    receiver's body. `cause` is the id of the exchange that created the task."""
+    receiver's body. `cause` is the id of the exchange that created the task. `request_head` and `answer_head` are the
+    first KEPT_HEAD bytes of the heads of a `SendResult`."""
 
     delivery: str
     attempt: int
@@ -64,11 +72,31 @@ class Attempt(NamedTuple):
     failure: str
     next_due: float | None
     cause: str
+    request_head: Annotated[bytes, AddedIn("0.2")] = b""
+    answer_head: Annotated[bytes, AddedIn("0.2")] = b""
 
     @property
     def at(self) -> float:
         """The sandbox time at which it was sent."""
         return self.sent
+
+
+class Head(NamedTuple):
+    """The first line of a message, and its headers: names as they were sent, values without the space around them."""
+
+    line: str
+    headers: tuple[tuple[str, str], ...]
+
+
+def read_head(head: bytes) -> Head:
+    """The parts of an attempt's `request_head` or `answer_head`. A line without a colon is a header without a value."""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError:
+        text = head.decode("latin-1")
+    line, *rest = text.removesuffix("\r\n\r\n").split("\r\n")
+    pairs = (field.partition(":") for field in rest if field)
+    return Head(line, tuple((name.strip(), value.strip()) for name, _, value in pairs))
 
 
 class Standing(NamedTuple):
@@ -117,9 +145,10 @@ class Delivery:
         """Whether no further attempt is due."""
         return self.next_due is None
 
-    def payload(self) -> bytes:
-        """Return the bytes of the next attempt's body."""
-        cut = self.corruption == "truncated" and not self.attempts
+    def payload(self, attempt: int | None = None) -> bytes:
+        """Return the bytes of the body that the attempt number `attempt` sends; by default, of the next attempt."""
+        number = len(self.attempts) + 1 if attempt is None else attempt
+        cut = self.corruption == "truncated" and number == 1
         return self.body[: len(self.body) // 2] if cut else self.body
 
     def claimed(self, until: float) -> Delivery:
@@ -155,6 +184,8 @@ class Delivery:
             failure=failure,
             next_due=next_due,
             cause=self.cause,
+            request_head=outcome.request_head[:KEPT_HEAD],
+            answer_head=outcome.answer_head[:KEPT_HEAD],
         )
         after = replace(
             self,

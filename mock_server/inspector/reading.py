@@ -13,7 +13,7 @@ from swapmock.mock_server.admin.clock import clock_row
 from swapmock.mock_server.admin.ledger import balance, entry_row
 from swapmock.mock_server.admin.masking import Mask
 from swapmock.mock_server.admin.tasks import status_of
-from swapmock.mock_server.core.delivery import Attempt, Delivery
+from swapmock.mock_server.core.delivery import Attempt, Delivery, read_head
 from swapmock.mock_server.core.journal import Exchange, Record, Transition
 from swapmock.mock_server.core.placement import HeldElsewhere
 from swapmock.mock_server.core.ports import Box
@@ -241,9 +241,18 @@ def pretty(body: bytes, engine: Engine, mask: Mask) -> str:
 
 def raw_request(method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes, mask: Mask) -> str:
     """Return a request with `method`, `target`, `headers` and `body` as it came over the wire. `mask` hides secrets."""
-    lines = [f"{method} {mask.text(target)} HTTP/1.1", *(f"{n}: {v}" for n, v in mask.headers(list(headers)))]
+    return _raw(f"{method} {mask.text(target)} HTTP/1.1", mask.headers(list(headers)), body, mask)
+
+
+def raw_message(head: bytes, body: bytes, mask: Mask) -> str:
+    """Return a message of a delivery as it went over the wire, "" if it has no `head`. `mask` hides secrets."""
+    line, headers = read_head(head)
+    return _raw(mask.text(line), mask.headers(headers), body, mask) if head else ""
+
+
+def _raw(line: str, headers: Iterable[tuple[str, str]], body: bytes, mask: Mask) -> str:
     text = binary_text(body) if is_binary(body) else mask.text(body.decode("utf-8", "replace"))
-    return "\n".join([*lines, "", text])
+    return "\n".join([line, *(f"{name}: {value}" for name, value in headers), "", text])
 
 
 def marks(held: Held, tasks: Iterable[str]) -> dict[str, list[tuple[float, str, str]]]:

@@ -166,9 +166,15 @@ def _breach(place: list[str | int], *more: Any) -> Breach:
     return Breach(tuple(place), *more)
 
 
+#: The places of the values of an attempt that are bytes. The first version of the format had only the first of them.
+_ATTEMPT_BYTES = tuple(Attempt._fields.index(name) for name in ("answer", "request_head", "answer_head"))
+
+
 def _attempt(row: list[Any]) -> Attempt:
-    made = Attempt(*row)
-    return made._replace(answer=bytes_of(made.answer))
+    for place in _ATTEMPT_BYTES:
+        if place < len(row):
+            row[place] = bytes_of(row[place])
+    return Attempt(*row)
 
 
 def _delivery(values: list[Any]) -> Delivery:

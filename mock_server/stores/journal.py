@@ -19,7 +19,9 @@ def texts_of(record: Record) -> int:
         if record.violations or record.drift:
             size += RECORD_BYTES * (len(record.violations) + len(record.drift))
         return size
-    return len(record.answer) + len(record.url) if isinstance(record, Attempt) else 0
+    if isinstance(record, Attempt):
+        return len(record.answer) + len(record.url) + len(record.request_head) + len(record.answer_head)
+    return 0
 
 
 class BoundedJournal:

@@ -20,8 +20,13 @@ from tests.receivers import RawReceiver, Receiver, read_request
 JSON = {"content-type": "application/json"}
 
 
-def send(url, body=b"{}", *, guard=None, timeout=5.0):
+def exchange(url, body=b"{}", *, guard=None, timeout=5.0):
     return asyncio.run(Transport(guard or Guard(), timeout).send("POST", url, JSON, body))
+
+
+def send(url, body=b"{}", *, guard=None, timeout=5.0):
+    """The result without its heads, which `TestHeads` compares."""
+    return exchange(url, body, guard=guard, timeout=timeout)._replace(request_head=b"", answer_head=b"")
 
 
 def answering(raw):
@@ -66,6 +71,43 @@ def test_a_large_body_arrives_whole():
     with Receiver() as receiver:
         assert send(receiver.url(), body).status == 200
     assert receiver.got[0].body == body
+
+
+# --- the heads of both messages, byte for byte
+
+
+class TestHeads:
+    def test_of_the_request(self):
+        with Receiver() as receiver:
+            head = exchange(receiver.url("/a?b=c"), b'{"x":1}').request_head
+        assert (
+            head
+            == (
+                f"POST /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:{receiver.port}\r\nUser-Agent: swapmock/{__version__}\r\n"
+                "content-type: application/json\r\nContent-Length: 7\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+            ).encode()
+        )
+
+    @pytest.mark.parametrize(
+        ("raw", "head"),
+        [
+            (b"HTTP/1.1 200 Fine  by me\r\nX-A:1\r\nx-a:  2\r\n\r\n", b"HTTP/1.1 200 Fine  by me\r\nX-A:1\r\nx-a:  2\r\n\r\n"),
+            (b"HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 204 No\r\nA: \xff\r\n\r\n", b"HTTP/1.1 204 No\r\nA: \xff\r\n\r\n"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+            (b"HTTP/1.1 200 OK\r\nConte", b"HTTP/1.1 200 OK\r\nConte"),
+            (b"SSH-2.0-OpenSSH_9\r\n", b"SSH-2.0-OpenSSH_9\r\n"),
+            (b"HELLO\r\n\r\n", b"HELLO\r\n\r\n"),
+            (b"", b""),
+        ],
+    )  # fmt: skip
+    def test_of_the_answer_even_where_it_is_none(self, raw, head):
+        with answering(raw) as receiver:
+            assert exchange(receiver.url()).answer_head == head
+
+    @pytest.mark.parametrize("url", ["http://example.com/", "ftp://127.0.0.1/", "http://127.0.0.1:9/"])
+    def test_of_what_was_not_sent(self, url):
+        result = exchange(url)
+        assert (result.request_head, result.answer_head) == (b"", b"")
 
 
 # --- what is an answer

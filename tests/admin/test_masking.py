@@ -71,6 +71,21 @@ def test_headers_and_fields(mask):
     assert mask.value({"name": "cookie", "value": "v"}) == {"name": "cookie", "value": "…"}
 
 
+@pytest.mark.parametrize(
+    ("head", "shown"),
+    [
+        (b"HTTP/1.1 200 OK\r\nA:b \r\n\r\n", b"HTTP/1.1 200 OK\r\nA:b \r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nA:b\r\nSet-Cookie: id=7\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\r\nSet-Cookie: …\r\n\r\n".encode()),
+        (b"POST /hook?token=abc HTTP/1.1\r\n\r\n", "POST /hook?token=… HTTP/1.1\r\n\r\n".encode()),
+        (b"", b""),
+        (b"\xff", b"\xff"),
+    ],
+)  # fmt: skip
+def test_heads(mask, head, shown):
+    assert mask.head(head) == shown
+    assert mask.head(shown) == shown
+
+
 @pytest.mark.parametrize("settings", [{"admin_token": "a-token-of-the-admin"}], indirect=True)
 def test_the_admin_token(mask):
     assert mask.text("/x/a-token-of-the-admin/y") == "/x/a-tok…in/y"

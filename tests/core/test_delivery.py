@@ -10,11 +10,13 @@ from swapmock.mock_server.core.callback_faults import CALLBACK_FAULTS, wrongly_t
 from swapmock.mock_server.core.delivery import (
     DELIVERIES_KEPT,
     KEPT_ANSWER,
+    KEPT_HEAD,
     NO_JSON,
     Delivery,
     DeliveryState,
     SendResult,
     host_of,
+    read_head,
     waits,
     why_not_acknowledged,
 )
@@ -179,6 +181,29 @@ def test_only_the_first_attempt_is_truncated():
     assert whole.payload() == b'{"task_i'
     after, _ = whole.attempted(100.0, 100.0, FAILED, "answered HTTP 400")
     assert after.payload() == b'{"task_id":"t1"}'
+    assert (after.payload(1), after.payload(2)) == (b'{"task_i', b'{"task_id":"t1"}')
+
+
+def test_an_attempt_keeps_both_heads_within_bounds():
+    long = b"HTTP/1.1 200 OK\r\nX: " + b"y" * 9000 + b"\r\n\r\n"
+    _, attempt = delivery().attempted(
+        100.0, 100.0, SendResult(200, request_head=b"POST / HTTP/1.1", answer_head=long), ""
+    )
+    assert (attempt.request_head, attempt.answer_head) == (b"POST / HTTP/1.1", long[:KEPT_HEAD])
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "headers"),
+    [
+        (b"", "", ()),
+        (b"HTTP/1.1 200 OK\r\nA: b\r\nA:c : d\r\n\r\n", "HTTP/1.1 200 OK", (("A", "b"), ("A", "c : d"))),
+        (b"HTTP/1.1 200 OK\r\nno colon\r\n: x\r\nA", "HTTP/1.1 200 OK", (("no colon", ""), ("", "x"), ("A", ""))),
+        ("GET /é HTTP/1.1\r\n\r\n".encode(), "GET /é HTTP/1.1", ()),
+        ("GET /é HTTP/1.1\r\n\r\n".encode("latin-1"), "GET /é HTTP/1.1", ()),
+    ],
+)
+def test_a_head_is_read(head, line, headers):
+    assert read_head(head) == (line, headers)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def do_everything(box) -> None:
         box.record(attempt)
 
 
-RESULT = SendResult(500, b"\xfe", "")
+RESULT = SendResult(500, b"\xfe", "", request_head=b"POST / HTTP/1.1\r\n\r\n", answer_head=b"HTTP/1.1 500 \xff\r\n\r\n")
 
 
 class TestRestarts:

@@ -1,5 +1,8 @@
 """crun.ai calls back: what is told, when, in which body, and what becomes of it."""
 
+import json
+from base64 import b64decode
+
 import pytest
 import requests
 
@@ -101,6 +104,64 @@ def test_an_attempt_says_all_there_is_to_say(account, receiver):
     }
     assert first["answer"] == "<html>no</html>"
     assert (second["due"], second["failure"], second["next_due"]) == (start + 10, "", None)
+
+
+def test_an_attempt_shows_both_messages_as_they_were(account):
+    raw = (
+        b"HTTP/1.1 200 All right\r\nX-Trace: a\r\nX-Trace: b\r\nSet-Cookie: id=secret-7\r\nContent-Length: 2\r\n\r\nok"
+    )
+
+    def serve(connection):
+        read_request(connection)
+        connection.sendall(raw)
+
+    with RawReceiver(serve) as receiver:
+        account.swap(f"http://user:pass@127.0.0.1:{receiver.port}/hook?token=t1&n=1")
+        account.advance(until="idle")
+    (attempt,) = account.delivery()["attempts"]
+    assert attempt["request_line"] == "POST /hook?token=…&n=1 HTTP/1.1"
+    assert attempt["request_headers"]["content-type"] == "application/json"
+    assert (attempt["request_headers"]["authorization"], attempt["request_headers"]["host"]) == (
+        "Basic…Nz",
+        f"127.0.0.1:{receiver.port}",
+    )
+    assert attempt["answer_line"] == "HTTP/1.1 200 All right"
+    assert attempt["answer_headers"] == {"x-trace": "a, b", "set-cookie": "…", "content-length": "2"}
+    (row,) = account.admin("GET", "journal", params={"type": "delivery"})["records"]
+    assert (row["answer_headers"], row["request_line"]) == (attempt["answer_headers"], attempt["request_line"])
+    why = account.admin("GET", f"why/{account.delivery()['id']}")
+    assert why["deliveries"][0]["attempts"] == [attempt]
+    saved = account.admin("GET", "snapshot")
+    assert "secret-7" not in json.dumps(saved)
+    for text in encoded_heads(saved):
+        assert b"secret-7" not in text
+        assert b"dXNlcjpwYXNz" not in text
+    before = account.deliveries()
+    account.admin("POST", "restore", json=saved)
+    assert account.deliveries() == before
+
+
+def encoded_heads(saved):
+    """The heads in a snapshot, decoded."""
+    attempts = [one for row in saved["state"]["deliveries"] for one in row["attempts"]]
+    attempts += [row for row in saved["state"]["journal"] if "answer_head" in row]
+    found = [b64decode(row[name]) for row in attempts for name in ("request_head", "answer_head")]
+    assert len(found) == 4
+    return found
+
+
+def test_a_snapshot_of_an_older_version_has_no_heads(account, receiver):
+    account.swap(receiver.url())
+    account.advance(until="idle")
+    saved = account.admin("GET", "snapshot")
+    saved["version"] = "0.1.0"
+    attempts = [one for row in saved["state"]["deliveries"] for one in row["attempts"]]
+    for record in (*saved["state"]["journal"], *attempts):
+        record.pop("request_head", None)
+        record.pop("answer_head", None)
+    account.admin("POST", "restore", json=saved)
+    (attempt,) = account.delivery()["attempts"]
+    assert (attempt["status"], attempt["request_line"], attempt["answer_headers"]) == (200, "", {})
 
 
 def test_attempts_stand_in_the_journal_with_their_cause(account, receiver):

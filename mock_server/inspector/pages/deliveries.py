@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, Response, request
 
 from swapmock.mock_server.admin.wire import not_found
-from swapmock.mock_server.core.delivery import Delivery, DeliveryState
+from swapmock.mock_server.core.delivery import KEPT_ANSWER, Delivery, DeliveryState
 from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.inspector import reading, timeline, words
 from swapmock.mock_server.inspector.site import Site, gettext, number
@@ -70,6 +70,9 @@ def delivery_values(site: Site, box: Box, name: str) -> dict[str, Any]:
             "failure": mask.text(one.failure),
             "tone": "bad" if one.failure else "good",
             "answer": reading.pretty(one.answer, engine, mask),
+            "is_cut": len(one.answer) == KEPT_ANSWER,
+            "request": reading.raw_message(one.request_head, found.payload(one.attempt), mask),
+            "came": reading.raw_message(one.answer_head, one.answer, mask),
             "next_due": one.next_due,
         }
         for one in found.attempts
@@ -80,7 +83,8 @@ def delivery_values(site: Site, box: Box, name: str) -> dict[str, Any]:
         "axis": axis,
         "now": now,
         "next_x": None if found.next_due is None else axis.x(found.next_due),
-        "request": raw_callback(site, found, mask),
+        "request": "" if any(one.request_head for one in found.attempts) else raw_callback(site, found, mask),
+        "kept": KEPT_ANSWER,
         "body": reading.pretty(found.body, engine, mask),
         "waits": found.waits,
         "meaning": gettext(words.DELIVERY_WORDS[found.state][1]),
@@ -90,7 +94,7 @@ def delivery_values(site: Site, box: Box, name: str) -> dict[str, Any]:
 
 
 def raw_callback(site: Site, delivery: Delivery, mask: Any) -> str:
-    """Return the request that each attempt of `delivery` sends, as bytes on the wire. `mask` hides secrets."""
+    """Return the request that an attempt of `delivery` will send. An attempt that was made has the real one. `mask` hides secrets."""
     rules = site.engine.contracts[delivery.provider].behaviour.callbacks
     method, headers = ("POST", {}) if rules is None else (rules.method, dict(rules.headers))
     pairs = [("Host", delivery.host), *headers.items(), ("Content-Length", str(len(delivery.body)))]

@@ -691,7 +691,7 @@ export interface paths {
         };
         /**
          * The deliveries of callbacks, with their attempts
-         * @description Each with its task, its target, its body and the answer to every attempt.
+         * @description Each with its task, its target and its body. An attempt shows both messages as they went over the connection, in `request_line`, `request_headers`, `answer_line`, `answer_headers` and `answer` (the beginning of the body).
          */
         get: operations["list_deliveries"];
         put?: never;
