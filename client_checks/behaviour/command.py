@@ -109,7 +109,9 @@ def _conform(command: tuple[str, ...], options: Mapping[str, Any], echo: Callabl
         show = _to_stderr if is_stdout_taken else echo
         show(terminal.text(result))
         write_reports(result, options, echo)
-        report_run("conform", document(result), options["inspector"], emulator, os.environ, echo)
+        page = report_run("conform", document(result), options["inspector"], emulator, os.environ, show)
+        if page and options["html_file"] not in (None, STDOUT):
+            options["html_file"].write_text(files.as_html(result, page), "utf-8")
     return result.exit_code()
 
 

@@ -76,7 +76,8 @@ def run_check(target: str, given: Mapping[str, Any], environment: Mapping[str, s
             for result in results:
                 show(console, result)
             url = given.get("inspector")
-            report_run("check", document(results), url, None, environment, partial(console.print, markup=False))
+            tell = partial(console.print, markup=False)
+            files.link(results, report_run("check", document(results), url, None, environment, tell))
     if files.problems:
         raise CannotRun("; ".join(files.problems))
     return exit_code(results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,21 @@ class ReportFiles:
     def write(self, results: Sequence[RunResult]) -> None:
         """Write every file; an error in one does not stop the others. `problems` says what failed."""
         for option, path in self._wanted():
-            try:
-                text = RENDERERS[option](results)
-                path.write_text(text, "utf-8", errors="backslashreplace")
-            except OSError as error:
-                self.problems.append(f"cannot write {path}: {error.strerror}")
-            except Exception as error:  # an error in one report must not prevent the others
-                self.problems.append(f"cannot make {path}: {type(error).__name__}: {error}")
+            self._write(path, partial(RENDERERS[option], results))
+
+    def link(self, results: Sequence[RunResult], inspector: str) -> None:
+        """Write the HTML file again, with a link to `inspector`, the inspector's page about the run."""
+        path = self.given.get("html_file")
+        if path is not None and inspector:
+            self._write(Path(path), lambda: page(document(results), inspector))
+
+    def _write(self, path: Path, render: Callable[[], str]) -> None:
+        try:
+            path.write_text(render(), "utf-8", errors="backslashreplace")
+        except OSError as error:
+            self.problems.append(f"cannot write {path}: {error.strerror}")
+        except Exception as error:  # an error in one report must not prevent the others
+            self.problems.append(f"cannot make {path}: {type(error).__name__}: {error}")
 
     def _wanted(self) -> list[tuple[str, Path]]:
         return [(option, Path(path)) for option in RENDERERS if (path := self.given.get(option)) is not None]

@@ -19,15 +19,23 @@ summary { cursor: pointer; } code { font-size: .95em; }
 """
 
 
-def page(document: Mapping[str, Any]) -> str:
-    """Return the page for a `document` of `swapmock.client_checks.report.document`."""
+def page(document: Mapping[str, Any], inspector: str = "") -> str:
+    """Return the page for a `document` of `swapmock.client_checks.report.document`. `inspector` is the address of the inspector's
+    page about the run, "" for none."""
     body = "".join(part for target in document["targets"] for part in _target(target))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>swapmock check</title>'
         '<meta name="viewport" content="width=device-width"><meta name="referrer" content="no-referrer">'
         f"<style>{STYLE}</style></head><body><h1>swapmock check</h1><p>swapmock {escape(str(document.get('version', '')))}, "
-        f"{escape(str(document.get('started', '')))}, {document.get('duration', 0):g} s</p>{body}</body></html>\n"
+        f"{escape(str(document.get('started', '')))}, {document.get('duration', 0):g} s</p>{inspector_link(inspector)}{body}</body></html>\n"
     )
+
+
+def inspector_link(url: str) -> str:
+    """A paragraph with a link to the inspector's page at `url`; "" where that is no web address."""
+    if not url.startswith(("http://", "https://")):
+        return ""
+    return f'<p><a href="{escape(url)}">This run in the inspector</a></p>'
 
 
 def _target(target: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from swapmock.client_checks.behaviour.judge import Judgement, by_rule
 from swapmock.client_checks.behaviour.model import Verdict
 from swapmock.client_checks.behaviour.reports.document import LOSSES, Result, document, losses, noticed, polls, proof
 from swapmock.client_checks.behaviour.rule import all_rules
+from swapmock.client_checks.report.page import inspector_link
 
 #: Characters that XML 1.0 does not allow.
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -129,8 +130,9 @@ table{border-collapse:collapse;width:100%}td,th{border:1px solid #ccc;padding:.3
 pre{background:#f4f4f4;padding:.5rem;overflow:auto;font-size:13px}.figure{font-size:1.6rem;font-weight:bold}"""
 
 
-def as_html(result: Result) -> str:
-    """Return one HTML page: losses, findings with their exchanges, every rule."""
+def as_html(result: Result, inspector: str = "") -> str:
+    """Return one HTML page: losses, findings with their exchanges, every rule. `inspector` is the address of the
+    inspector's page about the run, "" for none."""
     figures = "".join(_figure(result, name, what) for name, what in LOSSES.items())
     figures += "".join(
         f"<td><div class=figure>{figure}</div>{escape(what)}</td>" for figure, what in other_figures(result)
@@ -144,7 +146,7 @@ def as_html(result: Result) -> str:
     command = escape(" ".join(result.command))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>swapmock conform</title><style>{STYLE}</style></head><body>'
-        f"<h1>swapmock conform</h1><p><code>{command}</code>, rules {escape(result.rules)}, {result.seconds:.0f} s</p>"
+        f"<h1>swapmock conform</h1><p><code>{command}</code>, rules {escape(result.rules)}, {result.seconds:.0f} s</p>{inspector_link(inspector)}"
         f"<h2>Losses</h2><table><tr>{figures}</tr></table><h2>Findings</h2>{findings}"
         f"<h2>Rules</h2><table><tr><th>rule</th><th>level</th><th>verdict</th><th>what it demands</th><th>seen</th></tr>{rows}</table></body></html>\n"
     )
