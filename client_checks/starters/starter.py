@@ -6,11 +6,13 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 RUNNERS = ("pytest", "vitest")
 CI = ("github", "gitlab", "none")
+TEMPLATES = Path(__file__).with_name("templates")
+#: The providers that there are starters for, the usual one first.
+PROVIDERS = tuple(sorted(path.stem.removeprefix("test-pytest-") for path in TEMPLATES.glob("test-pytest-*.txt")))
 
 #: Files that configure Vitest: if one of them exists, no other is written.
 VITEST_CONFIGS = re.compile(r"(vitest|vite)\.config\.[cm]?[jt]s|vitest\.workspace\.[cm]?[jt]s")
@@ -35,20 +37,31 @@ def detect(project: Path) -> str:
     return "vitest" if (project / "package.json").exists() and not is_python else "pytest"
 
 
-def plan(project: Path, runner: str, ci: str) -> Iterator[StarterFile]:
-    """Yield the files of a starter for `project`, in the order of writing. `runner` is pytest or vitest, `ci` the
-    kind of CI file."""
+#: Runner -> the command that runs a test file.
+COMMANDS = {"pytest": "python -m pytest", "vitest": "npx vitest run"}
+
+
+def path_of_test(project: Path, runner: str, provider: str) -> str:
+    """Where the test goes. The test of each provider has a name of its own, so that a project can have both."""
     folder = "test" if (project / "test").is_dir() and not (project / "tests").is_dir() else "tests"
+    name = "swapmock" if provider == PROVIDERS[0] else f"swapmock_{provider}"
+    return f"{folder}/test_{name}.py" if runner == "pytest" else f"{folder}/{name.replace('_', '-')}.test.ts"
+
+
+def plan(project: Path, runner: str, ci: str, provider: str = PROVIDERS[0]) -> Iterator[StarterFile]:
+    """Yield the files of a starter for `project`, in the order of writing. `runner` is pytest or vitest, `ci` the
+    kind of CI file, `provider` the API whose client is tested."""
+    test = path_of_test(project, runner, provider)
+    yield _file(project, test, f"test-{runner}-{provider}.txt")
     if runner == "pytest":
-        yield _file(project, f"{folder}/test_swapmock.py", "pytest.txt")
-        yield _file(project, "pytest.ini", "pytest-ini.txt", left_out=_pytest_config(project))
+        yield _file(project, "pytest.ini", f"pytest-ini-{provider}.txt", left_out=_pytest_config(project))
     else:
-        yield _file(project, f"{folder}/swapmock.test.ts", "vitest.txt")
         yield _file(project, "vitest.config.ts", "vitest-config.txt", left_out=_vitest_config(project))
         yield _file(project, "package.json", "package.json", left_out=_package(project))
     yield _file(project, "swapmock.yaml", "settings.yaml")
     if ci != "none":
-        yield _file(project, CI_FILES[ci], f"{runner}-{ci}.yaml", folder=folder)
+        exists = f"it exists; add to it: {COMMANDS[runner]} {test}"
+        yield _file(project, CI_FILES[ci], f"{runner}-{ci}.yaml", test=test, exists=exists)
 
 
 def write(project: Path, file: StarterFile) -> bool:
@@ -63,9 +76,12 @@ def write(project: Path, file: StarterFile) -> bool:
     return True
 
 
-def _file(project: Path, path: str, template: str, *, folder: str = "", left_out: str = "") -> StarterFile:
-    text = files(__package__).joinpath("templates", template).read_text("utf-8").replace("FOLDER", folder)
-    return StarterFile(path, text, "it exists" if os.path.lexists(project / path) else left_out)
+def _file(
+    project: Path, path: str, template: str, *, test: str = "", left_out: str = "", exists: str = "it exists"
+) -> StarterFile:
+    text = (TEMPLATES / template).read_text("utf-8")
+    text = text.replace("TEST", test) if test else text
+    return StarterFile(path, text, exists if os.path.lexists(project / path) else left_out)
 
 
 def _pytest_config(project: Path) -> str:

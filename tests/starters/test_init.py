@@ -42,14 +42,24 @@ def run(*command, cwd):
     )
 
 
-def test_pytest_passes_at_once(tmp_path):
-    said = start(tmp_path)
-    assert set(files_of(tmp_path)) == PYTEST_FILES
-    assert "next: python -m pytest tests/test_swapmock.py" in said
+#: Provider -> the name of its test for pytest, and for Vitest.
+TESTS = {
+    "crun": ("tests/test_swapmock.py", "tests/swapmock.test.ts"),
+    "imgopen": ("tests/test_swapmock_imgopen.py", "tests/swapmock-imgopen.test.ts"),
+}
+
+
+@pytest.mark.parametrize("providers", [["crun"], ["imgopen"], ["crun", "imgopen"]], ids="+".join)
+def test_pytest_passes_at_once(tmp_path, providers):
+    for provider in providers:
+        said = start(tmp_path, "pytest", "--provider", provider)
+        assert f"next: python -m pytest {TESTS[provider][0]}" in said
+    written = {TESTS[provider][0] for provider in providers}
+    assert set(files_of(tmp_path)) == PYTEST_FILES - {TESTS["crun"][0]} | written
     is_installed = importlib.metadata.entry_points(group="pytest11", name="swapmock")
     load = () if is_installed else ("-p", "swapmock.client_checks.testing.plugin")
     done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *load, cwd=tmp_path)
-    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    assert f"{4 * len(providers)} passed" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.long
@@ -63,6 +73,12 @@ def test_vitest_passes_at_once(tmp_path):
     project.mkdir()
     start(project, "vitest")
     assert set(files_of(project)) == VITEST_FILES
+    said = start(project, "vitest", "--provider", "imgopen")
+    assert set(files_of(project)) == VITEST_FILES | {TESTS["imgopen"][1]}
+    assert (
+        "kept   .github/workflows/swapmock.yml (it exists; add to it: npx vitest run tests/swapmock-imgopen.test.ts)"
+        in said
+    )
     quiet = ("--no-audit", "--no-fund")
     for command in (("npm", "install", *quiet), ("npm", "pack")):
         done = run(*command, cwd=package)
@@ -74,7 +90,7 @@ def test_vitest_passes_at_once(tmp_path):
     assert done.returncode == 0, done.stderr
     done = run("npm", "test", cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
+    assert "6 passed" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -104,6 +120,7 @@ def test_what_is_there_is_never_changed(tmp_path, runner):
     said = start(tmp_path, runner)
     assert files_of(tmp_path) == mine
     assert said.count("kept ") == len(mine)
+    assert "Nothing was written" in said
     assert start(tmp_path, runner) == said
 
 
@@ -142,6 +159,7 @@ def test_a_folder_that_is_called_test(tmp_path):
     assert "pytest test/test_swapmock.py" in (tmp_path / ".github/workflows/swapmock.yml").read_text()
 
 
+@pytest.mark.parametrize("provider", ["crun", "imgopen"])
 @pytest.mark.parametrize("runner", ["pytest", "vitest"])
 @pytest.mark.parametrize(
     ("ci", "path", "schema"),
@@ -150,14 +168,13 @@ def test_a_folder_that_is_called_test(tmp_path):
         ("gitlab", ".gitlab-ci.yml", "vendor.gitlab-ci"),
     ],
 )
-def test_the_ci_file_fits_its_schema(tmp_path, runner, ci, path, schema):
-    start(tmp_path, runner, "--ci", ci)
+def test_the_ci_file_fits_its_schema(tmp_path, runner, provider, ci, path, schema):
+    start(tmp_path, runner, "--ci", ci, "--provider", provider)
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema]
     flags = ["--data-transform", "gitlab-ci"] if ci == "gitlab" else []
     done = run(*command, *flags, str(tmp_path / path), cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert "FOLDER" not in (tmp_path / path).read_text()
-    assert ("test_swapmock.py" if runner == "pytest" else "swapmock.test.ts") in (tmp_path / path).read_text()
+    assert TESTS[provider][runner == "vitest"] in (tmp_path / path).read_text()
 
 
 def test_no_ci_where_none_is_wanted(tmp_path):
@@ -179,7 +196,7 @@ def test_the_package_is_the_version_of_this_one(tmp_path):
     assert wanted == f"^{swapmock.__version__}"
 
 
-@pytest.mark.parametrize("arguments", [["--dir", "nowhere"], ["nose"], ["--ci", "jenkins"]])
+@pytest.mark.parametrize("arguments", [["--dir", "nowhere"], ["nose"], ["--ci", "jenkins"], ["--provider", "acme"]])
 def test_a_mistake_is_one_line(tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(init, arguments).exit_code == 2
