@@ -69,7 +69,12 @@ def create_inspector(ports: Ports, live: Live) -> Flask:
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]  # of the extension
     site = Site(ports, live)
-    app.jinja_env.filters |= {"clock": clock_text, "moment": format_timestamp, "ticked": sites.ticked}
+    app.jinja_env.filters |= {
+        "clock": clock_text,
+        "moment": format_timestamp,
+        "ticked": sites.ticked,
+        "localized": sites.localized,
+    }
     app.jinja_env.globals |= {"version": __version__, "signs": words.SIGNS, "languages": LANGUAGES}
     app.context_processor(page_context)
     _protect(app, site)

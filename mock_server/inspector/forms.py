@@ -23,7 +23,11 @@ RAW = "raw"
 
 
 class FieldError(ValueError):
-    """The value of a form field does not have the type of the field; the text says which field."""
+    """The value `text` of a form field is no JSON. `label` is the name of the field."""
+
+    def __init__(self, label: str, text: str) -> None:
+        super().__init__(f"{label}: {text!r} is no JSON")
+        self.label, self.text = label, text
 
 
 class FormField(NamedTuple):
@@ -159,7 +163,7 @@ def _value(field: FormField, text: str) -> Any:
         return json.loads(text)
     except ValueError:
         if field.kind == "json":
-            raise FieldError(f"{field.label}: {text[:60]!r} is no JSON") from None
+            raise FieldError(field.label, text[:60]) from None
         return text  # a wrong type is sent unchanged: the answer then explains the mistake
 
 

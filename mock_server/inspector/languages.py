@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import gettext
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+
+#: Translates a text; texts with placeholders are completed by `%`.
+Translate = Callable[[str], str]
+
+
+def N_(text: str) -> str:  # noqa: N802 - the name by which Babel finds texts that are translated later
+    return text
+
 
 #: Language -> its own name, and the value of the attribute `lang`.
 LANGUAGES: Mapping[str, tuple[str, str]] = {"en": ("English", "en"), "zh": ("中文", "zh-Hans")}

@@ -20,7 +20,7 @@ from swapmock.mock_server.core.ports import Box
 from swapmock.mock_server.core.task import Task
 from swapmock.mock_server.core.timetext import format_timestamp
 from swapmock.mock_server.inspector import words
-from swapmock.mock_server.inspector.words import Translate
+from swapmock.mock_server.inspector.languages import Translate
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine

@@ -23,6 +23,7 @@ from swapmock.mock_server.inspector.access import FIELD, Access
 from swapmock.mock_server.inspector.languages import translations
 from swapmock.mock_server.inspector.live import EVERYTHING, Live
 from swapmock.mock_server.inspector.ports import OWN_URL, VENDOR_URL, Ports, Told
+from swapmock.mock_server.inspector.sentences import translated
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
@@ -141,6 +142,11 @@ def ngettext(one: str, many: str, count: int) -> str:
     return str(translations(g.language).ngettext(one, many, count))
 
 
+def localized(text: Any) -> str:
+    """Return a sentence or a word that comes from elsewhere, in the language of the reader."""
+    return str(text) if g.language == "en" else translated(str(text), gettext)
+
+
 def read_said() -> Said | None:
     """Return the sentence about the last action; None if there is none."""
     try:
@@ -162,7 +168,7 @@ def back_with(said: Said, to: str | None = None) -> Response:
 
 def told(answer: Told, done: str) -> Said:
     """Return the sentence about an operation's answer: `done`, or why it was refused."""
-    return Said("bad", answer.detail) if answer.is_refusal else Said("good", done)
+    return Said("bad", localized(answer.detail)) if answer.is_refusal else Said("good", done)
 
 
 def number(name: str, low: int, high: int, default: int) -> int:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.admin import explanations
 from swapmock.mock_server.core.delivery import Delivery, DeliveryState
 from swapmock.mock_server.core.journal import PREFLIGHT, Exchange
 from swapmock.mock_server.core.task import Phase, Task
+from swapmock.mock_server.inspector.languages import N_, Translate
+from swapmock.mock_server.inspector.sentences import translated
 
 if TYPE_CHECKING:
     from swapmock.contracts import Contract
     from swapmock.mock_server.engine.engine import Engine
-
-#: Translates a text; texts with placeholders are completed with `%`.
-Translate = Callable[[str], str]
-
-
-def N_(text: str) -> str:  # noqa: N802 - the name by which Babel finds texts that are translated later
-    """Mark a text for translation, and return it unchanged."""
-    return text
-
 
 #: The tones of a result, with the sign beside the colour.
 SIGNS: Mapping[str, str] = {"good": "✓", "bad": "✗", "wait": "…", "note": "!", "fault": "⚡"}
@@ -95,13 +88,13 @@ def violation_text(violation: Mapping[str, Any], _: Translate) -> str:
         return _("`%(field)s` is not a known field.") % told
     if violation["rule"] == "discriminator" and near:
         return _("`%(field)s` has a value that does not exist. Did you mean `%(near)s`?") % told
-    return _("`%(field)s` is wrong: %(detail)s.") % {**told, "detail": violation["detail"]}
+    return _("`%(field)s` is wrong: %(detail)s.") % {**told, "detail": translated(violation["detail"], _)}
 
 
 def delivery_headline(delivery: Delivery, _: Translate) -> str:
     """Return the state of a delivery, with the reason of its last failure."""
     _tone, meaning = DELIVERY_WORDS[delivery.state]
-    last = delivery.attempts[-1].failure if delivery.attempts else ""
+    last = translated(delivery.attempts[-1].failure, _) if delivery.attempts else ""
     text = _(meaning)
     text = text[:1].upper() + text[1:]
     return f"{text} ({last})" if last and delivery.state is not DeliveryState.ACKNOWLEDGED else text

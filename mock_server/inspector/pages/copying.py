@@ -20,7 +20,7 @@ from swapmock.mock_server.inspector.pages.exchanges import exchange_values
 from swapmock.mock_server.inspector.pages.tasks import task_values
 from swapmock.mock_server.inspector.pages.verdicts import verdict_values
 from swapmock.mock_server.inspector.ports import HttpRequest
-from swapmock.mock_server.inspector.site import Site, gettext, own_url
+from swapmock.mock_server.inspector.site import Site, gettext, localized, own_url
 from swapmock.mock_server.inspector.snippets.curl import curl_text
 from swapmock.mock_server.inspector.snippets.plan import (
     Plan,
@@ -112,7 +112,7 @@ def _test(site: Site, box: Box, kind: str, name: str, form: str) -> str:
     except Unrepeatable as why:
         mark = "#" if form == "pytest" else "//"
         text = gettext("This cannot be repeated:")
-        return f"{mark} {text} {why}\n"
+        return f"{mark} {text} {localized(why)}\n"
 
 
 def _plan(site: Site, box: Box, kind: str, name: str) -> Plan:

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, Response, request, url_for
 
 from swapmock.mock_server.inspector.ports import Told
-from swapmock.mock_server.inspector.site import Said, Site, back_with, gettext, told
+from swapmock.mock_server.inspector.site import Said, Site, back_with, gettext, localized, told
 
 #: The function for a form: (site, sandbox) -> the answer of the operation, and the sentence about it.
 Action = Callable[[Site, str], tuple[Told, str]]
@@ -65,7 +65,7 @@ def _clock(site: Site, sandbox: str) -> tuple[Told, str]:
     if mode == "scaled":
         body["rate"] = _number(rate)
     answer = _call(site, "PATCH", sandbox, "/clock", body)
-    return answer, gettext("The clock is %(mode)s now.") % {"mode": mode}
+    return answer, gettext("The clock is %(mode)s now.") % {"mode": localized(mode)}
 
 
 def _grant(site: Site, sandbox: str) -> tuple[Told, str]:
@@ -80,7 +80,7 @@ def _refund(site: Site, sandbox: str) -> tuple[Told, str]:
 
 def _redeliver(site: Site, sandbox: str) -> tuple[Told, str]:
     answer = _call(site, "POST", sandbox, f"/deliveries/{_field('delivery')}/redeliver")
-    state = "" if answer.is_refusal else answer.document["state"]
+    state = "" if answer.is_refusal else localized(answer.document["state"])
     return answer, gettext("The callback was sent again: it is %(state)s.") % {"state": state}
 
 

@@ -40,7 +40,8 @@ def register(app: Flask, site: Site) -> None:
         try:
             made = forms.filled(contract.operations[operation], request.form, request.form.get("form", ""))
         except forms.FieldError as error:
-            return back_with(Said("bad", str(error)))
+            told = {"field": error.label, "text": error.text}
+            return back_with(Said("bad", gettext("%(field)s: “%(text)s” is no JSON.") % told))
         upload = request.files.get("file")
         body = upload.read() if upload is not None and upload.filename else made.body
         asked = HttpRequest(
