@@ -32,7 +32,8 @@ class FieldError(ValueError):
 
 class FormField(NamedTuple):
     """One field. `name` is the part of the request (`body`, `path`, `query`) and a JSON Pointer or a name. `kind` is text,
-    integer, number, boolean, choice or json."""
+    integer, number, boolean, choice, json, or any (JSON where it is JSON, else text). `choices` are the values of a choice.
+    `shape` says as JSON which rows a list or an object has, "" where the schema does not say."""
 
     name: str
     label: str
@@ -40,7 +41,8 @@ class FormField(NamedTuple):
     is_required: bool
     hint: str
     value: str
-    choices: tuple[str, ...] = ()
+    choices: tuple[Any, ...] = ()
+    shape: str = ""
 
 
 def variants_of(operation: Operation) -> tuple[str, tuple[str, ...]]:
@@ -86,17 +88,49 @@ def _members(contract: Contract, schema: Any, example: Any, pointer: str, depth:
             yield from _members(contract, inner, given, place, depth + 1)
             continue
         kind, choices = _kind(inner)
-        value = choices[0] if len(choices) == 1 else _shown(given)
+        value = _shown(choices[0] if len(choices) == 1 else given)
         hint = str(part.get("description") or inner.get("description") or "")
-        yield FormField(f"body{place}", place[1:].replace("/", "."), kind, name in required, hint, value, choices)
+        label = place[1:].replace("/", ".")
+        made = shape_of(contract, inner) if kind == "json" else {}
+        shape = json.dumps(made, ensure_ascii=False) if made.get("kind") in ("list", "object") else ""
+        yield FormField(f"body{place}", label, kind, name in required, hint, value, choices, shape)
 
 
-def _kind(schema: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+def _kind(schema: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
     if "enum" in schema:
-        return "choice", tuple(map(str, schema["enum"]))
-    kinds = schema.get("type", "text" if "pattern" in schema else "json")
-    first = kinds if isinstance(kinds, str) else next((kind for kind in kinds if kind != "null"), "json")
+        return "choice", tuple(value for value in schema["enum"] if value is not None)
+    implied = {"pattern": "string", "items": "array", "properties": "object"}
+    kinds = schema.get("type", next((kind for name, kind in implied.items() if name in schema), "any"))
+    first = kinds if isinstance(kinds, str) else next((kind for kind in kinds if kind != "null"), "any")
     return {"string": "text", "array": "json", "object": "json"}.get(first, first), ()
+
+
+#: How many lists and objects lie within each other at most in a form; what lies deeper is JSON.
+DEEPEST_SHAPE = 5
+
+
+def shape_of(contract: Contract, schema: Any, depth: int = 0) -> dict[str, Any]:
+    """What a form has for a value of `schema`: its `kind`, and the `items` of a list or the `fields` of an object. A value that the
+    schema does not describe has the kind any."""
+    schema = contract.resolve(schema)
+    kind, choices = _kind(schema)
+    if kind == "choice":
+        return {"kind": kind, "choices": list(choices)}
+    if kind != "json":
+        return {"kind": kind}
+    if depth == DEEPEST_SHAPE:
+        return {"kind": "any"}
+    if schema.get("properties"):
+        required = schema.get("required", ())
+        members = {name: contract.resolve(part) for name, part in schema["properties"].items()}
+        rows = [
+            {"name": name, "required": name in required, "shape": shape_of(contract, part, depth + 1)}
+            for name, part in members.items()
+        ]
+        return {"kind": "object", "fields": rows}
+    if "items" in schema:
+        return {"kind": "list", "items": shape_of(contract, schema["items"], depth + 1)}
+    return {"kind": "any"}
 
 
 def _shown(value: Any) -> str:
@@ -157,14 +191,16 @@ def _put(body: dict[str, Any], pointer: str, value: Any) -> None:
 
 
 def _value(field: FormField, text: str) -> Any:
-    if field.kind in ("text", "choice"):
+    if field.kind == "text":
         return text
+    if field.kind == "choice":
+        return next((value for value in field.choices if _shown(value) == text), text)
     try:
         return json.loads(text)
     except ValueError:
         if field.kind == "json":
             raise FieldError(field.label, text[:60]) from None
-        return text  # a wrong type is sent unchanged: the answer then explains the mistake
+        return text  # text of any kind; a wrong type, too, is sent unchanged: the answer then explains the mistake
 
 
 def quoted(path: str) -> str:
