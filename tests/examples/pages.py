@@ -4,7 +4,9 @@
   in the background until the page ends, on ports of their own.
 - A block `python` runs as a program. A block of any language with `title="NAME"` is written to the file NAME instead.
 - A block `text` right behind one that runs is its output. `...` in it stands for anything.
-- A block `console` shows what is not run: it installs something, or needs an engine, a network or an account.
+- A block `console` is a session: each `$ command` runs in the page's shell, and the lines below it are its output, where there
+  are any. A server or receiver whose output ends with `^C` is stopped before what follows.
+- `EXCUSED` lists every command that the tests do not run, with the reason.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +26,25 @@ FENCE = re.compile(r"^```(\w+)(?: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOT
 BACKGROUND = re.compile(r"\Aswapmock (serve|listen)\b[^\n]*\n\Z")
 READY = re.compile(r"[Ll]istening on http://127\.0\.0\.1:\d+")
 SERVER, RECEIVER = "127.0.0.1:4020", "127.0.0.1:4030"
+INTERRUPT = "^C"
+
+#: What a command begins with or contains -> why the tests do not run it.
+EXCUSED: Mapping[str, str] = {
+    r"^pip install ": "installs from a package registry; tests/environment and tests/test_packaging.py install the built wheel",
+    r"^npm install |^npx vitest ": "installs from a package registry; tests/npm runs the page's blocks in a foreign project",
+    r"^(make image|docker |APP_IMAGE=)": "needs a container engine; tests/test_image.py and tests/deploy hold what is built",
+    r"^python\n>>> from swapmock\.testing import": "needs a container engine; tests/deploy/test_containers.py has a stand-in",
+    r"^kubectl ": "needs a cluster; tests/deploy/test_manifests.py checks the manifest by its schema",
+    r"https://api\.crun\.ai|CRUN_API_KEY=\.\.\.": "needs an account of the live service; tests/conformance/test_live.py has a stand-in",
+    r" --replay live\.json": "needs the recording of a live account; tests/conformance/test_parity.py records an emulator",
+    r"^(redocly |newman |cd bruno)": "needs tools of others; tests/tools runs the same commands",
+    r"^swapmock check (emulator|http://127\.0\.0\.1:4020 --provider crun) +#": "takes a minute; tests/conformance/test_emulator.py runs it",
+    r"^cd examples/good": "takes minutes; tests/behaviour/test_good_clients.py runs the same command",
+    r"schemathesis": "takes minutes; tests/conformance/test_schemathesis_run.py runs the same command",
+    r"^swapmock compat ": "needs the history of a git checkout; tests/client_checks/test_compat.py makes one",
+    r"redis://": "needs a Redis server with that name; tests/stores starts one",
+    r"_SWAPMOCK_COMPLETE=": "lines for the start files of three shells; tests/test_cli_terminal.py completes words",
+}
 LANGUAGES = {"sh", "python", "text", "console", "toml", "yaml", "ts", "json", "mermaid", "ini", "nginx", "js", "html"}
 
 
@@ -44,9 +66,34 @@ def blocks(markdown: str) -> list[Block]:
         titled = re.search(r'title="([^"]+)"', options)
         if language == "text" and found and found[-1].output is None:
             found[-1].output = text
+        elif language == "console":
+            found += session(text)
         else:
             found.append(Block(language, titled[1] if titled else "", text))
     return found
+
+
+def session(text: str) -> list[Block]:
+    """The commands of a block `console`, each with the output below it."""
+    found: list[Block] = []
+    is_command = False
+    for line in text.splitlines(keepends=True):
+        if line.startswith("$ "):
+            found.append(Block("sh", "", line[2:]))
+            is_command = True
+        elif is_command and (found[-1].text.endswith("\\\n") or line.startswith((">>> ", "... "))):
+            found[-1].text += line
+            continue
+        else:
+            assert found, f"a block console begins with a command, not with {line!r}"
+            found[-1].output = (found[-1].output or "") + line
+        is_command = line.startswith("$ ")
+    return found
+
+
+def excuse(command: str) -> str | None:
+    """The row of EXCUSED that a command fits, None for one that is run."""
+    return next((pattern for pattern in EXCUSED if re.search(pattern, command)), None)
 
 
 @dataclass
@@ -90,8 +137,10 @@ class Page:
                 (self.folder / block.title).parent.mkdir(parents=True, exist_ok=True)
                 (self.folder / block.title).write_text(text)
                 continue
+            if block.language == "sh" and excuse(block.text) is not None:
+                continue
             if BACKGROUND.match(block.text):
-                self._start(block.text)
+                self._start(block)
                 continue
             if block.language == "python":
                 (self.folder / f"block_{number}.py").write_text(text)
@@ -101,7 +150,8 @@ class Page:
                 shown.append(block)
         return "\n".join(lines), shown
 
-    def _start(self, text: str) -> None:
+    def _start(self, block: Block) -> None:
+        text = block.text
         words = shlex.split(text, comments=True)
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
@@ -124,8 +174,17 @@ class Page:
         for line in child.stdout or ():
             said += line
             if READY.search(line):
-                return
-        raise AssertionError(f"{text} does not listen:\n{said}")
+                break
+        else:
+            raise AssertionError(f"{text} does not listen:\n{said}")
+        if block.output is not None and block.output.rstrip().endswith(INTERRUPT):
+            child.send_signal(signal.SIGINT)
+            said += child.communicate(timeout=20)[0]
+            del self.places[place]
+            shown = block.output.rstrip().removesuffix(INTERRUPT)
+            assert matches(shown, said.replace(f"127.0.0.1:{port}", place)), (
+                f"{text}\nprinted\n{said}\nand the page shows\n{shown}"
+            )
 
     def _with_places(self, text: str) -> str:
         for shown, real in self.places.items():
