@@ -81,7 +81,7 @@ def session(text: str) -> list[Block]:
         if line.startswith("$ "):
             found.append(Block("sh", "", line[2:]))
             is_command = True
-        elif is_command and (found[-1].text.endswith("\\\n") or line.startswith((">>> ", "... "))):
+        elif is_command and (found[-1].text.endswith("\\\n") or found[-1].text.startswith("python\n")):
             found[-1].text += line
             continue
         else:

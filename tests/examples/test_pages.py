@@ -10,6 +10,9 @@ import pytest
 import yaml
 
 from swapmock.mock_server.cli.environment import unknown_variables
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import build
+from swapmock.mock_server.web.server import LiveServer
 from tests.examples import reference
 from tests.examples.pages import EXCUSED, Page, blocks, excuse, matches, session, variables
 
@@ -65,10 +68,19 @@ def test_a_session_that_fails_or_prints_something_else_would_be_seen(tmp_path, t
 
 def test_every_excuse_is_needed():
     """A row of EXCUSED that no page needs would hide a command of tomorrow."""
-    pages = [*WRITTEN, ROOT / "README.md", ROOT / "packages/npm/README.md"]
-    commands = [block.text for page in pages for block in blocks(page.read_text("utf-8")) if block.language == "sh"]
+    commands = [block.text for page in WRITTEN for block in blocks(page.read_text("utf-8")) if block.language == "sh"]
     assert {excuse(command) for command in commands} - {None} == EXCUSED.keys()
     assert all(len(reason) > 20 for reason in EXCUSED.values())
+
+
+@pytest.mark.needs("node")
+def test_the_script_of_a_page_runs(tmp_path):
+    """`page.js` as Node runs it; tests/web/test_browser.py has a browser and its preflights."""
+    (block,) = [one for one in blocks((DOCS / "how-to" / "browser.md").read_text("utf-8")) if one.title == "page.js"]
+    with LiveServer(build(Settings()).asgi_app) as server:
+        (tmp_path / "page.mjs").write_text(block.text.replace("http://127.0.0.1:4020", server.url))
+        done = subprocess.run(["node", "page.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "balance: 1000" in done.stdout) == (0, True), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", sorted(reference.pages()))

@@ -11,6 +11,7 @@ import requests
 
 from swapmock import Emulator
 from tests.inspector.conftest import HTML, PICTURE, Reader, Story, crun, imgopen
+from tests.receivers import RawReceiver, read_request
 
 MARKUP = [
     "<script>alert(1)</script>",
@@ -180,6 +181,79 @@ def test_no_page_runs_what_a_client_sent(attacked: Any, emulator: Emulator, read
         answer = reader.get(path)
         assert answer.status_code == 200, path
         assert_inert(answer.text)
+
+
+def exports(sandbox: Any, emulator: Emulator) -> list[str]:
+    """Every file that can be saved and every page of texts to copy."""
+    base = f"/__admin/ui/sandboxes/{sandbox.id}"
+    names = [f"/requests/{row['id']}" for row in sandbox.requests(limit=1000)]
+    names += [f"/tasks/{row['id']}" for row in sandbox.tasks(limit=1000)]
+    names += [f"/deliveries/{row['id']}" for row in sandbox.deliveries(limit=1000)]
+    runs = [f"/__admin/ui/runs/{run['id']}/export" for run in emulator.ask("GET", "/runs")["runs"]]
+    return [*runs, *(f"{base}{name}/{what}" for name in names for what in ("export", "copy"))]
+
+
+def assert_saved_file_is_inert(text: str) -> None:
+    """Nothing but our one style, and pictures within the file; its own policy forbids scripts, too."""
+    parser = Active()
+    parser.feed(text)
+    own = [
+        one
+        for one in parser.found
+        if one != "style" and not re.match(r"(img|video|audio) src=data:(image|video|audio)/", one)
+    ]
+    assert (own, parser.found.count("style")) == ([], 1)
+    assert re.search(
+        r"<head>\s*<meta charset=\"utf-8\">\s*<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'",
+        text,
+    )
+    assert "<a " not in text
+
+
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.long), 9])
+def test_no_saved_file_and_no_text_to_copy_runs(attacked: Any, emulator: Emulator, reader: Reader, step: int) -> None:
+    paths = exports(attacked, emulator)[::step]
+    assert {path.rpartition("/")[2] for path in paths} == {"export", "copy"}
+    for path in paths:
+        answer = reader.get(path)
+        assert answer.status_code == 200, path
+        if path.endswith("/export"):
+            assert answer.headers["content-disposition"].startswith("attachment;")
+            assert_saved_file_is_inert(answer.text)
+        else:
+            assert_inert(answer.text)
+
+
+@pytest.mark.long
+def test_no_chinese_page_runs_what_a_client_sent(attacked: Any, emulator: Emulator, reader: Reader) -> None:
+    for path in all_pages(attacked, emulator):
+        assert_inert(reader.get(path, **{"Accept-Language": "zh"}).text)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("text", MARKUP)
+def test_no_page_runs_what_a_receiver_answered(emulator: Emulator, reader: Reader, text: str, language: str) -> None:
+    """The status line, names and values of headers, the body; and what is no HTTP at all."""
+    plain = text.encode()
+    answers = [b"HTTP/1.1 500 %b\r\n%b: %b\r\nX-A: %b\r\n\r\n%b" % ((plain,) * 5), plain + b"\r\n\r\n"]
+
+    def serve(connection: Any) -> None:
+        read_request(connection)
+        connection.sendall(answers.pop(0) if answers else b"HTTP/1.1 204 No\r\n\r\n")
+
+    with emulator.sandbox(clock="frozen", balance=10) as sandbox, RawReceiver(serve) as receiver:
+        url = receiver.url()
+        crun(
+            sandbox, "POST", "job/CreateTask", json={"model": "z-image", "input": {"prompt": "a"}, "callback_url": url}
+        )
+        sandbox.advance(60)
+        (delivery,) = sandbox.deliveries()
+        assert len(delivery["attempts"]) == 2
+        base = f"/__admin/sandboxes/{sandbox.id}"
+        for path in (f"{base}/deliveries", f"{base}/deliveries/{delivery['id']}", f"{base}/tasks/{delivery['task']}"):
+            assert_inert(reader.get(path, **{"Accept-Language": language}).text)
+        saved = reader.get(f"/__admin/ui/sandboxes/{sandbox.id}/deliveries/{delivery['id']}/export")
+        assert_saved_file_is_inert(saved.text)
 
 
 @pytest.mark.parametrize("text", MARKUP)

@@ -172,6 +172,12 @@ def test_the_types_are_those_of_the_contract(built):
     assert place.read_text() == before, "npm run generate renews it"
 
 
+#: The blocks of the page on Vitest, by the files that they are.
+BLOCKS = dict(
+    re.findall(r'```ts title="([^"]+)"\n(.*?)```', (ROOT / "docs/how-to/vitest.md").read_text("utf-8"), flags=re.DOTALL)
+)
+
+
 def test_vitest_and_typescript_take_it(built, project):
     done = run(
         "npm", "install", "--no-audit", "--no-fund", "vitest@3", "typescript@5", "@types/node@20", folder=project
@@ -186,9 +192,12 @@ def test_vitest_and_typescript_take_it(built, project):
     (project / "wrong.ts").write_text(
         'import { Emulator } from "swapmock";\nvoid new Emulator("x").sandbox({ ballance: 1 });\n'
     )
-    done = run("npx", "vitest", "run", "it.test.ts", folder=project, **with_command())
+    for name, text in BLOCKS.items():
+        (project / name).write_text(text)
+    done = run("npx", "vitest", "run", "it.test.ts", "swap.test.ts", folder=project, **with_command())
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
     flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--skipLibCheck"]
-    said = run("npx", "tsc", *flags, "it.test.ts", "wrong.ts", folder=project).stdout
+    said = run("npx", "tsc", *flags, "it.test.ts", "wrong.ts", *BLOCKS, folder=project).stdout
     assert "ballance" in said
-    assert "it.test.ts" not in said
+    assert [name for name in ("it.test.ts", *BLOCKS) if name in said] == [], said
