@@ -108,10 +108,10 @@ class Mask:
     def head(self, head: bytes) -> bytes:
         """The first line and the headers of a message with the secret values masked. Without a secret they stay byte for byte."""
         line, pairs = read_head(head)
-        shown = self.text(line), *self.headers(pairs)
-        if shown == (line, *pairs):
+        first, shown = self.text(line), tuple(self.headers(pairs))
+        if (first, shown) == (line, pairs):
             return head
-        return "\r\n".join([shown[0], *(f"{name}: {value}" for name, value in shown[1:]), "", ""]).encode()
+        return "\r\n".join([first, *(f"{name}: {value}" for name, value in shown), "", ""]).encode()
 
     def value(self, value: Any) -> Any:
         """Return a JSON value with its secrets masked. Names are masked as well, and so are the values of HAR's

@@ -103,6 +103,7 @@ class Page:
     folder: Path
     children: list[subprocess.Popen[str]] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, str] = field(default_factory=dict)
 
     def run(self, markdown: str) -> None:
         """Run every block. Raises AssertionError with what a block printed if it fails, or prints something else."""
@@ -170,6 +171,7 @@ class Page:
         )
         self.children.append(child)
         self.places[place] = f"127.0.0.1:{port}"
+        self.ports[f"127.0.0.1:{port}"] = place
         said = ""
         for line in child.stdout or ():
             said += line
@@ -182,9 +184,7 @@ class Page:
             said += child.communicate(timeout=20)[0]
             del self.places[place]
             shown = block.output.rstrip().removesuffix(INTERRUPT)
-            assert matches(shown, said.replace(f"127.0.0.1:{port}", place)), (
-                f"{text}\nprinted\n{said}\nand the page shows\n{shown}"
-            )
+            assert matches(shown, self._as_shown(said)), f"{text}\nprinted\n{said}\nand the page shows\n{shown}"
 
     def _with_places(self, text: str) -> str:
         for shown, real in self.places.items():
@@ -192,7 +192,7 @@ class Page:
         return text
 
     def _as_shown(self, text: str) -> str:
-        for shown, real in self.places.items():
+        for real, shown in self.ports.items():
             text = text.replace(real, shown)
         return text
 
