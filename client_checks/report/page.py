@@ -32,7 +32,7 @@ def page(document: Mapping[str, Any], inspector: str = "") -> str:
 
 
 def inspector_link(url: str) -> str:
-    """A paragraph with a link to the inspector's page at `url`; "" where that is no web address."""
+    """Return a paragraph with a link to the inspector's page at `url`, "" if `url` is no web address."""
     if not url.startswith(("http://", "https://")):
         return ""
     return f'<p><a href="{escape(url)}">This run in the inspector</a></p>'

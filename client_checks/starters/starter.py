@@ -42,7 +42,7 @@ COMMANDS = {"pytest": "python -m pytest", "vitest": "npx vitest run"}
 
 
 def path_of_test(project: Path, runner: str, provider: str) -> str:
-    """Where the test goes. The test of each provider has a name of its own, so that a project can have both."""
+    """Return the path of the test in `project`. Each provider has a name of its own, so that a project can have both."""
     folder = "test" if (project / "test").is_dir() and not (project / "tests").is_dir() else "tests"
     name = "swapmock" if provider == PROVIDERS[0] else f"swapmock_{provider}"
     return f"{folder}/test_{name}.py" if runner == "pytest" else f"{folder}/{name.replace('_', '-')}.test.ts"

@@ -106,7 +106,7 @@ class Mask:
         return masked(value) if self._is_secret(name) else self.text(value)
 
     def head(self, head: bytes) -> bytes:
-        """The first line and the headers of a message with the secret values masked. Without a secret they stay byte for byte."""
+        """Return `head`, the first line and the headers of a message, with secret values masked. Without a secret it stays byte for byte."""
         line, pairs = read_head(head)
         first, shown = self.text(line), tuple(self.headers(pairs))
         if (first, shown) == (line, pairs):

@@ -35,7 +35,7 @@ def readable(body: bytes, engine: Engine) -> Any:
 
 
 def attempt_row(attempt: Attempt, engine: Engine) -> dict[str, Any]:
-    """An attempt with a readable answer and the parts of its heads. Secrets are not masked yet."""
+    """Return an attempt with a readable answer and the parts of its heads. Secrets are not masked yet."""
     row = {name: value for name, value in encode(attempt).items() if name not in ("request_head", "answer_head")}
     request, answer = read_head(attempt.request_head), read_head(attempt.answer_head)
     return {
@@ -49,7 +49,7 @@ def attempt_row(attempt: Attempt, engine: Engine) -> dict[str, Any]:
 
 
 def _by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Headers by their names in lower case. The values of a repeated name are joined, as RFC 9110 5.3 says."""
+    """Return headers by their names in lower case. The values of a repeated name are joined (RFC 9110 5.3)."""
     found: dict[str, str] = {}
     for name, value in pairs:
         name = name.lower()

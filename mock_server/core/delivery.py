@@ -89,7 +89,7 @@ class Head(NamedTuple):
 
 
 def read_head(head: bytes) -> Head:
-    """The parts of an attempt's `request_head` or `answer_head`. A line without a colon is a header without a value."""
+    """Return the parts of an attempt's `request_head` or `answer_head`. A line without a colon is a header without a value."""
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError:

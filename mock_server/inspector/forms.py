@@ -110,8 +110,8 @@ DEEPEST_SHAPE = 5
 
 
 def shape_of(contract: Contract, schema: Any, depth: int = 0) -> dict[str, Any]:
-    """What a form has for a value of `schema`: its `kind`, and the `items` of a list or the `fields` of an object. A value that the
-    schema does not describe has the kind any."""
+    """Return what a form has for a value of `schema`: its `kind`, and the `items` of a list or the `fields` of an object.
+    A value that the schema does not describe has the kind any. `depth` is how many lists and objects are around it."""
     schema = contract.resolve(schema)
     kind, choices = _kind(schema)
     if kind == "choice":

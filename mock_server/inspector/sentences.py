@@ -163,7 +163,8 @@ class _Kind(NamedTuple):
     names: tuple[str, ...]
 
     def values(self, text: str) -> dict[str, str] | None:
-        """The values with which `text` was made from the row, None if it was not. It takes linear time: clients choose texts."""
+        """Return the values with which `text` was made from the row, None if it was not. The time is linear, because
+        clients choose texts."""
         first, last = self.literals[0], self.literals[-1]
         if not text.startswith(first) or not text.endswith(last):
             return None
@@ -180,7 +181,7 @@ class _Kind(NamedTuple):
 
 @lru_cache(1)
 def _kinds() -> Mapping[str, tuple[_Kind, ...]]:
-    """The rows by the first character of their texts; those that begin with a value under ""."""
+    """Return the rows by the first character of their texts; rows that begin with a value are under ""."""
     found: dict[str, list[_Kind]] = {}
     for template in (*SENTENCES, *WORDS):
         parts = re.split(r"%\((\w+)\)s", template)
@@ -195,7 +196,7 @@ def _candidates(text: str) -> Iterator[_Kind]:
 
 
 def translated(text: str, _: Translate, depth: int = 0) -> str:
-    """`text` by `_`, the translator of the reader's language. A text of no row stays as it is."""
+    """Return `text` by `_`, the translator of the reader's language. A text that no row fits stays unchanged."""
     if not text or len(text) > LONGEST or depth > DEEPEST:
         return text
     if text.startswith("/") and "; /" in text:  # a refusal with several places, each with its reason
