@@ -271,7 +271,7 @@ def test_a_fresh_delivery_and_result():
     fresh = delivery()
     assert (fresh.callback_fault, fresh.corruption, fresh.alone) == ("", "", False)
     assert (fresh.state, fresh.retries, fresh.attempts, fresh.before_redelivery) == ("pending", 0, (), None)
-    assert SendResult(200) == (200, b"", "", False, False)
+    assert SendResult(200) == (200, b"", "", False, False, b"", b"")
 
 
 def test_every_second_half_is_cut():

@@ -116,14 +116,15 @@ def test_an_attempt_shows_both_messages_as_they_were(account):
         connection.sendall(raw)
 
     with RawReceiver(serve) as receiver:
-        account.swap(f"http://user:pass@127.0.0.1:{receiver.port}/hook?token=t1&n=1")
+        host = f"127.0.0.1:{receiver.port}"
+        account.swap(f"http://user:pass@{host}/hook?token=t1&n=1")
         account.advance(until="idle")
     (attempt,) = account.delivery()["attempts"]
     assert attempt["request_line"] == "POST /hook?token=…&n=1 HTTP/1.1"
     assert attempt["request_headers"]["content-type"] == "application/json"
     assert (attempt["request_headers"]["authorization"], attempt["request_headers"]["host"]) == (
         "Basic…Nz",
-        f"127.0.0.1:{receiver.port}",
+        host,
     )
     assert attempt["answer_line"] == "HTTP/1.1 200 All right"
     assert attempt["answer_headers"] == {"x-trace": "a, b", "set-cookie": "…", "content-length": "2"}
