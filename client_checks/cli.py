@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -314,6 +313,24 @@ def live_options(command: Callable[..., None]) -> Callable[..., None]:
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the differences as JSON."
 )
 @click.option(
+    "--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the differences as JUnit XML."
+)
+@click.option(
+    "--sarif",
+    "sarif_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the differences as SARIF 2.1.0.",
+)
+@click.option(
+    "--ctrf", "ctrf_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the differences as CTRF."
+)
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the differences as one HTML page.",
+)
+@click.option(
     "--allow-partial",
     multiple=True,
     metavar="NAME",
@@ -321,7 +338,7 @@ def live_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @live_options
 @needs_the_extra
-def parity(left: str, right: str | None, replay: str | None, json_file: Path | None, **given: Any) -> None:
+def parity(left: str, right: str | None, replay: str | None, **given: Any) -> None:
     """Do two servers behave alike? The same flows on both, compared by structure, states and timing.
 
     Credentials as for `check`; LEFT_ or RIGHT_ before a variable's name is for that side alone. Exit code 0 alike,
@@ -336,15 +353,10 @@ def parity(left: str, right: str | None, replay: str | None, json_file: Path | N
     confirm = (lambda _: True) if given.pop("yes") else _confirm
     allowed = given.pop("allow_partial")
     try:
-        differences, compared, left_out = command.parity(left, other, given, os.environ, confirm)
+        code = command.run_parity(left, other, given, allowed, os.environ, confirm, click.echo)
     except Refused as why:
         raise CannotRun(str(why)) from None
-    unexpected = [name for name in left_out if not any(fnmatchcase(name, pattern) for pattern in allowed)]
-    for line in command.told(differences, compared, left_out):
-        click.echo(line)
-    if json_file is not None:
-        command.write(json_file, differences, compared, left_out)
-    raise SystemExit(1 if differences else 2 if not compared or unexpected else 0)
+    raise SystemExit(code)
 
 
 @click.command()
@@ -365,17 +377,10 @@ def record(target: str, out: Path, **given: Any) -> None:
 
     confirm = (lambda _: True) if given.pop("yes") else _confirm
     try:
-        recording = command.take(target, given, os.environ, confirm)
-        if not any(recording.flows.values()):
-            raise Refused("nothing was answered: there is nothing to write")
-        recording.write(out)
+        recording = command.run_record(target, out, given, os.environ, confirm, click.echo)
     except Refused as why:
         raise CannotRun(str(why)) from None
-    except OSError as error:
-        raise CannotRun(f"--out: cannot write {out}: {error.strerror}") from None
-    for name, reason in recording.left_out.items():
-        click.echo(f"left out: flow {name}: {reason}")
-    click.echo(f"{len(recording.flows) - len(recording.left_out)} flows written to {out}")
+    raise SystemExit(2 if recording.aborted else 0)
 
 
 #: The options of `conform`: how to judge, and what the client is.

@@ -30,7 +30,7 @@ from swapmock.client_checks.conformance.rules import CALLBACK_SECRET as SHOWN
 from swapmock.client_checks.conformance.rules import CALLBACK_STATE as STATE
 from swapmock.client_checks.conformance.rules import CALLBACK_TASK as TASK
 from swapmock.client_checks.conformance.rules import RETRY_SCHEDULE, Rule
-from swapmock.client_checks.conformance.schema import evidence_at
+from swapmock.client_checks.conformance.schema import branch_for, documented, evidence_at
 from swapmock.client_checks.conformance.strict_json import parsed, why_not_json
 from swapmock.client_checks.conformance.target import Target
 from swapmock.client_checks.conformance.tasks import difference, shared_part, without_queries
@@ -140,6 +140,17 @@ class Callbacks:
     def _path(self, flow: str) -> str:
         return "/callback/" + re.sub(r"[^a-z0-9]+", "-", flow.lower())
 
+    def too_early(self, kind: Kind, origin: str, polled: Any) -> Iterator[Finding]:
+        """What came for a flow that tells the end of a task of which a poll, at the same time, says `polled`."""
+        words = self._target.contract.behaviour.status_words[kind.row_of_words(self._target.variants)]
+        ends = [str(words[phase]) for phase in ("succeeded", "failed") if str(words[phase]) != str(words["running"])]
+        operation = self._target.contract.operations[kind.submit[0]]
+        for one in self._receiver.at(self._path(origin.removeprefix("flow "))):
+            state = at(self._inner(kind, one.json), kind.callback["state"])
+            if str(state) in ends:
+                expected = f"{polled!r}, as a poll says at the same time"
+                yield self._found(STATE, operation, expected, repr(state)[:80], self._evidence(operation), "early")
+
     def findings(self, kind: Kind, name: str, polled: Any, origin: str) -> Iterator[Finding]:
         """Yield what is wrong with the callbacks of the task `name`. `polled` is the answer to its last poll."""
         path = self._path(origin.removeprefix("flow "))
@@ -151,11 +162,11 @@ class Callbacks:
                 MISSING, operation, f"a {self._method} to the callback URL", "nothing came", self._evidence(operation)
             )
             return
-        yield from self._retry_findings(path, operation)
+        yield from self._retry_findings(kind, path, operation)
         for one in self._receiver.at(path):
             yield from self._look(kind, operation, one, str(name), polled)
         yield from self._changed(kind, operation, self._receiver.at(path))
-        yield from self._after_acknowledgement(path, operation)
+        yield from self._after_acknowledgement(kind, path, operation)
 
     def _wait_for_first(self, path: str) -> None:
         if self._target.is_live:
@@ -164,13 +175,16 @@ class Callbacks:
             self._clock.pause(1.0)
             self._receiver.wait(path, 1, ARRIVAL)
 
-    def _retry_findings(self, path: str, operation: Operation) -> Iterator[Finding]:
+    def _retry_findings(self, kind: Kind, path: str, operation: Operation) -> Iterator[Finding]:
         """Yield a finding if the refused callback is not sent again, or is sent too early."""
         received = self._receiver.at(path)
         if self._target.is_live or self._schedule is None or not self._schedule.retries or not self._schedule.intervals:
             return
         first = self._schedule.intervals[0]
-        if first * (1 - SLACK) > WAITED and sum(one.body == received[0].body for one in received) > 1:
+        if (
+            first * (1 - SLACK) > WAITED
+            and [self._news(kind, one) for one in received].count(self._news(kind, received[0])) > 1
+        ):
             evidence = Evidence.of_row(self._schedule)
             expected = f"the next attempt after {first:g} s"
             yield self._found(RETRY_SCHEDULE, operation, expected, "it came at once", evidence, "early")
@@ -194,7 +208,7 @@ class Callbacks:
                 RETRY_SCHEDULE, operation, f"another attempt after {interval:g} s", "none came", evidence, "none"
             )
 
-    def _after_acknowledgement(self, path: str, operation: Operation) -> Iterator[Finding]:
+    def _after_acknowledgement(self, kind: Kind, path: str, operation: Operation) -> Iterator[Finding]:
         """Yield a finding if an acknowledged callback is sent again."""
         received = self._receiver.at(path)
         if self._target.is_live or not any(one.acknowledged for one in received):
@@ -202,17 +216,17 @@ class Callbacks:
         longest = max(self._schedule.intervals, default=0.0) if self._schedule else 0.0
         self._clock.pause(longest + 1.0)
         self._receiver.wait(path, len(received) + 1, 0.2)
-        bodies = [one.body for one in self._receiver.at(path) if one.acknowledged]
-        if len(bodies) > len(set(bodies)):
+        told = [self._news(kind, one) for one in self._receiver.at(path) if one.acknowledged]
+        if len(told) > len(set(told)):
             evidence = Evidence("inferred", "an acknowledged callback is done with")
-            got = f"{len(bodies) - len(set(bodies))} more of the same"
+            got = f"{len(told) - len(set(told))} more of the same"
             yield self._found(REPEATED, operation, "none after the acknowledged one", got, evidence)
 
     def _look(self, kind: Kind, operation: Operation, one: Received, name: str, polled: Any) -> Iterator[Finding]:
         evidence = self._evidence(operation)
         if one.method != self._method:
             yield self._found(REQUEST, operation, self._method, one.method, evidence, "method")
-        if not one.headers.get("content-type", "").startswith("application/json"):
+        if not one.headers.get("content-type", "").lower().startswith("application/json"):
             got = one.headers.get("content-type", "none")
             yield self._found(REQUEST, operation, "Content-Type application/json", got, evidence, "content-type")
         if one.query.get("secret") != ["kept"]:
@@ -240,7 +254,7 @@ class Callbacks:
         if told is not None and str(told) != name:
             yield self._found(TASK, operation, f"the task {name}", repr(told)[:80], evidence)
         yield from self._state(kind, operation, inner, polled, evidence)
-        yield from self._same_as_poll(kind, operation, inner, polled)
+        yield from self._same_as_poll(kind, operation, self._inner(kind, self._as_documented(operation, body)), polled)
 
     def _schema(self, operation: Operation, body: Mapping[str, Any], above: Evidence) -> Iterator[Finding]:
         schema = operation.callback_requests[0]["schema"]
@@ -269,7 +283,7 @@ class Callbacks:
     def _same_as_poll(self, kind: Kind, operation: Operation, inner: Any, polled: Any) -> Iterator[Finding]:
         """Yield a finding for each value that differs between a callback and the poll of the same state. Links may
         differ."""
-        told = at(polled, self._data)
+        told = at(self._documented(kind.poll, polled), self._data)
         if not isinstance(inner, Mapping) or not isinstance(told, Mapping):
             return
         if at(inner, kind.callback["state"]) != at(polled, kind.state):
@@ -288,7 +302,7 @@ class Callbacks:
         """Yield a finding if a repeated callback has another content than the first."""
         first: dict[str, Any] = {}
         for one in received:
-            inner = self._inner(kind, one.json)
+            inner = self._inner(kind, self._as_documented(operation, one.json))
             state = str(at(inner, kind.callback["state"]))
             before = first.setdefault(state, inner)
             differs = difference(without_queries(before), without_queries(inner))
@@ -296,6 +310,20 @@ class Callbacks:
                 place, was, now = differs
                 evidence = self._evidence(operation)
                 yield self._found(CHANGED, operation, f"{place} {was!r} again"[:200], repr(now)[:80], evidence, place)
+
+    def _news(self, kind: Kind, one: Received) -> tuple[str, str]:
+        """Return what a callback tells: of which task, and which state."""
+        inner = self._inner(kind, one.json)
+        return str(at(inner, kind.callback["id"])), str(at(inner, kind.callback["state"]))
+
+    def _as_documented(self, operation: Operation, body: Any) -> Any:
+        """Return a callback's body without the members that its contract does not name."""
+        return documented(self._target.contract, operation.callback_requests[0]["schema"], body)
+
+    def _documented(self, poll: str, answer: Any) -> Any:
+        """Return an answer to the operation `poll` without the members that its contract does not name."""
+        branch = branch_for(self._target.contract.operations[poll], 200, False)
+        return answer if branch is None else documented(self._target.contract, branch.schema, answer)
 
     @staticmethod
     def _inner(kind: Kind, body: Any) -> Any:

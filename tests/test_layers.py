@@ -23,7 +23,7 @@ LAYER_3 = ("mock_server.providers", "mock_server.admin")
 WEB_FRAMEWORK = ("flask", "werkzeug", "uvicorn", "httptools")
 CHECKS_PACKAGES = (
     *("schemathesis", "hypothesis", "pytest", "pytest_httpserver", "openapi_spec_validator", "rich"),
-    *("mcp", "pydantic", "testcontainers", "docker"),
+    *("mcp", "pydantic", "testcontainers", "docker", "av"),
 )
 CLIENTS = ("PIL", "h11", "jsonpath", "prometheus_client", "requests", "urllib3", "redis", "orjson")
 IMPURE = (

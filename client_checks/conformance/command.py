@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,11 +19,13 @@ from rich.console import Console
 
 from swapmock import Control, Sandbox
 from swapmock.client_checks.clock import Clock, RealClock
-from swapmock.client_checks.conformance import emulators, interrupts
+from swapmock.client_checks.conformance import emulators, interrupts, rules
 from swapmock.client_checks.conformance.baseline import read_baseline
 from swapmock.client_checks.conformance.budget import Budget
+from swapmock.client_checks.conformance.context import all_checks
 from swapmock.client_checks.conformance.flow import PollTiming
 from swapmock.client_checks.conformance.flow_files import read_flows
+from swapmock.client_checks.conformance.generated import STOCK
 from swapmock.client_checks.conformance.masking import Secrets
 from swapmock.client_checks.conformance.profile import Profile, has_profile, known, profile
 from swapmock.client_checks.conformance.run import PARTS, Options, Run, RunResult
@@ -96,6 +101,7 @@ def check_target(
     given = {**DEFAULTS, **given}
     with ExitStack() as stack:
         providers = _providers(target, given)
+        check_names(given, providers)
         base_url, emulator = where(target, given, environment, stack)
         given["was_started"] = target == "emulator"
         results = []
@@ -107,6 +113,28 @@ def check_target(
         if given["was_started"] and emulator is not None and results:
             report_run("check", document(results), None, emulator, environment, str)
     return results
+
+
+def check_names(given: Mapping[str, Any], providers: Sequence[str]) -> None:
+    """Raise CannotRun for a medium or a finding id in the options that nothing has: a misspelt name would have no effect."""
+    media = {name for provider in providers for values in profile(provider).values.values() for name in values}
+    file = given.get("flows_file")
+    own = Path(file).read_text("utf-8", errors="replace") if file and Path(file).is_file() else ""
+    for name in given["media"]:
+        if name not in media and f"${name}" not in own:
+            raise CannotRun(f"--media: no flow has a medium {name!r}{_nearest(name, media)}")
+    ids = [
+        *all_checks(),
+        *(rule.id for rule in [*STOCK.values(), *vars(rules).values()] if isinstance(rule, rules.Rule)),
+    ]
+    for pattern in given["severities"]:
+        if not pattern.startswith("schemathesis.") and not any(fnmatchcase(one, pattern) for one in ids):
+            raise CannotRun(f"--severity: no finding has the id {pattern!r}{_nearest(pattern, ids)}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, sorted(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def where(
@@ -151,6 +179,7 @@ def set_up(
     options = _options(given, own_flows, is_live=emulator is None)
     advance: Callable[[str | float], None] | None = None
     let_polls_move_time: Callable[[], object] | None = None
+    accounts: Mapping[str, Mapping[str, str]] = {}
     with ExitStack() as stack:
         if emulator is not None:
             box = stack.enter_context(emulators.sandbox_on(emulator, given["variants"], given["seed"]))
@@ -159,13 +188,15 @@ def set_up(
             clock = emulators.SandboxClock(emulator, box)
             budget, advance = Budget(given["max_calls"], given["max_credits"]), _past(contract, clock)
             let_polls_move_time = partial(box.set_clock, "on_poll")
+            poor = stack.enter_context(emulators.sandbox_on(emulator, given["variants"], given["seed"], balance=1))
+            accounts = {"poor": poor.headers(provider)}
         else:
             if given["max_credits"] is None or given["max_calls"] is None:
                 raise CannotRun("a live target needs --max-credits and --max-calls")
             target = live_target(contract, facts, base_url, environment, given["variants"])
             budget = Budget(given["max_calls"], given["max_credits"])
         callbacks = stack.enter_context(_callbacks(target, clock, given))
-        yield Run(target, options, budget, clock, advance, callbacks, let_polls_move_time)
+        yield Run(target, options, budget, clock, advance, callbacks, let_polls_move_time, accounts)
 
 
 def sandbox_target(contract: Contract, facts: Profile, base_url: str, box: Sandbox) -> Target:
@@ -212,6 +243,7 @@ def _options(given: Mapping[str, Any], own_flows: Sequence[Mapping[str, Any]] | 
         severities=given["severities"],
         today=datetime.fromtimestamp(RealClock().now(), UTC).date(),
         was_started=given.get("was_started", False),
+        flows_file=str(given["flows_file"] or ""),
         parts=given["parts"],
         max_examples=given["max_examples"],
         seed=given["seed"],

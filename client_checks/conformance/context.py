@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib import import_module
 from pkgutil import iter_modules
@@ -38,7 +38,8 @@ class History:
     `phases` maps `(kind, id)` of a task to its last phase. `memory` holds, by check id, what each check keeps for
     itself. `examined` counts how often each check judged something. `submissions` maps `(kind, id)` to the accepted
     tasks. `balance` is the last reported balance; `bought_since_balance` says whether a call that may cost was sent
-    after it. `observed` is the number of the last exchange whose submission was remembered."""
+    after it. `observed` is the number of the last exchange whose submission was remembered. `made` maps the link of
+    a file, without its query, to the submission that made the file."""
 
     phases: dict[tuple[str, str], str] = field(default_factory=dict)
     memory: dict[str, dict[Any, Any]] = field(default_factory=lambda: defaultdict(dict))
@@ -47,6 +48,7 @@ class History:
     balance: float | None = None
     bought_since_balance: bool = False
     observed: int = 0
+    made: dict[str, Submission] = field(default_factory=dict)
 
     def forget(self, kind: str, name: str) -> None:
         """Remove what is known of the task `name` of this `kind`: the name is used for another task from now on."""
@@ -185,6 +187,11 @@ def to_finding(check: Check | Any, operation: str, deviation: Deviation, exchang
         where="" if exchange is None else exchange.origin,
         exchange=0 if exchange is None else exchange.number,
     )
+
+
+def shown_by(finding: Finding, exchange: Exchange) -> Finding:
+    """Return `finding` with `exchange` as the call that shows it: the last poll, for a finding about a callback."""
+    return replace(finding, curl=exchange.curl(), where=exchange.origin, exchange=exchange.number)
 
 
 CHECKS: dict[str, Check] = {}

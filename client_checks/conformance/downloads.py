@@ -6,29 +6,40 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from swapmock.client_checks.conformance.asked import deviations
 from swapmock.client_checks.conformance.context import to_finding
 from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
 from swapmock.client_checks.conformance.flow import FlowAborted, FlowRunner, FlowState
-from swapmock.client_checks.conformance.media import IMAGE, fits, kind_of, why_broken
+from swapmock.client_checks.conformance.media import IMAGE, fits, kind_of
+from swapmock.client_checks.conformance.medium import decoded
 from swapmock.client_checks.conformance.pointer import filled
-from swapmock.client_checks.conformance.rules import DECODED, DOWNLOAD, LIFETIME, MEDIUM, STEP
+from swapmock.client_checks.conformance.rules import ACCEPTED, ASKED, DECODED, DOWNLOAD, LIFETIME, MEDIUM, STEP
 
 #: The number of redirects that a download follows.
 MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
+KEEPING = (307, 308)
 LINKED = Evidence("documented", "the answer links to it")
 
 
 def put(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
-    """Upload a small picture to a presigned URL. If the step says `refused`, the upload must be refused."""
+    """Upload a small picture to a presigned URL. If the step says `wrong_type` or `expired`, the upload must be
+    refused."""
     url = str(filled(step["put"], state.known))
-    exchange = runner.sender.send("PUT", url, [("Content-Type", step["type"])], IMAGE, origin=state.name)
+    exchange = _put(runner, url, step["type"], state.name)
     operation = runner.target.contract.operations.get(exchange.operation)
     if operation is not None:
         runner.look(exchange, operation)
     where = exchange.operation or "PUT of a file"
     accepted = exchange.status is not None and 200 <= exchange.status < 300
+    if step.get("wrong_type"):
+        if accepted:
+            evidence = Evidence("documented", "cli: the type has to be the one that the link was made for")
+            expected = f"a refusal: the link was not made for {step['type']}"
+            deviation = Deviation(expected, exchange.shown_answer(), evidence, "upload of another type")
+            runner.findings.add(to_finding(ACCEPTED, where, deviation, exchange))
+        return
     if step.get("expired"):
         if accepted:
             expected = f"a refusal: the link is older than its lifetime {step['expired']}"
@@ -45,6 +56,20 @@ def put(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
         raise FlowAborted("the upload did not succeed")
 
 
+def _put(runner: FlowRunner, url: str, kind: str, origin: str) -> Exchange:
+    """The answer to an upload, at the end of the redirects that keep its method."""
+    exchange = runner.sender.send("PUT", url, [("Content-Type", kind)], IMAGE, origin=origin)
+    for _ in range(MOST_REDIRECTS):
+        target = exchange.header("Location")
+        if exchange.status not in KEEPING or not target:
+            break
+        url = urljoin(url, target)
+        if urlsplit(url).scheme not in ("http", "https"):
+            break
+        exchange = runner.sender.send("PUT", url, [("Content-Type", kind)], IMAGE, origin=origin)
+    return exchange
+
+
 def download(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
     """Download every link of the step and judge the files. If the step says `expired`, the links must have expired."""
     links = filled(step["download"], state.known)
@@ -57,7 +82,7 @@ def download(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> N
                 deviation = Deviation(expected, f"HTTP 200, {len(exchange.answer)} bytes", evidence, "download late")
                 runner.findings.add(to_finding(LIFETIME, state.name, deviation, exchange))
             continue
-        runner.findings.extend(_judged(runner, step, exchange, paths, state.name))
+        runner.findings.extend(_judged(runner, step, str(link), exchange, paths, state.name))
         if exchange.status == 200 and exchange.answer:
             _look_again(runner, exchange, state.name)
 
@@ -77,6 +102,8 @@ def _look_again(runner: FlowRunner, first: Exchange, origin: str) -> None:
         asked.append(("GET", [("If-None-Match", etag)]))
     elif modified is not None:
         asked.append(("GET", [("If-Modified-Since", modified)]))
+    if not runner.target.is_live:
+        asked += [("GET", [("Range", "bytes=-1")]), ("GET", [("Range", f"bytes={len(first.answer)}-")])]
     for method, headers in asked:
         runner.look(runner.sender.send(method, first.url, headers, origin=origin), operation)
 
@@ -98,7 +125,7 @@ def _fetched(runner: FlowRunner, link: str, origin: str) -> tuple[Exchange, list
 
 
 def _judged(
-    runner: FlowRunner, step: Mapping[str, Any], exchange: Exchange, paths: list[str], origin: str
+    runner: FlowRunner, step: Mapping[str, Any], link: str, exchange: Exchange, paths: list[str], origin: str
 ) -> Iterator[Finding]:
     if exchange.status != 200:
         if step.get("within"):
@@ -119,10 +146,16 @@ def _judged(
             deviation = Deviation("the bytes that were put there", "other bytes", LINKED, "bytes")
             yield to_finding(MEDIUM, origin, deviation, exchange)
         return
-    why = why_broken(exchange.answer, kind)
-    if why:
-        deviation = Deviation(f"a whole {kind} file", f"{why} ({len(exchange.answer)} bytes)", LINKED)
+    medium = decoded(exchange.answer, str(kind))
+    if medium.broken:
+        deviation = Deviation(f"a whole {kind} file", f"{medium.broken} ({len(exchange.answer)} bytes)", LINKED)
         yield to_finding(DECODED, origin, deviation, exchange)
+        return
+    submission = runner.history.made.get(link.partition("?")[0])
+    rows = () if submission is None else runner.target.profile.asked.get(submission.operation, ())
+    if submission is not None and rows:
+        for deviation in deviations(rows, runner.target.contract, submission, medium):
+            yield to_finding(ASKED, submission.operation, deviation, exchange)
 
 
 def _lifetime_evidence(runner: FlowRunner, step: Mapping[str, Any]) -> Evidence:

@@ -78,10 +78,13 @@ class SandboxClock:
 
 
 @contextmanager
-def sandbox_on(emulator: Control, variants: Mapping[str, Mapping[str, Any]], seed: int) -> Iterator[Sandbox]:
-    """Make a new sandbox with a frozen clock, and delete it afterwards. Raises CannotRun if the emulator refuses."""
+def sandbox_on(
+    emulator: Control, variants: Mapping[str, Mapping[str, Any]], seed: int, balance: float = PLENTY
+) -> Iterator[Sandbox]:
+    """Make a new sandbox with a frozen clock and `balance` credits, and delete it afterwards. Raises CannotRun if the
+    emulator refuses."""
     try:
-        box = emulator.sandbox(seed=seed, balance=PLENTY, clock="frozen", variants=variants)
+        box = emulator.sandbox(seed=seed, balance=balance, clock="frozen", variants=variants)
     except AdminError as error:
         details = "; ".join(f"{row.get('pointer', '')} {row.get('detail', '')}".strip() for row in error.errors)
         raise CannotRun(f"the emulator gave no sandbox: {details or error}") from None

@@ -44,6 +44,7 @@ def _idle(target: Target) -> set[str]:
         "task.times": any(kind.times for kind in kinds),
         "task.clock": any(kind.times for kind in kinds),
         "task.ids": any(kind.forms or kind.echo for kind in kinds),
+        "task.answer": any(kind.answered for kind in kinds),
         "task.echo": any(kind.echoes for kind in kinds),
         "credits.amount": bool(target.profile.account),
         "credits.free": bool(target.profile.account),
@@ -54,6 +55,7 @@ def _idle(target: Target) -> set[str]:
         "file.validator": target.contract.behaviour.files is not None,
         "list.page": bool(target.profile.lists),
         "list.detail": bool(target.profile.details),
+        "list.contents": any("rows" in rules for rules in target.profile.lists.values()),
         "faces.stable": any(kind.faces for kind in kinds),
         "answer.headers": any(_has_headers(target, name) for name in target.contract.operations),
     }

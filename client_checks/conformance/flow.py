@@ -16,7 +16,7 @@ from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.findings import Deviation, Evidence, Findings
 from swapmock.client_checks.conformance.pointer import at, filled
 from swapmock.client_checks.conformance.profile import Kind, applies
-from swapmock.client_checks.conformance.rules import AMBIGUOUS, LIFETIME, STEP, Rule
+from swapmock.client_checks.conformance.rules import AMBIGUOUS, LIFETIME, OUTCOME, STEP, Rule
 from swapmock.client_checks.conformance.sender import Quote, Sender
 from swapmock.client_checks.conformance.target import Target, standing_credentials
 from swapmock.contracts import Operation
@@ -37,12 +37,14 @@ class FlowAborted(Exception):
 
 @dataclass
 class Purchase:
-    """The paid call of a flow: its exchange number, the balance before it, and its prices."""
+    """The paid call of a flow: its exchange number, the balance before it, its prices, and the largest amount that its
+    task reserved before its end."""
 
     operation: str
     number: int
     balance: float | None
     quote: Quote | None
+    reserved: float | None = None
 
 
 @dataclass
@@ -73,8 +75,8 @@ class FlowRunner:
 
     `values` are the values of `$names`. `advance(by)` moves the target's clock past a lifetime or by seconds, if
     the target allows that. `handlers` maps the member that names a kind of step to its function. `callbacks`
-    judges what a receiver got. `completed` has the names of the rows that ran to their end; `broken` maps each
-    other row to the step at which it ended."""
+    judges what a receiver got. `accounts` maps the name of a further account to its headers. `completed` has the
+    names of the rows that ran to their end; `broken` maps each other row to the step at which it ended."""
 
     target: Target
     sender: Sender
@@ -86,6 +88,7 @@ class FlowRunner:
     history: History = field(default_factory=History)
     advance: Callable[[str | float], None] | None = None
     callbacks: Any = None
+    accounts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     completed: list[str] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
     rows: int = 0
@@ -180,6 +183,8 @@ class FlowRunner:
         chosen = row.get("credentials", "default")
         if chosen == "none":
             return []
+        if row.get("account") in self.accounts:
+            return list(self.accounts[row["account"]].items())
         if row.get("account"):
             return list(standing_credentials(self.target.contract, self.target.profile, row["account"]).items())
         headers = dict(self.target.credentials)
@@ -230,6 +235,7 @@ class FlowRunner:
             if self.target.is_live:
                 before, quote = self.sender.balance_before, self.sender.quotes.get(number)
             state.purchase = Purchase(step["call"], number, before, quote)
+        self.expect(step, context, state.known)
         self.save(step, context, state.known)
 
     def _quoted(self, operation: str, headers: list[tuple[str, str]], body: bytes, origin: str) -> Quote | None:
@@ -248,6 +254,15 @@ class FlowRunner:
                 self.report(STEP, context, Deviation(f"a value at {pointer}", got, context.evidence, pointer))
                 raise FlowAborted(f"{context.operation.id} answered nothing at {pointer}")
             known[name] = value
+
+    def expect(self, step: Mapping[str, Any], context: ResponseContext, known: Mapping[str, Any]) -> None:
+        """Judge what a step says that its answer holds: `expect` maps places to values."""
+        for pointer, value in filled(step.get("expect", {}), known).items():
+            got = at(context.body, pointer)
+            if got != value or isinstance(got, bool) != isinstance(value, bool):
+                evidence = Evidence.of(step.get("evidence")) or context.evidence_at(pointer)
+                deviation = Deviation(f"{value!r} at {pointer}", repr(got)[:120], evidence, pointer)
+                self.report(OUTCOME, context, deviation)
 
     def report(self, rule: Rule, context: ResponseContext, deviation: Deviation) -> None:
         """Add `deviation` as a finding of `rule`."""

@@ -1,14 +1,10 @@
-"""Finds the kind of a file from its bytes, and whether the file is complete."""
+"""Finds the kind of a file from its bytes."""
 
 from __future__ import annotations
 
 import base64
-import warnings
 from collections.abc import Sequence
-from io import BytesIO
 from posixpath import splitext
-
-from PIL import Image
 
 #: A picture of one pixel, for uploads.
 IMAGE = base64.b64decode(
@@ -32,8 +28,6 @@ UNTYPED = ("application/octet-stream", "binary/octet-stream", "")
 #: A kind of medium that a flow may name -> the kinds of file that belong to it.
 IMAGES, VIDEOS, AUDIO = ("png", "jpeg", "gif", "webp"), ("mp4", "webm"), ("wav", "mp3")
 ASKED = {"image": IMAGES, "video": VIDEOS, "audio": AUDIO, "image or video": (*IMAGES, *VIDEOS)}
-#: A picture with more pixels than this is not decoded.
-MOST_PIXELS = 100_000_000
 
 
 def kind_of(content: bytes) -> str | None:
@@ -67,47 +61,3 @@ def fits(asked: str, declared: str, kind: str | None, paths: Sequence[str]) -> b
     known = {extension for _, all_of_it in KINDS.values() for extension in all_of_it}
     named = [splitext(path.lower())[1] for path in paths]
     return all(extension in extensions for extension in named if extension in known)
-
-
-def why_broken(content: bytes, kind: str | None) -> str:
-    """Return why a file cannot be decoded to its end; "" if it can, or if there is no decoder for its kind."""
-    if kind in IMAGES:
-        return _why_broken_image(content)
-    if kind == "mp4":
-        return _why_broken_mp4(content)
-    if kind == "wav":
-        size = int.from_bytes(content[4:8], "little") + 8
-        return "" if size <= len(content) else f"it says that it has {size} bytes"
-    return ""
-
-
-def _why_broken_image(content: bytes) -> str:
-    try:
-        with warnings.catch_warnings(), Image.open(BytesIO(content)) as picture:
-            warnings.simplefilter("ignore")
-            if picture.width * picture.height > MOST_PIXELS:
-                return f"{picture.width} x {picture.height} pixels"
-            for frame in range(min(getattr(picture, "n_frames", 1), 1000)):
-                picture.seek(frame)
-                picture.load()
-    except Exception as error:  # decoders raise many kinds of exception for damaged files
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-    return ""
-
-
-def _why_broken_mp4(content: bytes) -> str:
-    """Return why the file is not a whole MP4: its boxes must cover the file, and the boxes that a player needs must
-    be there."""
-    place, names = 0, []
-    while place < len(content):
-        size, name = int.from_bytes(content[place : place + 4], "big"), content[place + 4 : place + 8]
-        if size == 1:
-            size = int.from_bytes(content[place + 8 : place + 16], "big")
-        elif size == 0:
-            size = len(content) - place
-        if size < 8 or place + size > len(content):
-            return f"the box {name!r} at byte {place} reaches beyond the end"
-        names.append(name)
-        place += size
-    missing = [name.decode() for name in (b"moov", b"mdat") if name not in names and b"moof" not in names]
-    return f"no box {missing[0]}" if missing else ""

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from swapmock.client_checks.conformance.asked import wrong_count
 from swapmock.client_checks.conformance.budget import LeftOut, amount
-from swapmock.client_checks.conformance.context import ResponseContext
+from swapmock.client_checks.conformance.context import ResponseContext, shown_by
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.client_checks.conformance.flow import FlowAborted, FlowRunner, FlowState, Purchase
-from swapmock.client_checks.conformance.pointer import at, filled
+from swapmock.client_checks.conformance.pointer import at, every, filled
 from swapmock.client_checks.conformance.profile import Kind
-from swapmock.client_checks.conformance.rules import ESTIMATED, OUTCOME, REFUNDED, SETTLED, STEP, STUCK
+from swapmock.client_checks.conformance.rules import ASKED, ESTIMATED, OUTCOME, REFUNDED, SETTLED, STEP, STUCK
 
 
 def poll(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
@@ -34,7 +35,23 @@ def poll(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
         got, place = context.exchange.shown_answer(), f"{kind.name} {state.name}"
         runner.report(OUTCOME, context, Deviation(wanted, got, context.evidence, place))
         raise FlowAborted(f"the {kind.name} {phase}")
+    runner.expect(step, context, state.known)
+    if phase == "succeeded":
+        _note_files(runner, kind, str(filled(step["id"], state.known)), context)
     runner.save(step, context, state.known)
+
+
+def _note_files(runner: FlowRunner, kind: Kind, name: str, context: ResponseContext) -> None:
+    """Remember whose result the files are, and judge how many there are."""
+    submission = runner.history.submissions.get((kind.name, name))
+    if submission is None:
+        return
+    links = [link for pointer in kind.links for link in every(context.body, pointer) if isinstance(link, str)]
+    runner.history.made.update({link.partition("?")[0]: submission for link in links})
+    rows = runner.target.profile.asked.get(submission.operation, ())
+    wrong = wrong_count(rows, runner.target.contract, submission, len(links))
+    if wrong is not None:
+        runner.report(ASKED, context, wrong)
 
 
 def _until_ended(
@@ -55,12 +72,23 @@ def _until_ended(
             got = context.exchange.shown_answer()
             runner.report(STEP, context, Deviation("the state of the task", got, context.evidence))
             raise FlowAborted(f"a poll of the {kind.name} tells no state")
+        _note_reserve(kind, context, state)
+        if "callback_url" in state.known and not runner.target.is_live:
+            early = runner.callbacks.too_early(kind, state.name, word)
+            runner.findings.extend(shown_by(finding, context.exchange) for finding in early)
         if runner.clock.now() >= give_up:
             expected = f"an end within {timing.timeout:g} s"
             runner.report(STUCK, context, Deviation(expected, f"still {word!r}", context.evidence, kind.name))
             raise FlowAborted(f"the {kind.name} did not end")
         runner.clock.pause(wait)
         wait *= growth
+
+
+def _note_reserve(kind: Kind, context: ResponseContext, state: FlowState) -> None:
+    """Remember what a task says to hold back while it is not over."""
+    said = amount(at(context.body, kind.credits)) if kind.credits else None
+    if said is not None and state.purchase is not None:
+        state.purchase.reserved = max(said, state.purchase.reserved or 0.0)
 
 
 def _check_money(
@@ -73,6 +101,10 @@ def _check_money(
         runner.sender.task_ended(purchase.number, said, state.name)
     if said is None:
         return
+    if purchase.reserved is not None and said - purchase.reserved > 0.001:
+        expected = f"at most {purchase.reserved:g}, which was held back while it ran"
+        deviation = Deviation(expected, f"{said:g} credits", context.evidence_at(kind.credits), "reserved")
+        runner.report(SETTLED, context, deviation)
     if phase == "succeeded":
         _check_estimate(runner, context, said, purchase)
     if phase == "failed" and said > 0:
@@ -101,7 +133,7 @@ def _check_estimate(runner: FlowRunner, context: ResponseContext, said: float, p
     if purchase.quote is None:
         return
     for operation, estimate in purchase.quote.estimates.items():
-        if abs(estimate - said) > 0.001:
+        if abs(estimate - said) > 0.001 and operation not in purchase.quote.tentative:
             known = runner.target.contract.operations[operation].evidence
             evidence = Evidence.of(known) or context.evidence
             got = f"{operation} said {estimate:g}"

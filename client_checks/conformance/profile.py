@@ -39,10 +39,12 @@ class Credential:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Where a price comes from: each of `operations` gives the price for the same body, at its JSON pointer in `at`."""
+    """Where a price comes from: each of `operations` gives the price for the same body, at its JSON pointer in `at`. If
+    the value at the pointer in `tentative` is true, the price is settled later and may differ."""
 
     operations: Sequence[str] = ()
     at: Mapping[str, str] = field(default_factory=dict)
+    tentative: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,16 @@ class Kind:
     answer. The contract says where a poll names its task. `words` names the row of the contract's status_words,
     or a row for each choice of a variant: `{variant: NAME, CHOICE: ROW, ...}`. `match` has the values of path
     parameters that select this kind, if one operation polls several kinds. `callers` points at the caller's own
-    id in a submission. `failed_result` says that a failed task may have a result, which then gives the reason.
+    id in a submission. `answered` says that the submission's answer may have the ended task. `failed_result` says that a failed task may have a result, which then gives the reason.
     `callback` has the pointers into a callback's body.
 
     The following point into the poll's answer: `echo` at the task's id, `own` at the server's id, `times` at
     beginning and end, `duration` at the seconds between them, `credits` at the cost, `fixed` at values that never
-    change, `links` at the files of a result, `faces` at the list of faces. `echoes` maps places in the submission
-    to places in the poll that repeat them. `described` maps places to columns of the contract's row of the model.
-    `forms` says which form an id has."""
+    change, `links` at the files of a result, `faces` at the list of faces, `unique` at further ids that no two tasks
+    share. `echoes` maps places in the submission to places in the poll that repeat them. `nulls` maps places in the
+    submission to places in the poll that are null if the submission has no value. `constants` maps places to the value
+    that every task has. `described` maps places to columns of the contract's row of the model. `forms` says which form
+    an id has."""
 
     name: str
     submit: Sequence[str]
@@ -86,6 +90,10 @@ class Kind:
     duration: str = ""
     own: str = ""
     described: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    nulls: Mapping[str, str] = field(default_factory=dict)
+    unique: Sequence[str] = ()
+    answered: bool = False
 
     def asked_at(self, contract: Contract) -> TaskIdPlace:
         """Return where a poll of this kind names its task: query, body or path. Raises ValueError if the contract
@@ -108,7 +116,8 @@ class Profile:
     which calls without credentials are accepted. `links` point at links in answers. `lists` says, for each
     operation that returns a page, where the items, their ids, the total and the requested page are. `affordable`
     points at where an estimate says whether the balance is sufficient. `details` names the call that returns one
-    item of a list."""
+    item of a list. `asked` says, for each operation, what a request asks of the files of its result (asked.py).
+    `handed_out` says, for each operation, where its answer has links that are new each time."""
 
     provider: str
     credentials: Sequence[Credential]
@@ -128,19 +137,33 @@ class Profile:
     lists: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     affordable: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    asked: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    handed_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def everywhere(self, contract: Contract, *, with_paid: bool) -> Iterator[Mapping[str, Any]]:
-        """Yield the refusals of `every_operation` for each operation that needs credentials and has no such row yet.
-        Operations that may cost are included only if `with_paid`."""
+        """Yield the refusals of `every_operation` for each operation that needs credentials and has no such row yet, and
+        each operation without each value that it requires. Operations that may cost are included only if `with_paid`."""
+        asked = [one for one in contract.operations.values() if not one.is_public and (with_paid or not one.may_cost)]
         for name in self.every_operation:
             row = next(row for row in self.refusals if row["name"] == name)
-            for operation in contract.operations.values():
-                if operation.is_public or operation.id == row["call"]:
+            for operation in asked:
+                if operation.id == row["call"] or ("content" in row and not operation.takes_json):
                     continue
-                if operation.may_cost and not with_paid:
-                    continue
-                kept = {key: row[key] for key in ("credentials", "refused", "when", "needs", "evidence") if key in row}
-                yield {"name": f"{name}: {operation.id}", "call": operation.id, **self._sample(operation), **kept}
+                yield {"name": f"{name}: {operation.id}", "call": operation.id, **self._sample(operation), **_kept(row)}
+        for operation in asked if self.every_operation else ():
+            yield from self._without_required(operation)
+
+    def _without_required(self, operation: Operation) -> Iterator[dict[str, Any]]:
+        """The operation without each query parameter and each member of the body that its contract requires."""
+        sample = self._sample(operation)
+        query = [one["name"] for one in operation.parameters if one["in"] == "query" and one.get("required")]
+        members = operation.body_schema.get("required", ()) if operation.takes_json else ()
+        for place, names in (("query", query), ("body", members)):
+            for name in names:
+                if name in sample.get(place, {}):
+                    less = {key: value for key, value in sample[place].items() if key != name}
+                    row = {"name": f"{name} missing: {operation.id}", "call": operation.id, **sample, place: less}
+                    yield {**row, "refused": "invalid", "mentions": name}
 
     def _sample(self, operation: Operation) -> dict[str, Any]:
         """Return path, query and body of a valid call of `operation`: from a flow or a poll, with a placeholder for
@@ -175,6 +198,12 @@ class Profile:
             kinds={row["name"]: Kind(**row) for row in rows.pop("kinds")},
             **rows,
         )
+
+
+def _kept(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a refusal is the same for every operation."""
+    names = ("credentials", "account", "content", "refused", "codes", "when", "needs", "evidence")
+    return {name: row[name] for name in names if name in row}
 
 
 def _worded(value: Any, known: Collection[str]) -> Any:

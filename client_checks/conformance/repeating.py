@@ -19,17 +19,28 @@ def chain_of(finding: Finding, exchanges: Sequence[Exchange]) -> list[Exchange]:
     shown = exchanges[finding.exchange - 1]
     if not shown.origin.startswith(("flow ", "refusal ")):
         return [shown]
-    return [
-        one for one in exchanges[: finding.exchange] if one.origin.partition(":")[0] == shown.origin.partition(":")[0]
-    ]
+    return [one for one in exchanges[: finding.exchange] if _row_of(one) == _row_of(shown)]
 
 
-def repeat_of(finding: Finding, exchanges: Sequence[Exchange], target: Target, seed: int, was_started: bool) -> str:
+def _row_of(exchange: Exchange) -> str:
+    """Return the flow or refusal that a call belongs to; calls for a price or the balance belong to the row that needs
+    them."""
+    return exchange.origin.removesuffix(": price").removesuffix(": balance")
+
+
+def repeat_of(
+    finding: Finding,
+    exchanges: Sequence[Exchange],
+    target: Target,
+    seed: int,
+    was_started: bool,
+    more: Sequence[str] = (),
+) -> str:
     """Return commands for a POSIX shell that repeat a finding.
 
     For a live target the commands are the calls of the chain, with a variable in place of the key. For an
     emulator they make a new sandbox. `was_started` says that the run started the emulator itself; then the
-    commands start one first."""
+    commands start one first. `more` has further options that a flow needs: the file of flows, and media."""
     chain = chain_of(finding, exchanges)
     if not chain:
         return ""
@@ -38,12 +49,11 @@ def repeat_of(finding: Finding, exchanges: Sequence[Exchange], target: Target, s
     where = shlex.quote("emulator" if was_started else target.base_url)
     origin = chain[-1].origin
     if origin.startswith(("flow ", "refusal ")):
-        name = origin.partition(":")[0]
-        flow = name.removeprefix("flow ")
+        flow = _row_of(chain[-1]).removeprefix("flow ")
         variants = "".join(f" --variants {shlex.quote(one)}" for one in _variants(target))
         return (
             f"swapmock check {where} --provider {target.provider} --parts flows --flow {shlex.quote(flow)}"
-            f" --seed {seed}{variants}"
+            f" --seed {seed}{variants}{''.join(f' {shlex.quote(one)}' for one in more)}"
         )
     return "\n".join([*_new_sandbox(target, seed, was_started), *(_with_base(one, target) for one in chain)])
 

@@ -53,7 +53,7 @@ class Options:
     empty. `allow_partial` are patterns for parts that may be missing (`*` matches anything). `flow_names` are the
     flows and refusals to run; all if empty. `own_flows` are the flows of a user's file. `severities` maps
     patterns of finding ids to fail, warn or ignore. `today` is the day used for a baseline. `was_started` says
-    that the emulator was started for this run."""
+    that the emulator was started for this run. `flows_file` is the path of the user's file of flows, or ""."""
 
     parts: Sequence[str] = PARTS
     max_examples: int = 25
@@ -71,6 +71,13 @@ class Options:
     severities: Mapping[str, str] = field(default_factory=dict)
     today: date = date.max
     was_started: bool = False
+    flows_file: str = ""
+
+    @property
+    def repeat_options(self) -> list[str]:
+        """The options of the command line without which a flow of this run cannot be repeated."""
+        media = [part for name, url in self.media.items() for part in ("--media", f"{name}={url}")]
+        return [*(["--flows", self.flows_file] if self.flows_file else []), *media]
 
     @property
     def wants_refusals_only(self) -> bool:
@@ -192,6 +199,7 @@ class Run:
         advance: Callable[[str | float], None] | None = None,
         callbacks: Any = None,
         let_polls_move_time: Callable[[], object] | None = None,
+        accounts: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         _check_operations(target, options.operations)
         target = self.target = _with_flows(target, options)
@@ -205,7 +213,7 @@ class Run:
         self.runner = FlowRunner(
             target=target, sender=self.sender, clock=clock, poll_timing=options.poll_timing,
             values={**known, **options.media}, handlers=HANDLERS, findings=self.findings, history=self.history,
-            advance=advance, callbacks=callbacks,
+            advance=advance, callbacks=callbacks, accounts=accounts or {},
         )  # fmt: skip
         self.plan = plan(self.runner, options.parts, options.read_only)
         missing = [part for part in PARTS if part not in options.parts]
@@ -334,7 +342,9 @@ class Run:
             if severity == "ignore":
                 return None
             chain = tuple(one.number for one in chain_of(finding, exchanges))
-            repeat = repeat_of(finding, exchanges, self.target, options.seed, options.was_started)
+            repeat = repeat_of(
+                finding, exchanges, self.target, options.seed, options.was_started, options.repeat_options
+            )
             return replace(finding, severity=severity, chain=chain, repeat=repeat)
 
         self.findings.rewrite(finished)

@@ -38,10 +38,11 @@ READING = ("GET", "HEAD", "OPTIONS", "TRACE")
 @dataclass(frozen=True)
 class Quote:
     """The prices of a paid call in credits: `estimates` maps an estimate operation to its answer, `listed` is the
-    contract's price."""
+    contract's price. `tentative` names the estimates whose price is settled later."""
 
     estimates: dict[str, float]
     listed: float | None
+    tentative: tuple[str, ...] = ()
 
     @property
     def highest(self) -> float | None:
@@ -214,6 +215,7 @@ class Sender:
         told = self.target.profile.estimates.get(operation, Estimate())
         names = self.target.profile.present(told.operations, self.target.variants)[:1]
         found: dict[str, float] = {}
+        tentative: list[str] = []
         for name in names:
             self.budget.need_calls(3)
             estimate = self.target.contract.operations[name]
@@ -224,11 +226,13 @@ class Sender:
             is_answer = exchange.status is not None and 200 <= exchange.status < 300
             if is_answer and not self.envelope.refuses(exchange.json) and said is not None:
                 found[name] = said
+                if told.tentative.get(name) and at(exchange.json, told.tentative[name]) is True:
+                    tentative.append(name)
             elif expects_refusal and self._is_refused(exchange):
                 found[name] = 0.0
             else:
                 raise LeftOut(f"no price to be had: {name} answered {exchange.shown_answer(120)}")
-        return Quote(found, listed)
+        return Quote(found, listed, tuple(tentative))
 
     def balance(self, origin: str) -> float | None:
         """Return the account's balance; None if the provider reports none, did not answer, or sent no plausible

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from swapmock.client_checks.conformance import downloads, polling, refusals
+from swapmock.client_checks.conformance.context import shown_by
 from swapmock.client_checks.conformance.flow import FlowRunner, FlowState, StepHandler
 from swapmock.client_checks.conformance.pointer import filled
 
@@ -20,7 +21,9 @@ def callback(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> N
     id. Findings go to `runner`."""
     kind = runner.target.profile.kinds[step["callback"]]
     name = filled(step["id"], state.known)
-    runner.findings.extend(runner.callbacks.findings(kind, name, state.last, state.name))
+    polled = next(one for one in reversed(runner.sender.exchanges) if one.operation == kind.poll)
+    found = runner.callbacks.findings(kind, name, state.last, state.name)
+    runner.findings.extend(shown_by(finding, polled) for finding in found)
 
 
 def advance(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:  # noqa: ARG001 - a handler's signature

@@ -265,12 +265,17 @@ def _decoded(answer: requests.Response, most: int) -> Iterator[bytes]:
         return
     if codings not in (["gzip"], ["deflate"], ["x-gzip"]):
         raise ValueError(f"Content-Encoding {', '.join(codings)[:60]} was not asked for")
-    inflate = zlib.decompressobj(47 if codings != ["deflate"] else 15)
+    inflate = zlib.decompressobj(47) if codings != ["deflate"] else None
     for piece in raw:
+        if inflate is None:
+            # `deflate` is the zlib format, but some servers send the data without its head. Browsers take both.
+            has_head = len(piece) > 1 and piece[0] & 15 == 8 and (piece[0] << 8 | piece[1]) % 31 == 0
+            inflate = zlib.decompressobj(15 if has_head else -15)
         yield inflate.decompress(piece, most + 1)
         if inflate.unconsumed_tail:
             return
-    yield inflate.flush()
+    if inflate is not None:
+        yield inflate.flush()
 
 
 def _never_connected(error: BaseException) -> bool:

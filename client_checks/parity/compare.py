@@ -56,7 +56,9 @@ class Comparison:
         self._variants = variants
         self._relations = Relations()
         #: Fields whose value depends on the account or the time, not on the server.
-        self._of_the_moment = {"seed", *_last_steps(profile)}
+        self._of_the_moment = {"seed", *_last_steps([profile.account.get("at"), profile.affordable.get("balance")])}
+        #: Fields that say how long a task took.
+        self._durations = set(_last_steps([kind.duration for kind in profile.kinds.values()]))
 
     def differences(self, left: Recording, right: Recording) -> Iterator[Difference]:
         """Yield the differences in the flows that at least one side has completed. A flow that failed on one side is
@@ -143,8 +145,7 @@ class Comparison:
 
     def _timing(self, flow: str, left: Step, right: Step) -> Iterator[Difference]:
         ours, theirs = left.states[-1][1], right.states[-1][1]
-        longer, shorter = max(ours, theirs), min(ours, theirs)
-        if longer <= SHORT or longer <= LONGER * shorter:
+        if not _takes_longer(ours, theirs):
             return
         assert left.kind is not None  # only polls come here
         line = line_at(self._provider, "timelines")
@@ -221,6 +222,9 @@ class Comparison:
         elif isinstance(left, bool) or left is None:
             if left != right:
                 yield Difference(kind, flow, operation, place, *shown, line)
+        elif place.rsplit("/", 1)[-1] in self._durations:
+            if _takes_longer(left, right):
+                yield Difference("timing", flow, operation, place, *shown, line_at(self._provider, "timelines"))
         elif place.rsplit("/", 1)[-1] not in self._of_the_moment and numbers_differ(left, right):
             yield Difference(kind, flow, operation, place, *shown, line)
 
@@ -238,9 +242,14 @@ class Comparison:
         return operation_line(self._provider, operation)
 
 
-def _last_steps(profile: Profile) -> Iterator[str]:
-    """Yield the names of the fields that hold a balance or a duration."""
-    pointers = [profile.account.get("at", ""), profile.affordable.get("balance", "")]
-    for pointer in [*pointers, *(kind.duration for kind in profile.kinds.values())]:
+def _last_steps(pointers: Sequence[str | None]) -> Iterator[str]:
+    """Yield the names of the fields that `pointers` lead to; empty ones lead to none."""
+    for pointer in pointers:
         if pointer:
-            yield str(pointer).rsplit("/", 1)[-1]
+            yield pointer.rsplit("/", 1)[-1]
+
+
+def _takes_longer(left: float, right: float) -> bool:
+    """Return whether one of two durations in seconds is much longer than the other."""
+    longer, shorter = max(left, right), min(left, right)
+    return longer > SHORT and longer > LONGER * shorter

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from swapmock.client_checks.conformance.run import RunResult
 from swapmock.client_checks.conformance.target import CannotRun
 from swapmock.client_checks.report.ctrf import ctrf
 from swapmock.client_checks.report.document import document
@@ -17,7 +16,7 @@ from swapmock.client_checks.report.har import har
 from swapmock.client_checks.report.junit import junit
 from swapmock.client_checks.report.page import page
 
-Render = Callable[[Sequence[RunResult]], str]
+Render = Callable[[Any], str]
 
 #: The option of each report, and the function that makes its text.
 RENDERERS: Mapping[str, Render] = {
@@ -36,9 +35,11 @@ def as_json(value: Any) -> str:
 
 @dataclass
 class ReportFiles:
-    """The files that a user named, by option. `open` makes sure that each can be written; `write` writes them."""
+    """The files that a user named, by option; `renderers` maps an option to the function that makes the text. `open` makes
+    sure that each file can be written; `write` writes them."""
 
     given: Mapping[str, Path | None]
+    renderers: Mapping[str, Render] = field(default_factory=lambda: RENDERERS)
     problems: list[str] = field(default_factory=list)
 
     def open(self) -> None:
@@ -50,12 +51,13 @@ class ReportFiles:
             except OSError as error:
                 raise CannotRun(f"cannot write {path}: {error.strerror}") from None
 
-    def write(self, results: Sequence[RunResult]) -> None:
-        """Write every file; an error in one does not stop the others. `problems` says what failed."""
+    def write(self, results: Any) -> None:
+        """Write every file from `results`, which the renderers take; an error in one does not stop the others. `problems`
+        says what failed."""
         for option, path in self._wanted():
-            self._write(path, partial(RENDERERS[option], results))
+            self._write(path, partial(self.renderers[option], results))
 
-    def link(self, results: Sequence[RunResult], inspector: str) -> None:
+    def link(self, results: Any, inspector: str) -> None:
         """Write the HTML file again, with a link to `inspector`, the inspector's page about the run."""
         path = self.given.get("html_file")
         if path is not None and inspector:
@@ -70,4 +72,4 @@ class ReportFiles:
             self.problems.append(f"cannot make {path}: {type(error).__name__}: {error}")
 
     def _wanted(self) -> list[tuple[str, Path]]:
-        return [(option, Path(path)) for option in RENDERERS if (path := self.given.get(option)) is not None]
+        return [(option, Path(path)) for option in self.renderers if (path := self.given.get(option)) is not None]

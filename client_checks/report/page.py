@@ -57,7 +57,7 @@ def _target(target: Mapping[str, Any]) -> Iterator[str]:
     yield f"<p>Never seen: {escape(', '.join(never))}.</p>" if never else "<p>Everything was seen.</p>"
     yield "".join(map(_finding, findings)) or "<p>No findings.</p>"
     yield "<h3>Operations</h3>"
-    yield _table(
+    yield table(
         ("operation", "calls", "succeeded", "HTTP statuses", "body codes"),
         (
             (row["operation"], row["calls"], row["succeeded"], _counts(row["statuses"]), _counts(row["codes"]))
@@ -65,12 +65,12 @@ def _target(target: Mapping[str, Any]) -> Iterator[str]:
         ),
     )
     yield "<h3>Body codes</h3>"
-    yield _table(("code", "name", "seen"), ((row["code"], row["name"], row["seen"]) for row in target["codes"]))
+    yield table(("code", "name", "seen"), ((row["code"], row["name"], row["seen"]) for row in target["codes"]))
     if target["left_out"]:
         yield "<h3>Left out</h3>"
-        yield _table(("what", "why"), ((row["what"], row["why"]) for row in target["left_out"]))
+        yield table(("what", "why"), ((row["what"], row["why"]) for row in target["left_out"]))
     yield "<h3>Held to</h3>"
-    yield _table(("variant", "choice"), sorted(target["variants"].items()))
+    yield table(("variant", "choice"), sorted(target["variants"].items()))
 
 
 def _spent(target: Mapping[str, Any]) -> str:
@@ -91,7 +91,8 @@ def _finding(finding: Mapping[str, Any]) -> str:
     return f'<details open class="{finding["grade"]}"><summary>{finding["grade"]} {title}</summary><dl>{told}</dl>{curl}</details>'
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table with these names of columns. A number 0 is shown as one that is missing."""
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
     body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"

@@ -67,7 +67,7 @@ class Reply:
     @property
     def is_success(self) -> bool:
         document = self.json
-        return self.status == 200 and isinstance(document, dict) and document.get("code") == 200
+        return self.status == 200 and isinstance(document, dict) and document.get("code") in (200, "200")
 
 
 class HangUp(ConnectionError):
@@ -84,6 +84,7 @@ class Defect:
 
     `answer(ask, reply, memory)` changes answers, `pass_on(ask)` changes requests before the emulator has them, `send` turns
     one callback into those that are sent. `parts` and `operations` say what of a check it takes to see it.
+    `provider` is whose API it is.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Defect:
     parts: tuple[str, ...] = ("flows",)
     operations: tuple[str, ...] = ()
     variants: Mapping[str, Any] = field(default_factory=dict)
+    provider: str = "crun"
 
 
 CATALOGUE: dict[str, Defect] = {}
@@ -123,7 +125,7 @@ def defect(about: str, finds: str, **more: Any) -> Callable[[Any], Any]:
 
 def catalogue() -> Mapping[str, Defect]:
     """Every broken server by name."""
-    from tests.broken_servers import answers, callbacks, relations, tasks  # noqa: F401 - importing registers them
+    from tests.broken_servers import answers, callbacks, imgopen, media, relations, tasks  # noqa: F401 - importing registers them
 
     return CATALOGUE
 
@@ -135,7 +137,7 @@ class FaultLayer:
         self._app = app
         self._one = one
         self._memory: dict[str, Any] = {}
-        self._contract = load("crun")
+        self._contract = load(one.provider)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"].startswith("/__admin"):
@@ -217,7 +219,7 @@ class Handler(WSGIRequestHandler):
 @contextmanager
 def running(one: Defect, port: int = 0) -> Iterator[str]:
     """The broken server live on loopback; its base URL."""
-    system: System = build(Settings(variants={"crun": one.variants}), on_drift=lambda exchange: None)
+    system: System = build(Settings(variants={one.provider: one.variants}), on_drift=lambda exchange: None)
     dispatcher: Any = system.engine.dispatcher
     if one.send is not None:
         dispatcher._transport = FaultyTransport(

@@ -187,7 +187,7 @@ def header_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
 
 @defect(
     "the catalogue takes any modality",
-    "data.accepted list.page",
+    "data.accepted list.page refusal.missing",
     parts=("flows", "coverage"),
     operations=("list_models",),
 )
@@ -316,3 +316,42 @@ def video_broken(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
 @defect("an answer has more bytes than anybody wants", "answer.bounds")
 def answer_huge(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return replace(reply, body=reply.body + b" " * (9 << 20)) if ask.operation == "list_kling_templates" else reply
+
+
+@defect("a disabled key reads the list of models", "refusal.missing")
+def disabled_key_reads(ask: Ask) -> Ask:
+    is_it = ask.operation == "list_models" and "disabled" in ask.headers.get("x-api-key", "")
+    return _with_key(ask) if is_it else ask
+
+
+@defect("a missing parameter is called unknown", "refusal.expected")
+def missing_called_unknown(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_upload_url" or not refused(reply, 422):
+        return reply
+    return reply.with_json({"code": 404, "message": "Not Found", "data": None}, 404)
+
+
+@defect("broken JSON is a server error for detections", "refusal.expected")
+def broken_json_crashes(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    is_it = ask.operation == "detect_face_image" and ask.body and ask.json is None and refused(reply, 422)
+    return reply.with_json({"code": 500, "message": "Server error", "data": None}, 500) if is_it else reply
+
+
+@defect("the list takes pages of any size", "refusal.missing")
+def page_unbounded(ask: Ask) -> Ask:
+    return replace(ask, query=ask.query.replace("page_size=51", "page_size=50"))
+
+
+@defect("an entity tag has no quotes", "file.validator answer.headers")
+def etag_unquoted(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    tag = next((value for name, value in reply.headers.items() if name.lower() == "etag"), "")
+    if not ask.path.startswith("/media/") or not tag:
+        return reply
+    kept = {name: value for name, value in reply.headers.items() if name.lower() != "etag"}
+    return replace(reply, headers={**kept, "ETag": tag.strip('"')})
+
+
+@defect("a file is sent anew, whatever entity tag the client has", "file.validator")
+def condition_ignored(ask: Ask) -> Ask:
+    kept = {name: value for name, value in ask.headers.items() if name != "if-none-match"}
+    return replace(ask, headers=kept) if ask.path.startswith("/media/") else ask

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -69,15 +70,20 @@ def members_reversed(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
 
 @harmless("answers have fields that nobody documented, another value each time")
 def fields_added(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
-    document = reply.json
-    if not isinstance(document, dict):
+    if not isinstance(reply.json, dict):
         return reply
-    memory["count"] = memory.get("count", 0) + 1
-    trace = f"trace-{memory['count']:08d}"
-    data = document.get("data")
-    if isinstance(data, dict) and ask.operation != "get_model":
-        document = {**document, "data": {**data, "trace": trace, "queue_position": memory["count"]}}
-    return written(reply, {**document, "request_id": trace, "took_ms": memory["count"] % 7})
+
+    def more(value: Any) -> Any:
+        if isinstance(value, list):
+            return [more(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        memory["count"] = memory.get("count", 0) + 1
+        # What was asked, and a JSON Schema, are repeated as they are.
+        kept = {name: one if name in ("param", "input_schema") else more(one) for name, one in value.items()}
+        return {**kept, "trace": f"trace-{memory['count']:08d}", "took_ms": memory["count"] % 7}
+
+    return written(reply, more(reply.json))
 
 
 @harmless("whole numbers are written with a decimal point")
@@ -212,7 +218,67 @@ def no_ranges(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
 
 def without_conditions(ask: Ask) -> Ask:
     """A request for a file as a host without ranges reads it."""
-    if not ask.path.startswith(("/media/", "/u/")):
+    if not any(part in ask.path for part in ("/media/", "/u/", "/Output-Img2/")):
         return ask
     kept = {name: value for name, value in ask.headers.items() if name.lower() not in ("range", "if-none-match")}
     return replace(ask, headers=kept)
+
+
+@harmless("an estimate says that the price is settled later, and it is lower then")
+def estimates_tentative(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    is_it = ask.operation == "estimate_credits" and reply.is_success and b'"image-face-swap"' in ask.body
+    return reply.with_data(credits=reply.json["data"]["credits"] + 1, estimated=True) if is_it else reply
+
+
+@harmless("templates and models are sorted the other way round")
+def lists_reversed(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "list_models" or not reply.is_success:
+        return reply
+    return reply.with_data(models=reply.json["data"]["models"][::-1])
+
+
+@harmless("answers are compressed")
+def compressed(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not is_json(reply) or "gzip" not in ask.headers.get("accept-encoding", ""):
+        return reply
+    return with_header(replace(reply, body=gzip.compress(reply.body)), "Content-Encoding", "gzip")
+
+
+@harmless("there is no field data in a refusal")
+def refusals_without_data(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    document = reply.json
+    if not isinstance(document, dict) or reply.is_success or document.get("data", 0) is not None:
+        return reply
+    return written(reply, {name: value for name, value in document.items() if name != "data"})
+
+
+@harmless("an upload is answered with 201")
+def upload_created(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return replace(reply, status=204, body=b"") if ask.operation == "put_upload" and reply.status == 200 else reply
+
+
+@harmless("an upload is sent on to another host by 307")
+def upload_sent_on(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "put_upload" or reply.status != 200 or ask.path in memory:
+        return reply
+    memory[ask.path] = True
+    return Reply(307, {"Location": f"{ask.path}?{ask.query}"}, b"")
+
+
+def callbacks_numbered(
+    method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
+) -> Iterator[tuple[str, str, dict[str, str], bytes]]:
+    """Each attempt has a number, a time and further headers, and its members come in another order."""
+    memory[url] = memory.get(url, 0) + 1
+    document = {**dict(reversed(json.loads(body).items())), "attempt": memory[url], "trace": f"t-{memory[url]}"}
+    more = {"content-type": "Application/JSON; charset=utf-8", "user-agent": "Worker/2", "x-attempt": str(memory[url])}
+    yield method, url, {**headers, **more}, json.dumps(document, indent=1).encode()
+
+
+SERVERS["callbacks_numbered"] = Defect(
+    "callbacks_numbered", "each attempt of a callback has a number", frozenset(), send=callbacks_numbered
+)
+SERVERS["imgopen_callbacks_numbered"] = replace(SERVERS["callbacks_numbered"], provider="imgopen")
+SERVERS["imgopen_fields_added"] = replace(SERVERS["fields_added"], provider="imgopen")
+SERVERS["imgopen_members_reversed"] = replace(SERVERS["members_reversed"], provider="imgopen")
+SERVERS["imgopen_white_space"] = replace(SERVERS["white_space"], provider="imgopen")

@@ -47,7 +47,7 @@ def input_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(param={**param, "input": {**param["input"], "new_face": "https://example.com/other.jpg"}})
 
 
-@defect("all results are the same file", "task.unique link.lifetime")
+@defect("all results are the same file", "task.unique link.lifetime media.asked")
 def link_shared(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if state(ask, reply) != "success":
         return reply
@@ -126,7 +126,7 @@ def too_low_a_limit(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_json(refusal, 422) if is_within else reply
 
 
-@defect("an estimate knows another balance than the account", "credits.agree")
+@defect("an estimate knows another balance than the account", "credits.agree credits.affordable")
 def balance_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(balance=12345) if ask.operation == "estimate_task" and reply.is_success else reply
 
@@ -171,7 +171,7 @@ def charged_twice(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(balance=reply.json["data"]["balance"] - memory.get("taken", 0))
 
 
-@defect("pages are larger than asked for", "list.page")
+@defect("pages are larger than asked for", "list.page refusal.missing")
 def page_size_ignored(ask: Ask) -> Ask:
     return replace(ask, query="page=1&page_size=50") if ask.operation == "list_kling_templates" else ask
 
@@ -188,7 +188,7 @@ def total_of_page(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(total=len(reply.json["data"]["templates"]))
 
 
-@defect("a filter keeps everything", "list.page")
+@defect("a filter keeps everything", "list.page refusal.missing")
 def filter_ignored(ask: Ask) -> Ask:
     return replace(ask, query="") if ask.operation == "list_models" else ask
 
@@ -254,3 +254,155 @@ def price_high(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if ask.operation == "get_account_balance":
         return reply.with_data(balance=data["balance"] - memory.get("taken", 0))
     return reply
+
+
+@defect("a page is one short", "list.page")
+def page_short(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "list_kling_templates" or not reply.is_success or "page=2" not in ask.query:
+        return reply
+    return reply.with_data(templates=reply.json["data"]["templates"][1:])
+
+
+@defect("behind the last page stands the first", "list.page")
+def pages_without_end(ask: Ask) -> Ask:
+    return replace(ask, query=ask.query.replace("page=99", "page=1"))
+
+
+@defect("pages come in another order than the whole list", "list.page")
+def order_differs(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "list_vidu_templates" or not reply.is_success or "page_size=50" not in ask.query:
+        return reply
+    return reply.with_data(templates=reply.json["data"]["templates"][::-1])
+
+
+@defect("a list of templates ignores the template that is asked for", "list.page")
+def template_ignored(ask: Ask) -> Ask:
+    return replace(ask, query="") if ask.operation == "list_bytedance_templates" and "template_id" in ask.query else ask
+
+
+@defect("a model is missing in the list", "list.contents")
+def model_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "list_models" or not reply.is_success:
+        return reply
+    models = [one for one in reply.json["data"]["models"] if one["model"] != "z-image"]
+    return reply.with_data(models=models, total=len(models))
+
+
+@defect("a model is said to make something else", "list.contents list.detail")
+def model_described_otherwise(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "list_models" or not reply.is_success:
+        return reply
+    models = reply.json["data"]["models"]
+    return reply.with_data(models=[{**one, "operations": [*one["operations"], "image-edit-2"]} for one in models])
+
+
+@defect("two uploads have the same place", "task.unique")
+def place_shared(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "get_upload_url" or not reply.is_success:
+        return reply
+    memory["links"] = memory.get("links", 0) + 1
+    if memory["links"] == 1:
+        memory["file"] = reply.json["data"]["file_url"]
+    return reply.with_data(file_url=memory["file"]) if memory["links"] == 2 else reply
+
+
+@defect("an upload link takes any type", "refusal.missing answer.headers link.lifetime")
+def any_type(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return replace(reply, status=200, body=b"") if ask.operation == "put_upload" and reply.status == 403 else reply
+
+
+@defect("two detections of one account have the same detect_id", "task.unique flow.step link.lifetime")
+def detection_shared(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    result = detected(ask, reply)
+    if result is None:
+        return reply
+    return reply.with_data(result={**result, "id": memory.setdefault("first", result["id"])})
+
+
+@defect("a task says that somebody made it by hand", "task.echo callback.poll")
+def source_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(source="playground") if state(ask, reply) else reply
+
+
+@defect("a task has a callback_url that nobody gave", "task.echo")
+def callback_url_made(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not state(ask, reply) or reply.json["data"]["param"]["callback_url"]:
+        return reply
+    return reply.with_data(param={**reply.json["data"]["param"], "callback_url": "https://example.com/hook"})
+
+
+@defect("a task holds nothing back while it runs", "credits.settled")
+def nothing_reserved(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(credits=0) if state(ask, reply) in ("pending", "running") else reply
+
+
+@defect("a failure of moderation is charged", "credits.refund")
+def moderation_charged(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) == "failed" and reply.json["data"]["result"]["code"] == 451:
+        if ask.query not in memory:
+            memory[ask.query] = True
+            memory["taken"] = memory.get("taken", 0) + 3
+        return reply.with_data(credits=3)
+    if ask.operation == "get_account_balance" and reply.is_success:
+        return reply.with_data(balance=reply.json["data"]["balance"] - memory.get("taken", 0))
+    return reply
+
+
+@defect("a failure of moderation has another code", "flow.outcome")
+def moderation_called_otherwise(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) != "failed" or reply.json["data"]["result"]["code"] != 451:
+        return reply
+    return reply.with_data(result={**reply.json["data"]["result"], "code": 501})
+
+
+@defect("every balance covers every price", "credits.affordable")
+def always_affordable(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    return reply.with_data(affordable=True) if ask.operation == "estimate_task" and reply.is_success else reply
+
+
+@defect("an account without credits may buy", "refusal.missing")
+def poor_may_buy(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if ask.operation != "create_task" or reply.json.get("code") != 402 or b"errors.invalid" in ask.body:
+        return reply
+    task = {"task_id": "00000000-0000-4000-8000-00000000000e"}
+    return reply.with_json({"code": 200, "message": "success", "data": task}, 200)
+
+
+@defect("a detection was made last week", "task.clock")
+def detection_of_last_week(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    result = detected(ask, reply)
+    if result is None:
+        return reply
+    times = {"started_at": "2025-12-01 00:00:00", "finished_at": "2025-12-01 00:00:01"}
+    return reply.with_data(result={**result, **times})
+
+
+@defect("a range behind the end of a file is answered with its last byte", "file.range")
+def range_behind_the_end(ask: Ask) -> Ask:
+    asked = ask.headers.get("range", "")
+    if not asked.endswith("-") or not ask.path.startswith("/media/"):
+        return ask
+    return replace(ask, headers={**ask.headers, "range": "bytes=-1"})
+
+
+@defect("a model whose price is documented costs more", "credits.estimate")
+def documented_price_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    is_it = ask.operation == "estimate_credits" and reply.is_success and b"z-image" in ask.body
+    return reply.with_data(credits=2.5) if is_it else reply
+
+
+@defect("times are a minute late", "task.clock callback.poll")
+def clock_a_minute_off(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not state(ask, reply):
+        return reply
+    times = {name: reply.json["data"].get(name) for name in ("create_at", "complete_at")}
+    return reply.with_data(**{name: value + 60 for name, value in times.items() if value is not None})
+
+
+@defect("a prompt comes back in another encoding", "task.echo")
+def prompt_mangled(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    param = reply.json["data"]["param"] if state(ask, reply) else {}
+    if "prompt" not in param.get("input", {}):
+        return reply
+    mangled = param["input"]["prompt"].encode().decode("latin-1")
+    return reply.with_data(param={**param, "input": {**param["input"], "prompt": mangled}})

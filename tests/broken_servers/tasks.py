@@ -47,7 +47,7 @@ def result_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(result=None) if state(ask, reply) == "success" else reply
 
 
-@defect("a failed task shows media", "task.result callback.poll")
+@defect("a failed task shows media", "task.result callback.poll flow.outcome")
 def failed_with_media(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if state(ask, reply) != "failed":
         return reply
@@ -121,7 +121,7 @@ def time_in_milliseconds(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Repl
     return reply.with_data(**{name: int(value * 1000) for name, value in times.items() if value is not None})
 
 
-@defect("a failed task says that all went well", "task.result callback.poll")
+@defect("a failed task says that all went well", "task.result callback.poll flow.outcome")
 def failure_with_code_200(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if state(ask, reply) != "failed":
         return reply
@@ -136,3 +136,13 @@ def refunded_twice(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if ask.operation != "get_account_balance" or not reply.is_success:
         return reply
     return reply.with_data(balance=reply.json["data"]["balance"] + memory.get("given", 0))
+
+
+@defect("a callback tells the end before a poll does", "callback.state")
+def callback_early(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if state(ask, reply) != "success" or not reply.json["data"]["param"]["callback_url"]:
+        return reply
+    memory[ask.query] = memory.get(ask.query, 0) + 1
+    if memory[ask.query] > 3:
+        return reply
+    return reply.with_data(status="running", result=None, complete_at=None, duration_s=None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from swapmock import check
 from swapmock.client_checks.api import CheckFailed, CheckReport
@@ -16,6 +18,7 @@ from swapmock.client_checks.conformance.baseline import apply, read_baseline
 from swapmock.client_checks.conformance.command import check_target
 from swapmock.client_checks.conformance.findings import Findings
 from swapmock.client_checks.conformance.target import CannotRun
+from swapmock.mock_server.cli.command import cli
 from tests.broken_servers import catalogue, running
 from tests.conformance.test_live import checked, standing_in
 
@@ -74,6 +77,36 @@ def test_a_finding_has_the_calls_that_lead_to_it(broken: CheckReport) -> None:
         finding.repeat
         == f"swapmock check {result.target.base_url} --provider crun --parts flows --flow account --seed 1"
     )
+
+
+OWN = """\
+- name: "mine: a balance"
+  steps:
+  - {call: get_account_balance}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "flow"),
+    [
+        ("disabled_key_reads", "refusal key disabled: list_models"),
+        ("missing_called_unknown", "refusal ext missing: get_upload_url"),
+        ("callback_never", "callback"),
+        ("wrong_type", "mine: a balance"),
+    ],
+)
+def test_a_repeat_repeats_its_row(tmp_path: Path, name: str, flow: str) -> None:
+    own = tmp_path / "my flows.yaml"
+    own.write_text(OWN, "utf-8")
+    file = own if flow.startswith("mine") else None
+    with running(catalogue()[name]) as url:
+        report = check(url, provider="crun", parts=("flows",), flows=(flow,), flows_file=file)
+        finding = next(one for one in report.failing if one.exchange)
+        assert finding.chain[-1] == finding.exchange
+        _, *words = shlex.split(finding.repeat)
+        again = CliRunner().invoke(cli, words)
+    assert again.exit_code == 1, again.output
+    assert finding.id in again.output
 
 
 @pytest.mark.needs("curl")

@@ -14,7 +14,7 @@ from swapmock.client_checks.conformance.context import all_checks
 from swapmock.client_checks.conformance.generated import STOCK
 from swapmock.client_checks.conformance.rules import Rule
 from tests.broken_servers import Defect, catalogue, running
-from tests.broken_servers.harmless import SERVERS
+from tests.broken_servers.harmless_media import SERVERS
 
 pytestmark = pytest.mark.early
 
@@ -50,7 +50,7 @@ COVERING = covering()
     ids=lambda one: one.name,
 )
 def test_defect_is_found(one: Defect) -> None:
-    given = {"provider": "crun", "parts": one.parts, "operations": one.operations, "max_examples": 3}
+    given = {"provider": one.provider, "parts": one.parts, "operations": one.operations, "max_examples": 3}
     with running(one) as url:
         (result,) = check_target(url, given, {})
     # What was left out on purpose here says nothing about the defect.
@@ -69,7 +69,7 @@ def test_defect_is_found(one: Defect) -> None:
 )
 def test_what_the_contract_leaves_open_is_clean(one: Defect) -> None:
     with running(one) as url:
-        (result,) = check_target(url, {"provider": "crun", "parts": ("flows",)}, {})
+        (result,) = check_target(url, {"provider": one.provider, "parts": ("flows",)}, {})
     assert [(f.id, f.operation, f.place, f.expected, f.got) for f in result.findings] == []
     assert result.exit_code == 0
 

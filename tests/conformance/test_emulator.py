@@ -195,6 +195,8 @@ def test_an_empty_run_is_not_green() -> None:
         (["emulator", "--provider", "acme"], "'acme' is none of crun, imgopen"),
         (["emulator", "--variants", "crun.no_such=1"], "no variant named 'no_such'"),
         (["emulator", "--parts", "flowers"], "'flowers' is none of"),
+        (["emulator", "--media", "singel_image=https://x.example/a.png"], "did you mean single_image?"),
+        (["emulator", "--severity", "answr.schema=warn"], "did you mean answer.schema?"),
         (["http://127.0.0.1:9", "--provider", "crun"], "no server at http://127.0.0.1:9"),
     ],
 )

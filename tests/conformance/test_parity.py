@@ -19,7 +19,7 @@ from swapmock.client_checks.clock import ManualClock
 from swapmock.client_checks.conformance.target import CannotRun
 from swapmock.client_checks.parity import command
 from swapmock.client_checks.parity.alike import Relations, form_of, numbers_differ, texts_differ
-from swapmock.client_checks.parity.command import parity, take
+from swapmock.client_checks.parity.command import compare, parity, take
 from swapmock.client_checks.parity.compare import Difference
 from swapmock.client_checks.parity.recording import Recording
 from swapmock.contracts import folder
@@ -176,6 +176,52 @@ def test_commands(recorded: Path, tmp_path: Path) -> None:
     assert json.loads(report.read_text("utf-8"))["differences"][0]["kind"] == "shape"
 
 
+def test_reports(recorded: Path, tmp_path: Path) -> None:
+    files = {name: tmp_path / "reports" / name for name in ("json", "junit", "sarif", "ctrf", "html")}
+    options = [part for name, path in files.items() for part in (f"--{name}", str(path))]
+    with broken("wrong_type") as url:
+        given = ["--left", url, "--replay", str(recorded), "--flow", "account", *options]
+        result = CliRunner().invoke(parity_command, given)
+    assert result.exit_code == 1
+    told = json.loads(files["json"].read_text("utf-8"))
+    assert (told["exit_code"], told["compared"], told["left"]) == (1, ["account"], url)
+    for name, path in files.items():
+        assert "/data/balance" in path.read_text("utf-8"), name
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_first_call(recorded: Path) -> None:
+    given = ["--left", "http://127.0.0.1:9", "--replay", str(recorded), "--junit", "/proc/none/report.xml"]
+    result = CliRunner().invoke(parity_command, given)
+    assert result.exit_code == 2
+    assert "cannot write /proc/none/report.xml" in result.output
+
+
+def test_what_interrupts_a_live_side_is_told_with_what_was_spent() -> None:
+    clock = InterruptedClock(after=30)
+    limits = {"provider": "crun", "max_credits": 30.0, "max_calls": 200, "live": True}
+    with standing_in() as service:
+        found = compare(service.url, "emulator", limits, ENVIRONMENT, clock=clock)
+        spent = service.spent
+    assert found.exit_code == 2
+    assert found.flows == []
+    assert "interrupted" in found.left_out.values()
+    assert found.spent["left"][1] >= spent
+
+
+class InterruptedClock(ManualClock):
+    """A clock that somebody presses Ctrl-C at after some pauses."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self._left = after
+
+    def pause(self, seconds: float) -> None:
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+        super().pause(seconds)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -275,6 +321,16 @@ def shared_link(data: dict[str, Any]) -> dict[str, Any]:
         return {}
     faces = [{**face, "link": data["result"]["faces"][0]["link"]} for face in data["result"]["faces"]]
     return {"result": {**data["result"], "faces": faces}}
+
+
+def instant(data: dict[str, Any]) -> dict[str, Any]:
+    return {"duration_s": 0} if data["duration_s"] else {}
+
+
+def test_a_duration_may_be_another_one_but_not_any(recorded: Path) -> None:
+    with running(changed_by(changing("get_task_info", instant))) as url:
+        found = differences(str(recorded), url, flows=("image single",))
+    assert ("timing", "/data/duration_s") in {(one.kind, one.place) for one in found}
 
 
 @pytest.mark.parametrize(

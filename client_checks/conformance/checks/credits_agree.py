@@ -31,8 +31,13 @@ def _prices(context: ResponseContext) -> Iterator[Deviation | None]:
         price = None if pointer is None else amount(at(context.body, pointer))
         if pointer is None or price is None:
             continue
+        if cost.tentative.get(context.operation.id) and at(context.body, cost.tentative[context.operation.id]) is True:
+            memory[json.dumps(asked, sort_keys=True)] = ("", price)
+            continue  # the price is settled later
         body = json.dumps(parsed(context.exchange.body), sort_keys=True)
         operation, before = memory.setdefault(body, (context.operation.id, price))
+        if not operation:
+            continue
         if operation != context.operation.id or before != price:
             yield EXAMINED
         if abs(before - price) > 0.001:
@@ -42,10 +47,20 @@ def _prices(context: ResponseContext) -> Iterator[Deviation | None]:
         if listed is not None:
             yield EXAMINED
             if abs(listed - price) > 0.001:
-                evidence = Evidence("inferred", "the contract's list of prices")
+                evidence = _evidence_of_list(context, asked)
                 yield Deviation(
                     f"{listed:g} credits, as the contract lists", f"{price:g}", evidence, place=f"{pointer} listed"
                 )
+
+
+def _evidence_of_list(context: ResponseContext, asked: Any) -> Evidence:
+    """How well the contract's price of a model is known."""
+    contract = context.target.contract
+    catalogue = contract.behaviour.catalogue
+    named = asked.get(catalogue.member) if catalogue is not None and isinstance(asked, Mapping) else None
+    row = contract.models.get(str(named), {})
+    level = row.get("evidence", {}).get("price", "inferred")
+    return Evidence(str(level), str(row.get("source") or "the contract's list of prices"))
 
 
 def _listed(context: ResponseContext, operation: str, asked: Any) -> float | None:

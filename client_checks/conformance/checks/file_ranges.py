@@ -10,7 +10,7 @@ from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 
 RFC = Evidence("documented", "RFC 9110 section 14")
-ASKED = re.compile(r"bytes=(\d+)-(\d+)")
+ASKED = re.compile(r"bytes=(\d*)-(\d*)")
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -25,22 +25,39 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
         if exchange.status == 200:
             files[exchange.url] = (exchange.answer, (exchange.header("Accept-Ranges") or "").lower())
         return
-    if exchange.url not in files or exchange.status not in (200, 206):
+    if exchange.url not in files or exchange.status not in (200, 206, 416):
         return
     yield EXAMINED
     whole, offers = files[exchange.url]
-    start, stop = int(asked[1]), min(int(asked[2]) + 1, len(whole))
+    start, stop = _part(asked, len(whole))
     if exchange.status == 200:
-        if offers == "bytes":
+        if offers == "bytes" and start < stop:
             yield Deviation("206: the file says Accept-Ranges: bytes", "HTTP 200", RFC, place="status")
         elif exchange.answer != whole:
             yield Deviation("the whole file", f"{len(exchange.answer)} other bytes", RFC, place="body")
         return
-    told = CONTENT_RANGE.fullmatch(exchange.header("Content-Range") or "")
+    told = exchange.header("Content-Range") or ""
+    if (start < stop) != (exchange.status == 206):
+        expected = f"HTTP {206 if start < stop else 416} for {asked[0]} of {len(whole)} bytes"
+        yield Deviation(expected, f"HTTP {exchange.status}", RFC, place="status")
+    elif exchange.status == 416:
+        if told not in ("", f"bytes */{len(whole)}"):
+            yield Deviation(f"Content-Range: bytes */{len(whole)}", told, RFC, place="content-range")
+    else:
+        yield from _of_part(exchange.answer, told, whole, start, stop)
+
+
+def _part(asked: re.Match[str], size: int) -> tuple[int, int]:
+    """The first byte of a range, and the one behind its last; an empty range lies behind the end."""
+    if not asked[1]:
+        return max(0, size - int(asked[2] or 0)), size
+    return int(asked[1]), min(int(asked[2] or size) + 1, size)
+
+
+def _of_part(content: bytes, told: str, whole: bytes, start: int, stop: int) -> Iterator[Deviation]:
+    found = CONTENT_RANGE.fullmatch(told)
     expected = f"Content-Range: bytes {start}-{stop - 1}/{len(whole)}"
-    if told is None or (int(told[1]), int(told[2]) + 1) != (start, stop) or told[3] not in ("*", str(len(whole))):
-        yield Deviation(expected, exchange.header("Content-Range") or "none", RFC, place="content-range")
-    if exchange.answer != whole[start:stop]:
-        yield Deviation(
-            f"bytes {start} to {stop - 1} of the file", f"{len(exchange.answer)} other bytes", RFC, place="body"
-        )
+    if found is None or (int(found[1]), int(found[2]) + 1) != (start, stop) or found[3] not in ("*", str(len(whole))):
+        yield Deviation(expected, told or "none", RFC, place="content-range")
+    if content != whole[start:stop]:
+        yield Deviation(f"bytes {start} to {stop - 1} of the file", f"{len(content)} other bytes", RFC, place="body")

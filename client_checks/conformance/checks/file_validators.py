@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
@@ -10,6 +11,8 @@ from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 
 RFC = Evidence("documented", "RFC 9110 sections 8.8, 9.3.2 and 13")
+
+ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 #: Headers that must be the same for HEAD as for GET, if GET sends them.
 SAME = ("ETag", "Last-Modified", "Content-Type", "Content-Length")
@@ -27,6 +30,9 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
             files[exchange.url] = exchange
             yield EXAMINED
             yield from _date(exchange)
+            tag = exchange.header("ETag")
+            if tag is not None and not ENTITY_TAG.fullmatch(tag):
+                yield Deviation("an entity tag in quotes", tag[:80], RFC, place="etag form")
         return
     yield EXAMINED
     names = SAME if exchange.method == "HEAD" else SAME[:2]
@@ -34,6 +40,9 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
         told, now = first.header(name), exchange.header(name)
         if told is not None and now != told and not (exchange.status == 304 and now is None):
             yield Deviation(f"{name}: {told}, as at first", now or "none", RFC, place=name.lower())
+    condition = next((value for name, value in exchange.headers if name.lower() == "if-none-match"), None)
+    if condition is not None and condition == first.header("ETag") and exchange.status == 200:
+        yield Deviation("304: the file has this entity tag", "HTTP 200", RFC, place="condition")
     if exchange.status == 304 and exchange.answer:
         yield Deviation("no content with 304", f"{len(exchange.answer)} bytes", RFC, place="body")
 

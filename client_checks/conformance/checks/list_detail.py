@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation
 from swapmock.client_checks.conformance.pointer import at
+from swapmock.client_checks.conformance.schema import branch_for, documented
 from swapmock.client_checks.conformance.tasks import difference, shared_part
 
 
@@ -16,15 +17,17 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
     if not context.is_success:
         return
     memory = context.history.memory["list.detail"]
+    branch = branch_for(context.operation, 200, False)
+    body = context.body if branch is None else documented(context.target.contract, branch.schema, context.body)
     for detail, rules in context.target.profile.details.items():
         listed = context.target.profile.lists[rules["list"]]
         if context.operation.id == rules["list"]:
-            items = at(context.body, listed["items"])
+            items = at(body, listed["items"])
             for item in items if isinstance(items, list) else ():
                 if isinstance(item, Mapping) and item.get(listed["key"]) is not None:
                     memory[str(item[listed["key"]])] = item
         elif context.operation.id == detail:
-            data = at(context.body, rules["at"])
+            data = at(body, rules["at"])
             known = memory.get(str(data.get(listed["key"]))) if isinstance(data, Mapping) else None
             if known is None:
                 continue

@@ -56,19 +56,21 @@ def _totals(
     paging = {rules.get("page"), rules.get("size")}
     filters = tuple(sorted((name, str(value)) for name, value in asked.items() if name not in paging))
     place = (context.operation.id, filters)
-    first = page is None or page <= 1
     if total < len(items):
         yield Deviation(f"a total of {len(items)} or more", str(total), evidence, place="total")
     elif size is None and page is None and not rules.get("size") and total != len(items):
         yield Deviation(f"a total of {len(items)}: the list has no pages", str(total), evidence, place="total")
-    elif size is not None and first and len(items) < min(size, total):
-        expected = f"{min(size, total)} items on the first page, of {total} in all"
-        yield Deviation(expected, f"{len(items)} items", evidence, place="short")
+    elif size is not None and len(items) != _count(size, page, total) and len(items) <= size:
+        expected = f"{_count(size, page, total)} items on page {page or 1}, of {total} in all"
+        yield Deviation(
+            expected, f"{len(items)} items", evidence, place="beyond" if _count(size, page, total) == 0 else "short"
+        )
     before = memory.setdefault(("total", *place), total)
     if before != total:
         yield Deviation(f"a total of {before}, as before", str(total), evidence, place="total changed")
     if size is None or page is None:
         return
+    yield from _places(memory.setdefault(("places", *place), {}), keys, (max(page, 1) - 1) * size, evidence)
     owners = memory.setdefault(("pages", *place, size), {})
     for key in map(str, keys):
         known = owners.setdefault(key, page)
@@ -76,6 +78,22 @@ def _totals(
             source = Evidence(evidence.level, evidence.source)
             yield Deviation(f"{key[:40]!r} on page {known} only", f"on page {page} as well", source, place="pages")
             break
+
+
+def _count(size: int, page: int | None, total: int) -> int:
+    """How many items a page has."""
+    return max(0, min(size, total - (max(page or 1, 1) - 1) * size))
+
+
+def _places(known: dict[int, str], keys: list[Any], start: int, evidence: Evidence) -> Iterator[Deviation]:
+    """Each place of the whole list has the same item, whatever the size of the pages is."""
+    for place, key in enumerate(map(str, keys), start):
+        before = known.setdefault(place, key)
+        if before != key:
+            yield Deviation(
+                f"{before[:40]!r} at place {place}, as on another page", repr(key)[:60], evidence, place="order"
+            )
+            return
 
 
 def _asked(context: ResponseContext) -> dict[str, Any]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.client_checks.conformance.pointer import at
+from swapmock.client_checks.conformance.profile import Kind
 from swapmock.client_checks.conformance.tasks import polled
 
 #: Seconds by which the clocks of two machines may differ.
 CLOCKS_DIFFER = 300.0
 #: Seconds by which a duration may differ from the time between two moments that are given in whole seconds.
 ROUNDING = 1.0
+#: Seconds that a time may differ from a sandbox's clock, which is known exactly.
+SANDBOX_OFF = 2.0
+#: Seconds by which a zone of the world is off UTC at most, and what clocks may differ.
+FURTHEST_ZONE = 14 * 3600 + CLOCKS_DIFFER
 
 
 @check("task.clock", "a task whose times do not agree with its duration or with the clock")
@@ -33,6 +39,8 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
                         f"{ended - begun:g} s, from beginning to end", f"{duration:g} s", evidence, "duration"
                     )
         submission = context.history.submissions.get((kind.name, name))
+        if submission is not None and not context.target.is_live:
+            yield from _days(context, kind, submission.at)
         if submission is None or not context.exchange.origin.startswith("flow"):
             continue
         for pointer, moment, earliest in ((kind.times[0], begun, submission.at), (kind.times[1], ended, submission.at)):
@@ -40,7 +48,8 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
                 continue  # a value that is no time is reported by `task.times`
             yield EXAMINED
             now = context.exchange.at
-            if not _is_between(moment, earliest, now) and not _agrees_with_date(context, moment, now - earliest):
+            off = CLOCKS_DIFFER if context.target.is_live else SANDBOX_OFF
+            if not earliest - off <= moment <= now + off and not _agrees_with_date(context, moment, now - earliest):
                 # Nothing guarantees that a live server's clock, or this machine's clock, is right.
                 known = context.evidence_at(pointer)
                 evidence = Evidence("inferred", known.source) if context.target.is_live else known
@@ -48,6 +57,22 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
                     f"a moment between {earliest:.0f} and {now:.0f} (submission and poll, by this machine's clock)"
                 )
                 yield Deviation(expected, f"{moment:.0f}", evidence, place=f"{kind.name} {pointer}")
+
+
+def _days(context: ResponseContext, kind: Kind, submitted: float) -> Iterator[Deviation | None]:
+    """Times in words have no zone, but they lie within the day around the submission, whatever the zone is."""
+    for pointer in kind.times:
+        told = at(context.body, pointer)
+        if not isinstance(told, str):
+            continue
+        try:
+            moment = datetime.fromisoformat(told).replace(tzinfo=UTC).timestamp()
+        except (ValueError, OverflowError):
+            continue  # `answer.schema` tells of the form
+        yield EXAMINED
+        if not submitted - FURTHEST_ZONE <= moment <= context.exchange.at + FURTHEST_ZONE:
+            day = datetime.fromtimestamp(submitted, UTC).strftime("%Y-%m-%d")
+            yield Deviation(f"a moment about {day}", told, context.evidence_at(pointer), place=f"{kind.name} {pointer}")
 
 
 def _is_between(moment: float, earliest: float, latest: float) -> bool:

@@ -31,6 +31,21 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
                 evidence = context.evidence_at(told)
                 yield Deviation(f"{place} as it was asked: {was!r}"[:200], repr(now)[:120], evidence, place=told)
         yield from _described(context, kind, submission)
+        yield from _fixed(context, kind, submission)
+
+
+def _fixed(context: ResponseContext, kind: Kind, submission: Submission) -> Iterator[Deviation | None]:
+    """What is the same for every task, and what is null because nobody asked for it."""
+    for pointer, wanted in kind.constants.items():
+        got = at(context.body, pointer)
+        yield EXAMINED
+        if got is not None and got != wanted:
+            yield Deviation(repr(wanted), repr(got)[:120], context.evidence_at(pointer), place=pointer)
+    for asked, told in kind.nulls.items():
+        got = at(context.body, told)
+        yield EXAMINED
+        if at(submission.body, asked) in (None, "") and got not in (None, ""):
+            yield Deviation(f"null: {asked} was not given", repr(got)[:120], context.evidence_at(told), place=told)
 
 
 def _described(context: ResponseContext, kind: Kind, submission: Submission) -> Iterator[Deviation | None]:

@@ -21,6 +21,13 @@ def _ids(context: ResponseContext) -> Iterator[Deviation | None]:
     given = context.history.memory["task.unique"]
     if not context.is_success:
         return
+    for pointer in context.target.profile.handed_out.get(context.operation.id, ()):
+        link = str(at(context.body, pointer)).partition("?")[0]
+        yield EXAMINED
+        before = given.setdefault(("handed out", link), context.exchange.number)
+        if before != context.exchange.number:
+            got = f"{link[:100]}, which exchange {before} was given already"
+            yield Deviation("a place of its own for each upload", got, context.evidence_at(pointer), place=pointer)
     seen = set()
     for kind in context.target.profile.kinds.values():
         if context.operation.id not in kind.submit or kind.id in seen:
@@ -47,6 +54,15 @@ def _links(context: ResponseContext) -> Iterator[Deviation | None]:
             continue
         submission = context.history.submissions.get((kind.name, name))
         made = f"of exchange {submission.number}" if submission is not None else ""
+        for pointer in kind.unique:
+            for value in every(context.body, pointer):
+                yield EXAMINED
+                mine = made or known_name
+                known = owners.setdefault(("own", pointer, str(value)), mine)
+                if known != mine:
+                    got = f"{str(value)[:60]!r}, which task {known[:40]} has as well"
+                    expected, evidence = "an id of its own for each task", context.evidence_at(pointer)
+                    yield Deviation(expected, got, evidence, f"{kind.name} {pointer}")
         owner = made or str((at(context.body, kind.own) if kind.own else None) or known_name)
         for pointer in kind.links:
             links = [str(link).partition("?")[0] for link in every(context.body, pointer) if isinstance(link, str)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swapmock.mock_server.core.provider import Provider
-from swapmock.mock_server.providers.imgopen import catalogue, queries, restored, submission, wire
+from swapmock.mock_server.providers.imgopen import catalogue, queries, restored, shapes, submission, wire
 from swapmock.mock_server.providers.imgopen.answers import callback_body, forge
 from swapmock.mock_server.providers.imgopen.tools import tools
 
@@ -39,5 +39,6 @@ def provider(contract: Contract) -> Provider:
         forge=forge,
         check_task=restored.check_task,
         aliases=restored.aliases,
+        shape=shapes.shape,
         reads_query=True,
     )
