@@ -53,7 +53,7 @@ check-static: $(DEV) ## formatting, lint, types, and a documentation site withou
 	$(BIN)/mypy
 	$(MAKE) --no-print-directory site
 
-format: $(DEV) ## put the code into the house format
+format: $(DEV) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

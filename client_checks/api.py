@@ -96,9 +96,9 @@ class CheckReport:
     def assert_clean(self) -> None:
         """Raise CheckFailed with every failing finding, unless the run is clean."""
         if not self.is_clean:
-            raise CheckFailed("\n\n".join(self._told()) or "nothing was seen that could be judged")
+            raise CheckFailed("\n\n".join(self._failures()) or "nothing was seen that could be judged")
 
-    def _told(self) -> Iterator[str]:
+    def _failures(self) -> Iterator[str]:
         for case in self.cases:
             if case.status == "failed":
                 yield f"{case}\n{case.reason}"

@@ -35,7 +35,7 @@ def make_server(control: Control) -> Any:
         hints = ToolAnnotations.model_validate(
             {"readOnlyHint": name in READ_ONLY, "destructiveHint": name == "change_sandbox", "openWorldHint": False}
         )
-        server.tool(name=name, annotations=hints)(_told(getattr(tools, name), tool_error))
+        server.tool(name=name, annotations=hints)(_with_tool_errors(getattr(tools, name), tool_error))
     return server
 
 
@@ -49,7 +49,7 @@ def _mcp() -> tuple[Callable[..., Any], type[Exception]]:
         return module.FastMCP, import_module("mcp.server.fastmcp.exceptions").ToolError
 
 
-def _told(tool: Callable[..., Any], tool_error: type[Exception]) -> Callable[..., Any]:
+def _with_tool_errors(tool: Callable[..., Any], tool_error: type[Exception]) -> Callable[..., Any]:
     """Return `tool` with its ToolFailed converted to the error that the agent reads."""
 
     @wraps(tool)

@@ -24,7 +24,7 @@ from swapmock.client_checks.behaviour.model import Observations, Verdict
 from swapmock.client_checks.behaviour.process import CommandMissing
 from swapmock.client_checks.behaviour.reports.document import proof
 from swapmock.client_checks.behaviour.rule import Rule
-from swapmock.client_checks.behaviour.runner import Bench, NotCarried, run_case
+from swapmock.client_checks.behaviour.runner import Bench, StuckInScaledTime, run_case
 from swapmock.client_checks.behaviour.trial import Trial
 from swapmock.client_checks.behaviour.variation import ALL
 
@@ -218,7 +218,7 @@ class Explorer:
         """Return what is observed under a condition; None if the condition cannot be run."""
         try:
             return run_case(self._bench, condition, self._base.provider, self._base.coupling, self._base.cases[0])
-        except (NotCarried, CommandMissing, NoCertificate, OSError, AdminError):
+        except (StuckInScaledTime, CommandMissing, NoCertificate, OSError, AdminError):
             return None
 
     def _against(self, seen: Observations, rule: str | None) -> Judgement | None:

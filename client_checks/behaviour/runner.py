@@ -51,7 +51,7 @@ SETTLING_LOOK, SETTLING_LOOKS = 0.05, 20
 PAGE = 1000
 
 
-class NotCarried(Exception):
+class StuckInScaledTime(Exception):
     """The client has a wait that never returns under libfaketime: the case must run in real time."""
 
 
@@ -118,7 +118,7 @@ def run_case(
     plain: Observations | None = None,
     timeout: float | None = None,
 ) -> Observations:
-    """Run the client under `condition` and return what was observed. Raises NotCarried and CommandMissing.
+    """Run the client under `condition` and return what was observed. Raises StuckInScaledTime and CommandMissing.
 
     `coupling` couples the client's time; `plain` has the observations of the case without faults; `timeout` is in
     real seconds."""
@@ -254,7 +254,7 @@ class OpenCase:
         )
         ended = process.run()
         if ended.how == "stuck":
-            raise NotCarried
+            raise StuckInScaledTime
         self._claim(number, ended)
         return Run(number, started, self.gateway.now(), ended.how, ended.status, ended.stdout, ended.stderr)
 

@@ -17,7 +17,7 @@ from swapmock.client_checks.behaviour.process import CommandMissing
 from swapmock.client_checks.behaviour.providers import NAMES, PROVIDERS, provider_of
 from swapmock.client_checks.behaviour.reading import ended_with_success, stage
 from swapmock.client_checks.behaviour.rule import Rule, all_rules
-from swapmock.client_checks.behaviour.runner import TIMEOUTS, Bench, NotCarried, run_case
+from swapmock.client_checks.behaviour.runner import TIMEOUTS, Bench, StuckInScaledTime, run_case
 
 #: The assumed smallest time-out of a client that declares none, in seconds.
 USUAL_TIMEOUT = 5.0
@@ -28,7 +28,7 @@ LONGEST_CONFIRMATION = 150.0
 #: How often a case is run again to confirm it, and the rate below which the case runs in real time instead.
 CONFIRMATIONS, SLOWEST_RATE = 3, 1.5
 #: The rate for a client that does not work at the usual one.
-GENTLE_RATE = 5.0
+SLOWER_RATE = 5.0
 #: Rules about the client's own speed, and the fastest rate at which they count: at rate 40 starting a program takes ten
 #: seconds of the case's clock.
 TIMED, TIMED_RATE = ("C2", "P5"), 4.0
@@ -96,13 +96,13 @@ def judge_client(
     None, more run in real time, where clients mostly wait. `told` is called after
     each case, `planned` before the first."""
     chosen_rules = list(all_rules().values() if rules is None else rules)
-    first = _in_bearable_time(bench, _first(bench, providers[0] if providers else NAMES[0], time))
+    first = _at_usable_rate(bench, _first(bench, providers[0] if providers else NAMES[0], time))
     seen = providers or _called(first.cases[0])
     if not _called(first.cases[0]):
         raise NothingToJudge(_silence(first.cases[0]))
     trials = []
     for provider in seen:
-        trial = first if provider == first.provider else _in_bearable_time(bench, _plain(bench, provider, time))
+        trial = first if provider == first.provider else _at_usable_rate(bench, _plain(bench, provider, time))
         _only(trial.cases[0], provider)
         trials.append(_judge(bench, trial, conditions, chosen_rules, at_once, told, planned))
     return trials
@@ -117,7 +117,7 @@ def _plain(bench: Bench, provider: str, time: str) -> Trial:
     trial = Trial(provider, coupling, notes=[note] if note else [])
     try:
         trial.cases.append(run_case(bench, PLAIN, provider, coupling))
-    except NotCarried:
+    except StuckInScaledTime:
         trial.coupling = Coupling("real")
         trial.notes.append(
             "cases run in real time: the client waits in a way that libfaketime cannot carry (a timed wait of a thread)"
@@ -128,7 +128,7 @@ def _plain(bench: Bench, provider: str, time: str) -> Trial:
     return trial
 
 
-def _in_bearable_time(bench: Bench, trial: Trial) -> Trial:
+def _at_usable_rate(bench: Bench, trial: Trial) -> Trial:
     """Return the trial at a rate at which the client comes as far as in real time.
 
     At rate 40 a time-out of a second is 25 ms. If the plain case does not finish, it is run in real time. If it
@@ -138,10 +138,10 @@ def _in_bearable_time(bench: Bench, trial: Trial) -> Trial:
     real = run_case(bench, PLAIN, trial.provider, Coupling("real"))
     if stage(real) <= stage(trial.cases[0]) and not _is_through(real):
         return trial
-    gentle = replace(trial.coupling, rate=GENTLE_RATE)
-    slow = run_case(bench, PLAIN, trial.provider, gentle)
-    trial.coupling, trial.cases[0] = (gentle, slow) if _is_through(slow) else (Coupling("real"), real)
-    how = f"x{GENTLE_RATE:g}" if trial.coupling is gentle else "real time"
+    slower = replace(trial.coupling, rate=SLOWER_RATE)
+    slow = run_case(bench, PLAIN, trial.provider, slower)
+    trial.coupling, trial.cases[0] = (slower, slow) if _is_through(slow) else (Coupling("real"), real)
+    how = f"x{SLOWER_RATE:g}" if trial.coupling is slower else "real time"
     trial.notes.append(f"cases run in {how}: the client does not get through its plain run at x{RATE:g}")
     return trial
 
@@ -273,7 +273,7 @@ def _one(bench: Bench, condition: Condition, trial: Trial, plain: Observations) 
     try:
         try:
             seen = run_case(bench, condition, trial.provider, trial.coupling, plain)
-        except NotCarried:
+        except StuckInScaledTime:
             return run_case(bench, condition, trial.provider, Coupling("real"), plain)
         if not seen.exchanges and not condition.tls:
             seen = run_case(bench, condition, trial.provider, trial.coupling, plain)
@@ -342,7 +342,7 @@ def slower(bench: Bench, trial: Trial, case: Observations, fastest: float = RATE
         timeout = max(length / coupling.rate * 1.5, TIMEOUTS[coupling.kind])
         try:
             again = run_case(bench, case.condition, trial.provider, coupling, case.plain, timeout=timeout)
-        except (NotCarried, CommandMissing, OSError, AdminError):
+        except (StuckInScaledTime, CommandMissing, OSError, AdminError):
             return None
         if is_trustworthy(again):
             return again

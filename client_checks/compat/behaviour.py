@@ -233,12 +233,12 @@ def _schedules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
             yield Change("callbacks", f"ladder {name}", "retry schedule is new")
         elif _reach(was[name]) != _reach(row) or was[name]["intervals"] != row["intervals"]:
             (tries, seconds), (tries_now, seconds_now) = _reach(was[name]), _reach(row)
-            what = f"{_told(was[name])} became {_told(row)}"
+            what = f"{_described(was[name])} became {_described(row)}"
             shorter = tries_now < tries or seconds_now < seconds
             yield Change("callbacks", f"ladder {name}", what, Party.RECEIVER if shorter else None)
 
 
-def _told(schedule: Mapping[str, Any]) -> str:
+def _described(schedule: Mapping[str, Any]) -> str:
     """Return a retry schedule as text, with every interval: two schedules may take the same time in total."""
     tries, seconds = _reach(schedule)
     return f"{tries} retries within {seconds:.12g} s (after {', '.join(f'{one:g}' for one in schedule['intervals'])})"

@@ -47,7 +47,7 @@ class Comparison:
         before, after = _set(old.get("type")), _set(new.get("type"))
         if before == after:
             return
-        what = f"type {_told(before)} became {_told(after)}"
+        what = f"type {_described(before)} became {_described(after)}"
         yield Change("fields", place, what, _broken(party, lost=_loses(before, after), gained=_loses(after, before)))
 
     def _enum(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
@@ -55,7 +55,7 @@ class Comparison:
         if before == after:
             return
         if before is None or after is None:
-            what = f"values {'are free now' if after is None else 'are limited to ' + _told(after)}"
+            what = f"values {'are free now' if after is None else 'are limited to ' + _described(after)}"
             yield Change("fields", place, what, _broken(party, lost=before is None, gained=after is None))
             return
         for value in [value for value in before if value not in after]:
@@ -69,20 +69,20 @@ class Comparison:
             if before == after:
                 continue
             tighter = before is None or (after is not None and (after < before) == larger_is_wider)
-            what = f"{word} {_told(before)} became {_told(after)}"
+            what = f"{word} {_described(before)} became {_described(after)}"
             area = "limits"
             # Readers of an answer do not rely on its upper limits.
             yield Change(area, place, what, Party.WRITER if party is Party.WRITER and tighter else None)
         for word in FORMS:
             before, after = old.get(word), new.get(word)
             if before != after:
-                what = f"{word} {_told(before)} became {_told(after)}"
+                what = f"{word} {_described(before)} became {_described(after)}"
                 yield Change("fields", place, what, _broken(party, lost=after is not None, gained=before is not None))
 
     def _rest(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
         """Defaults, additional properties, conditions and what else a schema may say."""
         if old.get("default") != new.get("default") or ("default" in old) != ("default" in new):
-            what = f"default {_told(old.get('default'))} became {_told(new.get('default'))}"
+            what = f"default {_described(old.get('default'))} became {_described(new.get('default'))}"
             yield Change("fields", place, what, party)
         if bool(old.get("deprecated")) != bool(new.get("deprecated")):
             yield Change("deprecation", place, "deprecated now" if new.get("deprecated") else "no longer deprecated")
@@ -96,7 +96,7 @@ class Comparison:
             )
         for word in ("multipleOf", "uniqueItems"):
             if old.get(word) != new.get(word):
-                what = f"{word} {_told(old.get(word))} became {_told(new.get(word))}"
+                what = f"{word} {_described(old.get(word))} became {_described(new.get(word))}"
                 lost, gained = new.get(word) is not None, old.get(word) is not None
                 yield Change("fields", place, what, _broken(party, lost=lost, gained=gained))
         for word in ("if", "then", "else", "not"):
@@ -186,7 +186,7 @@ def _loses(before: frozenset[str], after: frozenset[str]) -> bool:
     return any(kind not in after and not (kind == "integer" and "number" in after) for kind in before)
 
 
-def _told(value: Any) -> str:
+def _described(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, frozenset | list):

@@ -124,7 +124,9 @@ def _known(title: str, base_url: str, declared: str) -> Known | None:
     if contract is None:
         return None
     facts = profile(contract.name)
-    chosen = contract.behaviour.choose({**_told(contract.name, base_url), **_declared(contract.name, declared)})
+    chosen = contract.behaviour.choose(
+        {**_reported_variants(contract.name, base_url), **_declared(contract.name, declared)}
+    )
     return Known(contract, Envelope(contract), excuses(contract, facts, chosen, balance_may_end=True))
 
 
@@ -135,7 +137,7 @@ def _declared(provider: str, text: str) -> dict[str, str]:
     return {variant: choice for (owner, _, variant), choice in named if owner == provider}
 
 
-def _told(provider: str, base_url: str) -> dict[str, Any]:
+def _reported_variants(provider: str, base_url: str) -> dict[str, Any]:
     """Return the choices that the default sandbox of an emulator on this machine reports. No other machine is asked."""
     if not base_url or not is_loopback(base_url):
         return {}

@@ -76,10 +76,10 @@ def pain(numbers: list[int], as_json: bool) -> None:
         click.echo(json.dumps([result.document() for result in results], indent=2))
     else:
         for result in results:
-            click.echo("\n".join(told(result)))
+            click.echo("\n".join(report_lines(result)))
 
 
-def told(result: Result) -> Iterator[str]:
+def report_lines(result: Result) -> Iterator[str]:
     """Yield the lines about one pain."""
     one = result.pain
     yield click.style(f"{result.number}. {one.TITLE}", bold=True)

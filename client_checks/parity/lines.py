@@ -22,7 +22,7 @@ def line_of(provider: str, table: str, key: str, value: Any, file: str = "behavi
     path = folder(provider) / file
     found = _child(_composed(path), table)
     row = next((item for item in _items(found) if _scalar(_child(item, key)) == str(value)), found)
-    return _told(provider, file, row)
+    return _reference(provider, file, row)
 
 
 def line_at(provider: str, *steps: str, file: str = "behaviour.yaml") -> str:
@@ -33,7 +33,7 @@ def line_at(provider: str, *steps: str, file: str = "behaviour.yaml") -> str:
         if node is None:
             break
         found = node
-    return _told(provider, file, found)
+    return _reference(provider, file, found)
 
 
 def operation_line(provider: str, operation: str) -> str:
@@ -43,7 +43,7 @@ def operation_line(provider: str, operation: str) -> str:
     return f"contracts/{provider}/openapi.yaml:{number}"
 
 
-def _told(provider: str, file: str, node: Any) -> str:
+def _reference(provider: str, file: str, node: Any) -> str:
     line = node.start_mark.line + 1 if node is not None else 1
     return f"contracts/{provider}/{file}:{line}"
 

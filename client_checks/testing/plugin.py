@@ -129,10 +129,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     sandbox = getattr(item, "funcargs", {}).get("swapmock_sandbox")
     if call.when == "call" and report.failed and sandbox is not None:
-        from swapmock.client_checks.testing.watch import told
+        from swapmock.client_checks.testing.watch import summary
 
         try:
-            text = told(sandbox)
+            text = summary(sandbox)
         except Exception as error:
             text = f"sandbox {sandbox.id} cannot be read: {error}"
         report.sections.append(("swapmock", text))

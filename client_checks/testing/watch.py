@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 DRIFT = re.compile(r"^swapmock_drift_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE)
 
 #: The number of requests that a failing test's report shows: the last ones.
-MOST_TOLD = 20
+MOST_SHOWN = 20
 
 #: The number of events that the report shows for one request or task.
 MOST_EVENTS = 15
@@ -42,13 +42,13 @@ def _failures(proof: Mapping[str, Any]) -> list[str]:
     return [f"{row.get('name', 'invariant')}: {row.get('detail', row)}" for row in broken] or [str(proof)]
 
 
-def told(sandbox: Sandbox) -> str:
+def summary(sandbox: Sandbox) -> str:
     """Return what happened in a sandbox, for the report of a failing test."""
     requests = sandbox.requests()
     lines = [f"sandbox {sandbox.id} at {sandbox.base_url}, see {sandbox.document['admin_url']}"]
-    if len(requests) > MOST_TOLD:
-        lines.append(f"({len(requests) - MOST_TOLD} earlier requests are left out)")
-    for row in requests[-MOST_TOLD:]:
+    if len(requests) > MOST_SHOWN:
+        lines.append(f"({len(requests) - MOST_SHOWN} earlier requests are left out)")
+    for row in requests[-MOST_SHOWN:]:
         lines += _request(sandbox, row)
     for task in sandbox.tasks():
         why = sandbox.why(task["id"])

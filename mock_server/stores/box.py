@@ -53,7 +53,7 @@ class MemoryBox:
         "_tasks",
         "_task_bytes",
         "_with_callback",
-        "_tally",
+        "_phase_counts",
         "_aliases",
         "_due",
         "_scheduled",
@@ -127,7 +127,7 @@ class MemoryBox:
         self._task_bytes = sum(len(task.request) for task in self._tasks.values())
         #: The ids of tasks with a callback URL.
         self._with_callback = {task.id for task in self._tasks.values() if task.callback_url is not None}
-        self._tally: dict[tuple[str, str], dict[str, int]] = {}
+        self._phase_counts: dict[tuple[str, str], dict[str, int]] = {}
         waiting = {due.subject: due.work for due in state.due}
         for task in self._tasks.values():
             self._phases(task)[_phase_before(task, waiting.get(task.id))] += 1
@@ -232,14 +232,14 @@ class MemoryBox:
     def _phases(self, task: Task) -> dict[str, int]:
         """Return how many tasks of this task's kind there are in each phase."""
         kind = (task.provider, task.kind)
-        row = self._tally.get(kind)
+        row = self._phase_counts.get(kind)
         if row is None:
-            row = self._tally[kind] = dict.fromkeys((QUEUED, RUNNING, SUCCEEDED, FAILED), 0)
+            row = self._phase_counts[kind] = dict.fromkeys((QUEUED, RUNNING, SUCCEEDED, FAILED), 0)
         return row
 
     def tasks_by_phase(self) -> Mapping[tuple[str, str, str], int]:
         """Return the number of tasks by (provider, kind, phase)."""
-        return {(*kind, phase): count for kind, row in self._tally.items() for phase, count in row.items()}
+        return {(*kind, phase): count for kind, row in self._phase_counts.items() for phase, count in row.items()}
 
     def counts(self) -> Mapping[str, int]:
         """Return how much is stored of each kind: exchanges, tasks, journal, ledger, faults, queue, files, due,

@@ -171,7 +171,7 @@ class LoggedStore(MemoryStore, ABC):
             except StoreError as error:
                 log.error("sandbox %s was not kept: %s", box.sandbox.id, error)
 
-    def keep_house(self) -> None:
+    def run_housekeeping(self) -> None:
         """Do the work of each second: append facts that wait, and write snapshots."""
         self.flush()
         for box in tuple(self._boxes.values()):
@@ -183,7 +183,7 @@ class LoggedStore(MemoryStore, ABC):
 
 
 class Housekeeper:
-    """A thread that calls `keep_house` of a store each second, as long as the store is used."""
+    """A thread that calls `run_housekeeping` of a store each second, as long as the store is used."""
 
     def __init__(self, store: LoggedStore) -> None:
         self._is_stopping, self._woken = False, Event()
@@ -206,17 +206,17 @@ class Housekeeper:
         while not self._is_stopping:
             self._woken.wait(FLUSH_SECONDS)
             self._woken.clear()
-            if not _keep_house(self._store):
+            if not _run_housekeeping(self._store):
                 return
 
 
-def _keep_house(reference: weakref.ref[LoggedStore]) -> bool:
+def _run_housekeeping(reference: weakref.ref[LoggedStore]) -> bool:
     """Do the housekeeping once. Return False if the store no longer exists."""
     store = reference()
     if store is None:
         return False
     try:
-        store.keep_house()
+        store.run_housekeeping()
     except StoreError as error:
         log.error("%s", error)
     except Exception:

@@ -357,10 +357,10 @@ class RedisStore(LoggedStore):
 
     # --- housekeeping and closing
 
-    def keep_house(self) -> None:
+    def run_housekeeping(self) -> None:
         """Do the work of each second, unless Redis cannot be reached."""
         if not self.server.is_away:
-            super().keep_house()
+            super().run_housekeeping()
 
     def advertise(self, address: str) -> None:
         """Tell the other processes the `address` for forwarded requests."""

@@ -79,10 +79,10 @@ class SqliteStore(LoggedStore):
         assert isinstance(box.log, SqliteLog)
         self._file.drop(box.log.sandbox, box.sandbox.id)
 
-    def keep_house(self) -> None:
+    def run_housekeeping(self) -> None:
         """Do the work of each second, and remove batches that are not needed."""
         self._file.drain()
-        super().keep_house()
+        super().run_housekeeping()
         self._clean()
         self._file.checkpoint()
 

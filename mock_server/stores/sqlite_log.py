@@ -94,7 +94,7 @@ class SqliteFile:
         self.was_killed = left.was_killed
         if not path.exists() and (left.was_killed or _has_bytes(Path(f"{path}-wal"))):
             raise StoreError(f"{path}: is missing, but its log is there; nothing was changed")
-        with _told(path):
+        with _store_errors(path):
             if not path.exists() or (not left.is_known and is_blank(path)):
                 if left.is_known:
                     log.warning("%s is not there; a new store begins, and %s was of another one", path, left.path.name)
@@ -129,7 +129,7 @@ class SqliteFile:
 
     def begin(self) -> None:
         """Make the file writable."""
-        with _told(self.path):
+        with _store_errors(self.path):
             connection = sqlite3.connect(self.path, timeout=0.0, isolation_level=None, check_same_thread=False)
             self._connection = connection
             connection.executescript(
@@ -157,7 +157,7 @@ class SqliteFile:
     @contextmanager
     def locked(self) -> Iterator[sqlite3.Connection]:
         """Return the connection, locked for this thread."""
-        with self._database_lock, _told(self.path):
+        with self._database_lock, _store_errors(self.path):
             if self._connection is None:
                 raise StoreError(f"{self.path}: the store is closed")
             yield self._connection
@@ -212,7 +212,7 @@ class SqliteFile:
             self._tail.take_turns()
         self.on_full()
         if not self._tail.append(*batch):
-            raise StoreError(f"{self.path}: the end of the log has no room")
+            raise StoreError(f"{self.path}: the log file has no space left for this entry")
 
     def drain(self) -> None:
         """Move the batches of the inactive region into the database."""
@@ -448,7 +448,7 @@ def _has_bytes(path: Path) -> bool:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _store_errors(path: Path) -> Iterator[None]:
     """Raise errors of sqlite as StoreError."""
     try:
         yield

@@ -8,7 +8,7 @@ import pytest
 from swapmock.client_checks.behaviour.conditions import corpus
 from swapmock.client_checks.behaviour.coupling import Coupling, couple, library, why_not_scaled
 from swapmock.client_checks.behaviour.declaration import Declaration
-from swapmock.client_checks.behaviour.runner import Bench, NotCarried, run_case
+from swapmock.client_checks.behaviour.runner import Bench, StuckInScaledTime, run_case
 from swapmock.client_checks.behaviour.trial import PLAIN, judge_client
 from swapmock.client_checks.clock import RealClock
 
@@ -65,7 +65,7 @@ def test_a_wait_that_never_returns_is_noticed_within_seconds(control, tmp_path):
     clock = RealClock()
     made = bench(control, tmp_path, "threading.Event().wait(seconds)")
     started = clock.now()
-    with pytest.raises(NotCarried):
+    with pytest.raises(StuckInScaledTime):
         run_case(made, PLAIN, "crun", Coupling("scaled", 40.0, library()))
     assert clock.now() - started < 15
 

@@ -315,8 +315,8 @@ class TestCommits:
             with box:
                 box.put_file(File("f", f"image/{number}", "x" * 400, 1.0, 2.0, "x1"))
             if number % 20 == 0:
-                store.keep_house()
-        store.keep_house()
+                store.run_housekeeping()
+        store.run_housekeeping()
         assert store._file.chunk_bytes < 20_000
         assert after_crash(store, tmp_path / "crash") == held(store)
         assert len(after_crash(store, tmp_path / "2", "idle")) == 3

@@ -47,7 +47,7 @@ def filled(folder: Path) -> SqliteStore:
         if number == 15:
             store.open("a").snapshot()
         if number == 20:
-            store.keep_house()
+            store.run_housekeeping()
     return store
 
 

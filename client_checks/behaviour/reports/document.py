@@ -98,8 +98,8 @@ def unmet(required: Sequence[str], judgements: Sequence[Judgement]) -> tuple[str
     missing: list[str] = []
     for name in required:
         found = [_unmet(name, provider, judgements) for provider in sorted(providers)]
-        told = [rules for rules in found if rules is not None]
-        missing += [rule for rules in told for rule in rules] if told else [name]
+        known = [rules for rules in found if rules is not None]
+        missing += [rule for rules in known for rule in rules] if known else [name]
     return tuple(dict.fromkeys(missing))
 
 
@@ -148,9 +148,9 @@ def noticed(trial: Trial) -> float | None:
     found = []
     for case in trial.cases:
         for task in case.tasks:
-            told = [one for one in case.asking(task.id) if one.meaning is Meaning.FAILED]
-            if task.phase == "failed" and task.ends is not None and told:
-                found.append(told[0].answered - task.ends)
+            reports = [one for one in case.asking(task.id) if one.meaning is Meaning.FAILED]
+            if task.phase == "failed" and task.ends is not None and reports:
+                found.append(reports[0].answered - task.ends)
     return max(found, default=None)
 
 
@@ -225,7 +225,7 @@ def _verdict(result: Result, one: Judgement) -> dict[str, Any]:
         "case": one.case,
         "provider": one.provider,
         "text": one.text,
-        "evidence": [told(each) for each in one.evidence],
+        "evidence": [exchange_row(each) for each in one.evidence],
         "deliveries": [delivered(each) for each in one.deliveries],
         "losses": dict(one.losses),
         "source": rule.sources.get(one.provider, ""),
@@ -238,7 +238,7 @@ def _verdict(result: Result, one: Judgement) -> dict[str, Any]:
     }
 
 
-def told(one: Exchange) -> dict[str, Any]:
+def exchange_row(one: Exchange) -> dict[str, Any]:
     """Return an exchange as evidence. Headers and bodies are left out, so that it contains no secrets."""
     return {
         "exchange": one.number,

@@ -14,10 +14,10 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 def judge(case: Observations) -> Findings:
     """Judge whether the client accepts a damaged download as a result."""
     fetched = [one for one in result_fetches(case) if one.method == "GET"]
-    struck = [one for one in fetched if is_bad_media(one)]
-    if not struck or not all(is_bad_media(one) for one in fetched):
+    bad_fetches = [one for one in fetched if is_bad_media(one)]
+    if not bad_fetches or not all(is_bad_media(one) for one in fetched):
         return
-    bad = {one.digest: one for one in struck if one.size}
+    bad = {one.digest: one for one in bad_fetches if one.size}
     for file in case.files:
         if file.digest in bad and not file.path.endswith(UNFINISHED):
             yield broken(
@@ -28,12 +28,12 @@ def judge(case: Observations) -> Findings:
             return
     if ended_with_success(case):
         yield broken(
-            f"nothing usable came ({what_came(struck[0])}), and it claims success",
-            struck[0],
+            f"nothing usable came ({what_came(bad_fetches[0])}), and it claims success",
+            bad_fetches[0],
             losses={"false_successes": 1},
         )
     else:
-        yield kept("what came was not taken for a result", struck[0])
+        yield kept("what came was not taken for a result", bad_fetches[0])
 
 
 RULE = Rule(

@@ -118,16 +118,16 @@ def get_task_info(call: Call, engine: Engine) -> Reply:
     task = engine.polled(call, name, KIND)
     if task is None or task.id != name:
         raise Problem("task_not_found")
-    data, token = _told(call, engine, task)
+    data, token = _task_data(call, engine, task)
     return Reply(data, cacheable=Cacheable(task, task.unchanged_until(call.now), token))
 
 
 def task_info(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
     """Return TaskInfo's `data` for `task` at the time of `call`."""
-    return _told(call, engine, task)[0]
+    return _task_data(call, engine, task)[0]
 
 
-def _told(call: Call, engine: Engine, task: Task) -> tuple[dict[str, Any], str]:
+def _task_data(call: Call, engine: Engine, task: Task) -> tuple[dict[str, Any], str]:
     """Return TaskInfo's `data`, and the token of the links in it ("" without links)."""
     now = call.now
     row = model_row(engine, task.model)

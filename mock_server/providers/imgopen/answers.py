@@ -41,7 +41,7 @@ def failed(behaviour: Behaviour, task: Task) -> Problem:
     return Problem(row.problem, code=task.failure.code, message=task.failure.message or row.message)
 
 
-def told(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
+def query_answer(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
     """Return the answer to a query on the page of `tool`. A callback has the same body."""
     if tool.kind == "sd":
         return coded(call, task, sd_data(call, engine, task, version=2))
@@ -59,7 +59,7 @@ def coded(call: Call, task: Task, data: dict[str, Any]) -> Reply:
 def callback_body(call: Call, engine: Engine, task: Task) -> dict[str, Any]:
     """Return the body of a callback for a task at the time `call.now`: the envelope, or only its `data`."""
     tool = tools(engine.contracts[NAME])[task.operation]
-    reply = told(call, engine, tool, task)
+    reply = query_answer(call, engine, tool, task)
     return dict(reply.data) if call.variants["callback_body"] == "bare" else envelope(reply)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.core.call import Call, Problem, Reply
 from swapmock.mock_server.core.task import Task
-from swapmock.mock_server.providers.imgopen.answers import coded, sd_data, told
+from swapmock.mock_server.providers.imgopen.answers import coded, query_answer, sd_data
 from swapmock.mock_server.providers.imgopen.tools import TOOL_KINDS, find, tool_codes
 from swapmock.mock_server.providers.imgopen.wire import NAME
 
@@ -33,7 +33,7 @@ def query_image_tool_task_info(call: Call, engine: Engine) -> Reply:
     if task is None:
         return _unknown(call)
     _polled(call, engine, task)
-    return told(call, engine, tool, task)
+    return query_answer(call, engine, tool, task)
 
 
 def query_task_info_v1(call: Call, engine: Engine) -> Reply:
