@@ -85,3 +85,24 @@ def test_a_usual_call():
     assert (call.has_left, call.client, call.noted) == (None, "", ())
     call.task = "t1"
     assert not hasattr(call, "__dict__")
+
+
+@pytest.mark.parametrize(
+    ("rate", "received", "at", "expected"),
+    [
+        (1.0, 5.0, 6.0, 5.0),
+        (0.5, 0.0, 6.0, 0.0),
+        (-0.0, 5.0, 6.0, None),
+        (0.0, 5.0, 6.0, None),
+        (1.0, 6.0, 6.0, None),
+        (1.0, 7.0, 6.0, None),
+        (1.0, inf, 6.0, None),
+        (1.0, 5.0, None, None),
+        (1.0, 5.0, 0.0, None),
+    ],
+)
+def test_the_machines_time_counts_where_the_sandbox_is_ahead_of_it(rate, received, at, expected):
+    box: Any = SimpleNamespace(clock=SimpleNamespace(rate=rate))
+    given: dict[str, Any] = {"params": {}, "body": None, "raw": b"", "headers": {}, "variants": {}}
+    call = Call("o", box=box, now=0.0, base_url="", exchange="x1", provider="p", received=received, **given)
+    assert call.machine_time_before(at) == expected

@@ -34,6 +34,7 @@ class Box:
     def __init__(self, file: File | None, held: int = 0, expired: tuple[str, ...] = ()) -> None:
         self.kept, self.held, self.expired = file, held, list(expired)
         self.sandbox = SimpleNamespace(id="s1")
+        self.clock = SimpleNamespace(rate=1.0)
 
     def file(self, name: str) -> File | None:
         return self.kept if name == NAME else None
@@ -53,7 +54,7 @@ class Box:
 class Engine:
     """Notes what is stored and removed. `owner` is the sandbox that a file's link leads to."""
 
-    def __init__(self, owner: str | None = "s1", most: int = 10_000, machine: float | None = None) -> None:
+    def __init__(self, owner: str | None = "s1", most: int = 10_000) -> None:
         self.done: list[tuple[Any, ...]] = []
         self.max_files_bytes = most
         self.store = SimpleNamespace(
@@ -63,7 +64,6 @@ class Engine:
             put=lambda name, content: self.done.append(("put", name, content)),
             remove=lambda name: self.done.append(("remove", name)),
         )
-        self.machine_time_before = lambda box, at: machine
 
 
 def call_of(box: Box, headers: Any = None, params: Any = None, **more: Any) -> Call:
@@ -274,10 +274,15 @@ def test_digests_that_are_known_are_not_computed_again():
     assert digests_of(CONTENT) == (md5(CONTENT).hexdigest(), sha256(CONTENT).hexdigest())
 
 
-@pytest.mark.parametrize(("machine", "stored_at"), [(None, NOW), (0.0, 0.0), (77.5, 77.5)])
-def test_a_file_is_as_old_as_the_earlier_clock_says(machine, stored_at):
+@pytest.mark.parametrize(
+    ("rate", "received", "stored_at"),
+    [(1.0, 0.0, 0.0), (1.0, 77.5, 77.5), (60.0, 77.5, 77.5), (1.0, NOW, NOW), (1.0, 2e9, NOW), (0.0, 77.5, NOW)],
+)
+def test_a_file_is_as_old_as_the_earlier_clock_says(rate, received, stored_at):
+    """Of a sandbox's clock that runs, and the machine's."""
     box = Box(LINK)
-    put(call_of(box), Engine(machine=machine), NAME)  # type: ignore[arg-type]
+    box.clock.rate = rate
+    put(call_of(box, received=received), Engine(), NAME)  # type: ignore[arg-type]
     assert box.kept is not None
     assert box.kept.stored_at == stored_at
 
