@@ -141,7 +141,8 @@ class Callbacks:
         return "/callback/" + re.sub(r"[^a-z0-9]+", "-", flow.lower())
 
     def too_early(self, kind: Kind, origin: str, polled: Any) -> Iterator[Finding]:
-        """What came for a flow that tells the end of a task of which a poll, at the same time, says `polled`."""
+        """Yield findings for callbacks of a flow that report the task's end while a poll at the same time still
+        reports `polled`."""
         words = self._target.contract.behaviour.status_words[kind.row_of_words(self._target.variants)]
         ends = [str(words[phase]) for phase in ("succeeded", "failed") if str(words[phase]) != str(words["running"])]
         operation = self._target.contract.operations[kind.submit[0]]
@@ -312,7 +313,7 @@ class Callbacks:
                 yield self._found(CHANGED, operation, f"{place} {was!r} again"[:200], repr(now)[:80], evidence, place)
 
     def _news(self, kind: Kind, one: Received) -> tuple[str, str]:
-        """Return what a callback tells: of which task, and which state."""
+        """Return what a callback reports: the id of a task and its state."""
         inner = self._inner(kind, one.json)
         return str(at(inner, kind.callback["id"])), str(at(inner, kind.callback["state"]))
 

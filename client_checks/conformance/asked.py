@@ -1,8 +1,7 @@
-"""What a request asks of the files of its result, by the rows of `asked` in a profile, and whether a file is like that.
+"""Compares a file of a result with what the request asked for, by the rows of `asked` in a profile.
 
-A row has a `form` (one of FORMS), the places of the request that say it (`at`), and how well it is known. A place that the
-contract's row of the model does not list as an input field asks for nothing: such a model may do as it likes.
-"""
+A row has a `form` (one of FORMS), the places in the request that hold the values (`at`), and its evidence. A row
+does not apply if the contract's row of the model does not list the place as an input field."""
 
 from __future__ import annotations
 
@@ -17,33 +16,34 @@ from swapmock.client_checks.conformance.medium import Medium
 from swapmock.client_checks.conformance.pointer import at
 from swapmock.contracts import Contract
 
-#: How far a ratio may be off, as a part of it: sizes in steps of 32 pixels differ by up to 2.8 %.
+#: The tolerance of an aspect ratio, as a fraction: sizes in steps of 32 pixels differ by up to 2.8 %.
 RATIO_OFF = 0.03
-#: How far a named size in pixels may be off: a step of most encoders, or a part of the size.
+#: The tolerance of a size: in pixels (the step of most encoders), or as a fraction. The larger one counts.
 PIXELS_OFF, SIDE_OFF = 16, 0.02
-#: How far the side of a picture of a named resolution may be off, as a part of it: 1K is up to 1.5 million pixels.
+#: The tolerance of a picture's side for a named resolution, as a fraction: 1K is up to 1.5 million pixels.
 RESOLUTION_OFF = 0.3
-#: The same for a video: of its shorter side, and of the side of a square with as many pixels.
+#: The same for a video: for its shorter side, and for the side of a square with the same number of pixels.
 SHORTER_OFF, AREA_OFF = 0.05, 0.1
-#: The side of a square with as many pixels as a video of 16:9 whose shorter side is 1.
+#: The side of a square with the same number of pixels as a 16:9 video with the shorter side 1.
 SQUARE_OF_WIDE = 4 / 3
-#: How far a length may be off: seconds (the last frame, the padding of an encoder), and a part of it.
+#: The tolerance of a length: in seconds (the last frame, the padding of an encoder), and as a fraction.
 SECONDS_OFF, LENGTH_OFF = 0.5, 0.02
-#: How far a rate of frames may be off, as a part of it: 29.97 is 30.
+#: The tolerance of a frame rate, as a fraction: 29.97 counts as 30.
 RATE_OFF = 0.02
 
 RATIO = re.compile(r"\s*(\d{1,4}(?:\.\d{1,3})?)\s*[:/x]\s*(\d{1,4}(?:\.\d{1,3})?)\s*")
 SIZE = re.compile(r"\s*(\d{2,5})\s*[x*×]\s*(\d{2,5})\s*", re.IGNORECASE)
 LENGTH = re.compile(r"\s*(\d{1,4}(?:\.\d{1,3})?)\s*s?\s*", re.IGNORECASE)
 
-#: What a form makes of its row, the values that were asked for, and a file: what was expected and what came, or None.
+#: The function of a form. Its arguments are the row, the requested values and the file. It returns the expected and the
+#: actual value as texts, or None if they agree.
 Judge = Callable[[Mapping[str, Any], Sequence[Any], Medium], tuple[str, str] | None]
 
 
 def deviations(
     rows: Sequence[Mapping[str, Any]], contract: Contract, submission: Submission, medium: Medium
 ) -> Iterator[Deviation]:
-    """What a file of the result of `submission` is that was not asked for."""
+    """Yield a deviation for each property of the file `medium` that differs from what `submission` asked for."""
     if medium.family not in families(contract, submission):
         return  # a cover of a song, the last frame of a video
     for row, values in _wanted(rows, contract, submission):
@@ -56,7 +56,8 @@ def deviations(
 def wrong_count(
     rows: Sequence[Mapping[str, Any]], contract: Contract, submission: Submission, count: int
 ) -> Deviation | None:
-    """What is wrong with the number of files of a result; None if nothing is."""
+    """Return a deviation if a result does not have the number of files that `submission` asked for, else None.
+    `count` is the number of files."""
     for row, values in _wanted(rows, contract, submission):
         if row["form"] == "count" and all(isinstance(value, int) for value in values) and count != math.prod(values):
             evidence = Evidence(row["evidence"], row["source"])
@@ -65,7 +66,8 @@ def wrong_count(
 
 
 def families(contract: Contract, submission: Submission) -> Sequence[str]:
-    """Which groups of files a request asks for: those of its model, pictures where the contract has no models."""
+    """Return the groups of files (see `medium.FAMILIES`) that `submission` asks for: those of its model; pictures if
+    the contract has no models."""
     media = str(_model(contract, submission).get("media", "image"))
     return ("image", "video") if media == "gif-or-video" else (media,)
 
@@ -73,7 +75,7 @@ def families(contract: Contract, submission: Submission) -> Sequence[str]:
 def _wanted(
     rows: Sequence[Mapping[str, Any]], contract: Contract, submission: Submission
 ) -> Iterator[tuple[Mapping[str, Any], list[Any]]]:
-    """The rows for which the request has all values, with those values."""
+    """Yield each row for which the request has all values, with these values."""
     model, catalogue = _model(contract, submission), contract.behaviour.catalogue
     # Where a model is named in the request, one that the contract does not know may do as it likes.
     fields = model.get("fields", ()) if catalogue is not None and not catalogue.operation else None
@@ -88,7 +90,7 @@ def _wanted(
 
 
 def _model(contract: Contract, submission: Submission) -> Mapping[str, Any]:
-    """The contract's row of the model that was asked for; an empty one if there is none."""
+    """Return the contract's row of the requested model; an empty one if there is none."""
     catalogue, body = contract.behaviour.catalogue, submission.body
     if catalogue is None or not catalogue.member or not isinstance(body, Mapping):
         return {}

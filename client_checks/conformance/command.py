@@ -116,7 +116,8 @@ def check_target(
 
 
 def check_names(given: Mapping[str, Any], providers: Sequence[str]) -> None:
-    """Raise CannotRun for a medium or a finding id in the options that nothing has: a misspelt name would have no effect."""
+    """Raise CannotRun if an option names a medium or a finding id that does not exist: a misspelt name would have no
+    effect."""
     media = {name for provider in providers for values in profile(provider).values.values() for name in values}
     file = given.get("flows_file")
     own = Path(file).read_text("utf-8", errors="replace") if file and Path(file).is_file() else ""

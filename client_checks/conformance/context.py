@@ -190,7 +190,7 @@ def to_finding(check: Check | Any, operation: str, deviation: Deviation, exchang
 
 
 def shown_by(finding: Finding, exchange: Exchange) -> Finding:
-    """Return `finding` with `exchange` as the call that shows it: the last poll, for a finding about a callback."""
+    """Return `finding` with `exchange` as its evidence. A finding about a callback gets the last poll."""
     return replace(finding, curl=exchange.curl(), where=exchange.origin, exchange=exchange.number)
 
 

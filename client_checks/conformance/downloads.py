@@ -57,7 +57,7 @@ def put(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
 
 
 def _put(runner: FlowRunner, url: str, kind: str, origin: str) -> Exchange:
-    """The answer to an upload, at the end of the redirects that keep its method."""
+    """Return the answer to an upload, after all redirects that keep the method."""
     exchange = runner.sender.send("PUT", url, [("Content-Type", kind)], IMAGE, origin=origin)
     for _ in range(MOST_REDIRECTS):
         target = exchange.header("Location")

@@ -1,4 +1,4 @@
-"""A file of media, decoded to its last frame: its size, its length, its frames a second, and whether it is whole."""
+"""Decodes a media file to its last frame: finds its size, its length, its frame rate, and whether it is complete."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from PIL import Image
 
 from swapmock.client_checks.conformance.media import AUDIO, IMAGES, VIDEOS
 
-#: Pixels beyond which a picture, or a frame of a video, is not decoded.
+#: The maximal number of pixels of a picture, or of a frame of a video, that is decoded.
 MOST_PIXELS = 100_000_000
-#: Pixels of all frames together beyond which the rest of a video is read without being decoded.
+#: The maximal number of pixels of all decoded frames of a video together. The rest is read but not decoded.
 MOST_DECODED = 4_000_000_000
-#: Frames of an animated picture that are decoded.
+#: The maximal number of decoded frames of an animated picture.
 MOST_FRAMES = 1000
-#: The part of the frames that its index names which a whole video may lack: an edit list can hide some.
+#: The fraction of the frames in its index that a complete video may lack: an edit list can hide some.
 HIDDEN_FRAMES = 0.1
-#: EXIF's tag of the orientation, and the values of it by which a picture lies on its side.
+#: The EXIF tag of the orientation, and its values for a picture that is turned by 90 degrees.
 ORIENTATION, ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
-#: The groups that a request asks for one of.
+#: For each kind of file, its group: a request asks for files of a group.
 FAMILIES = {**dict.fromkeys(IMAGES, "image"), **dict.fromkeys(VIDEOS, "video"), **dict.fromkeys(AUDIO, "audio")}
 
 
 @dataclass(frozen=True)
 class Medium:
-    """`kind` is one of `media.KINDS`. `width` and `height` are pixels as a viewer shows them, `seconds` the length, `rate`
-    frames a second; 0 is unknown. `broken` says why the file cannot be decoded to its end, "" if it can."""
+    """A decoded media file. `kind` is one of `media.KINDS`. `width` and `height` are in pixels as a viewer shows
+    them, `seconds` is the length, `rate` is in frames per second; 0 means unknown. `broken` says why the file
+    cannot be decoded to its end, or is ""."""
 
     kind: str
     width: int = 0
@@ -42,18 +43,19 @@ class Medium:
 
     @property
     def family(self) -> str:
-        """`image`, `video` or `audio`."""
+        """The group of the file: `image`, `video` or `audio`."""
         return FAMILIES[self.kind]
 
 
 def decoded(content: bytes, kind: str) -> Medium:
-    """The medium in `content`, whose first bytes are those of `kind`. Raises nothing for a file that is broken."""
+    """Return the decoded file `content`, whose first bytes are those of `kind`. A broken file raises nothing; see
+    `Medium.broken`."""
     medium = Medium(kind)
     try:
         if kind in IMAGES:
             return _picture(content, medium)
         return _frames(content, medium)
-    except Exception as error:  # a decoder of files that nobody trusts raises anything
+    except Exception as error:  # a decoder can raise anything for an untrusted file
         return replace(medium, broken=f"{type(error).__name__}: {' '.join(str(error).split())[:120]}")
 
 
@@ -74,7 +76,8 @@ def _picture(content: bytes, medium: Medium) -> Medium:
 
 
 def _why_cut(content: bytes, kind: str) -> str:
-    """What the decoder of a picture lets pass: an end that is missing, a part with a wrong checksum."""
+    """Return what is wrong with a picture that its decoder accepts: a missing end or a part with a wrong checksum;
+    "" if nothing."""
     if kind == "png":
         return _why_cut_png(content)
     if kind == "jpeg" and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
@@ -102,7 +105,7 @@ def _why_cut_png(content: bytes) -> str:
 
 
 def _frames(content: bytes, medium: Medium) -> Medium:
-    """A video or a sound, every stream of it decoded."""
+    """Return `medium` with what every stream of the video or sound in `content` shows."""
     cut = _why_cut_box(content) if medium.kind == "mp4" else _why_cut_wav(content) if medium.kind == "wav" else ""
     source = av.open(BytesIO(content), "r")
     with source as container:
@@ -131,7 +134,7 @@ def _with_size(medium: Medium, stream: Any) -> Medium:
 
 
 def _every_frame(container: Any, medium: Medium) -> Iterator[Any]:
-    """Each frame of every stream of sound and pictures; None in place of the first that is not decoded any more."""
+    """Yield each frame of every audio and video stream. In place of the first frame beyond the limits, yield None."""
     left = MOST_DECODED
     for packet in container.demux(*container.streams.video, *container.streams.audio):
         is_picture = packet.stream.type == "video"
@@ -173,7 +176,7 @@ class _Seen:
 
     @property
     def seconds(self) -> float:
-        """From the first frame to the end of the last."""
+        """The time from the first frame to the end of the last, in seconds."""
         if self.rate:
             return self.samples / self.rate
         return 0.0 if self.first is None else self.last - self.first + self.gap
@@ -190,13 +193,14 @@ class _Seen:
 
 def _why_cut_wav(content: bytes) -> str:
     size = int.from_bytes(content[4:8], "little") + 8
-    # A sound that is sent while it is made says 0 or the largest number.
+    # A sound that is sent while it is produced has 0 or the largest number as its size.
     is_known = 8 < size < 0xFFFFFF00
     return f"it says that it has {size} bytes" if is_known and size > len(content) + 1 else ""
 
 
 def _why_cut_box(content: bytes) -> str:
-    """The boxes of an MP4 file cover it to its last byte, and those that a player needs are there."""
+    """Return what is wrong with the boxes of an MP4 file: they must cover the file to its last byte, and include
+    those that a player needs. "" if nothing is wrong."""
     place, names = 0, []
     while place < len(content):
         size, name = int.from_bytes(content[place : place + 4], "big"), content[place + 4 : place + 8]

@@ -31,7 +31,7 @@ Confirm = Callable[[str], bool]
 #: Polls of a sandbox have equal intervals, so that two timings can be compared.
 EVEN = PollTiming(0.5, 3600.0)
 
-#: The option of each report, and what makes its text.
+#: For each option with the file name of a report, the function that makes its text.
 RENDERERS: Mapping[str, Render] = {
     "json_file": lambda compared: as_json(reports.document(compared)),
     "junit_file": reports.junit_of,
@@ -105,7 +105,7 @@ def compare(
         own = {name.removeprefix(prefix): value for name, value in environment.items() if name.startswith(prefix)}
         mine = {**environment, **own}
         if sides and sides[0].aborted:
-            break  # nothing is bought for a comparison that is not made
+            break  # buy nothing if the comparison cannot be made
         sides.append(recorded or _recorded(side, provider, flows, given, mine, confirm, clock or RealClock()))
     comparison = Comparison(load(provider), profile(provider), load(provider).behaviour.defaults)
     compared = comparison.compared(*sides) if len(sides) == 2 else []

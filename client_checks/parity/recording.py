@@ -104,7 +104,7 @@ def record(run: Run, flows: Sequence[Mapping[str, Any]], progress: Progress = la
             raise
         except KeyboardInterrupt as stop:
             aborted = f"interrupted{f': {stop}' if str(stop) else ''}"
-        except Exception as error:  # whatever we did wrong, what was spent must be told
+        except Exception as error:  # after any error of ours, the spent credits must still be reported
             aborted = f"a mistake of swapmock's own: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         origin = f"flow {flow['name']}"
         mine = [exchange for exchange in run.sender.exchanges[first:] if exchange.origin == origin]

@@ -18,9 +18,9 @@ from swapmock.client_checks.report.page import STYLE, table
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison has to say. `left` and `right` name the two sides, `flows` are those that were compared, `left_out`
-    maps the others to why they were not; `started` and `duration` are in seconds. `spent` maps a live side to its calls and
-    credits. `unexpected` are those of `left_out` that nobody accepted."""
+    """The result of a comparison. `left` and `right` name the two sides. `flows` are the compared flows; `left_out`
+    maps the others to the reason. `started` and `duration` are in seconds. `spent` maps a live side to its calls
+    and credits. `unexpected` are those of `left_out` that the user did not allow."""
 
     provider: str
     left: str
@@ -35,15 +35,16 @@ class Compared:
 
     @property
     def exit_code(self) -> int:
-        """0 alike, 1 differences, 2 not every flow was compared."""
+        """The exit code: 0 for no difference, 1 for differences, 2 if a flow was left out unexpectedly."""
         return 1 if self.differences else 2 if not self.flows or self.unexpected else 0
 
     def of_flow(self, flow: str) -> list[Difference]:
+        """Return the differences in the flow with this name."""
         return [one for one in self.differences if one.flow == flow]
 
 
 def document(compared: Compared) -> dict[str, Any]:
-    """The comparison as plain data, for the JSON report."""
+    """Return the comparison as plain data, for the JSON report."""
     return {
         "format": "swapmock-parity/1",
         "version": __version__,
@@ -61,7 +62,8 @@ def document(compared: Compared) -> dict[str, Any]:
 
 
 def junit_of(compared: Compared) -> str:
-    """One test case for each flow; one with differences fails, one that was not compared is skipped."""
+    """Return the comparison as JUnit XML: one test case for each flow. A flow with differences fails; a flow that
+    was not compared is skipped."""
     cases = list(_cases(compared))
     count = {status: sum(status == one for _, one, _ in cases) for status in ("failed", "skipped")}
     figures: dict[str, Any] = {"tests": str(len(cases)), "failures": str(count["failed"]), "errors": "0"}
@@ -86,7 +88,7 @@ def junit_of(compared: Compared) -> str:
 
 
 def ctrf_of(compared: Compared) -> dict[str, Any]:
-    """The Common Test Report Format: one test for each flow. Times are in milliseconds."""
+    """Return the comparison in the Common Test Report Format: one test for each flow. Times are in milliseconds."""
     cases = list(_cases(compared))
     count = {status: sum(status == one for _, one, _ in cases) for status in ("passed", "failed", "skipped")}
     tests = [
@@ -106,8 +108,8 @@ def ctrf_of(compared: Compared) -> dict[str, Any]:
 
 
 def sarif_of(compared: Compared) -> dict[str, Any]:
-    """SARIF 2.1.0: one rule for each kind of difference, one result for each difference, at the line of the contract that it
-    would change."""
+    """Return the comparison as SARIF 2.1.0: one rule for each kind of difference, and one result for each
+    difference, at the line of the contract that it would change."""
     kinds = sorted({one.kind for one in compared.differences})
     results = []
     for one in compared.differences:
@@ -134,7 +136,7 @@ def sarif_of(compared: Compared) -> dict[str, Any]:
 
 
 def page_of(compared: Compared) -> str:
-    """One HTML page that needs no other file."""
+    """Return the comparison as one HTML page that needs no other file."""
     verdict = f"{len(compared.flows)} flows compared, {len(compared.differences)} differences"
     parts = [
         f"<h2>{escape(compared.provider)}: <code>{escape(compared.left)}</code> and <code>{escape(compared.right)}</code></h2>",
@@ -167,7 +169,7 @@ def _flow(compared: Compared, flow: str) -> str:
 
 
 def _cases(compared: Compared) -> Iterator[tuple[str, str, str]]:
-    """Each flow with its status and what is said of it."""
+    """Yield the name, the status and the text of each flow."""
     for flow in dict.fromkeys([*compared.flows, *(one.flow for one in compared.differences)]):
         found = compared.of_flow(flow)
         yield flow, "failed" if found else "passed", "\n".join(map(str, found))
@@ -176,7 +178,7 @@ def _cases(compared: Compared) -> Iterator[tuple[str, str, str]]:
 
 
 def _fingerprint(one: Difference) -> str:
-    """What stays the same from run to run: not the values, which may hold an id."""
+    """Return what identifies a difference in every run. Values are left out, because they may contain an id."""
     return hashlib.sha256(f"{one.kind} {one.flow} {one.operation} {one.place}".encode()).hexdigest()[:32]
 
 

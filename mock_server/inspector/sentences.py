@@ -1,9 +1,8 @@
-"""The sentences that come from elsewhere, in the reader's language.
+"""Translates sentences that other modules make in English: those of `why`, of attempts to send callbacks, and of the
+admin API.
 
-`why`, attempts to send callbacks and operations of the admin API say things in English. Each kind of sentence is a row here;
-`translated` finds the row that a text was made from, and puts the same values into its translation. What no row fits, such as
-a vendor's own words, stays as it is.
-"""
+Each kind of sentence is a row here. `translated` finds the row from which a text was made, and puts the same
+values into the row's translation. A text that fits no row, such as a vendor's message, stays unchanged."""
 
 from __future__ import annotations
 
@@ -14,16 +13,16 @@ from typing import NamedTuple
 
 from swapmock.mock_server.inspector.languages import N_, Translate
 
-#: The longest text that is compared with the rows, in characters.
+#: The maximal length of a text that is compared with the rows, in characters.
 LONGEST = 4000
 
-#: How many sentences lie within each other at most.
+#: The maximal depth of sentences inside sentences.
 DEEPEST = 4
 
-#: The values that are sentences or words themselves.
+#: The names of values that are sentences or words, which are translated, too.
 INNER = frozenset({"reason", "before", "after", "size"})
 
-#: The kinds of sentences: of two that fit the same text, the more special one comes first.
+#: The kinds of sentences. If two fit the same text, the more specific one comes first.
 SENTENCES = (
     # What the pipeline decided.
     N_("no operation at %(request)s; nearest: %(near)s"),
@@ -136,7 +135,7 @@ SENTENCES = (
     N_("it depends on more than %(count)s requests"),
 )  # fmt: skip
 
-#: Words that stand alone: states, phases, moves of credits, clocks, degrees of evidence, grades, titles of errors.
+#: Single words: states, phases, kinds of ledger entries, clock modes, degrees of evidence, grades, titles of errors.
 WORDS = (
     N_("pending"), N_("dead"), N_("blocked"), N_("withheld"),
     N_("queued"), N_("running"), N_("succeeded"), N_("failed"),
@@ -196,7 +195,8 @@ def _candidates(text: str) -> Iterator[_Kind]:
 
 
 def translated(text: str, _: Translate, depth: int = 0) -> str:
-    """Return `text` by `_`, the translator of the reader's language. A text that no row fits stays unchanged."""
+    """Return `text` in the reader's language. `_` translates one message. A text that fits no row stays unchanged.
+    `depth` is the number of sentences around this one."""
     if not text or len(text) > LONGEST or depth > DEEPEST:
         return text
     if text.startswith("/") and "; /" in text:  # a refusal with several places, each with its reason

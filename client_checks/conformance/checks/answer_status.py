@@ -17,7 +17,7 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
     if status is None:
         return
     if context.operation.files and 200 <= status < 300:
-        return  # a store of files, of which any 2xx will do
+        return  # a file store: it may answer with any 2xx
     if context.operation.answer_key(status) is not None or status in context.target.declared_statuses:
         return
     yield Deviation(f"one of {', '.join(listed)}", context.exchange.shown_answer(), context.evidence, place=str(status))

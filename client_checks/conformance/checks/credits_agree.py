@@ -54,7 +54,7 @@ def _prices(context: ResponseContext) -> Iterator[Deviation | None]:
 
 
 def _evidence_of_list(context: ResponseContext, asked: Any) -> Evidence:
-    """How well the contract's price of a model is known."""
+    """Return how well the contract's price of a model is known."""
     contract = context.target.contract
     catalogue = contract.behaviour.catalogue
     named = asked.get(catalogue.member) if catalogue is not None and isinstance(asked, Mapping) else None

@@ -48,7 +48,8 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
 
 
 def _part(asked: re.Match[str], size: int) -> tuple[int, int]:
-    """The first byte of a range, and the one behind its last; an empty range lies behind the end."""
+    """Return the first byte of the range `asked` and the byte after its last, for a file of `size` bytes. An empty
+    range is beyond the end."""
     if not asked[1]:
         return max(0, size - int(asked[2] or 0)), size
     return int(asked[1]), min(int(asked[2] or size) + 1, size)

@@ -12,6 +12,7 @@ from swapmock.client_checks.conformance.pointer import at
 
 @check("list.contents", "a list that differs from the contract")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if a model of the contract is missing in the list, or has another property."""
     rules = context.target.profile.lists.get(context.operation.id, {})
     items = at(context.body, rules["items"]) if "rows" in rules else None
     if not context.is_success or not isinstance(items, list):
@@ -44,7 +45,7 @@ def _properties(
 
 
 def _evidence(context: ResponseContext, row: Mapping[str, Any]) -> Evidence:
-    """The models of a live service change: there it is only a hint."""
+    """Return the evidence of a model's row. For a live server it is only a hint, because its models change."""
     level = row.get("evidence", {}).get("catalogue", "documented")
     is_guess = context.target.is_live or not row
     return Evidence("inferred" if is_guess else str(level), "the contract's table of models")

@@ -81,12 +81,12 @@ def _totals(
 
 
 def _count(size: int, page: int | None, total: int) -> int:
-    """How many items a page has."""
+    """Return the number of items on the page."""
     return max(0, min(size, total - (max(page or 1, 1) - 1) * size))
 
 
 def _places(known: dict[int, str], keys: list[Any], start: int, evidence: Evidence) -> Iterator[Deviation]:
-    """Each place of the whole list has the same item, whatever the size of the pages is."""
+    """Yield a deviation if a position in the whole list has another item under another page size."""
     for place, key in enumerate(map(str, keys), start):
         before = known.setdefault(place, key)
         if before != key:

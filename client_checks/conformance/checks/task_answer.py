@@ -44,7 +44,7 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
 
 
 def _told(context: ResponseContext) -> dict[str, Any]:
-    """Return what an answer says of a task, in documented fields and without the signatures of links."""
+    """Return the task in an answer: its documented fields, without the signatures of links."""
     branch = branch_for(context.operation, 200, False)
     body = context.body if branch is None else documented(context.target.contract, branch.schema, context.body)
     data = without_queries(at(body, context.envelope.data))

@@ -16,9 +16,9 @@ from swapmock.client_checks.conformance.tasks import polled
 CLOCKS_DIFFER = 300.0
 #: Seconds by which a duration may differ from the time between two moments that are given in whole seconds.
 ROUNDING = 1.0
-#: Seconds that a time may differ from a sandbox's clock, which is known exactly.
+#: The tolerance of a time against a sandbox's clock, which is known exactly, in seconds.
 SANDBOX_OFF = 2.0
-#: Seconds by which a zone of the world is off UTC at most, and what clocks may differ.
+#: The largest difference of a time zone from UTC plus the tolerance of clocks, in seconds.
 FURTHEST_ZONE = 14 * 3600 + CLOCKS_DIFFER
 
 
@@ -60,7 +60,7 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
 
 
 def _days(context: ResponseContext, kind: Kind, submitted: float) -> Iterator[Deviation | None]:
-    """Times in words have no zone, but they lie within the day around the submission, whatever the zone is."""
+    """Yield a deviation if a time in words is not within a day of the submission. Such times have no time zone."""
     for pointer in kind.times:
         told = at(context.body, pointer)
         if not isinstance(told, str):
@@ -68,7 +68,7 @@ def _days(context: ResponseContext, kind: Kind, submitted: float) -> Iterator[De
         try:
             moment = datetime.fromisoformat(told).replace(tzinfo=UTC).timestamp()
         except (ValueError, OverflowError):
-            continue  # `answer.schema` tells of the form
+            continue  # `answer.schema` reports the form
         yield EXAMINED
         if not submitted - FURTHEST_ZONE <= moment <= context.exchange.at + FURTHEST_ZONE:
             day = datetime.fromtimestamp(submitted, UTC).strftime("%Y-%m-%d")

@@ -35,7 +35,8 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
 
 
 def _fixed(context: ResponseContext, kind: Kind, submission: Submission) -> Iterator[Deviation | None]:
-    """What is the same for every task, and what is null because nobody asked for it."""
+    """Yield a deviation for values that are the same for every task, and for values that must be null because the
+    request did not give them."""
     for pointer, wanted in kind.constants.items():
         got = at(context.body, pointer)
         yield EXAMINED

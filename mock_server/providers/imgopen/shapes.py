@@ -1,4 +1,4 @@
-"""The shape of a picture, read from the request of its task: its width and height in pixels."""
+"""Reads the shape of a picture from the request of its task: its width and height in pixels."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from swapmock.mock_server.providers.imgopen.wire import NAME
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: Bounds of what is drawn, in pixels a side; a larger picture is drawn smaller, in its ratio.
+#: The smallest and largest side of a generated picture, in pixels. A larger picture is scaled down in its ratio.
 SMALLEST, LARGEST = 32, 8192
 
 
 def shape(task: Task, engine: Engine, number: int = 0) -> Shape | None:
-    """The shape that the task's request asks for; None where it asks for none, and for faces and swaps."""
+    """Return the shape that the request of `task` asks for. Returns None if it asks for none, and for faces and
+    swaps. `number` is the number of the file, from 0."""
     tool = tools(engine.contracts[NAME]).get(task.operation)
     if tool is None or tool.makes != "pictures":
         return None
@@ -27,7 +28,8 @@ def shape(task: Task, engine: Engine, number: int = 0) -> Shape | None:
 
 
 def shape_of(body: Mapping[str, Any]) -> Shape | None:
-    """`width` and `height` of a request, made larger by the scale of a repair at a higher definition."""
+    """Return the shape of `width` and `height` in the request `body`, multiplied by the scale of a high-resolution
+    repair; None without them."""
     sides = [body.get(name) for name in ("width", "height")]
     if not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides):
         return None
