@@ -21,7 +21,7 @@ def test_there_are_three_commands():
     assert re.search(r"^test-slow:.*\n\t.* -m slow ", MAKEFILE, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize(("is_long", "is_slow"), product([False, True], repeat=2))
+@pytest.mark.parametrize(("is_long", "is_slow"), list(product([False, True], repeat=2)))
 def test_every_test_is_run_by_one_of_them(is_long, is_slow):
     marks = {"long": is_long, "slow": is_slow}
     running = [
