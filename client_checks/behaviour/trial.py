@@ -24,7 +24,7 @@ USUAL_TIMEOUT = 5.0
 #: A verdict in scaled time counts only if answers took at most this part of the client's smallest time-out.
 SHARE = 0.05
 #: The timeout of a confirming run, in real seconds.
-LONGEST_CONFIRMATION = 150.0
+LONGEST_CONFIRMATION = 240.0
 #: How often a case is run again to confirm it, and the rate below which the case runs in real time instead.
 CONFIRMATIONS, SLOWEST_RATE = 3, 1.5
 #: The rate for a client that does not work at the usual one.
@@ -329,20 +329,35 @@ def is_trustworthy(case: Observations) -> bool:
     return case.slowest * case.rate < SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
 
 
+def expected_seconds(case: Observations, rate: float) -> float:
+    """Return how many real seconds a case is expected to take at another `rate`.
+
+    The client's waits take longer at a slower rate. The start of its program and the answers do not: they are the machine's."""
+    machines = 0.0
+    for run in case.runs:
+        mine = [one for one in case.exchanges if one.run == run.number]
+        machines += min((one.at for one in mine), default=run.started) - run.started
+        machines += sum(one.answered - one.at for one in mine if one.role not in case.condition.delayed_roles)
+    length = max((run.finished for run in case.runs), default=0.0)
+    return max(0.0, length - machines) / rate + min(length, machines) / case.rate
+
+
 def slower(bench: Bench, trial: Trial, case: Observations, fastest: float = RATE) -> Observations | None:
     """Run the case again, alone, at a rate at which its answers are quick enough; None if that would take too long."""
     allowed = SHARE * (case.declaration.smallest_timeout or USUAL_TIMEOUT)
     again = case
     for _ in range(CONFIRMATIONS):
         rate = min(again.rate / 2, fastest, 0.7 * allowed / max(again.slowest, 0.001))
-        length = max((run.finished for run in again.runs), default=0.0)
         coupling = replace(trial.coupling, rate=rate) if rate > SLOWEST_RATE else Coupling("real")
-        if length / coupling.rate > LONGEST_CONFIRMATION:
+        length = expected_seconds(again, coupling.rate)
+        if length > LONGEST_CONFIRMATION:
             return None
-        timeout = max(length / coupling.rate * 1.5, TIMEOUTS[coupling.kind])
+        timeout = max(length * 1.5, TIMEOUTS[coupling.kind])
         try:
             again = run_case(bench, case.condition, trial.provider, coupling, case.plain, timeout=timeout)
         except (StuckInScaledTime, CommandMissing, OSError, AdminError):
+            return None
+        if again.ended_by_us and not case.ended_by_us:
             return None
         if is_trustworthy(again):
             return again

@@ -8,9 +8,11 @@ import pytest
 from swapmock.client_checks.behaviour.conditions import corpus
 from swapmock.client_checks.behaviour.coupling import Coupling, couple, library, why_not_scaled
 from swapmock.client_checks.behaviour.declaration import Declaration
+from swapmock.client_checks.behaviour.model import Meaning, Role
 from swapmock.client_checks.behaviour.runner import Bench, StuckInScaledTime, run_case
-from swapmock.client_checks.behaviour.trial import PLAIN, judge_client
+from swapmock.client_checks.behaviour.trial import PLAIN, expected_seconds, judge_client
 from swapmock.client_checks.clock import RealClock
+from tests.behaviour.made import exchange, observed, run
 
 needs_library = pytest.mark.skipif(not library(), reason="libfaketime is not installed")
 
@@ -121,3 +123,11 @@ def test_programs_that_never_ask_the_c_library_are_known_at_the_start(tmp_path, 
 def test_real_time_is_taken_when_it_is_asked_for():
     assert couple("real", ["sh"], {}) == (Coupling("real"), "")
     assert couple("on_poll", ["sh"], {})[0].sandbox_clock == {"mode": "on_poll"}
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(40.0, 11.0), (10.0, 23.0), (1.0, 167.0)])
+def test_the_start_of_a_program_and_answers_take_no_longer_at_a_slower_rate(rate, expected):
+    seen = [exchange(1, Role.CREATE, Meaning.ACCEPTED, at=200.0, answered=240.0)]
+    seen += [exchange(2, Role.POLL, Meaning.SUCCEEDED, at=300.0, answered=340.0)]
+    case = observed("plain", exchanges=seen, runs=[run(finished=440.0)], rate=40.0)
+    assert expected_seconds(case, rate) == pytest.approx(expected)
