@@ -69,12 +69,14 @@ def library() -> str:
     return next((path for pattern in LIBRARIES for path in sorted(glob.glob(pattern))), "")
 
 
-def why_not_scaled(command: Sequence[str], search_path: str | None = None) -> str:
+def why_not_scaled(command: Sequence[str], search_path: str | None = None, folder: Path = Path()) -> str:
     """Return why libfaketime cannot be used for `command`; "" if it can. It must be installed, and the program must
-    be dynamically linked and not written in Go, because other programs do not ask the C library for the time."""
+    be dynamically linked and not written in Go, because other programs do not ask the C library for the time.
+    A program with a relative path is looked up in `folder`."""
     if not library():
         return "libfaketime is not installed (Debian: libfaketime)"
-    program = shutil.which(command[0], path=search_path) if command else None
+    name = str(folder / command[0]) if command and "/" in command[0] else "".join(command[:1])
+    program = shutil.which(name, path=search_path) if name else None
     if program is None:
         return ""
     try:
@@ -122,13 +124,13 @@ def tidy(process: int) -> None:
 
 
 def couple(
-    kind: str, command: Sequence[str], environment: Mapping[str, str], rate: float = RATE
+    kind: str, command: Sequence[str], environment: Mapping[str, str], rate: float = RATE, folder: Path = Path()
 ) -> tuple[Coupling, str]:
     """Return the coupling for `command`, and why it is not the requested `kind` ("" if it is). `auto` means scaled
     if possible."""
     if kind in ("real", "on_poll"):
         return Coupling(kind), ""
-    reason = why_not_scaled(command, environment.get("PATH"))
+    reason = why_not_scaled(command, environment.get("PATH"), folder)
     if reason:
         return Coupling("real"), f"cases run in real time: {reason}"
     return Coupling("scaled", rate, library()), ""

@@ -113,7 +113,7 @@ def _plain(bench: Bench, provider: str, time: str) -> Trial:
 
     outer = os.environ if bench.outer is None else bench.outer
     wished = bench.declaration.time if time == "auto" else time
-    coupling, note = couple(wished, bench.declaration.command, outer)
+    coupling, note = couple(wished, bench.declaration.command, outer, folder=bench.project)
     trial = Trial(provider, coupling, notes=[note] if note else [])
     try:
         trial.cases.append(run_case(bench, PLAIN, provider, coupling))

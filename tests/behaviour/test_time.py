@@ -115,6 +115,7 @@ def test_programs_that_never_ask_the_c_library_are_known_at_the_start(tmp_path, 
     program.chmod(0o755)
     reason = why_not_scaled([str(program)])
     assert (text in reason) if text else reason == ""
+    assert why_not_scaled(["./client"], folder=tmp_path).partition(" is ")[2] == reason.partition(" is ")[2]
     coupling, note = couple("auto", [str(program)], {})
     assert coupling.kind == ("real" if text else "scaled")
     assert bool(note) is bool(text)
