@@ -24,7 +24,11 @@ LIBRARIES = (
 LAUNCHER = (
     "import ctypes,os,sys,time;time.time();g=ctypes.CDLL(None).getenv;g.restype=ctypes.c_char_p;"
     "s=g(b'FAKETIME_SHARED');e=dict(os.environ);e.update(FAKETIME_SHARED=s.decode()) if s else None;"
-    "os.execvpe(sys.argv[1],sys.argv[1:],e)"
+    "\nfor left in range(99,-1,-1):"
+    "\n try: os.execvpe(sys.argv[1],sys.argv[1:],e)"
+    "\n except OSError as error:"
+    "\n  if error.errno!=26 or not left: raise"  # ETXTBSY: the program was just copied
+    "\n  time.sleep(2)"
 )
 GO_MARK = b"\xff Go buildinf:"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from swapmock.client_checks.behaviour.coupling import group_members, stuck_wait, tidy
 from swapmock.client_checks.clock import Clock
@@ -20,6 +22,8 @@ LOOK = 0.05
 STUCK_AFTER = 3.0
 #: Real seconds between two looks for such a wait: each reads the list of all processes.
 STUCK_LOOK = 0.5
+#: How often a program that is busy is tried, and the real seconds in between.
+BUSY_ATTEMPTS, BUSY_PAUSE = 100, 0.05
 #: The most bytes of output that are kept.
 KEPT = 200_000
 
@@ -66,8 +70,19 @@ class Process:
         out, err = self.outputs / "stdout", self.outputs / "stderr"
         with out.open("ab") as stdout, err.open("ab") as stderr:
             stdout_start, stderr_start = stdout.tell(), stderr.tell()
+            child = self._started(stdout, stderr)
+            how = self._watch(child)
+        if self.scaled:
+            tidy(child.pid)
+        return Ended(how, child.returncode, _tail(out, stdout_start), _tail(err, stderr_start))
+
+    def _started(self, stdout: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start the command. Raises CommandMissing.
+
+        A program that was just copied is busy as long as a process that was started meanwhile holds its file."""
+        for attempt in range(BUSY_ATTEMPTS):
             try:
-                child = subprocess.Popen(
+                return subprocess.Popen(
                     self.command,
                     env=dict(self.environment),
                     cwd=self.cwd,
@@ -77,11 +92,10 @@ class Process:
                     start_new_session=True,
                 )
             except OSError as error:
-                raise CommandMissing(f"cannot run {self.command[0]}: {error.strerror or error}") from None
-            how = self._watch(child)
-        if self.scaled:
-            tidy(child.pid)
-        return Ended(how, child.returncode, _tail(out, stdout_start), _tail(err, stderr_start))
+                if error.errno != errno.ETXTBSY or attempt == BUSY_ATTEMPTS - 1:
+                    raise CommandMissing(f"cannot run {self.command[0]}: {error.strerror or error}") from None
+            self.clock.pause(BUSY_PAUSE)
+        raise AssertionError("the last attempt returns or raises")
 
     def _watch(self, child: subprocess.Popen[bytes]) -> str:
         started = self.clock.now()
