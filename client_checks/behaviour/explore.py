@@ -29,7 +29,7 @@ from swapmock.client_checks.behaviour.trial import Trial
 from swapmock.client_checks.behaviour.variation import ALL
 
 #: The maximal number of elements in a condition, the number of elements drawn for it, and the number of draws compared.
-MOST, DRAWN, COMPARED = 5, 8, 40
+MOST, DRAWN, COMPARED = 4, 7, 40
 #: The weight of a pair with a variation. It is below 1, so that pairs of faults are tried first.
 WEIGHT_OF_VARIATION = 0.2
 #: The maximal number of runs that try to confirm a shrunk condition with trustworthy observations.
