@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import marshal
-import os
-import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 if __name__ == "contracts":
     raise ImportError("import swapmock.contracts in place of contracts")
@@ -17,6 +12,7 @@ from swapmock.contracts.behaviour import Behaviour
 from swapmock.contracts.common import merge
 from swapmock.contracts.derive import complete, with_downloads
 from swapmock.contracts.model import Contract, Operation, Violation
+from swapmock.contracts.parsed import kept, read_yaml
 from swapmock.contracts.registration import Registration, installed
 
 #: The folder that contains the folders of the contracts.
@@ -72,17 +68,6 @@ def outside() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*_elsewhere, *installed()]))
 
 
-def read_yaml(path: Path) -> Any:
-    """Return the parsed content of the YAML file at `path`."""
-    # Imported late: if all parsed files are in the cache, a start does not need YAML.
-    import yaml
-
-    # libyaml's loader is ten times faster than the pure Python one. Wheels contain it, some builds do not.
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    with path.open(encoding="utf-8") as file:
-        return yaml.load(file, Loader=loader)
-
-
 @lru_cache(maxsize=32)
 def load(name: str) -> Contract:
     """Return the contract `name`, read once in a process. Raises FileNotFoundError or ValueError for a folder with a
@@ -102,37 +87,3 @@ def read(name: str, path: Path) -> Contract:
     document = complete(kept(path / "openapi.yaml"), own.get("catalogue"), tables)
     document = with_downloads(document, own)
     return Contract(name, document, behaviour, tables, None if path == HERE / name else path)
-
-
-def kept(file: Path) -> Any:
-    """Return the parsed content of the YAML `file`. A copy is stored beside Python's bytecode, because parsing takes
-    a quarter of the time of a start."""
-    stat = file.stat()
-    stamp = (
-        int(stat.st_mtime),
-        stat.st_size,
-    )  # whole seconds, as for bytecode: a copy of a folder may lose the fraction
-    kept = file.parent / "__pycache__" / f"{file.stem}.{sys.implementation.cache_tag}.data"
-    try:
-        found, value = marshal.loads(kept.read_bytes())
-    except (OSError, ValueError, EOFError, TypeError):
-        found, value = None, None
-    if found != stamp:
-        value = read_yaml(file)
-        if not sys.dont_write_bytecode:
-            with contextlib.suppress(
-                OSError, ValueError
-            ):  # a folder without write permission, or a value that is not plain data
-                _keep(kept, marshal.dumps((stamp, value)))
-    return value
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Write `content` to `path` in one step, so that another process sees the whole file or none."""
-    import tempfile  # imported late, like YAML: most starts store nothing
-
-    path.parent.mkdir(exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    Path(temporary).replace(path)

@@ -142,8 +142,9 @@ class Callbacks(NamedTuple):
 
 
 class MagicValue(NamedTuple):
-    """A reserved URL and its effect: exactly one of `refuse`, `scenario`, `faces` and `fault` (the effect of a fault
-    rule). `times` is the number of calls with the same URL that have the effect; None for all."""
+    """A reserved URL and its effect: exactly one of `refuse`, `scenario`, `faces`, `fault` (the effect of a fault rule) and
+    `upload` (the same, for a URL that is the whole content of an uploaded file). `times` is the number of calls with the same
+    URL that have the effect; None for all."""
 
     value: str
     about: str
@@ -152,6 +153,7 @@ class MagicValue(NamedTuple):
     faces: int | None = None
     fault: Mapping[str, Any] | None = None
     times: int | None = None
+    upload: Mapping[str, Any] | None = None
 
 
 class Series(NamedTuple):

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from swapmock.contracts.store import store_refusals
+
 Row = dict[str, Any]
 
 #: Table of common.yaml -> the column that names its rows.
@@ -51,6 +53,12 @@ class _Provider:
         self._own = own
         self.refusals: dict[str, Row] = {row["problem"]: row for row in own.get("refusals", ())}
         self.has_envelope = "envelope" in own
+
+    def of_uploads(self) -> Iterator[Row]:
+        """A magic value for each refusal of the upload store: as the whole content of a file it has that file refused."""
+        for row in store_refusals().values() if self._own.get("uploads") else ():
+            about = f"as the content of an uploaded file: the upload store refuses it with {row.http} {row.code}"
+            yield {"value": _value(f"upload_{row.name}"), "upload": {"refuse": row.name}, "about": about}
 
     def code(self, row: Mapping[str, Any]) -> Any:
         """The code of a refusal; without an envelope that is its HTTP status."""
@@ -140,6 +148,7 @@ def _magic(common: list[Row], own: Iterable[Row], provider: _Provider, scenarios
         *added,
         *derived.values(),
         *(row for row in shared if "faces" not in row),
+        *(row for row in provider.of_uploads() if row["value"] not in taken),
     ]
 
 

@@ -53,8 +53,12 @@ def _within(node: Any, place: str) -> Iterator[dict[str, str]]:
         trust = node.get("x-evidence")
         if trust is not None:
             yield _row("schema", place, trust["level"], trust["source"], str(node.get("description", "")))
+        for keyword, source in node.get("x-guessed", {}).items():
+            yield _row(
+                "schema", f"{place}/{keyword}", "inferred", source, f"the rule {keyword}; it refuses nobody by default"
+            )
         for name, value in node.items():
-            if name != "x-evidence":
+            if name not in ("x-evidence", "x-guessed"):
                 yield from _within(value, place if name == "properties" else f"{place}/{name}")
     elif isinstance(node, list):
         for index, item in enumerate(node):

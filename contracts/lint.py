@@ -72,9 +72,13 @@ def _repeated_keys(contract: Contract) -> Iterator[str]:
 
 
 def _evidence(node: Any, place: str) -> Iterator[str]:
-    """Yield a line for each `x-evidence` without a known level or a source."""
+    """Yield a line for each `x-evidence` without a known level or a source, and for each `x-guessed` without its keyword."""
     if isinstance(node, Mapping):
         for name, value in node.items():
+            if name == "x-guessed":
+                yield from (
+                    f"{place}: x-guessed names {word}, which is not there" for word in value if word not in node
+                )
             if name == "x-evidence":
                 if value.get("level") not in LEVELS:
                     yield f"{place}: evidence level {value.get('level')!r} is none of {', '.join(LEVELS)}"

@@ -7,15 +7,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from swapmock.contracts.parsed import kept
+
 #: HTTP status -> the error response that is used if only a status is named.
 USUAL = {
     400: "invalid",
     403: "access_denied",
     404: "no_such_key",
     405: "method_not_allowed",
+    409: "conditional_conflict",
     410: "gone",
     411: "length_missing",
     412: "precondition_failed",
+    416: "range_not_satisfiable",
     429: "rate_limited",
     500: "server_error",
     501: "chunked",
@@ -43,8 +47,6 @@ class StoreRefusal(NamedTuple):
 @lru_cache(1)
 def store_refusals() -> Mapping[str, StoreRefusal]:
     """Return the rows of `store.yaml` by name."""
-    from swapmock.contracts import kept
-
     rows = kept(Path(__file__).with_name("store.yaml"))["refusals"]
     return {row["name"]: StoreRefusal(**row) for row in rows}
 

@@ -194,12 +194,9 @@ class Settings:
             _check_host(entry)
         if not re.fullmatch(r"memory|sqlite:.+|(redis|rediss|unix)://.+", self.store):
             raise SettingError(f"--store: {self.store!r} is none of memory, sqlite:PATH, redis://HOST")
-        if self.workers > 1 and self.store != "memory":
-            hint = (
-                "start several processes with it" if "://" in self.store else "one process at a time has the file open"
-            )
+        if self.workers > 1 and self.store.startswith("sqlite:"):
             raise SettingError(
-                f"--workers: goes with the memory store only; for --store {self.store.partition(':')[0]}, {hint}"
+                "--workers: goes with the stores memory and redis://; one process at a time has a sqlite file open"
             )
         if self.advertise and not _is_base_url(self.advertise):
             raise SettingError(f"--advertise: {self.advertise!r} is no http or https URL of a host")

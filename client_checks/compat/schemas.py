@@ -169,7 +169,7 @@ def _without_words(schema: Any) -> Any:
         return {
             key: _without_words(value)
             for key, value in schema.items()
-            if key not in ("description", "title", "x-evidence")
+            if key not in ("description", "title", "x-evidence", "x-guessed")
         }
     return [_without_words(one) for one in schema] if isinstance(schema, list) else schema
 

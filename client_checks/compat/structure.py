@@ -17,8 +17,8 @@ NOTHING = "nothing"
 
 #: Keys whose values are texts for human readers.
 WORDING = {
-    "description", "summary", "title", "example", "examples", "tags", "externalDocs", "info", "x-evidence", "about", "source",
-    "evidence", "meaning", "comment", "$comment", "x-source",
+    "description", "summary", "title", "example", "examples", "tags", "externalDocs", "info", "x-evidence", "x-guessed", "about",
+    "source", "evidence", "meaning", "comment", "$comment", "x-source",
 }  # fmt: skip
 
 #: Keys of OpenAPI that the comparison of operations and schemas covers, with everything below them.

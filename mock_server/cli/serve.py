@@ -46,7 +46,8 @@ def serve(**values: Any) -> None:
         raise UsageError(_cannot_start(settings, error)) from None
     set_up_logs(settings, system)
     url = url_of(listener, is_secure=options.tls is not None)
-    system.advertise(url)
+    if settings.workers == 1:
+        system.advertise(url)  # each worker has an address of its own
     system.admin_pipeline.vendor_url = "" if control is None else settings.public_url or url
     system.pipeline.admin_url = "" if control is None else _url_of_control(control, options)
 
@@ -132,7 +133,7 @@ def _url_of_control(control: Any, options: Any) -> str:
 
 
 def _run_workers(system: System, listener: Any, control: Any, options: Any, on_ready: Any) -> None:
-    """Serve with worker processes until a signal comes. If a worker dies, all are ended."""
+    """Serve with worker processes until a signal comes. If a worker of a memory store dies, all are ended."""
     from swapmock.mock_server.workers import supervisor
 
     try:

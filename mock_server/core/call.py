@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class Digests(NamedTuple):
-    """Digests of the body of an upload, in hexadecimal digits."""
+    """Digests of the body of an upload, in hexadecimal digits; `checksums` are further ones that its headers ask for, by name."""
 
     md5: str
     sha256: str
+    checksums: Mapping[str, bytes] = {}
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ class Call:
     """One request to one operation, independent of any web framework.
 
     `params` has the path and query parameters, typed as in the contract. `body` is the parsed JSON (None without
-    one), `raw` its bytes. Header names are in lower case. `now` is the sandbox's time. `exchange` is the id under
+    one), `raw` its bytes. `whole` is the body that came, if `raw` was shortened; a task keeps it. Header names are in lower case. `now` is the sandbox's time. `exchange` is the id under
     which the journal records the call. `base_url` is the URL by which the client reached the emulator, without a
     final slash. `own_url` is the same for a call to the admin API, whose `base_url` is that of the vendors' APIs.
     `client` is the address of the client, "" if unknown. For a file store, `method` is that of the request, and
@@ -62,6 +63,7 @@ class Call:
     method: str = ""
     digests: Digests | None = None
     received: float = inf
+    whole: bytes | None = None
 
     def machine_time_before(self, at: float | None) -> float | None:
         """Return `received`, if the sandbox's clock runs and shows the later time `at`; None otherwise. The records of a

@@ -11,7 +11,7 @@ from swapmock.mock_server.core.credits import Millicredits
 from swapmock.mock_server.core.delivery import Delivery, SendResult
 from swapmock.mock_server.core.faults import FaultRule, Turns
 from swapmock.mock_server.core.inbox import Inbox
-from swapmock.mock_server.core.journal import File, Record
+from swapmock.mock_server.core.journal import Exchange, File, Record, Transfer
 from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.ledger import Account, Entry
 from swapmock.mock_server.core.queue import Queued
@@ -150,6 +150,9 @@ class Box(Protocol):
     def record(self, record: Record) -> None:
         """Add a record to the journal. The journal drops its oldest records when it has more records or bytes than
         allowed."""
+
+    def note_transfer(self, exchange: Exchange, transfer: Transfer) -> None:
+        """Note what went over the connection for `exchange`, which is in the journal."""
 
     def records(self) -> Sequence[Record]:
         """Return the records, oldest first."""

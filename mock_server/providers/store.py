@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,20 +16,22 @@ from typing import TYPE_CHECKING
 
 from swapmock.mock_server.core.call import Call, Digests, Reply, StoreProblem
 from swapmock.mock_server.core.journal import File
+from swapmock.mock_server.providers.checksums import crc32c, crc64nvme
 
 if TYPE_CHECKING:
     from swapmock.mock_server.engine.engine import Engine
 
-#: Header of a checksum -> the number of bytes of a valid value, and the function that computes it. None: only the form
-#: of the value is checked, because the standard library cannot compute it.
-CHECKSUMS: Mapping[str, tuple[int, Callable[[bytes, Digests], bytes] | None]] = {
-    "crc32": (4, lambda content, _: zlib.crc32(content).to_bytes(4, "big")),
-    "crc32c": (4, None),
-    "crc64nvme": (8, None),
-    "sha1": (20, lambda content, _: sha1(content, usedforsecurity=False).digest()),
-    "sha256": (32, lambda _, digests: bytes.fromhex(digests.sha256)),
+#: Name of a checksum -> the number of bytes of a valid value, and the function that computes it.
+CHECKSUMS: Mapping[str, tuple[int, Callable[[bytes], bytes]]] = {
+    "crc32": (4, lambda content: zlib.crc32(content).to_bytes(4, "big")),
+    "crc32c": (4, lambda content: crc32c(content).to_bytes(4, "big")),
+    "crc64nvme": (8, lambda content: crc64nvme(content).to_bytes(8, "big")),
+    "sha1": (20, lambda content: sha1(content, usedforsecurity=False).digest()),
+    "sha256": (32, lambda content: sha256(content).digest()),
 }
 CHECKSUM = "x-amz-checksum-"
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 #: Headers `x-amz-*` that a client may send although they are not signed.
 UNSIGNED = (
@@ -39,12 +42,29 @@ UNSIGNED = (
 )
 
 #: Values of x-amz-content-sha256 that are not digests.
-NOT_HASHED = ("UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+NOT_HASHED = (
+    "UNSIGNED-PAYLOAD",
+    "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+    "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD",
+    "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER",
+)
+
+#: The size of an upload, in bytes, above which its digests are computed in a thread: usually, and with a checksum in pure Python.
+LARGE, LARGE_FOR_CHECKSUMS = 1 << 20, 1 << 16
 
 
-def digests_of(content: bytes) -> Digests:
-    """Return the digests of an upload that every store notes."""
-    return Digests(md5(content, usedforsecurity=False).hexdigest(), sha256(content).hexdigest())
+def digests_of(content: bytes, headers: Mapping[str, str] | None = None) -> Digests:
+    """Return the digests of an upload that every store notes, and the checksums that its `headers` name."""
+    made = {name: compute(content) for name, (_, compute) in CHECKSUMS.items() if CHECKSUM + name in (headers or {})}
+    return Digests(md5(content, usedforsecurity=False).hexdigest(), sha256(content).hexdigest(), made)
+
+
+def takes_long(size: int, headers: Mapping[str, str]) -> bool:
+    """Return whether the digests of an upload take longer than the event loop can wait."""
+    is_slow = CHECKSUM + "crc32c" in headers or CHECKSUM + "crc64nvme" in headers
+    return size > (LARGE_FOR_CHECKSUMS if is_slow else LARGE)
 
 
 def put(call: Call, engine: Engine, name: str) -> Reply:
@@ -57,7 +77,7 @@ def put(call: Call, engine: Engine, name: str) -> Reply:
     file = call.box.file(name)
     _check_link(call, file, engine)
     assert file is not None
-    digests = call.digests or digests_of(call.raw)
+    digests = call.digests or digests_of(call.raw, call.headers)
     _check_headers(call)
     _check_digests(call, digests)
     _check_conditions(call, file)
@@ -132,16 +152,31 @@ def _check_digests(call: Call, digests: Digests) -> None:
             raise StoreProblem("digest_mismatch", details={"ExpectedDigest": told, "CalculatedDigest": right})
     told = call.headers.get("x-amz-content-sha256")
     if told is not None and told not in NOT_HASHED and told.lower() != digests.sha256:
+        if not SHA256.fullmatch(told.lower()):
+            details = {"ArgumentName": "x-amz-content-sha256", "ArgumentValue": told[:100]}
+            raise StoreProblem("sha256_invalid", details=details)
         details = {"ClientComputedContentSHA256": told[:100], "S3ComputedContentSHA256": digests.sha256}
         raise StoreProblem("sha256_mismatch", details=details)
-    for name, (size, compute) in CHECKSUMS.items():
-        told = call.headers.get(CHECKSUM + name)
-        if told is not None:
-            value = _decoded(told, size)
-            if value is None:
-                raise StoreProblem("checksum_invalid", details={"header": CHECKSUM + name})
-            if compute is not None and value != compute(call.raw, digests):
-                raise StoreProblem("checksum_mismatch", details={"algorithm": name.upper()})
+    _check_checksums(call, digests)
+
+
+def _check_checksums(call: Call, digests: Digests) -> None:
+    """At most one checksum, of the announced kind, and right."""
+    given = [name for name in CHECKSUMS if CHECKSUM + name in call.headers]
+    if len(given) > 1:
+        raise StoreProblem("checksums_many")
+    announced = call.headers.get("x-amz-sdk-checksum-algorithm")
+    if announced is not None:
+        if announced.lower() not in CHECKSUMS or (given and given != [announced.lower()]):
+            raise StoreProblem("checksum_unknown")
+        if not given:
+            raise StoreProblem("checksum_missing")
+    for name in given:
+        value = _decoded(call.headers[CHECKSUM + name], CHECKSUMS[name][0])
+        if value is None:
+            raise StoreProblem("checksum_invalid", details={"header": CHECKSUM + name})
+        if value != digests.checksums[name]:
+            raise StoreProblem("checksum_mismatch", details={"algorithm": name.upper()})
 
 
 def _decoded(text: str, size: int) -> bytes | None:
@@ -155,7 +190,10 @@ def _decoded(text: str, size: int) -> bytes | None:
 
 def _check_conditions(call: Call, file: File) -> None:
     """Check the conditions of a write: only a new file, or only in place of a known one."""
-    if call.headers.get("if-none-match", "").strip() == "*" and file.size is not None:
+    unless = call.headers.get("if-none-match")
+    if unless is not None and unless.strip() != "*":
+        raise StoreProblem("condition_unknown", details={"Header": "If-None-Match"})
+    if unless is not None and file.size is not None:
         raise StoreProblem("precondition_failed", details={"Condition": "If-None-Match"})
     wanted = call.headers.get("if-match")
     if wanted is not None and (file.size is None or wanted.strip() not in ("*", f'"{file.etag}"')):

@@ -124,7 +124,7 @@ def accept_task(
         provider=call.provider,
         operation=call.operation,
         model=model,
-        request=call.raw,
+        request=call.raw if call.whole is None else call.whole,
         created_at=call.now,
         starts_at=starts_at,
         ends_at=ends_at,

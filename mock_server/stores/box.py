@@ -18,7 +18,7 @@ from swapmock.mock_server.core.credits import Millicredits
 from swapmock.mock_server.core.delivery import DELIVERIES_KEPT, Delivery
 from swapmock.mock_server.core.faults import FaultRule, Turns
 from swapmock.mock_server.core.inbox import Inbox
-from swapmock.mock_server.core.journal import File, Record, Transition
+from swapmock.mock_server.core.journal import Exchange, File, Record, Transfer, Transition
 from swapmock.mock_server.core.ledger import Account, Entry
 from swapmock.mock_server.core.queue import OutcomeQueue, Queued
 from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
@@ -438,6 +438,16 @@ class MemoryBox:
                 phases[record.before] -= 1
                 phases[record.after] += 1
         self._journal.append(record)
+
+    def note_transfer(self, exchange: Exchange, transfer: Transfer) -> None:
+        exchange.transfer = transfer
+
+    def set_transfer(self, name: str, transfer: Transfer) -> None:
+        """`note_transfer` for the exchange with the id `name`; nothing if the journal has dropped it."""
+        for record in self._journal.latest_first():
+            if type(record) is Exchange and record.id == name:
+                record.transfer = transfer
+                return
 
     def records(self) -> Sequence[Record]:
         """Return the records, oldest first."""

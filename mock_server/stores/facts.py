@@ -265,6 +265,7 @@ FACTS: Mapping[str, Callable[..., Any]] = {
     "post": lambda box, row: MemoryBox.post(box, _entry(row)),
     "rate": MemoryBox.count_call,
     "record": lambda box, row: MemoryBox.record(box, _record(row)),
+    "transfer": lambda box, name, row: MemoryBox.set_transfer(box, name, Transfer(*row)),
     "forget_records": MemoryBox.forget_records,
     "fault": lambda box, row: MemoryBox.put_fault(box, _rule(row)),
     "drop_fault": MemoryBox.drop_fault,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 
 from swapmock.mock_server.core.delivery import Attempt
 from swapmock.mock_server.core.journal import Exchange, Record, Transition
@@ -11,9 +12,12 @@ from swapmock.mock_server.core.journal import Exchange, Record, Transition
 #: The memory of a record without its texts, in bytes.
 RECORD_BYTES = 500
 
+#: How many records are looked through for one that was added not long ago.
+LOOKED_THROUGH = 10_000
+
 
 def texts_of(record: Record) -> int:
-    """Return about how many bytes of memory the texts of `record` take. A record does not change once it is in the journal."""
+    """Return about how many bytes of memory the texts of `record` take. Only the transfer of a record changes once it is in the journal."""
     if type(record) is Exchange:
         size = len(record.body) + len(record.answer) + len(record.target)
         if record.violations or record.drift:
@@ -27,7 +31,8 @@ def texts_of(record: Record) -> int:
 class BoundedJournal:
     """Holds at most `most` records and about `most_bytes` bytes of memory; the oldest records are dropped first.
 
-    Headers are shared between records, so they do not count."""
+    Headers are shared between records, so they do not count. Only the transfer of a record changes once it is in the
+    journal, so its size does not change."""
 
     def __init__(self, most: int, most_bytes: int, records: Iterable[Record] = ()) -> None:
         self._most, self._most_bytes = most, most_bytes
@@ -55,6 +60,10 @@ class BoundedJournal:
     def latest(self) -> Record | None:
         """Return the newest record; None if there is none."""
         return self._records[-1] if self._records else None
+
+    def latest_first(self) -> Iterable[Record]:
+        """Return at most LOOKED_THROUGH records, newest first."""
+        return islice(reversed(self._records), LOOKED_THROUGH)
 
     def all(self) -> tuple[Record, ...]:
         """Return the records, oldest first."""

@@ -15,7 +15,7 @@ from swapmock.mock_server.core.clock import ClockMode, SandboxClock
 from swapmock.mock_server.core.codec import encode
 from swapmock.mock_server.core.delivery import Attempt, Delivery
 from swapmock.mock_server.core.faults import FaultRule, Turns
-from swapmock.mock_server.core.journal import Exchange, File, Record
+from swapmock.mock_server.core.journal import Exchange, File, Record, Transfer
 from swapmock.mock_server.core.ledger import Entry, Move
 from swapmock.mock_server.core.ports import StoreError
 from swapmock.mock_server.core.queue import Queued
@@ -349,6 +349,12 @@ class LoggedBox(MemoryBox):
         if not self._is_weighty and self._has_weight(record):
             self._is_weighty = True
         MemoryBox.record(self, record)
+
+    def note_transfer(self, exchange: Exchange, transfer: Transfer) -> None:
+        self._facts.append(("transfer", exchange.id, transfer))
+        super().note_transfer(exchange, transfer)
+        if self.loads:  # the journal has another object for the same exchange
+            self.set_transfer(exchange.id, transfer)
 
     def _has_weight(self, record: Record) -> bool:
         if isinstance(record, Exchange):

@@ -67,13 +67,16 @@ class RedisStore(LoggedStore):
         super().__init__(options)
         self.server = RedisServer(url)
         self.identity = identity
+        self._draw_secret = draw_secret
         self._ticks = ticks
-        self._lease_until = float("-inf")
         self._taking = Lock()
-        self._arguments = (url, options, identity, draw_secret, ticks)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lease_until = float("-inf")
         self._is_closed = False
         self._check_format()
-        self.secret = self._shared_secret(draw_secret())
+        self.secret = self._shared_secret(self._draw_secret())
         self._renew()
         self._stopping = Event()
         self._renewer = Thread(target=self._renew_always, name="swapmock-lease", daemon=True)
@@ -348,7 +351,9 @@ class RedisStore(LoggedStore):
         """Return all other processes that run now. Lists and metrics over all sandboxes are requested from each of
         them."""
         found = []
-        for key in self.server.read(lambda client: list(client.scan_iter(f"{PREFIX}process:*"))):
+        for key in self.server.read(
+            lambda client: set(client.scan_iter(f"{PREFIX}process:*"))
+        ):  # of all nodes of a cluster
             name = key.decode().removeprefix(f"{PREFIX}process:")
             address = self._is_alive(name) if name != self.identity.name else None
             if address is not None:
@@ -393,7 +398,19 @@ class RedisStore(LoggedStore):
     def reopen(self) -> None:
         """Open the store again after `close`. Raises StoreError."""
         if self._is_closed:
-            self.__init__(*self._arguments)  # type: ignore[misc]  # it begins anew
+            super().__init__(self._options)  # this process holds nothing yet
+            self.server.open()
+            self._begin()
+
+    def reopen_as(self, identity: Identity) -> None:
+        """Open a closed store as another process: this one was forked from the one that closed it."""
+        self.identity = identity
+        self.reopen()
+
+    def note_end(self, other: Identity) -> None:
+        """Let the sandboxes of a process that is known to have ended be taken at once."""
+        with suppress(StoreError):
+            self.server.call(lambda client: client.delete(self._process_key(other.name)))
 
 
 def _field(credential: Credential) -> str:

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, RedisError, TimeoutError
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
 from swapmock.mock_server.core.ports import StoreError
@@ -21,8 +32,8 @@ from swapmock.mock_server.stores.logged import Fenced
 
 log = logging.getLogger("swapmock")
 
-#: The timeout of one call, in seconds.
-CALL_SECONDS = 0.6
+#: The timeout of one call, in seconds. In a cluster, a call may ask other nodes after the first one.
+CALL_SECONDS, CLUSTER_CALL_SECONDS = 0.6, 0.3
 
 #: The seconds between two checks whether Redis can be reached: while it can, and while it cannot.
 LOOK_SECONDS, TRY_SECONDS = 0.25, 0.1
@@ -94,23 +105,26 @@ return 1
 """
 
 
+#: What a server answers that does not carry out the call now.
+REFUSING = (BusyLoadingError, ReadOnlyError, ClusterDownError, TryAgainError)
+
+
 class RedisServer:
-    """The connection. `url` is redis://, rediss:// or unix://, with `?cluster=true` for a cluster. Raises StoreError
-    if it cannot be reached."""
+    """`url` is redis://, rediss:// or unix://. A cluster is noticed; `?cluster=true` or `false` says it where the server must not be
+    asked. Raises StoreError if it cannot be reached."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._client = _client(url)
-        self._scripts: dict[str, Any] = {}
-        self._lock = Lock()
-        self._is_away = False
-        self._stopping = Event()
         #: Called when Redis can be reached again.
         self.on_return: Callable[[], object] = lambda: None
-        try:
-            self._client.ping()
-        except RedisError as error:
-            raise StoreError(f"{shown(url)}: {error}", is_away=True) from None
+        self.open()
+
+    def open(self) -> None:
+        """Connect; also again after `close`, in a process that was forked meanwhile."""
+        self._client = _client(self.url)
+        self._scripts: dict[str, Any] = {}
+        self._is_away = False
+        self._stopping = Event()
         self._watcher = Thread(target=self._watch, name="swapmock-redis", daemon=True)
         self._watcher.start()
 
@@ -125,10 +139,10 @@ class RedisServer:
             raise StoreError(f"{shown(self.url)} cannot be reached", is_away=True)
         try:
             return work(self._client)
-        except (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError) as error:
+        except (ConnectionError, TimeoutError, RedisClusterException, *REFUSING) as error:
             self._note_absence(error)
             # A refused call was not sent. A call that was sent may have been executed: this is unknown.
-            was_sent = not isinstance(error, BusyLoadingError | ReadOnlyError) and not is_refusal(error)
+            was_sent = not isinstance(error, REFUSING) and not is_refusal(error)
             raise StoreError(f"{shown(self.url)}: {error}", is_away=not was_sent) from error
         except RedisError as error:
             if FENCED in str(error):
@@ -161,8 +175,8 @@ class RedisServer:
         """Check in the background whether Redis can be reached."""
         while not self._stopping.wait(TRY_SECONDS if self._is_away else LOOK_SECONDS):
             try:
-                self._client.ping()
-            except RedisError as error:
+                _ping(self._client)
+            except (RedisError, RedisClusterException) as error:
                 self._note_absence(error)
                 continue
             if self._is_away:
@@ -183,18 +197,56 @@ def is_refusal(error: Exception) -> bool:
 
 
 def _client(url: str) -> Any:
-    limits: dict[str, Any] = {
-        "socket_timeout": CALL_SECONDS,
+    """A client that has reached Redis. StoreError if it could not."""
+    address, wanted = _without_cluster(url)
+    try:
+        if not wanted:
+            single = redis.Redis.from_url(address, **_limits(CALL_SECONDS))
+            single.ping()
+            if wanted is False or not _is_cluster(single):
+                return single
+            single.close()
+        cluster = redis.RedisCluster.from_url(address, **_limits(CLUSTER_CALL_SECONDS))
+        _ping(cluster)
+    except (ValueError, RedisError, RedisClusterException) as error:
+        raise StoreError(f"{shown(url)}: {error}", is_away=True) from None
+    return cluster
+
+
+def _limits(seconds: float) -> dict[str, Any]:
+    return {
+        "socket_timeout": seconds,
         "socket_connect_timeout": CALL_SECONDS / 2,
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,
     }
+
+
+def _without_cluster(url: str) -> tuple[str, bool | None]:
+    """The URL for a client, and what its parameter `cluster` says; None if it has none."""
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    said = [value.lower() for name, value in pairs if name == "cluster"]
+    if any(value not in ("true", "false") for value in said):
+        raise StoreError(f"{shown(url)}: cluster is true or false")
+    query = urlencode([pair for pair in pairs if pair[0] != "cluster"])
+    return parts._replace(query=query).geturl(), said[-1] == "true" if said else None
+
+
+def _is_cluster(single: Any) -> bool:
+    """Whether a server is a node of a cluster. One that does not let us ask is taken for none."""
     try:
-        if "cluster=true" in url:
-            return redis.RedisCluster.from_url(url.replace("?cluster=true", ""), **limits)
-        return redis.Redis.from_url(url, **limits)
-    except (ValueError, RedisError) as error:
-        raise StoreError(f"{shown(url)}: {error}") from None
+        return bool(int(single.info("cluster").get("cluster_enabled", 0)))
+    except ResponseError:
+        return False
+
+
+def _ping(client: Any) -> None:
+    """Reach the server; of a cluster, every node that holds keys."""
+    if isinstance(client, redis.RedisCluster):
+        client.ping(target_nodes=redis.RedisCluster.PRIMARIES)
+    else:
+        client.ping()
 
 
 def shown(url: str) -> str:

@@ -11,11 +11,12 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from swapmock.mock_server.admin.home import HTML, home_document, home_page, prefers_html
 from swapmock.mock_server.core.inbox import START
+from swapmock.mock_server.core.placement import HeldElsewhere
 from swapmock.mock_server.web.inbox import METHODS, receive
 from swapmock.mock_server.web.messages import Answer, Request
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.request_filter import ADMIN_HEADERS, Zone, refused, shows_token
-from swapmock.mock_server.web.wsgi import WsgiMiddleware, plain_request, read_request, respond, wsgi_path
+from swapmock.mock_server.web.wsgi import ELSEWHERE, WsgiMiddleware, plain_request, read_request, respond, wsgi_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from swapmock.contracts import Operation
+
+#: Where the paths of the admin API begin.
+ADMIN = "/__admin"
 
 #: The largest request that an inbox accepts, in bytes.
 LONGEST_CALLBACK = 1 << 20
@@ -54,7 +58,14 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
         app.add_url_rule(
             rule, rule, lambda **_: _inbox(pipeline, pause), methods=METHODS, provide_automatic_options=False
         )
-    app.add_url_rule("/", "index", lambda: _index(pipeline, plain_request(request.environ)))
+
+    @app.get("/")
+    def index() -> Response:
+        try:
+            return _index(pipeline, plain_request(request.environ))
+        except HeldElsewhere as elsewhere:
+            request.environ[ELSEWHERE] = elsewhere
+            return Response(status=503)
 
     @app.before_request
     def check() -> Response | None:
@@ -83,7 +94,13 @@ def create_app(pipeline: Pipeline, pause: Any, *, with_middleware: bool = True) 
         if isinstance(error, NotFound | MethodNotAllowed) and pipeline.match(request.method, request.path) is not None:
             return vendor()
         if isinstance(error, NotFound) and request.url_rule is None:
-            answer = pipeline.answer_unmatched(replace(plain_request(request.environ), body=request.get_data()))
+            try:
+                answer = pipeline.answer_unmatched(replace(plain_request(request.environ), body=request.get_data()))
+            except HeldElsewhere as elsewhere:
+                if request.path.startswith(ADMIN):  # the other process may have the admin API here
+                    return _problem(404, f"nothing at {request.path}")
+                request.environ[ELSEWHERE] = elsewhere  # Flask would make a 500 of it
+                return Response(status=503)
             return _Written(answer, pause)
         return _problem(error.code or 500, error.description or "")
 

@@ -11,9 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from swapmock.mock_server.core.placement import HeldElsewhere
-from swapmock.mock_server.providers.store import digests_of
+from swapmock.mock_server.providers.store import digests_of, takes_long
 from swapmock.mock_server.web.bodies import ByteBudget, GoneError, Receive, next_message, read_body
 from swapmock.mock_server.web.forwarded import TrustedProxies, forwarded_base_url
+from swapmock.mock_server.web.long_bodies import is_long, shorten
 from swapmock.mock_server.web.messages import (
     LONG,
     PLAIN,
@@ -30,7 +31,7 @@ from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.request_filter import Refusal, refused
 from swapmock.mock_server.web.threads import DaemonThreads
-from swapmock.mock_server.web.wsgi import SEVER, environ_from
+from swapmock.mock_server.web.wsgi import ELSEWHERE, SEVER, environ_from
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -107,9 +108,6 @@ MOST_CALLS, MOST_WAITERS = 16, 256
 
 #: How many files are drawn at the same time.
 MOST_DRAWINGS = 4
-
-#: The digests of uploads with more bytes than this are computed in a thread.
-LARGE_UPLOAD = 1 << 20
 
 
 class AsgiApp:
@@ -219,8 +217,13 @@ class AsgiApp:
         elif target.works_long:
             answer = await self._in_thread(self._drawers, self.answer, target, request)
         else:
-            if len(body) > LARGE_UPLOAD:
-                request.digests = await asyncio.get_running_loop().run_in_executor(self._drawers, digests_of, body)
+            is_upload = target.operation is not None and target.operation.files == "store"
+            if is_upload and takes_long(len(body), headers):
+                loop = asyncio.get_running_loop()
+                request.digests = await loop.run_in_executor(self._drawers, digests_of, body, headers)
+            elif is_long(request, target.operation, target.api.json_limit):
+                limit = target.api.json_limit
+                await asyncio.get_running_loop().run_in_executor(self._drawers, shorten, request, limit)
             answer = self.answer(target, request)
         return answer if is_whole else answer._replace(headers=[*answer.headers, ("connection", "close")])
 
@@ -377,11 +380,16 @@ class AsgiApp:
             started[:] = [int(status.split(" ", 1)[0]), headers]
             return lambda _: None
 
-        chunks = self._flask(environ_from(request, "" if client is None else client[0]), start_response)
+        environ = environ_from(request, "" if client is None else client[0])
+        chunks = self._flask(environ, start_response)
         try:
             body = b"".join(chunks)
         finally:
             close = getattr(chunks, "close", None)
             if close is not None:
                 close()
+        elsewhere = environ.get(ELSEWHERE)
+        if elsewhere is not None:
+            elsewhere.body = request.body
+            raise elsewhere
         return Answer(started[0], [(name.lower(), value) for name, value in started[1]], body)

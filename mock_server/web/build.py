@@ -173,7 +173,12 @@ class System:
 
         store = self.engine.store
         assert isinstance(store, RedisStore)
-        return SharedApp(pipeline, make_flask, self.settings.max_bodies_bytes, note_lag, store)
+        app = SharedApp(pipeline, make_flask, self.settings.max_bodies_bytes, note_lag, store)
+        if pipeline is not self.admin_pipeline:
+            app.controls = self.admin_asgi_app  # type: ignore[assignment]  # of the same kind, for the store is the same
+        if isinstance(pipeline.pages, Inspector):
+            pipeline.pages.others = app
+        return app
 
     @property
     def is_shared(self) -> bool:

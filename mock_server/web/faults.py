@@ -117,7 +117,9 @@ def match_fault(call: Call, engine: Engine, path: str, query: str) -> FaultHit |
     magic value, or from the first rule that takes its turn. None if no fault applies."""
     rules = call.box.faults()
     asks = call.box.sandbox.prefer_header and "prefer" in call.headers
-    call.may_be_magic = names_magic = b".invalid" in call.raw.lower()
+    # The bytes of a file are no body with magic values in it, and may be many.
+    is_file = call.digests is not None
+    call.may_be_magic = names_magic = not is_file and b".invalid" in call.raw.lower()
     if not (rules or asks or names_magic):
         return None
     params = {**dict(parse_qsl(query, keep_blank_values=True, errors="replace")), **call.params}

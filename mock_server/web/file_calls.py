@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from swapmock.contracts import Operation
+from swapmock.contracts.behaviour import LONGEST_MAGIC, BehaviourError
 from swapmock.mock_server.core.call import Call, Problem, Reply, StoreProblem, still_holds
 from swapmock.mock_server.core.faults import Moment
 from swapmock.mock_server.core.journal import Breach, Exchange, Transfer
@@ -40,6 +42,9 @@ FIRST_BYTES = 1024
 
 #: By how many seconds the Date of a server may be behind its clock.
 DATE_LAG = 3
+
+#: HTTP status of a condition or range that does not hold -> its row of contracts/store.yaml.
+NOT_SENT = {412: "precondition_failed", 416: "range_not_satisfiable"}
 
 #: The names of the rate windows for downloads and for uploads.
 DOWNLOADS, UPLOADS = "downloads", "uploads"
@@ -76,7 +81,7 @@ class FileCalls:
             engine.sweep(began)
         owner = files.owner_of(operation, target.params, engine) or ""
         if operation.files == "store" and request.digests is None:
-            request.digests = digests_of(request.body)
+            request.digests = digests_of(request.body, request.headers)
         with self._open(owner) as box:
             asked = self._begin(target, operation, request, box, began)
             found = self._ask(asked)
@@ -126,7 +131,9 @@ class FileCalls:
         the connection."""
         engine, call, operation = self._engine, asked.call, asked.operation
         try:
-            asked.hit = match_fault(call, engine, asked.request.path, asked.request.query)
+            asked.hit = match_fault(call, engine, asked.request.path, asked.request.query) or _hit_of_content(
+                asked, engine
+            )
             if _ends_here(asked.hit):
                 return None if asked.hit is None else asked.hit.refusal
             _take_rate(asked)
@@ -189,7 +196,20 @@ class FileCalls:
         facts = FileFacts(opened.source.size, found.content_type, opened.etag, modified)
         decision = decide(request.method, headers, facts)
         asked.exchange.transfer = Transfer(facts.size, opened.digest, dict(decision.headers).get("content-range", ""))
+        if decision.status in NOT_SENT:
+            return _not_sent(asked, decision, facts)
         return _sent(asked, decision, opened, headers_for(found.content_type))
+
+
+def _not_sent(asked: FileRequest, decision: Decision, facts: FileFacts) -> Answer:
+    """Return the answer to a range or condition that does not hold, in the words of the store."""
+    headers = asked.request.headers
+    if decision.status == 416:
+        details = {"RangeRequested": headers.get("range", "")[:200], "ActualObjectSize": str(facts.size)}
+    else:
+        details = {"Condition": "If-Match" if "if-match" in headers else "If-Unmodified-Since"}
+    answer = _refused(asked, StoreProblem(NOT_SENT[decision.status], details=details))
+    return answer._replace(headers=[*decision.headers, *answer.headers])
 
 
 def _sent(asked: FileRequest, decision: Decision, opened: files.Opened, more: tuple[tuple[str, str], ...]) -> Answer:
@@ -202,7 +222,7 @@ def _sent(asked: FileRequest, decision: Decision, opened: files.Opened, more: tu
         after,
         is_made=opened.is_made,
         wants_digest=is_whole and not opened.digest,
-        on_end=_note_end(asked.exchange, opened),
+        on_end=_note_end(asked, opened),
     )
     length = [] if decision.status == 304 else [("content-length", str(decision.length))]
     return Answer(decision.status, [*length, *decision.headers, *more], content.first(FIRST_BYTES), content=content)
@@ -217,13 +237,16 @@ def _is_just_made(answer: Answer, date: float) -> bool:
     return any(name == "last-modified" and value in recent for name, value in answer.headers)
 
 
-def _note_end(exchange: Exchange, opened: files.Opened) -> Callable[[int, str], None]:
+def _note_end(asked: FileRequest, opened: files.Opened) -> Callable[[int, str], None]:
     """Return a function that adds to the journal how much of a file was sent, and its digest once it is known."""
+    box, exchange = asked.call.box, asked.exchange
 
     def note(sent: int, digest: str) -> None:
         transfer = exchange.transfer
         if transfer is not None:
-            exchange.transfer = transfer._replace(sent=sent, digest=transfer.digest or digest)
+            done = transfer._replace(sent=sent, digest=transfer.digest or digest)
+            with suppress(StoreError), box:  # the store is away, or another process holds the sandbox now
+                box.note_transfer(exchange, done)
         if digest:
             files.DRAWN.note_digest(opened, digest)
 
@@ -268,6 +291,28 @@ def _body_refused(why: str) -> Problem:
         "chunked" if "chunks" in why else "too_large",
         message=f"Your proposed upload exceeds the maximum allowed size: {why}",
     )
+
+
+def _hit_of_content(asked: FileRequest, engine: Engine) -> FaultHit | None:
+    """Return the fault that an upload asks for whose whole content is a magic value; None for any other content."""
+    call, raw = asked.call, asked.request.body
+    if asked.operation.files != "store" or len(raw) > LONGEST_MAGIC or b".invalid" not in raw.lower():
+        return None
+    text = raw.decode("utf-8", "replace").strip()
+    behaviour = engine.contracts[call.provider].behaviour
+    try:
+        row = behaviour.magic_for(text)
+    except BehaviourError:  # a file may hold any text
+        return None
+    if row is None:
+        return None
+    raw_effect = row.upload or row.fault
+    if raw_effect is None and row.refuse is not None:
+        code = str(behaviour.refusals[row.refuse].code)
+        raw_effect = {"status": int(code)} if code.isdecimal() and 400 <= int(code) <= 599 else None
+    if raw_effect is None or not still_holds(call.box, text, row.times):
+        return None
+    return hit_by(f"magic {text}", raw_effect, call, engine)
 
 
 def _hit_of_scenario(asked: FileRequest, engine: Engine) -> FaultHit | None:

@@ -65,6 +65,12 @@ def written(hop: Hop, secret: str) -> bytes:
     return f"{secret} {json.dumps(hop)}".encode()
 
 
+def carries_secret(scope: Any, secret: str) -> bool:
+    """Whether a request has one hop header, with the right `secret`."""
+    values = [value for name, value in scope["headers"] if name == HOP_HEADER]
+    return len(values) == 1 and bool(secret) and hmac.compare_digest(values[0].partition(b" ")[0], secret.encode())
+
+
 def read_hop(scope: Any, secret: str) -> Hop | None:
     """Return the hop of a request that carries the right `secret`; None otherwise. Every hop header is removed from
     `scope`, whatever its value."""
@@ -72,10 +78,11 @@ def read_hop(scope: Any, secret: str) -> Hop | None:
     values = [value for name, value in headers if name == HOP_HEADER]
     if not values:
         return None
+    is_right = carries_secret(scope, secret)
     scope["headers"] = [pair for pair in headers if pair[0] != HOP_HEADER]
-    shown, _, text = values[0].partition(b" ")
-    if len(values) > 1 or not secret or not hmac.compare_digest(shown, secret.encode()):
+    if not is_right:
         return None
+    text = values[0].partition(b" ")[2]
     method, scheme, own, client, is_trusted, root, is_part = json.loads(text)
     return Hop(method, scheme, own, None if client is None else (client[0], client[1]), is_trusted, root, is_part)
 

@@ -20,7 +20,7 @@ class Request:
     Header names are in lower case. `path` is decoded, `query` is not. `base_url` is the URL by which the client
     reached the server. `body_error` says why the body was dropped ("" if it was not). `has_left`, if known,
     returns whether the client has disconnected. `client` is the address of the client, "" if unknown. `digests`
-    are those of `body`, if they were computed before."""
+    are those of `body`, if they were computed before. `whole` is the body that came, if `body` was shortened."""
 
     method: str
     path: str
@@ -32,6 +32,7 @@ class Request:
     has_left: Callable[[], bool] | None = field(default=None, compare=False)
     client: str = field(default="", compare=False)
     digests: Digests | None = field(default=None, compare=False)
+    whole: bytes | None = field(default=None, compare=False)
 
 
 class EventStream(Protocol):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from swapmock.contracts import Contract, Operation
 from swapmock.contracts.requirements import USUAL_BODY_BYTES
 from swapmock.mock_server.core.provider import Provider
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.web.cache import ResponseCache
+from swapmock.mock_server.web.long_bodies import length_of_data_uris
 from swapmock.mock_server.web.parallel import PostsInProgress
 
 
@@ -102,7 +102,7 @@ class MountedApi:
     def why_too_long(self, operation: Operation, body: bytes) -> str:
         """Return why a `body` that was read is too long; "" if it is not. Data URIs do not count against the limit
         of JSON."""
-        if not operation.takes_data_uris or len(body) - _length_of_data_uris(body) <= self.json_limit:
+        if not operation.takes_data_uris or len(body) - length_of_data_uris(body) <= self.json_limit:
             return ""
         return f"larger than {self.json_limit} bytes; --max-body allows more"
 
@@ -113,33 +113,6 @@ class MountedApi:
         if operation is not None and operation.takes_data_uris:
             return "; --max-media-body allows more"
         return f"; {'--max-upload' if _is_upload(operation) else '--max-body'} allows more"
-
-
-#: A data URI in a long parsed body is cut to this many characters, which is more than the limit of any URL.
-LONGEST_DATA_URI = 4096
-
-
-def with_short_data_uris(body: Any) -> Any:
-    """Return a parsed body whose long data URIs are cut, with a digest of the whole URI at their end, because
-    checking takes time proportional to the length. The request itself is kept whole."""
-    if isinstance(body, str):
-        if len(body) <= LONGEST_DATA_URI or not body.startswith("data:"):
-            return body
-        return body[:LONGEST_DATA_URI] + blake2b(body.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    if isinstance(body, dict):
-        return {name: with_short_data_uris(item) for name, item in body.items()}
-    return [with_short_data_uris(item) for item in body] if isinstance(body, list) else body
-
-
-def _length_of_data_uris(body: bytes) -> int:
-    """Return how many bytes of a JSON text are in strings that begin with `data:`."""
-    found, start = 0, body.find(b'"data:')
-    while start >= 0:
-        end = body.find(b'"', start + 1)
-        end = len(body) if end < 0 else end
-        found += end - start
-        start = body.find(b'"data:', end + 1)
-    return found
 
 
 def _is_upload(operation: Operation | None) -> bool:

@@ -37,6 +37,7 @@ from swapmock.mock_server.web.cors import Cors
 from swapmock.mock_server.web.file_calls import FileCalls
 from swapmock.mock_server.web.finalize import Finalizer, to_bytes, with_evidence
 from swapmock.mock_server.web.forwarded import TrustedProxies
+from swapmock.mock_server.web.long_bodies import is_long, shorten
 from swapmock.mock_server.web.messages import Answer, Request
 from swapmock.mock_server.web.mounting import MountedApi, RouteMatch
 from swapmock.mock_server.web.parsing import parsed_query
@@ -191,6 +192,8 @@ class Pipeline:
             return self.admin_calls.answer(target, request, self.stages[api])
         if operation is not None and operation.files:
             return self.file_calls.answer(target, operation, request, self.admin_url)
+        if len(request.body) > api.json_limit and is_long(request, operation, api.json_limit):
+            shorten(request, api.json_limit)
         engine = self.engine
         began = engine.time.now()
         if engine.store.next_end <= began:
@@ -207,6 +210,8 @@ class Pipeline:
                 exchange.code = cached.code
             else:
                 call = self._call(target, request, box, exchange, began)
+                if request.whole is not None:
+                    call.whole = request.whole
                 if operation is None:
                     answer = _unmatched(api, call, exchange, request.path)
                 else:

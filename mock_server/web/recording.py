@@ -29,9 +29,10 @@ def begin_exchange(
     """Return a record of `request`, not yet in the journal, with at most `most` bytes of its body. `now` is sandbox
     time; `operation` is None for a path without one."""
     target = f"{request.path}?{request.query}" if request.query else request.path
+    body = request.body if request.whole is None else request.whole
     return Exchange(
         f"x{box.next_number('exchange')}", now, provider, "" if operation is None else operation.id,
-        request.method, target, request.headers, request.body[:most],
+        request.method, target, request.headers, body[:most],
     )  # fmt: skip
 
 

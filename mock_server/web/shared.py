@@ -14,13 +14,14 @@ from swapmock.mock_server.adapters import jsontext
 from swapmock.mock_server.core.placement import Peer
 from swapmock.mock_server.core.ports import StoreError
 from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX
-from swapmock.mock_server.web.asgi import Client
+from swapmock.mock_server.web.asgi import Client, Send
 from swapmock.mock_server.web.bodies import Receive
 from swapmock.mock_server.web.forwarding import Hop, NoAnswer, NotReached, hop_of
 from swapmock.mock_server.web.messages import Answer
 from swapmock.mock_server.web.metrics_of_all import merged
+from swapmock.mock_server.web.pages_of_all import PagesOfAll
 from swapmock.mock_server.web.pipeline import Pipeline
-from swapmock.mock_server.web.routed import MAKING, RoutedApp, RoutedConnection, Whereabouts
+from swapmock.mock_server.web.routed import MAKING, RoutedConnection, Whereabouts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -29,8 +30,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
+#: How often another process is asked for its part of an answer; a busy one may not accept a connection in time.
+PART_ATTEMPTS = 3
 
-class SharedApp(RoutedApp):
+#: Where the paths of the admin API begin.
+ADMIN = "/__admin"
+
+
+class SharedApp(PagesOfAll):
     """The ASGI application of a process whose `store` other processes share."""
 
     def __init__(
@@ -43,11 +50,40 @@ class SharedApp(RoutedApp):
     ) -> None:
         super().__init__(pipeline, make_flask, max_bodies_bytes, note_lag, store, DEFAULT_SANDBOX)
         self._store = store
+        #: What takes forwarded requests to the admin API, if that has a port of its own: other processes know one address.
+        self.controls: SharedApp | None = None
 
     @property
     def connection(self) -> Callable[..., RoutedConnection]:
         """Return the function that makes the connections of this application."""
         return partial(RoutedConnection, mover=None)
+
+    async def _take(self, hop: Hop, scope: Any, receive: Receive, send: Send, client: Client) -> None:
+        if self.controls is not None and scope["path"].startswith(ADMIN):
+            await self.controls._take(hop, scope, receive, send, client)
+        else:
+            await super()._take(hop, scope, receive, send, client)
+
+    def begin_shutdown(self) -> None:
+        super().begin_shutdown()
+        if self.controls is not None:
+            self.controls.begin_shutdown()
+
+    def abort_pending(self) -> None:
+        super().abort_pending()
+        if self.controls is not None:
+            self.controls.abort_pending()
+
+    def close(self) -> None:
+        super().close()
+        if self.controls is not None:
+            self.controls.close()
+
+    def peer_of(self, asked: Whereabouts) -> Peer | None:
+        try:
+            return super().peer_of(asked)
+        except StoreError:
+            return None  # this process says that the store is away
 
     async def _places_of(self, asked: Whereabouts) -> Sequence[Peer | None]:
         try:
@@ -56,6 +92,7 @@ class SharedApp(RoutedApp):
             return [None]  # this process reports that the store cannot be reached
 
     async def answer_here(self, scope: Any, receive: Receive, client: Client, hop: Hop | None) -> Answer:
+        self.loop = asyncio.get_running_loop()
         target = self._pipeline.match(scope["method"], scope["path"])
         name = "" if target is None or not target.api.is_admin or target.operation is None else target.operation.id
         if name in MERGERS and (hop is None or not hop.is_part):
@@ -80,14 +117,17 @@ class SharedApp(RoutedApp):
         return own._replace(body=MERGERS[name]([own.body, *(part for part in parts if part is not None)]))
 
     async def _part(self, peer: Peer, scope: Any, client: Client) -> bytes | None:
-        try:
-            async with self.forwarded(peer, scope, hop_of(scope, client, is_part=True)) as forwarded:
-                answer = await forwarded.answer(None, client)
-                body = b"".join([piece async for piece in forwarded.body()])
-        except (NotReached, NoAnswer) as error:
-            log.warning("the part of another process is missing: %s", error)
-            return None
-        return body if answer.status == 200 else None
+        for attempts_left in reversed(range(PART_ATTEMPTS)):
+            try:
+                async with self.forwarded(peer, scope, hop_of(scope, client, is_part=True)) as forwarded:
+                    answer = await forwarded.answer(None, client)
+                    body = b"".join([piece async for piece in forwarded.body()])
+            except (NotReached, NoAnswer) as error:
+                if not attempts_left:
+                    log.warning("the part of another process is missing: %s", error)
+                continue
+            return body if answer.status == 200 else None
+        return None
 
 
 def _merged_list(bodies: Sequence[bytes]) -> bytes:

@@ -20,7 +20,6 @@ from swapmock.mock_server.core.provider import VendorResponse
 from swapmock.mock_server.core.sandbox import ParallelPosts, retry_after
 from swapmock.mock_server.web.context import RequestContext
 from swapmock.mock_server.web.faults import ConnectionLost, date_of, match_fault
-from swapmock.mock_server.web.mounting import with_short_data_uris
 from swapmock.mock_server.web.parallel import REFUSED
 from swapmock.mock_server.web.parsing import is_json, parsed_query
 from swapmock.mock_server.web.recording import breaches
@@ -116,16 +115,13 @@ def _parse(context: RequestContext) -> None:
         _parse_parameters(context)
     if request.body_error:
         raise Problem("too_large", errors=[f"body: {request.body_error}"])
-    is_long = len(request.body) > context.api.json_limit
-    if is_long:
+    if len(request.body) > context.api.json_limit:
         too_long = context.api.why_too_long(operation, request.body)
         if too_long:
             raise Problem("too_large", errors=[f"body: {too_long}"])
     if operation.takes_json:
         is_left_out = not request.body and not operation.needs_body
         call.body = {} if is_left_out else operation.normalize(_json_body(context))
-        if is_long:
-            call.body = with_short_data_uris(call.body)
 
 
 def _parse_parameters(context: RequestContext) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from swapmock.mock_server.web.content import Content
 
 
+#: The key of the WSGI environment under which a HeldElsewhere is kept, which Flask would answer with 500.
+ELSEWHERE = "swapmock.held_elsewhere"
+
 #: Connection faults without an answer -> the function that breaks the connection.
 SEVER = {"reset": wsgi_sockets.reset, "hang_up": wsgi_sockets.hang_up, "garbage": wsgi_sockets.send_garbage}
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from contextvars import ContextVar
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any
 
 from swapmock.mock_server.adapters import jsontext
 from swapmock.mock_server.admin.sandboxes import SANDBOX_SEQUENCE, id_number
@@ -19,18 +15,17 @@ from swapmock.mock_server.core.clock import SandboxClock
 from swapmock.mock_server.core.codec import decode, encode
 from swapmock.mock_server.core.placement import HeldElsewhere, Peer
 from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX
-from swapmock.mock_server.inspector import reading
 from swapmock.mock_server.stores.sharded import Change, Directory, ShardedStore, change_from
-from swapmock.mock_server.web.asgi import MOST_CALLS, Client
+from swapmock.mock_server.web.asgi import Client
 from swapmock.mock_server.web.bodies import Receive
-from swapmock.mock_server.web.forwarding import Hop, NoAnswer, NotReached, call, hop_of
-from swapmock.mock_server.web.messages import Answer, Request
+from swapmock.mock_server.web.forwarding import Hop, NoAnswer, NotReached, hop_of
+from swapmock.mock_server.web.messages import Answer
 from swapmock.mock_server.web.metrics_of_all import merged
 from swapmock.mock_server.web.mounting import RouteMatch
+from swapmock.mock_server.web.pages_of_all import PagesOfAll, again
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.request_filter import Refusal, refused
-from swapmock.mock_server.web.routed import BETWEEN, MAKING, RoutedApp, Whereabouts, whereabouts
-from swapmock.mock_server.web.threads import DaemonThreads
+from swapmock.mock_server.web.routed import MAKING, Whereabouts, whereabouts
 from swapmock.mock_server.workers import migration
 from swapmock.mock_server.workers.placement import ShardPlacement
 
@@ -39,8 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swapmock")
 
-Result = TypeVar("Result")
-
 #: The worker with the default sandbox. It also makes new sandboxes, and passes each to the worker with the fewest.
 FIRST = 0
 
@@ -48,7 +41,7 @@ FIRST = 0
 PULL_INTERVAL = 0.05
 
 
-class WorkerApp(RoutedApp):
+class WorkerApp(PagesOfAll):
     """The ASGI application of one worker. `store` is its part of the sandboxes."""
 
     def __init__(
@@ -66,17 +59,15 @@ class WorkerApp(RoutedApp):
         self._making = asyncio.Lock()
         self._one_flush = asyncio.Lock()
         self._default_shown: Any = None
-        #: The event loop, once the application serves.
-        self.loop: asyncio.AbstractEventLoop | None = None
         self._changes: list[Change] = []
         self._telling: set[asyncio.Task[None]] = set()
         self.calls = {
+            **self.calls,
             "changes": self._note_changes,
             "default": self._note_default,
             "link": self._published_at,
             "number": self._next_number,
             "records": self._give_records,
-            "overviews": self._overviews,
             "sandbox": self._take_sandbox,
             "sweep": self._sweep,
         }
@@ -99,23 +90,7 @@ class WorkerApp(RoutedApp):
         async with self._one_flush:  # the others get the changes in order
             changes, self._changes = self._changes, []
             if changes:
-                await self._tell("changes", [change._asdict() for change in changes])
-
-    async def _tell(self, name: str, document: Any) -> list[Any]:
-        """Call all other workers. One that does not answer is left out: it has died, and the whole emulator ends
-        soon."""
-        told = await asyncio.gather(
-            *(self._call(peer, name, document) for peer in self.placement.peers()), return_exceptions=True
-        )
-        for result in told:
-            if isinstance(result, NotReached | NoAnswer):
-                log.error("another worker does not answer: %s", result)
-            elif isinstance(result, BaseException):
-                raise result
-        return [result for result in told if not isinstance(result, BaseException)]
-
-    async def _call(self, peer: Peer, name: str, document: Any) -> Any:
-        return await call(peer, self.placement.secret, BETWEEN + name, document)
+                await self.tell("changes", [change._asdict() for change in changes])
 
     # Messages from the other workers
 
@@ -195,7 +170,7 @@ class WorkerApp(RoutedApp):
         return answer
 
     async def _pull_records(self) -> None:
-        for rows in await self._tell("records", None):
+        for rows in await self.tell("records", None):
             if rows:
                 migration.add_records(rows, DEFAULT_SANDBOX, self._engine)
 
@@ -210,7 +185,7 @@ class WorkerApp(RoutedApp):
             shown = (box.sandbox, box.clock)
         if shown != self._default_shown:
             self._default_shown = shown
-            await self._tell("default", {"sandbox": encode(shown[0]), "clock": encode(shown[1])})
+            await self.tell("default", {"sandbox": encode(shown[0]), "clock": encode(shown[1])})
 
     async def _answer_together(self, name: str, scope: Any, receive: Receive, client: Client) -> Answer:
         """Return an answer combined from the parts of all workers."""
@@ -235,77 +210,13 @@ class WorkerApp(RoutedApp):
             answer = await forwarded.answer(None, client)
             return answer._replace(body=b"".join([piece async for piece in forwarded.body()]))
 
-    # Pages
-
-    async def _overviews(self, sandboxes: Any) -> dict[str, Any]:
-        found = {}
-        for name in sandboxes:
-            with suppress(KeyError):
-                found[name] = encode(reading.overview(self._store.open(name), self._engine))
-        return found
-
-    def overviews(self, sandboxes: Sequence[str]) -> Mapping[str, Any]:
-        """Return the figures of sandboxes of other workers. Must not be called on the event loop's thread."""
-        return self._wait_for(self._overviews_of(sandboxes))
-
-    async def _overviews_of(self, sandboxes: Sequence[str]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for part in await self._tell("overviews", list(sandboxes)):
-            found |= part
-        return found
-
-    def ask(self, request: Request) -> Answer:
-        """Return the answer of the admin API to a page. Must not be called on the event loop's thread."""
-        return self._wait_for(self._ask_for_page(request))
-
-    def _wait_for(self, work: Coroutine[Any, Any, Result]) -> Result:
-        assert self.loop is not None
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PAGE_TIME)
-
-    async def _ask_for_page(self, request: Request) -> Answer:
-        _for_page.set(True)
-        base = urlsplit(request.base_url or "http://localhost")
-        headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in request.headers.items()]
-        kept = [pair for pair in headers if pair[0] not in (b"host", b"content-length", b"transfer-encoding")]
-        client = _Page(base.netloc)
-        scope: Any = {
-            "method": request.method,
-            "path": request.path,
-            "raw_path": quote(request.path).encode(),
-            "query_string": request.query.encode(),
-            "root_path": base.path,
-            "headers": [*kept, (b"host", base.netloc.encode()), (b"content-length", b"%d" % len(request.body))],
-            "scheme": base.scheme,
-            "client": ("127.0.0.1", 0),
-        }
-        peer = self.peer_of(whereabouts(scope))
-        if peer is None:
-            return await self.answer_here(scope, _again(request.body, _nothing_more), client, None)
-        async with self.forwarded(peer, scope, hop_of(scope, client)) as forwarded:
-            answer = await forwarded.answer(None, client, request.body)
-            return answer._replace(body=b"".join([piece async for piece in forwarded.body()]))
-
-    @cached_property
-    def _callers_for_pages(self) -> DaemonThreads:
-        """Separate threads for calls of pages, because pages use the normal threads while they wait for their own
-        calls."""
-        return DaemonThreads(MOST_CALLS, "swapmock-pages")
-
-    async def _in_thread(self, threads: Executor | None, work: Callable[..., Answer], *args: Any) -> Answer:
-        return await super()._in_thread(self._callers_for_pages if _for_page.get() else threads, work, *args)
-
-    def close(self) -> None:
-        """End the threads."""
-        super().close()
-        self._callers_for_pages.shutdown()
-
     # New sandboxes
 
     async def _make(self, scope: Any, receive: Receive, client: Client, hop: Hop | None) -> Answer:
         """Make a sandbox here, as a single process does, and pass it to the worker with the fewest sandboxes before
         other workers know it."""
         async with self._making:
-            await self._tell("sweep", None)  # an id is free again when the time to live of its sandbox is over
+            await self.tell("sweep", None)  # an id is free again when the time of its sandbox is over
             if not self._is_first:
                 scope, receive = await self._with_id(scope, receive)
             answer = await super().answer_here(scope, receive, client, hop)
@@ -320,7 +231,7 @@ class WorkerApp(RoutedApp):
         if process == directory.own or directory.process_of(sandbox_id) != directory.own:
             return
         document = await asyncio.to_thread(migration.packed, sandbox_id, self._engine)
-        await self._call(directory.peers[process], "sandbox", document)
+        await self.call(directory.peers[process], "sandbox", document)
         migration.forget_packed(sandbox_id, self._engine, self._store, process)
 
     async def _with_id(self, scope: Any, receive: Receive) -> tuple[Any, Receive]:
@@ -330,16 +241,16 @@ class WorkerApp(RoutedApp):
         while more and len(body) <= MOST_OPTIONS:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return scope, _again(body, receive, is_whole=False)
+                return scope, again(body, receive, is_whole=False)
             body, more = body + message["body"], message["more_body"]
         if more:
-            return scope, _again(body, receive, is_whole=False)
+            return scope, again(body, receive, is_whole=False)
         options = _read_options(body)
         if options is None or "id" in options:
-            return scope, _again(body, receive)
+            return scope, again(body, receive)
         first = self._store.directory.peers[FIRST]
         while True:
-            made = id_number(await self._call(first, "number", None), self._engine)
+            made = id_number(await self.call(first, "number", None), self._engine)
             if self._store.directory.process_of(made) is None:
                 break
         body = jsontext.dumps({**options, "id": made})
@@ -347,32 +258,8 @@ class WorkerApp(RoutedApp):
         if not any(name == b"content-type" for name, _ in kept):
             kept.append((b"content-type", b"application/json"))
         scope = {**scope, "headers": [*kept, (b"content-length", b"%d" % len(body))]}
-        return scope, _again(body, receive)
+        return scope, again(body, receive)
 
-
-class _Page:
-    """The client of a call that a page makes."""
-
-    is_gone = has_left = False
-    is_trusted_proxy = False
-    peer = "127.0.0.1"
-
-    def __init__(self, own: str) -> None:
-        self.own = own
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"a page writes no answer: {name}")
-
-
-async def _nothing_more() -> Any:
-    return {"type": "http.disconnect"}
-
-
-#: Whether a call comes from a page of this process.
-_for_page: ContextVar[bool] = ContextVar("_for_page", default=False)
-
-#: The timeout of a page's call, in seconds.
-PAGE_TIME = 60.0
 
 #: The longest body of a request that makes a copy of a sandbox, in bytes. A longer one is refused by its contract.
 MOST_OPTIONS = 1 << 20
@@ -387,16 +274,6 @@ def _read_options(body: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return options if isinstance(options, dict) else None
-
-
-def _again(body: bytes, receive: Receive, *, is_whole: bool = True) -> Receive:
-    """Return an ASGI `receive` that returns `body` first."""
-    first = [{"type": "http.request", "body": body, "more_body": not is_whole}]
-
-    async def received() -> Any:
-        return first.pop() if first else await receive()
-
-    return received
 
 
 def _merged_list(bodies: Bodies, directory: Directory) -> bytes:

@@ -32,17 +32,16 @@ def make_channel() -> tuple[socket.socket, socket.socket]:
 
 
 class SocketMover:
-    """Sends connections of the listener with this number (below 256) to the processes at the other ends of
-    `channels`."""
+    """Gives connections of the listener with this number (below 256) to the processes at the other ends of `channels`, which
+    are told apart by the addresses where they take requests."""
 
-    def __init__(self, listener: int, channels: Mapping[Peer, socket.socket]) -> None:
+    def __init__(self, listener: int, channels: Mapping[str, socket.socket]) -> None:
         self._listener = bytes([listener])
         self._channels = channels
 
     def move(self, peer: Peer, descriptor: int, received: bytes) -> bool:
-        """Send a connection to `peer` with the bytes that were received on it. Return False if this is not possible
-        now."""
-        channel = self._channels.get(peer)
+        """Give a connection away with the bytes that were received on it. False if it cannot be done now."""
+        channel = self._channels.get(peer.address)
         if channel is None or len(received) > MOST_RECEIVED:
             return False
         try:

@@ -271,7 +271,7 @@ def test_digests_that_are_known_are_not_computed_again():
     put(call_of(box, digests=Digests("m", "s")), Engine(), NAME)  # type: ignore[arg-type]
     assert box.kept is not None
     assert (box.kept.etag, box.kept.digest) == ("m", "s")
-    assert digests_of(CONTENT) == (md5(CONTENT).hexdigest(), sha256(CONTENT).hexdigest())
+    assert digests_of(CONTENT)[:2] == (md5(CONTENT).hexdigest(), sha256(CONTENT).hexdigest())
 
 
 @pytest.mark.parametrize(

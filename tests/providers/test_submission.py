@@ -68,7 +68,7 @@ def call_of(body=None, *, raw=b"", queued=None, scenario=None, **choices) -> Any
     )
     return SimpleNamespace(
         provider="crun", operation="create_task", body=body, raw=raw, box=box, variants={**RULES.defaults, **choices}, may_be_magic=b".invalid" in raw.lower(),
-        queued="", now=100.0, exchange="x1", machine_time_before=lambda at: None,
+        queued="", now=100.0, exchange="x1", whole=None, machine_time_before=lambda at: None,
     )  # fmt: skip
 
 

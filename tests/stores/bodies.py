@@ -11,7 +11,7 @@ from swapmock.mock_server.stores.logged_store import Options
 from swapmock.mock_server.stores.memory import MemoryStore
 from swapmock.mock_server.stores.redis import Identity, RedisStore
 from swapmock.mock_server.stores.sqlite import SqliteStore
-from tests.stores.redis_server import RedisProcess
+from tests.stores.redis_server import RedisCluster, RedisProcess
 
 JOURNAL, JOURNAL_BYTES = 5, 10_000
 
@@ -24,14 +24,17 @@ def options(held: Held = UNWATCHED, size: int = JOURNAL) -> Options:
 
 
 class Servers:
-    """The redis-server of a run of these tests."""
+    """The redis-server of a run of these tests, and the cluster of three."""
 
     redis: RedisProcess | None = None
+    cluster: RedisCluster | None = None
 
 
-def redis_store(held: Held = UNWATCHED, name: str = "one", **more: Any) -> RedisStore:
+def redis_store(
+    held: Held = UNWATCHED, name: str = "one", *, server: RedisProcess | RedisCluster | None = None, **more: Any
+) -> RedisStore:
     """A store in an empty Redis, or with `keep=True` one beside another in the same."""
-    server = Servers.redis
+    server = server or Servers.redis
     assert server is not None
     if not more.pop("keep", False):
         server.empty()
@@ -44,5 +47,6 @@ BODIES: dict[str, Make] = {
     "memory": lambda _, held: MemoryStore(JOURNAL, JOURNAL_BYTES, held),
     "sqlite": lambda folder, held: SqliteStore(folder / "store.db", options(held)),
     "redis": lambda _, held: redis_store(held),
+    "redis-cluster": lambda _, held: redis_store(held, server=Servers.cluster),
     "sqlite-power": lambda folder, held: SqliteStore(folder / "store.db", options(held), syncs=True),
 }

@@ -15,12 +15,14 @@ from tests.stores.ports import free_port
 
 
 class RedisProcess:
-    """`pause`, `kill` and `start` do to the server what may happen to one. It writes each change to its disk before it answers."""
+    """`pause`, `kill` and `start` do to the server what may happen to one. It writes each change to its disk before it answers.
+    `more` are further options of its command line."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
+        self._more = more
         self.start()
 
     def start(self) -> None:
@@ -34,7 +36,7 @@ class RedisProcess:
             "--appendfsync",
             "always",
         ]
-        command = ["redis-server", *options, "--save", "", "--bind", "127.0.0.1"]
+        command = ["redis-server", *options, "--save", "", "--bind", "127.0.0.1", *self._more]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         client = redis.Redis(port=self.port)
         for _ in range(200):
@@ -63,8 +65,66 @@ class RedisProcess:
 
 
 @contextmanager
-def redis_process(folder: Path) -> Iterator[RedisProcess]:
-    running = RedisProcess(folder)
+def redis_process(folder: Path, *more: str) -> Iterator[RedisProcess]:
+    """`more` are further options of the command line; the last one of a name counts."""
+    running = RedisProcess(folder, *more)
+    try:
+        yield running
+    finally:
+        running.kill()
+
+
+#: The slots of a cluster.
+SLOTS = 16_384
+
+
+class RedisCluster:
+    """A cluster of `count` redis-servers, each with a part of the slots, and none with a replica."""
+
+    def __init__(self, folder: Path, count: int = 3) -> None:
+        self.nodes: list[RedisProcess] = []
+        try:
+            for number in range(count):
+                own = folder / str(number)
+                own.mkdir()
+                bus = str(free_port())
+                self.nodes.append(RedisProcess(own, "--cluster-enabled", "yes", "--cluster-port", bus))
+            self._join()
+        except BaseException:
+            self.kill()
+            raise
+        self.url = self.nodes[0].url
+
+    def _join(self) -> None:
+        clients = [redis.Redis(port=node.port, decode_responses=True) for node in self.nodes]
+        bounds = [SLOTS * number // len(clients) for number in range(len(clients) + 1)]
+        for client, first, end in zip(clients, bounds, bounds[1:], strict=False):
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+        for node in self.nodes[1:]:
+            bus = clients[self.nodes.index(node)].config_get("cluster-port")["cluster-port"]
+            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        for client in clients:
+            for _ in range(400):
+                told = client.cluster("INFO")
+                if told["cluster_state"] == "ok" and told["cluster_known_nodes"] == str(len(clients)):
+                    break
+                Event().wait(0.05)
+            else:
+                raise AssertionError(f"the cluster did not come together: {told}")
+            client.close()
+
+    def empty(self) -> None:
+        for node in self.nodes:
+            node.empty()
+
+    def kill(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+
+@contextmanager
+def redis_cluster(folder: Path) -> Iterator[RedisCluster]:
+    running = RedisCluster(folder)
     try:
         yield running
     finally:

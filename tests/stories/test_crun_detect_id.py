@@ -99,10 +99,8 @@ def test_a_detection_of_a_film_is_none_of_a_picture(crun):
 @pytest.mark.parametrize(
     ("faces", "place"),
     [
-        ([], "faces"),
         ([(3, "https://example.com/a.jpg")], "faces.0.face_id"),
         ([(0, "https://example.com/a.jpg"), (7, "https://example.com/a.jpg")], "faces.1.face_id"),
-        ([(1, "https://example.com/a.jpg"), (1, "https://example.com/b.jpg")], "faces.1.face_id"),
         ([(-1, "https://example.com/a.jpg")], "faces.0.face_id"),
         ([("0", "https://example.com/a.jpg")], "faces.0.face_id"),
         ([(True, "https://example.com/a.jpg")], "faces.0.face_id"),

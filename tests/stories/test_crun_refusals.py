@@ -7,6 +7,16 @@ import re
 import pytest
 import requests
 
+from swapmock.mock_server.settings import Settings
+
+
+@pytest.fixture
+def settings(request):
+    """Guesses refuse here, too: this module is about how a refusal looks."""
+    strict = {"crun": {"guesses": "refuse"}, "imgopen": {"guesses": "refuse"}}
+    return Settings(**{"variants": strict, **getattr(request, "param", {})})
+
+
 MESSAGE = "Missing Params or Type Error"
 MIB = 1 << 20
 SWAP = {"image_url": "https://example.com/a.png", "new_face": "https://example.com/b.png"}

@@ -150,6 +150,7 @@ def test_a_file_has_a_limit(crun):
         ({"content_type": "image/png", "ext": "./../x"}, "ext"),
     ],
 )
+@pytest.mark.parametrize("settings", [{"variants": {"crun": {"guesses": "refuse"}}}], indirect=True)
 def test_what_a_link_is_asked_for_is_checked(crun, params, field):
     refused = crun.refused("GET", "files/upload-url", params=params)
     assert (refused["http"], refused["code"]) == (422, 422)

@@ -399,6 +399,17 @@ def test_an_unknown_template_is_refused(crun):
     assert crun.call("POST", "job/CreateTask", json=UNLISTED).json()["code"] == 422
 
 
+@under(guesses="accept")
+def test_a_guess_refuses_nobody(crun):
+    assert crun.create("video-face-swap", {"video": "https://example.com/a.mp4"})
+
+
+@under(guesses="refuse")
+def test_a_guess_may_refuse(crun):
+    body = {"model": "video-face-swap", "input": {"video": "https://example.com/a.mp4"}}
+    assert crun.refused("POST", "job/CreateTask", json=body)["code"] == 422
+
+
 def test_every_choice_has_a_test():
     every = {(v.name, str(choice)) for v in RULES.variants.values() if v.name not in ELSEWHERE for choice in v.choices}
     assert every == NOTED

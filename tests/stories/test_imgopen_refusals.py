@@ -4,7 +4,16 @@ import pytest
 import requests
 
 from swapmock.contracts import load
+from swapmock.mock_server.settings import Settings
 from tests.stories.imgopen_jobs import PICTURE, job
+
+
+@pytest.fixture
+def settings(request):
+    """Guesses refuse here, too: this module is about how a refusal looks."""
+    strict = {"crun": {"guesses": "refuse"}, "imgopen": {"guesses": "refuse"}}
+    return Settings(**{"variants": strict, **getattr(request, "param", {})})
+
 
 CONTRACT = load("imgopen")
 RULES = CONTRACT.behaviour

@@ -106,10 +106,17 @@ def test_a_seed_is_a_text_or_a_number(imgopen, time, seed):
 
 
 @pytest.mark.parametrize("seed", [-2, 10**10, 1e300, "1e3", "", "-5"])
+@pytest.mark.parametrize("settings", [{"variants": {"imgopen": {"guesses": "refuse"}}}], indirect=True)
 def test_what_is_no_seed(imgopen, seed):
     path, body = job("sd_controlnet")
     asked = imgopen.refused(path, {**body, "seed": seed})
     assert asked["msg"].startswith("parameter error: seed should ")
+
+
+@pytest.mark.parametrize("seed", [-2, 10**10, 1e300, "1e3", "", "-5"])
+def test_a_seed_of_another_form_is_taken(imgopen, time, seed):
+    path, body = job("sd_controlnet")
+    imgopen.data(path, {**body, "seed": seed})
 
 
 def test_several_prompts(imgopen):

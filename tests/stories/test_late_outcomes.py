@@ -12,7 +12,9 @@ LATE = [
 ]
 
 
-@pytest.mark.parametrize(("scenario", "code", "_", "message"), LATE)
+@pytest.mark.parametrize(
+    ("scenario", "code", "_", "message"), [*LATE, ("undownloadable", 422, "", "Failed to download media")]
+)
 def test_a_late_failure_of_crun_costs_nothing(account, receiver, scenario, code, _, message):
     before = account.crun.balance()
     task = account.swap(receiver.url("/cb"), f"https://errors.invalid/{scenario}")

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from swapmock.mock_server.web.mounting import LONGEST_DATA_URI, with_short_data_uris
+from swapmock.mock_server.web.long_bodies import LONGEST_DATA_URI, with_short_data_uris
 
 SWAP = {"image_url": "https://example.com/a.png", "new_face": "https://example.com/b.png"}
 JSON = {"Content-Type": "application/json"}

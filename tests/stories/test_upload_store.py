@@ -11,7 +11,14 @@ from zlib import crc32
 import pytest
 import requests
 
-from swapmock.contracts.store import store_refusals
+from swapmock.contracts.store import USUAL, store_refusals
+from swapmock.mock_server.adapters.clock import ManualTime
+from swapmock.mock_server.providers.checksums import crc32c, crc64nvme
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import build
+from swapmock.mock_server.web.server import LiveServer
+from tests.conftest import START, CrunClient, ImgOpenClient
+from tests.stories.conftest import Account
 
 CONTENT = b"the bytes of a picture"
 
@@ -55,6 +62,24 @@ def code_of(answer):
         ({"x-amz-checksum-sha1": encoded(bytes(20))}, 400, "BadDigest", "The SHA1 you specified"),
         ({"x-amz-checksum-sha256": encoded(bytes(32))}, 400, "BadDigest", "The SHA256 you specified"),
         ({"x-amz-checksum-crc64nvme": "x"}, 400, "InvalidRequest", "x-amz-checksum-crc64nvme"),
+        ({"x-amz-checksum-crc64nvme": encoded(bytes(8))}, 400, "BadDigest", "The CRC64NVME you specified"),
+        ({"x-amz-checksum-crc32c": encoded(bytes(4))}, 400, "BadDigest", "The CRC32C you specified"),
+        (
+            {"x-amz-checksum-crc32": encoded(bytes(4)), "x-amz-checksum-sha1": encoded(bytes(20))},
+            400,
+            "InvalidRequest",
+            "Multiple checksum Types are not allowed",
+        ),
+        ({"x-amz-sdk-checksum-algorithm": "CRC32"}, 400, "InvalidRequest", "no corresponding x-amz-checksum-*"),
+        ({"x-amz-sdk-checksum-algorithm": "crc7"}, 400, "InvalidRequest", "x-amz-sdk-checksum-algorithm header is"),
+        (
+            {"x-amz-sdk-checksum-algorithm": "SHA1", "x-amz-checksum-crc32": "AAAAAA=="},
+            400,
+            "InvalidRequest",
+            "x-amz-sdk-checksum-algorithm header is",
+        ),
+        ({"x-amz-content-sha256": "x"}, 400, "InvalidArgument", "<ArgumentName>x-amz-content-sha256</ArgumentName>"),
+        ({"If-None-Match": '"x"'}, 501, "NotImplemented", "<Header>If-None-Match</Header>"),
         ({"If-Match": '"x"'}, 404, "NoSuchKey", "does not exist"),
         ({"Transfer-Encoding": "chunked"}, 501, "NotImplemented", "<Header>Transfer-Encoding</Header>"),
     ],
@@ -81,6 +106,13 @@ def test_a_request_that_s3_refuses(account, headers, status, code, told):
         {"x-amz-checksum-crc32": encoded(crc32(CONTENT).to_bytes(4, "big"))},
         {"x-amz-checksum-sha1": encoded(sha1(CONTENT).digest())},
         {"x-amz-checksum-sha256": encoded(sha256(CONTENT).digest())},
+        {"x-amz-checksum-crc32c": encoded(crc32c(CONTENT).to_bytes(4, "big"))},
+        {"x-amz-checksum-crc64nvme": encoded(crc64nvme(CONTENT).to_bytes(8, "big"))},
+        {
+            "x-amz-sdk-checksum-algorithm": "CRC32",
+            "x-amz-checksum-crc32": encoded(crc32(CONTENT).to_bytes(4, "big")),
+        },
+        {"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"},
         {"If-None-Match": "*"},
     ],
 )
@@ -185,3 +217,150 @@ def test_a_body_that_ends_too_soon(account):
     assert b"<Code>IncompleteBody</Code>" in answer
     (noted,) = account.admin("GET", "journal", params={"operation": "put_upload"})["records"]
     assert (noted["status"], noted["problem"]) == (400, "body_incomplete")
+
+
+#: Every refusal of contracts/store.yaml.
+REFUSALS = tuple(store_refusals().values())
+
+
+def noted_put(account):
+    """The last PUT in the journal, and in HAR."""
+    (record, *_) = account.admin("GET", "journal", params={"operation": "put_upload", "limit": 1000})["records"][-1:]
+    entries = account.admin("GET", "har")["log"]["entries"]
+    return record, [entry for entry in entries if entry["request"]["method"] == "PUT"][-1]
+
+
+def check_refusal(account, refused, row, fault):
+    """The store's words on the wire, in the journal and in HAR, and nothing stored."""
+    assert code_of(refused) == (row.http, row.code)
+    record, entry = noted_put(account)
+    assert (record["status"], record["fault"], record["problem"]) == (row.http, fault, row.name)
+    assert entry["response"]["status"] == row.http
+
+
+@pytest.fixture(scope="module")
+def made_once():
+    """One server for the tables below: each row has a sandbox of its own."""
+    with LiveServer(build(Settings(), ManualTime(START)).asgi_app) as live:
+        yield live
+
+
+@pytest.fixture
+def fresh(made_once):
+    def make(**options):
+        made = requests.post(
+            f"{made_once.url}/__admin/sandboxes", json={"clock": "frozen", **options}, timeout=10
+        ).json()
+        crun = CrunClient(made_once.url, ManualTime(START), made["credentials"]["crun"]["key"])
+        return Account(made["id"], made_once.url, crun, ImgOpenClient(made_once.url, ManualTime(START)))
+
+    return make
+
+
+@pytest.mark.parametrize("store", ["s3", "r2"])
+@pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row.name)
+def test_each_refusal_by_a_rule(fresh, row, store):
+    account = fresh(variants={"crun": {"upload_store": store}})
+    rule = {"match": {"operation": "put_upload"}, "effect": {"refuse": row.name}, "times": 1}
+    account.admin("POST", "faults", json=rule)
+    made = place(account)
+    check_refusal(account, put(made), row.of(store), "fault-1")
+    assert requests.get(made["file_url"], timeout=10).status_code == 404
+    assert put(made).status_code == 200
+
+
+@pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row.name)
+def test_each_refusal_by_a_magic_value(fresh, row):
+    """The magic value is the whole content of the file, so that a client needs no change and no set-up."""
+    account, magic = fresh(), f"https://errors.invalid/upload_{row.name}"
+    made = place(account)
+    for _ in range(2):
+        check_refusal(account, put(made, magic.encode()), row, f"magic {magic}")
+    twice = f"{magic}_twice"
+    assert [put(made, f"{twice}\n".encode()).status_code for _ in range(3)] == [row.http, row.http, 200]
+    assert requests.get(made["file_url"], timeout=10).content == f"{twice}\n".encode()
+
+
+@pytest.mark.parametrize(("status", "name"), sorted(USUAL.items()))
+def test_each_status_by_a_header(fresh, status, name):
+    account = fresh(prefer_header=True)
+    row = store_refusals()[name]
+    check_refusal(account, put(place(account), Prefer=f"status={status}"), row, "prefer")
+
+
+@pytest.mark.parametrize(
+    ("magic", "status", "code"),
+    [
+        ("403", 403, "AccessDenied"),
+        ("429", 429, "TooManyRequests"),
+        ("http_503", 503, "SlowDown"),
+        ("500", 500, "InternalError"),
+    ],
+)
+def test_magic_values_of_the_api_hold_for_uploads_too(fresh, magic, status, code):
+    account = fresh()
+    assert code_of(put(place(account), f"https://errors.invalid/{magic}".encode())) == (status, code)
+
+
+def test_the_gateway_and_cut_connections_by_a_magic_value(fresh):
+    account = fresh()
+    refused = put(place(account), b"https://errors.invalid/gateway_502")
+    assert (refused.status_code, refused.headers["content-type"].partition(";")[0]) == (502, "text/html")
+    with pytest.raises(requests.ConnectionError):
+        put(place(account), b"https://errors.invalid/reset")
+
+
+@pytest.mark.parametrize(
+    "content", [b"https://errors.invalid/unheard_of", b"see https://errors.invalid/403", b"\xff.invalid"]
+)
+def test_other_content_is_a_file(fresh, content):
+    account = fresh()
+    made = place(account)
+    assert put(made, content).status_code == 200
+    assert requests.get(made["file_url"], timeout=10).content == content
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code", "told"),
+    [
+        (
+            {"Range": "bytes=100-"},
+            416,
+            "InvalidRange",
+            "<RangeRequested>bytes=100-</RangeRequested><ActualObjectSize>22<",
+        ),
+        ({"If-Match": '"other"'}, 412, "PreconditionFailed", "<Condition>If-Match</Condition>"),
+    ],
+)
+def test_ranges_and_conditions_that_do_not_hold_are_said_in_the_words_of_the_store(fresh, headers, status, code, told):
+    account = fresh()
+    made = place(account)
+    etag = put(made).headers["ETag"]
+    refused = requests.get(made["file_url"], headers=headers, timeout=10)
+    assert code_of(refused) == (status, code)
+    assert told in refused.text
+    assert refused.headers["ETag"] == etag
+    assert refused.headers.get("Content-Range") == ("bytes */22" if status == 416 else None)
+    head = requests.head(made["file_url"], headers=headers, timeout=10)
+    assert (head.status_code, head.content) == (200 if status == 416 else status, b"")
+    record = account.admin("GET", "journal", params={"operation": "download_upload"})["records"][0]
+    assert store_refusals()[record["problem"]].code == code
+    assert "drift" not in record
+
+
+def test_checksums_by_the_vectors_of_their_specifications():
+    """RFC 3720 B.4, and the NVM Command Set Specification 1.0, 5.2.1.3.5."""
+    assert [crc32c(content) for content in (bytes(32), b"\xff" * 32, bytes(range(32)), bytes(range(31, -1, -1)))] == [
+        0x8A9136AA, 0x62A8AB43, 0x46DD794E, 0x113FDB5C,
+    ]  # fmt: skip
+    assert [crc64nvme(content) for content in (bytes(4096), b"\xff" * 4096, b"123456789", b"")] == [
+        0x6482D367EB22B64E, 0xC0DDBA7302ECA3AC, 0xAE8B14860A799888, 0,
+    ]  # fmt: skip
+
+
+def test_a_checksum_of_a_large_file_is_computed_beside_the_event_loop(fresh):
+    """The loop of the server answers others meanwhile."""
+    account = fresh()
+    made, content = place(account), bytes(range(256)) * 20_000
+    right = encoded(crc64nvme(content).to_bytes(8, "big"))
+    assert put(made, content, **{"x-amz-checksum-crc64nvme": right}).status_code == 200

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -13,9 +15,13 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-from swapmock.mock_server.web.build import System
+from swapmock.mock_server.adapters.clock import ManualTime
+from swapmock.mock_server.media import Face
+from swapmock.mock_server.media.clip import Clip
+from swapmock.mock_server.settings import Settings
+from swapmock.mock_server.web.build import System, build
 from swapmock.mock_server.web.server import LiveServer
-from tests.conftest import KEY, CrunClient
+from tests.conftest import KEY, START, CrunClient
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.early]
 
@@ -242,6 +248,11 @@ PLAYS = """video => new Promise((done, failed) => {
     setTimeout(() => failed('time-out'), 15000); video.play() })"""
 
 
+SEEKS = """(video, second) => new Promise((done, failed) => {
+    video.pause(); video.onseeked = () => done([video.currentTime, video.readyState >= 2]); video.onerror = failed
+    video.currentTime = second; setTimeout(() => failed('time-out'), 15000) })"""
+
+
 class TestUses:
     def test_a_page_uploads_a_file_and_reads_it_back(self, page: Page, crun: CrunClient) -> None:
         link = crun.data("GET", "files/upload-url", params={"ext": ".png", "content_type": "image/png"})
@@ -301,6 +312,38 @@ class TestUses:
             video.currentTime = video.duration / 2; setTimeout(() => failed('time-out'), 15000) })"""
         assert page.eval_on_selector("video", seek) > 0
         assert page.eval_on_selector("video", "video => video.seekable.length && video.seekable.end(0)") > 0
+
+    @pytest.mark.parametrize("place", ["memory", "folder"])
+    def test_an_uploaded_video_is_sought_to_a_second_by_sendfile(
+        self, page: Page, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent: list[int] = []
+        sendfile = os.sendfile
+
+        def counted(*args: Any) -> int:
+            sent.append(sendfile(*args))
+            return sent[-1]
+
+        monkeypatch.setattr(os, "sendfile", counted)
+        content = b"".join(Clip((Face("a", 0),), 640, 360, 8, 24).read())
+        settings = Settings(data_dir=tmp_path if place == "folder" else None)
+        with LiveServer(build(settings).asgi_app) as live:
+            crun = CrunClient(live.url, ManualTime(START))
+            link = crun.data("GET", "files/upload-url", params={"ext": ".mp4", "content_type": "video/mp4"})
+            requests.put(link["presigned_url"], content, headers={"Content-Type": "video/mp4"}, timeout=30)
+            url = link["file_url"]
+            page.evaluate(
+                "url => { const v = document.createElement('video'); v.src = url; document.body.append(v) }", url
+            )
+            assert page.eval_on_selector("video", PLAYS) == 640
+            for second in (6, 1, 4):
+                told = page.eval_on_selector("video", SEEKS, second)
+                assert told == [second, True]
+            assert len(content) > 1 << 18
+            assert sum(sent) > 0
+            whole = requests.get(url, timeout=30)
+            part = requests.get(url, headers={"Range": f"bytes=1000-{len(content) - 2}"}, timeout=30)
+        assert (whole.content, part.content) == (content, content[1000:-1])
 
     def test_a_picture_is_shown_where_it_is_opened(self, page: Page, picture_url: str) -> None:
         page.goto(picture_url)

@@ -80,7 +80,7 @@ def _why_not_accepted(task: Task, snapshot: Snapshot) -> str | None:
 def _is_waived(operation: Operation, body: Any, violations: Sequence[Violation], snapshot: Snapshot) -> bool:
     """Return whether the choice of one variant accepts the request. The sandbox may have had that choice."""
     provider, behaviour = snapshot.engine.providers[operation.contract.name], operation.contract.behaviour
-    chosen = [
+    chosen = [behaviour.defaults] + [
         {**behaviour.defaults, variant.name: choice}
         for variant in behaviour.variants.values()
         for choice in variant.waives

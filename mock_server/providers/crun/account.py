@@ -50,7 +50,7 @@ def _free_name(call: Call, engine: Engine) -> str:
     not overwrite each other's files."""
     while True:
         number = call.box.next_number("upload")
-        name: str = uuid4(call.box.sandbox.seed, "upload", number) + call.params["ext"]
+        name: str = f"{uuid4(call.box.sandbox.seed, 'upload', number)}.{call.params['ext'].removeprefix('.')}"
         if engine.store.claim(name, call.box.sandbox.id):
             return name
 

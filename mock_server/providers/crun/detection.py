@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,15 @@ def detect_face_image(call: Call, engine: Engine) -> Reply:
 
 def detect_face_video(call: Call, engine: Engine) -> Reply:
     """Detect the faces of a video or a GIF. The path and the field name are guesses (NOTES.md)."""
-    return _detect(call, engine, call.body["video_url"], "video")
+    return _detect(call, engine, media_text(call.body, "video_url"), "video")
+
+
+def media_text(given: Mapping[str, Any], field: str) -> str:
+    """Return the URL in `field`, whose name is a guess; without it the first URL of `given`, or "" if there is none."""
+    value = given.get(field)
+    if isinstance(value, str):
+        return value
+    return next((each for each in given.values() if isinstance(each, str) and each[:4].lower() == "http"), "")
 
 
 def _detect(call: Call, engine: Engine, url: str, media: str) -> Reply:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from swapmock.mock_server.core.call import Call
 from swapmock.mock_server.core.faces import FaceRef
+from swapmock.mock_server.core.journal import Breach
 from swapmock.mock_server.core.task import Phase, Task
 from swapmock.mock_server.providers.crun.detection import KIND as DETECTION
-from swapmock.mock_server.providers.crun.detection import detect_id, expires_at
+from swapmock.mock_server.providers.crun.detection import detect_id, expires_at, media_text
 from swapmock.mock_server.providers.crun.wire import invalid_input
 from swapmock.mock_server.providers.links import face_at
 from swapmock.mock_server.providers.submission import faces_in
@@ -30,7 +31,9 @@ def single(call: Call, engine: Engine, model: str, field: str) -> Swap:
     """Replace the primary face of the media in the input's `field` by the one at `new_face`."""
     given = call.body["input"]
     behaviour = engine.contracts["crun"].behaviour
-    url, new_face = given[field], given["new_face"]
+    url = media_text(given, field)
+    others = {name: value for name, value in given.items() if name == "new_face" or value != url}
+    new_face = media_text(others, "new_face")
     count = faces_in(url, behaviour)
     if count == 0 or faces_in(new_face, behaviour) == 0:
         return Swap((), "no_face")
@@ -46,12 +49,12 @@ def multi(call: Call, engine: Engine, model: str, field: str) -> Swap:
     if isinstance(detection, Stale):
         if call.variants["stale_detect"] == "refuse":
             raise invalid_input(model, "detect_id", detection.why)
-        detection, late = detection.task, "undownloadable"
-    if detection.facts["url"] != given[field]:
+        detection, late = detection.task, "fails"
+    if field in given and detection.facts["url"] != given[field]:
         if call.variants["media_url_match"] == "refuse":
             raise invalid_input(model, field, "must be the media URL that was used for detection")
-        late = "undownloadable"
-    targets = _targets(given["faces"], detection.facts["faces"], model)
+        late = "fails"
+    targets = _targets(call, detection.facts["faces"], model)
     behaviour = engine.contracts["crun"].behaviour
     if any(faces_in(target, behaviour) == 0 for target in targets.values()):
         late = "no_face"
@@ -86,12 +89,16 @@ def _detection(call: Call, engine: Engine, model: str, field: str) -> Task | Sta
     return task
 
 
-def _targets(faces: list[Mapping[str, Any]], count: int, model: str) -> dict[int, str]:
+def _targets(call: Call, count: int, model: str) -> dict[int, str]:
+    """Return the new face of each face that is replaced. Of a face that is named twice, the last one counts: no source
+    says what the vendor does, so it is noted and refused only under the variant `guesses`."""
     targets: dict[int, str] = {}
-    for index, face in enumerate(faces):
+    for index, face in enumerate(call.body["input"]["faces"]):
         face_id = int(face["face_id"])
         if face_id in targets:
-            raise invalid_input(model, f"faces.{index}.face_id", f"face {face_id} is named twice")
+            if call.variants["guesses"] == "refuse":
+                raise invalid_input(model, f"faces.{index}.face_id", f"face {face_id} is named twice")
+            call.noted = (Breach(("body", "input", "faces", index, "face_id"), "uniqueItems", None, face_id),)
         if not 0 <= face_id < count:
             known = ", ".join(map(str, range(count)))
             raise invalid_input(model, f"faces.{index}.face_id", f"face {face_id} was not detected (detected: {known})")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from swapmock.contracts import guesses
 from swapmock.mock_server.core.call import Problem, Reply
 from swapmock.mock_server.core.ports import Store
 from swapmock.mock_server.core.provider import Identity, VendorResponse
@@ -100,9 +101,10 @@ class Wire:
     def explain_violations(
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
     ) -> Problem | None:
-        """Return a Problem with the violations in pydantic's sentences; None if a variant allows all of them."""
+        """Return a Problem with the violations in pydantic's sentences; None if variants allow all of them."""
         opened = variants["model_limits"] == "open" and _limits_are_observed(operation, body)
         left = [v for v in violations if not (opened and _is_limit(v)) and not self._is_waived(v, variants)]
+        left = [*guesses.left(operation, body, left, variants)]
         if not left:
             return None
         unknown = next((v for v in left if v.rule == "discriminator"), None)

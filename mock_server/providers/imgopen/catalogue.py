@@ -18,6 +18,6 @@ def query_model_list(call: Call, engine: Engine) -> Reply:
     rows = engine.contracts[NAME].tables["models"]["models"]
     wanted = {name: call.body[name] for name in FILTERS if call.body.get(name)}
     found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
-    size, number = int(call.body["pageSize"]), int(call.body["pageNum"])
+    size, number = max(1, int(call.body["pageSize"])), max(1, int(call.body["pageNum"]))
     page = found[(number - 1) * size : number * size]
     return Reply({"rows": page, "total": len(found), "pageSize": size, "pageNum": number})

@@ -95,8 +95,11 @@ def _picture(people: Sequence[FaceRef]) -> dict[str, Any]:
 
 def _seed(call: Call) -> int:
     """Return the seed of the first picture: the requested one, or a derived one."""
-    asked = int(call.body.get("seed", -1))
-    return asked if asked >= 0 else integer(0, 2**32 - 1, call.box.sandbox.seed, "picture", call.raw)
+    try:
+        asked = int(call.body.get("seed", -1))
+    except ValueError:  # the form of a seed is a guess
+        asked = -1
+    return asked if 0 <= asked <= LARGEST_SEED else integer(0, 2**32 - 1, call.box.sandbox.seed, "picture", call.raw)
 
 
 #: The words of captions, styles and expanded prompts.
@@ -108,6 +111,12 @@ SUBJECTS = (
 )
 DETAILS = ("with short hair", "with long hair", "with a hat", "with glasses", "with a smile", "in a striped shirt")
 STYLES = ("watercolour", "oil painting", "pixel art", "line art", "photograph", "cartoon", "paper cut")
+#: The largest seed that is used as it is.
+LARGEST_SEED = 9_999_999_999
+
+#: The most prompts that one task makes.
+MOST_PROMPTS = 20
+
 #: The number of characters of a prompt in each expanded prompt.
 LONGEST_QUOTED = 2000
 
@@ -130,7 +139,7 @@ def style(call: Call, engine: Engine, tool: Tool) -> Made:
 def prompts(call: Call, engine: Engine, tool: Tool) -> Made:
     """Return `sequencesNum` expanded prompts (default 1) for the prompt in the body of `call`."""
     given = str(call.body.get("sourcePrompt", call.body.get("raw_prompt", "")))[:LONGEST_QUOTED] or "a picture"
-    count = int(call.body.get("sequencesNum", 1))
+    count = min(MOST_PROMPTS, max(1, int(call.body.get("sequencesNum", 1))))
     made = [f"{given}, {', '.join(_touches(given, number))}" for number in range(count)]
     return Made({"text": made})
 

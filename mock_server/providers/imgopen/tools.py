@@ -43,10 +43,10 @@ class Tool(NamedTuple):
     pictures: int | tuple[str, ...] = 1
 
     def caller(self, body: Mapping[str, Any]) -> str:
-        """Return the caller's own id of a task."""
+        """Return the caller's own id of a task; "" if there is none, which a tool whose fields are guesses allows."""
         found: Any = body
         for step in self.caller_id.split("."):
-            found = found[step]
+            found = found.get(step, "") if isinstance(found, Mapping) else ""
         return str(found)
 
     def picture_count(self, body: Mapping[str, Any]) -> int:
@@ -55,12 +55,16 @@ class Tool(NamedTuple):
             return self.pictures
         count = 1
         for field in self.pictures:
-            count *= int(body.get(field, 1))
-        return count
+            count *= max(1, int(body.get(field, 1)))
+        return min(count, MOST_PICTURES)
 
     def mode_under(self, variants: Mapping[str, Any]) -> str:
         """Return `sync` or `async`, by the variants."""
         return str(variants.get(self.mode, self.mode))
+
+
+#: The most pictures that one task makes: the largest number that a page allows.
+MOST_PICTURES = 64
 
 
 @lru_cache(maxsize=4)

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from swapmock.contracts import guesses
 from swapmock.mock_server.core.call import Call, Problem, Reply
 from swapmock.mock_server.core.ports import Store
 from swapmock.mock_server.core.provider import Identity, VendorResponse
@@ -115,8 +116,9 @@ class Wire:
     def explain_violations(
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
     ) -> Problem | None:
-        """Return a Problem with the violations."""
-        return Problem("invalid", errors=[sentence(violation) for violation in violations])
+        """Return a Problem with the violations; None if a variant allows all of them."""
+        left = guesses.left(operation, body, violations, variants)
+        return Problem("invalid", errors=[sentence(violation) for violation in left]) if left else None
 
 
 def envelope(reply: Reply) -> dict[str, Any]:

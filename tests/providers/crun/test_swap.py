@@ -70,13 +70,19 @@ def test_a_detection_shows_each_face(account):
         ([0, 1, 2], None),
         ([3], "faces.0.face_id: face 3 was not detected (detected: 0, 1, 2)"),
         ([0, 3], "faces.1.face_id: face 3 was not detected (detected: 0, 1, 2)"),
-        ([1, 1], "faces.1.face_id: face 1 is named twice"),
+        ([1, 1], None),
+        ([], None),
     ],
 )
 def test_faces_that_are_named(account, faces, sentence):
     one = account()
     answer = swap(one, detected(one, GROUP), faces)
     assert answer[0] == 200 if sentence is None else refusal(answer) == sentence
+
+
+def test_a_face_that_is_named_twice_under_the_variant(account):
+    one = account(variants={"crun": {"guesses": "refuse"}})
+    assert refusal(swap(one, detected(one, GROUP), [1, 1])) == "faces.1.face_id: face 1 is named twice"
 
 
 def test_detections_that_are_refused(account):
@@ -173,7 +179,7 @@ def test_the_chosen_faces_are_replaced(targets, shown, fails):
 @pytest.mark.parametrize("url", [PAIR, "https://a.example/", "https://zzz.example/"])
 def test_another_picture_than_the_detected_one(url):
     given = {"image_url": url, "faces": [{"face_id": 0, "target": NEW}]}
-    assert made(multi, given, media_url_match="fail").fails == "undownloadable"
+    assert made(multi, given, media_url_match="fail").fails == "fails"
     with pytest.raises(Problem, match="invalid"):
         made(multi, given)
 
