@@ -24,6 +24,8 @@ from swapmock.client_checks.behaviour.providers import PROVIDERS
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 #: Texts that programs write if they have no id.
 NO_IDS = ("undefined", "None", "null", "nil", "NaN", "", "[object Object]", "<nil>")
+#: The part of its deadline after which a run counts as ended by the deadline.
+NEAR_DEADLINE = 0.8
 #: Extensions of files that are not finished yet.
 UNFINISHED = (".part", ".partial", ".tmp", ".download", ".crdownload")
 
@@ -275,3 +277,9 @@ def unless_we_ended_it(case: Observations, finding: Finding) -> Findings:
         yield not_declared("deadline")
     elif over:
         yield finding
+
+
+def ended_at_its_deadline(case: Observations, run: Run) -> bool:
+    """Return whether a run ended near the client's declared deadline: then no single poll ended it."""
+    deadline = case.declaration.deadline
+    return deadline is not None and run.finished - run.started >= NEAR_DEADLINE * deadline

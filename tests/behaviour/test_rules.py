@@ -365,3 +365,13 @@ def test_a_balance_that_would_do_is_leave_to_send_again(case, expected):
     seen = [first, exchange(2, Role.BALANCE, Meaning.READ), again]
     assert verdict("P3", observed(case, exchanges=seen)) == expected
     assert verdict("P3", observed(case, exchanges=[first, again])) == "fail"
+
+
+@pytest.mark.parametrize(("finished", "expected"), [(60.0, "warn"), (280.0, "not_exercised")])
+def test_a_job_that_ends_at_its_deadline_is_not_ended_by_its_last_poll(finished, expected):
+    runs = [run(status=75, finished=finished)]
+    page = [exchange(1, POLL, Meaning.AMBIGUOUS, task="a", status=502)]
+    assert verdict("E8", observed("poll_html", exchanges=page, runs=runs)) == expected
+    assert verdict("P6", observed("poll_html", exchanges=page, runs=runs)) == expected
+    refusal = [exchange(1, POLL, Meaning.REFUSED, task="a", refusal="500")]
+    assert verdict("L4", observed("poll_500_once", exchanges=refusal, runs=runs)) == expected

@@ -1,7 +1,7 @@
 """E8: an answer that is not JSON is a temporary failure for a read."""
 
 from swapmock.client_checks.behaviour.model import Findings, Meaning, Observations, Role, broken, kept
-from swapmock.client_checks.behaviour.reading import ended_with_success
+from swapmock.client_checks.behaviour.reading import ended_at_its_deadline, ended_with_success
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
@@ -17,7 +17,7 @@ def judge(case: Observations) -> Findings:
         ]
         if more or ended_with_success(case, one.run):
             yield kept("it asked again", one, *more[:1])
-        else:
+        elif not ended_at_its_deadline(case, run):
             yield broken("one answer that is no JSON ended the job", one, losses={"results_lost": 1})
 
 

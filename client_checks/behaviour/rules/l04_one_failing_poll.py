@@ -1,7 +1,7 @@
 """L4: one failing poll does not end the job."""
 
 from swapmock.client_checks.behaviour.model import Exchange, Findings, Meaning, Observations, Role, broken, kept
-from swapmock.client_checks.behaviour.reading import TRANSIENT, ended_with_success
+from swapmock.client_checks.behaviour.reading import TRANSIENT, ended_at_its_deadline, ended_with_success
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
@@ -17,7 +17,7 @@ def judge(case: Observations) -> Findings:
         else:
             others = [other for other in case.of(one.role, run=one.run) if _fails(other)]
             text = "one failing poll" if len(others) == 1 else f"{len(others)} failing polls"
-            if len(others) < 3:
+            if len(others) < 3 and not ended_at_its_deadline(case, run):
                 yield broken(f"{text} ended the job", one, losses={"results_lost": 1})
 
 

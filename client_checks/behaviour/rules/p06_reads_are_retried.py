@@ -1,7 +1,12 @@
 """P6: reads are retried after temporary errors, a limited number of times."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept, not_declared
-from swapmock.client_checks.behaviour.reading import TRANSIENT, ended_with_success, is_over_deadline
+from swapmock.client_checks.behaviour.reading import (
+    TRANSIENT,
+    ended_at_its_deadline,
+    ended_with_success,
+    is_over_deadline,
+)
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 
 
@@ -23,6 +28,8 @@ def judge(case: Observations) -> Findings:
             elif over is None:
                 yield not_declared("deadline")
         elif not more and not ended_with_success(case, run.number):
+            if ended_at_its_deadline(case, run):
+                continue
             yield broken(f"one HTTP {first.status} to a poll ended the job", first, losses={"results_lost": 1})
         else:
             yield kept(f"HTTP {first.status} was met with another try", first, *more[:1])
