@@ -156,7 +156,7 @@ def test_what_is_refused(params, headers, file, now, name, details):
     assert (problem.name, problem.details, problem.message) == (name, details, None)
 
 
-@pytest.mark.parametrize("expires", ["", "x", "-1", "1.5", "1e3", " 1000", "²", "١٠٠٠", "1" * 16, "z" * 60])
+@pytest.mark.parametrize("expires", ["", "x", "-1", "1.5", "1e3", " 1000", "²", "١٠٠٠", "1" * 16, "1" * 17, "z" * 60])
 def test_a_moment_that_is_no_number(expires):
     problem = refused(Box(LINK), call_of(Box(LINK), {}, {**ASKED, "expires": expires}, now=1e17))
     assert (problem.name, problem.message) == (

@@ -99,6 +99,31 @@ def test_which_outcome_comes_first(url, more, name, queued):
     assert chosen(url, **more) == (name, queued)
 
 
+@pytest.mark.parametrize(
+    ("urls", "calls", "name"),
+    [
+        (["https://errors.invalid/fails_once"], 1, "fails"),
+        (["https://errors.invalid/fails_once"], 2, "fine"),
+        (["https://errors.invalid/fails_twice"], 2, "fails"),
+        (["https://errors.invalid/fails_once", "https://example.com/", "https://errors.invalid/slow"], 2, "slow"),
+        (["https://errors.invalid/429_once", "https://errors.invalid/slow"], 2, "slow"),
+        (["https://example.com/", "https://errors.invalid/slow", "https://errors.invalid/fails"], 1, "slow"),
+    ],
+)
+def test_the_first_value_that_still_holds_counts(urls, calls, name):
+    call = call_of({"input": {"img_urls": urls}}, raw=" ".join(urls).encode())
+    call.box.next_number = lambda _: calls
+    assert scenario_for(call, engine_with(), "task", "m").name == name
+
+
+def test_a_body_without_a_magic_value_is_not_looked_at():
+    """Whoever made the call has found that it has none."""
+    call = call_of({"input": "https://errors.invalid/fails"}, raw=b"https://errors.invalid/fails")
+    assert scenario_for(call, engine_with(), "task", "m").name == "fails"
+    call.may_be_magic = False
+    assert scenario_for(call, engine_with(), "task", "m").name == "fine"
+
+
 def test_a_magic_refusal_tells_the_balance():
     with pytest.raises(Problem) as refused:
         chosen("https://errors.invalid/403")
