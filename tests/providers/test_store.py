@@ -12,6 +12,7 @@ import pytest
 from swapmock.contracts.store import store_refusals
 from swapmock.mock_server.core.call import Call, Digests, StoreProblem
 from swapmock.mock_server.core.journal import File
+from swapmock.mock_server.providers.checksums import crc32c, crc64nvme
 from swapmock.mock_server.providers.store import CHECKSUMS, digests_of, forget_expired, put
 
 CONTENT = b"the bytes of a picture"
@@ -138,8 +139,12 @@ MISMATCH = {"SignatureProvided": SIGNATURE}
           for digest in (bytes(16), b"\xff" * 16)),
         *((ASKED, {"x-amz-content-sha256": told}, LINK, NOW, "sha256_mismatch",
            {"ClientComputedContentSHA256": told[:100], "S3ComputedContentSHA256": sha256(CONTENT).hexdigest()})
-          for told in ("0" * 64, "f" * 64, "", "unsigned-payload", "x" * 150)),
+          for told in ("0" * 64, "f" * 64)),
+        *((ASKED, {"x-amz-content-sha256": told}, LINK, NOW, "sha256_invalid",
+           {"ArgumentName": "x-amz-content-sha256", "ArgumentValue": told[:100]})
+          for told in ("", "unsigned-payload", "x" * 150)),
         # Conditional writes.
+        (ASKED, {"if-none-match": '"x"'}, STORED, NOW, "condition_unknown", {"Header": "If-None-Match"}),
         (ASKED, {"if-none-match": "*"}, STORED, NOW, "precondition_failed", {"Condition": "If-None-Match"}),
         (ASKED, {"if-none-match": " * "}, STORED, NOW, "precondition_failed", {"Condition": "If-None-Match"}),
         (ASKED, {"if-match": '"other"'}, STORED, NOW, "precondition_failed", {"Condition": "If-Match"}),
@@ -208,7 +213,7 @@ def test_a_body_without_a_length(length, raw, is_refused):
 
 SUMS = {
     "crc32": crc32(CONTENT).to_bytes(4, "big"), "sha1": sha1(CONTENT).digest(), "sha256": sha256(CONTENT).digest(),
-    "crc32c": b"1234", "crc64nvme": b"12345678",
+    "crc32c": crc32c(CONTENT).to_bytes(4, "big"), "crc64nvme": crc64nvme(CONTENT).to_bytes(8, "big"),
 }  # fmt: skip
 
 
@@ -223,19 +228,23 @@ def test_checksums(name):
         assert (problem.name, problem.details) == ("checksum_invalid", {"header": header})
     for wrong in (bytes(len(right)), b"\xff" * len(right)):
         box = Box(LINK)
-        if name in ("crc32c", "crc64nvme"):  # the standard library cannot compute these two
-            put(call_of(box, {header: text(wrong)}), Engine(), NAME)  # type: ignore[arg-type]
-        else:
-            problem = refused(box, call_of(box, {header: text(wrong)}))
-            assert (problem.name, problem.details) == ("checksum_mismatch", {"algorithm": name.upper()})
+        problem = refused(box, call_of(box, {header: text(wrong)}))
+        assert (problem.name, problem.details) == ("checksum_mismatch", {"algorithm": name.upper()})
 
 
-def test_every_checksum_is_looked_at():
-    headers = {f"x-amz-checksum-{name}": text(value) for name, value in SUMS.items()}
-    put(call_of(Box(LINK), headers), Engine(), NAME)  # type: ignore[arg-type]
-    for name in ("crc32", "sha1", "sha256"):
-        wrong = {**headers, f"x-amz-checksum-{name}": text(bytes(len(SUMS[name])))}
-        assert refused(Box(LINK), call_of(Box(LINK), wrong)).details == {"algorithm": name.upper()}
+@pytest.mark.parametrize("name", CHECKSUMS)
+def test_one_checksum_of_the_announced_kind(name):
+    other = next(each for each in CHECKSUMS if each != name)
+    right = {f"x-amz-checksum-{name}": text(SUMS[name])}
+    announced = {"x-amz-sdk-checksum-algorithm": name.upper()}
+    put(call_of(Box(LINK), {**right, **announced}), Engine(), NAME)  # type: ignore[arg-type]
+    for headers, problem in (
+        ({**right, f"x-amz-checksum-{other}": text(SUMS[other])}, "checksums_many"),
+        ({**right, "x-amz-sdk-checksum-algorithm": other.upper()}, "checksum_unknown"),
+        ({**right, "x-amz-sdk-checksum-algorithm": "md4"}, "checksum_unknown"),
+        (announced, "checksum_missing"),
+    ):
+        assert refused(Box(LINK), call_of(Box(LINK), headers)).name == problem
 
 
 @pytest.mark.parametrize(
@@ -248,10 +257,9 @@ def test_every_checksum_is_looked_at():
         ({"x-amz-content-sha256": sha256(CONTENT).hexdigest().upper()}, LINK),
         ({"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}, LINK),
         ({"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}, LINK),
-        ({"x-amz-sdk-checksum-algorithm": "CRC32", "x-amz-date": "x"}, LINK),
+        ({"x-amz-date": "x"}, LINK),
         ({"x-amz": "x", "y-amz-acl": "x"}, LINK),
         ({"if-none-match": "*"}, LINK),
-        ({"if-none-match": '"x"'}, STORED),
         ({"if-match": "*"}, STORED),
         ({"if-match": f' "{"e" * 32}" '}, STORED),
     ],
