@@ -50,6 +50,7 @@ def _idle(target: Target) -> set[str]:
         "credits.free": bool(target.profile.account),
         "credits.affordable": bool(target.profile.affordable),
         "credits.agree": any(len(one.operations) > 1 for one in target.profile.estimates.values()),
+        "credits.listed": any("sold" in rules for rules in target.profile.lists.values()),
         "link.expiry": bool(target.profile.links),
         "file.range": target.contract.behaviour.files is not None,
         "file.validator": target.contract.behaviour.files is not None,

@@ -32,7 +32,7 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
         yield Deviation("each item once in a page", repr(keys)[:120], evidence, place="repeated")
     for name, field in rules.get("filters", {}).items():
         wanted = asked.get(name)
-        for item in items if wanted is not None else ():
+        for item in items if wanted not in (None, "") else ():
             held = item.get(field) if isinstance(item, Mapping) else None
             if not (str(wanted) == str(held) or (isinstance(held, list) and wanted in held)):
                 got = f"{item.get(rules['key'])!r} with {held!r}"[:120]
@@ -40,7 +40,7 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
                 break
     for echoed, name in rules.get("echoes", {}).items():
         told = at(context.body, echoed)
-        if told is not None and name in asked and str(told) != str(asked[name]):
+        if told is not None and name in asked and told != asked[name] and str(told) != str(asked[name]):
             yield Deviation(f"{name} {asked[name]!r}, as asked", repr(told)[:60], evidence, place=f"echo {name}")
     if isinstance(total, int) and not isinstance(total, bool):
         yield from _totals(context, rules, asked, items, keys, total, size, page)
@@ -60,6 +60,8 @@ def _totals(
         yield Deviation(f"a total of {len(items)} or more", str(total), evidence, place="total")
     elif size is None and page is None and not rules.get("size") and total != len(items):
         yield Deviation(f"a total of {len(items)}: the list has no pages", str(total), evidence, place="total")
+    elif rules.get("page") in asked and page is None:
+        return  # a page that is no whole number
     elif size is not None and len(items) != _count(size, page, total) and len(items) <= size:
         expected = f"{_count(size, page, total)} items on page {page or 1}, of {total} in all"
         yield Deviation(
