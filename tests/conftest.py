@@ -16,6 +16,7 @@ from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.settings import Settings
 from swapmock.mock_server.web.build import System, build
 from swapmock.mock_server.web.server import LiveServer
+from tests.npm.packed import Packed, packed
 
 #: A Wednesday noon in UTC.
 START = 1_748_433_600.0
@@ -39,6 +40,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`pytestmark = pytest.mark.early`: the slowest modules run first, so that no worker is left with one at the end."""
     items.sort(key=lambda item: item.get_closest_marker("early") is None)
+
+
+@pytest.fixture(scope="session")
+def npm_package(tmp_path_factory: pytest.TempPathFactory) -> Packed:
+    """The packed npm package of this repository. All workers of a run share it."""
+    own = tmp_path_factory.getbasetemp()
+    return packed(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
 
 
 @pytest.fixture

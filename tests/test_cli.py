@@ -357,6 +357,7 @@ def test_routes_lists_every_operation():
         assert [operation.method, operation.path, operation.id, operation.evidence["level"]] in shown
 
 
+@pytest.mark.long
 def test_lint_finds_nothing():
     done = run("lint")
     assert (done.returncode, done.stderr) == (0, "")

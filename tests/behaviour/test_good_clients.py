@@ -11,6 +11,7 @@ from swapmock.client_checks.behaviour.model import Verdict
 from tests.behaviour.clients import AGAINST, EXAMPLES, broken, declared, judged
 
 pytestmark = [
+    pytest.mark.early,
     pytest.mark.timeout(400),
     pytest.mark.skipif(
         not library(), reason="libfaketime is not installed: the whole corpus takes too long in real time"

@@ -142,7 +142,7 @@ def rows(path: Path, *lines: str) -> Path:
 
 def judged(baseline: Path, **given: Any) -> CheckReport:
     with running(catalogue()["wrong_type"]) as url:
-        return check(url, provider="crun", parts=("flows",), baseline_file=baseline, **given)
+        return check(url, **FEW, baseline_file=baseline, **given)
 
 
 def test_a_known_finding_does_not_fail(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_clean_with_statuses_by_a_map() -> None:
     clean(result)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("provider", known())
 def test_clean_under_generated_calls(provider: str) -> None:
     given = {"provider": provider, "parts": ("flows", "examples", "fuzzing", "stateful"), "max_examples": 3}

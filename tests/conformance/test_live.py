@@ -98,7 +98,7 @@ def test_limits_are_required(limits: dict[str, Any]) -> None:
         checked(service, **limits, live=True)
 
 
-@pytest.mark.parametrize("calls", [0, 1, 2, 7, 13, 30, 55, 80])
+@pytest.mark.parametrize("calls", [0, 1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 7, 13, 55)), 30, 80])
 def test_calls_never_cross_their_limit(calls: int) -> None:
     with standing_in() as service:
         result = checked(service, max_calls=calls, parts=("flows", "coverage"), max_examples=2)
@@ -107,7 +107,9 @@ def test_calls_never_cross_their_limit(calls: int) -> None:
     assert result.exit_code != 0 or calls > 0
 
 
-@pytest.mark.parametrize("credits", [0.0, 2.9, 3.0, 7.0, 26.0, 50.0])
+@pytest.mark.parametrize(
+    "credits", [0.0, 2.9, 7.0, *(pytest.param(n, marks=pytest.mark.long) for n in (3.0, 26.0, 50.0))]
+)
 def test_credits_never_cross_their_limit(credits: float) -> None:
     with standing_in() as service:
         result = checked(service, max_credits=credits)

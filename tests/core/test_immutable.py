@@ -15,6 +15,7 @@ from swapmock.mock_server.core.sandbox import Sandbox
 from swapmock.mock_server.core.task import Failure, Task
 
 
+@pytest.mark.long
 def test_a_type_checker_lets_nobody_change_a_fact(tmp_path):
     code = tmp_path / "changes.py"
     code.write_text(

@@ -95,9 +95,20 @@ FROZEN = """
 """
 
 
-@pytest.mark.parametrize("loop", ["installed", "asyncio"])
-@pytest.mark.parametrize("moment", ["around", "inside"])
-@pytest.mark.parametrize("library", ["freezegun", "time_machine"])
+#: Each pair of choices is among the first four.
+FREEZING = [
+    ("freezegun", "around", "installed"),
+    ("freezegun", "inside", "asyncio"),
+    ("time_machine", "around", "asyncio"),
+    ("time_machine", "inside", "installed"),
+    pytest.param("freezegun", "around", "asyncio", marks=pytest.mark.long),
+    pytest.param("freezegun", "inside", "installed", marks=pytest.mark.long),
+    pytest.param("time_machine", "around", "installed", marks=pytest.mark.long),
+    pytest.param("time_machine", "inside", "asyncio", marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize(("library", "moment", "loop"), FREEZING)
 def test_an_emulator_stays_on_real_time_where_time_is_frozen(library, moment, loop):
     run(FROZEN, library, moment, loop)
 

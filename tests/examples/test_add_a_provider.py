@@ -70,6 +70,7 @@ def test_its_webhook_comes_and_is_signed(folder):
     assert signature == hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
 
 
+@pytest.mark.long
 def test_an_installed_package_is_found_by_its_entry_point(folder):
     """What an installer writes for the entry point of the guide's pyproject.toml is enough for the commands."""
     entry = re.search(r'providers"\]\n(.*)\n', (folder / "pyproject.toml").read_text("utf-8"))

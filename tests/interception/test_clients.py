@@ -82,6 +82,7 @@ def test_node(program, run_client, is_served, modules):
     assert is_served(run_client("node", CLIENTS / program, NODE_PATH=str(modules)))
 
 
+@pytest.mark.long
 @pytest.mark.needs("node", "npm")
 @pytest.mark.parametrize("program", JAVASCRIPT)
 def test_node_24(program, run_client, is_served, modules, node_24):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.npm.packed import FOLDER
+
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "packages" / "npm"
 
 pytestmark = [pytest.mark.needs("npm", "node"), pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -28,26 +29,11 @@ def run(*command, folder, **environment):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """A copy of the folder with its compiler, and the packed file."""
-    folder = tmp_path_factory.mktemp("npm") / "npm"
-    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("node_modules", "dist", "*.tgz"))
-    done = run("npm", "install", "--no-audit", "--no-fund", folder=folder)
-    if done.returncode and os.environ.get("CI") != "true":
-        pytest.skip("npm reaches no registry")
-    assert done.returncode == 0, done.stderr
-    done = run("npm", "pack", "--json", folder=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (file,) = folder.glob("*.tgz")
-    return folder, file
-
-
-@pytest.fixture(scope="module")
-def project(built, tmp_path_factory):
+def project(npm_package, tmp_path_factory):
     """An empty project of somebody else that has installed the packed file."""
     folder = tmp_path_factory.mktemp("foreign")
     (folder / "package.json").write_text('{"name": "foreign", "private": true, "type": "module"}')
-    done = run("npm", "install", "--offline", str(built[1]), folder=folder)
+    done = run("npm", "install", "--offline", str(npm_package.file), folder=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -160,14 +146,12 @@ def test_one_clear_error_where_nothing_can_be_started(project, tmp_path):
     assert "nothing answers at http://127.0.0.1:1 (from SWAPMOCK_URL)" in done.stderr
 
 
-def test_the_types_are_those_of_the_contract(built):
+def test_the_types_are_those_of_the_contract(npm_package, tmp_path):
     """`npm run generate` wrote src/admin-types.ts; it is run again here."""
-    folder, _ = built
-    shutil.copytree(ROOT / "contracts" / "admin", folder.parent.parent / "contracts" / "admin", dirs_exist_ok=True)
     before = (FOLDER / "src" / "admin-types.ts").read_text()
-    place = folder.parent / "again.ts"
+    place = tmp_path / "again.ts"
     command = ["npx", "openapi-typescript", str(ROOT / "contracts/admin/openapi.yaml"), "--output", str(place)]
-    done = run(*command, folder=folder)
+    done = run(*command, folder=npm_package.folder)
     assert done.returncode == 0, done.stderr
     assert place.read_text() == before, "npm run generate renews it"
 
@@ -178,7 +162,7 @@ BLOCKS = dict(
 )
 
 
-def test_vitest_and_typescript_take_it(built, project):
+def test_vitest_and_typescript_take_it(project):
     done = run(
         "npm", "install", "--no-audit", "--no-fund", "vitest@3", "typescript@5", "@types/node@20", folder=project
     )

@@ -23,7 +23,7 @@ def run(receiver, record, path, kills: int, *options: str):
     return report
 
 
-@pytest.mark.parametrize("durability", ["process", "power"])
+@pytest.mark.parametrize("durability", ["process", pytest.param("power", marks=pytest.mark.long)])
 def test_what_was_told_is_there_after_a_kill(durability, receiver, record_testsuite_property, tmp_path):
     report = run(receiver, record_testsuite_property, tmp_path / "store.db", 3, "--durability", durability)
     assert report.problems == []

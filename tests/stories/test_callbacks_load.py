@@ -120,6 +120,7 @@ def test_a_thousand_tasks_to_a_slow_and_a_quick_receiver_on_a_clock_that_is_move
             assert len(slow.got) == len(quick.got) == 500
 
 
+@pytest.mark.long
 def test_two_thousand_mute_receivers_do_not_delay_one_that_answers(system):
     """Each is a host of its own."""
 

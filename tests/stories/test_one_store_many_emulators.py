@@ -172,7 +172,10 @@ class Work:
 
 @pytest.mark.parametrize(
     ("sandboxes", "tasks"),
-    [(12, 10), pytest.param(200, 50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
+    [
+        pytest.param(12, 10, marks=pytest.mark.long),
+        pytest.param(200, 50, marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
+    ],
 )
 def test_nothing_acknowledged_is_lost(tmp_path, sandboxes, tasks):
     from tests.stores.redis_server import redis_process

@@ -56,7 +56,7 @@ class Measured:
         self.shares.append(max(spent) / sum(spent))
 
 
-@pytest.mark.parametrize("runs", [4, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [pytest.param(4, marks=pytest.mark.long), pytest.param(12, marks=pytest.mark.slow)])
 def test_two_workers_cost_as_much_as_one_and_share_the_work(runs):
     with serving(workers=1) as one, serving(workers=2) as two:
         single, shared = Measured(one), Measured(two)
