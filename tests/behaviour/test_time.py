@@ -84,7 +84,7 @@ def test_such_a_client_is_judged_in_real_time(control, tmp_path):
 @needs_library
 def test_a_client_with_a_short_timeout_is_judged_in_a_slower_time(control, tmp_path):
     made = bench(control, tmp_path, "time.sleep(seconds / 20)")
-    text = (tmp_path / "client.py").read_text().replace("timeout=60", "timeout=0.1")
+    text = (tmp_path / "client.py").read_text().replace("timeout=60", "timeout=0.05")
     (tmp_path / "client.py").write_text(text)
     trial = judge_client(made, [], providers=["crun"])[0]
     assert trial.coupling.rate < 40

@@ -261,7 +261,7 @@ def test_a_wrong_option_is_told(run):
             pass
     """)
     assert "did you mean 'balance'" in done.stdout
-    assert "the marker swapmock takes named options only" in done.stdout
+    assert "the marker swapmock accepts only named options" in done.stdout
 
 
 def test_without_the_extra_the_inbox_says_what_to_install(run):
