@@ -104,6 +104,27 @@ def test_the_client_speaks_to_one_that_it_starts(project):
     assert done.returncode == 0, done.stderr
 
 
+AT_ONCE = """
+import assert from "node:assert";
+import { start } from "swapmock";
+
+const all = await Promise.all([start(), start(), start()]);
+try {
+  assert.equal(new Set(all.map((one) => one.emulator.url)).size, 3);
+  for (const [number, one] of all.entries()) await one.emulator.sandbox({ id: `only-${number}` });
+} finally {
+  await Promise.all(all.map((one) => one.stop()));
+}
+"""
+
+
+def test_those_that_start_at_the_same_time_are_different(project):
+    """As the files of a test run do: each takes the port that its own emulator got."""
+    (project / "at-once.mjs").write_text(AT_ONCE)
+    done = run("node", "at-once.mjs", folder=project, **with_command())
+    assert done.returncode == 0, done.stderr
+
+
 DOCKER = """#!{python}
 import os, sys
 if sys.argv[1] == "info":

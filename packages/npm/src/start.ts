@@ -30,12 +30,14 @@ interface Way {
   how: string;
   command: string;
   args: (port: number) => string[];
+  /** It takes a free port and prints its address: a port that is chosen here may be taken by another process until it listens. */
+  choosesPort: boolean;
   /** The token of its admin API: one in a container demands one. */
   token: string;
 }
 
 function ways(options: StartOptions, token: string): Way[] {
-  const serve = (port: number): string[] => ["serve", "--port", String(port), ...(options.args ?? [])];
+  const serve = (): string[] => ["serve", "--port", "0", ...(options.args ?? [])];
   const image = options.image ?? "swapmock";
   const ofContainer = token || randomUUID();
   // The value of the token goes by the environment, where the list of processes does not show it.
@@ -47,10 +49,10 @@ function ways(options: StartOptions, token: string): Way[] {
   const ofDocker = ["--add-host", "host.docker.internal:host-gateway", "--env", "SWAPMOCK_CALLBACK_ALLOW=host.docker.internal"];
   const ofPodman = ["--env", "SWAPMOCK_CALLBACK_ALLOW=host.containers.internal"];
   return [
-    { how: "path", command: "swapmock", args: serve, token },
-    { how: "uvx", command: "uvx", args: (port) => ["swapmock", ...serve(port)], token },
-    { how: "container", command: "docker", args: (port) => inContainer(port, ofDocker), token: ofContainer },
-    { how: "container", command: "podman", args: (port) => inContainer(port, ofPodman), token: ofContainer },
+    { how: "path", command: "swapmock", args: serve, choosesPort: true, token },
+    { how: "uvx", command: "uvx", args: () => ["swapmock", ...serve()], choosesPort: true, token },
+    { how: "container", command: "docker", args: (port) => inContainer(port, ofDocker), choosesPort: false, token: ofContainer },
+    { how: "container", command: "podman", args: (port) => inContainer(port, ofPodman), choosesPort: false, token: ofContainer },
   ];
 }
 
@@ -92,16 +94,16 @@ export async function start(options: StartOptions = {}): Promise<Running> {
       tried.push(`${way.command}: not found`);
       continue;
     }
-    const port = await freePort();
-    const env = way.token ? { ...process.env, SWAPMOCK_ADMIN_TOKEN: way.token } : process.env;
-    const child = spawn(way.command, way.args(port), { stdio: ["ignore", "ignore", "pipe"], env });
-    const failure = await ready(child, `http://127.0.0.1:${port}`, options.timeout ?? 30_000);
-    if (failure === "") {
-      const emulator = new Emulator(`http://127.0.0.1:${port}`, { token: way.token });
+    const port = way.choosesPort ? 0 : await freePort();
+    const env = { ...process.env, PYTHONUNBUFFERED: "1", ...(way.token ? { SWAPMOCK_ADMIN_TOKEN: way.token } : {}) };
+    const child = spawn(way.command, way.args(port), { stdio: ["ignore", "pipe", "pipe"], env });
+    const found = await ready(child, way.choosesPort ? "" : `http://127.0.0.1:${port}`, options.timeout ?? 30_000);
+    if (found.url) {
+      const emulator = new Emulator(found.url, { token: way.token });
       return { emulator, how: way.how, stop: () => ended(child) };
     }
     await ended(child);
-    tried.push(`${way.command}: ${failure}`);
+    tried.push(`${way.command}: ${found.failure}`);
   }
   throw new Error(
     `swapmock could not be started.\n${tried.map((line) => `  ${line}`).join("\n")}\n` +
@@ -109,20 +111,28 @@ export async function start(options: StartOptions = {}): Promise<Running> {
   );
 }
 
-/** "" when it answers, else why it does not. */
-async function ready(child: ChildProcess, url: string, timeout: number): Promise<string> {
+/** Where an emulator answers, or why none does. Without a `url` it is the one that the process prints. */
+async function ready(child: ChildProcess, url: string, timeout: number): Promise<{ url?: string; failure?: string }> {
   let said = "";
+  let printed = "";
   let failed: string | undefined;
+  // Both streams are read to the end: a full pipe would stop the emulator.
+  child.stdout?.on("data", (chunk: Buffer) => {
+    if (url) return;
+    printed = (printed + chunk.toString()).slice(-5000);
+    const listening = /Listening on (https?:\/\/[^\s,]+)/.exec(printed);
+    if (listening) url = listening[1]!.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//127.0.0.1:");
+  });
   child.stderr?.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2000)));
   child.once("error", (error) => (failed = error.message));
   child.once("exit", (code, signal) => (failed ??= `ended with ${signal ?? `status ${code}`}: ${said.trim().split("\n").pop() ?? ""}`));
   const end = Date.now() + timeout;
   while (Date.now() < end) {
-    if (failed !== undefined) return failed;
-    if (await answers(url)) return "";
+    if (failed !== undefined) return { failure: failed };
+    if (url && (await answers(url))) return { url };
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return `did not answer within ${timeout} ms`;
+  return { failure: `did not answer within ${timeout} ms` };
 }
 
 function ended(child: ChildProcess): Promise<void> {
