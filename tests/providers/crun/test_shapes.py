@@ -10,7 +10,7 @@ import pytest
 from swapmock.contracts import load
 from swapmock.mock_server.core.shape import Shape
 from swapmock.mock_server.core.task import Task
-from swapmock.mock_server.providers.crun.shapes import shape, shape_of
+from swapmock.mock_server.providers.crun.shapes import COVER_SIDES, PICTURE_SIDES, VIDEO_SIDES, shape, shape_of
 
 
 @pytest.mark.parametrize(
@@ -180,3 +180,12 @@ def test_the_covers_of_a_song():
     sound, small, large = Shape(0, 0, 30), Shape(360, 360), Shape(720, 720)
     assert shape(song, ENGINE) == sound
     assert [shape(song, ENGINE, number) for number in range(6)] == [sound, sound, small, large, small, large]
+
+
+def test_the_sides_by_resolution():
+    """To the pixel: sizes are rounded to even numbers, which hides an odd one."""
+    assert PICTURE_SIDES == {"512": 512, "0.5k": 512, "1k": 1024, "2k": 2048, "3k": 3072, "4k": 4096}
+    by_name = {f"{side}p": side for side in (360, 480, 512, 540, 580, 720, 768, 1080, 1440, 2160)}
+    videos = {**by_name, "1k": 720, "2k": 1440, "4k": 2160}
+    assert videos == VIDEO_SIDES
+    assert COVER_SIDES == (360, 720)
