@@ -1,8 +1,7 @@
-"""Which rules of a request are guesses: a guess refuses nobody by default.
+"""Finds which rules of a request are guesses. By default, a guess refuses no request.
 
-A rule is a JSON Schema keyword at a place. Its level is the weakest of those on the way to it: of the components and fields
-around it (`x-evidence`), and of the keyword itself where `x-guessed` names it.
-"""
+A rule is a JSON Schema keyword at a place. Its level is the weakest level of evidence on the path to it: that of
+the components and fields around it (`x-evidence`), and that of the keyword itself if `x-guessed` names it."""
 
 from __future__ import annotations
 
@@ -13,17 +12,18 @@ if TYPE_CHECKING:
     from swapmock.contracts.model import Operation
     from swapmock.contracts.validators import Violation
 
-#: The variant that says what becomes of a request which breaks a guess.
+#: The variant for requests that break only guesses: accept or refuse.
 VARIANT = "guesses"
 
-#: The levels of guesses.
+#: The levels of evidence that count as guesses.
 GUESSES = frozenset({"inferred", "invented"})
 
 
 def left(
     operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
 ) -> tuple[Violation, ...]:
-    """Return the `violations` that refuse a request: without those of guesses, if the variant `guesses` is `accept`."""
+    """Return the `violations` for which a request is refused. If the variant `guesses` is `accept`, violations of
+    guesses are left out."""
     if variants.get(VARIANT) != "accept":
         return tuple(violations)
     refuses_null = variants.get("null_fields") == "refuse"
@@ -36,8 +36,8 @@ def left(
 
 
 def is_guess(operation: Operation, body: Any, violation: Violation) -> bool:
-    """Return whether the rule that a request broke is inferred or invented. That a body is an object is not a guess, and a
-    rule that is not found in the schema is not one either."""
+    """Return whether the broken rule is inferred or invented. The rule that a body is an object is not a guess, and
+    neither is a rule that is not found in the schema."""
     steps = violation.place[1:]
     start = _start(operation, body, violation.place[0], steps)
     if start is None or (violation.place[0] == "body" and not steps):
@@ -50,7 +50,7 @@ def is_guess(operation: Operation, body: Any, violation: Violation) -> bool:
 def _start(
     operation: Operation, body: Any, part: object, steps: Sequence[str | int]
 ) -> tuple[Mapping[str, Any], Sequence[str | int]] | None:
-    """Return the schema that `steps` begin in, and the steps that are left; None if there is none."""
+    """Return the schema at which `steps` begin, and the remaining steps; None if there is none."""
     if part == "body":
         if not operation.takes_json:
             return None
@@ -79,7 +79,7 @@ Levels = tuple[str, ...]
 def _rules(
     operation: Operation, node: Mapping[str, Any], steps: Sequence[str | int], violation: Violation
 ) -> Iterator[Levels]:
-    """Yield the levels of evidence of each place where the broken keyword stands."""
+    """Yield the levels of evidence for each place with the broken keyword."""
     rule = violation.rule
     for layer, levels in _ends(operation, node, steps[:-1] if rule == "required" else steps, ()):
         if rule == "required":

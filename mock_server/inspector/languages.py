@@ -12,6 +12,7 @@ Translate = Callable[[str], str]
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name by which Babel finds texts that are translated later
+    """Return `text` unchanged. Babel finds the text by this name; it is translated later."""
     return text
 
 

@@ -1,8 +1,7 @@
-"""The two checksums of S3 that the standard library does not have: CRC-32C and CRC-64/NVME.
+"""Computes the two checksums of S3 that the standard library lacks: CRC-32C and CRC-64/NVME.
 
-Both are reflected CRCs. They are computed two bytes at a time, at 30 to 60 ns a byte: large content belongs in a
-thread.
-"""
+Both are reflected CRCs. They are computed two bytes at a time and take 30 to 60 ns per byte: compute them for
+large content in a thread."""
 
 from __future__ import annotations
 
@@ -15,12 +14,12 @@ CASTAGNOLI, NVME = 0x82F63B78, 0x9A6C9329AC4BC9B5
 
 
 def crc32c(content: bytes) -> int:
-    """The CRC-32C of `content`."""
+    """Return the CRC-32C of `content`."""
     return _crc(content, CASTAGNOLI, 32)
 
 
 def crc64nvme(content: bytes) -> int:
-    """The CRC-64/NVME of `content`."""
+    """Return the CRC-64/NVME of `content`."""
     return _crc(content, NVME, 64)
 
 
@@ -39,7 +38,7 @@ def _crc(content: bytes, polynomial: int, bits: int) -> int:
 
 @cache
 def _table(polynomial: int) -> tuple[int, ...]:
-    """What each pair of bytes does to a CRC."""
+    """Return the effect of each pair of bytes on a CRC with this `polynomial`."""
     single = [_after_byte(value, polynomial) for value in range(256)]
     return tuple(
         single[single[value & 0xFF] & 0xFF ^ value >> 8] ^ single[value & 0xFF] >> 8 for value in range(1 << 16)

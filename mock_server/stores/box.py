@@ -440,10 +440,11 @@ class MemoryBox:
         self._journal.append(record)
 
     def note_transfer(self, exchange: Exchange, transfer: Transfer) -> None:
+        """Note what went over the connection for `exchange`, which is in the journal."""
         exchange.transfer = transfer
 
     def set_transfer(self, name: str, transfer: Transfer) -> None:
-        """`note_transfer` for the exchange with the id `name`; nothing if the journal has dropped it."""
+        """Note `transfer` for the exchange with the id `name`. Does nothing if the journal has dropped the exchange."""
         for record in self._journal.latest_first():
             if type(record) is Exchange and record.id == name:
                 record.transfer = transfer

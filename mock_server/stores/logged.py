@@ -351,6 +351,7 @@ class LoggedBox(MemoryBox):
         MemoryBox.record(self, record)
 
     def note_transfer(self, exchange: Exchange, transfer: Transfer) -> None:
+        """Note what went over the connection for `exchange`, which is in the journal, and log this."""
         self._facts.append(("transfer", exchange.id, transfer))
         super().note_transfer(exchange, transfer)
         if self.loads:  # the journal has another object for the same exchange

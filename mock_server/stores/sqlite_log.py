@@ -356,6 +356,8 @@ class SqliteFile:
     # --- durability
 
     def wait_until_durable(self) -> Callable[[], None] | None:
+        """Return a function to call before the last commit is acknowledged: it waits until the commit is on the
+        disk. None if it is there already."""
         position = self.committed
         return None if self.synced >= position else partial(self._wait, position)
 

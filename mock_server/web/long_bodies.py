@@ -1,8 +1,8 @@
-"""Bodies that are long because media stand in them as data URIs: a phone's photo, 31 MB at most.
+"""Shortens long request bodies, which contain media as data URIs: for example a phone's photo, 31 MB at most.
 
-What a call is held to and looked at for takes time by the length of its body. So a long body is replaced by a short one with the
-same structure before a sandbox is opened; the task keeps the whole. `shorten` takes longer than the event loop can wait.
-"""
+Validation takes time in proportion to the length of the body. So before a sandbox is opened, a long body is
+replaced by a short one with the same structure. The task keeps the whole body. `shorten` can block for too long
+for the event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from swapmock.contracts import Operation
     from swapmock.mock_server.web.messages import Request
 
-#: A data URI of a long body is kept up to this many characters, which is beyond every limit of a URL.
+#: The number of characters of a data URI that are kept. It is above every limit for a URL.
 LONGEST_DATA_URI = 4096
 
 
@@ -26,19 +26,19 @@ def is_long(request: Request, operation: Operation | None, json_limit: int) -> b
 
 
 def shorten(request: Request, json_limit: int) -> None:
-    """Cut the data URIs in the body of `request`, and keep the whole body in `request.whole`. A body that is long for another
-    reason, or is not JSON, is not changed: it is refused later."""
+    """Cut the data URIs in the body of `request`, and store the whole body in `request.whole`. A body that is not
+    JSON, or is long without data URIs, is not changed: it is refused later."""
     if len(request.body) - length_of_data_uris(request.body) > json_limit:
         return
     try:
         short = jsontext.dumps(with_short_data_uris(jsontext.loads(request.body)))
-    except (ValueError, TypeError):  # no JSON, or a number that only a parser takes
+    except (ValueError, TypeError):  # not JSON, or a number that only this parser accepts
         return
     request.body, request.whole = short, request.body
 
 
 def with_short_data_uris(body: Any) -> Any:
-    """Return a parsed body whose long data URIs are cut, with a digest of the whole URI at their end."""
+    """Return a parsed body with its long data URIs cut. Each cut one ends with a digest of the whole URI."""
     if isinstance(body, str):
         if len(body) <= LONGEST_DATA_URI or not body.startswith("data:"):
             return body
@@ -49,7 +49,7 @@ def with_short_data_uris(body: Any) -> Any:
 
 
 def length_of_data_uris(body: bytes) -> int:
-    """Return how many bytes of a JSON text are in strings that begin with `data:`."""
+    """Return the number of bytes in the JSON text `body` that are in strings with the prefix `data:`."""
     found, start = 0, body.find(b'"data:')
     while start >= 0:
         end = body.find(b'"', start + 1)

@@ -1,4 +1,4 @@
-"""What the pages of the inspector ask of the other processes, in a process that is one of several."""
+"""Gets what the inspector's pages show from the other processes, if the emulator has several processes."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ log = logging.getLogger("swapmock")
 
 Result = TypeVar("Result")
 
-#: Seconds that a page waits for the answer to a call.
+#: The timeout in seconds of a page's call to another process.
 PAGE_TIME = 60.0
 
-#: Whether a call comes from a page of this process.
+#: Whether the current call comes from a page of this process.
 _for_page: ContextVar[bool] = ContextVar("_for_page", default=False)
 
 
 class PagesOfAll(RoutedApp):
-    """The application of one process of several, whose pages show the sandboxes of all."""
+    """The application of one of several processes. Its pages show the sandboxes of all processes."""
 
     def __init__(
         self,
@@ -50,12 +50,13 @@ class PagesOfAll(RoutedApp):
         default_sandbox: str,
     ) -> None:
         super().__init__(pipeline, make_flask, max_bodies_bytes, note_lag, placement, default_sandbox)
-        #: The event loop, once the application serves.
+        #: The event loop; None before the application serves.
         self.loop: asyncio.AbstractEventLoop | None = None
         self.calls = {"overviews": self._overviews}
 
     async def tell(self, name: str, document: Any) -> list[Any]:
-        """Call all other processes, and return the results of those that answer."""
+        """Make the call `name` with the JSON value `document` to all other processes. Return the results of those
+        that answer."""
         told = await asyncio.gather(
             *(self.call(peer, name, document) for peer in self.placement.peers()), return_exceptions=True
         )
@@ -78,7 +79,8 @@ class PagesOfAll(RoutedApp):
         return found
 
     def overviews(self, sandboxes: Sequence[str]) -> Mapping[str, Any]:
-        """Return the numbers of `sandboxes` of other processes. Do not call it in the thread of the event loop."""
+        """Return the numbers of those `sandboxes` that other processes hold. Must not be called in the thread of the
+        event loop."""
         return self._wait_for(self._overviews_of(sandboxes))
 
     async def _overviews_of(self, sandboxes: Sequence[str]) -> dict[str, Any]:
@@ -88,7 +90,8 @@ class PagesOfAll(RoutedApp):
         return found
 
     def ask(self, request: Request) -> Answer:
-        """Return the answer of the admin API to a page. Do not call it in the thread of the event loop."""
+        """Return the admin API's answer to the `request` of a page. Must not be called in the thread of the event
+        loop."""
         return self._wait_for(self._ask_for_page(request))
 
     def _wait_for(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -120,13 +123,15 @@ class PagesOfAll(RoutedApp):
 
     @cached_property
     def _callers_for_pages(self) -> DaemonThreads:
-        """Pages wait in the threads of calls for the answers to their own calls, which have these."""
+        """The threads for the calls that pages make. A page already occupies a thread for clients' calls while it
+        waits for its own call."""
         return DaemonThreads(MOST_CALLS, "swapmock-pages")
 
     async def _in_thread(self, threads: Executor | None, work: Callable[..., Answer], *args: Any) -> Answer:
         return await super()._in_thread(self._callers_for_pages if _for_page.get() else threads, work, *args)
 
     def close(self) -> None:
+        """Close the application, and end the threads for calls of pages."""
         super().close()
         self._callers_for_pages.shutdown()
 
@@ -150,7 +155,7 @@ async def _nothing_more() -> Any:
 
 
 def again(body: bytes, receive: Receive, *, is_whole: bool = True) -> Receive:
-    """Return an ASGI `receive` that returns `body` first."""
+    """Return an ASGI `receive` that returns `body` first. `is_whole` says that nothing follows it."""
     first = [{"type": "http.request", "body": body, "more_body": not is_whole}]
 
     async def received() -> Any:

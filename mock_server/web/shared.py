@@ -65,21 +65,26 @@ class SharedApp(PagesOfAll):
             await super()._take(hop, scope, receive, send, client)
 
     def begin_shutdown(self) -> None:
+        """Begin the shutdown of this application, and of the one for control calls."""
         super().begin_shutdown()
         if self.controls is not None:
             self.controls.begin_shutdown()
 
     def abort_pending(self) -> None:
+        """Abort pending requests here, and in the application for control calls."""
         super().abort_pending()
         if self.controls is not None:
             self.controls.abort_pending()
 
     def close(self) -> None:
+        """Close this application, and the one for control calls."""
         super().close()
         if self.controls is not None:
             self.controls.close()
 
     def peer_of(self, asked: Whereabouts) -> Peer | None:
+        """Return the other process that a request belongs to. Returns None if the store cannot be reached: then this
+        process reports that."""
         try:
             return super().peer_of(asked)
         except StoreError:
@@ -92,6 +97,7 @@ class SharedApp(PagesOfAll):
             return [None]  # this process reports that the store cannot be reached
 
     async def answer_here(self, scope: Any, receive: Receive, client: Client, hop: Hop | None) -> Answer:
+        """Answer a request in this process. Calls over all sandboxes are answered together with the other processes."""
         self.loop = asyncio.get_running_loop()
         target = self._pipeline.match(scope["method"], scope["path"])
         name = "" if target is None or not target.api.is_admin or target.operation is None else target.operation.id

@@ -129,6 +129,7 @@ class WorkerApp(PagesOfAll):
         return super()._sandbox_of(target, asked)
 
     async def answer_here(self, scope: Any, receive: Receive, client: Client, hop: Hop | None) -> Answer:
+        """Answer a request in this worker. Calls over all sandboxes are answered together with the other workers."""
         target = self._pipeline.match(scope["method"], scope["path"])
         if target is None or not target.api.is_admin or target.operation is None:
             return await super().answer_here(scope, receive, client, hop)

@@ -1,4 +1,5 @@
-"""One worker process of an emulator with a shared store: a process of the store like any other, with an address of its own."""
+"""Runs one worker process of an emulator with a shared store. The worker is a process of the store like any other,
+and has its own address."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from swapmock.mock_server.web.server import Listener, Options, bind, url_of
 from swapmock.mock_server.web.shared import SharedApp
 from swapmock.mock_server.workers.serving import Plan, between, running_loop, serve
 
-#: The seconds between two attempts to reach the store, of a worker that replaces another one.
+#: Seconds between two attempts of a replacement worker to reach the store.
 RETRY_SECONDS = 0.5
 
 
@@ -79,7 +80,7 @@ async def _serve(
 ) -> None:
     apps = [system.asgi_app, system.admin_asgi_app][: len(plan.listeners)]
     shared: Sequence[SharedApp] = [app for app in apps if isinstance(app, SharedApp)]
-    # Other machines come by TLS if the advertised address says so.
+    # Other machines connect with TLS if the advertised address has this scheme.
     own_options = between(options)
     if system.settings.advertise.startswith("https:"):
         own_options = replace(own_options, tls=options.tls)
