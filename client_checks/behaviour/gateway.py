@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -130,16 +131,15 @@ class Gateway:
             return sorted([*self.exchanges, *waiting], key=lambda one: one.number)
 
     def match_faults(self, role: Role, meaning: Meaning | None) -> list[GatewayFault]:
-        """Return the faults that apply to this request. Faults on a meaning apply once `meaning` is known, the
-        others before."""
+        """Return the fault that applies to this request, or none: the first that fits, so that two faults on one kind
+        of request come one after the other. Faults on a meaning apply once `meaning` is known, the others before."""
         with self._lock:
-            return [
+            fitting = (
                 one
                 for one in self.faults
-                if one.role is role
-                and (one.meaning is meaning if meaning is not None else one.meaning is None)
-                and one.takes_turn()
-            ]
+                if one.role is role and (one.meaning is meaning if meaning is not None else one.meaning is None)
+            )
+            return list(islice((one for one in fitting if one.takes_turn()), 1))
 
 
 class _Server(ThreadingHTTPServer):

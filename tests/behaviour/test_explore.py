@@ -55,6 +55,14 @@ def test_the_same_seed_draws_the_same_and_leaves_no_pair_out_for_long():
     assert all(1 <= len(names) <= 5 for names in made)
 
 
+def test_elements_that_hide_each_other_are_tried_alone():
+    draws = drawn(ELEMENTS, 1)
+    sets = [{str(one["name"]) for one in next(draws)} for _ in range(200)]
+    for hidden in ({"task_fails", "media_cut"}, {"create_500_after", "callback_never"}):
+        assert [names for names in sets if hidden <= names and names != hidden] == []
+        assert hidden in sets
+
+
 class Planted(Explorer):
     """An explorer whose client breaks a rule under `needed` elements; `blind` of its first observations see nothing."""
 
@@ -84,7 +92,7 @@ def test_shrinking_leaves_what_is_needed_and_no_more(needed, blind):
 
 def test_what_is_combined_reads_as_a_case():
     elements = [
-        one for one in ELEMENTS if one["name"] in ("create_429", "poll_html", "vary_chunking", "vary_whitespace")
+        one for one in ELEMENTS if one["name"] in ("create_429", "media_cut", "vary_chunking", "vary_whitespace")
     ]
     made = combine(elements)
     assert made.vary["names"] == ["whitespace", "chunking"]

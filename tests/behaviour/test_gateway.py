@@ -108,6 +108,12 @@ def test_a_fault_by_meaning_strikes_that_answer_only(sandbox):
         assert [one.fault for one in server.exchanges] == ["", "", "set"]
 
 
+def test_two_faults_on_one_kind_of_request_come_one_after_the_other(sandbox):
+    first, second = (GatewayFault(Role.CREATE, "status", value, times=1) for value in (503, 408))
+    with gateway(sandbox, first, second) as server:
+        assert [create(server, sandbox).status_code for _ in range(3)] == [503, 408, 200]
+
+
 def test_chunked_requests_are_read(sandbox):
     with gateway(sandbox) as server, socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as raw:
         body = json.dumps(BODY).encode()
