@@ -116,6 +116,12 @@ def test_the_first_value_that_still_holds_counts(urls, calls, name):
     assert scenario_for(call, engine_with(), "task", "m").name == name
 
 
+def test_a_job_needs_faces_unless_said_otherwise():
+    url = next(url for url, faces in FACES.items() if faces == 0)
+    call = call_of({"input": {"image_url": url}}, raw=url.encode())
+    assert scenario_for(call, engine_with(), "task", "m").name == "no_face"
+
+
 def test_a_body_without_a_magic_value_is_not_looked_at():
     """Whoever made the call has found that it has none."""
     call = call_of({"input": "https://errors.invalid/fails"}, raw=b"https://errors.invalid/fails")

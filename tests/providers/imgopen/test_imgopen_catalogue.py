@@ -15,7 +15,7 @@ def asked(size: int, number: int, **wanted: str) -> Any:
     engine: Any = SimpleNamespace(contracts={"imgopen": contract})
     call: Any = SimpleNamespace(body={"pageSize": size, "pageNum": number, **wanted})
     data = query_model_list(call, engine).data
-    assert (data["pageSize"], data["pageNum"]) == (size, number)
+    assert (data["pageSize"], data["pageNum"]) == (max(1, size), max(1, number))
     return data["total"], [row["sdModelCheckpoint"] for row in data["rows"]]
 
 
@@ -26,6 +26,10 @@ def asked(size: int, number: int, **wanted: str) -> Any:
         (2, 2, {}, 5, ["c2", "c3"]),
         (2, 3, {}, 5, ["c4"]),
         (2, 4, {}, 5, []),
+        (0, 2, {}, 5, ["c1"]),
+        (-3, 1, {}, 5, ["c0"]),
+        (2, 0, {}, 5, ["c0", "c1"]),
+        (2, -1, {}, 5, ["c0", "c1"]),
         (5, 1, {}, 5, ["c0", "c1", "c2", "c3", "c4"]),
         (9, 1, {"sdModelName": "odd"}, 2, ["c1", "c3"]),
         (1, 2, {"sdModelName": "even"}, 3, ["c2"]),
