@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from swapmock.client_checks.conformance.pointer import NAME
-from swapmock.contracts import Contract, Operation, installed, load, outside, read_yaml
+from swapmock.contracts import Contract, Operation, guesses, installed, load, outside, read_yaml
 from swapmock.contracts.polls import TaskIdPlace
 
 FOLDER = Path(str(files(__package__))) / "profiles"
@@ -163,7 +163,7 @@ class Profile:
                 if name in sample.get(place, {}):
                     less = {key: value for key, value in sample[place].items() if key != name}
                     row = {"name": f"{name} missing: {operation.id}", "call": operation.id, **sample, place: less}
-                    yield {**row, "refused": "invalid", "mentions": name}
+                    yield {**row, "refused": "invalid", "mentions": name, **_if_guessed(operation, place, less)}
 
     def _sample(self, operation: Operation) -> dict[str, Any]:
         """Return path, query and body of a valid call of `operation`: from a flow or a poll, with a placeholder for
@@ -198,6 +198,16 @@ class Profile:
             kinds={row["name"]: Kind(**row) for row in rows.pop("kinds")},
             **rows,
         )
+
+
+def _if_guessed(operation: Operation, place: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the choice under which a request that breaks only guesses of the contract is refused; empty for any other."""
+    if place == "body":
+        violations = operation.check_body(operation.normalize(dict(given)))
+    else:
+        violations = operation.check_parameters({place: dict(given)})
+    refused = guesses.left(operation, given, violations, {guesses.VARIANT: "accept"})
+    return {} if refused else {"when": {guesses.VARIANT: "refuse"}}
 
 
 def _kept(row: Mapping[str, Any]) -> dict[str, Any]:
