@@ -32,7 +32,7 @@ from swapmock.client_checks.behaviour.variation import ALL
 #: The maximal number of elements in a condition, the number of elements drawn for it, and the number of draws compared.
 MOST, DRAWN, COMPARED = 4, 7, 40
 #: The weight of a pair with a variation. It is below 1, so that pairs of faults are tried first.
-WEIGHT_OF_VARIATION = 0.2
+WEIGHT_OF_VARIATION = 0.02
 #: Elements that leave the result of a submission unknown.
 DOUBTS = frozenset({"create_reset_after", "create_500_after", "create_html_after", "killed_after_sending"})
 #: Pairs of groups whose elements hide each other: a failed task has no media; a submission in doubt is often settled by a
