@@ -17,6 +17,7 @@ from swapmock.mock_server.providers.submission import (
     has_media,
     magic,
     scenario_for,
+    submit_task,
 )
 
 CONTRACT = load("crun")
@@ -171,3 +172,11 @@ def test_what_a_task_costs_in_the_end(name, charge):
 def test_whether_a_success_has_files(name, media):
     task: Any = SimpleNamespace(provider="crun", scenario=name)
     assert has_media(engine_with(), task) is media
+
+
+@pytest.mark.parametrize(("given", "reserved"), [({}, 0), ({"credits": 0.25}, 250), ({"credits": "2"}, 2000)])
+def test_a_task_costs_nothing_unless_a_price_is_given(given, reserved):
+    engine = engine_with()
+    engine.price = lambda provider, model, listed: listed
+    task = submit_task(call_of(), engine, task_id="t", kind="task", timeline="image", **given)
+    assert (task.reserved, task.kind, task.scenario, task.facts) == (reserved, "task", "fine", {})

@@ -9,7 +9,7 @@ from swapmock.contracts import load
 from swapmock.mock_server.core.call import Problem
 from swapmock.mock_server.core.seeded import integer
 from swapmock.mock_server.providers.imgopen import makers
-from swapmock.mock_server.providers.imgopen.makers import DETAILS, MAKERS, STYLES, SUBJECTS, TOUCHES
+from swapmock.mock_server.providers.imgopen.makers import DETAILS, LARGEST_SEED, MAKERS, STYLES, SUBJECTS, TOUCHES
 from swapmock.mock_server.providers.imgopen.tools import tools
 
 CONTRACT = load("imgopen")
@@ -109,12 +109,14 @@ def test_pictures_without_a_source_differ():
     assert found["seed"] == 5
 
 
-@pytest.mark.parametrize(("asked", "seed"), [("0", 0), (0, 0), (41, 41), ("7", 7)])
+@pytest.mark.parametrize(("asked", "seed"), [("0", 0), (0, 0), (41, 41), ("7", 7), (LARGEST_SEED, LARGEST_SEED)])
 def test_a_seed_that_is_asked_for(asked, seed):
     assert made("sd_text2image", {"prompt": "a", "seed": asked}).facts["seed"] == seed
 
 
-@pytest.mark.parametrize("given", [{}, {"seed": -1}, {"seed": "-1"}])
+@pytest.mark.parametrize(
+    "given", [{}, {"seed": -1}, {"seed": "-1"}, {"seed": "none"}, {"seed": ""}, {"seed": LARGEST_SEED + 1}]
+)
 def test_a_seed_that_is_not(given):
     """It follows from the sandbox's seed and the request."""
     assert made("sd_text2image", {"prompt": "a", **given}).facts["seed"] == integer(
@@ -146,6 +148,8 @@ def test_longer_prompts():
     assert touches == [TOUCHES[(first + step) % len(TOUCHES)] for step in (0, 1, 2)]
     several = made("expand_prompts", {"sourcePrompt": "a cat", "sequencesNum": 4}).facts["text"]
     assert (len(several), several[0]) == (4, only)
+    for odd in (0, -1):
+        assert made("expand_prompts", {"sourcePrompt": "a cat", "sequencesNum": odd}).facts["text"] == [only]
     assert made("sd_prompts", {"raw_prompt": "a dog"}).facts["text"][0].startswith("a dog, ")
     assert made("expand_prompts", {}).facts["text"][0].startswith("a picture, ")
     (cut,) = made("expand_prompts", {"sourcePrompt": "x" * 3000}).facts["text"]

@@ -26,6 +26,13 @@ from swapmock.mock_server.providers.imgopen.shapes import shape_of
         ({"width": 512}, None),
         ({"width": "512", "height": 512}, None),
         ({"width": True, "height": True}, None),
+        ({"width": 0, "height": 512}, None),
+        ({"width": 512, "height": -1}, None),
+        ({"width": 1, "height": 1}, (32, 32)),
+        ({"width": 512, "height": 256, "enable_hr": True, "hr_scale": 4}, (2048, 1024)),
+        ({"width": 512, "height": 256, "enable_hr": True, "hr_scale": 4.1}, (512, 256)),
+        ({"width": 512, "height": 256, "enable_hr": True, "hr_scale": "2"}, (512, 256)),
+        ({"width": 512, "height": 256, "enable_hr": True, "hr_scale": 0.9}, (512, 256)),
         ({}, None),
     ],
 )
