@@ -209,9 +209,7 @@ def test_a_detection_that_has_not_ended(now):
         made(multi, {"image_url": GROUP, "faces": []}, now=now)
 
 
-@pytest.mark.parametrize(
-    ("now", "fails"), [(2.0, None), (3601.999, None), (3602.0, "undownloadable"), (9e9, "undownloadable")]
-)
+@pytest.mark.parametrize(("now", "fails"), [(2.0, None), (3601.999, None), (3602.0, "fails"), (9e9, "fails")])
 def test_the_hour_of_a_detection_to_the_moment(now, fails):
     given = {"image_url": GROUP, "faces": [{"face_id": 0, "target": NEW}]}
     assert made(multi, given, now=now, stale_detect="fail").fails == fails
