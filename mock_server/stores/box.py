@@ -434,7 +434,7 @@ class MemoryBox:
         if type(record) is Transition:
             task = self._tasks.get(record.task)
             if task is not None:
-                phases = self._phases(task)
+                phases = self._phase_counts[task.provider, task.kind]
                 phases[record.before] -= 1
                 phases[record.after] += 1
         self._journal.append(record)

@@ -222,7 +222,7 @@ class LoggedBox(MemoryBox):
         return bool(self._facts) or self._numbers != self._logged_numbers
 
     def reload(self) -> None:
-        """Replace the content in memory by the stored one."""
+        """Replace the content in memory by the stored one. Facts that were not appended are forgotten with it."""
         try:
             stored = self.log.read()
         except Fenced:
@@ -230,6 +230,7 @@ class LoggedBox(MemoryBox):
             raise
         made, number, log_bytes, snapshot_bytes = restored(stored, self._journal_bounds)
         tokens = self.tokens
+        self._facts, self._is_weighty = [], False
         self.take_over(made)
         self.number, self.log_bytes, self.snapshot_bytes = number, log_bytes, snapshot_bytes
         self.loads += 1

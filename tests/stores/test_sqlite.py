@@ -256,6 +256,22 @@ class TestCommits:
             box.add_task(task("t"))
         assert len(after_crash(store, tmp_path / "3")[0]["journal"]) == 2
 
+    def test_what_was_not_committed_is_forgotten_when_the_log_is_read_again(self, store):
+        """Kept, it would be applied after the log's content and once more by the work that is done again."""
+        with store.open("a") as box:
+            for name in ("one", "two", "three"):
+                box.schedule(10.0, "end", name)
+            box.add_alias("x", "one")  # it has weight
+        with store.open("a") as box:
+            assert box.take_due(10.0) == ("end", "one", 10.0)
+        box.distrust()
+        with store.open("a") as box:
+            assert box.take_due(10.0) == ("end", "one", 10.0)
+            box.add_alias("y", "one")
+        box.distrust()
+        with store.open("a") as box:
+            assert box.take_due(10.0) == ("end", "two", 10.0)
+
     def test_the_journal_says_that_a_crash_was_recovered(self, store, tmp_path):
         assert store.open("a").recovered is None
         folder = crashed(store, tmp_path / "crash")
