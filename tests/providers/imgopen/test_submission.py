@@ -3,7 +3,8 @@
 import pytest
 
 from swapmock.contracts import load
-from swapmock.mock_server.providers.imgopen.tools import tool_codes, tools
+from swapmock.mock_server.providers.imgopen import makers
+from swapmock.mock_server.providers.imgopen.tools import MOST_PICTURES, Tool, tool_codes, tools
 from tests.stories.imgopen_jobs import job
 
 CONTRACT = load("imgopen")
@@ -90,3 +91,13 @@ def test_where_a_callback_is_required(account, place, tool, refused):
     assert (document["code"] == "400") is refused
     assert not refused or document["msg"] == "parameter error: callbackUrl is required"
     assert one.imgopen(path, {**body, "callbackUrl": "http://127.0.0.1:9/"})[1]["code"] == "200"
+
+
+@pytest.mark.parametrize(("asked", "count"), [(-1, 1), (0, 1), (1, 1), (63, 63), (64, 64), (65, 64), (10**6, 64)])
+def test_how_many_pictures_there_are_at_least_and_at_most(asked, count):
+    assert TOOLS["roop"]._replace(pictures=("n",)).picture_count({"n": asked}) == count
+
+
+def test_the_bounds_of_what_is_made_and_the_usual_tool():
+    assert (makers.LARGEST_SEED, makers.MOST_PROMPTS, MOST_PICTURES) == (9_999_999_999, 20, 64)
+    assert Tool._field_defaults == {"callback": False, "required_in": "", "tool_task": "", "faces": (), "pictures": 1}
