@@ -126,7 +126,7 @@ class LoggedBox(MemoryBox):
         self.log = log
         self._polls = polls
         self._is_weighty = False
-        self._is_stale = self.is_dropped = False
+        self._is_stale = self._is_half_done = self.is_dropped = False
         #: The values of these two in the log. They are compared when the box is closed, so that reading them costs
         #: nothing.
         self._logged_sandbox, self._logged_clock = sandbox, clock
@@ -165,10 +165,15 @@ class LoggedBox(MemoryBox):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None and issubclass(kind, StoreError):
+            self._is_half_done = True
         try:
-            if (
-                self._is_weighty or self.clock is not self._logged_clock or self.sandbox is not self._logged_sandbox
-            ) and self._depth == 1:
+            if self._depth > 1:
+                pass
+            elif self._is_half_done:
+                # The store failed in the middle of a change, for example between the end of a task and its callback.
+                self._facts, self._is_weighty, self._is_half_done, self._is_stale = [], False, False, True
+            elif self._is_weighty or self.clock is not self._logged_clock or self.sandbox is not self._logged_sandbox:
                 self._commit()
         finally:
             MemoryBox.__exit__(self, kind, error, trace)

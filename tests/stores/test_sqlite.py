@@ -272,6 +272,23 @@ class TestCommits:
         with store.open("a") as box:
             assert box.take_due(10.0) == ("end", "two", 10.0)
 
+    def test_what_the_store_interrupted_is_undone(self, store):
+        """Half of a piece of work, such as a task's end without its callback, must not be committed with the next change."""
+        with store.open("a") as box:
+            box.schedule(10.0, "end", "one")
+            box.add_alias("x", "one")
+
+        def interrupted() -> None:
+            with store.open("a") as box, box:
+                box.take_due(10.0)
+                raise StoreError("the store cannot be reached", is_away=True)
+
+        with pytest.raises(StoreError):
+            interrupted()
+        with store.open("a") as box:
+            box.add_alias("y", "one")
+            assert box.take_due(10.0) == ("end", "one", 10.0)
+
     def test_the_journal_says_that_a_crash_was_recovered(self, store, tmp_path):
         assert store.open("a").recovered is None
         folder = crashed(store, tmp_path / "crash")
