@@ -102,8 +102,7 @@ def _look_again(runner: FlowRunner, first: Exchange, origin: str) -> None:
         asked.append(("GET", [("If-None-Match", etag)]))
     elif modified is not None:
         asked.append(("GET", [("If-Modified-Since", modified)]))
-    if not runner.target.is_live:
-        asked += [("GET", [("Range", "bytes=-1")]), ("GET", [("Range", f"bytes={len(first.answer)}-")])]
+    asked += [("GET", [("Range", "bytes=-1")]), ("GET", [("Range", f"bytes={len(first.answer)}-")])]
     for method, headers in asked:
         runner.look(runner.sender.send(method, first.url, headers, origin=origin), operation)
 

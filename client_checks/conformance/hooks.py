@@ -3,13 +3,13 @@ off."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from swapmock.client_checks.conformance.envelope import Envelope
 from swapmock.client_checks.conformance.profile import Profile, applies
 from swapmock.client_checks.conformance.strict_json import parsed
-from swapmock.contracts import Contract, guesses
+from swapmock.contracts import Contract, Operation, Violation, guesses
 from swapmock.contracts.leniency import accepted
 
 #: The HTTP status with which an upload store answers if a link is signed for another method.
@@ -86,14 +86,32 @@ def _is_domain_refusal(
 
 
 def _is_lenient(contract: Contract, case: Any, variants: Mapping[str, Any]) -> bool:
-    """Return whether the body breaks its schema only in ways that servers accept, such as null for a missing member."""
+    """Return whether a request breaks the contract only in ways that servers accept, such as null for a missing member."""
     operation = contract.operations.get(operation_id(case))
-    if operation is None or not operation.takes_json or not isinstance(case.body, dict | list):
+    if operation is None:
         return False
-    body = operation.normalize(case.body)
-    violations = operation.check_body(body)
-    left = accepted(operation, body, violations, variants)[1]
+    violations = list(_broken_parameters(operation, case))
+    left, body = violations[:], None
+    if operation.takes_json:
+        if not isinstance(case.body, dict | list):
+            return False
+        body = operation.normalize(case.body)
+        of_body = operation.check_body(body)
+        violations += of_body
+        left += accepted(operation, body, of_body, variants)[1]
     return bool(violations) and not guesses.left(operation, body, left, variants)
+
+
+def _broken_parameters(operation: Operation, case: Any) -> Sequence[Violation]:
+    """Return the violations of the parameters in path and query, as texts, which is how they are sent."""
+    places = {"path": case.path_parameters, "query": case.query}
+    given = {place: {name: _text(value) for name, value in (values or {}).items()} for place, values in places.items()}
+    return operation.check_parameters(given)
+
+
+def _text(value: Any) -> Any:
+    """Return a single value as its text in a URL; anything else as it is, which no parameter allows."""
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else value
 
 
 def operation_id(case: Any) -> str:

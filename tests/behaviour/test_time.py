@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+from functools import partial
 
 import pytest
 
@@ -82,9 +83,11 @@ def test_such_a_client_is_judged_in_real_time(control, tmp_path):
 
 
 @needs_library
-def test_a_client_with_a_short_timeout_is_judged_in_a_slower_time(control, tmp_path):
+def test_a_client_with_a_short_timeout_is_judged_in_a_slower_time(control, tmp_path, monkeypatch):
     made = bench(control, tmp_path, "time.sleep(seconds / 20)")
-    text = (tmp_path / "client.py").read_text().replace("timeout=60", "timeout=0.05")
+    # A millisecond at this rate, which is too short on any machine; 100 milliseconds at the slower one.
+    monkeypatch.setattr("swapmock.client_checks.behaviour.trial.couple", partial(couple, rate=400.0))
+    text = (tmp_path / "client.py").read_text().replace("timeout=60", "timeout=0.5")
     (tmp_path / "client.py").write_text(text)
     trial = judge_client(made, [], providers=["crun"])[0]
     assert trial.coupling.rate < 40

@@ -254,7 +254,7 @@ def test_the_plan_comes_first_and_needs_a_yes() -> None:
         result = command(service, "--max-credits", "10", "--max-calls", "50", given="n\n")
         assert service.asked == []
     assert result.exit_code == 2
-    assert "estimated cost 78 credits" in result.output
+    assert "estimated cost 120.5 credits" in result.output
     assert "flow image single" in result.output
     assert "at most 50 calls and 10 credits" in result.output
 

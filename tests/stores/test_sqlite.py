@@ -49,10 +49,11 @@ def store(tmp_path) -> Iterator[SqliteStore]:
 
 
 def crashed(store: SqliteStore, folder: Path) -> Path:
-    """A folder with what a kill at this moment would leave."""
+    """A folder with what a kill at this moment would leave: no thread writes while the files are copied."""
     folder.mkdir()
-    for suffix in SUFFIXES:
-        shutil.copy(f"{store._path}{suffix}", folder / f"store.db{suffix}")
+    with store._file._lock, store._file._database_lock:
+        for suffix in SUFFIXES:
+            shutil.copy(f"{store._path}{suffix}", folder / f"store.db{suffix}")
     return folder
 
 

@@ -519,8 +519,10 @@ def test_failures_are_told_in_english(imgopen, time):
         assert text.isascii(), scenario
 
 
-#: The variants of the media host are those of every provider: tests/stories/test_media_faults.py.
+#: The variants of the media host are those of every provider: tests/stories/test_media_faults.py. So are guesses:
+#: tests/stories/test_guesses.py.
 ELSEWHERE = {
+    "guesses",
     "media_errors",
     "expired_media",
     "undocumented_callback",

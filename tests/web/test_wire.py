@@ -47,10 +47,10 @@ class Canned:
         """No store is here."""
 
     def match(self, method: str, path: str) -> Any:
-        api = SimpleNamespace(is_admin=False)
-        return (
-            SimpleNamespace(limit=1000, too_long="", path=path, api=api, works_long=False) if path in ANSWERS else None
-        )
+        if path not in ANSWERS:
+            return None
+        api = SimpleNamespace(is_admin=False, json_limit=1000)
+        return SimpleNamespace(limit=1000, too_long="", path=path, api=api, operation=None, works_long=False)
 
     def serve(self, target: Any, request: Any) -> Answer:
         return ANSWERS[target.path]
