@@ -42,7 +42,7 @@ def early_result(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(result={"code": 200, "message": "success", "media_urls": ["https://example.com/0.png"]})
 
 
-@defect("a task succeeds without a result", "task.result answer.schema flow.step callback.poll")
+@defect("a task succeeds without a result", "task.result answer.schema flow.step callback.poll media.asked")
 def result_missing(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(result=None) if state(ask, reply) == "success" else reply
 
