@@ -31,7 +31,7 @@ serve: $(SERVER) ## run the emulator; installs only what the server needs
 # Three workers for two cores: one of them always waits for an image, a callback or a time-out.
 PYTEST := $(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
-test: $(DEV) ## run the quick tests, which reach every part: under five minutes on two cores
+test: $(DEV) ## run the quick tests, which reach every part
 	$(PYTEST) -m 'not long and not slow' $(ARGS)
 
 test-long: $(DEV) ## run the long tests: what is installed elsewhere, the image, whole corpora; some minutes

@@ -12,7 +12,7 @@ from swapmock import RemoteEmulator
 from swapmock.mock_server.control import AdminError
 from swapmock.mock_server.settings import SettingError, Settings
 from tests.receivers import Receiver
-from tests.stores.ports import free_port
+from tests.stores.ports import free_ports
 from tests.stores.redis_server import redis_process
 from tests.workers.served import available, balance, ended, key_of, read_answer, serving
 
@@ -137,7 +137,7 @@ def check_two(served, victim):
 
 
 def test_another_emulator_goes_on_with_what_was_stored(own_redis):
-    first = free_port()
+    first = free_ports(3)
     with serving("--store", own_redis.url, "--advertise", f"http://127.0.0.1:{first}") as served:
         box = served.control.sandbox(id="team", clock="frozen", balance=77)
         key = key_of(box)
