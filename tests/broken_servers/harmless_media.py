@@ -94,10 +94,20 @@ harmless_files(
 )  # fmt: skip
 
 
+def is_result(ask: Ask) -> bool:
+    """Whether a picture is asked for that a task made."""
+    return ask.path.startswith("/media/") and ask.path.endswith(".png")
+
+
+def whole_results(ask: Ask) -> Ask:
+    """The request as the emulator gets it: a picture is drawn anew only if all of it comes."""
+    known = with_extension(ask)
+    return plainly_asked(known) if is_result(known) else known
+
+
 def webp(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     """Where no format was asked for, and links have no extension, pictures are WebP."""
-    is_picture = ask.path.startswith("/media/") and ask.path.endswith(".png")
-    if not is_picture:
+    if not is_result(ask):
         return shortened(ask, reply, memory)
     as_webp = changing(lambda content, _: (redrawn(content, same, "WEBP"), "image/webp"))
     return as_webp(ask, reply, memory)
@@ -105,5 +115,5 @@ def webp(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
 
 SERVERS["pictures_as_webp"] = Defect(
     "pictures_as_webp", "pictures are WebP", frozenset(), answer=webp,
-    pass_on=lambda ask: plainly_asked(with_extension(ask)),
+    pass_on=whole_results,
 )  # fmt: skip
