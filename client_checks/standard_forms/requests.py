@@ -74,8 +74,13 @@ class Source:
         return {**self.profile.values.get("live", {}), **more, "callback_url": "https://your-domain.com/api/callback"}
 
     def flows(self) -> list[Flow]:
-        """Return every flow that applies to a server with the contract's defaults."""
-        return [self._flow(row) for row in self.profile.flows if self._is_for_us(row)]
+        """Return every flow that applies to a server with the contract's defaults and uses only standing accounts."""
+        return [self._flow(row) for row in self.profile.flows if self._is_for_us(row) and self._has_accounts(row)]
+
+    def _has_accounts(self, row: Mapping[str, Any]) -> bool:
+        """Return whether every account of a flow is a standing one. `check` makes others, such as an account with one
+        credit."""
+        return {step.get("account", "default") for step in row["steps"]} <= self.contract.behaviour.credentials.keys()
 
     def _is_for_us(self, row: Mapping[str, Any]) -> bool:
         needs = row.get("needs") or ()
