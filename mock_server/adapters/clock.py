@@ -67,14 +67,10 @@ class SystemTime:
         passed = ticks()
         if passed >= self._looks_at:
             self._looks_at = passed + LOOKS_EVERY
-            self._offset = max(self._offset, self._ahead(passed))
+            shown = wall()
+            if shown - passed > self._offset + FOLLOWED:
+                self._offset = shown - passed
         return self._offset + passed
-
-    def _ahead(self, passed: float) -> float:
-        """Return the new offset: `passed` is the time of the monotonic clock. The offset changes only if the wall clock is ahead
-        of it by more than FOLLOWED."""
-        ahead = wall() - passed
-        return ahead if ahead > self._offset + FOLLOWED else self._offset
 
     def pause(self, seconds: float) -> None:
         """Block this thread for `seconds`."""
