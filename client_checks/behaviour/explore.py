@@ -43,6 +43,17 @@ HIDDEN = (
 )
 #: How often a pair of elements that hide each other is tried alone: each n-th set.
 ALONE_EVERY = 8
+#: The number of elements that a finding should have at most. For one with more, a replacement is searched.
+ENOUGH = 2
+#: Groups of elements that do much the same to a client. In a finding with too many elements, they replace each other.
+ALIKE = (
+    DOUBTS,
+    frozenset({"create_429", "create_429_told", "create_455"}),
+    frozenset({"poll_reset", "poll_html", "poll_malformed", "poll_empty"}),
+    frozenset({"poll_500", "poll_503"}),
+    frozenset({"media_503", "media_cut", "media_page"}),
+    frozenset({"callback_duplicate", "callback_concurrent"}),
+)
 #: The maximal number of runs that try to confirm a shrunk condition with trustworthy observations.
 CONFIRMATIONS = 2
 POLL, CREATE, MEDIA = ["poll"], ["create"], ["media"]
@@ -195,29 +206,40 @@ class Explorer:
                     if first is not None:
                         for other in waiting:
                             other.cancel()
-                        found = self._found(pool, first, elements)
+                        found = self._found(pool, first, elements, usable)
                         if found is not None:
                             return found
         return None
 
-    def _found(self, pool: ThreadPoolExecutor, first: Judgement, elements: list[Mapping[str, Any]]) -> Found | None:
+    def _found(
+        self,
+        pool: ThreadPoolExecutor,
+        first: Judgement,
+        elements: list[Mapping[str, Any]],
+        usable: Sequence[Mapping[str, Any]],
+    ) -> Found | None:
         """Return what remains of a failing condition; None if it does not fail again with trustworthy observations."""
         self._say(f"{first.rule} broken under {combine(elements).about}; shrinking")
         elements = self._shrunk(pool, first.rule, elements)
+        if len(elements) > ENOUGH:
+            elements, first = self._replaced(pool, first, elements, usable)
         sure = next(filter(None, (self._surely_broken(elements, first.rule) for _ in range(CONFIRMATIONS))), None)
         if sure is None:
             self._say(f"{first.rule} was not broken again under {combine(elements).about}; searching on")
             return None
         return Found(sure, tuple(str(one["name"]) for one in elements), combine(elements), self.tried)
 
-    def _broken(self, elements: Sequence[Mapping[str, Any]], rule: str | None = None) -> Judgement | None:
-        """Return a broken rule under these elements: `rule`, or any rule that is kept in the plain case.
+    def _broken(
+        self, elements: Sequence[Mapping[str, Any]], rule: str | None = None, least: Verdict = Verdict.WARN
+    ) -> Judgement | None:
+        """Return a broken rule under these elements: `rule`, or any rule that is kept in the plain case. Its verdict is
+        `least` or heavier.
 
         The result is not confirmed: a busy machine can cause it."""
         self.tried += 1
         seen = self._observe(combine(elements))
         against = None if seen is None else self._against(seen, rule)
-        if seen is None or against is None:
+        if seen is None or against is None or judge.WEIGHT[against.verdict] < judge.WEIGHT[least]:
             return None
         if against.rule in trial.TIMED:
             again = trial.slower(self._bench, self._base, seen, trial.TIMED_RATE)
@@ -272,6 +294,42 @@ class Explorer:
             else:
                 elements, sure = fewer[still.index(True)], 0
         return elements
+
+    def _replaced(
+        self,
+        pool: ThreadPoolExecutor,
+        first: Judgement,
+        elements: list[Mapping[str, Any]],
+        usable: Sequence[Mapping[str, Any]],
+    ) -> tuple[list[Mapping[str, Any]], Judgement]:
+        """Return fewer elements that break a rule as heavily as `first`, and this rule; the given ones if there are none.
+
+        Some elements only make the client break the rule of `first`, and the others already break a second one: a
+        client that pays again does it blindly only if a submission is in doubt. Others stand in for one that does the
+        same without them."""
+        for smaller in (_subsets(elements), _alike(elements, usable)):
+            for _ in range(CONFIRMATIONS):
+                broken = list(pool.map(lambda less: self._broken(less, least=first.verdict), smaller))
+                for less, against in zip(smaller, broken, strict=True):
+                    if against is not None and self._surely_broken(less, against.rule) is not None:
+                        return less, against
+        return elements, first
+
+
+def _subsets(elements: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Return all sets of at most ENOUGH of the elements, the smallest ones first."""
+    return [list(some) for size in range(1, ENOUGH + 1) for some in combinations(elements, size)]
+
+
+def _alike(elements: Sequence[Mapping[str, Any]], usable: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Return the pairs of an element and one of `usable` that is like another element."""
+    pairs = []
+    for old in elements:
+        news = [
+            one for one in usable if one not in elements and any({one["name"], old["name"]} <= group for group in ALIKE)
+        ]
+        pairs += [[new, other] for new in news for other in elements if other is not old]
+    return [pair for pair in pairs if len(_compatible(pair)) == len(pair)]
 
 
 def explore_command(

@@ -29,6 +29,8 @@ MARK = "x-conform-exchange"
 KEPT, MOST = 65_536, 5_000
 #: The timeout for the emulator's answers, in real seconds.
 UPSTREAM_TIMEOUT = 60.0
+#: How long a connection whose client is being killed is kept open, in real seconds: the client must not see its end.
+UNTIL_KILLED = 2.0
 
 
 class Watcher(Protocol):
@@ -203,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
         gateway.begin(self._unanswered(provider, number, run, at, role, operation, headers, body))
         answer = self._from_cache(role) or self._forward(number, body, headers)
         if gateway.watcher is not None and not gateway.watcher.passed_on(role, number):
-            answer.lost = "hang_up"
+            answer.lost, answer.stall = "hang_up", UNTIL_KILLED
         meaning = self._meaning(provider, role, operation, answer)
         if meaning is Meaning.SUCCEEDED and gateway.fetches_ahead:
             self._fetch_ahead(number, provider.links(parsed(answer.body)))
@@ -351,6 +353,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         self.close_connection = self.close_connection or bool(answer.lost) or answer.cut is not None
         if answer.lost:
+            self._stall(answer.stall)
             self._drop(answer.lost)
             return
         whole = self.command == "HEAD" or answer.status in (204, 304)

@@ -15,7 +15,7 @@ from swapmock import Emulator
 from swapmock.client_checks.behaviour.conditions import read
 from swapmock.client_checks.behaviour.coupling import library
 from swapmock.client_checks.behaviour.explore import ELEMENTS, Explorer, combine, drawn
-from swapmock.client_checks.behaviour.judge import Judgement
+from swapmock.client_checks.behaviour.judge import WEIGHT, Judgement
 from swapmock.client_checks.behaviour.model import Level, Verdict
 from swapmock.client_checks.behaviour.rule import all_rules
 from swapmock.client_checks.behaviour.runner import Bench
@@ -69,10 +69,30 @@ class Planted(Explorer):
     def __init__(self, needed, blind=0):
         self.needed, self.blind, self.sets = set(needed), blind, []
 
-    def _broken(self, elements, rule=None):
+    def _broken(self, elements, rule=None, least=Verdict.WARN):
         names = {one["name"] for one in elements}
         self.sets.append(names)
         return JUDGEMENT if self.needed <= names and len(self.sets) > self.blind else None
+
+
+class Slipping(Explorer):
+    """An explorer whose client breaks the rule of each of `rules` under its elements."""
+
+    def __init__(self, rules, verdict=Verdict.FAIL):
+        self.rules, self.verdict, self.tried, self._say = rules, verdict, 0, lambda text: None
+
+    def _broken(self, elements, rule=None, least=Verdict.WARN):
+        self.tried += 1
+        names = {one["name"] for one in elements}
+        for broken, needed in self.rules.items():
+            verdict = self.verdict if broken == "P2" else Verdict.FAIL
+            heavy_enough = WEIGHT[verdict] >= WEIGHT[least]
+            if rule in (None, broken) and heavy_enough and any(set(some) <= names for some in needed):
+                return Judgement(broken, Level.MUST, verdict, "crun")
+        return None
+
+    def _surely_broken(self, elements, rule):
+        return self._broken(elements, rule)
 
 
 JUDGEMENT = Judgement("P2", Level.MUST, Verdict.FAIL, "crun")
@@ -88,6 +108,48 @@ def test_shrinking_leaves_what_is_needed_and_no_more(needed, blind):
         left = search._shrunk(pool, "P2", elements)
     assert {one["name"] for one in left} == set(needed)
     assert len(search.sets) < 30
+
+
+#: What breaks each rule, what was drawn, and what a finding names.
+SLIPS = {
+    "a doubt that only makes the second payment a blind one": (
+        {"P1": [("create_html_after", "media_page", "poll_reset")], "P2": [("media_page", "poll_reset")]},
+        ("create_html_after", "media_page", "poll_reset", "vary_chunking"),
+        ("P2", {"media_page", "poll_reset"}),
+    ),
+    "a kill in place of a reset": (
+        {"P2": [("create_429_told", "create_455", "killed_after_sending"), ("create_455", "create_reset_after")]},
+        ("create_429_told", "create_455", "killed_after_sending"),
+        ("P2", {"create_455", "create_reset_after"}),
+    ),
+    "three that are all needed": (
+        {"P1": [("create_429", "media_page", "poll_404")]},
+        ("create_429", "media_page", "poll_404"),
+        ("P1", {"create_429", "media_page", "poll_404"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_a_finding_of_three_elements_gives_way_to_one_of_two(name):
+    rules, names, (rule, left) = SLIPS[name]
+    elements = [one for one in ELEMENTS if one["name"] in names]
+    search = Slipping(rules)
+    with ThreadPoolExecutor(1) as pool:
+        found = search._found(pool, search._broken(elements), elements, ELEMENTS)
+    assert found is not None
+    assert (found.judgement.rule, set(found.elements)) == (rule, left)
+    assert search.tried < 60
+
+
+def test_a_finding_does_not_give_way_to_a_lighter_one():
+    rules, names, _ = SLIPS["a doubt that only makes the second payment a blind one"]
+    elements = [one for one in ELEMENTS if one["name"] in names]
+    search = Slipping(rules, Verdict.WARN)
+    with ThreadPoolExecutor(1) as pool:
+        found = search._found(pool, search._broken(elements), elements, ELEMENTS)
+    assert found is not None
+    assert (found.judgement.rule, len(found.elements)) == ("P1", 3)
 
 
 def test_what_is_combined_reads_as_a_case():
@@ -108,7 +170,7 @@ def test_a_bug_of_two_faults_is_found_and_shrunk(control, tmp_path, pair):
     found = explorer(control, tmp_path, pair).search(seed=1, budget=240.0)
     assert found is not None
     assert len(found.elements) <= 2
-    assert set(found.elements) & set(pair), "a kill may do what a reset does"
+    assert set(found.elements) & set(pair), "one may do what another does"
     assert found.judgement.rule in ("P1", "P2")
 
 

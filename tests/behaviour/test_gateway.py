@@ -96,6 +96,29 @@ def test_what_the_emulator_does_to_a_connection_reaches_the_client(sandbox):
     assert len(sandbox.tasks()) == 1
 
 
+class Killing:
+    """A watcher that lets no answer to a submission go to the client."""
+
+    def received(self, role, number):
+        pass
+
+    def passed_on(self, role, number):
+        return role is not Role.CREATE
+
+    def answered(self, role, meaning):
+        pass
+
+
+def test_a_client_that_is_being_killed_does_not_see_its_connection_end(sandbox):
+    with gateway(sandbox, watcher=Killing()) as server:
+        with pytest.raises(requests.ReadTimeout):
+            requests.post(
+                f"{server.url}/api/v1/client/job/CreateTask", json=BODY, headers=sandbox.headers(), timeout=0.3
+            )
+        assert (server.exchanges[0].status, server.exchanges[0].delivered) == (None, "lost")
+    assert len(sandbox.tasks()) == 1
+
+
 def test_a_fault_by_meaning_strikes_that_answer_only(sandbox):
     sandbox.clear_queue()
     sandbox.set_clock("frozen")
