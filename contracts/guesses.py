@@ -1,7 +1,7 @@
 """Finds which rules of a request are guesses. By default, a guess refuses no request.
 
-A rule is a JSON Schema keyword at a place. Its level is the weakest level of evidence on the path to it: that of
-the components and fields around it (`x-evidence`), and that of the keyword itself if `x-guessed` names it."""
+A rule is a JSON Schema keyword at a place. Its level is the weakest level of evidence on the path to it: that of the
+operation, of the components and fields around it (`x-evidence`), and that of the keyword itself if `x-guessed` names it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def is_guess(operation: Operation, body: Any, violation: Violation) -> bool:
     if start is None or (violation.place[0] == "body" and not steps):
         return False
     node, rest = start
-    found = list(_rules(operation, node, rest, violation))
+    found = list(_rules(operation, node, rest, violation, _level(operation)))
     return bool(found) and all(not GUESSES.isdisjoint(levels) for levels in found)
 
 
@@ -76,12 +76,16 @@ def _own(node: Mapping[str, Any]) -> dict[str, Any]:
 Levels = tuple[str, ...]
 
 
+def _level(operation: Operation) -> Levels:
+    return (operation.evidence["level"],) if "level" in operation.evidence else ()
+
+
 def _rules(
-    operation: Operation, node: Mapping[str, Any], steps: Sequence[str | int], violation: Violation
+    operation: Operation, node: Mapping[str, Any], steps: Sequence[str | int], violation: Violation, known: Levels
 ) -> Iterator[Levels]:
-    """Yield the levels of evidence for each place with the broken keyword."""
+    """Yield the levels of evidence for each place with the broken keyword. `known` are the levels around the schema."""
     rule = violation.rule
-    for layer, levels in _ends(operation, node, steps[:-1] if rule == "required" else steps, ()):
+    for layer, levels in _ends(operation, node, steps[:-1] if rule == "required" else steps, known):
         if rule == "required":
             says = bool(steps) and steps[-1] in layer.get("required", ())
             field = layer.get("properties", {}).get(steps[-1], {}) if steps else {}

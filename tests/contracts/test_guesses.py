@@ -1,5 +1,6 @@
 """No rule that is inferred or invented refuses a request by default: held over the data of both contracts."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -54,16 +55,17 @@ def requests_of(contract) -> Iterator[Any]:
     for operation in contract.operations.values():
         if operation.files:
             continue  # the stores have rules of their own
+        whole = operation.evidence.get("level", "documented")
         for parameter in operation.parameters:
             if parameter["in"] in ("query", "path"):
-                level = parameter.get("x-evidence", {}).get("level", "documented")
+                level = max(whole, parameter.get("x-evidence", {}).get("level", whole), key=LEVELS.index)
                 yield operation, parameter["in"], None, parameter.get("schema", {}), level, (parameter["name"],)
         if operation.takes_json:
             schema = operation.body_schema
             for value in schema.get("discriminator", {}).get("mapping", {None: None}):
                 named = {} if value is None else {schema["discriminator"]["propertyName"]: value}
                 branch = schema if value is None else operation.branch_schema(value)
-                yield operation, "body", named, branch, "documented", ()
+                yield operation, "body", named, branch, whole, ()
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -90,6 +92,71 @@ def test_no_guess_refuses_by_default(name):
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_the_contracts_say_what_is_guessed_beside_it(name):
     assert [line for line in lint(CONTRACTS[name]) if "x-guessed" in line] == []
+
+
+#: Words of a source or a description which say that a rule beside them is not the vendor's.
+GUESSING = re.compile(r"\bours?\b|\binvented\b|\binferred\b|\bguess|\bno (rule|length|limit)\b|by analogy")
+
+#: Those that say it of something that refuses no request: by place.
+OTHERWISE = {
+    ("crun", "VideoFaceSwapMultiInput"): "the name video_url is inferred at its own place",
+    ("imgopen", "CallbackUrl"): "that the empty string means nowhere makes the rule wider",
+}
+
+
+def guessed_in_words(node: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each schema below `node` whose own words speak of a guess, with the component in which it is."""
+    if isinstance(node, list):
+        for item in node:
+            yield from guessed_in_words(item, place)
+    elif isinstance(node, dict):
+        words = f"{node.get('description', '')} {node.get('x-evidence', {}).get('source', '')}"
+        if GUESSING.search(words) and any(keyword in node for keyword in REFUSING):
+            yield place, node
+        for item in node.values():
+            yield from guessed_in_words(item, place)
+
+
+def schemas_of_requests(contract) -> Iterator[tuple[str, Any]]:
+    """Each component that a request is checked by, once."""
+    seen = set()
+
+    def named(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            yield from [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+            for item in node.values():
+                yield from named(item)
+        elif isinstance(node, list):
+            for item in node:
+                yield from named(item)
+
+    def below(reference: str) -> Iterator[tuple[str, Any]]:
+        if reference not in seen and reference.startswith("#/components/schemas/"):
+            seen.add(reference)
+            schema = contract.at(reference)
+            yield reference.rpartition("/")[2], schema
+            for inner in named(schema):
+                yield from below(inner)
+
+    for operation in contract.operations.values():
+        if not operation.files:
+            yield operation.id, operation.parameters
+            for reference in named([operation.body_spec, operation.parameters]):
+                yield from below(reference)
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_what_the_words_call_a_guess_the_data_call_one_too(name):
+    """`source: the length is ours` beside `level: documented` lets the length refuse unless `x-guessed` names it."""
+    found = [
+        (place, node.get("x-evidence"))
+        for place, schema in schemas_of_requests(CONTRACTS[name])
+        for place, node in guessed_in_words(schema, place)
+        if (name, place) not in OTHERWISE
+        and node.get("x-evidence", {}).get("level") not in guesses.GUESSES
+        and not node.get("x-guessed")
+    ]
+    assert found == []
 
 
 URL = "https://example.com/a.png"

@@ -45,6 +45,39 @@ def test_the_variant_refuses(crun, model, given):
     assert crun.refused("POST", "job/CreateTask", json={"model": model, "input": given})["code"] == 422
 
 
+#: Ids of a caller that no page forbids.
+OWN_IDS = ["", " ", "a\tb", "a\0b", "y" * 5000]
+
+
+@pytest.mark.parametrize("own", OWN_IDS, ids=["empty", "blank", "tab", "NUL", "long"])
+@pytest.mark.parametrize(
+    ("path", "body", "place", "query"),
+    [
+        ("tool/face/detection", {"imageUrl": URL}, ("businessTaskId",), "tool/face/detection/queryTask"),
+        (
+            "sd/v2/text2image",
+            {"prompt": "a", "n_iter": 1, "batch_size": 1, "steps": 0, "width": 0, "denoising_strength": 2},
+            ("alwayson_scripts", "id_task"),
+            "sd/v2/queryTaskInfo",
+        ),
+    ],
+)
+def test_the_form_of_a_callers_id_is_a_guess(account, own, path, body, place, query):
+    named = {place[0]: own} if len(place) == 1 else {place[0]: {place[1]: own}}
+    made = account.imgopen.call(path, {**body, **named}).json()
+    assert made["code"] == "200", made
+    account.advance(by="10m")
+    records = account.admin("GET", "journal", params={"type": "exchange"})["records"]
+    (noted,) = [row for row in records if row["task"]]
+    assert bool(noted.get("violations")) == (own != " " or path.startswith("sd"))
+    found = account.imgopen.call(query, {"businessTaskId": own}).json()
+    assert (found["code"], own in found["data"].values()) == ("200", True)
+
+
+def test_a_tool_of_which_only_the_path_is_known_demands_nothing(account):
+    assert account.imgopen.call("tool/hair/change", {}).json()["code"] == "200"
+
+
 def test_a_swap_of_no_face_keeps_them_all(crun, time):
     found = crun.detected("https://faces.invalid/2.png")
     given = {"detect_id": found["id"], "image_url": "https://faces.invalid/2.png", "faces": []}

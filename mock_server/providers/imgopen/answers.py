@@ -23,7 +23,7 @@ def submitted(call: Call, engine: Engine, tool: Tool, task: Task) -> Reply:
     failed, else the first answer of an asynchronous tool."""
     if tool.family == "S":
         own = tool.kind == "sd" and call.variants["sd_task_id"] == "caller"
-        return Reply({tool.id_name: task.facts["caller"] if own else task.id})
+        return Reply({tool.id_name: (own and task.facts["caller"]) or task.id})
     is_sync = tool.mode_under(call.variants) == "sync"
     if is_sync and task.phase(call.now) is Phase.FAILED:
         raise failed(engine.contracts[NAME].behaviour, task)

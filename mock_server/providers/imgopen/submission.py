@@ -53,7 +53,7 @@ def _earlier(call: Call, tool: Tool, caller: str) -> Task | None:
     """Return the existing task for a repeated id; None if a repeated id makes a new task."""
     # Only the page of training says that the id must be unique.
     rule = "refuse" if tool.kind == "training" else call.variants["repeated_id"]
-    if rule == "new_task":
+    if rule == "new_task" or not caller:
         return None
     earlier = find_own(call.box, tool, caller)
     if earlier is not None and rule == "refuse":
