@@ -29,6 +29,8 @@ MARK = "x-conform-exchange"
 KEPT, MOST = 65_536, 5_000
 #: The timeout for the emulator's answers, in real seconds.
 UPSTREAM_TIMEOUT = 60.0
+#: The bytes in place of an answer that is not HTTP. They have no line end.
+GARBAGE = bytes(range(128, 256)) * 2
 #: How long a connection whose client is being killed is kept open, in real seconds: the client must not see its end.
 UNTIL_KILLED = 2.0
 
@@ -338,7 +340,11 @@ class _Handler(BaseHTTPRequestHandler):
             response = connection.getresponse()
         except ConnectionResetError:
             return Answer(lost="reset")
+        except http.client.BadStatusLine:
+            connection.close()
+            return Answer(lost="garbage")
         except (OSError, http.client.HTTPException):
+            connection.close()
             return Answer(lost="hang_up")
         answer = Answer(response.status, _end_to_end(response.getheaders()))
         try:
@@ -393,7 +399,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _drop(self, how: str) -> None:
         with contextlib.suppress(OSError):
-            if how == "reset":
+            if how == "garbage":
+                self.connection.sendall(GARBAGE)
+            elif how == "reset":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.shutdown(socket.SHUT_RDWR) if how != "reset" else self.connection.close()
 

@@ -41,7 +41,7 @@ class Answer:
     """An answer on its way to the client.
 
     `cut` is the number of body bytes that are sent before the connection ends or, with `stall`, before it is kept
-    open without sending. `lost` is reset or hang_up, in place of an answer; `stall` seconds pass before it."""
+    open without sending. `lost` is reset, hang_up or garbage (bytes that are not HTTP), in place of an answer; `stall` seconds pass before it."""
 
     status: int = 200
     headers: list[tuple[str, str]] = field(default_factory=list)

@@ -119,6 +119,15 @@ def test_a_client_that_is_being_killed_does_not_see_its_connection_end(sandbox):
     assert len(sandbox.tasks()) == 1
 
 
+def test_bytes_that_are_not_http_reach_the_client(sandbox):
+    sandbox.add_fault({"connection": "garbage"}, times=1)
+    with gateway(sandbox) as server:
+        with pytest.raises(requests.ConnectionError, match="BadStatusLine"):
+            create(server, sandbox)
+        assert (server.exchanges[0].status, server.exchanges[0].meaning) == (None, Meaning.AMBIGUOUS)
+    assert len(sandbox.tasks()) == 1
+
+
 def test_a_fault_by_meaning_strikes_that_answer_only(sandbox):
     sandbox.clear_queue()
     sandbox.set_clock("frozen")
