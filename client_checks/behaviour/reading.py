@@ -109,14 +109,14 @@ def doubtful_creates(case: Observations) -> list[tuple[Exchange, Task]]:
 
 def is_in_doubt(case: Observations, one: Exchange) -> bool:
     """Return whether the answer to a submission left open if it took effect: the answer was lost, said nothing, or
-    came after the client had stopped waiting (it had sent the next request)."""
+    came after the client had stopped waiting (it, or its next run, had sent the next request)."""
     if one.meaning is Meaning.AMBIGUOUS or one.delivered != "whole":
         return True
     waited = one.answered - one.at
     others = [
         other
         for other in case.exchanges
-        if other.number > one.number and other.run == one.run and other.at < one.answered - 0.01
+        if other.number > one.number and other.at < one.answered - 0.01
     ]
     return waited > 20 and bool(others)
 

@@ -50,6 +50,15 @@ def test_an_ambiguous_create_sent_again_blindly_is_paid_twice():
     assert [one.number for one in found.evidence] == [1, 2]
 
 
+@pytest.mark.parametrize("run", [1, 2])
+def test_a_submission_whose_answer_came_too_late_is_in_doubt_for_this_run_and_the_next(run):
+    late = exchange(1, CREATE, Meaning.ACCEPTED, task="a", at=1.0, answered=91.0)
+    seen = [late, exchange(2, CREATE, Meaning.ACCEPTED, task="b", at=70.0, run=run)]
+    assert verdict("P1", observed("create_late", exchanges=seen, tasks=[task("a"), task("b")])) == "fail"
+    in_time = [late, exchange(2, POLL, Meaning.SUCCEEDED, task="a", at=92.0, run=run)]
+    assert verdict("P1", observed("create_late", exchanges=in_time, tasks=[task("a")])) == "not_exercised"
+
+
 def test_a_balance_in_between_is_a_check_for_crun_and_a_query_for_imgopen():
     tasks = [task("a"), task("b")]
     balance = exchange(2, Role.BALANCE, Meaning.READ, answer={"data": {"balance": 10}})
