@@ -113,11 +113,7 @@ def is_in_doubt(case: Observations, one: Exchange) -> bool:
     if one.meaning is Meaning.AMBIGUOUS or one.delivered != "whole":
         return True
     waited = one.answered - one.at
-    others = [
-        other
-        for other in case.exchanges
-        if other.number > one.number and other.at < one.answered - 0.01
-    ]
+    others = [other for other in case.exchanges if other.number > one.number and other.at < one.answered - 0.01]
     return waited > 20 and bool(others)
 
 

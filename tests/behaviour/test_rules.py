@@ -59,6 +59,21 @@ def test_a_submission_whose_answer_came_too_late_is_in_doubt_for_this_run_and_th
     assert verdict("P1", observed("create_late", exchanges=in_time, tasks=[task("a")])) == "not_exercised"
 
 
+def test_a_query_that_rightly_does_not_find_a_task_says_nothing_about_404():
+    refused = exchange(1, CREATE, Meaning.REFUSED, refusal="455", business_id="mine")
+    query = exchange(2, POLL, Meaning.REFUSED, refusal="404", asked="mine")
+    seen = {"exchanges": [refused, query]}
+    assert verdict("L5", observed("create_455_for_ever", "imgopen", **seen)) == "not_exercised"
+    made = task("a", business_id="mine")
+    assert verdict("L5", observed("poll_404_at_first", "imgopen", **seen, tasks=[made])) == "info"
+
+
+def test_polls_of_a_client_that_cannot_read_an_undocumented_type_are_no_waste():
+    seen = [exchange(1, POLL, Meaning.SUCCEEDED, task="a"), exchange(2, POLL, Meaning.SUCCEEDED, task="a")]
+    assert verdict("L1", observed("plain", "imgopen", exchanges=seen, tasks=[task("a")])) == "warn"
+    assert verdict("L1", observed("code_as_number", "imgopen", exchanges=seen, tasks=[task("a")])) == "not_exercised"
+
+
 def test_a_balance_in_between_is_a_check_for_crun_and_a_query_for_imgopen():
     tasks = [task("a"), task("b")]
     balance = exchange(2, Role.BALANCE, Meaning.READ, answer={"data": {"balance": 10}})

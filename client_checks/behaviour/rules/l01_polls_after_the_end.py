@@ -14,6 +14,8 @@ def judge(case: Observations) -> Findings:
     ]
     if case.condition.scenario == "no_media":
         return  # a success without a link may well be asked for again
+    if any("code_type" in row["effect"] for row in case.condition.faults):
+        return  # an answer with an undocumented type need not be understood
     for first in {(one.task, one.run): one for one in reversed(ended)}.values():
         more = [one for one in case.asking(first.task) if one.run == first.run and one.at > first.answered]
         wasted = more[reasons(case, first) :]
