@@ -26,8 +26,8 @@ TRANSIENT = (408, 429, 500, 502, 503, 504)
 NO_IDS = ("undefined", "None", "null", "nil", "NaN", "", "[object Object]", "<nil>")
 #: The part of its deadline after which a run counts as ended by the deadline.
 NEAR_DEADLINE = 0.8
-#: Extensions of files that are not finished yet.
-UNFINISHED = (".part", ".partial", ".tmp", ".download", ".crdownload")
+#: The parts of a file name, between its dots, that say that the file is not finished yet.
+UNFINISHED = {"part", "partial", "tmp", "temp", "download", "crdownload", "incomplete"}
 
 
 def is_clean(case: Observations) -> bool:
@@ -147,6 +147,12 @@ def balance_in(one: Exchange) -> float:
     data = one.answer.get("data") if isinstance(one.answer, Mapping) else None
     found = data.get("balance") if isinstance(data, Mapping) else None
     return float(found) if isinstance(found, int | float) else 0.0
+
+
+def is_unfinished(path: str) -> bool:
+    """Return whether the name of a file says that the file is no result yet, or it lies in the case's TMPDIR."""
+    name = path.lower().rpartition("/")[2]
+    return path.startswith("tmp/") or name.startswith((".", "tmp")) or not UNFINISHED.isdisjoint(name.split("."))
 
 
 def is_bad_media(one: Exchange) -> bool:

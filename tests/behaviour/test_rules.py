@@ -6,12 +6,13 @@ import pytest
 
 from swapmock.client_checks.behaviour.declaration import Declaration
 from swapmock.client_checks.behaviour.judge import judge_case
-from swapmock.client_checks.behaviour.model import Level, Meaning, Role
+from swapmock.client_checks.behaviour.model import Level, Meaning, Role, SavedFile
 from swapmock.client_checks.behaviour.rule import all_rules
 from swapmock.client_checks.behaviour.rulesets import SETS, NoSuchSet, rules_of
 from tests.behaviour.made import ONE_JOB, attempt, claim, exchange, observed, run, task, verdict
 
 CREATE, POLL, MEDIA = Role.CREATE, Role.POLL, Role.MEDIA
+PNG = {"content-type": "image/png"}
 
 
 def doubtful(number, **more):
@@ -180,6 +181,12 @@ def test_gaps_grow_unless_they_are_long(times, expected):
     assert verdict("P5", observed("create_455_thrice", exchanges=seen)) == expected
 
 
+@pytest.mark.parametrize(("rate", "expected"), [(1.0, "pass"), (4.0, "pass"), (40.0, "warn")])
+def test_a_gap_that_the_machine_alone_makes_at_a_high_rate_is_no_wait_yet(rate, expected):
+    seen = [exchange(number, CREATE, Meaning.REFUSED, refusal="455", at=number * 1.1) for number in (1, 2)]
+    assert verdict("P5", observed("create_455_thrice", exchanges=seen, rate=rate)) == expected
+
+
 def test_own_deadline_is_unknown_and_its_task_kept():
     seen = [exchange(1, CREATE, Meaning.ACCEPTED, task="a"), exchange(2, POLL, Meaning.RUNNING, task="a")]
     tasks = [task("a", "running", ends=None)]
@@ -331,6 +338,32 @@ def test_each_job_of_a_batch_may_detect_again():
     batch = replace(ONE_JOB, jobs=2)
     assert verdict("D4", observed("detection_expires", declaration=batch, exchanges=[stale, *anew])) == "pass"
     assert verdict("D4", observed("detection_expires", exchanges=[stale, *anew])) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("project/out.png", "warn"),
+        ("project/partner.png", "warn"),
+        ("project/part", "pass"),
+        ("project/out.png.part", "pass"),
+        ("project/out.tmp.png", "pass"),
+        ("project/.out.png", "pass"),
+        ("work/tmpx1y2", "pass"),
+        ("tmp/out.png", "pass"),
+    ],
+)
+def test_a_file_that_is_named_as_unfinished_is_not_taken_for_a_result(path, told):
+    cut = exchange(2, MEDIA, Meaning.AMBIGUOUS, delivered="cut", size=10, digest="d", answer_headers=PNG)
+    left = [SavedFile(path, 10, "d", b"")]
+    case = observed(
+        "media_cut",
+        exchanges=[exchange(1, CREATE, Meaning.ACCEPTED, task="a"), cut],
+        tasks=[task("a")],
+        files=left,
+        claims=[claim("unknown")],
+    )
+    assert verdict("R2", case) == told
 
 
 def test_a_picture_of_a_detected_face_is_no_result():

@@ -9,6 +9,9 @@ from swapmock.client_checks.behaviour.rule import SHOULD, Rule
 BUSY = {"crun": ("429", "455"), "imgopen": ("429", "503")}
 #: A retry within fewer seconds does not count as waiting. Waits of this length need not grow.
 AT_ONCE, LONG = 0.5, 30.0
+#: The real seconds that a client needs for a retry without a wait. In scaled time they look like a wait: a short gap is then
+#: first taken for none, and the case is repeated at a slower rate.
+OVERHEAD = 0.03
 
 
 def judge(case: Observations) -> Findings:
@@ -52,7 +55,8 @@ def _seconds(case: Observations, one: Exchange, role: Role) -> float:
 def _growing(case: Observations, busy: list[Exchange], role: Role) -> Findings:
     same = [one for one in case.of(role, run=busy[0].run) if one.key == busy[0].key and one.number >= busy[0].number]
     waited = gaps(same)
-    if any(gap < AT_ONCE for gap in waited):
+    at_once = AT_ONCE + OVERHEAD * (case.rate - 1)
+    if any(gap < at_once for gap in waited):
         yield broken("refused as too many, and sent again at once", *_ends(same))
     elif len(waited) >= 3 and waited[2] <= waited[0] * 1.1 and waited[0] < LONG:
         yield broken(f"the gaps do not grow: {', '.join(f'{gap:.1f}' for gap in waited[:4])} s", *_ends(same))

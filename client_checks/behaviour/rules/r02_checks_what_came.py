@@ -2,9 +2,9 @@
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, broken, kept
 from swapmock.client_checks.behaviour.reading import (
-    UNFINISHED,
     ended_with_success,
     is_bad_media,
+    is_unfinished,
     result_fetches,
     what_came,
 )
@@ -19,7 +19,7 @@ def judge(case: Observations) -> Findings:
         return
     bad = {one.digest: one for one in bad_fetches if one.size}
     for file in case.files:
-        if file.digest in bad and not file.path.endswith(UNFINISHED):
+        if file.digest in bad and not is_unfinished(file.path):
             yield broken(
                 f"{file.path} holds what came in place of the result ({what_came(bad[file.digest])})",
                 bad[file.digest],
