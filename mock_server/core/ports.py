@@ -11,7 +11,7 @@ from swapmock.mock_server.core.credits import Millicredits
 from swapmock.mock_server.core.delivery import Delivery, SendResult
 from swapmock.mock_server.core.faults import FaultRule, Turns
 from swapmock.mock_server.core.inbox import Inbox
-from swapmock.mock_server.core.journal import Exchange, File, Record, Transfer
+from swapmock.mock_server.core.journal import Exchange, File, Record, Transfer, Transition
 from swapmock.mock_server.core.jsontext import JsonText
 from swapmock.mock_server.core.ledger import Account, Entry
 from swapmock.mock_server.core.queue import Queued
@@ -96,8 +96,9 @@ class Box(Protocol):
     def schedule(self, at: float, work: str, subject: str) -> None:
         """Note that the work `work` on `subject` falls due at the sandbox time `at`."""
 
-    def take_due(self, now: float) -> tuple[str, str, float] | None:
-        """Remove the earliest work that is due by `now`, and return its name, its subject, and when it fell due."""
+    def take_due(self, now: float) -> tuple[float, int, str, str] | None:
+        """Remove the earliest work that is due by `now`, and return the fields of its `Due`: when it fell due, its
+        number, its name and its subject. None if nothing is due."""
 
     def next_due(self) -> float | None:
         """Return when the next work or delivery falls due; None if nothing is due."""
@@ -150,6 +151,9 @@ class Box(Protocol):
     def record(self, record: Record) -> None:
         """Add a record to the journal. The journal drops its oldest records when it has more records or bytes than
         allowed."""
+
+    def enter_phase(self, task: Task, entered: Transition) -> None:
+        """Record that the stored `task` has entered a phase, and count it there."""
 
     def note_transfer(self, exchange: Exchange, transfer: Transfer) -> None:
         """Note what went over the connection for `exchange`, which is in the journal."""

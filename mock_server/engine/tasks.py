@@ -119,7 +119,7 @@ def run_due(runtime: Runtime, box: Box, now: float, most: float = inf) -> Sequen
         return ()
     entered = []
     while due is not None:
-        work, subject, at = due
+        at, _, work, subject = due
         task = box.task(subject)
         if task is not None:
             entered.append(_enter_phase(runtime, box, task, work, at))
@@ -183,7 +183,7 @@ def _enter_phase(runtime: Runtime, box: Box, task: Task, work: str, at: float) -
         if task.reserved:
             _settle_credits(box, task, at)
     entered = Transition(at, task.id, before, after, task.cause)
-    box.record(entered)
+    box.enter_phase(task, entered)
     if task.callback_url is not None:
         callbacks.schedule_callbacks(runtime, box, task, after, at)
     return entered

@@ -15,24 +15,26 @@ class Agenda:
     """Due work, earliest first; items that are due at the same time come in the order of their numbers.
 
     Tasks of one kind take the same time, so most new items are later than all other items of the same work. Those
-    are stored in a deque for each work, where only the two ends are used. The others are stored in a heap, which
-    is slower."""
+    are stored in a deque for each work, where only the two ends are used. A heap holds the first item of each deque,
+    and the items that came out of order."""
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._lines: dict[str, deque[Item]] = {}
-        #: The first item of each deque that is not empty, as a heap: with its deque.
-        self._heads: list[tuple[Item, deque[Item]]] = []
-        self._rest: list[Item] = []
+        self._heap: list[Item] = []
+        #: How many items are in no deque.
+        self._single = 0
         self.earliest = inf
         for item in sorted(items):
             self.add(item)
 
     def __len__(self) -> int:
-        return len(self._rest) + sum(map(len, self._lines.values()))
+        return self._single + sum(map(len, self._lines.values()))
 
     def items(self) -> list[Item]:
         """Return all items, in any order."""
-        return [*self._rest, *(item for line in self._lines.values() for item in line)]
+        heads = {line[0] for line in self._lines.values() if line}
+        singles = (item for item in self._heap if item not in heads)
+        return [*singles, *(item for line in self._lines.values() for item in line)]
 
     def add(self, item: Item) -> None:
         """Add an item."""
@@ -41,29 +43,28 @@ class Agenda:
             line = self._lines[item[2]] = deque()
         if not line:
             line.append(item)
-            heappush(self._heads, (item, line))
+            heappush(self._heap, item)
         elif line[-1][0] <= item[0]:
             line.append(item)
         else:
-            heappush(self._rest, item)
+            self._single += 1
+            heappush(self._heap, item)
         if item[0] < self.earliest:
             self.earliest = item[0]
 
-    def take(self, now: float) -> Item | None:
-        """Remove and return the first item, if it is due by `now`; else return None."""
-        if self.earliest > now:
-            return None
-        heads, rest = self._heads, self._rest
-        if rest and (not heads or rest[0] < heads[0][0]):
-            first = heappop(rest)
-        else:
-            first, line = heads[0]
+    def take(self) -> Item:
+        """Remove and return the first item. Raises IndexError if there is none."""
+        heap = self._heap
+        first = heap[0]
+        line = self._lines[first[2]]
+        if line and line[0] is first:
             line.popleft()
             if line:
-                heapreplace(heads, (line[0], line))
+                heapreplace(heap, line[0])
             else:
-                heappop(heads)
-        self.earliest = heads[0][0][0] if heads else inf
-        if rest and rest[0][0] < self.earliest:
-            self.earliest = rest[0][0]
+                heappop(heap)
+        else:
+            self._single -= 1
+            heappop(heap)
+        self.earliest = heap[0][0] if heap else inf
         return first

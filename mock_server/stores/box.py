@@ -286,12 +286,9 @@ class MemoryBox:
         if subject in self._with_callback:
             heappush(self._callback_work, at)
 
-    def take_due(self, now: float) -> tuple[str, str, float] | None:
-        """Remove the earliest work that is due by `now`, and return its name, its subject, and when it fell due."""
-        if self._due.earliest > now:  # the usual case
-            return None
-        due = self._due.take(now)
-        return None if due is None else (due[2], due[3], due[0])
+    def take_due(self, now: float) -> tuple[float, int, str, str] | None:
+        """Remove the earliest work that is due by `now`, and return the fields of its `Due`; None if nothing is due."""
+        return None if self._due.earliest > now else self._due.take()
 
     def next_due(self) -> float | None:
         """Return when the next work or delivery falls due; None if nothing is due."""
@@ -431,13 +428,17 @@ class MemoryBox:
     def record(self, record: Record) -> None:
         """Add a record to the journal. The journal drops its oldest records when it has more records or bytes than
         allowed."""
-        if type(record) is Transition:
-            task = self._tasks.get(record.task)
-            if task is not None:
-                phases = self._phase_counts[task.provider, task.kind]
-                phases[record.before] -= 1
-                phases[record.after] += 1
-        self._journal.append(record)
+        if type(record) is Transition and (task := self._tasks.get(record.task)) is not None:
+            MemoryBox.enter_phase(self, task, record)
+        else:
+            self._journal.append(record)
+
+    def enter_phase(self, task: Task, entered: Transition) -> None:
+        """Record that a stored task has entered a phase."""
+        phases = self._phase_counts[task.provider, task.kind]
+        phases[entered.before] -= 1
+        phases[entered.after] += 1
+        self._journal.append(entered)
 
     def note_transfer(self, exchange: Exchange, transfer: Transfer) -> None:
         """Note what went over the connection for `exchange`, which is in the journal."""

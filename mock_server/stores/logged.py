@@ -15,7 +15,7 @@ from swapmock.mock_server.core.clock import ClockMode, SandboxClock
 from swapmock.mock_server.core.codec import encode
 from swapmock.mock_server.core.delivery import Attempt, Delivery
 from swapmock.mock_server.core.faults import FaultRule, Turns
-from swapmock.mock_server.core.journal import Exchange, File, Record, Transfer
+from swapmock.mock_server.core.journal import Exchange, File, Record, Transfer, Transition
 from swapmock.mock_server.core.ledger import Entry, Move
 from swapmock.mock_server.core.ports import StoreError
 from swapmock.mock_server.core.queue import Queued
@@ -303,9 +303,9 @@ class LoggedBox(MemoryBox):
         self._facts.append(("schedule", at, work, subject))
         MemoryBox.schedule(self, at, work, subject)
 
-    def take_due(self, now: float) -> tuple[str, str, float] | None:
-        """Remove the earliest work that is due by `now`, and log this. Return its name, its subject, and when it
-        fell due."""
+    def take_due(self, now: float) -> tuple[float, int, str, str] | None:
+        """Remove the earliest work that is due by `now`, and log this. Return the fields of its `Due`; None if nothing
+        is due."""
         due = super().take_due(now)
         if due is not None:
             self._facts.append(("take_due", now, 1))
@@ -355,6 +355,11 @@ class LoggedBox(MemoryBox):
         if not self._is_weighty and self._has_weight(record):
             self._is_weighty = True
         MemoryBox.record(self, record)
+
+    def enter_phase(self, task: Task, entered: Transition) -> None:
+        """Record that a stored task has entered a phase, and log this."""
+        self._facts.append(("record", entered))
+        MemoryBox.enter_phase(self, task, entered)
 
     def note_transfer(self, exchange: Exchange, transfer: Transfer) -> None:
         """Note what went over the connection for `exchange`, which is in the journal, and log this."""

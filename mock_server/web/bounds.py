@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.request_head import KnownHeads
 
 
 class Client(Protocol):
@@ -67,7 +68,7 @@ class Unread:
 class Bounds:
     """The limits and the shared state of one server. `scheme`, if not empty, replaces the connection's own scheme in
     links. `now` is the time of its event loop in seconds, updated ten times per second. `default_headers` are the
-    header lines of every answer."""
+    header lines of every answer. `heads` are those of earlier requests."""
 
     asgi_app: AsgiApp
     max_connections: int
@@ -77,6 +78,7 @@ class Bounds:
     now: float = 0.0
     default_headers: bytes = b""
     is_stopping: bool = False
+    heads: KnownHeads = field(default_factory=KnownHeads)
     outbox: Outbox = field(default_factory=Outbox)
 
 

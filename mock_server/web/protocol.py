@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Mapping
 from typing import Any
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -27,6 +26,7 @@ from swapmock.mock_server.web.messages import GARBAGE, PLAIN, Answer, Headers, h
 from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.request_head import (
     ABSOLUTE_FORM,
+    Head,
     authority,
     head_size,
     is_short,
@@ -55,6 +55,15 @@ LINGER = 1.0
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
+#: The fields after the body of an answer that is written at once.
+_AT_ONCE = Answer(200, [], b"")[3:]
+
+
+def takes_time(answer: Answer) -> bool:
+    """Return whether an answer has to wait, or is not written as usual."""
+    return answer[3:] != _AT_ONCE or (bool(answer.headers) and answer.headers[0][0] == "date")
+
+
 class _OverError(Exception):
     """Raised through the parser to stop it: nothing more is read from this connection."""
 
@@ -72,7 +81,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(**uvicorns)
         self._bounds = bounds
         self._asgi_app = bounds.asgi_app
-        self._head: tuple[RouteMatch, str, str, str, Mapping[str, str]] | None = None
+        self._head: tuple[RouteMatch, Head] | None = None
         self._body = b""
         #: How many bytes of the request are taken from the body budget.
         self._held = 0
@@ -83,6 +92,10 @@ class Connection(HttpToolsProtocol):
         #: The bytes since the last useful one: a client may send an endless trailer.
         self._useless = 0
         self._is_in_head = self._is_upgrading = self._is_over = self.has_left = False
+        #: Whether the parser is between two requests, and the bytes that came when it last was.
+        self._is_between, self._chunk = True, b""
+        #: The answer to the request that is given to the parser, if it is known already.
+        self._known_answer: Answer | None = None
         self._head_size = self._chunk_size = 0
         #: The request that is being answered; uvicorn's `cycle` is the newest request.
         self._running: Any = None
@@ -120,8 +133,36 @@ class Connection(HttpToolsProtocol):
             self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
-        """Parse received bytes."""
+        """Answer a request with a known head at once; parse other bytes."""
         self._weight = 0
+        if self._is_between:
+            known = self._bounds.heads.find(data)
+            if known is not None and self._answer_known(*known):
+                return
+            self._chunk = data
+        else:
+            self._chunk = b""
+        self._parse(data)
+
+    def _answer_known(self, head: Head, body: bytes) -> bool:
+        """Answer a request without the parser, and return True. Return False if the parser is needed."""
+        cycle, bounds = self.cycle, self._bounds
+        if cycle is not None and not cycle.response_complete:
+            return False
+        if self._is_over or self.flow.write_paused or self.transport.is_closing():
+            return False
+        target = self._asgi_app.match_inline(head.method, head.path)
+        if target is None:
+            return False
+        self._since = self._began = bounds.now
+        answer = self._ask(target, head, body)
+        if answer is None or takes_time(answer):
+            self._known_answer = answer  # uvicorn writes it, and needs the parser for this
+            return False
+        self._write(answer, head.method, not bounds.is_stopping)
+        return True
+
+    def _parse(self, data: bytes) -> None:
         while data and not self._is_over:
             self._chunk_size = len(data)
             self._useless += len(data)
@@ -196,7 +237,7 @@ class Connection(HttpToolsProtocol):
         self._useless = self._received = 0
         self.url = b""
         self.headers = []
-        self._is_in_head = True
+        self._is_in_head, self._is_between = True, False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser for each header."""
@@ -226,7 +267,8 @@ class Connection(HttpToolsProtocol):
             target = self._asgi_app.match_inline(method, path)
             is_light = self._weight < HEAVY and not self.flow.write_paused
             if target is not None and is_light and is_short(headers, target.limit):
-                self._head = (target, method, path, query, headers)
+                length = int(headers.get("content-length", 0))
+                self._head = target, Head(method, path, query, headers, length)
                 return
         self._hand_over()
 
@@ -242,12 +284,13 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of a request."""
+        self._is_between = True
         if self._head is not None:
-            head, body = self._head, self._body
+            (target, head), body = self._head, self._body
             self._head, self._body = None, b""
             if self._held:
                 self._release_body()
-            self._answer(*head, body)
+            self._answer(target, head, body)
         elif not self._is_upgrading:
             super().on_message_complete()
 
@@ -262,19 +305,32 @@ class Connection(HttpToolsProtocol):
 
     # Answering
 
-    def _answer(
-        self, target: RouteMatch, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
-    ) -> None:
-        request = request_from(method, path, query, headers, body, self.scheme, self.own, client=self.peer)
+    def _ask(self, target: RouteMatch, head: Head, body: bytes) -> Answer | None:
+        """Return the answer to a request; None if the application has to handle the request as a whole."""
+        request = request_from(
+            head.method, head.path, head.query, head.headers, body, self.scheme, self.own, client=self.peer
+        )
         if self.is_trusted_proxy:
             request.base_url = forwarded_base_url(request)
-        answer = self._asgi_app.answer(target, request)
-        has_date = bool(answer.headers) and answer.headers[0][0] == "date"
-        if has_date or answer.delay or answer.connection_fault or answer.before_send or answer.content:
+        return self._asgi_app.answer(target, request)
+
+    def _answer(self, target: RouteMatch, head: Head, body: bytes) -> None:
+        """Answer the request that the parser has read."""
+        answer, self._known_answer = self._known_answer or self._ask(target, head, body), None
+        if answer is None:
+            self._hand_over()
+            if body:
+                super().on_body(body)
+            super().on_message_complete()
+        elif takes_time(answer):
             self._hand_over(answer)
             super().on_message_complete()
         else:
-            self._write(answer, method)
+            is_old = self.parser.get_http_version() == "1.0"
+            keeps_alive = self.parser.should_keep_alive()
+            if self._chunk and keeps_alive and not is_old:
+                self._bounds.heads.learn(self._chunk, head)
+            self._write(answer, head.method, keeps_alive and not self._bounds.is_stopping, is_old=is_old)
 
     def _hand_over(self, answer: Answer | None = None) -> None:
         """Pass the request to the ASGI application, with the answer if it is already known."""
@@ -286,20 +342,20 @@ class Connection(HttpToolsProtocol):
         self.url = url
         self.headers += headers
         self.expect_100_continue = any(n == b"expect" and v.lower() == b"100-continue" for n, v in headers)
-        extensions: dict[str, Any] = {"swapmock.client": self, "swapmock.answer": answer}
+        extensions: dict[str, Any] = {"swapmock.client": self, "swapmock.answer": answer or self._known_answer}
+        self._known_answer = None
         self.scope["extensions"] = extensions
         queued = len(self.pipeline)
         super().on_headers_complete()
         if len(self.pipeline) == queued:
             self._running = self.cycle  # uvicorn has started the request; otherwise it waits in the pipeline
 
-    def _write(self, answer: Answer, method: str) -> None:
-        """Write an answer in the same form as uvicorn, in one piece."""
-        keeps_alive = self.parser.should_keep_alive() and not self._bounds.is_stopping
+    def _write(self, answer: Answer, method: str, keeps_alive: bool, *, is_old: bool = False) -> None:
+        """Write an answer in the same form as uvicorn, in one piece. `is_old` says whether the client speaks HTTP/1.0."""
         connection = b""
         if not keeps_alive:
             connection = b"connection: close\r\n"
-        elif self.parser.get_http_version() == "1.0":
+        elif is_old:
             connection = b"connection: keep-alive\r\n"
         start, lines = STATUS_LINE[answer.status] + self._bounds.default_headers, header_lines(tuple(answer.headers))
         head = b"%s%scontent-length: %d\r\n%s\r\n" % (start, lines, len(answer.body), connection)

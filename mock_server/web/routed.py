@@ -21,7 +21,6 @@ from urllib.parse import parse_qs
 
 import h11
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from swapmock.mock_server.admin.home import prefers_html
 from swapmock.mock_server.core.call import Problem
@@ -50,6 +49,7 @@ from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.protocol_check import Bounds, Connection, split_target
 from swapmock.mock_server.web.request_filter import Refusal, refused
+from swapmock.mock_server.web.request_head import Head
 from swapmock.mock_server.web.wsgi import SEVER
 
 if TYPE_CHECKING:
@@ -481,20 +481,10 @@ class RoutedConnection(Connection):
         self.transport.abort()  # this closes our descriptor and leaves the connection open
         return True
 
-    def _answer(
-        self, target: RouteMatch, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
-    ) -> None:
-        if HOP_NAME in headers:  # the hop header says how the client came; the application reads it
-            self._hand_over_whole(body)
-            return
+    def _ask(self, target: RouteMatch, head: Head, body: bytes) -> Answer | None:
+        if HOP_NAME in head.headers:  # the hop header says how the client came; the application reads it
+            return None
         try:
-            super()._answer(target, method, path, query, headers, body)
+            return super()._ask(target, head, body)
         except HeldElsewhere:
-            self._hand_over_whole(body)
-
-    def _hand_over_whole(self, body: bytes) -> None:
-        """Pass a request to the application whose `body` is already complete."""
-        self._hand_over()
-        if body:
-            HttpToolsProtocol.on_body(self, body)
-        HttpToolsProtocol.on_message_complete(self)
+            return None

@@ -2,6 +2,7 @@
 
 from math import inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,8 +24,7 @@ def test_it_is_as_a_sorted_list(moves):
             waiting = sorted([*waiting, item])
         else:
             while waiting and waiting[0][0] <= move:
-                assert agenda.take(move) == waiting.pop(0)
-            assert agenda.take(move) is None
+                assert agenda.take() == waiting.pop(0)
         assert agenda.earliest == (waiting[0][0] if waiting else inf)
         assert (len(agenda), sorted(agenda.items())) == (len(waiting), waiting)
     assert sorted(Agenda(agenda.items()).items()) == waiting
@@ -32,5 +32,9 @@ def test_it_is_as_a_sorted_list(moves):
 
 def test_a_time_without_end():
     agenda = Agenda([(inf, 1, "end", "task")])
-    assert agenda.take(1e300) is None
-    assert len(agenda) == 1
+    assert (agenda.earliest, len(agenda)) == (inf, 1)
+
+
+def test_nothing_is_taken_from_an_empty_agenda():
+    with pytest.raises(IndexError):
+        Agenda().take()

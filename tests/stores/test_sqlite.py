@@ -264,14 +264,14 @@ class TestCommits:
                 box.schedule(10.0, "end", name)
             box.add_alias("x", "one")  # it has weight
         with store.open("a") as box:
-            assert box.take_due(10.0) == ("end", "one", 10.0)
+            assert box.take_due(10.0) == (10.0, 1, "end", "one")
         box.distrust()
         with store.open("a") as box:
-            assert box.take_due(10.0) == ("end", "one", 10.0)
+            assert box.take_due(10.0) == (10.0, 1, "end", "one")
             box.add_alias("y", "one")
         box.distrust()
         with store.open("a") as box:
-            assert box.take_due(10.0) == ("end", "two", 10.0)
+            assert box.take_due(10.0) == (10.0, 2, "end", "two")
 
     def test_what_the_store_interrupted_is_undone(self, store):
         """Half of a piece of work, such as a task's end without its callback, must not be committed with the next change."""
@@ -288,7 +288,7 @@ class TestCommits:
             interrupted()
         with store.open("a") as box:
             box.add_alias("y", "one")
-            assert box.take_due(10.0) == ("end", "one", 10.0)
+            assert box.take_due(10.0) == (10.0, 1, "end", "one")
 
     def test_the_journal_says_that_a_crash_was_recovered(self, store, tmp_path):
         assert store.open("a").recovered is None

@@ -215,7 +215,7 @@ class TestBox:
             assert box.next_due() == 1.0
             assert box.take_due(0.5) is None
             taken = [box.take_due(2.0) for _ in range(4)]
-            assert [due and due[1] for due in taken] == ["a", "a2", "b", None]
+            assert [due and due[3] for due in taken] == ["a", "a2", "b", None]
             assert box.next_due() == 3.0
 
     def test_news_are_deliveries_and_work_on_tasks_with_callbacks(self, box):
