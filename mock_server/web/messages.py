@@ -65,6 +65,15 @@ class Answer(NamedTuple):
     content: Content | None = None
 
 
+#: The fields after the body of an answer that is written at once.
+_AT_ONCE = Answer(200, [], b"")[3:]
+
+
+def takes_time(answer: Answer) -> bool:
+    """Return whether an answer has to wait, or is not written as usual."""
+    return answer[3:] != _AT_ONCE or (bool(answer.headers) and answer.headers[0][0] == "date")
+
+
 #: A host and a port by RFC 9110 7.2: a name, an IPv4 or a bracketed IPv6 address.
 HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 

@@ -22,21 +22,27 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from swapmock.mock_server.web.bounds import Bounds, Flow
 from swapmock.mock_server.web.forwarded import forwarded_base_url
-from swapmock.mock_server.web.messages import GARBAGE, PLAIN, Answer, Headers, header_lines, headers_from, request_from
+from swapmock.mock_server.web.messages import (
+    GARBAGE,
+    PLAIN,
+    Answer,
+    header_lines,
+    headers_from,
+    request_from,
+    takes_time,
+)
 from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.request_head import (
-    ABSOLUTE_FORM,
+    MOST_LINES,
     Head,
     authority,
-    head_size,
+    framing_fault,
     is_short,
-    origin_form,
+    size_fault,
     split_target,
+    without_host,
 )
 from swapmock.mock_server.web.sendfile import can_send, send_file
-
-#: The most header lines of one request.
-MOST_LINES = 100
 
 #: Requests of one connection that may wait for the answer to an earlier one.
 MOST_WAITING = 1000
@@ -53,15 +59,6 @@ SLOWEST = 1000
 LINGER = 1.0
 
 _LINGER_NOT = struct.pack("ii", 1, 0)
-
-
-#: The fields after the body of an answer that is written at once.
-_AT_ONCE = Answer(200, [], b"")[3:]
-
-
-def takes_time(answer: Answer) -> bool:
-    """Return whether an answer has to wait, or is not written as usual."""
-    return answer[3:] != _AT_ONCE or (bool(answer.headers) and answer.headers[0][0] == "date")
 
 
 class _OverError(Exception):
@@ -248,7 +245,7 @@ class Connection(HttpToolsProtocol):
         """Called by the parser after the headers."""
         self._is_in_head = False
         if len(self.headers) > MOST_LINES or self._head_size or self._chunk_size > self._bounds.max_headers:
-            self._check_head()
+            self._stop_for(size_fault(self.url, self.headers, self._bounds.max_headers))
         self._head_size = 0
         if self.parser.should_upgrade():
             self._is_upgrading = True  # handled when the parser stops for it
@@ -256,9 +253,9 @@ class Connection(HttpToolsProtocol):
         headers = headers_from(self.headers)
         version = self.parser.get_http_version()
         if headers.fault is not None or version != "1.1":
-            self._check_framing(headers, version)
+            self._stop_for(framing_fault(headers, version))
         if self.url[:1] != b"/":
-            self._use_absolute_form()
+            self.url, self.headers = without_host(self.url, self.headers)
             headers = headers_from(self.headers)
         cycle, url = self.cycle, self.url
         if (cycle is None or cycle.response_complete) and url[:1] == b"/" and url.isascii() and b"#" not in url:
@@ -390,31 +387,10 @@ class Connection(HttpToolsProtocol):
         is_reading = cycle is not None and not cycle.response_complete and cycle.more_body
         return self._is_in_head or self._head is not None or is_reading
 
-    def _check_framing(self, headers: Headers, version: str) -> None:
-        """Refuse requests that RFC 9112 (2.3, 3.2, 6.1) forbids to accept."""
-        if version not in ("1.0", "1.1"):
-            self._refuse(505, f"HTTP/{version} is not spoken here; HTTP/1.1 is")
-        elif version == "1.0" and "transfer-encoding" in headers:
-            self._refuse(400, "HTTP/1.0 has no transfer codings (RFC 9112 6.1)")
-        elif headers.fault is not None and (version == "1.1" or "host" in headers):
-            self._refuse(*headers.fault)
-        else:
-            return
-        raise _OverError
-
-    def _use_absolute_form(self) -> None:
-        """Take the host from a target such as `http://host/path`: it replaces the Host header (RFC 9112 3.2.2)."""
-        target = ABSOLUTE_FORM.fullmatch(self.url)
-        if target is not None:
-            self.url = origin_form(target[2] or b"")
-            self.headers = [pair for pair in self.headers if pair[0] != b"host"] + [(b"host", target[1])]
-
-    def _check_head(self) -> None:
-        if len(self.headers) > MOST_LINES:
-            self._refuse(431, f"more than {MOST_LINES} header lines")
-            raise _OverError
-        if head_size(self.url, self.headers) > self._bounds.max_headers:
-            self._refuse(431, "the head is too large; --max-headers allows more")
+    def _stop_for(self, fault: tuple[int, str] | None) -> None:
+        """Refuse the request for `fault`, if there is one, and stop the parser."""
+        if fault is not None:
+            self._refuse(*fault)
             raise _OverError
 
     def _without_upgrade(self, rest: bytes) -> bytes:

@@ -1,14 +1,19 @@
-"""Reading the head of a request: its target, whether its body is short, and whether it came before."""
+"""The head of a request: its target, what is wrong with it, whether its body is short, and whether it came before."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from swapmock.mock_server.web.messages import Headers
+
 #: The longest body that takes the fast path, in bytes; the application reads longer ones piece by piece.
 SHORT = 65_536
+
+#: The most header lines of one request.
+MOST_LINES = 100
 
 #: A request target with scheme and host: the host with its port, then path and query.
 ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE | re.DOTALL)
@@ -20,11 +25,6 @@ def authority(server: tuple[str, int | None] | None) -> str:
         return "localhost"
     host, port = server
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def origin_form(rest: bytes) -> bytes:
-    """Return the path and query `rest` of an absolute URL with a slash at the beginning."""
-    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def split_target(url: bytes) -> tuple[str, str]:
@@ -40,9 +40,33 @@ def is_short(headers: Mapping[str, str], limit: int) -> bool:
     return int(headers.get("content-length", 0)) <= min(limit, SHORT)
 
 
-def head_size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
-    """Return the bytes of a request's URL and headers, with two separators and the line end for each header."""
-    return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
+def framing_fault(headers: Headers, version: str) -> tuple[int, str] | None:
+    """Return the status and the text for a request that RFC 9112 (2.3, 3.2, 6.1) forbids to accept; None for others."""
+    if version not in ("1.0", "1.1"):
+        return 505, f"HTTP/{version} is not spoken here; HTTP/1.1 is"
+    if version == "1.0" and "transfer-encoding" in headers:
+        return 400, "HTTP/1.0 has no transfer codings (RFC 9112 6.1)"
+    return headers.fault if version == "1.1" or "host" in headers else None
+
+
+def size_fault(url: bytes, headers: Sequence[tuple[bytes, bytes]], most: int) -> tuple[int, str] | None:
+    """Return the status and the text for a head with more than MOST_LINES lines or `most` bytes; None for others.
+    Each header counts with two separators and its line end."""
+    if len(headers) > MOST_LINES:
+        return 431, f"more than {MOST_LINES} header lines"
+    size = len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
+    return (431, "the head is too large; --max-headers allows more") if size > most else None
+
+
+def without_host(url: bytes, headers: list[tuple[bytes, bytes]]) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Return the target and the headers with the host of an absolute target such as `http://host/path` as Host
+    header (RFC 9112 3.2.2); other targets and their headers unchanged."""
+    target = ABSOLUTE_FORM.fullmatch(url)
+    if target is None:
+        return url, headers
+    rest = target[2] or b""
+    path = rest if rest.startswith(b"/") else b"/" + rest
+    return path, [pair for pair in headers if pair[0] != b"host"] + [(b"host", target[1])]
 
 
 #: The most heads that are remembered, and the most bytes of one.
