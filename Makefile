@@ -29,7 +29,9 @@ serve: $(SERVER) ## run the emulator; installs only what the server needs
 	@exec $(BIN)/swapmock serve $(ARGS)
 
 # Three workers for two cores: one of them always waits for an image, a callback or a time-out.
-PYTEST := $(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
+# Bytecode is written also where the environment says otherwise: without it every worker, and every program that a test
+# starts, would compile the same modules anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 test: $(DEV) ## run the quick tests, which reach every part
 	$(PYTEST) -m 'not long and not slow' $(ARGS)
@@ -124,7 +126,7 @@ define pip_install
 	@echo 'Installing $(1) into $(VENV) ...' >&2
 	@{ $(BIN)/python -m pip install --disable-pip-version-check --only-binary=:all: --require-hashes -r $(1) \
 	&& $(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e . \
-	&& export PYTHONDONTWRITEBYTECODE= && $(BIN)/python -m compileall -q src \
+	&& export PYTHONDONTWRITEBYTECODE= && $(BIN)/python -m compileall -q src contracts mock_server client_checks \
 	&& $(BIN)/swapmock routes; } >$(LOG) 2>&1 \
 	|| { cat $(LOG) >&2; exit 1; }
 	@touch $@
