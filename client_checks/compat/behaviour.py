@@ -231,7 +231,7 @@ def _schedules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
     for name, row in now.items():
         if name not in was:
             yield Change("callbacks", f"ladder {name}", "retry schedule is new")
-        elif _reach(was[name]) != _reach(row) or was[name]["intervals"] != row["intervals"]:
+        elif _without_sources(was[name]) != _without_sources(row):
             (tries, seconds), (tries_now, seconds_now) = _reach(was[name]), _reach(row)
             what = f"{_described(was[name])} became {_described(row)}"
             shorter = tries_now < tries or seconds_now < seconds
@@ -241,7 +241,10 @@ def _schedules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
 def _described(schedule: Mapping[str, Any]) -> str:
     """Return a retry schedule as text, with every interval: two schedules may take the same time in total."""
     tries, seconds = _reach(schedule)
-    return f"{tries} retries within {seconds:.12g} s (after {', '.join(f'{one:g}' for one in schedule['intervals'])})"
+    spaced = ", ".join(f"{one:g}" for one in schedule["intervals"])
+    others = {key: value for key, value in _without_sources(schedule).items() if key not in ("name", "intervals")}
+    more = ", ".join(f"{key} {value}" for key, value in others.items())
+    return f"{tries} retries within {seconds:.12g} s (after {spaced}; {more})"
 
 
 def _reach(schedule: Mapping[str, Any]) -> tuple[int, float]:
@@ -260,7 +263,7 @@ def _reach(schedule: Mapping[str, Any]) -> tuple[int, float]:
 
 
 def _prices(old: Version, new: Version) -> Iterator[Change]:
-    before, after = _priced(old), _priced(new)
+    before, after = priced(old), priced(new)
     for name in before.keys() - after.keys():
         yield Change("prices", name, "is gone", Party.WRITER)
     for name, row in after.items():
@@ -282,7 +285,7 @@ def _prices(old: Version, new: Version) -> Iterator[Change]:
         yield Change("prices", "one credit", f"{was_cost} became {cost}", Party.WRITER if dearer else None)
 
 
-def _priced(version: Version) -> dict[str, Mapping[str, Any]]:
+def priced(version: Version) -> dict[str, Mapping[str, Any]]:
     """Return every row with a price in the tables of models and tools, by name."""
     found = {}
     for table in ("models", "tools"):

@@ -9,6 +9,9 @@ from typing import Any
 #: The area of changes that no rule knows.
 UNCLASSED = "unclassed"
 
+#: The area of what cannot be compared: a reference that leads nowhere, a file that cannot be read.
+UNREADABLE = "unreadable"
+
 
 class Party(StrEnum):
     """Whom a change concerns: the reader of answers, the writer of requests, the receiver of callbacks."""
@@ -19,8 +22,8 @@ class Party(StrEnum):
 
 
 class Severity(StrEnum):
-    """How serious a change is: `error` breaks a party, `warning` may break one (no rule knows it), `note` breaks
-    none."""
+    """How serious a change is: `error` breaks a party or cannot be compared, `warning` may break one (no rule knows
+    it), `note` breaks none."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -37,7 +40,7 @@ class Change:
     """One change between two versions.
 
     `area` is paths, fields, codes, states, callbacks, limits, prices, auth, headers, servers, refusals,
-    timelines, variants, tables, deprecation, names, wording, emulator or unclassed. `breaks` is the party that
+    timelines, variants, tables, deprecation, names, links, wording, emulator, unclassed or unreadable. `breaks` is the party that
     must change its program; None if no party has to."""
 
     area: str
@@ -48,7 +51,7 @@ class Change:
     @property
     def severity(self) -> Severity:
         """How serious the change is."""
-        if self.breaks is not None:
+        if self.breaks is not None or self.area == UNREADABLE:
             return Severity.ERROR
         return Severity.WARNING if self.area == UNCLASSED else Severity.NOTE
 
@@ -57,7 +60,6 @@ class Change:
         return {"area": self.area, "place": self.place, "what": self.what, "breaks": self.breaks and self.breaks.value}
 
     def __str__(self) -> str:
-        verdict = (
-            f"breaks the {self.breaks}" if self.breaks else "unclassed" if self.area == UNCLASSED else "compatible"
-        )
+        open_area = self.area if self.area in (UNCLASSED, UNREADABLE) else "compatible"
+        verdict = f"breaks the {self.breaks}" if self.breaks else open_area
         return f"{verdict:<20} {self.area:<10} {self.place}: {self.what}"

@@ -9,9 +9,8 @@ from typing import Any
 
 from swapmock.client_checks.compat.change import Change, Party
 from swapmock.client_checks.compat.schemas import Comparison
+from swapmock.client_checks.compat.shape import METHODS
 from swapmock.client_checks.compat.source import Version
-
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,15 @@ class Endpoint:
 def endpoints(version: Version) -> dict[str, Endpoint]:
     """Return every operation by its method and path, without the names of path parameters."""
     found: dict[str, Endpoint] = {}
-    for path, item in version.document["paths"].items():
+    for path, given in version.document["paths"].items():
+        item = version.resolve(given)
         for method in METHODS:
             if method in item:
-                parameters = [*item.get("parameters", ()), *item[method].get("parameters", ())]
-                spec = {**item[method], "parameters": parameters}
+                own = {(one.get("in"), one.get("name")): one for one in item[method].get("parameters", ())}
+                shared = [one for one in item.get("parameters", ()) if (one.get("in"), one.get("name")) not in own]
+                parameters = [*shared, *item[method].get("parameters", ())]
+                servers = item[method].get("servers", item.get("servers"))
+                spec = {**item[method], "parameters": parameters, "servers": servers}
                 key = f"{method} {re.sub('{[^}]*}', '{}', path)}"
                 found[key] = Endpoint(str(spec.get("operationId", f"{method} {path}")), method.upper(), path, spec)
     return found
@@ -57,6 +60,7 @@ def operation_changes(old: Version, new: Version) -> Iterator[Change]:
         if was.name != now.name:
             yield Change("names", now.name, f"operationId {was.name} became {now.name}: nothing changes on the wire")
         yield from _security(old, new, now.name, was.spec, now.spec)
+        yield from _place(now.name, was.spec, now.spec)
         if bool(was.spec.get("deprecated")) != bool(now.spec.get("deprecated")):
             what = "deprecated now" if now.spec.get("deprecated") else "no longer deprecated"
             yield Change("deprecation", now.name, what)
@@ -65,6 +69,28 @@ def operation_changes(old: Version, new: Version) -> Iterator[Change]:
         yield from _answers(old, new, comparison, now.name, was.spec, now.spec)
         yield from _callbacks(old, new, comparison, now.name, was.spec, now.spec)
     yield from _servers(old, new)
+
+
+def _place(name: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
+    """Yield changes of an operation's own servers, of what it costs and of its links."""
+    urls = [[str(one.get("url")) for one in spec.get("servers") or ()] for spec in (was, now)]
+    if urls[0] != urls[1]:
+        what = f"its servers {', '.join(urls[0]) or 'none'} became {', '.join(urls[1]) or 'none'}"
+        yield Change("servers", name, what, None if urls[1] and set(urls[0]) <= set(urls[1]) else Party.WRITER)
+    if was.get("x-cost") != now.get("x-cost"):
+        what = f"x-cost {was.get('x-cost', 'none')} became {now.get('x-cost', 'none')}"
+        yield Change("prices", name, what, None if now.get("x-cost") == "free" else Party.WRITER)
+
+
+def _links(old: Version, new: Version, place: str, was: Any, now: Any) -> Iterator[Change]:
+    """Yield changes of the links of an answer: nothing of them is sent over the wire."""
+    before, after = (
+        {name: version.resolve(link) for name, link in (version.resolve(answer).get("links") or {}).items()}
+        for version, answer in ((old, was), (new, now))
+    )
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield Change("links", f"{place} {name}", "link changed: nothing changes on the wire")
 
 
 def _servers(old: Version, new: Version) -> Iterator[Change]:
@@ -88,7 +114,11 @@ def _demands(version: Version, spec: Mapping[str, Any]) -> list[frozenset[tuple[
         resolved = [version.resolve(schemes.get(name, {"type": name})) for name in alternative]
         found.append(
             frozenset(
-                tuple(str(one.get(key)) for key in ("type", "in", "name", "scheme", "bearerFormat")) for one in resolved
+                tuple(
+                    str(one.get(key))
+                    for key in ("type", "in", "name", "scheme", "bearerFormat", "flows", "openIdConnectUrl")
+                )
+                for one in resolved
             )
         )
     return found
@@ -116,8 +146,7 @@ def _schemes(alternatives: list[frozenset[tuple[Any, ...]]]) -> str:
 def _parameters(
     old: Version, new: Version, comparison: Comparison, name: str, was: Mapping[str, Any], spec: Mapping[str, Any]
 ) -> Iterator[Change]:
-    before = {(p["in"], p["name"]): p for p in map(old.resolve, was["parameters"])}
-    after = {(p["in"], p["name"]): p for p in map(new.resolve, spec["parameters"])}
+    before, after = _known_parameters(old, was), _known_parameters(new, spec)
     for key in before.keys() - after.keys():
         yield Change("fields", f"{name} {' '.join(key)}", "parameter is gone", Party.WRITER)
     for key, parameter in after.items():
@@ -140,6 +169,15 @@ def _parameters(
                 what = f"{word} {before[key].get(word)} became {parameter.get(word)}"
                 yield Change("fields", place, what, Party.WRITER)
         yield from comparison.compare(before[key].get("schema", {}), parameter.get("schema", {}), place, Party.WRITER)
+        contents = [one.get("content", {}) for one in (before[key], parameter)]
+        yield from _media_types(comparison, contents[0], contents[1], place, Party.WRITER)
+
+
+def _known_parameters(version: Version, spec: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return the parameters of an operation by place and name. One whose reference leads nowhere is reported
+    elsewhere."""
+    found = map(version.resolve, spec["parameters"])
+    return {(str(one["in"]), str(one["name"])): one for one in found if "in" in one and "name" in one}
 
 
 def _content(version: Version, holder: Any) -> Any:
@@ -163,39 +201,30 @@ def _request(
         what = "a JSON body is wanted now" if before is None else "no JSON body is wanted any more"
         yield Change("fields", place, what, Party.WRITER)
     elif before is not None:
-        yield from _models(old, new, name, before, after)
+        comparison.places.setdefault(str(after.get("$ref")).rpartition("/")[2], place)
         yield from comparison.compare(before, after, place, Party.WRITER)
-    yield from _media_types(bodies[0].get("content", {}), bodies[1].get("content", {}), place, Party.WRITER)
+    contents = [body.get("content", {}) for body in bodies]
+    yield from _media_types(comparison, contents[0], contents[1], place, Party.WRITER)
 
 
-def _media_types(before: Mapping[str, Any], after: Mapping[str, Any], place: str, party: Party) -> Iterator[Change]:
+def _media_types(
+    comparison: Comparison, before: Mapping[str, Any], after: Mapping[str, Any], place: str, party: Party
+) -> Iterator[Change]:
     """Yield changes of media types other than JSON, which is compared by its schema."""
     for kind in before.keys() - after.keys() - {"application/json"}:
         yield Change("fields", place, f"media type {kind} is gone", party)
     for kind in after.keys() - before.keys() - {"application/json"}:
         yield Change("fields", place, f"media type {kind} is new", None if party is Party.WRITER else party)
-
-
-def _models(old: Version, new: Version, name: str, before: Any, after: Any) -> Iterator[Change]:
-    """Yield changes of a discriminator: its values, and the schema for each."""
-    was = old.resolve(before).get("discriminator", {}).get("mapping", {})
-    now = new.resolve(after).get("discriminator", {}).get("mapping", {})
-    for value in was:
-        if value not in now:
-            yield Change("fields", f"{name} request", f"{value} is gone", Party.WRITER)
-        elif was[value].rsplit("/", 1)[-1] != now[value].rsplit("/", 1)[-1]:
-            what = f"{value} has the form {now[value].rsplit('/', 1)[-1]} now"
-            yield Change("fields", f"{name} request", what, Party.WRITER)
-    for value in now:
-        if value not in was:
-            yield Change("fields", f"{name} request", f"{value} is new")
+    for kind in sorted(before.keys() & after.keys() - {"application/json"}):
+        ours, theirs = (content[kind].get("schema", {}) for content in (before, after))
+        yield from comparison.compare(ours, theirs, f"{place} {kind}", party)
 
 
 def _answers(
     old: Version, new: Version, comparison: Comparison, name: str, was: Mapping[str, Any], spec: Mapping[str, Any]
 ) -> Iterator[Change]:
-    before = {str(status): answer for status, answer in was["responses"].items()}
-    after = {str(status): answer for status, answer in spec["responses"].items()}
+    before = {str(status): answer for status, answer in (was.get("responses") or {}).items()}
+    after = {str(status): answer for status, answer in (spec.get("responses") or {}).items()}
     for status in before.keys() - after.keys():
         broken = Party.READER if status.startswith("2") else None
         yield Change("fields", f"{name} answer {status}", "HTTP status is gone", broken)
@@ -205,7 +234,8 @@ def _answers(
             continue
         yield from _headers(old, new, comparison, f"{name} answer {status}", before[status], answer)
         contents = [version.resolve(one).get("content", {}) for version, one in ((old, before[status]), (new, answer))]
-        yield from _media_types(contents[0], contents[1], f"{name} answer {status}", Party.READER)
+        yield from _media_types(comparison, contents[0], contents[1], f"{name} answer {status}", Party.READER)
+        yield from _links(old, new, f"{name} answer {status}", before[status], answer)
         left, right = _content(old, before[status]), _content(new, answer)
         if left is not None and right is not None:
             yield from comparison.compare(left, right, f"{name} answer {status}", Party.READER)
@@ -247,10 +277,14 @@ def _callbacks(
             yield Change("callbacks", place, "callback is new")
             continue
         ours = before[callback]
+        yield from _acknowledgements(old, new, comparison, place, ours["spec"], request["spec"])
         for word in ("method", "url"):
             if ours[word] != request[word]:
                 yield Change("callbacks", place, f"{word} {ours[word]} became {request[word]}", Party.RECEIVER)
-        yield from _callback_headers(place, ours["headers"], request["headers"])
+        yield from _callback_parameters(comparison, place, ours["parameters"], request["parameters"])
+        media = [one["spec"].get("requestBody") or {} for one in (ours, request)]
+        contents = [version.resolve(one).get("content", {}) for version, one in zip((old, new), media, strict=True)]
+        yield from _media_types(comparison, contents[0], contents[1], place, Party.RECEIVER)
         if (ours["schema"] is None) != (request["schema"] is None):
             yield Change("callbacks", place, "its body became another kind", Party.RECEIVER)
         elif request["schema"] is not None:
@@ -258,23 +292,74 @@ def _callbacks(
                 yield replace(change, area="callbacks")
 
 
-def _callback_headers(place: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    for header in before.keys() - after.keys():
-        yield Change("callbacks", f"{place} {header}", "header is gone", Party.RECEIVER)
-    for header in after.keys() - before.keys():
-        yield Change("callbacks", f"{place} {header}", "header is new")
+def _acknowledgements(
+    old: Version, new: Version, comparison: Comparison, place: str, was: Mapping[str, Any], now: Mapping[str, Any]
+) -> Iterator[Change]:
+    """Yield changes of the answers that the receiver of a callback must give: here the receiver is a writer."""
+    before, after = ({str(s): a for s, a in (spec.get("responses") or {}).items()} for spec in (was, now))
+    for status in sorted(before.keys() ^ after.keys()):
+        gone = status in before
+        what = f"answer {status} is {'gone' if gone else 'new'}"
+        yield Change("callbacks", place, what, Party.RECEIVER if gone else None)
+    for status in sorted(before.keys() & after.keys()):
+        yield from _links(old, new, f"{place} answer {status}", before[status], after[status])
+        left, right = _content(old, before[status]), _content(new, after[status])
+        contents = [
+            version.resolve(one).get("content", {}) for version, one in ((old, before[status]), (new, after[status]))
+        ]
+        found = [*_media_types(comparison, contents[0], contents[1], f"{place} answer {status}", Party.WRITER)]
+        if (left is None) != (right is None):
+            found.append(Change("fields", f"{place} answer {status}", "its body became another kind", Party.WRITER))
+        elif left is not None:
+            found += comparison.compare(left, right, f"{place} answer {status}", Party.WRITER)
+        found += _headers(old, new, comparison, f"{place} answer {status}", before[status], after[status])
+        for change in found:
+            yield replace(change, area="callbacks", breaks=change.breaks and Party.RECEIVER)
+
+
+def _callback_parameters(
+    comparison: Comparison, place: str, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[Change]:
+    for name in before.keys() - after.keys():
+        yield Change("callbacks", f"{place} {name}", "header is gone", Party.RECEIVER)
+    for name in after.keys() - before.keys():
+        yield Change("callbacks", f"{place} {name}", "header is new")
+    for name in sorted(before.keys() & after.keys()):
+        ours, theirs = before[name], after[name]
+        for word in ("required", "deprecated", "style", "explode", "in"):
+            if ours.get(word) != theirs.get(word):
+                breaks = Party.RECEIVER if word != "required" or not theirs.get(word) else None
+                what = f"{word} {ours.get(word)} became {theirs.get(word)}"
+                yield Change("callbacks", f"{place} {name}", what, breaks)
+        for change in comparison.compare(
+            ours.get("schema", {}), theirs.get("schema", {}), f"{place} {name}", Party.RECEIVER
+        ):
+            yield replace(change, area="callbacks")
 
 
 def _callback_requests(version: Version, spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the request of each callback: its method, URL expression, headers and the schema of its body."""
+    """Return the requests of each callback: method, URL expression, parameters and the schema of the body. A
+    callback with several requests has one entry for each."""
     found: dict[str, dict[str, Any]] = {}
-    for name, callback in spec.get("callbacks", {}).items():
-        for url, item in version.resolve(callback).items():
-            for method, request in version.resolve(item).items():
-                if method not in METHODS:
-                    continue
-                parameters = map(version.resolve, request.get("parameters", ()))
-                headers = {one["name"].lower(): one for one in parameters if one.get("in") == "header"}
-                schema = _content(version, request.get("requestBody"))
-                found[name] = {"method": method.upper(), "url": url, "headers": headers, "schema": schema}
+    for name, callback in (spec.get("callbacks") or {}).items():
+        requests: list[dict[str, Any]] = []
+        for url, given in version.resolve(callback).items():
+            item = version.resolve(given)
+            known = [method for method in METHODS if isinstance(item, Mapping) and method in item]
+            requests.extend(_callback_request(version, url, method, item) for method in known)
+        for one in requests:
+            key = name if len(requests) == 1 else f"{name} {one['method']} {one['url']}"
+            found[key] = one
     return found
+
+
+def _callback_request(version: Version, url: str, method: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    request = item[method]
+    parameters = [version.resolve(one) for one in (*item.get("parameters", ()), *request.get("parameters", ()))]
+    by_name = {
+        str(one["name"]).lower() if one.get("in") == "header" else f"{one.get('in')} {one['name']}": one
+        for one in parameters
+        if "name" in one
+    }
+    schema = _content(version, request.get("requestBody"))
+    return {"method": method.upper(), "url": url, "parameters": by_name, "schema": schema, "spec": request}

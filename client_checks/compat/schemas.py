@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from swapmock.client_checks.compat.change import Change, Party
+from swapmock.client_checks.compat.shape import WORDING
 from swapmock.client_checks.compat.source import Version
 
 #: Keywords that limit a value -> whether a larger number allows more.
@@ -21,23 +22,29 @@ class Comparison:
 
     def __init__(self, old: Version, new: Version) -> None:
         self._old, self._new = old, new
-        self._compared: set[tuple[str, str, Party]] = set()
+        self._compared: set[tuple[str, ...]] = set()
+        #: Component -> the place at which changes of its discriminator are reported.
+        self.places: dict[str, str] = {}
 
     def compare(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
         """Yield every change from `old` to `new` at `place`. For a writer a change breaks if less is allowed; for
         the other parties if more can occur."""
-        names = (str(old.get("$ref", "")), str(new.get("$ref", "")))
+        names = tuple(str(one.get("$ref", "")) if isinstance(one, Mapping) else "" for one in (old, new))
         if all(names):
-            if (*names, party) in self._compared:
+            ours, theirs = _beside(old), _beside(new)
+            key = (*names, party, repr((ours, theirs)) if ours or theirs else "")
+            if key in self._compared:
                 return
-            self._compared.add((*names, party))
-            place = names[1].rsplit("/", 1)[-1]
+            self._compared.add(key)
+            # What stands beside a reference belongs to this place, not to the component.
+            place = place if ours or theirs else names[1].rsplit("/", 1)[-1]
         old, new = self._old.resolve(old), self._new.resolve(new)
         yield from self._types(old, new, place, party)
         yield from self._enum(old, new, place, party)
         yield from self._bounds(old, new, place, party)
         yield from self._fields(old, new, place, party)
         yield from self._rest(old, new, place, party)
+        yield from self._discriminators(old, new, place, party)
         if isinstance(old.get("items"), Mapping) and isinstance(new.get("items"), Mapping):
             yield from self.compare(old["items"], new["items"], f"{place}/*", party)
         for word in ("oneOf", "anyOf", "allOf"):
@@ -111,6 +118,28 @@ class Comparison:
                 _broken(party, lost=has, gained=not has),
             )
 
+    def _discriminators(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
+        """Compare the values of a discriminator, and the schema for each."""
+        place = self.places.get(place, place)
+        before, after = old.get("discriminator") or {}, new.get("discriminator") or {}
+        if before.get("propertyName") != after.get("propertyName"):
+            what = f"discriminator {before.get('propertyName', 'none')} became {after.get('propertyName', 'none')}"
+            yield Change("fields", place, what, party)
+        was, now = before.get("mapping") or {}, after.get("mapping") or {}
+        for value in was:
+            if value not in now:
+                yield Change("fields", place, f"{value} is gone", _broken(party, lost=True))
+                continue
+            if _last(was[value]) != _last(now[value]):
+                yield Change("fields", place, f"{value} has the form {_last(now[value])} now", party)
+            yield from self.compare({"$ref": was[value]}, {"$ref": now[value]}, place, party)
+        for value in now:
+            if value not in was:
+                yield Change("fields", place, f"{value} is new", _broken(party, gained=True))
+        aliases, aliases_now = old.get("x-aliases"), new.get("x-aliases")
+        if aliases != aliases_now:
+            yield Change("fields", place, f"x-aliases {aliases} became {aliases_now}", party)
+
     def _fields(self, old: Any, new: Any, place: str, party: Party) -> Iterator[Change]:
         before, after = old.get("properties", {}), new.get("properties", {})
         needed, needed_now = set(old.get("required", ())), set(new.get("required", ()))
@@ -149,7 +178,17 @@ def _broken(party: Party, lost: bool = False, gained: bool = False) -> Party | N
 
 
 def _named(branches: list[Any]) -> dict[str, Any]:
-    return {str(one.get("$ref", index)).rsplit("/", 1)[-1]: one for index, one in enumerate(branches)}
+    names = [one.get("$ref", index) if isinstance(one, Mapping) else index for index, one in enumerate(branches)]
+    return {_last(name): one for name, one in zip(names, branches, strict=True)}
+
+
+def _beside(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stands beside a `$ref`, without the texts for human readers."""
+    return {name: value for name, value in schema.items() if name != "$ref" and name not in WORDING}
+
+
+def _last(reference: Any) -> str:
+    return str(reference).rsplit("/", 1)[-1]
 
 
 def _allowed(rule: Any) -> str:
@@ -163,13 +202,13 @@ def _tighter(before: Any, after: Any) -> bool:
     return rank[1] < rank[0]
 
 
-def _without_words(schema: Any) -> Any:
-    """Return a schema without the texts for human readers."""
+def _without_words(schema: Any, are_fields: bool = False) -> Any:
+    """Return a schema without the texts for human readers. A field of the API may have such a name, too."""
     if isinstance(schema, Mapping):
         return {
-            key: _without_words(value)
+            key: _without_words(value, key == "properties" and not are_fields)
             for key, value in schema.items()
-            if key not in ("description", "title", "x-evidence", "x-guessed")
+            if are_fields or key not in WORDING
         }
     return [_without_words(one) for one in schema] if isinstance(schema, list) else schema
 

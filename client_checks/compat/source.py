@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 
@@ -19,6 +20,10 @@ class Unreadable(Exception):
     """There is no such version. The text is one line for the user."""
 
 
+#: The files that are read as YAML or JSON, whose values are compared. Other files are compared as a whole.
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
 @dataclass(frozen=True)
 class Version:
     """The parsed files of a contract's folder, without types: an old version may lack members that the current one
@@ -29,15 +34,42 @@ class Version:
     behaviour: Mapping[str, Any]
     tables: Mapping[str, Any]
     texts: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
+    #: The references that were followed: what a rule has looked at.
+    followed: set[str] = field(default_factory=set, compare=False)
 
     def resolve(self, node: Any) -> Any:
-        """Return `node`, or the node that its `$ref` points at after all references are followed."""
+        """Return `node`, or the node that its `$ref` points at after all references are followed. Members beside a
+        `$ref` override those of its target. The result is empty if a reference leads nowhere."""
+        beside: dict[str, Any] = {}
+        seen: set[str] = set()
         while isinstance(node, Mapping) and "$ref" in node:
-            found: Any = self.document
-            for step in str(node["$ref"]).removeprefix("#/").split("/"):
-                found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
-            node = found
-        return node
+            reference = str(node["$ref"])
+            beside = {**{name: value for name, value in node.items() if name != "$ref"}, **beside}
+            if reference in seen:
+                return beside
+            seen.add(reference)
+            self.followed.add(reference)
+            found = self.at(reference)
+            node = {} if found is None else found
+        if node is True or node is False:  # a schema that allows anything, or nothing
+            node = {} if node else {"not": {}}
+        return {**node, **beside} if beside and isinstance(node, Mapping) else node
+
+    def at(self, reference: str) -> Any:
+        """Return what a reference points at in the document; None if it leads nowhere or to another file."""
+        if not reference.startswith("#/"):
+            return None
+        found: Any = self.document
+        for step in reference.removeprefix("#/").split("/"):
+            step = unquote(step).replace("~1", "/").replace("~0", "~")
+            if isinstance(found, Mapping):
+                found = found.get(step)
+            elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
+                found = found[int(step)]
+            else:
+                return None
+        return found
 
 
 def read(version: str, contract: str | None, repository: Path | None = None) -> Version:
@@ -46,12 +78,25 @@ def read(version: str, contract: str | None, repository: Path | None = None) -> 
     Revisions are those of the git repository in `repository`, by default the current folder. Raises Unreadable."""
     if Path(version).is_dir():
         top = Path(version)
-        files = {str(path.relative_to(top).as_posix()): path.read_text("utf-8") for path in sorted(top.rglob("*.yaml"))}
+        found = {path.relative_to(top).as_posix(): path for path in sorted(top.rglob("*")) if path.is_file()}
+        files = {name: _text(path) for name, path in found.items() if "__pycache__" not in name}
         for path in top.resolve().parent.glob(COMMON.name):
-            files.setdefault(COMMON.name, path.read_text("utf-8"))
+            files.setdefault(COMMON.name, _text(path))
     else:
         files = _at_revision(version, contract, repository or Path())
     return _parsed(version, files)
+
+
+def _text(path: Path) -> str:
+    """Return the content of a file. Of a file that is not text only the YAML files must be readable."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        if path.suffix in SUFFIXES:
+            raise Unreadable(f"{path} is not text in UTF-8") from None
+        return repr(path.read_bytes())
+    except OSError as error:
+        raise Unreadable(f"cannot read {path}: {error.strerror}") from None
 
 
 def _at_revision(version: str, contract: str | None, repository: Path) -> dict[str, str]:
@@ -65,7 +110,7 @@ def _at_revision(version: str, contract: str | None, repository: Path) -> dict[s
         raise Unreadable(f"{version}: neither a folder nor a git revision")
     folder = folder.rstrip("/")
     listed = _git(repository, "ls-tree", "-r", "--name-only", "--full-tree", commit.strip(), f"{folder}/") or ""
-    names = [name for name in listed.splitlines() if name.endswith(".yaml")]
+    names = listed.splitlines()
     found = {
         name.removeprefix(f"{folder}/"): _git(repository, "show", f"{commit.strip()}:{name}") or "" for name in names
     }
@@ -99,11 +144,15 @@ def line_of(text: str, place: str) -> int:
 
 
 def _parsed(name: str, files: Mapping[str, str]) -> Version:
-    tables = {}
+    tables, others = {}, {}
     for file, text in files.items():
+        stem, dot, suffix = file.rpartition(".")
+        if dot + suffix not in SUFFIXES:
+            others[file] = text
+            continue
         try:
-            tables[file.removesuffix(".yaml")] = yaml.safe_load(text) or {}
-        except yaml.YAMLError as error:
+            tables[stem if suffix == "yaml" else file] = yaml.safe_load(text) or {}
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             where = f" at line {mark.line + 1}" if mark is not None else ""
             raise Unreadable(f"{name}: {file} is not YAML{where}") from None
@@ -112,7 +161,15 @@ def _parsed(name: str, files: Mapping[str, str]) -> Version:
     if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
         raise Unreadable(f"{name}: no openapi.yaml with paths")
     own = tables.pop("behaviour", {}) or {}
+    if not isinstance(own, dict):
+        raise Unreadable(f"{name}: behaviour.yaml is not a mapping of tables")
     if common is None and "envelope" in own:
         common = read_yaml(COMMON)  # a copy of one folder, without the shared rows beside it
-    behaviour = own if common is None else merge(common, own)
-    return Version(name, complete(document, own.get("catalogue"), tables), behaviour, tables, dict(files))
+    try:
+        behaviour = own if common is None else merge(common, own)
+        completed = complete(document, own.get("catalogue"), tables)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise Unreadable(
+            f"{name}: its tables have another form than they should ({type(error).__name__}: {error})"
+        ) from None
+    return Version(name, completed, behaviour, tables, dict(files), others)

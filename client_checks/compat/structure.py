@@ -9,35 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from swapmock.client_checks.compat.change import UNCLASSED, Change, Party
+from swapmock.client_checks.compat.behaviour import priced
+from swapmock.client_checks.compat.change import UNCLASSED, UNREADABLE, Change, Party
+from swapmock.client_checks.compat.shape import WORDING, kind_below
 from swapmock.client_checks.compat.source import Version
 
 #: Represents a value that one side does not have.
 NOTHING = "nothing"
-
-#: Keys whose values are texts for human readers.
-WORDING = {
-    "description", "summary", "title", "example", "examples", "tags", "externalDocs", "info", "x-evidence", "x-guessed", "about",
-    "source", "evidence", "meaning", "comment", "$comment", "x-source",
-}  # fmt: skip
-
-#: Keys of OpenAPI that the comparison of operations and schemas covers, with everything below them.
-COMPARED = {
-    "type", "enum", "required", "properties", "items", "oneOf", "anyOf", "allOf", "pattern", "format", "const", "maxLength",
-    "maxItems", "maximum", "exclusiveMaximum", "maxProperties", "minLength", "minItems", "minimum", "exclusiveMinimum",
-    "minProperties", "$ref", "parameters", "in", "name", "schema", "requestBody", "content", "responses", "headers",
-    "callbacks", "security", "securitySchemes", "servers", "url", "deprecated", "default", "additionalProperties",
-    "operationId", "discriminator", "mapping", "propertyName", "if", "then", "else", "not", "style", "explode",
-    "allowReserved", "allowEmptyValue", "multipleOf", "uniqueItems", "paths", "schemas", "components", "scheme", "bearerFormat",
-    "get", "put", "post", "delete", "options", "head", "patch", "trace",
-}  # fmt: skip
 
 #: Tables of behaviour.yaml that other rules compare, with the fields that they compare; None means all fields.
 TABLES: Mapping[str, set[str] | None] = {
     "body_codes": {"code", "http", "retryable", "charged"},
     "refusals": {"problem", "code", "message", "http", "errors", "data"},
     "status_words": None,
-    "callbacks": None,
     "limits": {"name", "value"},
     "lifetimes": {"name", "seconds"},
     "timelines": {"name", "queued", "running"},
@@ -51,17 +35,29 @@ TABLES: Mapping[str, set[str] | None] = {
     "detection_price": None,
 }
 
-#: Tables that only the emulator uses: a vendor's clients cannot notice them.
+#: Fields that the rules for callbacks compare.
+OF_CALLBACKS = {("method",), ("headers",), ("acknowledged", "statuses"), ("acknowledged", "code"), ("ladders",)}
+
+#: Tables that only the emulator uses: a vendor's clients cannot notice them. Whoever tests with the emulator can.
 OF_THE_EMULATOR = {
-    "scenarios",
-    "series",
-    "magic",
-    "credentials",
-    "kind_words",
-    "status_evidence",
-    "model_list",
-    "defaults",
+    "scenarios", "series", "magic", "credentials", "kind_words", "status_evidence", "model_list", "defaults", "catalogue",
+    "parallel_posts", "max_in_flight",
+}  # fmt: skip
+
+#: Tables and rows whose change a client can notice, told field by field, with the party that each concerns.
+NOTICED: Mapping[str, tuple[str, Party | None]] = {
+    "envelope": ("codes", Party.READER),
+    "files": ("paths", None),
+    "uploads": ("paths", None),
+    "money": ("prices", Party.WRITER),
 }
+
+#: The field that identifies the rows of a table; the rows of other tables have the first field of `KEYS` that fits.
+ROW_KEYS = {
+    "body_codes": "code", "refusals": "problem", "magic": "value", "tools": "operation", "limits": "name",
+    "lifetimes": "name", "timelines": "name", "variants": "name", "scenarios": "name", "series": "name",
+    "kling": "key", "vidu": "template", "bytedance": "TemplateId",
+}  # fmt: skip
 
 #: Fields of the tables of models and tools, and the party that a change of each concerns.
 ROWS: Mapping[str, Party | None] = {
@@ -77,65 +73,177 @@ ROWS: Mapping[str, Party | None] = {
 PRICED = {"price", "prices", "name", "operation"}
 
 #: The fields that can identify the rows of a list; the first one that all rows have is used.
-KEYS = ("name", "code", "problem", "value", "operation", "operationId", "key", "url", "id", "model")
+KEYS = (
+    "name",
+    "key",
+    "template",
+    "TemplateId",
+    "code",
+    "problem",
+    "value",
+    "operation",
+    "operationId",
+    "url",
+    "id",
+    "model",
+)
 
 
 def other_changes(old: Version, new: Version) -> Iterator[Change]:
-    """Yield every change that no other rule reports."""
-    for place in _leaves((), old.document, new.document):
-        yield from _of_document(*place)
+    """Yield every change that no other rule reports. To be called after the other rules: a component that they did
+    not look at belongs to no operation."""
+    yield from _unresolved(old, new)
+    yield from _document((), "document", old.document, new.document, old.followed | new.followed)
     for place in _leaves((), old.behaviour, new.behaviour):
         yield from _of_behaviour(*place)
+    sold = priced(old).keys() | priced(new).keys()
     for file in sorted({*old.tables, *new.tables}):
         for path, was, now in _leaves((), old.tables.get(file, NOTHING), new.tables.get(file, NOTHING)):
-            yield from _of_table(file, path, was, now)
+            yield from _of_table(file, path, was, now, sold)
+    for file in sorted({*old.others, *new.others}):
+        if old.others.get(file) != new.others.get(file):
+            yield from _of_other_file(file, in_both=file in old.others and file in new.others)
 
 
-def _of_document(path: tuple[str, ...], was: Any, now: Any) -> Iterator[Change]:
-    if _is_wording(path):
-        yield Change("wording", _pointer(_above_wording(path)), "its wording changed")
+def _of_other_file(file: str, *, in_both: bool) -> Iterator[Change]:
+    if file.endswith((".md", ".txt", ".rst")):
+        if in_both:  # a copy of a contract need not have its notes
+            yield Change("wording", file, "the file changed")
+    else:
+        yield Change(UNCLASSED, file, "the file changed")
+
+
+def _unresolved(old: Version, new: Version) -> Iterator[Change]:
+    """Yield a reference of either version that cannot be followed: what it stands for was not compared."""
+    for side, version in (("the old version", old), ("the new version", new)):
+        for place, reference in _references((), version.document):
+            if version.at(reference) is None:
+                why = "leads nowhere" if reference.startswith("#/") else "leads to another document, which is not read"
+                what = f"{reference} in {side} {why}: it was not compared"
+                yield Change(UNREADABLE, f"openapi {_pointer(place)}", what)
+
+
+def _references(path: tuple[str, ...], node: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            name = str(key)
+            if name in ("example", "examples", "default", "const", "enum") and path[-1:] != ("properties",):
+                continue  # values, in which `$ref` is a member like others
+            if name == "$ref" and isinstance(value, str):
+                yield path, value
+            elif name == "mapping" and path[-1:] == ("discriminator",) and isinstance(value, Mapping):
+                yield from (((*path, name, str(one)), str(target)) for one, target in value.items())
+            else:
+                yield from _references((*path, name), value)
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _references((*path, str(index)), value)
+
+
+def _document(path: tuple[str, ...], kind: str, was: Any, now: Any, followed: set[str]) -> Iterator[Change]:
+    """Yield the differences of two objects of a kind that no rule compares: members that no rule knows, texts, and
+    components that belong to no operation."""
+    if was == now:
         return
-    if "security" in path or "securitySchemes" in path:
-        return  # compared in `operations`, by what is sent over the wire
-    names = [
-        step
-        for step, above in zip(path, ("", *path), strict=False)
-        if above not in ("properties", "schemas", "headers", "mapping")
-    ]
-    word = next((step for step in reversed(names) if not step.isdigit()), "")
-    if word in COMPARED or (len(path) > 1 and path[-2] in COMPARED) or word.startswith("/"):
+    if path[:1] == ("components",) and len(path) == 3 and "#" + _pointer(path) not in followed:
+        yield _unclassed("openapi", path, was, now)
         return
-    yield _unclassed("openapi", path, was, now)
+    if not isinstance(was, Mapping) or not isinstance(now, Mapping):
+        yield from _lists(path, kind, was, now, followed)
+        return
+    ours, theirs = ({str(key): value for key, value in side.items()} for side in (was, now))
+    for key in [*ours, *(key for key in theirs if key not in ours)]:
+        one, other = ours.get(key, NOTHING), theirs.get(key, NOTHING)
+        below = kind_below(kind, key, one if one != NOTHING else other)
+        if one == other or below == "rule":
+            continue
+        if below == "wording":
+            yield Change("wording", _pointer(path), "its wording changed")
+        elif below is None:
+            yield _unclassed("openapi", (*path, key), one, other)
+        elif NOTHING not in (one, other):
+            yield from _document((*path, key), below, one, other, followed)
+        elif path[:1] == ("components",) and len(path) == 2:
+            # Whether an operation misses it, the references say.
+            yield Change(
+                "names", f"openapi {_pointer((*path, key))}", f"component is {'new' if one == NOTHING else 'gone'}"
+            )
+        elif kind == "components" or below == "link":
+            yield Change("names", f"openapi {_pointer((*path, key))}", f"is {'new' if one == NOTHING else 'gone'}")
+        # Any other object that only one version has is reported by the rule for such objects.
+
+
+def _elements(values: list[Any]) -> dict[Any, tuple[str, Any]]:
+    """Return the elements of a list with their positions, by what identifies each: a parameter has a place and a
+    name."""
+    found = {}
+    for index, value in enumerate(values):
+        known = value if isinstance(value, Mapping) else {}
+        key = known.get("$ref") or (known.get("in"), known.get("name")) if "name" in known or "$ref" in known else index
+        found[key] = (str(index), value)
+    return found
+
+
+def _lists(path: tuple[str, ...], kind: str, was: Any, now: Any, followed: set[str]) -> Iterator[Change]:
+    if isinstance(was, list) and isinstance(now, list):
+        # Elements that only one version has are reported by a rule.
+        ours, theirs = _elements(was), _elements(now)
+        for key in (key for key in ours if key in theirs):
+            index, one = ours[key]
+            yield from _document((*path, index), kind.removeprefix("[]"), one, theirs[key][1], followed)
+    else:
+        yield _unclassed("openapi", path, was, now)
 
 
 def _of_behaviour(path: tuple[str, ...], was: Any, now: Any) -> Iterator[Change]:
     table = path[0] if path else ""
-    if table in OF_THE_EMULATOR:
-        yield Change("emulator", f"behaviour {'/'.join(path[:2])}", "changed: only the emulator has it")
-    elif _is_wording(path):
-        yield Change("wording", f"behaviour {'/'.join(path[:2])}", "its wording or source changed")
-    elif table in TABLES:
-        fields = TABLES[table]
-        # A new or removed row, and a field that a rule covers, are reported by that rule.
-        if fields is not None and len(path) > 2 and path[2] not in fields:
+    place, what = f"behaviour {'/'.join(path)}", _became(was, now)
+    if _is_wording(path):
+        yield Change("wording", place, what)
+    elif table in OF_THE_EMULATOR or path[0::2] == ("body_codes", "name"):
+        yield Change("emulator", place, what)
+    elif table == "callbacks":
+        if len(path) > 1 and not any(path[1 : 1 + len(fields)] == fields for fields in OF_CALLBACKS):
             yield _unclassed("behaviour", path, was, now)
+    elif table in TABLES and _is_covered(table, path):
+        return
+    elif table in NOTICED:
+        area, party = NOTICED[table]
+        yield Change(area, place, what, party)
     else:
         yield _unclassed("behaviour", path, was, now)
 
 
-def _of_table(file: str, path: tuple[str, ...], was: Any, now: Any) -> Iterator[Change]:
+def _is_covered(table: str, path: tuple[str, ...]) -> bool:
+    """Return whether another rule reports the value at `path` of a table: a whole row, or one of its fields."""
+    fields = TABLES[table]
+    if fields is None:
+        return True
+    if table not in ROW_KEYS:
+        return len(path) > 1 and path[1] in fields
+    return len(path) == 2 or (len(path) > 2 and path[2] in fields)
+
+
+def _of_table(file: str, path: tuple[str, ...], was: Any, now: Any, priced: set[str]) -> Iterator[Change]:
+    place = f"{file} {'/'.join(path)}".strip()
     if file.startswith("examples/") or _is_wording(path):
-        yield Change("wording", f"{file} {'/'.join(path[:2])}".strip(), "its wording, source or example changed")
+        yield Change("wording", place, _became(was, now))
     elif path[:1] == ("defaults",):
-        yield Change("emulator", f"{file} defaults", "changed: what rows leave out")
-    elif file in ("models", "tools") and len(path) == 2:
-        return  # a new or removed row is reported by the comparison of prices
-    elif file in ("models", "tools") and len(path) > 2 and path[2] in PRICED:
-        return
-    elif file in ("models", "tools") and len(path) > 2 and path[2] in ROWS:
-        yield Change("tables", f"{file} {path[1]} {path[2]}", f"{_short(was)} became {_short(now)}", ROWS[path[2]])
-    else:
+        yield Change("emulator", place, _became(was, now))
+    elif file not in ("models", "tools", "templates"):
         yield _unclassed(file, path, was, now)
+    elif len(path) == 2 and path[1] not in priced:
+        change = "is new" if was == NOTHING else "is gone" if now == NOTHING else _became(was, now)
+        yield Change("tables", " ".join((file, *path[1:])), change, Party.READER if now == NOTHING else None)
+    elif len(path) > 2 and not (path[2] in PRICED and path[1] in priced):
+        party = ROWS.get(path[2], Party.READER)
+        yield Change("tables", " ".join((file, path[1], "/".join(path[2:]))), _became(was, now), party)
+    elif len(path) < 2:
+        yield _unclassed(file, path, was, now)
+
+
+def _became(was: Any, now: Any) -> str:
+    return f"{_short(was)} became {_short(now)}"
 
 
 def _unclassed(file: str, path: tuple[str, ...], was: Any, now: Any) -> Change:
@@ -158,7 +266,7 @@ def _above_wording(path: tuple[str, ...]) -> tuple[str, ...]:
 
 def _leaves(path: tuple[str, ...], was: Any, now: Any) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     """Yield every place where two values differ, as deep as both have it. The order of rows with names is ignored."""
-    was, now = _by_key(was), _by_key(now)
+    was, now = _by_key(was, path), _by_key(now, path)
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         ours, theirs = ({str(key): value for key, value in side.items()} for side in (was, now))
         for key in [*ours, *(key for key in theirs if key not in ours)]:
@@ -170,11 +278,12 @@ def _leaves(path: tuple[str, ...], was: Any, now: Any) -> Iterator[tuple[tuple[s
         yield path, was, now
 
 
-def _by_key(value: Any) -> Any:
+def _by_key(value: Any, path: tuple[str, ...]) -> Any:
     """Return a list of rows as a mapping by the field that identifies them, if each row has its own value."""
     if not isinstance(value, list) or not value or not all(isinstance(row, Mapping) for row in value):
         return value
-    for key in KEYS:
+    first = ROW_KEYS.get(path[-1]) if path else None
+    for key in KEYS if first is None else (first, *KEYS):
         names = [str(row.get(key)) for row in value]
         if all(key in row for row in value) and len(set(names)) == len(names):
             return dict(zip(names, value, strict=True))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -23,6 +26,8 @@ from swapmock.client_checks.report.changes import annotations_of, junit_of, sari
 from swapmock.contracts import folder
 
 CRUN = str(folder("crun"))
+#: What a version consists of.
+PARTS = ("document", "behaviour", "tables")
 CREATE = "/api/v1/client/job/CreateTask"
 INFO = "/api/v1/client/job/TaskInfo"
 
@@ -302,3 +307,143 @@ def test_exit_codes_and_report(crun: Version, tmp_path: Path) -> None:
         {"area": "codes", "place": "402", "what": "charged False became True", "breaks": "reader"}
     ]
     assert runner.invoke(compat, [CRUN, str(tmp_path / "nowhere")]).exit_code == 2
+
+
+UNREADABLE: dict[str, Edit] = {
+    "a reference that leads nowhere": lambda d, b, t: schema(d, "ImageFaceSwapInput")["properties"]["new_face"].update(
+        {"$ref": "#/components/schemas/Nowhere"}
+    ),
+    "a component gone that is still referred to": lambda d, b, t: d["components"]["schemas"].pop("MediaUrl"),
+    "a reference to another document": lambda d, b, t: schema(d, "BalanceData")["properties"].update(
+        balance={"$ref": "other.yaml#/Balance"}
+    ),
+    "a reference to itself": lambda d, b, t: d["components"]["schemas"].update(
+        MediaUrl={"$ref": "#/components/schemas/A"}, A={"$ref": "#/components/schemas/Missing"}
+    ),
+    "a discriminator to nothing": lambda d, b, t: schema(d, "CreateTaskRequest")["discriminator"]["mapping"].update(
+        {"z-image": "#/components/schemas/Nowhere"}
+    ),
+    "an answer that leads nowhere": lambda d, b, t: d["paths"][INFO]["get"]["responses"].update(
+        {"429": {"$ref": "#/components/responses/Nowhere"}}
+    ),
+    "a parameter that leads nowhere": lambda d, b, t: d["paths"][INFO]["get"]["parameters"].append(
+        {"$ref": "#/components/parameters/Nowhere"}
+    ),
+    "a row without the field that names it": lambda d, b, t: b["limits"].append({"value": 3}),
+    "a schedule without intervals": lambda d, b, t: row(b["callbacks"]["ladders"], "name", "usual").pop("intervals"),
+    "answers of another form": lambda d, b, t: d["paths"][INFO]["get"].update(responses=7),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+@pytest.mark.parametrize("side", ["old", "new"])
+def test_what_cannot_be_compared_is_an_error(crun: Version, name: str, side: str) -> None:
+    edited = copy.deepcopy(crun)
+    UNREADABLE[name](edited.document, edited.behaviour, edited.tables)  # type: ignore[arg-type]  # a copy of our own
+    found = compare(edited, crun) if side == "old" else compare(crun, edited)
+    assert [one for one in found if one.area == "unreadable" and one.severity.value == "error"]
+
+
+def test_a_reference_that_both_versions_lack_is_told_all_the_same(crun: Version) -> None:
+    edited = copy.deepcopy(crun)
+    UNREADABLE["a reference that leads nowhere"](edited.document, edited.behaviour, edited.tables)  # type: ignore[arg-type]  # a copy of our own
+    assert {one.area for one in compare(edited, edited)} == {"unreadable"}
+
+
+OTHER_FILES = {
+    "openapi.yaml": b"\xff\xfe", "behaviour.yaml": b"- a list\n", "models.yaml": b"models: [}\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_a_file_that_cannot_be_read_ends_the_comparison(tmp_path: Path, name: str) -> None:
+    edited = tmp_path / "crun"
+    shutil.copytree(CRUN, edited)
+    (edited / name).write_bytes(OTHER_FILES[name])
+    told = CliRunner().invoke(compat, [CRUN, str(edited)])
+    assert told.exit_code == 2
+    assert name in told.output
+
+
+def test_files_of_other_kinds_are_compared(tmp_path: Path) -> None:
+    edited = tmp_path / "crun"
+    shutil.copytree(CRUN, edited)
+    (edited / "NOTES.md").write_text("other notes", "utf-8")
+    (edited / "moods.json").write_text('{"happy": 1}', "utf-8")
+    (edited / "logo.png").write_bytes(b"\x89PNG\xff")
+    found = {one.place.split(" ")[0]: one.area for one in compare(read(CRUN, None), read(str(edited), None))}
+    assert found == {"NOTES.md": "wording", "moods.json": "unclassed", "logo.png": "unclassed"}
+
+
+def leaves(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of every value below `node` that is no mapping and no list."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else None
+    return [path] if items is None else [below for key, value in items for below in leaves(value, (*path, key))]
+
+
+def put(node: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """A copy of `node` with another value at `path`; what is not on the path is shared."""
+    if not path:
+        return value
+    made = dict(node) if isinstance(node, dict) else list(node)
+    made[path[0]] = put(node[path[0]], path[1:], value)
+    return made
+
+
+def other(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int | float) else f"{value}x"
+
+
+def told_of_each_value(version: Version, part: str, paths: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The paths whose change `compare` does not tell."""
+    base, silent = getattr(version, part), []
+    for path in paths:
+        value = base
+        for step in path:
+            value = value[step]
+        if not compare(version, replace(version, **{part: put(base, path, other(value))}, followed=set())):
+            silent.append(path)
+    return silent
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "count"), [("crun", part, 6) for part in PARTS] + [("imgopen", part, 6) for part in PARTS]
+)
+def test_no_value_changes_in_silence(name: str, part: str, count: int) -> None:
+    version = read(str(folder(name)), None)
+    assert told_of_each_value(version, part, Random(3).sample(leaves(getattr(version, part)), count)) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("name", ["crun", "imgopen"])
+def test_none_of_many_values_changes_in_silence(name: str, part: str) -> None:
+    version = read(str(folder(name)), None)
+    assert told_of_each_value(version, part, Random(5).sample(leaves(getattr(version, part)), 60)) == []
+
+
+ROWS: dict[str, tuple[Edit, str, str]] = {
+    "a magic value does something else": (lambda d, b, t: row(b["magic"], "value", "https://errors.invalid/402").update(odd=1), "emulator", "behaviour magic/https://errors.invalid/402/odd"),
+    "a magic value is gone": (lambda d, b, t: b["magic"].remove(row(b["magic"], "value", "https://errors.invalid/402")), "emulator", "behaviour magic/https://errors.invalid/402"),
+    "a scenario is new": (lambda d, b, t: b["scenarios"].append({"name": "odd"}), "emulator", "behaviour scenarios/odd"),
+    "the name of a code": (lambda d, b, t: row(b["body_codes"], "code", 402).update(name="poor"), "emulator", "behaviour body_codes/402/name"),
+    "the currency": (lambda d, b, t: b["money"].update(currency="EUR"), "prices", "behaviour money/currency"),
+    "the envelope": (lambda d, b, t: b["envelope"].update(success=0), "codes", "behaviour envelope/success"),
+    "a field of callbacks that no rule knows": (lambda d, b, t: b["callbacks"].update(timeout=3), "unclassed", "behaviour /callbacks/timeout"),
+    "where files lie": (lambda d, b, t: b.update(uploads="/x/"), "paths", "behaviour uploads"),
+    "a template costs more": (lambda d, b, t: row(t["templates"]["kling"], "key", "kling-hug").update(credit=99), "tables", "templates kling-hug credit"),
+    "what an operation costs": (lambda d, b, t: d["paths"][INFO]["get"].update({"x-cost": "paid"}), "prices", "get_task_info"),
+    "a bound beside a reference": (lambda d, b, t: schema(d, "ZImageInput")["properties"]["prompt"].update(maxLength=7), "limits", "ZImageInput/prompt"),
+    "an answer that is not JSON": (lambda d, b, t: schema(d, "StoreError")["properties"]["Code"].update(type="integer"), "fields", "StoreError/Code"),
+    "a link": (lambda d, b, t: d["paths"][CREATE]["post"]["responses"]["200"]["links"].clear(), "links", "create_task answer 200 info"),
+    "a component that nobody uses": (lambda d, b, t: d["components"]["schemas"].update(Spare={"type": "string"}), "names", "openapi /components/schemas/Spare"),
+    "a server of one operation": (lambda d, b, t: d["paths"][INFO]["get"].update(servers=[{"url": "https://x.example"}]), "servers", "get_task_info"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_each_row_is_told_by_name(crun: Version, name: str) -> None:
+    edit, area, place = ROWS[name]
+    assert (area, place) in [(one.area, one.place) for one in changes(crun, edit)]
