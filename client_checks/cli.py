@@ -95,7 +95,7 @@ INSPECTOR = "Base URL of an emulator: its inspector shows the report (the variab
 @click.command()
 @click.argument("target")
 @click.option(
-    "--provider", help="The contract for a server at a URL: crun or imgopen. The emulator is checked against both."
+    "--provider", help="The contract for a server at a URL, such as crun. The emulator is checked against all."
 )
 @click.option(
     "--variants",
@@ -238,7 +238,7 @@ def _confirm(question: str) -> bool:
 @click.command()
 @click.argument("old")
 @click.argument("new")
-@click.option("--contract", help="The contract for a git revision without a folder: crun or imgopen.")
+@click.option("--contract", help="The contract for a git revision without a folder, such as crun.")
 @click.option(
     "--ignore",
     "ignored",
@@ -306,7 +306,7 @@ def live_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--left", required=True, help="`emulator`, a base URL, or the file of a recording.")
 @click.option("--right", help="The same, for the other side.")
 @click.option("--replay", type=click.Path(), help="A recording, in place of --right.")
-@click.option("--provider", help="Provider of the flows: crun or imgopen; not needed with a recording.")
+@click.option("--provider", help="Provider of the flows, such as crun; not needed with a recording.")
 @click.option("--flow", "flows", multiple=True, help="A flow to run; repeatable; default: all.")
 @click.option("--flows", "flows_file", type=click.Path(path_type=Path), help="A YAML file of flows to run instead.")
 @click.option(
@@ -361,7 +361,7 @@ def parity(left: str, right: str | None, replay: str | None, **given: Any) -> No
 
 @click.command()
 @click.argument("target")
-@click.option("--provider", required=True, help="Provider of the flows: crun or imgopen.")
+@click.option("--provider", required=True, help="Provider of the flows, such as crun.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
 @click.option("--flow", "flows", multiple=True, help="A flow to run; repeatable; default: all.")
 @click.option("--flows", "flows_file", type=click.Path(path_type=Path), help="A YAML file of flows to run instead.")

@@ -12,7 +12,7 @@ import yaml
 
 from swapmock.contracts import folder, lint_document, load, read_yaml
 from swapmock.contracts.behaviour import LEVELS
-from swapmock.contracts.model import Contract, Operation, Violation
+from swapmock.contracts.model import Contract, Operation, Violation, json_body
 from swapmock.contracts.requirements import findings, handler_findings
 
 
@@ -134,9 +134,8 @@ def _cost(operation: Operation) -> Iterator[str]:
 
 def _documented_examples(operation: Operation) -> Iterator[str]:
     """Yield a line for each wrong example in openapi.yaml."""
-    if operation.takes_json:
-        content = (operation.body_spec or {})["content"]["application/json"]
-        for name, example in content.get("examples", {}).items():
+    if operation.json_request is not None:
+        for name, example in operation.json_request.get("examples", {}).items():
             for violation in operation.check_body(operation.normalize(example["value"])):
                 yield f"{operation.id}: request example {name}: {violation.pointer} breaks {violation.rule}"
     for request in operation.callback_requests:
@@ -144,7 +143,7 @@ def _documented_examples(operation: Operation) -> Iterator[str]:
             for violation in operation.check_callback(example["value"]):
                 yield f"{operation.id}: callback example {name}: {violation.pointer} breaks {violation.rule}"
     for status, answer in operation.spec["responses"].items():
-        content = operation.contract.resolve(answer).get("content", {}).get("application/json", {})
+        content = json_body(operation.contract.resolve(answer).get("content", {})) or {}
         for name, example in content.get("examples", {}).items():
             for violation in operation.check_answer(status, example["value"]):
                 yield f"{operation.id}: answer example {name} ({status}): {violation.pointer} breaks {violation.rule}"

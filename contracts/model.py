@@ -20,7 +20,22 @@ __all__ = ["Contract", "ContractError", "Operation", "Violation"]
 #: The values of `x-files` for files that are downloaded.
 DOWNLOADS = ("result", "upload", "preview")
 
+#: The media type of JSON. Types that end in `+json`, such as application/problem+json, are JSON, too.
+JSON = "application/json"
+
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+def json_type(content: Mapping[str, Any]) -> str | None:
+    """Return the media type of the JSON body in an OpenAPI `content`: application/json, else the first that ends in
+    `+json`; None if there is no JSON."""
+    return JSON if JSON in content else next((kind for kind in content if kind.endswith("+json")), None)
+
+
+def json_body(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the media type object of the JSON body in an OpenAPI `content`; None if there is no JSON."""
+    kind = json_type(content)
+    return None if kind is None else content[kind]
 
 
 class ContractError(ValueError):
@@ -306,16 +321,21 @@ class Operation:
         return self.body_spec is not None and bool(self.body_spec.get("required", False))
 
     @cached_property
+    def json_request(self) -> Mapping[str, Any] | None:
+        """The media type object of the JSON body; None if the operation takes no JSON."""
+        return None if self.body_spec is None else json_body(self.body_spec["content"])
+
+    @cached_property
     def takes_json(self) -> bool:
         """Whether the body is JSON."""
-        return self.body_spec is not None and "application/json" in self.body_spec["content"]
+        return self.json_request is not None
 
     @cached_property
     def body_schema(self) -> Mapping[str, Any]:
         """The schema of the JSON body."""
-        if self.body_spec is None:
-            raise ContractError(f"{self.id} takes no body")
-        found: Mapping[str, Any] = self.contract.resolve(self.body_spec["content"]["application/json"]["schema"])
+        if self.json_request is None:
+            raise ContractError(f"{self.id} takes no JSON body")
+        found: Mapping[str, Any] = self.contract.resolve(self.json_request["schema"])
         return found
 
     @cached_property
@@ -388,6 +408,12 @@ class Operation:
         text = str(status)
         return next((key for key in (text, f"{text[:1]}XX", "default") if key in self._answers), None)
 
+    def answer_types(self, status: int | str) -> tuple[str, ...]:
+        """Return the media types that the contract lists for answers with HTTP `status`; empty if it lists no such
+        answer or no body."""
+        key = self.answer_key(status)
+        return () if key is None else tuple(self._answers[key].get("content", ()))
+
     @cached_property
     def _answer_validators(self) -> dict[int | str, SchemaValidator | None]:
         """The validator of the body by status, as far as statuses were asked for; None where the contract has no JSON."""
@@ -402,8 +428,7 @@ class Operation:
             key = self.answer_key(status)
             if key is None:
                 return (Violation(("response",), "status", sorted(self._answers), status),)
-            kinds = self._answers[key].get("content", {})
-            content = kinds.get("application/json") or kinds.get("application/problem+json")
+            content = json_body(self._answers[key].get("content", {}))
             self._answer_validators[status] = None if content is None else self.contract.validator(content["schema"])
         validator = self._answer_validators[status]
         if validator is None:
@@ -420,7 +445,7 @@ class Operation:
         ]
         specs = [item[method] for item in items for method in METHODS if method in item]
         bodies = [self.contract.resolve(spec.get("requestBody", {})).get("content", {}) for spec in specs]
-        return tuple(body["application/json"] for body in bodies if "application/json" in body)
+        return tuple(found for body in bodies if (found := json_body(body)) is not None)
 
     @cached_property
     def _callback_validator(self) -> SchemaValidator | None:

@@ -19,6 +19,7 @@ from swapmock.client_checks.conformance.profile import Kind
 from swapmock.client_checks.conformance.schema import branch_for, evidence_at, success_status
 from swapmock.client_checks.conformance.target import Target
 from swapmock.contracts import Operation
+from swapmock.contracts.model import json_type
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class ResponseContext:
         """Whether the contract has a JSON body for a success here. The answer to an upload, for example, has no
         body."""
         success = self.operation.spec["responses"].get(success_status(self.operation), {})
-        return "application/json" in self.target.contract.resolve(success).get("content", {})
+        return json_type(self.target.contract.resolve(success).get("content", {})) is not None
 
     @property
     def evidence(self) -> Evidence:
@@ -132,7 +133,10 @@ class ResponseContext:
         return {} if found is None else found[1]
 
     def polls(self) -> Iterator[tuple[Kind, Any]]:
-        """Yield each kind of task that this answer reports, with the status word of the task."""
+        """Yield each kind of task that this answer reports, with the status word of the task. Without an envelope, an
+        error answer reports none."""
+        if not self.envelope.member and not self.is_success:
+            return
         for kind in self.target.profile.polled_by(self.operation.id, self.params):
             word = at(self.body, kind.state)
             if word is not None:

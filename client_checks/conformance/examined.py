@@ -41,6 +41,7 @@ def _idle(target: Target) -> set[str]:
         "code.known": has_envelope,
         "code.type": has_envelope,
         "refusal.hidden": has_envelope,
+        "task.stable": any(kind.fixed for kind in kinds),
         "task.times": any(kind.times for kind in kinds),
         "task.clock": any(kind.times for kind in kinds),
         "task.ids": any(kind.forms or kind.echo for kind in kinds),

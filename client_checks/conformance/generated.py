@@ -234,7 +234,7 @@ def _stock(sender: Sender, name: str, failure: Any, interaction: Any) -> Finding
     known = sender.target.contract.operations.get(operation)
     evidence = (Evidence.of(known.evidence) if known else None) or Evidence("documented", "the contract")
     got = failure.title if exchange is None else exchange.shown_answer()
-    expected = " ".join(failure.message.split())[:300]
+    expected = " ".join(failure.message.split())[:300] or f"an answer without this mistake: {rule.title}"
     return to_finding(rule, operation or str(failure.operation), Deviation(expected, got, evidence), exchange)
 
 

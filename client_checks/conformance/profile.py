@@ -114,7 +114,8 @@ class Profile:
 
     `absent` names operations that do not exist under some choices of variants. `anonymous` has the choices under
     which calls without credentials are accepted. `links` point at links in answers. `lists` says, for each
-    operation that returns a page, where the items, their ids, the total and the requested page are. `affordable`
+    operation that returns a page, where the `items` and their ids (`key`) are, and where there are such members, the
+    `total` of all items, and the members of the request that ask for a `page` and its `size`. `affordable`
     points at where an estimate says whether the balance is sufficient. `details` names the call that returns one
     item of a list. `asked` says, for each operation, what a request asks of the files of its result (asked.py).
     `handed_out` says, for each operation, where its answer has links that are new each time."""

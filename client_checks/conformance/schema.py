@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from swapmock.client_checks.conformance.findings import Evidence
 from swapmock.contracts import Contract, Operation
+from swapmock.contracts.model import json_body
 
 
 class Branch(NamedTuple):
@@ -33,7 +34,7 @@ def branch_for(operation: Operation, status: int | str, refuses: bool) -> Branch
     answers = {str(key): value for key, value in operation.spec["responses"].items()}
     found = answers.get(str(status)) or answers.get(f"{str(status)[0]}XX") or answers.get("default")
     answer = contract.resolve(found or answers.get(success_status(operation)) or {})
-    content = answer.get("content", {}).get("application/json")
+    content = json_body(answer.get("content", {}))
     if content is None:
         return None
     schema = content["schema"]

@@ -108,14 +108,17 @@ MAX_DELAY = 600.0
 def check_effect(effect: Mapping[str, Any], provider: str | None, engine: Engine) -> None:
     """Raise Problem `invalid` if an effect names something that does not exist, or has no effect."""
     contracts = [engine.contracts[provider]] if provider is not None else list(engine.contracts.values())
+    has_store = any(contract.behaviour.uploads for contract in contracts)
     if "code" in effect and "message" not in effect:
-        codes = sorted({code for contract in contracts for code in contract.behaviour.codes} | STORE_CODES)
+        own = {code for contract in contracts for code in contract.behaviour.codes}
+        codes = sorted(own | (STORE_CODES if has_store else frozenset()))
         if str(effect["code"]) not in codes:
             listed = f"known: {', '.join(codes)}; an unknown code needs a `message`"
             raise invalid(("effect", "code"), f"no body code {effect['code']!r}; {listed}", "enum")
-    refuse = "maintenance" if effect.get("maintenance") else effect.get("refuse")
+    refuse = effect.get("refuse")
     if refuse is not None and not any(refuse in contract.behaviour.refusals for contract in contracts):
-        known = {name for c in contracts for name in c.behaviour.refusals} | set(store_refusals())
+        known = {name for c in contracts for name in c.behaviour.refusals}
+        known |= set(store_refusals() if has_store else ())
         check_known(refuse, known, ("effect", "refuse"), "refusal")
     try:
         read = read_effect(effect)

@@ -56,9 +56,9 @@ def contract(name: str, form: str) -> None:
     from swapmock.contracts import load
     from swapmock.contracts.text import written
     from swapmock.mock_server.core.suggest import nearest
-    from swapmock.mock_server.web.build import PROVIDERS
+    from swapmock.mock_server.web.build import registrations
 
-    known = [*PROVIDERS, "admin"]
+    known = [*registrations(), "admin"]
     if name not in known:
         guess = nearest(name, known)
         hint = f"did you mean {guess!r}?" if guess else f"known: {', '.join(known)}"

@@ -71,6 +71,10 @@ class Box(Protocol):
     def add_task(self, task: Task) -> None:
         """Add a task."""
 
+    def replace_task(self, task: Task, *, is_scheduled: bool) -> None:
+        """Replace the task with the id of `task`. `is_scheduled` says whether work is scheduled for it: that is
+        dropped."""
+
     def add_alias(self, alias: str, task_id: str) -> None:
         """Let `task` find the task `task_id` under the name `alias`, too."""
 

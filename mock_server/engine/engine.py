@@ -14,6 +14,7 @@ class Engine(Runtime):
 
     submit = tasks.submit
     polled = tasks.polled
+    cancel = tasks.cancel
     run_due = tasks.run_due
     run_due_in_batches = tasks.run_due_in_batches
     catch_up = tasks.catch_up

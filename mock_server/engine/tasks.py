@@ -14,7 +14,7 @@ from swapmock.mock_server.core.credits import Millicredits, to_credits
 from swapmock.mock_server.core.journal import Transition
 from swapmock.mock_server.core.ledger import Account, Entry, Move, NotCovered
 from swapmock.mock_server.core.ports import Box
-from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Task
+from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Failure, Phase, Task
 from swapmock.mock_server.engine import callbacks
 from swapmock.mock_server.engine.runtime import Runtime, Sent
 
@@ -110,6 +110,25 @@ def polled(runtime: Runtime, call: Call, name: str, kind: str) -> Task | None:
     return task
 
 
+def cancel(runtime: Runtime, call: Call, task: Task, refusal: str) -> Task:
+    """End the queued or running `task` as failed at `call.now`: release its credits and report the end to its callback
+    URL. Return the ended task. Its failure has the code and the message of `refusal`, a row of the provider's
+    `refusals`.
+
+    Raises ValueError if the task has ended."""
+    box, now = call.box, call.now
+    before = task.phase(now)
+    if before not in (QUEUED, RUNNING):
+        raise ValueError(f"task {task.id} has ended and cannot be cancelled")
+    row = runtime.contracts[task.provider].behaviour.refusals[refusal]
+    failure = Failure(code=row.code, message=row.message)
+    ended = replace(task, starts_at=min(task.starts_at, now), ends_at=now, failure=failure, charge=0)
+    box.replace_task(ended, is_scheduled=before is QUEUED or task.ends_at is not None)
+    _end(runtime, box, ended, before, now)
+    call.task = task.id
+    return ended
+
+
 def run_due(runtime: Runtime, box: Box, now: float, most: float = inf) -> Sequence[Transition]:
     """Do the work of an open sandbox that is due by `now`, at most `most` pieces, each at its own time.
 
@@ -174,14 +193,21 @@ def available(_: Runtime, box: Box) -> Millicredits:
 
 
 def _enter_phase(runtime: Runtime, box: Box, task: Task, work: str, at: float) -> Transition:
-    if work == "start":
-        before, after = QUEUED, RUNNING
-        if task.ends_at is not None:
-            box.schedule(task.ends_at, "end", task.id)
-    else:
-        before, after = RUNNING, SUCCEEDED if task.failure is None else FAILED
-        if task.reserved:
-            _settle_credits(box, task, at)
+    if work != "start":
+        return _end(runtime, box, task, RUNNING, at)
+    if task.ends_at is not None:
+        box.schedule(task.ends_at, "end", task.id)
+    return _note_phase(runtime, box, task, QUEUED, RUNNING, at)
+
+
+def _end(runtime: Runtime, box: Box, task: Task, before: Phase, at: float) -> Transition:
+    """Settle the credits of a task that ends at `at`, and note its end."""
+    if task.reserved:
+        _settle_credits(box, task, at)
+    return _note_phase(runtime, box, task, before, SUCCEEDED if task.failure is None else FAILED, at)
+
+
+def _note_phase(runtime: Runtime, box: Box, task: Task, before: Phase, after: Phase, at: float) -> Transition:
     entered = Transition(at, task.id, before, after, task.cause)
     box.enter_phase(task, entered)
     if task.callback_url is not None:

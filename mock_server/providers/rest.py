@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from swapmock.contracts.model import JSON, json_type
 from swapmock.mock_server.core.call import Call, Problem, Reply
 from swapmock.mock_server.core.ports import Store
 from swapmock.mock_server.core.provider import CallbackToSign, Identity, Provider, VendorResponse
@@ -13,23 +14,54 @@ from swapmock.mock_server.core.task import Task
 if TYPE_CHECKING:
     from swapmock.contracts import Behaviour, Contract, Operation, Violation
 
-#: (name of the error, its text, sentences on what is wrong) -> the JSON body of an error response.
-WriteError = Callable[[str, str, Sequence[str]], Any]
+
+class ErrorToWrite(NamedTuple):
+    """An error response whose body is to be written: the `name` of its row of `refusals`, its HTTP `status`, its `text`,
+    sentences on what is wrong in the request (`errors`, may be empty), and further `details`, such as `balance`."""
+
+    name: str
+    status: int
+    text: str
+    errors: Sequence[str] = ()
+    details: Mapping[str, Any] = {}
 
 
-def usual_error(name: str, text: str, errors: Sequence[str]) -> Any:
-    """Return `{"error": {"code": NAME, "message": TEXT, "details": [...]}}` with `name`, `text` and `errors`;
-    without errors there is no `details`."""
-    details = {"details": list(errors)} if errors else {}
-    return {"error": {"code": name, "message": text, **details}}
+#: A function that returns the JSON body of an error response.
+WriteError = Callable[[ErrorToWrite], Any]
+
+
+def usual_error(error: ErrorToWrite) -> Any:
+    """Return `{"error": {"code": NAME, "message": TEXT, "details": [...]}}`; without `errors` there is no `details`."""
+    details = {"details": list(error.errors)} if error.errors else {}
+    return {"error": {"code": error.name, "message": error.text, **details}}
+
+
+def problem_details(error: ErrorToWrite) -> Any:
+    """Return the body by RFC 9457: `type` about:blank, `title`, `status` and, if there are `errors`, `detail`."""
+    detail = {"detail": "; ".join(error.errors)} if error.errors else {}
+    return {"type": "about:blank", "title": error.text, "status": error.status, **detail}
+
+
+def error_type(contract: Contract) -> str:
+    """Return the media type of error responses: that of the first error response in `contract` that has a JSON body,
+    else application/json."""
+    answers = (
+        contract.resolve(answer).get("content", {})
+        for operation in contract.operations.values()
+        for status, answer in operation.spec["responses"].items()
+        if str(status)[:1] not in ("1", "2", "3")
+    )
+    return next(filter(None, map(json_type, answers)), JSON)
 
 
 class RestWire:
-    """Renders replies and problems by HTTP status. `write_error` gives the body of an error response."""
+    """Renders replies and problems by HTTP status. `write_error` gives the body of an error response, and `media_type`
+    is its Content-Type."""
 
-    def __init__(self, behaviour: Behaviour, write_error: WriteError = usual_error) -> None:
+    def __init__(self, behaviour: Behaviour, write_error: WriteError = usual_error, media_type: str = JSON) -> None:
         self._behaviour = behaviour
         self._write_error = write_error
+        self._headers = () if media_type == JSON else (("content-type", media_type),)
 
     def render(self, reply: Reply, variants: Mapping[str, Any]) -> VendorResponse:
         """Return a success: the reply's status, with its data as the whole body."""
@@ -39,8 +71,9 @@ class RestWire:
         """Return an error response: `http` and `message` are those of the problem's row of `refusals`."""
         row = self._behaviour.refusals[problem.name]
         errors = problem.errors if row.errors else ()
-        body = self._write_error(problem.name, problem.message or row.message, errors)
-        return VendorResponse(_status(problem.code) or problem.http or row.http or 500, body, None, problem.headers)
+        status = _status(problem.code) or problem.http or row.http or 500
+        error = ErrorToWrite(problem.name, status, problem.message or row.message, errors, problem.details)
+        return VendorResponse(status, self._write_error(error), None, (*self._headers, *problem.headers))
 
     def explain_violations(
         self, operation: Operation, body: Any, violations: Sequence[Violation], variants: Mapping[str, Any]
@@ -96,9 +129,11 @@ def rest_provider(
     check_task: Callable[[Task, Any], Iterator[tuple[str, str]]] | None = None,
     write_error: WriteError = usual_error,
 ) -> Provider:
-    """Return a provider of a plain REST API. The parameters are those of `Provider`; `write_error` makes the body of
-    errors."""
-    wire = RestWire(contract.behaviour, write_error)
+    """Return a provider of a plain REST API. The parameters are those of `Provider`.
+
+    `write_error` returns the JSON body of an error response; `problem_details` does so by RFC 9457. The Content-Type of
+    error responses is the one in the contract."""
+    wire = RestWire(contract.behaviour, write_error, error_type(contract))
     return Provider(
         name=contract.name,
         handlers=handlers,

@@ -23,18 +23,26 @@ class Agenda:
         self._heap: list[Item] = []
         #: How many items are in no deque.
         self._single = 0
+        #: Subjects whose items are dropped. Such an item leaves the queue when it comes first.
+        self._dropped: set[str] = set()
         self.earliest = inf
         for item in sorted(items):
             self.add(item)
 
     def __len__(self) -> int:
-        return self._single + sum(map(len, self._lines.values()))
+        return self._single + sum(map(len, self._lines.values())) - len(self._dropped)
 
     def items(self) -> list[Item]:
         """Return all items, in any order."""
         heads = {line[0] for line in self._lines.values() if line}
         singles = (item for item in self._heap if item not in heads)
-        return [*singles, *(item for line in self._lines.values() for item in line)]
+        every = [*singles, *(item for line in self._lines.values() for item in line)]
+        return [item for item in every if item[3] not in self._dropped] if self._dropped else every
+
+    def drop(self, subject: str) -> None:
+        """Remove the item on `subject`. There must be exactly one."""
+        self._dropped.add(subject)
+        self._skip_dropped()
 
     def add(self, item: Item) -> None:
         """Add an item."""
@@ -54,6 +62,13 @@ class Agenda:
 
     def take(self) -> Item:
         """Remove and return the first item. Raises IndexError if there is none."""
+        first = self._take_first()
+        if self._dropped:
+            self._skip_dropped()
+        return first
+
+    def _take_first(self) -> Item:
+        """Remove and return the first item, dropped or not."""
         heap = self._heap
         first = heap[0]
         line = self._lines[first[2]]
@@ -68,3 +83,8 @@ class Agenda:
             heappop(heap)
         self.earliest = heap[0][0] if heap else inf
         return first
+
+    def _skip_dropped(self) -> None:
+        """Remove the dropped items that come first."""
+        while self._heap and self._heap[0][3] in self._dropped:
+            self._dropped.remove(self._take_first()[3])

@@ -229,6 +229,12 @@ class MemoryBox:
             self._with_callback.add(task.id)
         self._phases(task)[QUEUED] += 1
 
+    def replace_task(self, task: Task, *, is_scheduled: bool) -> None:
+        """Replace the task with the id of `task`, and drop the work that is scheduled for it, if `is_scheduled`."""
+        self._tasks[task.id] = task
+        if is_scheduled:
+            self._due.drop(task.id)
+
     def _phases(self, task: Task) -> dict[str, int]:
         """Return how many tasks of this task's kind there are in each phase."""
         kind = (task.provider, task.kind)

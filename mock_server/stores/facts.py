@@ -257,6 +257,7 @@ def _apply_unpublish(box: MemoryBox, token: str) -> None:
 FACTS: Mapping[str, Callable[..., Any]] = {
     "numbers": MemoryBox.set_numbers,
     "task": lambda box, row: MemoryBox.add_task(box, _task(row)),
+    "replace_task": lambda box, row, due: MemoryBox.replace_task(box, _task(row), is_scheduled=due),
     "alias": MemoryBox.add_alias,
     "schedule": MemoryBox.schedule,
     "take_due": _apply_take_due,

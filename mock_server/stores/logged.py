@@ -292,6 +292,11 @@ class LoggedBox(MemoryBox):
         self._is_weighty = True
         MemoryBox.add_task(self, task)
 
+    def replace_task(self, task: Task, *, is_scheduled: bool) -> None:
+        """Replace the task with the id of `task`, and log this. If `is_scheduled`, drop its scheduled work."""
+        self._fact("replace_task", task_values(task), is_scheduled)
+        super().replace_task(task, is_scheduled=is_scheduled)
+
     def add_alias(self, alias: str, task_id: str) -> None:
         """Let `task` find the task `task_id` under the name `alias`, too, and log this."""
         if self._aliases.get(alias) != task_id:

@@ -222,6 +222,7 @@ def _refusal(
         headers=headers,
         code=effect.code if row is None else None,
         message=effect.message,
+        http=effect.status if behaviour.envelope is None else None,
     )
 
 

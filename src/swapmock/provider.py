@@ -9,8 +9,16 @@ from swapmock.mock_server.core.seeded import hexadecimal, uuid4
 from swapmock.mock_server.core.task import Phase, Task
 from swapmock.mock_server.engine.engine import Engine
 from swapmock.mock_server.providers.links import face_at, file_url
-from swapmock.mock_server.providers.rest import RestWire, authenticate_by_key, rest_provider
+from swapmock.mock_server.providers.rest import (
+    ErrorToWrite,
+    RestWire,
+    authenticate_by_key,
+    problem_details,
+    rest_provider,
+    usual_error,
+)
 from swapmock.mock_server.providers.submission import faces_in, submit_task
+from swapmock.mock_server.providers.task_pages import page_of_tasks
 
 __all__ = [
     "Cacheable",
@@ -18,6 +26,7 @@ __all__ = [
     "CallbackToSign",
     "Contract",
     "Engine",
+    "ErrorToWrite",
     "FaceRef",
     "Identity",
     "Phase",
@@ -34,8 +43,11 @@ __all__ = [
     "file_url",
     "from_credits",
     "hexadecimal",
+    "page_of_tasks",
+    "problem_details",
     "rest_provider",
     "submit_task",
     "to_credits",
+    "usual_error",
     "uuid4",
 ]

@@ -7,7 +7,15 @@ import pytest
 
 from swapmock.contracts import Violation
 from swapmock.mock_server.core.call import Problem, Reply
-from swapmock.mock_server.providers.rest import RestWire, authenticate_by_key, sentence, usual_error
+from swapmock.mock_server.providers.rest import (
+    ErrorToWrite,
+    RestWire,
+    authenticate_by_key,
+    error_type,
+    problem_details,
+    sentence,
+    usual_error,
+)
 
 CODES: list[tuple[int | str, int]] = [
     (400, 400), ("400", 400), (599, 599), (600, 410), (399, 410), ("x", 410), ("²", 410), ("9" * 5000, 410), ("4040", 410), ("00404", 410), (500, 500),
@@ -48,9 +56,40 @@ def test_headers_go_onto_the_answer():
 
 
 def test_an_error_in_other_words():
-    wire = RestWire(BEHAVIOUR, lambda name, text, errors: [name, text, *errors])
-    assert wire.render_problem(Problem("invalid", errors=["a"]), {}).body == ["invalid", "bad request", "a"]
-    assert usual_error("n", "t", ()) == {"error": {"code": "n", "message": "t"}}
+    wire = RestWire(BEHAVIOUR, list)
+    problem = Problem("invalid", errors=["a"], details={"balance": 3})
+    assert wire.render_problem(problem, {}).body == ["invalid", 400, "bad request", ("a",), {"balance": 3}]
+    assert usual_error(ErrorToWrite("n", 400, "t")) == {"error": {"code": "n", "message": "t"}}
+
+
+def test_an_error_by_rfc_9457_with_its_media_type():
+    wire = RestWire(BEHAVIOUR, problem_details, "application/problem+json")
+    own = ("content-type", "application/problem+json")
+    refused = wire.render_problem(Problem("invalid", errors=["a", "b"]), {})
+    assert refused.body == {"type": "about:blank", "title": "bad request", "status": 400, "detail": "a; b"}
+    assert refused.headers == (own,)
+    later = ("retry-after", "5")
+    gone = wire.render_problem(Problem("gone", headers=(later,)), {})
+    assert gone.body == {"type": "about:blank", "title": "gone", "status": 500}
+    assert gone.headers == (own, later)
+    assert wire.render(Reply({"a": 1}), {}).headers == ()
+
+
+@pytest.mark.parametrize(
+    ("responses", "media_type"),
+    [
+        ({"200": ["application/hal+json"]}, "application/json"),
+        ({"200": ["application/json"], "default": ["application/problem+json"]}, "application/problem+json"),
+        ({"4XX": ["text/html"], "500": ["application/vnd.error+json"]}, "application/vnd.error+json"),
+        ({"400": ["application/problem+json", "application/json"]}, "application/json"),
+        ({"400": []}, "application/json"),
+    ],
+)
+def test_the_media_type_of_errors_is_that_of_the_contract(responses, media_type):
+    answers: dict[str, Any] = {status: {"content": {kind: {} for kind in kinds}} for status, kinds in responses.items()}
+    operation = SimpleNamespace(spec={"responses": answers})
+    contract: Any = SimpleNamespace(operations={"one": operation}, resolve=lambda answer: answer)
+    assert error_type(contract) == media_type
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from swapmock.mock_server.stores.agenda import Agenda, Item
 
-#: Work that is added (when and what), or the time up to which it is taken.
-MOVES = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["start", "end"])) | st.integers(0, 9), max_size=60)
+#: Work that is added (when and what), the time up to which it is taken, or the number of an item that is dropped.
+ADDED = st.tuples(st.integers(0, 9), st.sampled_from(["start", "end"]))
+MOVES = st.lists(ADDED | st.integers(0, 9) | st.tuples(st.just("drop"), st.integers(1, 60)), max_size=60)
 
 
 @given(MOVES)
@@ -17,7 +18,11 @@ def test_it_is_as_a_sorted_list(moves):
     agenda, number = Agenda(), 0
     waiting: list[Item] = []
     for move in moves:
-        if isinstance(move, tuple):
+        if isinstance(move, tuple) and move[0] == "drop":
+            if any(item[1] == move[1] for item in waiting):
+                agenda.drop(f"task{move[1]}")
+                waiting = [item for item in waiting if item[1] != move[1]]
+        elif isinstance(move, tuple):
             number += 1
             item = (float(move[0]), number, move[1], f"task{number}")
             agenda.add(item)

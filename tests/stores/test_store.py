@@ -218,6 +218,22 @@ class TestBox:
             assert [due and due[3] for due in taken] == ["a", "a2", "b", None]
             assert box.next_due() == 3.0
 
+    def test_a_replaced_task_keeps_its_place_and_its_work_is_dropped(self, box):
+        with box:
+            for name in ("t1", "t2", "t3"):
+                box.add_task(task(name))
+            box.schedule(1.0, "start", "t1")
+            box.schedule(2.0, "start", "t2")
+            held = box.tasks_held()
+            box.replace_task(replace(task("t1"), ends_at=0.5), is_scheduled=True)
+            box.replace_task(replace(task("t3"), ends_at=0.5), is_scheduled=False)
+            for _ in range(2):
+                assert [(one.id, one.ends_at) for one in box.tasks()][::2] == [("t1", 0.5), ("t3", 0.5)]
+                assert (box.tasks_held(), box.counts()["due"], box.next_due()) == (held, 1, 2.0)
+                box.load(box.state())
+            assert box.take_due(9.0) == ("start", "t2", 2.0)
+            assert box.take_due(9.0) is None
+
     def test_news_are_deliveries_and_work_on_tasks_with_callbacks(self, box):
         def work(at):
             box.schedule(at, "start", "quiet")

@@ -37,6 +37,13 @@ class Client:
     def poll(self, name):
         return requests.get(f"{self.base}/v1/swaps/{name}", headers=self.headers, timeout=10)
 
+    def cancel(self, name):
+        return requests.post(f"{self.base}/v1/swaps/{name}/cancel", headers=self.headers, timeout=10)
+
+    def list(self, cursor="", **query):
+        asked = {**query, **({"cursor": cursor} if cursor else {})}
+        return requests.get(f"{self.base}/v1/swaps", params=asked, headers=self.headers, timeout=10)
+
 
 @pytest.fixture
 def client(emulator, sandbox):
@@ -99,6 +106,7 @@ def test_a_body_that_is_too_large_and_a_rate_limit(sandbox, client):
         ({"status": 429}, 429, "rate_limited"),
         ({"code": 402}, 402, "insufficient_credits"),
         ({"maintenance": True}, 503, "maintenance"),
+        ({"status": 507}, 507, "server_error"),
         ({"refuse": "swap_not_found"}, 404, "swap_not_found"),
         ({"code": 418, "message": "teapot"}, 418, "server_error"),
     ],
@@ -175,6 +183,55 @@ def test_what_it_would_have_cost_is_in_the_providers_currency(sandbox, client):
     sandbox.advance(6)
     assert sandbox.balance() == 998
     assert sandbox.ledger()["cost"]["money"] == {"EUR": 0.02}
+
+
+@pytest.mark.parametrize("seconds", [0, 0.999, 1, 4.999])
+@pytest.mark.parametrize("scenario", ["fine", "fails", "stuck"])
+def test_a_cancelled_swap_has_ended_at_once_and_costs_nothing(emulator, sandbox, client, receiver, scenario, seconds):
+    url = f"https://errors.invalid/{scenario}" if scenario != "fine" else BODY["source_url"]
+    name = client.create(webhook_url=receiver.url("/hook"), source_url=url).json()["id"]
+    other = client.create().json()["id"]
+    sandbox.advance(seconds)
+    before = client.poll(name).json()["status"]
+    ended = client.cancel(name)
+    assert ended.status_code == 200
+    assert (
+        ended.json() == client.poll(name).json() == {"id": name, "status": "failed", "error": "the swap was cancelled"}
+    )
+    assert client.cancel(name).status_code == 409
+    copied = sandbox.fork()
+    for one in (sandbox, copied):
+        fired = one.advance(until="idle")
+        assert {row["task"] for row in fired if row["what"] == "transition"} == {other}
+        assert one.balance() == 998
+        ledger = one.ledger(proof=True)
+        assert (ledger["balance"]["reserved"], ledger["proof"]["holds"]) == (0, True)
+    assert [json.loads(request.body)["status"] for request in receiver.got][:1] == ["failed"]
+    moves = [
+        (row["before"], row["after"])
+        for row in sandbox.journal()
+        if row["type"] == "transition" and row["task"] == name
+    ]
+    assert moves[-1] == ({"queued": "queued", "working": "running"}[before], "failed")
+    assert "swap was cancelled" in json.dumps(sandbox.why(name))
+
+
+def test_a_list_shows_the_providers_own_tasks_newest_first(emulator, sandbox, client):
+    names = [client.create().json()["id"] for _ in range(5)]
+    swap = {"sourceUrl": BODY["source_url"], "targetUrl": BODY["target_url"], "businessTaskId": "1"}
+    url = f"{emulator.url}/AIGCImgOpenServ/saas/tool/roop"
+    assert requests.post(url, json=swap, headers=sandbox.headers("imgopen"), timeout=10).json()["code"] == "200"
+    found, cursor = [], ""
+    while True:
+        page = client.list(limit=2, cursor=cursor).json()
+        found.append([swap["id"] for swap in page["swaps"]])
+        cursor = page["next"]
+        if not cursor:
+            break
+        client.create()  # a new swap does not move the pages
+    assert [name for page in found for name in page] == names[::-1]
+    assert [len(page) for page in found] == [2, 2, 1]
+    assert client.list(cursor="nowhere").status_code == 400
 
 
 ASKED = [

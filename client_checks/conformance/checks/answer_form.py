@@ -25,6 +25,9 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
         got = f"{kind or 'no Content-Type'}: {exchange.shown_answer()}"
         yield Deviation("Content-Type application/json", got, context.evidence, place="content-type")
         return
+    listed = context.operation.answer_types(exchange.status)
+    if listed and kind not in listed:
+        yield Deviation(f"Content-Type {' or '.join(listed)}", kind, context.evidence, place="listed")
     charset = parameters.replace(" ", "").replace('"', "").partition("charset=")[2].partition(";")[0]
     if charset not in ("", "utf-8", "utf8", "us-ascii"):
         got = f"charset {charset[:40]}"

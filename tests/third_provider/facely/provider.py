@@ -19,6 +19,7 @@ from swapmock.provider import (
     faces_in,
     file_url,
     hexadecimal,
+    page_of_tasks,
     rest_provider,
     submit_task,
     to_credits,
@@ -52,6 +53,23 @@ def get_swap(call: Call, engine: Engine) -> Reply:
     return Reply(shown(call, engine, task), cacheable=Cacheable(task, task.unchanged_until(call.now), token))
 
 
+def cancel_swap(call: Call, engine: Engine) -> Reply:
+    task = engine.polled(call, call.params["id"], KIND)
+    if task is None:
+        raise Problem("swap_not_found")
+    if task.is_over(call.now):
+        raise Problem("swap_ended")
+    return Reply(shown(call, engine, engine.cancel(call, task, "swap_cancelled")))
+
+
+def list_swaps(call: Call, engine: Engine) -> Reply:
+    try:
+        tasks, cursor = page_of_tasks(call, call.params.get("limit", 20), call.params.get("cursor", ""))
+    except LookupError:
+        raise Problem("cursor_unknown") from None
+    return Reply({"swaps": [shown(call, engine, task) for task in tasks], "next": cursor})
+
+
 def get_account(call: Call, engine: Engine) -> Reply:
     return Reply({"credits": to_credits(engine.available(call.box))})
 
@@ -75,9 +93,16 @@ def sign(callback: CallbackToSign) -> dict[str, str]:
 
 
 def provider(contract: Contract) -> Provider:
+    handlers = {
+        "create_swap": create_swap,
+        "list_swaps": list_swaps,
+        "get_swap": get_swap,
+        "cancel_swap": cancel_swap,
+        "get_account": get_account,
+    }
     return rest_provider(
         contract,
-        {"create_swap": create_swap, "get_swap": get_swap, "get_account": get_account},
+        handlers,
         callback_body=shown,
         sign_callback=sign,
     )
