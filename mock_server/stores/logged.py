@@ -107,6 +107,9 @@ class Log(Protocol):
     def read(self) -> Stored:
         """Return the content of the log."""
 
+    def ends_with(self, number: int) -> bool:
+        """Return whether the last stored batch is the batch `number` of this box."""
+
 
 class LoggedBox(MemoryBox):
     """A MemoryBox with a log. `polls` are (provider, operation) of the operations that poll, with any HTTP method."""
@@ -126,7 +129,7 @@ class LoggedBox(MemoryBox):
         self.log = log
         self._polls = polls
         self._is_weighty = False
-        self._is_stale = self._is_half_done = self.is_dropped = False
+        self._is_stale = self._is_doubtful = self._is_half_done = self.is_dropped = False
         #: The values of these two in the log. They are compared when the box is closed, so that reading them costs
         #: nothing.
         self._logged_sandbox, self._logged_clock = sandbox, clock
@@ -173,6 +176,7 @@ class LoggedBox(MemoryBox):
             elif self._is_half_done:
                 # The store failed in the middle of a change, for example between the end of a task and its callback.
                 self._facts, self._is_weighty, self._is_half_done, self._is_stale = [], False, False, True
+                self._is_doubtful = False
             elif self._is_weighty or self.clock is not self._logged_clock or self.sandbox is not self._logged_sandbox:
                 self._commit()
         finally:
@@ -199,7 +203,7 @@ class LoggedBox(MemoryBox):
             else:
                 self.log.adopt(staged, self.number, body)
         except BaseException as error:
-            self._is_stale, self.is_lost = True, isinstance(error, Fenced)
+            self._is_stale, self._is_doubtful, self.is_lost = True, False, isinstance(error, Fenced)
             raise
         self.number += 1
         self.log_bytes = len(body) + (self.log_bytes if staged is None else 0)
@@ -213,7 +217,9 @@ class LoggedBox(MemoryBox):
             self._fact("recovered", real)
 
     def distrust(self) -> None:
-        """Read the box from its log when it is opened next: another process may have changed it."""
+        """Compare the box with its log when it is opened next: another process may have changed it, or the store may have
+        lost the newest batches."""
+        self._is_doubtful = self._is_doubtful or not self._is_stale
         self._is_stale = True
 
     def flush(self) -> None:
@@ -227,8 +233,12 @@ class LoggedBox(MemoryBox):
         return bool(self._facts) or self._numbers != self._logged_numbers
 
     def reload(self) -> None:
-        """Replace the content in memory by the stored one. Facts that were not appended are forgotten with it."""
+        """Replace the content in memory by the stored one. Facts that were not appended are forgotten with it. A box that was
+        only distrusted stays as it is if its last batch is the log's."""
         try:
+            if self._is_doubtful and self.log.ends_with(self.number):
+                self._is_stale = self._is_doubtful = False
+                return
             stored = self.log.read()
         except Fenced:
             self.is_lost = True
@@ -239,7 +249,7 @@ class LoggedBox(MemoryBox):
         self.take_over(made)
         self.number, self.log_bytes, self.snapshot_bytes = number, log_bytes, snapshot_bytes
         self.loads += 1
-        self._is_stale = False
+        self._is_stale = self._is_doubtful = False
         self.on_reload(self, tokens)
 
     def take_over(self, made: MemoryBox) -> None:

@@ -81,6 +81,7 @@ class RedisStore(LoggedStore):
         self._stopping = Event()
         self._renewer = Thread(target=self._renew_always, name="swapmock-lease", daemon=True)
         self._renewer.start()
+        self.server.on_absence = self._distrust_all
         self.server.on_return = self._renew
         self.start_housekeeping()
 
@@ -96,9 +97,14 @@ class RedisStore(LoggedStore):
 
     # --- the lease
 
+    def _distrust_all(self) -> None:
+        """Compare each sandbox with its log before it is used again: other processes may have taken it, and a Redis that was
+        away may have lost what was written last."""
+        for box in tuple(self._boxes.values()):
+            box.distrust()
+
     def _renew(self) -> None:
-        """Renew the lease of this process. If it had expired, other processes may have taken sandboxes: they are
-        read again."""
+        """Renew the lease of this process. If it had expired, sandboxes are distrusted."""
         asked = self._ticks()
         had_run_out = asked >= self._lease_until
         document = json.dumps({"address": self.identity.address})
@@ -107,8 +113,7 @@ class RedisStore(LoggedStore):
                 lambda client: client.set(self._process_key(self.identity.name), document, px=int(LEASE_SECONDS * 1000))
             )
             if had_run_out:
-                for box in tuple(self._boxes.values()):
-                    box.distrust()
+                self._distrust_all()
             self._lease_until = asked + LEASE_SECONDS - MARGIN_SECONDS
 
     def _renew_always(self) -> None:
@@ -165,7 +170,7 @@ class RedisStore(LoggedStore):
         if meta is None:
             raise KeyError(sandbox_id)
         made, number, log_bytes, snapshot_bytes = restored(read_log(self.server, sandbox_id, meta), self._journal)
-        own = RedisLog(self.server, sandbox_id, fence)
+        own = RedisLog(self.server, sandbox_id, self.identity.name, fence)
         own.generation = meta.generation
         box = self._box_over(own, made.sandbox, made.clock)
         box.take_over(made)
@@ -217,7 +222,7 @@ class RedisStore(LoggedStore):
         keys = [key_of(sandbox_id, part) for part in ("meta", "log")]
         if not self.server.run(CREATE, keys, [self.identity.name, body]):
             raise ValueError(f"sandbox {sandbox_id} or its credentials exist already")
-        return RedisLog(self.server, sandbox_id, 1)
+        return RedisLog(self.server, sandbox_id, self.identity.name, 1)
 
     def _make_box(self, sandbox: Sandbox, clock: SandboxClock, entries: Sequence[Entry]) -> LoggedBox:
         box = super()._make_box(sandbox, clock, entries)

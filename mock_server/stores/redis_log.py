@@ -36,11 +36,12 @@ def key_of(sandbox_id: str, part: str) -> str:
 
 
 class RedisLog:
-    """The log of one sandbox that this process holds with the fencing number `fence`."""
+    """The log of one sandbox that this process, `holder`, holds with the fencing number `fence`."""
 
-    def __init__(self, server: RedisServer, sandbox_id: str, fence: int) -> None:
+    def __init__(self, server: RedisServer, sandbox_id: str, holder: str, fence: int) -> None:
         self._server = server
         self._id = sandbox_id
+        self._holder = holder
         self.fence = fence
         #: The current snapshot.
         self.generation = 0
@@ -82,10 +83,24 @@ class RedisLog:
 
     def read(self) -> StoredLog:
         """Return the stored content. Raises Fenced if another process holds the sandbox now."""
-        meta = read_meta(self._server, self._id)
-        if meta is None or meta.fence != self.fence:
-            raise Fenced("another process holds the sandbox now")
+        meta = self._own_meta()
+        self.generation = meta.generation
         return read_log(self._server, self._id, meta)
+
+    def ends_with(self, number: int) -> bool:
+        """Return whether the last stored batch is the batch `number`, and the current snapshot is this process's. Raises
+        Fenced if another process holds the sandbox now."""
+        meta = self._own_meta()
+        batches = int(self._server.read(methodcaller("llen", self._keys[1])))
+        return (meta.covers + batches, meta.generation) == (number, self.generation)
+
+    def _own_meta(self) -> Meta:
+        """A replica that took over may have lost that another process took the sandbox, so that two have one number: the name
+        decides."""
+        meta = read_meta(self._server, self._id)
+        if meta is None or (meta.fence, meta.holder) != (self.fence, self._holder):
+            raise Fenced("another process holds the sandbox now")
+        return meta
 
 
 class Meta(NamedTuple):

@@ -115,7 +115,8 @@ class RedisServer:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        #: Called when Redis can be reached again.
+        #: Called when Redis cannot be reached any more, and when it can be reached again.
+        self.on_absence: Callable[[], object] = lambda: None
         self.on_return: Callable[[], object] = lambda: None
         self.open()
 
@@ -170,6 +171,7 @@ class RedisServer:
         if not self._is_away:
             self._is_away = True
             log.error("%s cannot be reached: %s", shown(self.url), error)
+            self.on_absence()
 
     def _watch(self) -> None:
         """Check in the background whether Redis can be reached."""

@@ -79,26 +79,27 @@ SLOTS = 16_384
 
 
 class RedisCluster:
-    """A cluster of `count` redis-servers, each with a part of the slots, and none with a replica."""
+    """A cluster of `count` redis-servers, each with a part of the slots, and with a replica if `replicas` is true. The replicas are
+    the second half of `nodes`. A node that does not answer for `timeout` ms is replaced by its replica."""
 
-    def __init__(self, folder: Path, count: int = 3) -> None:
+    def __init__(self, folder: Path, count: int = 3, *, replicas: bool = False, timeout: int = 15_000) -> None:
         self.nodes: list[RedisProcess] = []
         try:
-            for number in range(count):
+            for number in range(count * 2 if replicas else count):
                 own = folder / str(number)
                 own.mkdir()
-                bus = str(free_port())
-                self.nodes.append(RedisProcess(own, "--cluster-enabled", "yes", "--cluster-port", bus))
-            self._join()
+                more = ("--cluster-port", str(free_port()), "--cluster-node-timeout", str(timeout))
+                self.nodes.append(RedisProcess(own, "--cluster-enabled", "yes", *more))
+            self._join(count)
         except BaseException:
             self.kill()
             raise
         self.url = self.nodes[0].url
 
-    def _join(self) -> None:
+    def _join(self, count: int) -> None:
         clients = [redis.Redis(port=node.port, decode_responses=True) for node in self.nodes]
-        bounds = [SLOTS * number // len(clients) for number in range(len(clients) + 1)]
-        for client, first, end in zip(clients, bounds, bounds[1:], strict=False):
+        bounds = [SLOTS * number // count for number in range(count + 1)]
+        for client, first, end in zip(clients, bounds, bounds[1:], strict=False):  # the replicas have none
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
         for node in self.nodes[1:]:
             bus = clients[self.nodes.index(node)].config_get("cluster-port")["cluster-port"]
@@ -111,6 +112,15 @@ class RedisCluster:
                 Event().wait(0.05)
             else:
                 raise AssertionError(f"the cluster did not come together: {told}")
+        for client, primary in zip(clients[count:], clients, strict=False):
+            client.execute_command("CLUSTER", "REPLICATE", primary.cluster("MYID"))
+            for _ in range(400):
+                if client.info("replication").get("master_link_status") == "up":
+                    break
+                Event().wait(0.05)
+            else:
+                raise AssertionError("a replica did not follow its primary")
+        for client in clients:
             client.close()
 
     def empty(self) -> None:

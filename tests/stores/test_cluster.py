@@ -8,17 +8,22 @@ import pytest
 import redis
 
 from swapmock import Emulator
+from swapmock.mock_server.adapters.clock import monotonic
 from swapmock.mock_server.core.ledger import Entry, Move
 from swapmock.mock_server.core.placement import HeldElsewhere
 from swapmock.mock_server.core.ports import StoreError
 from swapmock.mock_server.stores.redis_blobs import RedisBlobs
 from swapmock.mock_server.stores.redis_server import RedisServer
 from tests.stores.bodies import redis_store
-from tests.stores.test_shared import JOB, ask, create
+from tests.stores.redis_server import RedisCluster
+from tests.stores.test_shared import INPUT, JOB, ask, create
 from tests.stores.test_sqlite import do_everything, held
 from tests.stores.test_store import CLOCK, sandbox, task
 
 pytestmark = pytest.mark.needs("redis-server")
+
+#: Seconds that an answer may take while a node is away: one on a quiet machine.
+SLOWEST = 2.5
 
 
 def store(cluster, name="one", **more):
@@ -82,6 +87,42 @@ def test_another_process_takes_over(cluster, end):
         one.close() if end == "close" else dies(one)
         assert held(two) == before
         assert two.owner("token") == "a"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("event", ["kill", "pause"])
+def test_a_replica_takes_over(tmp_path, event):
+    """Meanwhile each answer comes within a second and says that the service is away; then it goes on."""
+    replicated = RedisCluster(tmp_path, replicas=True, timeout=1500)
+    try:
+        with Emulator(store=replicated.url) as emu:
+            boxes = [emu.sandbox(clock="frozen", seed=number) for number in range(6)]
+            made = [(box, create(emu, box.headers("crun"))) for box in boxes]
+            getattr(replicated.nodes[0], event)()
+            seen, until = set[int](), monotonic() + 60
+            back = dict.fromkeys((box.id for box in boxes), False)
+            while not all(back.values()):
+                assert monotonic() < until, back
+                for box in boxes:
+                    started = monotonic()
+                    _, document = ask(
+                        emu,
+                        "POST",
+                        f"{JOB}/CreateTask",
+                        box.headers("crun"),
+                        body={"model": "image-face-swap", "input": INPUT},
+                    )
+                    assert monotonic() - started < SLOWEST
+                    seen.add(document["code"])
+                    back[box.id] = document["code"] == 200 and 455 in seen
+            assert seen <= {200, 455, 500}
+            for box, task_id in made:
+                status, document = ask(emu, "GET", f"{JOB}/TaskInfo?task_id={task_id}", box.headers("crun"))
+                assert (status, document["code"]) == (200, 200)
+                assert emu.get(box.id).ledger(proof=True)["proof"]["holds"]
+    finally:
+        replicated.nodes[0].go_on()
+        replicated.kill()
 
 
 def test_two_emulators_over_a_cluster_are_one(cluster, caplog):

@@ -230,6 +230,40 @@ class TestAbsence:
         with two.open("a") as box:
             assert (box.task("t") is not None, box.balance(Account.AVAILABLE)) == (is_there, left)
 
+    def test_what_redis_has_lost_is_forgotten_by_the_process_too(self, one):
+        """A replica that took over, or a Redis without `appendfsync always`, may not have the newest commits."""
+        for name in ("t1", "t2"):
+            with one.open("a") as box:
+                box.add_task(task(name))
+        one.server.call(lambda client: client.rpop(key_of("a", "log")))
+        one.server._note_absence(ConnectionError("it went away"))
+        until(lambda: not one.server.is_away)
+        with one.open("a") as box:
+            assert [each.id for each in box.tasks()] == ["t1"]
+            box.add_task(task("t3"))
+        with one.open("a") as box:
+            box.reload()
+            assert sorted(each.id for each in box.tasks()) == ["t1", "t3"]
+
+    def test_after_an_absence_without_a_loss_nothing_is_read_again(self, one):
+        with one.open("a") as box:
+            box.add_task(task("t1"))
+        box.snapshot()
+        kept = box.task("t1")
+        one.server._note_absence(ConnectionError("it went away"))
+        until(lambda: not one.server.is_away)
+        with one.open("a") as box:
+            assert box.task("t1") is kept
+
+    def test_of_two_processes_with_one_number_that_one_holds_it_whose_name_is_there(self, one):
+        """A replica that took over may have lost that a process took a sandbox; the next one then gets the same number."""
+        box = one.open("a")
+        one.server.call(lambda client: client.hset(key_of("a", "meta"), "holder", "two"))
+        box.distrust()
+        with pytest.raises(Fenced), box:
+            pass
+        assert box.is_lost
+
     def test_no_redis(self, one):
         with pytest.raises(StoreError) as refused:
             RedisServer("redis://user:hidden@127.0.0.1:1")
