@@ -11,6 +11,7 @@ from swapmock.mock_server.core.delivery import Attempt, Delivery, DeliveryState
 from swapmock.mock_server.core.journal import Exchange
 from swapmock.mock_server.core.ports import Blobs, Box, Json, JsonQuery, Meter, RealTime, Store
 from swapmock.mock_server.core.provider import Provider
+from swapmock.mock_server.engine.long_tasks import LongTasks
 
 if TYPE_CHECKING:
     from swapmock.contracts import Contract
@@ -43,7 +44,7 @@ class Dispatcher(Protocol):
 
 @dataclass(frozen=True)
 class Runtime:
-    """The ports, the contracts and the limits of one emulator. All state that changes is in `store`.
+    """The ports, the contracts and the limits of one emulator. All state that changes is in `store`; `long_tasks` is a hint.
 
     `public_url` is the base URL of links in answers ("" for the URL that the client used). `seed` is the seed of
     the standing sandboxes. `prices` has prices in millicredits that replace those of the contracts, by (provider,
@@ -76,6 +77,7 @@ class Runtime:
     draw_key_seed: Callable[[], str] = field(kw_only=True)
     secrets: frozenset[str] = field(default=frozenset(), kw_only=True)
     on_drift: Callable[[Exchange], None] = field(kw_only=True)
+    long_tasks: LongTasks = field(default_factory=LongTasks, kw_only=True)
 
     def now(self, box: Box) -> float:
         """Return the time in a sandbox, in epoch seconds."""

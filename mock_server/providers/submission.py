@@ -138,6 +138,7 @@ def accept_task(
         facts=facts or {},
     )
     engine.submit(call, task)
+    engine.long_tasks.note(task.id, task.request)
     return task
 
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from swapmock.mock_server.core.placement import HeldElsewhere
@@ -24,6 +24,7 @@ from swapmock.mock_server.web.messages import (
     content_length,
     header_octets,
     headers_from,
+    once_prepared,
     pieces,
     request_from,
 )
@@ -123,6 +124,7 @@ class AsgiApp:
         #: Called ten times per second with the seconds by which the event loop was late.
         self.note_lag = note_lag
         self._pipeline = pipeline
+        self._long_tasks = pipeline.engine.long_tasks
         self._make_flask = make_flask
         self.body_budget = ByteBudget(max_bodies_bytes)
         self._stopping = asyncio.Event()
@@ -166,7 +168,17 @@ class AsgiApp:
         return None if target is None or target.api.is_admin or target.works_long else target
 
     def answer(self, target: RouteMatch, request: Request) -> Answer:
-        """Return the answer of the pipeline; 500 if the pipeline fails."""
+        """Return the answer of the pipeline; 500 if the pipeline fails. A poll of a task with a long request is answered in
+        a thread, by `before_send`."""
+        if self._long_tasks and self._polls_long(target, request):
+            return Answer(200, PLAIN, b"", before_send=partial(self._serve, target, request))
+        return self._serve(target, request)
+
+    def _polls_long(self, target: RouteMatch, request: Request) -> bool:
+        is_poll = target.operation is not None and target.operation.poll is not None
+        return is_poll and self._long_tasks.includes(request.path, request.query)
+
+    def _serve(self, target: RouteMatch, request: Request) -> Answer:
         try:
             return self._pipeline.serve(target, request)
         except HeldElsewhere:
@@ -243,7 +255,7 @@ class AsgiApp:
 
     async def _write(self, scope: Any, receive: Receive, send: Send, answer: Answer, client: Client) -> None:
         if answer.before_send is not None:
-            await asyncio.get_running_loop().run_in_executor(self._callback_pool, answer.before_send)
+            answer = await asyncio.get_running_loop().run_in_executor(self._callback_pool, once_prepared, answer)
         is_dribbling = answer.connection_fault == "dribble" and scope["method"] != "HEAD"
         if answer.delay and not is_dribbling:
             await self._hold(answer.delay)

@@ -16,7 +16,7 @@ from swapmock.mock_server.inspector.live import EVERYTHING, Live
 from swapmock.mock_server.inspector.ports import OWN_URL, VENDOR_URL, HttpAnswer, HttpRequest, Ports
 from swapmock.mock_server.web import files
 from swapmock.mock_server.web.file_answers import file_answer
-from swapmock.mock_server.web.messages import PLAIN, Answer, Request
+from swapmock.mock_server.web.messages import PLAIN, Answer, Request, once_prepared
 from swapmock.mock_server.web.wsgi import environ_from
 
 if TYPE_CHECKING:
@@ -149,8 +149,7 @@ def _request(asked: HttpRequest) -> Request:
 def _called(pipeline: Pipeline, request: Request) -> HttpAnswer:
     target = pipeline.match(request.method, request.path)
     answer = pipeline.answer_unmatched(request) if target is None else pipeline.answer(target, request)
-    if answer.before_send is not None:
-        answer.before_send()
+    answer = once_prepared(answer)
     if answer.connection_fault in ("reset", "hang_up", "garbage"):
         return HttpAnswer(0, [], b"")
     return HttpAnswer(answer.status, answer.headers, answer.body)

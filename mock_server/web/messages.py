@@ -51,7 +51,7 @@ class Answer(NamedTuple):
     writing: "" for none, "reset" (a TCP RST and no answer), "hang_up" (a FIN and no answer), "garbage" (bytes
     that are not HTTP, and a FIN), "dribble" (the body in pieces, spread over `delay`), "break_off" (a FIN after
     `body`, which is shorter than the Content-Length in `headers`). `before_send` is called before anything is
-    written; it may take long, and it needs the server to keep running. An answer with `stream` goes on after its
+    written; it may take long, and it needs the server to keep running. If it returns an Answer, that one is written instead. An answer with `stream` goes on after its
     body until the client disconnects; a WSGI server writes only the body. `content`, if given, is the body that
     is written piece by piece; `body` is then its beginning, for the journal."""
 
@@ -72,6 +72,14 @@ _AT_ONCE = Answer(200, [], b"")[3:]
 def takes_time(answer: Answer) -> bool:
     """Return whether an answer has to wait, or is not written as usual."""
     return answer[3:] != _AT_ONCE or (bool(answer.headers) and answer.headers[0][0] == "date")
+
+
+def once_prepared(answer: Answer) -> Answer:
+    """Call `before_send` of `answer`, and return the answer to write. This may take long."""
+    while answer.before_send is not None:
+        made = answer.before_send()
+        answer = made if isinstance(made, Answer) else answer._replace(before_send=None)
+    return answer
 
 
 #: A host and a port by RFC 9110 7.2: a name, an IPv4 or a bracketed IPv6 address.

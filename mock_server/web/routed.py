@@ -44,7 +44,7 @@ from swapmock.mock_server.web.forwarding import (
     send_answer,
 )
 from swapmock.mock_server.web.inspector import EVENTS, OWN
-from swapmock.mock_server.web.messages import LONG, Answer, Request, header_octets, headers_from
+from swapmock.mock_server.web.messages import LONG, Answer, Request, header_octets, headers_from, once_prepared
 from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.protocol_check import Bounds, Connection, split_target
@@ -334,7 +334,7 @@ class RoutedApp(AsgiApp):
             log.warning("a forwarded request is for a sandbox that %s holds", elsewhere.peer.name)
             answer = self._failed(whereabouts(own), was_sent=False)
         if answer.before_send is not None:
-            await asyncio.get_running_loop().run_in_executor(self._callback_pool, answer.before_send)
+            answer = await asyncio.get_running_loop().run_in_executor(self._callback_pool, once_prepared, answer)
         await send_answer(send, answer)
         if answer.stream is not None:
             await self._go_on(send, answer.stream, client)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from swapmock.mock_server.core.numerals import read_count
 from swapmock.mock_server.web import wsgi_sockets
 from swapmock.mock_server.web.forwarded import forwarded_base_url
-from swapmock.mock_server.web.messages import Answer, Request, content_length, named_host, pieces
+from swapmock.mock_server.web.messages import Answer, Request, content_length, named_host, once_prepared, pieces
 from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.pipeline import Pipeline
 
@@ -133,8 +133,7 @@ def respond(
     WSGI does not give access to the connection. It is found by `REMOTE_PORT`, which Werkzeug, waitress and
     Gunicorn set. If it cannot be found (Granian, the test client, a unix socket, a proxy in between),
     ConnectionResetError or ConnectionAbortedError is raised instead, which the server handles like any failure."""
-    if answer.before_send is not None:
-        answer.before_send()
+    answer = once_prepared(answer)
     is_dribbling = answer.connection_fault == "dribble" and environ["REQUEST_METHOD"] != "HEAD"
     if answer.delay and not is_dribbling:
         pause(answer.delay)

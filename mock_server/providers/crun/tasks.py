@@ -118,6 +118,7 @@ def get_task_info(call: Call, engine: Engine) -> Reply:
     task = engine.polled(call, name, KIND)
     if task is None or task.id != name:
         raise Problem("task_not_found")
+    engine.long_tasks.note(task.id, task.request)
     data, token = _task_data(call, engine, task)
     return Reply(data, cacheable=Cacheable(task, task.unchanged_until(call.now), token))
 
