@@ -60,13 +60,20 @@ def test_a_submission_whose_answer_came_too_late_is_in_doubt_for_this_run_and_th
     assert verdict("P1", observed("create_late", exchanges=in_time, tasks=[task("a")])) == "not_exercised"
 
 
+@pytest.mark.parametrize(("outcome", "told"), [("succeeded", "fail"), ("failed", "pass"), ("unknown", "pass")])
+def test_a_callback_tells_of_a_failed_task_as_a_poll_does(outcome, told):
+    failed = attempt("a", event="failed")
+    case = observed("task_fails", tasks=[task("a", "failed")], attempts=[failed], claims=[claim(outcome)])
+    assert verdict("E2", case) == told
+
+
 def test_a_query_that_rightly_does_not_find_a_task_says_nothing_about_404():
     refused = exchange(1, CREATE, Meaning.REFUSED, refusal="455", business_id="mine")
     query = exchange(2, POLL, Meaning.REFUSED, refusal="404", asked="mine")
-    seen = {"exchanges": [refused, query]}
-    assert verdict("L5", observed("create_455_for_ever", "imgopen", **seen)) == "not_exercised"
     made = task("a", business_id="mine")
-    assert verdict("L5", observed("poll_404_at_first", "imgopen", **seen, tasks=[made])) == "info"
+    for tasks, told in (([], "not_exercised"), ([made], "info")):
+        case = observed("create_455_for_ever", "imgopen", exchanges=[refused, query], tasks=tasks)
+        assert verdict("L5", case) == told
 
 
 def test_polls_of_a_client_that_cannot_read_an_undocumented_type_are_no_waste():
