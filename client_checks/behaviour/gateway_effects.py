@@ -3,6 +3,7 @@ media host."""
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 from collections.abc import Callable, Mapping
@@ -68,6 +69,11 @@ class Answer:
 PAGE = "<html>\r\n<head><title>{code} {text}</title></head>\r\n<body>\r\n<center><h1>{code} {text}</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
 EXPIRED = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>'
 
+#: A grey picture of one pixel, as PNG.
+PLACEHOLDER = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
+
 
 def _html(answer: Answer, value: Any) -> None:
     status = int(value or 502)
@@ -113,6 +119,10 @@ def _page_as_media(answer: Answer, _: Any) -> None:
     answer.replace(200, "text/html; charset=UTF-8", PAGE.format(code=200, text="OK").encode())
 
 
+def _placeholder(answer: Answer, value: Any) -> None:
+    answer.replace(int(value or 404), "image/png", PLACEHOLDER)
+
+
 def _empty(answer: Answer, _: Any) -> None:
     answer.body = b""
 
@@ -138,6 +148,7 @@ EFFECTS: Mapping[str, Callable[[Answer, Any], None]] = {
     "expired": _expired,
     "status": _plain_status,
     "page_as_media": _page_as_media,
+    "placeholder": _placeholder,
     "empty_body": _empty,
     "cut": _cut,
     "stall": _stall,

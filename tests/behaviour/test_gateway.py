@@ -59,7 +59,12 @@ def test_both_sides_are_recorded_and_links_lead_through_the_gateway(sandbox):
 
 @pytest.mark.parametrize(
     ("effect", "value", "status", "kind"),
-    [("html", 502, 502, "text/html"), ("status", 408, 408, "text/plain"), ("expired", 403, 403, "application/xml")],
+    [
+        ("html", 502, 502, "text/html"),
+        ("status", 408, 408, "text/plain"),
+        ("expired", 403, 403, "application/xml"),
+        ("placeholder", 404, 404, "image/png"),
+    ],
 )
 def test_pages_in_place_of_an_answer(sandbox, effect, value, status, kind):
     with gateway(sandbox, GatewayFault(Role.CREATE, effect, value, times=1)) as server:

@@ -21,7 +21,7 @@ from tests.behaviour.clients import EXAMPLES, judged
 
 HERE = Path(__file__).parent
 ROWS = yaml.safe_load((HERE / "third_party.yaml").read_text("utf-8"))
-RUNNERS = {".py": [sys.executable], ".mjs": ["node"], ".sh": ["sh"]}
+RUNNERS = {".py": [sys.executable], ".mjs": ["node"], ".sh": ["sh"], ".bash": ["bash"]}
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -72,7 +72,11 @@ def some(*names, marks=()):
 
 
 @pytest.mark.parametrize(
-    "row", [*some("requests_session.py"), *some("node_hasty.mjs", "retry_all.go", marks=[pytest.mark.slow])]
+    "row",
+    [
+        *some("requests_session.py"),
+        *params([row for row in ROWS if row["client"] != "requests_session.py"], pytest.mark.slow),
+    ],
 )
 def test_what_a_reader_finds_is_found_and_nothing_else(control, tmp_path, row):
     check(control, row, tmp_path, row["cases"])
