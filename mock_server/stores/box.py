@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import islice
 from math import inf
@@ -15,7 +14,7 @@ from typing import NamedTuple
 from swapmock.mock_server.core import ledger
 from swapmock.mock_server.core.clock import SandboxClock
 from swapmock.mock_server.core.credits import Millicredits
-from swapmock.mock_server.core.delivery import DELIVERIES_KEPT, Delivery
+from swapmock.mock_server.core.delivery import Delivery
 from swapmock.mock_server.core.faults import FaultRule, Turns
 from swapmock.mock_server.core.inbox import Inbox
 from swapmock.mock_server.core.journal import Exchange, File, Record, Transfer, Transition
@@ -25,6 +24,8 @@ from swapmock.mock_server.core.sandbox import RateLimit, Sandbox
 from swapmock.mock_server.core.state import Due, State
 from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Phase, Task
 from swapmock.mock_server.stores.agenda import Agenda
+from swapmock.mock_server.stores.deliveries import Deliveries
+from swapmock.mock_server.stores.files import Files
 from swapmock.mock_server.stores.journal import BoundedJournal
 
 #: If a sandbox was open for less time than this, in seconds, the time is not noted.
@@ -63,15 +64,10 @@ class MemoryBox:
         "_rates",
         "_journal",
         "_files",
-        "_file_bytes",
-        "_file_ends",
         "_faults",
         "_turns",
         "_queue",
         "_deliveries",
-        "_outbox",
-        "_leases",
-        "_over",
     )
     # Python 3.11 finds the attributes and methods of an object fast if it has slots, or at most 30 attributes.
     __slots__ = (
@@ -145,20 +141,11 @@ class MemoryBox:
         self._rates = {name: deque(calls) for name, calls in state.rates.items()}
         self._journal = BoundedJournal(*self._journal_bounds, state.journal)
         self._journal.recorded = state.recorded
-        self._files: dict[str, File] = {}
-        self._file_bytes = 0
-        self._file_ends: list[tuple[float, str]] = []
-        for file in state.files.values():
-            self.put_file(file)
+        self._files = Files(state.files.values())
         self._faults = dict(state.faults)
         self._turns = dict(state.turns)
         self._queue = OutcomeQueue(state.queue)
-        self._deliveries: dict[str, Delivery] = {}
-        self._outbox: dict[str, list[tuple[float, int, str]]] = {}
-        self._leases: list[tuple[float, int, str]] = []
-        self._over: dict[str, None] = {}
-        for delivery in state.deliveries:
-            self.put_delivery(replace(delivery, leased_until=None))
+        self._deliveries = Deliveries(state.deliveries)
 
     def state(self) -> State:
         """Return the State: `copy` and its result in one step."""
@@ -176,12 +163,12 @@ class MemoryBox:
             rates={name: list(calls) for name, calls in self._rates.items()},
             journal=list(self._journal.all()),
             recorded=self._journal.recorded,
-            files=dict(self._files),
+            files=self._files.by_name(),
             faults=dict(self._faults),
             turns=dict(self._turns),
             queue=list(self._queue),
             tokens=list(self.tokens),
-            deliveries=list(self._deliveries.values()),
+            deliveries=list(self._deliveries.all()),
         )
         due = self._due.items()
 
@@ -305,9 +292,7 @@ class MemoryBox:
 
     def next_delivery(self) -> float | None:
         """Return when the next unclaimed delivery falls due; None if none is due."""
-        if not self._outbox:
-            return None
-        return min((heap[0][0] for host in tuple(self._outbox) if (heap := self._pending(host))), default=None)
+        return self._deliveries.next_due()
 
     def next_callback_work(self) -> float | None:
         """Return when the next delivery, or the next work on a task with a callback, falls due; None if neither is
@@ -321,16 +306,7 @@ class MemoryBox:
 
     def put_delivery(self, delivery: Delivery) -> None:
         """Store a delivery, new or changed. Only a limited number of finished deliveries is kept."""
-        self._deliveries[delivery.id] = delivery
-        self._over.pop(delivery.id, None)
-        if delivery.next_due is None:
-            self._over[delivery.id] = None
-            if len(self._over) > DELIVERIES_KEPT:
-                oldest = next(iter(self._over))
-                del self._over[oldest], self._deliveries[oldest]
-        elif delivery.leased_until is None:
-            heap = self._outbox.setdefault(delivery.host, [])
-            heappush(heap, (delivery.next_due, delivery.number, delivery.id))
+        self._deliveries.put(delivery)
 
     def delivery(self, delivery_id: str) -> Delivery | None:
         """Return the delivery with this id; None if there is none."""
@@ -338,57 +314,25 @@ class MemoryBox:
 
     def deliveries(self) -> Sequence[Delivery]:
         """Return the deliveries in the order of their creation."""
-        return tuple(self._deliveries.values())
+        return self._deliveries.all()
 
     def claim_due(self, now: float, real: float, until: float, take: Callable[[str], bool]) -> Sequence[Delivery]:
         """Claim the deliveries that are due by the sandbox time `now`, and return them. No other sender gets them
         before the real time `until`."""
-        self._expire_leases(real)
-        taken: list[Delivery] = []
-        for host in tuple(self._outbox):
-            while (heap := self._pending(host)) and heap[0][0] <= now and take(host):
-                taken.append(self.lease(heappop(heap)[2], until))
-        return sorted(taken, key=lambda delivery: (delivery.next_due, delivery.number))
+        return self._deliveries.claim_due(now, real, take, lambda delivery_id: self.lease(delivery_id, until))
 
     def claim(self, delivery_id: str, real: float, until: float) -> Delivery | None:
         """Claim one delivery, due or not, until the real time `until`, and return it. Return None if it is finished,
         or still claimed at the real time `real`."""
-        self._expire_leases(real)
-        known = self._deliveries.get(delivery_id)
-        if known is None or known.next_due is None or known.leased_until is not None:
-            return None
-        return self.lease(delivery_id, until)
+        return self.lease(delivery_id, until) if self._deliveries.may_claim(delivery_id, real) else None
 
     def lease(self, delivery_id: str, until: float) -> Delivery:
         """Claim an existing, unclaimed delivery until the real time `until`."""
-        held = self._deliveries[delivery_id].claimed(until)
-        self._deliveries[delivery_id] = held
-        heappush(self._leases, (until, held.claim, delivery_id))
-        return held
+        return self._deliveries.lease(delivery_id, until)
 
     def release_leases(self) -> None:
         """Make all claimed deliveries due again: their senders no longer run."""
-        self._expire_leases(inf)
-
-    def _expire_leases(self, real: float) -> None:
-        """Make the deliveries due again whose lease has expired at the real time `real`."""
-        while self._leases and self._leases[0][0] <= real:
-            until, claim, delivery_id = heappop(self._leases)
-            held = self._deliveries.get(delivery_id)
-            if held is not None and (held.leased_until, held.claim) == (until, claim):
-                self.put_delivery(replace(held, leased_until=None))
-
-    def _pending(self, host: str) -> list[tuple[float, int, str]]:
-        """Return the heap of a host's unclaimed deliveries, earliest first, without outdated entries at its top."""
-        heap = self._outbox.get(host, [])
-        while heap:
-            at, _, delivery_id = heap[0]
-            known = self._deliveries.get(delivery_id)
-            if known is not None and known.next_due == at and known.leased_until is None:
-                return heap
-            heappop(heap)
-        self._outbox.pop(host, None)
-        return heap
+        self._deliveries.expire_leases(inf)
 
     def post(self, entry: Entry) -> None:
         """Add an entry to the ledger. Raises `ledger.NotCovered` and changes nothing if the account does not cover
@@ -514,11 +458,7 @@ class MemoryBox:
 
     def put_file(self, file: File) -> None:
         """Store the record of an uploaded file, new or changed."""
-        before = self._files.get(file.name)
-        self._files[file.name] = file
-        self._file_bytes += (file.size or 0) - (0 if before is None else before.size or 0)
-        if before is None or _end_of(before) != _end_of(file):
-            heappush(self._file_ends, (_end_of(file), file.name))
+        self._files.put(file)
 
     def file(self, name: str) -> File | None:
         """Return the record of an uploaded file; None if there is none."""
@@ -526,29 +466,16 @@ class MemoryBox:
 
     def newest_files(self, most: int) -> Sequence[File]:
         """Return at most `most` records of uploaded files, newest first. Costs O(most)."""
-        return tuple(islice(reversed(self._files.values()), most))
+        return self._files.newest(most)
 
     def files_held(self) -> tuple[int, int]:
         """Return the number of uploaded files, and their total size in bytes."""
-        return len(self._files), self._file_bytes
+        return len(self._files), self._files.size
 
     def forget_files(self, now: float) -> Sequence[str]:
         """Remove the records of files that cannot be used any more at `now`, and return their names: files that have
         expired, and files that were not uploaded before their upload link expired."""
-        forgotten = []
-        while self._file_ends and self._file_ends[0][0] <= now:
-            at, name = heappop(self._file_ends)
-            file = self._files.get(name)
-            if file is not None and _end_of(file) == at:
-                del self._files[name]
-                self._file_bytes -= file.size or 0
-                forgotten.append(name)
-        return forgotten
-
-
-def _end_of(file: File) -> float:
-    """Return when a file is removed: if it was never uploaded, when its link expires."""
-    return file.link_expires_at if file.size is None else file.expires_at
+        return self._files.forget(now)
 
 
 def _phase_before(task: Task, work: str | None) -> Phase:

@@ -229,7 +229,7 @@ def test_what_is_held_when_a_sandbox_is_saved_is_due_again_in_the_copy(engine):
 
 
 def test_deliveries_that_are_over_are_kept_in_a_bounded_number(engine, monkeypatch):
-    monkeypatch.setattr("swapmock.mock_server.stores.box.DELIVERIES_KEPT", 3)
+    monkeypatch.setattr("swapmock.mock_server.stores.deliveries.DELIVERIES_KEPT", 3)
     done = with_dispatcher(engine, Hands(lambda url: SendResult(200)))
     submit_ended(done, NOWHERE, count=5)
     done.dispatcher.deliver_due(done, "default")
