@@ -124,7 +124,7 @@ def cancel(runtime: Runtime, call: Call, task: Task, refusal: str) -> Task:
     failure = Failure(code=row.code, message=row.message)
     ended = replace(task, starts_at=min(task.starts_at, now), ends_at=now, failure=failure, charge=0)
     box.replace_task(ended, is_scheduled=before is QUEUED or task.ends_at is not None)
-    _end(runtime, box, ended, before, now)
+    _enter_phase(runtime, box, ended, "end", now, before)
     call.task = task.id
     return ended
 
@@ -192,22 +192,16 @@ def available(_: Runtime, box: Box) -> Millicredits:
     return box.balance(Account.AVAILABLE)
 
 
-def _enter_phase(runtime: Runtime, box: Box, task: Task, work: str, at: float) -> Transition:
-    if work != "start":
-        return _end(runtime, box, task, RUNNING, at)
-    if task.ends_at is not None:
-        box.schedule(task.ends_at, "end", task.id)
-    return _note_phase(runtime, box, task, QUEUED, RUNNING, at)
-
-
-def _end(runtime: Runtime, box: Box, task: Task, before: Phase, at: float) -> Transition:
-    """Settle the credits of a task that ends at `at`, and note its end."""
-    if task.reserved:
-        _settle_credits(box, task, at)
-    return _note_phase(runtime, box, task, before, SUCCEEDED if task.failure is None else FAILED, at)
-
-
-def _note_phase(runtime: Runtime, box: Box, task: Task, before: Phase, after: Phase, at: float) -> Transition:
+def _enter_phase(runtime: Runtime, box: Box, task: Task, work: str, at: float, ended: Phase = RUNNING) -> Transition:
+    """Let a task start or end at `at`, as `work` says, and note this. `ended` is the phase that an end ends."""
+    if work == "start":
+        before, after = QUEUED, RUNNING
+        if task.ends_at is not None:
+            box.schedule(task.ends_at, "end", task.id)
+    else:
+        before, after = ended, SUCCEEDED if task.failure is None else FAILED
+        if task.reserved:
+            _settle_credits(box, task, at)
     entered = Transition(at, task.id, before, after, task.cause)
     box.enter_phase(task, entered)
     if task.callback_url is not None:

@@ -62,13 +62,6 @@ class Agenda:
 
     def take(self) -> Item:
         """Remove and return the first item. Raises IndexError if there is none."""
-        first = self._take_first()
-        if self._dropped:
-            self._skip_dropped()
-        return first
-
-    def _take_first(self) -> Item:
-        """Remove and return the first item, dropped or not."""
         heap = self._heap
         first = heap[0]
         line = self._lines[first[2]]
@@ -82,9 +75,13 @@ class Agenda:
             self._single -= 1
             heappop(heap)
         self.earliest = heap[0][0] if heap else inf
+        if self._dropped:
+            self._skip_dropped()
         return first
 
     def _skip_dropped(self) -> None:
         """Remove the dropped items that come first."""
-        while self._heap and self._heap[0][3] in self._dropped:
-            self._dropped.remove(self._take_first()[3])
+        dropped, self._dropped = self._dropped, set()  # `take` skips nothing meanwhile
+        while self._heap and self._heap[0][3] in dropped:
+            dropped.remove(self.take()[3])
+        self._dropped = dropped

@@ -231,7 +231,7 @@ class TestBox:
                 assert [(one.id, one.ends_at) for one in box.tasks()][::2] == [("t1", 0.5), ("t3", 0.5)]
                 assert (box.tasks_held(), box.counts()["due"], box.next_due()) == (held, 1, 2.0)
                 box.load(box.state())
-            assert box.take_due(9.0) == ("start", "t2", 2.0)
+            assert box.take_due(9.0) == (2.0, 2, "start", "t2")
             assert box.take_due(9.0) is None
 
     def test_news_are_deliveries_and_work_on_tasks_with_callbacks(self, box):
