@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 
 import pytest
@@ -11,10 +12,12 @@ import requests
 
 from swapmock.client_checks.conformance.command import check_target
 from swapmock.client_checks.conformance.context import all_checks
+from swapmock.client_checks.conformance.findings import Finding
 from swapmock.client_checks.conformance.generated import STOCK
 from swapmock.client_checks.conformance.rules import Rule
 from tests.broken_servers import Defect, catalogue, running
 from tests.broken_servers.harmless_media import SERVERS
+from tests.broken_servers.shown import SHOWN, findings
 
 pytestmark = pytest.mark.early
 
@@ -22,9 +25,6 @@ pytestmark = pytest.mark.early
 ELSEWHERE = {
     "paid.ambiguous", "run.empty", "run.partial", "run.aborted", "baseline.stale", "baseline.expired", "generated.error",
 }  # fmt: skip
-
-#: What a broken flow brings about, whatever broke it.
-CONSEQUENCES = {"run.partial"}
 
 #: The modules whose rules are no checks of single answers.
 WITH_RULES = ("swapmock.client_checks.conformance.rules",)
@@ -50,19 +50,34 @@ COVERING = covering()
     ids=lambda one: one.name,
 )
 def test_defect_is_found(one: Defect) -> None:
-    given = {"provider": one.provider, "parts": one.parts, "operations": one.operations, "max_examples": 3}
-    with running(one) as url:
-        (result,) = check_target(url, given, {})
-    # What was left out on purpose here says nothing about the defect.
-    found = {finding.id for finding in result.findings if "left out" not in finding.got} - CONSEQUENCES
-    assert found == one.finds, [(f.id, f.operation, f.place, f.expected, f.got) for f in result.findings]
-    assert all(finding.curl for finding in result.findings if finding.id in all_checks())
+    """By the flows and refusals in which it shows; by a whole check if there are none."""
+    found = findings(one, SHOWN.get(one.name, ()))
+    assert {x.id for x in found} == one.finds, as_rows(found)
+    assert all(finding.curl for finding in found if finding.id in all_checks())
 
 
 @pytest.mark.parametrize(
     "one",
     [
-        pytest.param(one, marks=() if number % 4 == 0 else pytest.mark.long)
+        pytest.param(one, marks=pytest.mark.long if one.name in COVERING else pytest.mark.slow)
+        for one in catalogue().values()
+        if one.name in SHOWN
+    ],
+    ids=lambda one: one.name,
+)
+def test_a_whole_check_finds_nothing_else(one: Defect) -> None:
+    found = findings(one)
+    assert {x.id for x in found} == one.finds, as_rows(found)
+
+
+def as_rows(found: Iterable[Finding]) -> list[tuple[str, ...]]:
+    return [(x.id, x.operation, x.place, x.expected, x.got) for x in found]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        pytest.param(one, marks=() if number % 8 == 0 else pytest.mark.long)
         for number, one in enumerate(SERVERS.values())
     ],
     ids=lambda one: one.name,
@@ -70,7 +85,7 @@ def test_defect_is_found(one: Defect) -> None:
 def test_what_the_contract_leaves_open_is_clean(one: Defect) -> None:
     with running(one) as url:
         (result,) = check_target(url, {"provider": one.provider, "parts": ("flows",)}, {})
-    assert [(f.id, f.operation, f.place, f.expected, f.got) for f in result.findings] == []
+    assert as_rows(result.findings) == []
     assert result.exit_code == 0
 
 
