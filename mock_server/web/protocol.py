@@ -3,9 +3,11 @@
 uvicorn parses (with httptools), keeps the requests of a connection in order, and handles flow control and TLS. Its path
 to an application takes two thirds of the time of a request: a task, a dictionary and four messages. A vendor's operation
 with a short body needs none of them. Everything that waits, streams, has a connection fault or belongs to the admin API
-takes uvicorn's path to the same application. uvicorn's option `http` accepts such a class
-(github.com/Kludex/uvicorn/issues/1228). The attributes of the parent class that are used here exist since uvicorn 0.30;
-`web/protocol_check.py` tries them when a server starts.
+takes uvicorn's path to the same application. A request whose head came before, on any connection, is not parsed: its bytes
+find the parsed head (`request_head.KnownHeads`).
+
+uvicorn's option `http` accepts such a class (github.com/Kludex/uvicorn/issues/1228). The attributes of the parent class that
+are used here exist since uvicorn 0.30; `web/protocol_check.py` tries them when a server starts.
 
 The limits are here, too: uvicorn has none for the size of headers or for the time that a client takes.
 """
