@@ -124,7 +124,6 @@ class AsgiApp:
         #: Called ten times per second with the seconds by which the event loop was late.
         self.note_lag = note_lag
         self._pipeline = pipeline
-        self._long_tasks = pipeline.engine.long_tasks
         self._make_flask = make_flask
         self.body_budget = ByteBudget(max_bodies_bytes)
         self._stopping = asyncio.Event()
@@ -170,13 +169,14 @@ class AsgiApp:
     def answer(self, target: RouteMatch, request: Request) -> Answer:
         """Return the answer of the pipeline; 500 if the pipeline fails. A poll of a task with a long request is answered in
         a thread, by `before_send`."""
-        if self._long_tasks and self._polls_long(target, request):
+        operation = target.operation
+        if operation is not None and operation.poll is not None and self._polls_long(request):
             return Answer(200, PLAIN, b"", before_send=partial(self._serve, target, request))
         return self._serve(target, request)
 
-    def _polls_long(self, target: RouteMatch, request: Request) -> bool:
-        is_poll = target.operation is not None and target.operation.poll is not None
-        return is_poll and self._long_tasks.includes(request.path, request.query)
+    def _polls_long(self, request: Request) -> bool:
+        long_tasks = self._pipeline.engine.long_tasks
+        return bool(long_tasks) and long_tasks.includes(request.path, request.query)
 
     def _serve(self, target: RouteMatch, request: Request) -> Answer:
         try:

@@ -26,7 +26,6 @@ class Echo:
     """A pipeline that answers with the number of the request, its query and its body. Paths name special answers."""
 
     proxies = TrustedProxies()
-    engine = SimpleNamespace(long_tasks=())
 
     def __init__(self) -> None:
         self.asked: list[bytes] = []

@@ -55,7 +55,7 @@ class Waiting:
 
     def match(self, method: str, path: str) -> Any:
         return SimpleNamespace(
-            limit=1000, too_long="", path=path, api=SimpleNamespace(is_admin=False), works_long=False
+            limit=1000, too_long="", path=path, api=SimpleNamespace(is_admin=False), operation=None, works_long=False
         )
 
     def serve(self, target: Any, request: Any) -> Answer:
