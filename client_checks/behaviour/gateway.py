@@ -298,7 +298,8 @@ class _Handler(BaseHTTPRequestHandler):
                     self.gateway.media[path] = answer
 
     def _from_cache(self, role: Role) -> Answer | None:
-        kept = self.gateway.media.get(self.path) if role is Role.MEDIA and self.command == "GET" else None
+        is_kept = role is Role.MEDIA and self.command == "GET" and self.gateway.fetches_ahead
+        kept = self.gateway.media.get(self.path) if is_kept else None
         if kept is None or "range" in self.headers or any(name.lower().startswith("if-") for name in self.headers):
             return None
         return replace(kept, headers=list(kept.headers))

@@ -9,7 +9,7 @@ import requests
 from swapmock import Emulator
 from swapmock.client_checks.behaviour.conditions import BadCase, corpus, read
 from swapmock.client_checks.behaviour.gateway import Gateway
-from swapmock.client_checks.behaviour.gateway_effects import EFFECTS, GatewayFault
+from swapmock.client_checks.behaviour.gateway_effects import EFFECTS, Answer, GatewayFault
 from swapmock.client_checks.behaviour.model import Meaning, Role
 from swapmock.client_checks.behaviour.providers import PROVIDERS, provider_of
 from swapmock.client_checks.behaviour.variation import ALL, Variation
@@ -276,6 +276,18 @@ def test_what_is_delayed_on_purpose_says_nothing_about_the_harness(sandbox, dela
     with gateway(sandbox, delayed=delayed) as server:
         create(server, sandbox)
         assert len(server.undelayed) == measured
+
+
+def test_what_another_case_fetched_is_not_served_where_the_media_host_fails(sandbox):
+    sandbox.clear_queue()
+    sandbox.queue("media_404")
+    kept = {}
+    with gateway(sandbox, fetches_ahead=False, media=kept) as server:
+        task = create(server, sandbox).json()["data"]["task_id"]
+        sandbox.advance(until="idle")
+        link = poll(server, sandbox, task).json()["data"]["result"]["media_urls"][0]
+        kept[link.removeprefix(server.url)] = Answer(200, [("content-type", "image/png")], b"of the plain case")
+        assert requests.get(link, timeout=10).status_code == 404
 
 
 def test_results_are_not_fetched_ahead_where_the_media_host_fails(sandbox):
