@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -78,11 +78,29 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 
 
 @pytest.fixture
-def system(settings: Settings, time: ManualTime) -> Iterator[System]:
-    """An emulator on manual time. An answer that breaks the contract fails the test."""
+def system(settings: Settings, time: ManualTime, request: pytest.FixtureRequest) -> Iterator[System]:
+    """An emulator on manual time. An answer that breaks the contract fails the test. The environment variable TESTS_STORE,
+    `sqlite` or `redis://HOST`, names another store than memory; tests/stores/test_stories.py uses it."""
     drifted: list[Exchange] = []
-    yield build(settings, time, drifted.append)
+    other = os.environ.get("TESTS_STORE", "") if settings.store == "memory" and settings.workers == 1 else ""
+    if other == "sqlite":
+        settings = replace(settings, store=f"sqlite:{request.getfixturevalue('tmp_path')}/state.db")
+    elif other:
+        empty(other)
+        settings = replace(settings, store=other)
+    made = build(settings, time, drifted.append)
+    yield made
+    if other:
+        made.engine.store.close()
     assert [(x.operation, x.status, x.answer, x.drift) for x in drifted] == []
+
+
+def empty(redis_url: str) -> None:
+    """Remove everything from the Redis of the tests."""
+    import redis
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
 
 
 @pytest.fixture
