@@ -43,7 +43,7 @@ test-slow: $(DEV) ## run what takes hours and is not in CI: bad clients, mutants
 	$(BIN)/pytest -n 2 --dist loadscope -m slow $(ARGS)
 
 tools: $(DEV) ## run others' tools over the contracts and what is made from them; they come from npm and PyPI into .venv/tools
-	$(BIN)/pytest -m slow tests/tools $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal -m slow tests/tools $(ARGS)
 
 check: ## everything that must hold: check-static, then test
 	@$(MAKE) --no-print-directory check-static

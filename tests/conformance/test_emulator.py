@@ -160,8 +160,10 @@ def test_reports_tell_the_same(tmp_path: Path) -> None:
 def test_a_guess_that_is_broken_warns_unless_strict() -> None:
     # The path of video detection is inferred: an answer outside its schema is no proof of a defect.
     with running(catalogue()["field_not_named"]) as url:
-        lenient = run(url, "--provider", "crun", "--parts", "flows")
-        strict = run(url, "--provider", "crun", "--parts", "flows", "--strict")
+        lenient, strict = (
+            run(url, "--provider", "crun", "--parts", "flows", "--flow", "refusal wrong type", *more)
+            for more in ((), ("--strict",))
+        )
     assert (lenient.exit_code, strict.exit_code) == (0, 1)
     assert "WARN refusal.names" in lenient.output
     assert "FAIL refusal.names" in strict.output

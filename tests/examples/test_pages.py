@@ -26,6 +26,8 @@ RUN = [
     *sorted((DOCS / "how-to").glob("*.md")),
     *sorted((DOCS / "explanation").glob("*.md")),
 ]
+#: Pages that take several seconds: they check whole servers, or start many programs.
+LONG = {"checks.md", "how-to/compare-with-live.md", "how-to/pytest.md"}
 WRITTEN = [*sorted(DOCS.glob("*.md")), *RUN[len(TOP) :], *sorted((DOCS / "reference").glob("*.md"))]
 
 
@@ -34,7 +36,9 @@ def name_of(path):
 
 
 @pytest.mark.needs("curl")
-@pytest.mark.parametrize("path", RUN, ids=name_of)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=pytest.mark.long if name_of(path) in LONG else ()) for path in RUN], ids=name_of
+)
 def test_its_blocks_run_one_after_the_other(path, tmp_path):
     Page(tmp_path).run(path.read_text("utf-8"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -72,12 +73,15 @@ def _from_pypi() -> Path:
 def _once(kind: str, names: tuple[str, ...], fill: object) -> Path:
     digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in names)).hexdigest()[:12]
     folder = Path(sys.prefix) / "tools" / f"{kind}-{digest}"
-    if not (folder / ".whole").is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        assert callable(fill)
-        fill(folder)
-        (folder / ".whole").touch()
+    folder.parent.mkdir(exist_ok=True)
+    with (folder.parent / f"{kind}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first worker installs, the others wait
+        if not (folder / ".whole").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            assert callable(fill)
+            fill(folder)
+            (folder / ".whole").touch()
     return folder
 
 

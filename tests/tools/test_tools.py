@@ -284,7 +284,11 @@ def try_form(programs: Programs, tool: tuple[str, str], provider: str, url: str,
     form = tool[0].split()[0].lower()
     write(provider, form, folder, url, live=False)
     FORM_TOOLS[tool](Place(programs, folder, folder), provider, url)
-    RAN.add((" by ".join(part.strip() for part in tool), provider))
+    RAN.add((label(tool), provider))
+
+
+def label(tool: tuple[str, str]) -> str:
+    return " by ".join(part.strip() for part in tool)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -331,18 +335,19 @@ def matrix(ran: set[tuple[str, str]]) -> str:
         lines.append(f"| {tool} | {version(tool)} | {' | '.join(marks)} |")
     lines += ["", f"| form | tool | version | {' | '.join(PROVIDERS)} |", "|---|---|---|---|---|"]
     for form, tool in FORM_TOOLS:
-        both = f"{form.strip()} by {tool}"
+        both = label((form, tool))
         marks = ("yes" if (both, provider) in ran else "not run" for provider in PROVIDERS)
         lines.append(f"| {form.strip()} | {tool} | {version(tool)} | {' | '.join(marks)} |")
     return "\n".join(lines) + "\n"
 
 
-def test_the_matrix_is_what_ran() -> None:
-    if len(RAN) < len(CONTRACT_TOOLS) * len(DOCUMENTS) + len(FORM_TOOLS) * len(PROVIDERS):
-        pytest.skip("not everything ran in this process")
+def test_the_matrix_is_what_is_tested() -> None:
+    """Every "yes" is a test above, and each of these tests has its "yes"."""
+    tested = {(tool, name) for tool in CONTRACT_TOOLS for name in DOCUMENTS}
+    tested |= {(label(tool), provider) for tool in FORM_TOOLS for provider in PROVIDERS}
     found = MATRIX.search(PAGE.read_text("utf-8"))
     assert found is not None
-    assert found[0] == matrix(RAN), "python -m tests.tools.test_tools renews it"
+    assert found[0] == matrix(tested), "python -m tests.tools.test_tools renews it"
 
 
 def renew() -> None:
