@@ -20,13 +20,16 @@ class Registration(NamedTuple):
 
 @lru_cache(maxsize=1)
 def installed() -> Mapping[str, Registration]:
-    """Return the providers of installed packages, by name. Raises TypeError for an entry point that is not a
-    `Registration`."""
+    """Return the providers of installed packages, by name. Raises ImportError for an entry point that cannot be
+    imported, and TypeError for one that is not a `Registration`."""
     from importlib.metadata import entry_points
 
     found = {}
     for point in sorted(entry_points(group=GROUP)):
-        registration = point.load()
+        try:
+            registration = point.load()
+        except (ImportError, AttributeError) as error:
+            raise ImportError(f"entry point {point.name} of {GROUP}: cannot import {point.value}: {error}") from error
         if not isinstance(registration, Registration):
             raise TypeError(f"entry point {point.name} of {GROUP}: {point.value} is no Registration")
         found[point.name] = registration

@@ -189,6 +189,9 @@ def _order(contract: Contract) -> Iterator[str]:
     prefix, order = contract.behaviour.prefix, contract.behaviour.order
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
         yield f"prefix {prefix!r} should begin with a slash and not end with one"
+    for operation in contract.operations.values():
+        if prefix and not operation.files and not operation.path.startswith(f"{prefix}/"):
+            yield f"prefix: the path {operation.path} of {operation.id} is not below {prefix}"
     for name in order:
         if name not in STAGES:
             yield f"order: no stage {name!r}{nearest(name, STAGES)}"
@@ -250,6 +253,8 @@ def _callbacks(contract: Contract) -> Iterator[str]:
     for name, schedule in rules.schedules.items():
         if schedule.then not in ("repeat", "restart", "stop"):
             yield f"callbacks: {name}: then {schedule.then!r} should be repeat, restart or stop"
+        if not isinstance(schedule.retries, int) or isinstance(schedule.retries, bool) or schedule.retries < 0:
+            yield f"callbacks: {name}: retries {schedule.retries!r} should be a whole number, 0 or more"
         if not all(_is_amount(seconds) for seconds in schedule.intervals):
             yield f"callbacks: {name}: intervals should be finite numbers of seconds, 0 or more"
     variant = contract.behaviour.variants.get("callback_ladder")

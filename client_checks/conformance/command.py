@@ -27,7 +27,8 @@ from swapmock.client_checks.conformance.flow import PollTiming
 from swapmock.client_checks.conformance.flow_files import read_flows
 from swapmock.client_checks.conformance.generated import STOCK
 from swapmock.client_checks.conformance.masking import Secrets
-from swapmock.client_checks.conformance.profile import Profile, has_profile, known, profile
+from swapmock.client_checks.conformance.profile import Profile, known, profile
+from swapmock.client_checks.conformance.profile_findings import check_profile
 from swapmock.client_checks.conformance.run import PARTS, Options, Run, RunResult
 from swapmock.client_checks.conformance.target import CannotRun, Target, credentials_from
 from swapmock.client_checks.receiver import CallbackReceiver, Callbacks
@@ -158,8 +159,7 @@ def _providers(target: str, given: Mapping[str, Any]) -> list[str]:
         if target == "emulator":
             return known()
         raise CannotRun(f"a server at a URL needs --provider, one of {', '.join(known())}")
-    if not has_profile(given["provider"]):
-        raise CannotRun(f"--provider: {given['provider']!r} is none of {', '.join(known())}")
+    check_profile(given["provider"])
     return [given["provider"]]
 
 

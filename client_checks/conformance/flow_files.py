@@ -51,6 +51,13 @@ def read_flows(path: Path, contract: Contract, profile: Profile, media: Mapping[
     return [{"about": "", **row} for row in rows]
 
 
+def flow_findings(rows: Any, contract: Contract, profile: Profile) -> Iterator[str]:
+    """Yield `PLACE: what is wrong` for the mistakes in parsed `rows` of flows: the first wrong member, and every
+    unknown call, kind of task and `$name`."""
+    for place, why in [*_grammar(rows), *_meaning(rows, contract, profile, {})]:
+        yield f"{'/'.join(map(str, place))}: {why}"
+
+
 def _grammar(rows: Any) -> Iterator[tuple[list[str | int], str]]:
     for error in sorted(Draft202012Validator(schema()).iter_errors(rows), key=lambda one: list(map(str, one.path))):
         deepest = min(error.context or [error], key=lambda one: (-len(one.path), str(one.message)))

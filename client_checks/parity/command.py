@@ -16,6 +16,7 @@ from swapmock.client_checks.conformance.command import DEFAULTS, check_names, se
 from swapmock.client_checks.conformance.flow import PollTiming
 from swapmock.client_checks.conformance.flow_files import read_flows
 from swapmock.client_checks.conformance.profile import known, profile
+from swapmock.client_checks.conformance.profile_findings import check_profile
 from swapmock.client_checks.conformance.run import Run
 from swapmock.client_checks.conformance.target import CannotRun
 from swapmock.client_checks.parity.compare import Comparison, Difference
@@ -191,8 +192,7 @@ def _provider(given: Mapping[str, Any], recordings: Sequence[Recording]) -> str:
     if len(named) != 1:
         raise CannotRun(f"name one --provider, one of {', '.join(known())}")
     (provider,) = named
-    if provider not in known():
-        raise CannotRun(f"--provider: {provider!r} is none of {', '.join(known())}")
+    check_profile(provider)
     return str(provider)
 
 

@@ -82,7 +82,11 @@ def lint() -> None:
     from swapmock.mock_server import admin
     from swapmock.mock_server.web.build import ProviderError, make_providers, registrations
 
-    registered = registrations()
+    try:
+        registered = registrations()
+    except ProviderError as error:
+        click.echo("\n".join(error.findings))
+        raise SystemExit(1) from None
     handled: dict[str, Callable[[Any], Any]] = {name: partial(_handled, row.make) for name, row in registered.items()}
     handled["admin"] = lambda _: admin.HANDLERS.keys()
     findings = lint_all(handled)

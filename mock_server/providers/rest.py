@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from swapmock.contracts.model import JSON, json_type
+from swapmock.contracts.requirements import nearest
 from swapmock.mock_server.core.call import Call, Problem, Reply
 from swapmock.mock_server.core.ports import Store
 from swapmock.mock_server.core.provider import CallbackToSign, Identity, Provider, VendorResponse
@@ -69,7 +70,11 @@ class RestWire:
 
     def render_problem(self, problem: Problem, variants: Mapping[str, Any]) -> VendorResponse:
         """Return an error response: `http` and `message` are those of the problem's row of `refusals`."""
-        row = self._behaviour.refusals[problem.name]
+        row = self._behaviour.refusals.get(problem.name)
+        if row is None:
+            raise LookupError(
+                f"no refusal {problem.name!r} in behaviour.yaml{nearest(problem.name, self._behaviour.refusals)}"
+            )
         errors = problem.errors if row.errors else ()
         status = _status(problem.code) or problem.http or row.http or 500
         error = ErrorToWrite(problem.name, status, problem.message or row.message, errors, problem.details)

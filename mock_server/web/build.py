@@ -74,7 +74,11 @@ def registrations(more: Mapping[str, Registration] | None = None) -> dict[str, R
     """Return every provider by name: those of this package, those of installed packages, and `more`. Raises an error
     for a name that occurs twice."""
     found = {name: Registration(folder(name), make) for name, make in PROVIDERS.items()}
-    for name, registration in {**installed(), **(more or {})}.items():
+    try:
+        others = installed()
+    except (ImportError, TypeError) as error:
+        raise ProviderError([str(error)]) from error
+    for name, registration in {**others, **(more or {})}.items():
         if name in PROVIDERS or not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == "admin":
             raise ProviderError([f"{name}: is not a free name in lower case"])
         add_folder(name, registration.folder)

@@ -50,7 +50,7 @@ def run_stages(stages: Sequence[Stage], context: RequestContext) -> VendorRespon
     except Problem as problem:
         context.exchange.problem = problem.name
         context.exchange.fault = problem.fault or context.exchange.fault
-        return provider.render_problem(problem, variants)
+        return _refused(context, problem)
     except ConnectionLost:
         return provider.render_problem(Problem("server_error"), variants)
     except OSError as error:  # the folder of uploads: the disk is full, or the folder is not writable
@@ -61,6 +61,17 @@ def run_stages(stages: Sequence[Stage], context: RequestContext) -> VendorRespon
     except Exception:
         facts = {"request": context.exchange.id, "task": context.call.task}
         log.exception("%s failed", context.operation.id, extra=facts)
+        context.exchange.problem = "server_error"
+        return provider.render_problem(Problem("server_error"), variants)
+
+
+def _refused(context: RequestContext, problem: Problem) -> VendorResponse:
+    """Return the error response for `problem`: a server error if a handler names a problem that no table has."""
+    provider, variants = context.api.provider, context.call.variants
+    try:
+        return provider.render_problem(problem, variants)
+    except LookupError as error:
+        log.error("%s failed: %s", context.operation.id, error, extra={"request": context.exchange.id})
         context.exchange.problem = "server_error"
         return provider.render_problem(Problem("server_error"), variants)
 

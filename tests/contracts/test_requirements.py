@@ -1,14 +1,15 @@
 """What a provider lacks is said at once and in one list, with the nearest right name; nothing ends in a KeyError."""
 
 import copy
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
 import yaml
 
-from swapmock.contracts import Registration, load, read
+from swapmock.contracts import Registration, installed, load, read
 from swapmock.contracts.requirements import ROW_TYPES, Tables, findings, handler_findings
-from swapmock.mock_server.web.build import PROVIDERS, ProviderError, _overlaps, make_providers
+from swapmock.mock_server.web.build import PROVIDERS, ProviderError, _overlaps, make_providers, registrations
 from tests.third_provider.facely import REGISTRATION
 from tests.third_provider.facely.provider import provider
 
@@ -60,6 +61,8 @@ CASES = [
     (lambda b: next(r for r in b["refusals"] if r["problem"] == "invalid").pop("http"), ["invalid: without an envelope it needs `http`"]),
     (lambda b: b.update(drop={"scenarios": ["fine"]}), ["scenarios: no row fine"]),
     (without("refusals", "key_disabled", "problem"), ["no row key_disabled: `credentials` has a disabled key"]),
+    (lambda b: b["callbacks"]["ladders"][0].update(retries="many"), ["callbacks: usual: retries 'many' should be a whole number"]),
+    (lambda b: b.update(prefix="/v2"), ["prefix: the path /v1/swaps of create_swap is not below /v2"]),
     # Of another form than a table has: said, too, by its own error, and never by a KeyError.
     (lambda b: b.update(refusals=["invalid"]), ["facely: "]),
     (lambda b: b.update(lifetimes=[{"seconds": 5}]), ["facely: "]),
@@ -93,6 +96,27 @@ def make_providers_from(folder, make):
         return make_providers({"facely": Registration(folder, make)})
     finally:
         add_folder("facely", FOLDER)
+
+
+def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path):
+    folder = written(tmp_path, lambda b: None)
+    with (folder / "behaviour.yaml").open("a") as file:
+        file.write("\nstatus_words: [\n")
+    with pytest.raises(ProviderError, match=r"facely: ValueError: .*behaviour.yaml is not YAML: .*line "):
+        make_providers_from(folder, provider)
+
+
+@pytest.mark.parametrize(("value", "text"), [("no.such.module:IT", "cannot import no.such.module:IT: No module named"), ("math:pi", "is no Registration"), ("math:tau2", "cannot import math:tau2")])  # fmt: skip
+def test_an_entry_point_that_is_no_provider_is_told_in_one_line(monkeypatch, value, text):
+    points = EntryPoints([EntryPoint("odd", value, "swapmock.providers")])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: points)
+    installed.cache_clear()
+    try:
+        with pytest.raises(ProviderError) as caught:
+            registrations()
+    finally:
+        installed.cache_clear()
+    assert [text in line for line in caught.value.findings] == [True]
 
 
 def test_everything_that_is_missing_stands_in_one_list(tmp_path):

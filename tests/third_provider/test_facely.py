@@ -3,11 +3,13 @@
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 
 import pytest
 import requests
 
 from swapmock import Emulator
+from swapmock.provider import Problem, Registration
 from tests.receivers import Receiver, refuse_first
 from tests.third_provider.facely import REGISTRATION
 
@@ -232,6 +234,20 @@ def test_a_list_shows_the_providers_own_tasks_newest_first(emulator, sandbox, cl
     assert [name for page in found for name in page] == names[::-1]
     assert [len(page) for page in found] == [2, 2, 1]
     assert client.list(cursor="nowhere").status_code == 400
+
+
+def test_a_problem_that_no_table_has_is_a_server_error_in_the_providers_words():
+    def make(contract):
+        def odd(call, engine):
+            raise Problem("no_such_problem")
+
+        made = REGISTRATION.make(contract)
+        return replace(made, handlers={**made.handlers, "get_account": odd})
+
+    providers = {"facely": Registration(REGISTRATION.folder, make)}
+    with Emulator.with_providers(providers) as emulator, emulator.sandbox() as sandbox:
+        answer = requests.get(f"{emulator.url}/v1/account", headers=sandbox.headers("facely"), timeout=10)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "server_error")
 
 
 ASKED = [
