@@ -253,8 +253,9 @@ def _callbacks(contract: Contract) -> Iterator[str]:
     for name, schedule in rules.schedules.items():
         if schedule.then not in ("repeat", "restart", "stop"):
             yield f"callbacks: {name}: then {schedule.then!r} should be repeat, restart or stop"
-        if not isinstance(schedule.retries, int) or isinstance(schedule.retries, bool) or schedule.retries < 0:
-            yield f"callbacks: {name}: retries {schedule.retries!r} should be a whole number, 0 or more"
+        retries: Any = schedule.retries
+        if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
+            yield f"callbacks: {name}: retries {retries!r} should be a whole number, 0 or more"
         if not all(_is_amount(seconds) for seconds in schedule.intervals):
             yield f"callbacks: {name}: intervals should be finite numbers of seconds, 0 or more"
     variant = contract.behaviour.variants.get("callback_ladder")
