@@ -83,9 +83,15 @@ def checked(service: StandIn, clock: ManualClock | None = None, **given: Any) ->
     return result
 
 
-def test_a_whole_run_is_clean() -> None:
+@pytest.fixture(scope="module")
+def whole() -> tuple[StandIn, RunResult]:
+    """A run of all flows against a service that obeys the contract."""
     with standing_in() as service:
-        result = checked(service)
+        return service, checked(service, rate=4.0)
+
+
+def test_a_whole_run_is_clean(whole: tuple[StandIn, RunResult]) -> None:
+    _, result = whole
     assert result.exit_code == 0, [(f.id, f.operation, f.got) for f in result.findings]
     assert "flow image multi" in result.completed
     assert "flow gif" in result.completed
@@ -149,10 +155,10 @@ def test_what_detections_cost_is_learned() -> None:
         assert service.spent + taken[0] == result.spent <= 14.0
 
 
-def test_the_price_is_asked_before_each_paid_call() -> None:
-    with standing_in() as service:
-        checked(service)
+def test_the_price_is_asked_before_each_paid_call(whole: tuple[StandIn, RunResult]) -> None:
+    service, _ = whole
     paths = service.paths()
+    assert CREATE in paths
     for index, path in enumerate(paths):
         if path == CREATE:
             assert paths[index - 1].endswith("/estimate-credits")
@@ -200,7 +206,7 @@ def test_retry_after_is_obeyed() -> None:
 
     clock = ManualClock()
     with standing_in(once) as service:
-        result = checked(service, clock)
+        result = checked(service, clock, flows=("models",))
     limited = next(index for index, exchange in enumerate(result.exchanges) if exchange.status == 429)
     assert result.exchanges[limited + 1].at - result.exchanges[limited].at >= 17
     assert result.exchanges[limited + 1].url == result.exchanges[limited].url
@@ -220,9 +226,8 @@ def test_a_wait_beyond_reason_ends_the_run() -> None:
     assert any("asked to wait" in why for why in result.left_out.values())
 
 
-def test_calls_are_paced() -> None:
-    with standing_in() as service:
-        result = checked(service, rate=4.0)
+def test_calls_are_paced(whole: tuple[StandIn, RunResult]) -> None:
+    _, result = whole
     times = [exchange.at for exchange in result.exchanges]
     assert min(later - earlier for earlier, later in pairwise(times)) >= 0.25 - 1e-6
 
@@ -236,11 +241,13 @@ def test_read_only_sends_nothing_that_may_cost() -> None:
     assert result.left_out["flow image single"] == "--read-only: it may cost"
 
 
-def test_no_magic_value_is_sent() -> None:
+def test_no_magic_value_is_sent(whole: tuple[StandIn, RunResult]) -> None:
     with standing_in() as service:
-        checked(service, parts=("flows", "fuzzing"), max_examples=3, operations=("estimate_credits", "create_task"))
-        result = checked(service, media={"single_image": "https://faces.invalid/1.png"})
-    assert not [ask for ask in service.asked if b".invalid" in ask.body]
+        checked(service, parts=("fuzzing",), max_examples=3, operations=("estimate_credits", "create_task"))
+        fuzzed = len(service.asked)
+        result = checked(service, flows=("image single",), media={"single_image": "https://faces.invalid/1.png"})
+    assert fuzzed > 0
+    assert not [ask for ask in [*whole[0].asked, *service.asked] if b".invalid" in ask.body]
     assert result.left_out["flow image single"] == "magic values are only for emulators"
 
 
