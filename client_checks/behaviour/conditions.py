@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
 
+from swapmock import contracts
 from swapmock.client_checks.behaviour.gateway_effects import EFFECTS, GatewayFault
 from swapmock.client_checks.behaviour.model import Meaning, Role
 from swapmock.client_checks.behaviour.providers import Provider
+from swapmock.client_checks.behaviour.validation import violations
 
 #: A late answer takes this many times the client's smallest time-out. The second number is that time-out in seconds, if
 #: the client does not declare one.
@@ -123,19 +124,23 @@ def _roles(row: Mapping[str, Any]) -> list[Role]:
 def read(rows: Any) -> list[Condition]:
     """Return the conditions of `rows`. Raises BadCase with a line for each value that does not match
     `conditions.schema.json`."""
-    wrong = sorted(Draft202012Validator(schema()).iter_errors(rows), key=lambda error: list(map(str, error.path)))
+    wrong = violations(schema(), rows, "list")
     if wrong:
-        raise BadCase("; ".join(f"case {'.'.join(map(str, error.path)) or 'list'}: {error.message}" for error in wrong))
-    found = []
-    for row in rows:
-        values: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-        condition = Condition(**values)
+        raise BadCase("; ".join(f"case {line}" for line in wrong))
+    found = _conditions(rows)
+    for condition in found:
         for fault in condition.gateway:
             if fault["effect"] not in EFFECTS:
                 known = ", ".join(EFFECTS)
                 raise BadCase(f"case {condition.name}: no effect {fault['effect']!r} of the gateway; known: {known}")
-        found.append(condition)
     return found
+
+
+def _conditions(rows: list[dict[str, Any]]) -> list[Condition]:
+    lists_as_tuples: Any = (
+        {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()} for row in rows
+    )
+    return [Condition(**values) for values in lists_as_tuples]
 
 
 @cache
@@ -148,9 +153,8 @@ def schema() -> Mapping[str, Any]:
 
 @cache
 def corpus() -> tuple[Condition, ...]:
-    """Return the cases that run if the user names none."""
-    text = files("swapmock.client_checks.behaviour").joinpath("conditions.yaml").read_text("utf-8")
-    return tuple(read(yaml.safe_load(text)))
+    """Return the cases that run if the user names none. They are not checked: a test does that."""
+    return tuple(_conditions(contracts.read_yaml(Path(__file__).parent / "conditions.yaml")))
 
 
 def from_file(path: Path) -> list[Condition]:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from swapmock.client_checks.behaviour.validation import violations
 
 FILE = "conform.toml"
 
@@ -67,12 +67,9 @@ def schema() -> Mapping[str, Any]:
 
 def declare(values: Mapping[str, Any]) -> Declaration:
     """Return the declaration in `values`. Raises BadDeclaration with a line for each wrong value."""
-    wrong = sorted(
-        Draft202012Validator(schema()).iter_errors(dict(values)), key=lambda error: list(map(str, error.path))
-    )
+    wrong = violations(schema(), dict(values))
     if wrong:
-        lines = [f"{'.'.join(map(str, error.path)) or 'the file'}: {error.message}" for error in wrong]
-        raise BadDeclaration("; ".join(lines))
+        raise BadDeclaration("; ".join(wrong))
     for pattern in values["verdict"].values() if isinstance(values.get("verdict"), Mapping) else ():
         try:
             re.compile(pattern)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
 
 from swapmock.client_checks.behaviour.judge import Judgement
 from swapmock.client_checks.behaviour.model import Verdict
 from swapmock.client_checks.behaviour.rule import all_rules
+from swapmock.client_checks.behaviour.validation import violations
 
 
 class BadFile(ValueError):
@@ -44,11 +44,9 @@ def from_file(path: Path) -> list[KnownFailure]:
     except (OSError, yaml.YAMLError) as error:
         raise BadFile(f"{path}: {error}") from None
     rows = [_dated(row) for row in rows] if isinstance(rows, list) else rows
-    wrong = list(Draft202012Validator(schema()).iter_errors(rows))
+    wrong = violations(schema(), rows)
     if wrong:
-        raise BadFile(
-            f"{path}: " + "; ".join(f"{'.'.join(map(str, one.path)) or 'the file'}: {one.message}" for one in wrong)
-        )
+        raise BadFile(f"{path}: {'; '.join(wrong)}")
     strange = sorted({row["rule"] for row in rows} - set(all_rules()))
     if strange:
         raise BadFile(f"{path}: no rule {strange[0]!r}; known: {', '.join(all_rules())}")

@@ -281,7 +281,7 @@ def test_what_is_delayed_on_purpose_says_nothing_about_the_harness(sandbox, dela
 def test_what_another_case_fetched_is_not_served_where_the_media_host_fails(sandbox):
     sandbox.clear_queue()
     sandbox.queue("media_404")
-    kept = {}
+    kept: dict[str, Answer] = {}
     with gateway(sandbox, fetches_ahead=False, media=kept) as server:
         task = create(server, sandbox).json()["data"]["task_id"]
         sandbox.advance(until="idle")
