@@ -55,6 +55,15 @@ def _size(exchange: Exchange, body: bytes, *, is_upload: bool) -> int:
     return len(body) if transfer is None or is_upload != (exchange.method == "PUT") else transfer.sent
 
 
+def _content_size(exchange: Exchange) -> int:
+    """Return the length of the content that the answer declares: of a range, not of its file. It is more than was sent if the
+    body broke off."""
+    if exchange.transfer is None or exchange.method == "PUT":
+        return len(exchange.answer)
+    declared = [value for name, value in exchange.answer_headers if name.lower() == "content-length"]
+    return int(declared[0]) if declared and exchange.method != "HEAD" else 0
+
+
 def _text(body: bytes) -> tuple[str, str | None]:
     """Return a body as text, with its encoding if it is not text (HAR 1.2, content)."""
     try:
@@ -90,14 +99,13 @@ def _response(exchange: Exchange, mask: Mask) -> Any:
     kinds = [value for name, value in exchange.answer_headers if name.lower() == "content-type"]
     text, encoding = _text(exchange.answer)
     transfer = exchange.transfer
-    size = len(exchange.answer) if transfer is None or exchange.method == "PUT" else transfer.length
     return Response(
         status=exchange.status,
         statusText=_phrase(exchange.status),
         httpVersion="HTTP/1.1",
         headers=[Record(name, value) for name, value in mask.headers(exchange.answer_headers)],
         content=Content(
-            size=size,
+            size=_content_size(exchange),
             mimeType=(kinds or ["x-unknown"])[0],
             text=text if encoding else mask.text(text),
             encoding=encoding,

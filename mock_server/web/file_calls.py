@@ -195,9 +195,9 @@ class FileCalls:
         modified = files.last_modified(found, asked.date)
         facts = FileFacts(opened.source.size, found.content_type, opened.etag, modified)
         decision = decide(request.method, headers, facts)
-        asked.exchange.transfer = Transfer(facts.size, opened.digest, dict(decision.headers).get("content-range", ""))
         if decision.status in NOT_SENT:
             return _not_sent(asked, decision, facts)
+        asked.exchange.transfer = Transfer(facts.size, opened.digest, dict(decision.headers).get("content-range", ""))
         return _sent(asked, decision, opened, headers_for(found.content_type))
 
 

@@ -183,6 +183,25 @@ def test_the_journal_and_har_tell_of_each_transfer(box, emulator, links):
     assert f"{len(body)} bytes of a body" in str(box.why(record["id"])["chain"])
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", {}, 200),
+        ("HEAD", {}, 200),
+        ("GET", {"Range": "bytes=0-1"}, 206),
+        ("GET", {"Range": "bytes=0-1,5-9"}, 206),
+        ("GET", {"Range": "bytes=99999999-"}, 416),
+        ("GET", {"If-Match": '"x"'}, 412),
+        ("GET", {"If-None-Match": "*"}, 304),
+    ],
+)
+def test_har_has_the_sizes_of_what_was_answered(box, links, method, headers, status):
+    answer = requests.request(method, links["picture"], headers=headers, timeout=30)
+    assert answer.status_code == status
+    response = box.har()["log"]["entries"][-1]["response"]
+    assert (response["content"]["size"], response["bodySize"]) == (len(answer.content), len(answer.content))
+
+
 def test_metrics_wait_and_windows_see_downloads(emulator, box, links):
     before = len(box.journal(operation="download_media"))
     ask(links["picture"])
