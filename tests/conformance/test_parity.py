@@ -24,6 +24,7 @@ from swapmock.client_checks.parity.compare import Difference
 from swapmock.client_checks.parity.recording import Recording
 from swapmock.contracts import folder
 from tests.broken_servers import Ask, Defect, Reply, catalogue, running
+from tests.broken_servers.shown import SHOWN
 from tests.conformance.test_live import ENVIRONMENT, standing_in
 from tests.conftest import KEY
 
@@ -55,8 +56,11 @@ def test_the_emulator_is_like_itself(provider: str) -> None:
     assert len(compared) > 10
 
 
-def test_a_recording_is_like_what_it_recorded(recorded: Path) -> None:
-    assert differences("emulator", str(recorded)) == []
+@pytest.mark.parametrize(
+    "flows", [("account", "callback", "image single"), pytest.param((), marks=pytest.mark.long)], ids=["some", "all"]
+)
+def test_a_recording_is_like_what_it_recorded(recorded: Path, flows: tuple[str, ...]) -> None:
+    assert differences("emulator", str(recorded), flows=flows) == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,7 @@ def test_a_recording_is_like_what_it_recorded(recorded: Path) -> None:
 )
 def test_differences_are_named(recorded: Path, name: str, kind: str, operation: str, place: str) -> None:
     with broken(name) as url:
-        flows = {"get_account_balance": ("account",), "get_task_info": ("image single",)}.get(operation, ())
+        flows = [*SHOWN[name], "image single"]
         found, compared, left_out = parity(str(recorded), url, {"flows": flows}, {})
     if kind:
         assert (kind, operation, place) in {(one.kind, one.operation, one.place) for one in found}
