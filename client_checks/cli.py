@@ -407,7 +407,7 @@ CONFORM = (
     click.option("--case", multiple=True, help="A case to run; repeatable; default: all."),
     click.option("--case-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A YAML file of cases to run instead."),
     click.option("--case-timeout", type=click.FloatRange(0, min_open=True), help="Real seconds after which a run is killed."),
-    click.option("--at-once", type=click.IntRange(1, 64), help="Cases that run at the same time; default: 6, in real time 16."),
+    click.option("--at-once", type=click.IntRange(1, 64), help="Cases that run at the same time; default: 8, in real time 16."),
     click.option("--rules", default="2026.12", show_default=True, help="The fixed set of rules that is scored."),
     click.option("--require", multiple=True, help="A rule, or a level (must, should), that must be tested; repeatable."),
     click.option("--known", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A YAML file of known failures; an entry that no longer fails makes the run fail."),

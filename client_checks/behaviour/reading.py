@@ -256,6 +256,17 @@ def gaps(exchanges: Sequence[Exchange]) -> list[float]:
     return [later.at - earlier.answered for earlier, later in pairwise(exchanges)]
 
 
+def is_parallel(case: Observations) -> bool:
+    """Return whether the client had two requests under way at the same time, in this case or the plain one."""
+    seen = [one.exchanges for one in (case, case.plain) if one is not None]
+    return any(
+        later.at < earlier.answered
+        for exchanges in seen
+        for earlier, later in pairwise(exchanges)
+        if later.run == earlier.run
+    )
+
+
 def is_over_deadline(case: Observations, run: Run) -> bool | None:
     """Return whether a run that we ended was well past the client's declared deadline; None if none is declared."""
     deadline = case.declaration.deadline

@@ -34,7 +34,7 @@ SLOWER_RATE = 5.0
 TIMED, TIMED_RATE = ("C2", "P5"), 4.0
 #: The number of cases that run at the same time, and of confirming runs.
 CONFIRMED_AT_ONCE = 3
-AT_ONCE, AT_ONCE_IN_REAL_TIME = 6, 16
+AT_ONCE, AT_ONCE_IN_REAL_TIME = 8, 16
 #: Scenarios in which a client waits for long: their cases start first, so that none is left alone at the end.
 LONG = ("stuck", "slow", "callback_never", "callback_late")
 PLAIN = Condition("plain", "nothing goes wrong")

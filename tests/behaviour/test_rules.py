@@ -382,6 +382,30 @@ def test_a_picture_of_a_detected_face_is_no_result():
     assert {verdict(rule, late) for rule in ("R2", "R3", "R3b")} == {"not_exercised"}
 
 
+def test_the_other_detections_of_a_batch_do_not_make_up_for_an_expired_one():
+    stale = exchange(2, CREATE, Meaning.REFUSED, refusal="422", body={"id": "old"})
+    first, other, anew = (exchange(number, Role.DETECT, Meaning.ACCEPTED) for number in (1, 3, 5))
+    accepted = exchange(4, CREATE, Meaning.ACCEPTED, task="b")
+    batch, both = replace(ONE_JOB, jobs=2), [task("a"), task("b")]
+    plain = observed(
+        "plain", declaration=batch, exchanges=[first, replace(accepted, task="a"), other, accepted], tasks=both
+    )
+    seen = [first, stale, other, accepted]
+    gave_up = observed("detection_expires", declaration=batch, exchanges=seen, tasks=both[1:], plain=plain)
+    assert verdict("D4", gave_up) == "warn"
+    assert verdict("D4", replace(gave_up, exchanges=[*seen, anew])) == "pass"
+    assert verdict("D4", replace(gave_up, tasks=both)) == "pass"
+
+
+@pytest.mark.parametrize(("overlap", "at", "told"), [(0.0, 2.2, "warn"), (0.5, 2.2, "pass"), (0.5, 9.0, "warn")])
+def test_a_batch_in_parallel_may_have_sent_the_next_job_before_it_read_the_402(overlap, at, told):
+    first = exchange(1, Role.BALANCE, Meaning.READ, at=1.0, answered=2.0 + overlap)
+    no_credits = exchange(2, CREATE, Meaning.REFUSED, refusal="402", at=2.05, body={"model": "m", "n": 1})
+    after = exchange(3, CREATE, Meaning.REFUSED, refusal="402", at=at, body={"model": "m", "n": 2})
+    seen = [first, no_credits, after]
+    assert verdict("P3b", observed("no_credits", declaration=replace(ONE_JOB, jobs=2), exchanges=seen)) == told
+
+
 def test_uploads_side_by_side_are_each_told_by_their_own_link():
     def link(number, kind, path):
         target = f"/upload-url?content_type={kind}"

@@ -21,12 +21,23 @@ def judge(case: Observations) -> Findings:
         yield broken("the expired detect_id was sent again as it was", stale, again[0])
     elif len(detections) > 1 and case.jobs == 1:
         yield broken(f"after one expired detect_id it detected {len(detections)} times", stale, *detections[:2])
-    elif detections:
+    elif detections and _detected_anew(case):
         yield kept("it detected again, once", stale, detections[0])
     elif case.claim_of(stale.run) is not None and case.claims[-1].outcome == "succeeded":
         yield broken("the swap was refused, and it claims success", stale, losses={"false_successes": 1})
     elif not case.ended_by_us:
         yield broken("it gave up in place of a new detection, which is free", stale, at_most=Level.SHOULD)
+
+
+def _detected_anew(case: Observations) -> bool:
+    """Return whether a detection after the refusal can be one more for the refused job.
+
+    The other jobs of a batch have their own detections: then the batch must have more of them than in the plain case,
+    or lose no job."""
+    if case.plain is None or case.jobs == 1:
+        return True
+    more = len(case.of(Role.DETECT)) > len(case.plain.of(Role.DETECT))
+    return more or len(case.paid) >= len(case.plain.paid)
 
 
 RULE = Rule(

@@ -1,8 +1,11 @@
 """P3b: after 402 the client does not try the rest of a batch with the same price."""
 
 from swapmock.client_checks.behaviour.model import Findings, Observations, Role, broken, kept, not_applicable
-from swapmock.client_checks.behaviour.reading import refused
+from swapmock.client_checks.behaviour.reading import is_parallel, refused
 from swapmock.client_checks.behaviour.rule import SHOULD, Rule
+
+#: The real seconds after an answer in which a client with several jobs at a time need not have read it yet.
+REACTION = 0.25
 
 
 def judge(case: Observations) -> Findings:
@@ -13,11 +16,9 @@ def judge(case: Observations) -> Findings:
     first = next(iter(refused(case, ("402",), Role.CREATE)), None)
     if first is None:
         return
-    more = [
-        one
-        for one in case.of(Role.CREATE, run=first.run)
-        if one.at > first.answered and one.operation == first.operation
-    ]
+    # A client with several jobs at a time may have sent the next one before it read the refusal.
+    known = first.answered + (REACTION * case.rate if is_parallel(case) else 0.0)
+    more = [one for one in case.of(Role.CREATE, run=first.run) if one.at > known and one.operation == first.operation]
     others = [one for one in more if one.key != first.key and _model(one.body) == _model(first.body)]
     if others:
         yield broken(f"after the first 402 it tried {len(others)} more of the same price", first, *others[:3])
