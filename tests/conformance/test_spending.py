@@ -210,7 +210,7 @@ def test_an_interrupted_run_tells_what_it_spent(tmp_path: Path, number: int) -> 
     with standing_in() as service:
         arguments = [
             sys.executable, "-m", "swapmock", "check", service.url, "--provider", "crun", "--max-credits", "100", "--max-calls", "5000",
-            "--yes", "--rate", "20", "--json", str(report),
+            "--yes", "--rate", "100", "--poll-interval", "0.1", "--json", str(report),
         ]  # fmt: skip
         with subprocess.Popen(
             arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={"PATH": "", **ENVIRONMENT}
