@@ -33,7 +33,8 @@ def check_profile(provider: str) -> None:
     contract = load(provider)
     lines = list(profile_findings(contract, contract.tables["profile"]))
     if lines:
-        raise CannotRun("\n  ".join([f"{provider}: profile.yaml is wrong:", *lines]))
+        told = " ".join(f"({number}) {line}" for number, line in enumerate(lines, 1))
+        raise CannotRun(f"{provider}: profile.yaml is wrong: {told}")
 
 
 def profile_findings(contract: Contract, document: Any) -> Iterator[str]:

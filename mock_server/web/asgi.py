@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from swapmock.mock_server.core.placement import HeldElsewhere
 from swapmock.mock_server.providers.store import digests_of, takes_long
@@ -109,6 +109,17 @@ MOST_CALLS, MOST_WAITERS = 16, 256
 
 #: How many files are drawn at the same time.
 MOST_DRAWINGS = 4
+
+
+class AppParts(NamedTuple):
+    """What every ASGI application of this package is made of. `make_flask` returns the WSGI application that has the
+    pages, `max_bodies_bytes` limits the memory for the bodies of requests, and `note_lag` is called ten times per second
+    with the seconds by which the event loop was late."""
+
+    pipeline: Pipeline
+    make_flask: Callable[[], WSGIApplication]
+    max_bodies_bytes: int
+    note_lag: Callable[[float], None]
 
 
 class AsgiApp:

@@ -38,7 +38,7 @@ from swapmock.mock_server.settings import SettingError, Settings, is_private
 from swapmock.mock_server.stores.box import Held
 from swapmock.mock_server.stores.memory import MemoryStore
 from swapmock.mock_server.stores.sharded import ShardedStore
-from swapmock.mock_server.web.asgi import AsgiApp
+from swapmock.mock_server.web.asgi import AppParts, AsgiApp
 from swapmock.mock_server.web.cors import Cors
 from swapmock.mock_server.web.forwarded import TrustedProxies
 from swapmock.mock_server.web.inspector import Inspector
@@ -170,14 +170,15 @@ class System:
     def _asgi_app(
         self, pipeline: Pipeline, make_flask: Callable[[], Any], note_lag: Callable[[float], None]
     ) -> AsgiApp:
+        parts = AppParts(pipeline, make_flask, self.settings.max_bodies_bytes, note_lag)
         if not self.is_shared:
-            return AsgiApp(pipeline, make_flask, self.settings.max_bodies_bytes, note_lag)
+            return AsgiApp(*parts)
         from swapmock.mock_server.stores.redis import RedisStore
         from swapmock.mock_server.web.shared import SharedApp
 
         store = self.engine.store
         assert isinstance(store, RedisStore)
-        app = SharedApp(pipeline, make_flask, self.settings.max_bodies_bytes, note_lag, store)
+        app = SharedApp(parts, store)
         if pipeline is not self.admin_pipeline:
             app.controls = self.admin_asgi_app  # type: ignore[assignment]  # of the same kind, for the store is the same
         if isinstance(pipeline.pages, Inspector):

@@ -9,22 +9,18 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from swapmock.mock_server.core.codec import encode
 from swapmock.mock_server.core.placement import Peer, Placement
 from swapmock.mock_server.inspector import reading
-from swapmock.mock_server.web.asgi import MOST_CALLS
+from swapmock.mock_server.web.asgi import MOST_CALLS, AppParts
 from swapmock.mock_server.web.bodies import Receive
 from swapmock.mock_server.web.forwarding import NoAnswer, NotReached, call, hop_of
 from swapmock.mock_server.web.messages import Answer, Request
-from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.routed import BETWEEN, RoutedApp, whereabouts
 from swapmock.mock_server.web.threads import DaemonThreads
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger("swapmock")
 
@@ -40,16 +36,8 @@ _for_page: ContextVar[bool] = ContextVar("_for_page", default=False)
 class PagesOfAll(RoutedApp):
     """The application of one of several processes. Its pages show the sandboxes of all processes."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        make_flask: Callable[[], WSGIApplication],
-        max_bodies_bytes: int,
-        note_lag: Callable[[float], None],
-        placement: Placement,
-        default_sandbox: str,
-    ) -> None:
-        super().__init__(pipeline, make_flask, max_bodies_bytes, note_lag, placement, default_sandbox)
+    def __init__(self, parts: AppParts, placement: Placement, default_sandbox: str) -> None:
+        super().__init__(parts, placement, default_sandbox)
         #: The event loop; None before the application serves.
         self.loop: asyncio.AbstractEventLoop | None = None
         self.calls = {"overviews": self._overviews}

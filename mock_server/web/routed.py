@@ -14,9 +14,9 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qs
 
 import h11
@@ -27,7 +27,7 @@ from swapmock.mock_server.core.call import Problem
 from swapmock.mock_server.core.inbox import START
 from swapmock.mock_server.core.placement import HeldElsewhere, Peer, Placement
 from swapmock.mock_server.inspector.live import EVERYTHING
-from swapmock.mock_server.web.asgi import AsgiApp, Client, Send
+from swapmock.mock_server.web.asgi import AppParts, AsgiApp, Client, Send
 from swapmock.mock_server.web.bodies import GoneError, Receive
 from swapmock.mock_server.web.files import token_of
 from swapmock.mock_server.web.finalize import to_bytes
@@ -46,14 +46,10 @@ from swapmock.mock_server.web.forwarding import (
 from swapmock.mock_server.web.inspector import EVENTS, OWN
 from swapmock.mock_server.web.messages import LONG, Answer, Request, header_octets, headers_from, once_prepared
 from swapmock.mock_server.web.mounting import RouteMatch
-from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.protocol_check import Bounds, Connection, split_target
 from swapmock.mock_server.web.request_filter import Refusal, refused
 from swapmock.mock_server.web.request_head import Head
 from swapmock.mock_server.web.wsgi import SEVER
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger("swapmock")
 
@@ -99,16 +95,8 @@ class RoutedApp(AsgiApp):
 
     `calls` are the functions that other processes may call, by name."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        make_flask: Callable[[], WSGIApplication],
-        max_bodies_bytes: int,
-        note_lag: Callable[[float], None],
-        placement: Placement,
-        default_sandbox: str,
-    ) -> None:
-        super().__init__(pipeline, make_flask, max_bodies_bytes, note_lag)
+    def __init__(self, parts: AppParts, placement: Placement, default_sandbox: str) -> None:
+        super().__init__(*parts)
         self.placement = placement
         self.calls: Handlers = {}
         self._default = default_sandbox

@@ -14,18 +14,15 @@ from swapmock.mock_server.adapters import jsontext
 from swapmock.mock_server.core.placement import Peer
 from swapmock.mock_server.core.ports import StoreError
 from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX
-from swapmock.mock_server.web.asgi import Client, Send
+from swapmock.mock_server.web.asgi import AppParts, Client, Send
 from swapmock.mock_server.web.bodies import Receive
 from swapmock.mock_server.web.forwarding import Hop, NoAnswer, NotReached, hop_of
 from swapmock.mock_server.web.messages import Answer
 from swapmock.mock_server.web.metrics_of_all import merged
 from swapmock.mock_server.web.pages_of_all import PagesOfAll
-from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.routed import MAKING, RoutedConnection, Whereabouts
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
-
     from swapmock.mock_server.stores.redis import RedisStore
 
 log = logging.getLogger("swapmock")
@@ -40,15 +37,8 @@ ADMIN = "/__admin"
 class SharedApp(PagesOfAll):
     """The ASGI application of a process whose `store` other processes share."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        make_flask: Callable[[], WSGIApplication],
-        max_bodies_bytes: int,
-        note_lag: Callable[[float], None],
-        store: RedisStore,
-    ) -> None:
-        super().__init__(pipeline, make_flask, max_bodies_bytes, note_lag, store, DEFAULT_SANDBOX)
+    def __init__(self, parts: AppParts, store: RedisStore) -> None:
+        super().__init__(parts, store, DEFAULT_SANDBOX)
         self._store = store
         #: What takes forwarded requests to the admin API, if that has a port of its own: other processes know one address.
         self.controls: SharedApp | None = None

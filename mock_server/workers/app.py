@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from swapmock.mock_server.adapters import jsontext
 from swapmock.mock_server.admin.sandboxes import SANDBOX_SEQUENCE, id_number
@@ -16,21 +16,17 @@ from swapmock.mock_server.core.codec import decode, encode
 from swapmock.mock_server.core.placement import HeldElsewhere, Peer
 from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX
 from swapmock.mock_server.stores.sharded import Change, Directory, ShardedStore, change_from
-from swapmock.mock_server.web.asgi import Client
+from swapmock.mock_server.web.asgi import AppParts, Client
 from swapmock.mock_server.web.bodies import Receive
 from swapmock.mock_server.web.forwarding import Hop, NoAnswer, NotReached, hop_of
 from swapmock.mock_server.web.messages import Answer
 from swapmock.mock_server.web.metrics_of_all import merged
 from swapmock.mock_server.web.mounting import RouteMatch
 from swapmock.mock_server.web.pages_of_all import PagesOfAll, again
-from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.request_filter import Refusal, refused
 from swapmock.mock_server.web.routed import MAKING, Whereabouts, whereabouts
 from swapmock.mock_server.workers import migration
 from swapmock.mock_server.workers.placement import ShardPlacement
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger("swapmock")
 
@@ -44,17 +40,9 @@ PULL_INTERVAL = 0.05
 class WorkerApp(PagesOfAll):
     """The ASGI application of one worker. `store` is its part of the sandboxes."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        make_flask: Callable[[], WSGIApplication],
-        max_bodies_bytes: int,
-        note_lag: Callable[[float], None],
-        placement: ShardPlacement,
-        store: ShardedStore,
-    ) -> None:
-        super().__init__(pipeline, make_flask, max_bodies_bytes, note_lag, placement, DEFAULT_SANDBOX)
-        self._engine = pipeline.engine
+    def __init__(self, parts: AppParts, placement: ShardPlacement, store: ShardedStore) -> None:
+        super().__init__(parts, placement, DEFAULT_SANDBOX)
+        self._engine = parts.pipeline.engine
         self._store = store
         self._making = asyncio.Lock()
         self._one_flush = asyncio.Lock()

@@ -12,6 +12,7 @@ from swapmock.mock_server.adapters.clock import pause
 from swapmock.mock_server.core.placement import Peer
 from swapmock.mock_server.engine.sandboxes import DEFAULT_SANDBOX
 from swapmock.mock_server.stores.sharded import Change, Directory, ShardedStore
+from swapmock.mock_server.web.asgi import AppParts
 from swapmock.mock_server.web.build import System
 from swapmock.mock_server.web.pipeline import Pipeline
 from swapmock.mock_server.web.server import Options, bind_unix
@@ -66,7 +67,8 @@ def _app(
     placement: ShardPlacement,
     store: ShardedStore,
 ) -> WorkerApp:
-    return WorkerApp(pipeline, make_flask, system.settings.max_bodies_bytes, system.note_lag, placement, store)
+    parts = AppParts(pipeline, make_flask, system.settings.max_bodies_bytes, system.note_lag)
+    return WorkerApp(parts, placement, store)
 
 
 def _admin_flask(system: System) -> Callable[[], Any]:

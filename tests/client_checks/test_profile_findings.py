@@ -67,7 +67,7 @@ def test_a_run_is_refused_with_all_mistakes_or_for_lack_of_a_profile(monkeypatch
     add_folder("facely", REGISTRATION.folder)
     monkeypatch.setattr(module, "load", lambda _: type("C", (), {"tables": tables, "folder": REGISTRATION.folder}))
     with pytest.raises(
-        CannotRun, match=r"profile.yaml is wrong:\n  unknown member wrong_methd.*\n  unknown member odd"
+        CannotRun, match=r"profile.yaml is wrong: \(1\) unknown member wrong_methd.* \(2\) unknown member odd"
     ):
         check_profile("facely")
     monkeypatch.setattr(module, "has_profile", lambda _: False)
