@@ -15,13 +15,14 @@ COMMON_ROWS = read_yaml(COMMON)
 
 @pytest.mark.parametrize("provider", ["crun", "imgopen"])
 def test_the_merged_rows_are_those_that_stood_in_each_folder_before(provider):
-    """`merged/` was written from the folders before the common rows were taken out of them; order counts."""
+    """`merged/` was written from the folders before the common rows were taken out of them; order counts. Rows that were
+    added since are not there: a new row has one place."""
     behaviour = load(provider).behaviour
     for table, rows in json.loads((MERGED / f"{provider}.json").read_text("utf-8")).items():
         found = [encode(row) for row in getattr(behaviour, table).values()]
         if table == "magic":
             found = [{name: value for name, value in row.items() if value is not None} for row in found]
-        assert found == rows, table
+        assert [row for row in found if row in rows] == rows, table
 
 
 SMALL = {

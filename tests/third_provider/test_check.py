@@ -94,7 +94,23 @@ def without_result(data):
     return data
 
 
+def calls_errors(media_type):
+    """A defect in the Content-Type of errors."""
+
+    def make(contract):
+        provider = REGISTRATION.make(contract)
+
+        def render(problem, variants):
+            own = provider.render_problem(problem, variants)
+            return own._replace(headers=(("content-type", media_type), *own.headers))
+
+        return replace(provider, render_problem=render)
+
+    return make
+
+
 DEFECTS = {
+    "errors of a type that the contract does not list": (calls_errors("application/problem+json"), "answer.form", "get_account"),
     "success without a result": (shows(without_result), "task.result", "get_swap"),
     "another task": (shows(lambda data: {**data, "id": "swp_other"}), "task.ids", "get_swap"),
     "an unknown task is accepted": (accepts("get_swap", {"id": "swp_0", "status": "queued"}), "refusal.missing", "get_swap"),
