@@ -30,16 +30,16 @@ from swapmock.client_checks.behaviour.trial import Trial
 from swapmock.client_checks.behaviour.variation import ALL
 
 #: The maximal number of elements in a condition, the number of elements drawn for it, and the number of draws compared.
-MOST, DRAWN, COMPARED = 4, 7, 40
+MOST, DRAWN, COMPARED = 4, 7, 100
 #: The weight of a pair with a variation. It is below 1, so that pairs of faults are tried first.
 WEIGHT_OF_VARIATION = 0.02
 #: Elements that leave the result of a submission unknown.
 DOUBTS = frozenset({"create_reset_after", "create_500_after", "create_html_after", "killed_after_sending"})
 #: Pairs of groups whose elements hide each other: a failed task has no media; a submission in doubt is often settled by a
-#: callback, which does not come or comes too late.
+#: callback, which does not come or comes too late, and it has no answer after which the client could be killed.
 HIDDEN = (
     (frozenset({"task_fails"}), frozenset({"media_503", "media_cut", "media_page"})),
-    (DOUBTS, frozenset({"slow", "callback_never"})),
+    (DOUBTS, frozenset({"slow", "callback_never", "killed_after_answer"})),
 )
 #: How often a pair of elements that hide each other is tried alone: each n-th set.
 ALONE_EVERY = 8
