@@ -87,13 +87,16 @@ def emulator() -> Iterator[Emulator]:
         yield one
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", ["crun", pytest.param("imgopen", marks=pytest.mark.long)])
 def test_clean_with_hooks_and_settings(emulator: Emulator, provider: str) -> None:
     phases = "examples,fuzzing,stateful"
     assert_clean(run(emulator.url, provider, "-n", "2", "--phases", phases, hooks=True, settings=True))
 
 
-@pytest.mark.parametrize("ways", [{"hooks": True}, {"settings": True}, {"hooks": True, "settings": True}])
+@pytest.mark.parametrize(
+    "ways",
+    [{"hooks": True}, {"settings": True}, pytest.param({"hooks": True, "settings": True}, marks=pytest.mark.long)],
+)
 def test_an_upload_link_used_with_other_methods_is_no_failure(emulator: Emulator, ways: dict[str, bool]) -> None:
     chosen = ("--include-operation-id", "put_upload", "-n", "2", "--phases", "coverage")
     outcome = run(emulator.url, "crun", *chosen, **ways)
