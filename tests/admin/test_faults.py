@@ -3,6 +3,7 @@
 import email.utils
 import socket
 from pathlib import Path
+from time import process_time
 from urllib.parse import urlsplit
 
 import pytest
@@ -385,8 +386,9 @@ def test_what_is_listed_can_be_posted_again(admin, box):
 
 def test_no_pattern_holds_the_server_up(box):
     box.ok("POST", "/faults", {"match": {"body": {"image_url": {"matches": "(a+)+$"}}}, "effect": {"code": 500}})
+    start = process_time()
     answer = box.crun("POST", "job/detect-face-image", {"image_url": "https://example.com/" + "a" * 2000 + "!"})
-    assert answer.elapsed.total_seconds() < 2
+    assert process_time() - start < 2  # of this process, in which the server runs
     assert answer.json()["code"] == 200
 
 
@@ -404,9 +406,10 @@ def test_no_rule_holds_the_server_up(admin, match):
     condition, given = LONG[match]
     box.ok("POST", "/faults", {"match": {"body": condition}, "effect": {"code": 500}})
     body = {"model": "z-image", "input": {"prompt": "a"}, "x": given}
+    start = process_time()
     answer = box.crun("POST", "job/EstimateTask", body)
+    assert process_time() - start < 5
     assert answer.json()["code"] == 200
-    assert answer.elapsed.total_seconds() < 5
 
 
 def test_a_plain_path_reaches_into_a_long_body(box):

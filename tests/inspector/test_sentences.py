@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from itertools import product
-from time import perf_counter
+from time import process_time
 from types import ModuleType
 
 import pytest
@@ -166,10 +166,10 @@ def test_no_text_takes_long() -> None:
         "; /" * (LONGEST // 3),
         "`x` is missing; you sent " * 150,
     ]
-    start = perf_counter()
+    start = process_time()
     for text in hostile:
         zh(text)
-    assert perf_counter() - start < 1
+    assert process_time() - start < 1
     assert zh("fault " + "x" * LONGEST + " was applied").startswith("fault ")
 
 

@@ -221,17 +221,21 @@ def test_a_body_that_is_cut_or_malformed(account, picture):
 def test_a_stall_after_some_bytes(account, picture):
     whole = fetch(picture)[2]
     fault(account, stall={"after": 1000, "seconds": 0.8})
-    link = urlsplit(picture)
-    connection = HTTPConnection(link.netloc, timeout=10)
-    connection.request("GET", link.path)
-    answer = connection.getresponse()
-    began = monotonic()
-    first = answer.read(1000)
-    before = monotonic() - began
-    rest = answer.read()
-    connection.close()
-    assert (first + rest, len(first)) == (whole, 1000)
-    assert before < 0.7 < monotonic() - began
+    seen = []
+    for _ in range(4):  # a busy machine may hold the reader up before the first bytes, but not each time
+        connection = HTTPConnection(urlsplit(picture).netloc, timeout=10)
+        connection.request("GET", urlsplit(picture).path)
+        answer = connection.getresponse()
+        began = monotonic()
+        first = answer.read(1000)
+        before = monotonic() - began
+        rest = answer.read()
+        connection.close()
+        assert (first + rest, len(first)) == (whole, 1000)
+        seen.append((before, monotonic() - began))
+        if before < 0.7 < seen[-1][1]:
+            return
+    pytest.fail(f"no answer stalled behind its first bytes: {seen}")
 
 
 def test_a_limited_bandwidth(account, picture):

@@ -280,9 +280,9 @@ def test_without_the_extra_the_inbox_says_what_to_install(run):
 
 
 def test_unused_it_costs_less_than_50_ms():
-    """The best of seven imports: what other work on the machine adds is not the plugin's."""
-    code = f"import pytest, time; t = time.perf_counter(); import {PLUGIN}; print(time.perf_counter() - t)"
-    costs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60) for _ in range(7)]
+    """Of processor time, in the best of four imports: what other work on the machine adds is not the plugin's."""
+    code = f"import pytest, time; t = time.process_time(); import {PLUGIN}; print(time.process_time() - t)"
+    costs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60) for _ in range(4)]
     assert min(float(done.stdout) for done in costs) < 0.05
 
 
