@@ -415,6 +415,10 @@ class Store(Protocol):
         """Return a function to call before the commits of this thread are acknowledged; the call may take long. None
         if they can be acknowledged at once."""
 
+    def when_emptied(self, make: Callable[[], object]) -> None:
+        """Call `make()` if the storage turns out to be empty later on, for example after a restart of a Redis that stores
+        nothing on the disk. `make` adds the sandboxes that are always there."""
+
     def close(self) -> None:
         """Store everything that is not stored yet, and let another process open the store."""
 

@@ -204,6 +204,9 @@ class MemoryStore:
         if they can be acknowledged at once."""
         return None
 
+    def when_emptied(self, make: Callable[[], object]) -> None:
+        """Do nothing: the memory of a process does not become empty."""
+
     def close(self) -> None:
         """Do nothing: the state ends with the process."""
 

@@ -35,6 +35,7 @@ from swapmock.mock_server.stores.redis_server import (
     REMOVE,
     TAKE,
     RedisServer,
+    shown,
 )
 
 log = logging.getLogger("swapmock")
@@ -68,6 +69,7 @@ class RedisStore(LoggedStore):
         self.server = RedisServer(url)
         self.identity = identity
         self._draw_secret = draw_secret
+        self._make_again: Callable[[], object] = lambda: None
         self._ticks = ticks
         self._taking = Lock()
         self._begin()
@@ -142,7 +144,29 @@ class RedisStore(LoggedStore):
             self._renew()
             if self._ticks() >= self._lease_until:
                 raise StoreError("the store cannot be reached", is_away=True)
-        return self._take(sandbox_id)
+        try:
+            return self._take(sandbox_id)
+        except KeyError:
+            if not self._was_emptied():
+                raise
+            log.error("%s is empty: all sandboxes are lost, the standing ones are made again", shown(self.server.url))
+            self._make_again()
+            return self._take(sandbox_id)
+
+    def _was_emptied(self) -> bool:
+        """Return whether Redis has lost everything since the start. What all processes share is then stored again. Of several
+        processes, one gets True."""
+        if not self.server.call(lambda client: client.set(f"{PREFIX}format", FORMAT, nx=True)):
+            return False
+        self._shared_secret(self.secret)
+        self._renew()
+        for box in tuple(self._boxes.values()):
+            self._let_go(box)
+        return True
+
+    def when_emptied(self, make: Callable[[], object]) -> None:
+        """Call `make()` if Redis has lost everything, to add the sandboxes that are always there."""
+        self._make_again = make
 
     def _take(self, sandbox_id: str) -> LoggedBox:
         """Hold a sandbox from now on. Raises HeldElsewhere if another process holds it, and KeyError if there is

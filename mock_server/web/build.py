@@ -278,6 +278,7 @@ def build(
     ]
     standing = standing_credentials(contracts, settings, engine.draw_key_seed)
     _make_standing_sandboxes(engine, settings, standing)
+    engine.store.when_emptied(partial(_make_standing_sandboxes, engine, settings, standing))
     standing = tuple(_as_stored(engine, row) for row in standing)
     control = MountedApi(admin_contract, admin.provider(settings.admin_token), engine, is_admin=True)
     vendor_urls = frozenset(server["url"] for contract in contracts.values() for server in contract.document["servers"])

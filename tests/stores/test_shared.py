@@ -109,6 +109,23 @@ def test_one_ends_and_the_other_goes_on(url):
         assert {task["id"] for task in two.get("team").tasks()} == set(tasks)
 
 
+def test_a_redis_that_lost_everything_gets_the_standing_sandboxes_again(url, redis_server: RedisProcess, caplog):
+    """A Redis that stores nothing on the disk, and restarts: no answer is a stack trace, and the documented keys work."""
+    with Emulator(store=url) as one, Emulator(store=url) as two:
+        lost = one.sandbox(id="team", clock="frozen")
+        create(one, lost.headers("crun"))
+        redis_server.empty()
+        own = {"x-api-key": "ak_swapmock000000000000000000000000"}
+        for emu in (one, two):
+            until(lambda emu=emu: create(emu, own))
+        for emu in (one, two):
+            status, document = ask(emu, "GET", f"{JOB}/TaskInfo?task_id=nobody", lost.headers("crun"))
+            assert (status, document["code"]) == (401, 401), document
+            assert [each.id for each in emu.sandboxes()] == ["default", "other"]
+        assert one.sandbox(id="team").id == "team"
+    assert "all sandboxes are lost" in caplog.text
+
+
 def test_while_redis_is_away(url, redis_server: RedisProcess):
     with Emulator(store=url) as emu:
         box = emu.sandbox(id="team", clock="frozen", balance=100)
