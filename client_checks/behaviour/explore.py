@@ -98,13 +98,16 @@ class Found:
 
 
 def combine(elements: Sequence[Mapping[str, Any]]) -> Condition:
-    """Return one condition with all `elements`. If two elements set the same value, the last one counts."""
+    """Return one condition with all `elements`. If two elements set the same value, the last one counts.
+
+    A fault that leaves the result of a submission unknown comes after the other ones: most clients do not submit again
+    after it."""
     row: dict[str, Any] = {
         "name": "explored",
         "about": " + ".join(str(one["name"]) for one in elements),
         "second": True,
     }
-    for one in elements:
+    for one in sorted(elements, key=lambda one: one["name"] in DOUBTS):
         for name, value in one.items():
             if name in ("faults", "gateway"):
                 row[name] = (*row.get(name, ()), *value)

@@ -162,6 +162,12 @@ def test_what_is_combined_reads_as_a_case():
     assert (len(again.faults), len(again.gateway)) == (1, 1)
 
 
+def test_a_refusal_comes_before_a_submission_without_an_answer():
+    by_name = {str(one["name"]): one for one in ELEMENTS}
+    made = combine([by_name["create_reset_after"], by_name["create_455"]])
+    assert [row["effect"] for row in made.faults] == [{"maintenance": True}, {"connection": "reset"}]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(not library(), reason="libfaketime is not installed: each condition takes too long")

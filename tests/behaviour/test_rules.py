@@ -406,6 +406,13 @@ def test_a_batch_in_parallel_may_have_sent_the_next_job_before_it_read_the_402(o
     assert verdict("P3b", observed("no_credits", declaration=replace(ONE_JOB, jobs=2), exchanges=seen)) == told
 
 
+@pytest.mark.parametrize(("rate", "first", "told"), [(1.0, 3.4, "info"), (40.0, 3.4, "pass"), (40.0, 9.0, "info")])
+def test_intervals_that_only_the_machine_makes_shorter_do_not_grow_denser(rate, first, told):
+    times = [*(number * first for number in range(6)), *(5 * first + number * 1.5 for number in range(1, 7))]
+    polls = [exchange(n, POLL, Meaning.RUNNING, task="a", at=at) for n, at in enumerate(times, 1)]
+    assert verdict("L3", observed("slow", exchanges=polls, tasks=[task("a")], rate=rate)) == told
+
+
 def test_uploads_side_by_side_are_each_told_by_their_own_link():
     def link(number, kind, path):
         target = f"/upload-url?content_type={kind}"

@@ -6,6 +6,8 @@ from swapmock.client_checks.behaviour.rule import INFO, Rule
 
 #: The shortest accepted interval in seconds. Clients of these APIs wait 2 to 30 seconds.
 LOWEST = 1.0
+#: The real seconds by which intervals differ because of the machine alone.
+NOISE = 0.05
 
 
 def judge(case: Observations) -> Findings:
@@ -19,12 +21,17 @@ def judge(case: Observations) -> Findings:
             continue
         if min(between) < LOWEST:
             yield broken(f"polls come {min(between):.2f} s apart", *polls[:2])
-        elif len(between) >= 9 and sum(between[-3:]) < sum(between[:3]) * 0.5:
+        elif len(between) >= 9 and _grows_denser(sum(between[:3]) / 3, sum(between[-3:]) / 3, case.rate):
             yield broken(
                 f"polls grow denser: {between[0]:.1f} s at first, {between[-1]:.1f} s at the end", polls[0], polls[-1]
             )
         else:
             yield kept(f"polls come {min(between):.1f} to {max(between):.1f} s apart", polls[0], polls[-1])
+
+
+def _grows_denser(first: float, last: float, rate: float) -> bool:
+    """Return whether the mean interval `last` is much shorter than `first`, by more than the machine's noise at `rate`."""
+    return last < first * 0.5 and first - last > NOISE * rate
 
 
 RULE = Rule(
