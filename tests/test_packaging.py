@@ -252,6 +252,37 @@ def test_pytest_of_a_foreign_project_runs_with_the_plugin(installed: Path, forei
     assert "1 passed" in outside(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=foreign)
 
 
+NAMESPACE = """
+import client_checks.rules, contracts.rules
+assert (client_checks.rules.NAME, contracts.rules.NAME) == ("theirs", "theirs")
+assert not hasattr(client_checks, "__file__") or client_checks.__file__ is None
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("program", [NAMESPACE + OURS, OURS + NAMESPACE], ids=["theirs first", "ours first"])
+def test_namespace_packages_of_a_foreign_project_stay_its_own(installed: Path, tmp_path: Path, program: str) -> None:
+    for name in ("client_checks", "contracts"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rules.py").write_text("NAME = 'theirs'\n")
+    outside(installed, "-c", program, cwd=tmp_path)
+
+
+@pytest.mark.long
+def test_fixtures_of_a_foreign_project_may_have_the_names_of_the_package(installed: Path, tmp_path: Path) -> None:
+    """Its fixture `swapmock` is its own, and it may replace one of ours and use the one that it replaces."""
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\n\n@pytest.fixture\ndef swapmock():\n    return 'theirs'\n\n"
+        "@pytest.fixture\ndef swapmock_sandbox(swapmock_sandbox, swapmock):\n    return (swapmock, swapmock_sandbox)\n"
+    )
+    (tmp_path / "test_it.py").write_text(
+        "import swapmock as package\n\n\ndef test_it(swapmock, swapmock_sandbox):\n"
+        "    name, sandbox = swapmock_sandbox\n    assert (swapmock, name, sandbox.balance()) == ('theirs', 'theirs', 1000)\n"
+        "    assert package.Emulator\n"
+    )
+    assert "1 passed" in outside(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path)
+
+
 TYPED = """
 from swapmock import Emulator
 from swapmock.contracts import load

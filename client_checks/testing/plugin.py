@@ -45,10 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def swapmock(request: pytest.FixtureRequest) -> Iterator[Control]:
-    """An emulator for the whole session: the one at `--swapmock-url`, else a new one on a free port.
-
-    With pytest-xdist each worker starts its own emulator."""
+def _swapmock_emulator(request: pytest.FixtureRequest) -> Iterator[Control]:
     from swapmock import Emulator, RemoteEmulator
 
     url = request.config.getoption("swapmock_url")
@@ -60,19 +57,32 @@ def swapmock(request: pytest.FixtureRequest) -> Iterator[Control]:
             yield emulator
 
 
+@pytest.fixture(scope="session")
+def swapmock(_swapmock_emulator: Control) -> Control:
+    """An emulator for the whole session: the one at `--swapmock-url`, else a new one on a free port.
+
+    With pytest-xdist each worker starts its own emulator. A fixture of your own with this name may return another
+    emulator, which `swapmock_sandbox` then uses."""
+    return _swapmock_emulator
+
+
 @pytest.fixture
-def swapmock_sandbox(request: pytest.FixtureRequest, swapmock: Control) -> Iterator[Sandbox]:
+def swapmock_sandbox(request: pytest.FixtureRequest, swapmock: object) -> Iterator[Sandbox]:
     """A sandbox for one test, with the options of its marker. It is deleted at the end.
 
     The test fails if the ledger does not balance at its end, or if the emulator broke its contract."""
+    from swapmock import Control
     from swapmock.client_checks.testing.watch import drift_of
 
+    # A project may have a fixture with this name for something else.
+    emulator: Control = swapmock if isinstance(swapmock, Control) else request.getfixturevalue("_swapmock_emulator")
     options = _options(request.node)
     faults, labels = options.pop("faults", ()), {"test": request.node.nodeid[:200]}
-    with swapmock.sandbox(**{"labels": labels, **options}) as sandbox:
+    with emulator.sandbox(**{"labels": labels, **options}) as sandbox:
         for rule in faults:
             sandbox.add_fault(rule["effect"], **{name: value for name, value in rule.items() if name != "effect"})
-        request.node.stash[_DRIFT] = drift_of(swapmock)
+        request.node.stash[_DRIFT] = drift_of(emulator)
+        request.node.stash[_SANDBOX] = sandbox  # a project may wrap this fixture
         yield sandbox
 
 
@@ -112,7 +122,7 @@ def swapmock_env(
 def pytest_runtest_call(item: pytest.Item) -> Any:
     """After a test that passed, check that its ledger balances and that the emulator kept its contract."""
     result = yield
-    sandbox = getattr(item, "funcargs", {}).get("swapmock_sandbox")
+    sandbox = item.stash.get(_SANDBOX, None)
     if sandbox is not None and _mark(item).get("proof", True):
         from swapmock.client_checks.testing.watch import broken_invariants
 
@@ -127,7 +137,7 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Add to a failing test's report what happened in its sandbox."""
     report = yield
-    sandbox = getattr(item, "funcargs", {}).get("swapmock_sandbox")
+    sandbox = item.stash.get(_SANDBOX, None)
     if call.when == "call" and report.failed and sandbox is not None:
         from swapmock.client_checks.testing.watch import summary
 
@@ -140,6 +150,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 _DRIFT = pytest.StashKey[dict[str, float]]()
+_SANDBOX = pytest.StashKey["Sandbox"]()
 NO_DRIFT: dict[str, float] = {}
 
 
