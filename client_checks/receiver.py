@@ -18,7 +18,7 @@ from swapmock.client_checks.clock import Clock
 from swapmock.client_checks.conformance.context import to_finding
 from swapmock.client_checks.conformance.envelope import Envelope
 from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
-from swapmock.client_checks.conformance.pointer import at
+from swapmock.client_checks.conformance.pointer import at, every
 from swapmock.client_checks.conformance.profile import Kind
 from swapmock.client_checks.conformance.rules import CALLBACK_CHANGED as CHANGED
 from swapmock.client_checks.conformance.rules import CALLBACK_MISSING as MISSING
@@ -35,6 +35,7 @@ from swapmock.client_checks.conformance.strict_json import parsed, why_not_json
 from swapmock.client_checks.conformance.target import Target
 from swapmock.client_checks.conformance.tasks import difference, shared_part, without_queries
 from swapmock.contracts import Operation
+from swapmock.contracts.behaviour import RetrySchedule
 
 #: The timeout in real seconds for a callback that is due.
 ARRIVAL = 5.0
@@ -44,6 +45,8 @@ PATIENCE = 15.0
 SLACK = 0.2
 #: Seconds of an emulator's clock until the received callbacks are read first: the wait for one, and at most one poll.
 WAITED = 1.5
+#: Seconds of real time in which a callback arrives that an emulator has sent already.
+QUIET = 0.05
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ class Received:
 
 
 class CallbackReceiver:
-    """The receiver, used as `with CallbackReceiver() as receiver: receiver.url`. `refuse_first` names the paths
-    whose first callback is answered with 500. All others are answered with `acknowledgement`: an HTTP status and
+    """The receiver, used as `with CallbackReceiver() as receiver: receiver.url`. `refuse_first` says for each path how
+    many callbacks are answered with 500. All others are answered with `acknowledgement`: an HTTP status and
     a JSON value."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, base: str | None = None) -> None:
@@ -73,7 +76,7 @@ class CallbackReceiver:
         self._base = base
         self._arrived = threading.Condition()
         self.received: list[Received] = []
-        self.refuse_first: set[str] = set()
+        self.refuse_first: dict[str, int] = {}
         self.acknowledgement: tuple[int, Any] = (200, {})
 
     @property
@@ -92,8 +95,8 @@ class CallbackReceiver:
 
     def _take(self, request: Request) -> Response:
         with self._arrived:
-            refuse = request.path in self.refuse_first
-            self.refuse_first.discard(request.path)
+            refuse = self.refuse_first.get(request.path, 0) > 0
+            self.refuse_first[request.path] = self.refuse_first.get(request.path, 0) - 1
             headers = {name.lower(): value for name, value in request.headers.items()}
             query = parse_qs(request.query_string.decode("latin-1"), keep_blank_values=True)
             self.received.append(Received(request.method, request.path, query, headers, request.get_data(), not refuse))
@@ -114,6 +117,16 @@ class CallbackReceiver:
             return self._arrived.wait_for(lambda: sum(one.path == path for one in self.received) >= count, seconds)
 
 
+def waits(schedule: RetrySchedule) -> list[float]:
+    """Return the seconds before each retry of a schedule, in order."""
+    intervals = list(schedule.intervals)
+    if schedule.then == "stop":
+        return intervals[: schedule.retries]
+    if schedule.then == "restart":
+        return [intervals[number % len(intervals)] for number in range(schedule.retries)] if intervals else []
+    return [intervals[min(number, len(intervals) - 1)] for number in range(schedule.retries)] if intervals else []
+
+
 class Callbacks:
     """Judges the callbacks of one target's tasks."""
 
@@ -126,6 +139,8 @@ class Callbacks:
         self._headers: Mapping[str, str] = {} if rules is None else rules.headers
         self._schedule = None if rules is None else rules.schedule(target.variants)
         self._data = Envelope(target.contract).data
+        #: The flow whose callbacks are refused until the last interval.
+        self._all_intervals = ""
         if rules is not None:
             receiver.acknowledgement = rules.acknowledged.usual
 
@@ -134,8 +149,14 @@ class Callbacks:
         sent again."""
         path = self._path(flow)
         if not self._target.is_live and self._schedule is not None and self._schedule.retries:
-            self._receiver.refuse_first.add(path)
+            self._receiver.refuse_first[path] = self._refusals(flow)
         return f"{self._receiver.url}{path}?secret=kept&flow={path.rsplit('/', 1)[1]}"
+
+    def _refusals(self, flow: str) -> int:
+        """Return how many callbacks of a flow are refused: of one flow all but the last, of the others the first."""
+        assert self._schedule is not None  # without a schedule nothing is refused
+        self._all_intervals = self._all_intervals or flow
+        return len(waits(self._schedule)) if self._all_intervals == flow else 1
 
     def _path(self, flow: str) -> str:
         return "/callback/" + re.sub(r"[^a-z0-9]+", "-", flow.lower())
@@ -169,6 +190,15 @@ class Callbacks:
         yield from self._changed(kind, operation, self._receiver.at(path))
         yield from self._after_acknowledgement(kind, path, operation)
 
+    def links(self, kind: Kind, origin: str) -> list[str]:
+        """Return the links to files in the callbacks of a flow that report its end."""
+        found = []
+        for one in self._receiver.at(self._path(origin.removeprefix("flow "))):
+            inner = self._inner(kind, one.json)
+            told = {self._data.removeprefix("/"): inner} if self._data else inner
+            found += [link for pointer in kind.links for link in every(told, pointer) if isinstance(link, str)]
+        return found
+
     def _wait_for_first(self, path: str) -> None:
         if self._target.is_live:
             self._receiver.wait(path, 1, PATIENCE)
@@ -177,37 +207,41 @@ class Callbacks:
             self._receiver.wait(path, 1, ARRIVAL)
 
     def _retry_findings(self, kind: Kind, path: str, operation: Operation) -> Iterator[Finding]:
-        """Yield a finding if the refused callback is not sent again, or is sent too early."""
+        """Yield a finding if a refused callback is not sent again, or is sent too early. Every interval of the schedule
+        is waited for that the receiver refuses; the clock of a live target is not known well enough."""
         received = self._receiver.at(path)
         if self._target.is_live or self._schedule is None or not self._schedule.retries or not self._schedule.intervals:
             return
-        first = self._schedule.intervals[0]
+        first, evidence = self._schedule.intervals[0], Evidence.of_row(self._schedule)
         if (
             first * (1 - SLACK) > WAITED
             and [self._news(kind, one) for one in received].count(self._news(kind, received[0])) > 1
         ):
-            evidence = Evidence.of_row(self._schedule)
             expected = f"the next attempt after {first:g} s"
             yield self._found(RETRY_SCHEDULE, operation, expected, "it came at once", evidence, "early")
-        if any(one.acknowledged for one in received):
-            return
-        interval, before = self._schedule.intervals[0], len(self._receiver.at(path))
-        evidence = Evidence.of_row(self._schedule)
-        # The time since the first callback: the wait for it, and at most one poll.
+        # The time since the last callback: at first the wait for it, and at most one poll.
         gone = WAITED
-        early = interval * (1 - SLACK) - gone
-        self._clock.pause(early)
-        if early > 0 and self._receiver.wait(path, before + 1, 0.2):
-            expected = f"the next attempt after {interval:g} s"
-            yield self._found(
-                RETRY_SCHEDULE, operation, expected, f"it came within {early + gone:g} s", evidence, "early"
-            )
-            return
-        self._clock.pause(interval * 2 * SLACK + 1.0)
-        if not self._receiver.wait(path, before + 1, ARRIVAL):
-            yield self._found(
-                RETRY_SCHEDULE, operation, f"another attempt after {interval:g} s", "none came", evidence, "none"
-            )
+        for number, interval in enumerate(waits(self._schedule), 1):
+            received = self._receiver.at(path)
+            if any(one.acknowledged for one in received):
+                return
+            early = max(0.0, interval * (1 - SLACK) - gone)
+            self._clock.pause(early)
+            if early > 0 and self._receiver.wait(path, len(received) + 1, QUIET if number > 1 else 0.2):
+                expected = f"attempt {number + 1} after {interval:g} s"
+                got = f"it came within {early + gone:g} s"
+                yield self._found(RETRY_SCHEDULE, operation, expected, got, evidence, "early")
+                return
+            self._clock.pause(interval * SLACK + 1.0)
+            gone = interval * SLACK + 1.0
+            if not self._receiver.wait(path, len(received) + 1, QUIET):
+                rest = max(0.0, interval - early)
+                self._clock.pause(rest)
+                gone += rest
+            if not self._receiver.wait(path, len(received) + 1, ARRIVAL):
+                expected = f"attempt {number + 1} after {interval:g} s"
+                yield self._found(RETRY_SCHEDULE, operation, expected, "none came", evidence, "none")
+                return
 
     def _after_acknowledgement(self, kind: Kind, path: str, operation: Operation) -> Iterator[Finding]:
         """Yield a finding if an acknowledged callback is sent again."""
@@ -251,11 +285,26 @@ class Callbacks:
             return
         yield from self._schema(operation, body, evidence)
         inner = self._inner(kind, body)
+        yield from self._wrapping(kind, operation, body)
         told = at(inner, kind.callback["id"])
         if told is not None and str(told) != name:
             yield self._found(TASK, operation, f"the task {name}", repr(told)[:80], evidence)
         yield from self._state(kind, operation, inner, polled, evidence)
         yield from self._same_as_poll(kind, operation, self._inner(kind, self._as_documented(operation, body)), polled)
+
+    def _wrapping(self, kind: Kind, operation: Operation, body: Mapping[str, Any]) -> Iterator[Finding]:
+        """Yield a finding if a callback is in an envelope and should not be, or the other way round."""
+        form = kind.callback.get("form")
+        variant = self._target.contract.behaviour.variants.get(form["variant"]) if form else None
+        if not form or variant is None:
+            return
+        wanted, is_wrapped = self._target.variants[variant.name] in form["wrapped"], self._inner(kind, body) is not body
+        if wanted != is_wrapped:
+            evidence = Evidence.of_row(variant)
+            if self._target.is_live:  # which form a live service sends is not known
+                evidence = Evidence("inferred", evidence.source)
+            words = {True: "the task in its envelope", False: "the task alone"}
+            yield self._found(REQUEST, operation, words[wanted], words[is_wrapped], evidence, "envelope")
 
     def _schema(self, operation: Operation, body: Mapping[str, Any], above: Evidence) -> Iterator[Finding]:
         schema = operation.callback_requests[0]["schema"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from swapmock.client_checks.conformance.asked import deviations
-from swapmock.client_checks.conformance.context import to_finding
+from swapmock.client_checks.conformance.context import all_checks, to_finding
 from swapmock.client_checks.conformance.exchange import Exchange
 from swapmock.client_checks.conformance.findings import Deviation, Evidence, Finding
 from swapmock.client_checks.conformance.flow import FlowAborted, FlowRunner, FlowState
@@ -54,6 +54,7 @@ def put(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
         )
         runner.findings.add(to_finding(rule, where, deviation, exchange))
         raise FlowAborted("the upload did not succeed")
+    state.known["uploaded tag"] = exchange.header("ETag") or ""
 
 
 def _put(runner: FlowRunner, url: str, kind: str, origin: str) -> Exchange:
@@ -85,6 +86,26 @@ def download(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> N
         runner.findings.extend(_judged(runner, step, str(link), exchange, paths, state.name))
         if exchange.status == 200 and exchange.answer:
             _look_again(runner, exchange, state.name)
+            _same_again(runner, str(link), exchange, state)
+
+
+def _same_again(runner: FlowRunner, link: str, first: Exchange, state: FlowState) -> None:
+    """Fetch a file a second time: a link works more than once, and the file is the same."""
+    uploaded, tag = str(state.known.get("uploaded tag", "")), first.header("ETag") or ""
+    if uploaded.startswith('"') and tag.startswith('"') and first.answer == IMAGE and uploaded != tag:
+        deviation = Deviation(f"the entity tag {uploaded} of the upload", tag[:80], LINKED, "tag of the upload")
+        runner.findings.add(to_finding(all_checks()["file.validator"], state.name, deviation, first))
+    if link in state.again:
+        return
+    state.again.add(link)
+    again, _ = _fetched(runner, link, state.name)
+    if again.status != 200:
+        deviation = Deviation("HTTP 200, as at first", again.shown_answer(), LINKED, "second download")
+        runner.findings.add(to_finding(DOWNLOAD, state.name, deviation, again))
+    elif again.answer != first.answer:
+        got = f"{len(again.answer)} other bytes"
+        deviation = Deviation(f"the same {len(first.answer)} bytes, as at first", got, LINKED, "second download")
+        runner.findings.add(to_finding(MEDIUM, state.name, deviation, again))
 
 
 def _look_again(runner: FlowRunner, first: Exchange, origin: str) -> None:
@@ -105,6 +126,24 @@ def _look_again(runner: FlowRunner, first: Exchange, origin: str) -> None:
     asked += [("GET", [("Range", "bytes=-1")]), ("GET", [("Range", f"bytes={len(first.answer)}-")])]
     for method, headers in asked:
         runner.look(runner.sender.send(method, first.url, headers, origin=origin), operation)
+
+
+def told_links(runner: FlowRunner, links: Sequence[str], polled: Sequence[str], state: FlowState) -> None:
+    """Judge the links of a callback. Their form may differ from that of a poll, but they lead to the same files."""
+    known = {link.partition("?")[0] for link in polled}
+    others = [link for link in dict.fromkeys(links) if link.partition("?")[0] not in known]
+    if not others:
+        return
+    files = {_fetched(runner, link, state.name)[0].answer for link in polled}
+    for link in others:
+        exchange, _ = _fetched(runner, link, state.name)
+        if exchange.status != 200:
+            told = Evidence("documented", "the callback links to it")
+            deviation = Deviation("HTTP 200", exchange.shown_answer(), told, "link of a callback")
+            runner.findings.add(to_finding(DOWNLOAD, state.name, deviation, exchange))
+        elif polled and exchange.answer not in files:
+            deviation = Deviation("a file of the poll", f"another file at {link[:100]}", LINKED, "link of a callback")
+            runner.findings.add(to_finding(MEDIUM, state.name, deviation, exchange))
 
 
 def _fetched(runner: FlowRunner, link: str, origin: str) -> tuple[Exchange, list[str]]:

@@ -52,13 +52,14 @@ class FlowState:
     """The state of one flow.
 
     `known` has the values of its `$names`, `polled` the polls that were answered, `last` the body of the last
-    poll, and `purchase` the paid call whose cost is not settled yet."""
+    poll, `purchase` the paid call whose cost is not settled yet, and `again` the links that were fetched twice."""
 
     name: str
     known: dict[str, Any]
     polled: list[Mapping[str, Any]] = field(default_factory=list)
     last: Any = None
     purchase: Purchase | None = None
+    again: set[str] = field(default_factory=set)
 
     @property
     def is_alone(self) -> bool:

@@ -14,6 +14,7 @@ from swapmock.client_checks.conformance.flow import FlowAborted, FlowRunner, Flo
 from swapmock.client_checks.conformance.pointer import at, every, filled
 from swapmock.client_checks.conformance.profile import Kind, applies
 from swapmock.client_checks.conformance.rules import ASKED, ESTIMATED, OUTCOME, REFUNDED, SETTLED, STEP, STUCK
+from swapmock.client_checks.conformance.tasks import asked_id
 
 #: Choices that no target has: what a profile does not say never applies.
 NEVER: Mapping[str, Any] = {"": True}
@@ -28,11 +29,20 @@ def poll(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
     state.polled.append(row)
     with suppress(LeftOut):
         # A task that has ended must not change.
-        runner.ask_again(row, state.name)
-    if kind.credits:
-        purchase, state.purchase = state.purchase, None
-        if purchase is not None:
-            _check_money(runner, kind, context, phase, purchase, state)
+        again = runner.ask_again(row, state.name)
+        if (
+            context.is_success
+            and again.exchange.status is not None
+            and not _is_temporary(again)
+            and not again.is_success
+        ):
+            got, place = again.exchange.shown_answer(), f"{kind.name} gone"
+            runner.report(OUTCOME, again, Deviation("the ended task, as before", got, context.evidence, place))
+    purchase, state.purchase = state.purchase, None
+    if purchase is not None and kind.credits:
+        _check_money(runner, kind, context, phase, purchase, state)
+    elif purchase is not None and not runner.target.is_live:
+        _check_listed(runner, kind, context, purchase, state)
     wanted = step.get("until", "succeeded")
     if phase != wanted:
         got, place = context.exchange.shown_answer(), f"{kind.name} {state.name}"
@@ -42,6 +52,14 @@ def poll(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
     if phase == "succeeded":
         _note_files(runner, kind, str(filled(step["id"], state.known)), context)
     runner.save(step, context, state.known)
+
+
+def _is_temporary(context: ResponseContext) -> bool:
+    """Return whether an answer is a refusal that the contract calls retryable."""
+    row = (
+        context.target.contract.behaviour.body_codes.get(context.code) if isinstance(context.code, int | str) else None
+    )
+    return context.status >= 500 or (row is not None and row.retryable)
 
 
 def _note_files(runner: FlowRunner, kind: Kind, name: str, context: ResponseContext) -> None:
@@ -75,7 +93,7 @@ def _until_ended(
             got = context.exchange.shown_answer()
             runner.report(STEP, context, Deviation("the state of the task", got, context.evidence))
             raise FlowAborted(f"a poll of the {kind.name} tells no state")
-        _note_reserve(kind, context, state)
+        _note_reserve(runner, kind, context, state)
         if "callback_url" in state.known and not runner.target.is_live:
             early = runner.callbacks.too_early(kind, state.name, word)
             runner.findings.extend(shown_by(finding, context.exchange) for finding in early)
@@ -87,10 +105,16 @@ def _until_ended(
         wait *= growth
 
 
-def _note_reserve(kind: Kind, context: ResponseContext, state: FlowState) -> None:
-    """Remember what a task says to hold back while it is not over."""
+def _note_reserve(runner: FlowRunner, kind: Kind, context: ResponseContext, state: FlowState) -> None:
+    """Remember what a task says to hold back while it is not over: an amount that does not change."""
     said = amount(at(context.body, kind.credits)) if kind.credits else None
     if said is not None and state.purchase is not None:
+        held = state.purchase.reserved
+        if held and said and abs(held - said) > 0.001:
+            evidence = context.evidence_at(kind.credits)
+            runner.report(
+                SETTLED, context, Deviation(f"{held:g}, as before", f"{said:g} credits", evidence, "held back")
+            )
         state.purchase.reserved = max(said, state.purchase.reserved or 0.0)
 
 
@@ -131,6 +155,35 @@ def _check_money(
         runner.report(
             SETTLED, context, Deviation(f"the balance to fall by {said:g}", f"it fell by {fallen:g}", evidence, phase)
         )
+
+
+def _check_listed(
+    runner: FlowRunner, kind: Kind, context: ResponseContext, purchase: Purchase, state: FlowState
+) -> None:
+    """Check that the balance fell by the contract's list price for a task that does not say what it costs."""
+    submission = runner.history.submissions.get((kind.name, asked_id(context, kind) or ""))
+    listed = None if submission is None else runner.target.contract.list_price(purchase.operation, submission.body)
+    if listed is None or purchase.balance is None:
+        return
+    try:
+        after = runner.sender.balance(state.name)
+    except LeftOut:
+        return
+    if after is None:
+        return
+    fallen = round(purchase.balance - after, 6)
+    if not same_amount(fallen, listed, purchase.balance, after):
+        evidence = _evidence_of_price(runner, purchase.operation) or context.evidence
+        expected = f"the balance to fall by {listed:g}, as the contract lists"
+        runner.report(SETTLED, context, Deviation(expected, f"it fell by {fallen:g}", evidence, kind.name))
+
+
+def _evidence_of_price(runner: FlowRunner, operation: str) -> Evidence | None:
+    """Return how well the contract knows the price of an operation that is no row of its catalogue."""
+    behaviour = runner.target.contract.behaviour
+    others = () if behaviour.catalogue is None else behaviour.catalogue.others.values()
+    row = next((behaviour.rest[other["row"]] for other in others if operation in other["operations"]), None)
+    return None if row is None else Evidence(str(row["evidence"]), str(row["source"]))
 
 
 def _check_estimate(runner: FlowRunner, context: ResponseContext, said: float, purchase: Purchase) -> None:

@@ -63,7 +63,8 @@ class Kind:
     change, `links` at the files of a result, `faces` at the list of faces, `unique` at further ids that no two tasks
     share. `echoes` maps places in the submission to places in the poll that repeat them. `nulls` maps places in the
     submission to places in the poll that are null if the submission has no value. `constants` maps places to the value
-    that every task has. `described` maps places to columns of the contract's row of the model. `forms` says which form
+    that every task has. `ended` maps places in a success to the variant whose choice stands there. `text` points at the words for the state, `reason` at why a task
+    failed. `described` maps places to columns of the contract's row of the model. `forms` says which form
     an id has."""
 
     name: str
@@ -92,6 +93,9 @@ class Kind:
     described: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     nulls: Mapping[str, str] = field(default_factory=dict)
+    ended: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    reason: str = ""
     unique: Sequence[str] = ()
     answered: bool = False
 
@@ -118,7 +122,8 @@ class Profile:
     `total` of all items, and the members of the request that ask for a `page` and its `size`. `affordable`
     points at where an estimate says whether the balance is sufficient. `details` names the call that returns one
     item of a list. `asked` says, for each operation, what a request asks of the files of its result (asked.py).
-    `handed_out` says, for each operation, where its answer has links that are new each time."""
+    `handed_out` says, for each operation, where its answer has links that are new each time. `opened` has the rules
+    for members of one object of a body that are not applied under some choices."""
 
     provider: str
     credentials: Sequence[Credential]
@@ -140,6 +145,7 @@ class Profile:
     details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     asked: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     handed_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    opened: Sequence[Mapping[str, Any]] = ()
 
     def everywhere(self, contract: Contract, *, with_paid: bool) -> Iterator[Mapping[str, Any]]:
         """Yield the refusals of `every_operation` for each operation that needs credentials and has no such row yet, and

@@ -215,12 +215,24 @@ class Run:
             values={**known, **options.media}, handlers=HANDLERS, findings=self.findings, history=self.history,
             advance=advance, callbacks=callbacks, accounts=accounts or {},
         )  # fmt: skip
+        self._seen = 0
+        self.sender.on_asked = self._look_at_asked
         self.plan = plan(self.runner, options.parts, options.read_only)
         missing = [part for part in PARTS if part not in options.parts]
         if missing:
             budget.note(", ".join(missing), "--parts", is_chosen=True)
         if options.operations:
             budget.note("generated calls of other operations", "--operation", is_chosen=True)
+
+    def _look_at_asked(self, exchange: Exchange) -> None:
+        """Let every check look at a price or a balance that the run asked for around a purchase."""
+        # The purchase itself is looked at after the balance that follows it.
+        since, self._seen = self.sender.exchanges[self._seen :], len(self.sender.exchanges)
+        if any(one.operation and self.target.may_cost(one.operation) for one in since):
+            self.history.bought_since_balance = True
+        operation = self.target.contract.operations.get(exchange.operation)
+        if operation is not None and exchange.status is not None:
+            self.runner.look(exchange, operation)
 
     def go(self, progress: Progress = lambda *_: None) -> RunResult:
         """Send the planned calls as far as the budget allows, and return the result. Raises CannotRun if nothing was

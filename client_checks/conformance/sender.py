@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
@@ -82,6 +82,8 @@ class Sender:
         self._learned: dict[str, float] = {}
         self._unbounded = 0
         self._bytes = 0
+        #: Called with the answer to each price and balance that the sender itself asked for.
+        self.on_asked: Callable[[Exchange], None] = lambda _: None
 
     def close(self) -> None:
         """Close the connections."""
@@ -222,6 +224,7 @@ class Sender:
             exchange = self._send_free(
                 estimate.method, self.url(estimate.path), headers, body, estimate.id, f"{origin}: price"
             )
+            self.on_asked(exchange)
             said = amount(at(exchange.json, told.at[name]))
             is_answer = exchange.status is not None and 200 <= exchange.status < 300
             if is_answer and not self.envelope.refuses(exchange.json) and said is not None:
@@ -246,6 +249,7 @@ class Sender:
         exchange = self._send_free(
             operation.method, self.url(operation.path), headers, b"", operation.id, f"{origin}: balance"
         )
+        self.on_asked(exchange)
         self._known_balance = amount(at(exchange.json, account["at"]))
         if self._known_balance is not None:
             self.budget.spending.saw_balance(self._known_balance)

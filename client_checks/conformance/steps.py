@@ -8,7 +8,7 @@ from typing import Any
 from swapmock.client_checks.conformance import downloads, polling, refusals
 from swapmock.client_checks.conformance.context import shown_by
 from swapmock.client_checks.conformance.flow import FlowRunner, FlowState, StepHandler
-from swapmock.client_checks.conformance.pointer import filled
+from swapmock.client_checks.conformance.pointer import every, filled
 
 
 def refused(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:
@@ -24,6 +24,8 @@ def callback(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> N
     polled = next(one for one in reversed(runner.sender.exchanges) if one.operation == kind.poll)
     found = runner.callbacks.findings(kind, name, state.last, state.name)
     runner.findings.extend(shown_by(finding, polled) for finding in found)
+    polled_links = [link for pointer in kind.links for link in every(state.last, pointer) if isinstance(link, str)]
+    downloads.told_links(runner, runner.callbacks.links(kind, state.name), polled_links, state)
 
 
 def advance(runner: FlowRunner, step: Mapping[str, Any], state: FlowState) -> None:  # noqa: ARG001 - a handler's signature

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from math import isfinite
 from typing import Any
@@ -11,6 +12,10 @@ from typing import Any
 MAX_DEPTH = 100
 #: The maximal number of digits in a number. A float has at most 17, the largest 64-bit integer 20.
 MAX_DIGITS = 40
+
+
+#: The escape of half a surrogate pair.
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class NotJson(ValueError):
@@ -37,8 +42,12 @@ def why_not_json(content: bytes) -> str:
         return "there is a byte order mark before the document"
     try:
         _check_depth(content)
-        json.loads(text, parse_constant=_no_constant, parse_int=_strict_integer, parse_float=_strict_float,
-                   object_pairs_hook=_unique_names)  # fmt: skip
+        found = json.loads(text, parse_constant=_no_constant, parse_int=_strict_integer, parse_float=_strict_float,
+                           object_pairs_hook=_unique_names)  # fmt: skip
+        if HALF.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "a text has half of a surrogate pair: it is no Unicode"
     except NotJson as error:
         return str(error)
     except (ValueError, RecursionError) as error:

@@ -230,6 +230,15 @@ def estimates_tentative(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply
     return reply.with_data(credits=reply.json["data"]["credits"] + 1, estimated=True) if is_it else reply
 
 
+@harmless("entity tags of files are weak, and an expired file is gone")
+def weak_tags(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
+    if not ask.path.startswith(("/media/", "/u/")):
+        return reply
+    tag = header(reply, "etag")
+    reply = replace(reply, status=410) if reply.status in (403, 404) else reply
+    return with_header(reply, "ETag", f"W/{tag}") if tag and not tag.startswith("W/") else reply
+
+
 @harmless("templates and models are sorted the other way round")
 def lists_reversed(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if ask.operation != "list_models" or not reply.is_success:

@@ -20,7 +20,7 @@ def backwards(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     return reply.with_data(status="pending") if memory[ask.query] % 3 == 0 else reply
 
 
-@defect("an ended task runs again", "task.order")
+@defect("an ended task runs again", "task.order task.times")
 def revived(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if state(ask, reply) != "success":
         return reply
@@ -128,7 +128,7 @@ def failure_with_code_200(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Rep
     return reply.with_data(result={"code": 200, "message": "success"})
 
 
-@defect("a failed task is given back twice", "credits.settled")
+@defect("a failed task is given back twice", "credits.settled credits.free")
 def refunded_twice(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     if state(ask, reply) == "failed" and ask.query not in memory:
         memory[ask.query] = True

@@ -17,6 +17,7 @@ from swapmock.client_checks.conformance.generated import STOCK
 from swapmock.client_checks.conformance.rules import Rule
 from tests.broken_servers import Defect, catalogue, running
 from tests.broken_servers.harmless_media import SERVERS
+from tests.broken_servers.rows import GROUPS, server
 from tests.broken_servers.shown import SHOWN, findings
 
 pytestmark = pytest.mark.early
@@ -54,6 +55,16 @@ def test_defect_is_found(one: Defect) -> None:
     found = findings(one, SHOWN.get(one.name, ()))
     assert {x.id for x in found} == one.finds, as_rows(found)
     assert all(finding.curl for finding in found if finding.id in all_checks())
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_small_defect_of_a_server_is_named(group: str) -> None:
+    provider, rows = GROUPS[group]
+    with running(server(group)) as url:
+        (result,) = check_target(url, {"provider": provider, "parts": ("flows",)}, {})
+    found = [(finding.id, finding.place) for finding in result.findings]
+    missed = [row.about for row in rows if not any(id == row.finds and row.place in place for id, place in found)]
+    assert missed == [], found
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from swapmock.contracts.pricing import price_of
 @check("credits.agree", "prices or balances that do not agree with one another")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation for each price or balance that differs from another answer or from the contract."""
+    yield from _refused(context)
     if not context.is_success or not context.exchange.has_our_credentials:
         return
     yield from _prices(context)
@@ -75,6 +76,33 @@ def _listed(context: ResponseContext, operation: str, asked: Any) -> float | Non
     if isinstance(given, Mapping) and price_of(row, given, contract.tables).estimated:
         return None
     return contract.list_price(operation, asked)
+
+
+def _refused(context: ResponseContext) -> Iterator[Deviation | None]:
+    """Yield a deviation if a refusal reports a balance that would do, or another one than an estimate told this account
+    just before."""
+    where, memory = context.target.profile.affordable, context.history.memory["credits.agree of accounts"]
+    account = tuple(sorted(v for n, v in context.exchange.headers if n.lower() in _credentials(context)))
+    if context.is_success:
+        if where and context.operation.id == where["operation"]:
+            memory[account] = amount(at(context.body, where["balance"]))
+        elif context.target.may_cost(context.operation.id):
+            memory.pop(account, None)
+        return
+    places = context.target.profile.account.get("refused", {}) if context.target.profile.account else {}
+    for problem, pointer in places.items():
+        refusal = context.target.contract.behaviour.refusals.get(problem)
+        told, known = at(context.body, pointer), memory.get(account)
+        if refusal is None or context.code != refusal.code or told is None or context.exchange.has_our_credentials:
+            continue
+        yield EXAMINED
+        if amount(told) is None or (known is not None and abs(amount(told) - known) > 0.001):
+            expected = "an amount" if known is None else f"a balance of {known:g}, as the estimate says"
+            yield Deviation(expected, repr(told)[:60], Evidence.of_row(refusal), place="refused balance")
+
+
+def _credentials(context: ResponseContext) -> set[str]:
+    return {credential.header.lower() for credential in context.target.profile.credentials}
 
 
 def _balances(context: ResponseContext) -> Iterator[Deviation | None]:

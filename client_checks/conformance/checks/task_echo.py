@@ -15,7 +15,9 @@ from swapmock.client_checks.conformance.tasks import difference, identity, polle
 @check("task.echo", "a task that reports other values than were requested")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation for each repeated value that differs from the request."""
-    for kind, _, asked in polled(context):
+    for kind, word, asked in polled(context):
+        if context.phase(kind, word) == "succeeded":
+            yield from _ended(context, kind)
         name = identity(context, kind, asked)
         submission = None if name is None else context.history.submissions.get((kind.name, name))
         if submission is None:
@@ -32,6 +34,15 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
                 yield Deviation(f"{place} as it was asked: {was!r}"[:200], repr(now)[:120], evidence, place=told)
         yield from _described(context, kind, submission)
         yield from _fixed(context, kind, submission)
+
+
+def _ended(context: ResponseContext, kind: Kind) -> Iterator[Deviation | None]:
+    """Yield a deviation for words of a success that are not those of the chosen variant."""
+    for pointer, variant in kind.ended.items():
+        wanted, got = context.target.variants[variant], at(context.body, pointer)
+        yield EXAMINED
+        if got is not None and got != wanted:
+            yield Deviation(repr(wanted), repr(got)[:120], context.evidence_at(pointer), place=pointer)
 
 
 def _fixed(context: ResponseContext, kind: Kind, submission: Submission) -> Iterator[Deviation | None]:

@@ -18,6 +18,9 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
         yield EXAMINED
         phase, result = context.phase(kind, word), at(context.body, kind.result)
         media = at(context.body, kind.media) if kind.media else None
+        if phase == "failed" and kind.reason and at(context.body, kind.reason) in (None, ""):
+            evidence = context.evidence_at(kind.reason)
+            yield Deviation("a reason for the failure", "none", evidence, place=f"{kind.name} reason")
         if phase in ("queued", "running") and (result or media):
             yield Deviation(
                 f"no result while {word!r}",

@@ -15,10 +15,14 @@ SECONDS = (1_000_000_000, 100_000_000_000)
 @check("task.times", "a task with impossible times")
 def look(context: ResponseContext) -> Iterator[Deviation | None]:
     """Yield a deviation for each time that is not plausible, and for an end before the beginning."""
-    for kind, _ in context.polls():
+    for kind, word in context.polls():
         if not kind.times:
             continue
         yield EXAMINED
+        duration = at(context.body, kind.duration) if kind.duration else None
+        if duration is not None and context.phase(kind, word) in ("queued", "running"):
+            expected, evidence = "no duration before the end", context.evidence_at(kind.duration)
+            yield Deviation(expected, repr(duration)[:60], evidence, place=f"{kind.name} {kind.duration}")
         begun, ended = (at(context.body, pointer) for pointer in kind.times)
         for pointer, time in zip(kind.times, (begun, ended), strict=True):
             if isinstance(time, int | float) and not SECONDS[0] <= time < SECONDS[1]:
