@@ -39,22 +39,21 @@ def reset(client: str, server: str = "") -> bool:
 
 def hang_up(client: str, server: str = "") -> bool:
     """Close the connection from `client` with a FIN and nothing else; return False if there is none."""
-    found = _find(client, server)
-    with contextlib.suppress(OSError):
-        if found is not None:
-            with socket.socket(fileno=os.dup(found)) as connection:
-                connection.shutdown(socket.SHUT_RDWR)
-            return True
-    return False
+    return _end_with(b"", client, server)
 
 
 def send_garbage(client: str, server: str = "") -> bool:
     """Send bytes that are not HTTP and a FIN to `client`; return False if there is no such connection."""
+    return _end_with(GARBAGE, client, server)
+
+
+def _end_with(content: bytes, client: str, server: str) -> bool:
+    """Send `content` and a FIN to `client`; return False if there is no such connection."""
     found = _find(client, server)
     with contextlib.suppress(OSError):
         if found is not None:
             with socket.socket(fileno=os.dup(found)) as connection:
-                connection.sendall(GARBAGE)
+                connection.sendall(content)
                 connection.shutdown(socket.SHUT_RDWR)
             return True
     return False

@@ -73,6 +73,8 @@ def test_an_error_by_rfc_9457_with_its_media_type():
     assert gone.body == {"type": "about:blank", "title": "gone", "status": 500}
     assert gone.headers == (own, later)
     assert wire.render(Reply({"a": 1}), {}).headers == ()
+    other = RestWire(BEHAVIOUR, problem_details, "application/hal+json")  # before application/json in the alphabet
+    assert other.render_problem(Problem("gone"), {}).headers == (("content-type", "application/hal+json"),)
 
 
 @pytest.mark.parametrize(

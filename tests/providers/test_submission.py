@@ -10,6 +10,7 @@ from swapmock.mock_server.core.call import Problem
 from swapmock.mock_server.core.faces import count_in
 from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.task import Failure
+from swapmock.mock_server.engine.long_tasks import LongTasks
 from swapmock.mock_server.providers.submission import (
     _in_other_words,
     accept_task,
@@ -76,6 +77,7 @@ def call_of(body=None, *, raw=b"", queued=None, scenario=None, **choices) -> Any
 def engine_with(submitted=None) -> Any:
     return SimpleNamespace(
         contracts={"crun": CONTRACT}, available=lambda box: 1500, submit=lambda call, task: (submitted or []).append(task),
+        long_tasks=LongTasks(),
     )  # fmt: skip
 
 
