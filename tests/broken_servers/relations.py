@@ -385,7 +385,7 @@ def range_behind_the_end(ask: Ask) -> Ask:
     return replace(ask, headers={**ask.headers, "range": "bytes=-1"})
 
 
-@defect("a model whose price is documented costs more", "credits.estimate")
+@defect("a model whose price is documented costs more", "credits.estimate credits.agree")
 def documented_price_untrue(ask: Ask, reply: Reply, memory: dict[str, Any]) -> Reply:
     is_it = ask.operation == "estimate_credits" and reply.is_success and b"z-image" in ask.body
     return reply.with_data(credits=2.5) if is_it else reply
