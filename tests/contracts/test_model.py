@@ -127,7 +127,7 @@ def test_a_document_that_is_wrong_says_where():
     for reference, text in (("other.yaml#/a", "leaves the document"), ("#/nothing/here", "points at nothing")):
         with pytest.raises(ContractError, match=text):
             CONTRACT.resolve({"$ref": reference})
-    with pytest.raises(ContractError, match="takes no body"):
+    with pytest.raises(ContractError, match="takes no JSON body"):
         _ = CONTRACT.operations["get_task_info"].body_schema
 
 
