@@ -195,16 +195,16 @@ class Emulator(Control):
 class RemoteEmulator(Control):
     """An emulator that runs elsewhere (`swapmock serve`, a container), by its base URL.
 
-    `url` is http, https or `unix:/path`. `token` is the admin API's, where it demands one; `admin_url` where that has a
-    port of its own; `timeout` in seconds, on top of what a `wait` asks for. `verify` is False for a certificate that
-    nobody has signed, or a file of certificates in PEM that are trusted. Proxy variables do not matter here, nor does
-    what a test does to `requests`.
+    `url` is http, https or `unix:/path`. `token` is the token of the admin API, if it demands one. `admin_url` is the URL
+    of the admin API, if it has its own port. `timeout` is in seconds; the seconds of a `wait` are added to it. `verify` is
+    False for a certificate that nobody has signed, or a file with trusted certificates in PEM. The environment variables
+    for proxies are ignored, and so are libraries that replace the functions of `requests` in a test.
 
     >>> with Emulator() as emu, RemoteEmulator(emu.url) as remote:
     ...     remote.default.balance()
     1000.0
 
-    Raises AdminError for refusals, requests.RequestException for a network that fails.
+    The methods raise AdminError if the admin API refuses a call, and requests.RequestException if the network fails.
     """
 
     def __init__(

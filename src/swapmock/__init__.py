@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 #: Public name -> the module that defines it. Imported when first used, so that the command starts without the rest.
-_HOMES = {
+_MODULES = {
     "AdminError": "swapmock.mock_server.control",
     "Control": "swapmock.mock_server.control",
     "Sandbox": "swapmock.mock_server.control",
@@ -46,10 +46,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module 'swapmock' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(home), name)
+    value = globals()[name] = getattr(import_module(module), name)
     return value
 
 

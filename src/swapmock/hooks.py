@@ -1,6 +1,6 @@
-"""Hooks for Schemathesis: what the vendors' rules explain is no failure. Needs the extra `checks`.
+"""Hooks for Schemathesis: they drop failures that the vendors' rules explain. They need the extra `checks`.
 
-With SCHEMATHESIS_HOOKS=swapmock.hooks they are in force in a `schemathesis run`. In a test of your own:
+`schemathesis run` uses them if the environment has SCHEMATHESIS_HOOKS=swapmock.hooks. In your own test:
 
 schema = schemathesis.openapi.from_path(swapmock.hooks.contract_path("crun"))
 swapmock.hooks.install(schema, "crun")
@@ -23,20 +23,22 @@ __all__ = ["config_path", "contract_path", "install", "install_hooks"]
 
 
 def config_path() -> Path:
-    """The schemathesis.toml that disables what judges by the HTTP status alone, operation by operation."""
+    """Return the path of a schemathesis.toml. It disables, for each operation, the checks that judge by the HTTP status
+    alone."""
     return Path(str(files(client_checks))) / "schemathesis.toml"
 
 
 def contract_path(provider: str) -> Path:
-    """The OpenAPI document of `provider`. Raises FileNotFoundError if there is no such provider."""
+    """Return the path of the OpenAPI document of `provider`. Raises FileNotFoundError if there is no such provider."""
     return folder(provider) / "openapi.yaml"
 
 
 def install(schema: Any, provider: str, variants: Mapping[str, Any] | None = None) -> None:
-    """Let `schema` drop failures that the rules of `provider` explain, such as a refusal of valid data for want of credits.
+    """Install hooks on `schema` that drop failures that the rules of `provider` explain, such as the refusal of valid data
+    for lack of credits.
 
-    `variants` are the choices that the server is held to; the contract's defaults unless given. Raises FileNotFoundError
-    if there is no such provider.
+    `variants` are the choices of variants by which the server is judged; the default is the contract's defaults. Raises
+    FileNotFoundError if there is no such provider.
     """
     install_hooks(schema, load(provider), profile(provider), variants)
 

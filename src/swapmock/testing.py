@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 __all__ = ["Inbox", "SwapmockContainer"]
 
 #: Public name -> the module that defines it, and the extra that it needs.
-_HOMES = {
+_MODULES = {
     "Inbox": ("swapmock.client_checks.testing.inbox", "pytest"),
     "SwapmockContainer": ("swapmock.client_checks.testing.container", "containers"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'swapmock.testing' has no attribute {name!r}")
-    home, extra = _HOMES[name]
+    module, extra = _MODULES[name]
     try:
-        value = globals()[name] = getattr(import_module(home), name)
+        value = globals()[name] = getattr(import_module(module), name)
     except ModuleNotFoundError as missing:
         raise ImportError(f"{name} needs {missing.name}: pip install 'swapmock[{extra}]'", name=missing.name) from None
     return value
