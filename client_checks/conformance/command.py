@@ -245,7 +245,7 @@ def _options(given: Mapping[str, Any], own_flows: Sequence[Mapping[str, Any]] | 
         today=datetime.fromtimestamp(RealClock().now(), UTC).date(),
         was_started=given.get("was_started", False),
         flows_file=str(given["flows_file"] or ""),
-        parts=given["parts"],
+        parts=_parts(given),
         max_examples=given["max_examples"],
         seed=given["seed"],
         strict=given["strict"],
@@ -256,6 +256,13 @@ def _options(given: Mapping[str, Any], own_flows: Sequence[Mapping[str, Any]] | 
         operations=given["operations"],
         allow_partial=given["allow_partial"],
     )
+
+
+def _parts(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the parts of a run. If flows are named and no parts, only the flows run; generated calls of some operations
+    run if operations are named as well."""
+    parts = tuple(given["parts"])
+    return ("flows",) if given["flows"] and not given["operations"] and set(parts) == set(PARTS) else parts
 
 
 @contextmanager

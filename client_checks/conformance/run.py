@@ -302,7 +302,8 @@ class Run:
         if "stateful" in phases and not self.target.is_live:
             progress("stateful", "several flows at once")
             flows = [flow for flow in self.target.profile.flows if self.runner.can(flow) and not is_slow(flow)]
-            run_interleaved(self.runner, flows, max(1, self.options.max_examples // 5), self.options.seed)
+            if flows:  # the user may have named refusals only
+                run_interleaved(self.runner, flows, max(1, self.options.max_examples // 5), self.options.seed)
         if self._let_polls_move_time is not None:
             self._let_polls_move_time()
         for _ in generate(

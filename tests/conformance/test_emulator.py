@@ -231,3 +231,8 @@ def test_without_the_extra_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     result = run("emulator")
     assert result.exit_code == 2
     assert "needs the extra `checks` (schemathesis is not installed)" in result.output
+
+
+def test_a_named_refusal_runs_alone() -> None:
+    (result,) = check_target("emulator", {"provider": "crun", "flows": ("refusal key missing",)}, {})
+    assert (result.exit_code, result.calls, list(result.findings)) == (0, 1, [])
