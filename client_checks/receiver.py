@@ -155,6 +155,8 @@ class Callbacks:
     def _refusals(self, flow: str) -> int:
         """Return how many callbacks of a flow are refused: of one flow all but the last, of the others the first."""
         assert self._schedule is not None  # without a schedule nothing is refused
+        if self._target.variants.get("callback_events") == "all":
+            return 1  # callbacks of several states come between the attempts of one
         self._all_intervals = self._all_intervals or flow
         return len(waits(self._schedule)) if self._all_intervals == flow else 1
 
