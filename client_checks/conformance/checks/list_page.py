@@ -25,6 +25,8 @@ def look(context: ResponseContext) -> Iterator[Deviation | None]:
     yield EXAMINED
     asked = _asked(context)
     size, page = _whole(asked.get(rules.get("size", ""))), _whole(asked.get(rules.get("page", "")))
+    if 0 in (size, page):
+        return  # there is no such page, and no rule says what it is taken for
     evidence = context.evidence_at(rules["items"])
     if size is not None and len(items) > size:
         yield Deviation(f"at most {size} items", f"{len(items)} items", evidence, place="size")
