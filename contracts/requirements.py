@@ -106,6 +106,7 @@ class Tables:
     lifetimes: Mapping[str, Any] = optional("seconds; those that `files` names are needed")
     status_words: Mapping[str, Any] = optional("kind of task -> phase -> the vendor's word")
     kind_words: Mapping[str, str] = optional("other words for kinds of tasks")
+    descriptions: Mapping[str, Any] = optional("language -> phase -> the text that answers have for a state")
     pictures: Any = optional("URLs of which the number of faces is known")
     body_codes: Mapping[Any, Any] = optional("the codes of the envelope; needed with one")
     series: Mapping[str, Any] = optional("names for several scenarios in a row")
