@@ -96,11 +96,20 @@ def repeated_keys(text: str) -> Iterator[str]:
     """Yield one line for each key that occurs twice in a mapping of a YAML text: parsers keep one of the two without
     a warning."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = _composed(text)
     except yaml.YAMLError as error:
         yield f"not YAML: {' '.join(str(error).split())}"
         return
     yield from _repeated(root, set())
+
+
+def _composed(text: str) -> Any:
+    """Return the tree of nodes of a YAML text. Raises YAMLError, which shows the place. libyaml is much faster, but its
+    errors do not show the place."""
+    try:
+        return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def _repeated(node: Any, seen: set[int]) -> Iterator[str]:
