@@ -227,20 +227,22 @@ class Callbacks:
             received = self._receiver.at(path)
             if any(one.acknowledged for one in received):
                 return
+            if len(received) > number:  # it came while the one before was waited for
+                continue
             early = max(0.0, interval * (1 - SLACK) - gone)
             self._clock.pause(early)
-            if early > 0 and self._receiver.wait(path, len(received) + 1, QUIET if number > 1 else 0.2):
+            if early > 0 and self._receiver.wait(path, number + 1, QUIET if number > 1 else 0.2):
                 expected = f"attempt {number + 1} after {interval:g} s"
                 got = f"it came within {early + gone:g} s"
                 yield self._found(RETRY_SCHEDULE, operation, expected, got, evidence, "early")
                 return
             self._clock.pause(interval * SLACK + 1.0)
             gone = interval * SLACK + 1.0
-            if not self._receiver.wait(path, len(received) + 1, QUIET):
+            if not self._receiver.wait(path, number + 1, QUIET):
                 rest = max(0.0, interval - early)
                 self._clock.pause(rest)
                 gone += rest
-            if not self._receiver.wait(path, len(received) + 1, ARRIVAL):
+            if not self._receiver.wait(path, number + 1, ARRIVAL):
                 expected = f"attempt {number + 1} after {interval:g} s"
                 yield self._found(RETRY_SCHEDULE, operation, expected, "none came", evidence, "none")
                 return

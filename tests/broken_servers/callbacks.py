@@ -74,7 +74,7 @@ def callback_once(
         yield method, url, headers, body
 
 
-@defect("a callback comes twice at once", "callback.repeated")
+@defect("a callback comes twice at once", "callback.repeated callback.ladder")
 def callback_repeated(
     method: str, url: str, headers: dict[str, str], body: bytes, memory: dict[str, Any]
 ) -> Iterator[Sent]:

@@ -10,6 +10,7 @@ from swapmock.client_checks.conformance.budget import amount
 from swapmock.client_checks.conformance.context import EXAMINED, ResponseContext, check
 from swapmock.client_checks.conformance.findings import Deviation, Evidence
 from swapmock.client_checks.conformance.pointer import at
+from swapmock.client_checks.conformance.profile import applies
 from swapmock.client_checks.conformance.strict_json import parsed
 from swapmock.contracts.pricing import price_of
 
@@ -41,17 +42,23 @@ def _prices(context: ResponseContext) -> Iterator[Deviation | None]:
             continue
         if operation != context.operation.id or before != price:
             yield EXAMINED
-        if abs(before - price) > 0.001:
+        if abs(before - price) > _tolerance(context):
             evidence = context.evidence_at(pointer)
             yield Deviation(f"{before:g} credits, as {operation} says", f"{price:g}", evidence, place=pointer)
         listed = None if context.target.is_live else _listed(context, paid, asked)
         if listed is not None:
             yield EXAMINED
-            if abs(listed - price) > 0.001:
+            if abs(listed - price) > _tolerance(context):
                 evidence = _evidence_of_list(context, asked)
                 yield Deviation(
                     f"{listed:g} credits, as the contract lists", f"{price:g}", evidence, place=f"{pointer} listed"
                 )
+
+
+def _tolerance(context: ResponseContext) -> float:
+    """Return by how much two amounts may differ: less than one if the server writes whole numbers only."""
+    rounded = context.target.profile.account.get("rounded") if context.target.profile.account else None
+    return 0.999 if rounded and applies(rounded, context.target.variants) else 0.001
 
 
 def _evidence_of_list(context: ResponseContext, asked: Any) -> Evidence:
@@ -96,7 +103,7 @@ def _refused(context: ResponseContext) -> Iterator[Deviation | None]:
         if refusal is None or context.code != refusal.code or told is None or context.exchange.has_our_credentials:
             continue
         yield EXAMINED
-        if amount(told) is None or (known is not None and abs(amount(told) - known) > 0.001):
+        if amount(told) is None or (known is not None and abs(amount(told) - known) > _tolerance(context)):
             expected = "an amount" if known is None else f"a balance of {known:g}, as the estimate says"
             yield Deviation(expected, repr(told)[:60], Evidence.of_row(refusal), place="refused balance")
 
@@ -114,6 +121,6 @@ def _balances(context: ResponseContext) -> Iterator[Deviation | None]:
     if told is None or known is None or context.history.bought_since_balance or context.target.is_live:
         return
     yield EXAMINED
-    if abs(told - known) > 0.001:
+    if abs(told - known) > _tolerance(context):
         evidence = context.evidence_at(where["balance"])
         yield Deviation(f"a balance of {known:g}, as the account says", f"{told:g}", evidence, place="balance")
