@@ -100,9 +100,10 @@ class Box(Protocol):
     def schedule(self, at: float, work: str, subject: str) -> None:
         """Note that the work `work` on `subject` falls due at the sandbox time `at`."""
 
-    def take_due(self, now: float) -> tuple[float, int, str, str] | None:
-        """Remove the earliest work that is due by `now`, and return the fields of its `Due`: when it fell due, its
-        number, its name and its subject. None if nothing is due."""
+    def enter_next_phase(self, now: float) -> tuple[Task, Transition] | None:
+        """Let the task whose work is the first that is due by `now` start or end, record this, and schedule its end if it
+        starts. Return the task and the record; None if nothing is due. The record and the next work follow from the
+        task alone."""
 
     def next_due(self) -> float | None:
         """Return when the next work or delivery falls due; None if nothing is due."""

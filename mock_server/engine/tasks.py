@@ -14,7 +14,7 @@ from swapmock.mock_server.core.credits import Millicredits, to_credits
 from swapmock.mock_server.core.journal import Transition
 from swapmock.mock_server.core.ledger import Account, Entry, Move, NotCovered
 from swapmock.mock_server.core.ports import Box
-from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, SUCCEEDED, Failure, Phase, Task
+from swapmock.mock_server.core.task import FAILED, QUEUED, RUNNING, Failure, Phase, Task
 from swapmock.mock_server.engine import callbacks
 from swapmock.mock_server.engine.runtime import Runtime, Sent
 
@@ -124,7 +124,11 @@ def cancel(runtime: Runtime, call: Call, task: Task, refusal: str) -> Task:
     failure = Failure(code=row.code, message=row.message)
     ended = replace(task, starts_at=min(task.starts_at, now), ends_at=now, failure=failure, charge=0)
     box.replace_task(ended, is_scheduled=before is QUEUED or task.ends_at is not None)
-    _enter_phase(runtime, box, ended, "end", now, before)
+    if ended.reserved:
+        _settle_credits(box, ended, now)
+    box.enter_phase(ended, Transition(now, ended.id, before, FAILED, ended.cause))
+    if ended.callback_url is not None:
+        callbacks.schedule_callbacks(runtime, box, ended, FAILED, now)
     call.task = task.id
     return ended
 
@@ -133,16 +137,18 @@ def run_due(runtime: Runtime, box: Box, now: float, most: float = inf) -> Sequen
     """Do the work of an open sandbox that is due by `now`, at most `most` pieces, each at its own time.
 
     Return the transitions in order. Every request calls this; usually nothing is due."""
-    due = box.take_due(now)
-    if due is None:
+    found = box.enter_next_phase(now)
+    if found is None:
         return ()
     entered = []
-    while due is not None:
-        at, _, work, subject = due
-        task = box.task(subject)
-        if task is not None:
-            entered.append(_enter_phase(runtime, box, task, work, at))
-        due = box.take_due(now) if len(entered) < most else None
+    while found is not None:
+        task, transition = found
+        entered.append(transition)
+        if transition.after != RUNNING and task.reserved:
+            _settle_credits(box, task, transition.at)
+        if task.callback_url is not None:
+            callbacks.schedule_callbacks(runtime, box, task, Phase(transition.after), transition.at)
+        found = box.enter_next_phase(now) if len(entered) < most else None
     return entered
 
 
@@ -190,23 +196,6 @@ def clock_moved(runtime: Runtime, box: Box) -> None:
 def available(_: Runtime, box: Box) -> Millicredits:
     """Return the millicredits that can be spent."""
     return box.balance(Account.AVAILABLE)
-
-
-def _enter_phase(runtime: Runtime, box: Box, task: Task, work: str, at: float, ended: Phase = RUNNING) -> Transition:
-    """Let a task start or end at `at`, as `work` says, and note this. `ended` is the phase that an end ends."""
-    if work == "start":
-        before, after = QUEUED, RUNNING
-        if task.ends_at is not None:
-            box.schedule(task.ends_at, "end", task.id)
-    else:
-        before, after = ended, SUCCEEDED if task.failure is None else FAILED
-        if task.reserved:
-            _settle_credits(box, task, at)
-    entered = Transition(at, task.id, before, after, task.cause)
-    box.enter_phase(task, entered)
-    if task.callback_url is not None:
-        callbacks.schedule_callbacks(runtime, box, task, after, at)
-    return entered
 
 
 def _settle_credits(box: Box, task: Task, at: float) -> None:

@@ -279,9 +279,30 @@ class MemoryBox:
         if subject in self._with_callback:
             heappush(self._callback_work, at)
 
-    def take_due(self, now: float) -> tuple[float, int, str, str] | None:
-        """Remove the earliest work that is due by `now`, and return the fields of its `Due`; None if nothing is due."""
-        return None if self._due.earliest > now else self._due.take()
+    def enter_next_phase(self, now: float) -> tuple[Task, Transition] | None:
+        """Let the task whose work is the first that is due by `now` start or end, record this, and schedule its end if it
+        starts. Return the task and the record; None if nothing is due."""
+        while self._due.earliest <= now:
+            at, _, work, subject = self._due.take()
+            task = self._tasks.get(subject)
+            if task is None:
+                continue
+            if work == "start":
+                entered = Transition(at, subject, QUEUED, RUNNING, task.cause)
+                if task.ends_at is not None:
+                    MemoryBox.schedule(self, task.ends_at, "end", subject)
+            else:
+                after = SUCCEEDED if task.failure is None else FAILED
+                entered = Transition(at, subject, RUNNING, after, task.cause)
+            MemoryBox.enter_phase(self, task, entered)
+            return task, entered
+        return None
+
+    def take_due(self, now: float) -> None:
+        """Remove the earliest work that is due by `now`. Logs of earlier builds have this fact, and the others that
+        `enter_next_phase` stands for."""
+        if self._due.earliest <= now:
+            self._due.take()
 
     def next_due(self) -> float | None:
         """Return when the next work or delivery falls due; None if nothing is due."""

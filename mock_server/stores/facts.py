@@ -260,6 +260,7 @@ FACTS: Mapping[str, Callable[..., Any]] = {
     "replace_task": lambda box, row, due: MemoryBox.replace_task(box, _task(row), is_scheduled=due),
     "alias": MemoryBox.add_alias,
     "schedule": MemoryBox.schedule,
+    "enter_next_phase": MemoryBox.enter_next_phase,
     "take_due": _apply_take_due,
     "delivery": lambda box, row: MemoryBox.put_delivery(box, _delivery(row)),
     "claim": MemoryBox.lease,

@@ -318,15 +318,15 @@ class LoggedBox(MemoryBox):
         self._facts.append(("schedule", at, work, subject))
         MemoryBox.schedule(self, at, work, subject)
 
-    def take_due(self, now: float) -> tuple[float, int, str, str] | None:
-        """Remove the earliest work that is due by `now`, and log this. Return the fields of its `Due`; None if nothing
-        is due."""
-        due = super().take_due(now)
-        if due is not None:
-            self._facts.append(("take_due", now, 1))
+    def enter_next_phase(self, now: float) -> tuple[Task, Transition] | None:
+        """Let the task whose work is the first that is due by `now` start or end, and log this as one fact: its record and
+        its next work follow from the task. Return the task and the record; None if nothing is due."""
+        found = MemoryBox.enter_next_phase(self, now)
+        if found is not None:
+            self._facts.append(("enter_next_phase", now))
             if len(self._facts) > MOST_WAITING:
                 self._is_weighty = True
-        return due
+        return found
 
     def put_delivery(self, delivery: Delivery) -> None:
         """Store a delivery, new or changed, and log this. Only a limited number of finished deliveries is kept."""

@@ -31,7 +31,7 @@ from swapmock.mock_server.settings import SettingError
 from swapmock.mock_server.stores import sqlite, sqlite_log, sqlite_tail
 from swapmock.mock_server.stores.sqlite import SqliteStore
 from tests.stores.bodies import POLL, options
-from tests.stores.test_store import CLOCK, delivery, exchange, sandbox, task
+from tests.stores.test_store import CLOCK, delivery, exchange, next_phase, sandbox, task
 
 SUFFIXES = ("", "-wal", "-log")
 
@@ -78,9 +78,7 @@ def do_everything(box) -> None:
         box.add_alias("other", "t1")
         box.post(Entry(1.0, Move.RESERVE, 5, "t1", "x1"))
         box.schedule(1.0, "start", "t1")
-        box.schedule(2.0, "end", "t1")
-        assert box.take_due(1.5) is not None
-        box.record(Transition(1.0, "t1", "queued", "running", "x1"))
+        assert box.enter_next_phase(1.5) == (box.task("t1"), Transition(1.0, "t1", "queued", "running", ""))
         broken = (Breach(("body", "a", 1), "type", "string", {"x": 1}),)
         box.record(exchange(1, body=b'{"a": "\xff"}', answer=b"{}", violations=broken, answer_headers=(("a", "b"),)))
         box.record(exchange(2, target="/?q=\ud800", code="503", headers={"x": "y"}))
@@ -231,7 +229,7 @@ class TestCommits:
             (lambda box: box.set_turns("f", Turns(1, 1)), 1),
             (lambda box: box.take_rate("r", 0.0, RateLimit(5, 1.0)), 1),
             (lambda box: box.take_rate("r", 0.0, RateLimit(0, 1.0)), 0),
-            (lambda box: [box.schedule(1.0, "start", "t"), box.take_due(2.0)], 0),
+            (lambda box: [box.schedule(1.0, "start", "known"), box.enter_next_phase(2.0)], 0),
             (lambda box: [box.add_task(task("t")), box.record(exchange(1, method="POST")), box.next_number("n")], 1),
             (lambda box: setattr(box, "clock", box.clock.moved(0.0, 1.0)), 1),
             (lambda box: setattr(box, "sandbox", replace(box.sandbox, scenario="slow")), 1),
@@ -239,6 +237,8 @@ class TestCommits:
     )
     def test_one_commit_at_most_and_only_for_what_has_weight(self, store, monkeypatch, move, commits):
         assert POLL == ("imgopen", "query")
+        with store.open("a") as box:
+            box.add_task(task("known"))
         found = self.appended(store, monkeypatch)
         with store.open("a") as box, box:
             move(box)
@@ -261,34 +261,34 @@ class TestCommits:
         """Kept, it would be applied after the log's content and once more by the work that is done again."""
         with store.open("a") as box:
             for name in ("one", "two", "three"):
+                box.add_task(task(name))
                 box.schedule(10.0, "end", name)
-            box.add_alias("x", "one")  # it has weight
         with store.open("a") as box:
-            assert box.take_due(10.0) == (10.0, 1, "end", "one")
+            assert next_phase(box, 10.0) == (10.0, "one", "succeeded")
         box.distrust()
         with store.open("a") as box:
-            assert box.take_due(10.0) == (10.0, 1, "end", "one")
+            assert next_phase(box, 10.0) == (10.0, "one", "succeeded")
             box.add_alias("y", "one")
         box.distrust()
         with store.open("a") as box:
-            assert box.take_due(10.0) == (10.0, 2, "end", "two")
+            assert next_phase(box, 10.0) == (10.0, "two", "succeeded")
 
     def test_what_the_store_interrupted_is_undone(self, store):
         """Half of a piece of work, such as a task's end without its callback, must not be committed with the next change."""
         with store.open("a") as box:
+            box.add_task(task("one"))
             box.schedule(10.0, "end", "one")
-            box.add_alias("x", "one")
 
         def interrupted() -> None:
             with store.open("a") as box, box:
-                box.take_due(10.0)
+                box.enter_next_phase(10.0)
                 raise StoreError("the store cannot be reached", is_away=True)
 
         with pytest.raises(StoreError):
             interrupted()
         with store.open("a") as box:
             box.add_alias("y", "one")
-            assert box.take_due(10.0) == (10.0, 1, "end", "one")
+            assert next_phase(box, 10.0) == (10.0, "one", "succeeded")
 
     def test_the_journal_says_that_a_crash_was_recovered(self, store, tmp_path):
         assert store.open("a").recovered is None

@@ -16,7 +16,7 @@ from swapmock.mock_server.core.ports import Store
 from swapmock.mock_server.core.queue import Queued
 from swapmock.mock_server.core.sandbox import Credential, RateLimit, Sandbox
 from swapmock.mock_server.core.state import State
-from swapmock.mock_server.core.task import Task
+from swapmock.mock_server.core.task import Failure, Task
 from swapmock.mock_server.stores.box import UNWATCHED, Held
 from swapmock.mock_server.stores.journal import RECORD_BYTES
 from tests.stores.bodies import BODIES, JOURNAL_BYTES
@@ -58,6 +58,12 @@ def box(store):
 def task(name, **more):
     given: dict[str, Any] = {"kind": "task", "provider": "crun", "operation": "o", "model": "m", "request": b"{}"}
     return Task(**{"id": name, **given, "created_at": 0.0, "starts_at": 1.0, "ends_at": 2.0, **more})
+
+
+def next_phase(box, now):
+    """What `enter_next_phase` returns, in short: when, which task, and its phase."""
+    found = box.enter_next_phase(now)
+    return found and (found[1].at, found[0].id, str(found[1].after))
 
 
 def delivery(number, next_due, host="h:80", **more):
@@ -210,13 +216,27 @@ class TestBox:
 
     def test_work_comes_in_the_order_of_its_times(self, box):
         with box:
-            for at, subject in ((3.0, "c"), (1.0, "a"), (2.0, "b"), (1.0, "a2")):
+            for at, subject in ((3.0, "c"), (1.0, "a"), (2.0, "b"), (1.0, "a2"), (1.5, "nobody")):
                 box.schedule(at, "start", subject)
+            for name, ends_at in (("a", 1.2), ("b", None), ("c", 4.0), ("a2", 9.0)):
+                box.add_task(task(name, ends_at=ends_at, failure=Failure(500, "no") if name == "a" else None))
             assert box.next_due() == 1.0
-            assert box.take_due(0.5) is None
-            taken = [box.take_due(2.0) for _ in range(4)]
-            assert [due and due[3] for due in taken] == ["a", "a2", "b", None]
+            assert next_phase(box, 0.5) is None
+            entered = [next_phase(box, 2.0) for _ in range(5)]
+            assert entered == [
+                (1.0, "a", "running"), (1.0, "a2", "running"), (1.2, "a", "failed"), (2.0, "b", "running"), None,
+            ]  # fmt: skip
+            assert [(row.task, row.before, row.after) for row in box.records()][::2] == [
+                ("a", "queued", "running"), ("a", "running", "failed"),
+            ]  # fmt: skip
             assert box.next_due() == 3.0
+            phases = box.tasks_by_phase()
+            assert [phases["crun", "task", name] for name in ("queued", "running", "succeeded", "failed")] == [
+                1,
+                2,
+                0,
+                1,
+            ]
 
     def test_a_replaced_task_keeps_its_place_and_its_work_is_dropped(self, box):
         with box:
@@ -231,8 +251,7 @@ class TestBox:
                 assert [(one.id, one.ends_at) for one in box.tasks()][::2] == [("t1", 0.5), ("t3", 0.5)]
                 assert (box.tasks_held(), box.counts()["due"], box.next_due()) == (held, 1, 2.0)
                 box.load(box.state())
-            assert box.take_due(9.0) == (2.0, 2, "start", "t2")
-            assert box.take_due(9.0) is None
+            assert [next_phase(box, 9.0) for _ in range(3)] == [(2.0, "t2", "running"), (2.0, "t2", "succeeded"), None]
 
     def test_news_are_deliveries_and_work_on_tasks_with_callbacks(self, box):
         def work(at):
@@ -240,7 +259,7 @@ class TestBox:
             box.schedule(at + 0.5, "end", "telling")
 
         with box:
-            box.add_task(task("quiet"))
+            box.add_task(task("quiet", ends_at=None))
             box.add_task(replace(task("telling"), callback_url="http://127.0.0.1:9/cb"))
             box.schedule(1.0, "start", "quiet")
             assert (box.next_due(), box.next_callback_work()) == (1.0, None)
@@ -249,13 +268,13 @@ class TestBox:
             assert (box.next_due(), box.next_callback_work()) == (1.0, 2.5)
             box.load(box.state())
             assert box.next_callback_work() == 2.5
-            while box.take_due(2.5):
+            while box.enter_next_phase(2.5):
                 pass
             assert box.next_callback_work() == 4.5
             box.put_delivery(delivery(1, 3.0))
             assert box.next_callback_work() == 3.0
             assert box.claim_due(3.0, 0.0, 100.0, lambda _: True)
-            while box.take_due(9.0):
+            while box.enter_next_phase(9.0):
                 pass
             assert box.next_callback_work() is None
 
@@ -422,7 +441,7 @@ class TestBox:
             finish = box.copy()
             before = box.state()
             box.add_task(task("t3"))
-            box.take_due(5.0)
+            box.enter_next_phase(5.0)
             box.record(exchange(1))
         state = finish()
         assert state == before
