@@ -40,6 +40,7 @@ EXCUSED: Mapping[str, str] = {
     r"^(redocly |newman |cd bruno)": "needs tools of others; tests/tools runs the same commands",
     r"^swapmock check (emulator|http://127\.0\.0\.1:4020 --provider crun) +#": "takes a minute; tests/conformance/test_emulator.py runs it",
     r"^cd examples/good": "takes minutes; tests/behaviour/test_good_clients.py runs the same command",
+    r"conform-shell\.toml --case plain": "needs the folder of the block before, which takes minutes; tests/behaviour holds what the report has",
     r"schemathesis": "takes minutes; tests/conformance/test_schemathesis_run.py runs the same command",
     r"^swapmock compat ": "needs the history of a git checkout; tests/client_checks/test_compat.py makes one",
     r"redis://": "needs a Redis server with that name; tests/stores starts one",
