@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,7 +190,8 @@ def _schema(
             "request-timeout": 120,
         }
     )
-    schema: Any = schemathesis.openapi.from_dict(dict(target.contract.document), config=config)
+    # A copy: Schemathesis resolves references in the document that it is given.
+    schema: Any = schemathesis.openapi.from_dict(deepcopy(dict(target.contract.document)), config=config)
     absent = [
         name
         for name in target.contract.operations

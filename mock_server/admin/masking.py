@@ -20,18 +20,19 @@ _WORDS = r"(?:api[-_]?key|access[-_]?key|secret|token|signature|password|passwd|
 NAME = re.compile(rf"{_WORDS}|(?:^|[-_.])(?:key|auth|sig)$", re.IGNORECASE)
 
 #: A name in JSON text; a letter may be escaped.
-_JSON_NAME = r"(?P<name>(?:[^\"\\]|\\++u[0-9A-Fa-f]{4})*+)"
+_JSON_NAME = r"(?P<name>(?>(?:[^\"\\]|\\++u[0-9A-Fa-f]{4})*))"
 
 #: `name=value` of a query or form, `"name": "value"` of JSON text, the same as text within JSON text (`\\"name\\": \\"value\\"`),
 #: and a part of a multipart body. The group `before` is the text before the value.
-# The possessive quantifiers keep the time linear for every input.
+# Possessive quantifiers and atomic groups keep the time linear for every input. A group is atomic and not possessive: Python
+# 3.11.2 (Debian 12) does not find some texts with a possessive group.
 _PAIRS = (
     re.compile(r"(?P<before>(?:^|[?&;\s])(?P<name>[^=&?#\s\"]++)=)[^&#\s\"]++"),
-    re.compile(rf"(?P<before>\"{_JSON_NAME}\"\s{{0,9}}:\s{{0,9}}\")(?:[^\"\\…]|\\.)++(?=\")"),
+    re.compile(rf"(?P<before>\"{_JSON_NAME}\"\s{{0,9}}:\s{{0,9}}\")(?>(?:[^\"\\…]|\\.)+)(?=\")"),
     re.compile(rf"(?P<before>\\++\"{_JSON_NAME}\\++\"\s{{0,9}}:\s{{0,9}}\\++\")[^\"\\…]++(?=\\)"),
     re.compile(
-        r"(?P<before>\bname=\"(?P<name>[^\"\r\n]*+)\"[^\r\n]{0,500}+(?:\r?\n[^\r\n]{1,500}+){0,8}+\r?\n\r?\n)"
-        r"(?!…)(?:[^\r\n]++|\r?\n(?!--))++"
+        r"(?P<before>\bname=\"(?P<name>[^\"\r\n]*+)\"[^\r\n]{0,500}+(?>(?:\r?\n[^\r\n]{1,500}+){0,8})\r?\n\r?\n)"
+        r"(?!…)(?:[^\r\n]++|\r?\n(?!--))+"
     ),
 )
 
@@ -39,7 +40,7 @@ _PAIRS = (
 _SEGMENT = re.compile(rf"(?:^|[-_.])(?:{_WORDS}|key|auth|sig)s?$", re.IGNORECASE)
 
 #: A path of at least two segments.
-_PATH = re.compile(r"(?:/[^/?#\s\"\\]*+){2,}+")
+_PATH = re.compile(r"(?>(?:/[^/?#\s\"\\]*+){2,})")
 
 _ESCAPED = re.compile(r"\\++u([0-9A-Fa-f]{4})")
 

@@ -166,7 +166,7 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
         for writer in tuple(self._writers):
-            writer.transport.abort()
+            _abort(writer)
         for _ in range(TURNS):
             await asyncio.sleep(0)
 
@@ -304,7 +304,7 @@ class _Client:
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-        self.writer.transport.abort()
+        _abort(self.writer)
 
     async def refuse(self, refused: _Refused) -> None:
         """Answer as the proxy itself."""
@@ -366,6 +366,13 @@ class _Requests:
         if is_chunked and isinstance(event, h11.EndOfMessage):
             to.writer.write(b"0\r\n\r\n")
         await to.writer.drain()
+
+
+def _abort(writer: asyncio.StreamWriter) -> None:
+    """Close a connection at once. In Python 3.11.2, the transport of a TLS connection that was lost raises
+    AttributeError here."""
+    with contextlib.suppress(AttributeError):
+        writer.transport.abort()
 
 
 async def _join(client: _Client, other: _Client, requests: Coroutine[Any, Any, bool]) -> None:

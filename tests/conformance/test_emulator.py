@@ -65,8 +65,12 @@ def test_clean_with_statuses_by_a_map() -> None:
 @pytest.mark.parametrize("provider", known())
 def test_clean_under_generated_calls(provider: str) -> None:
     given = {"provider": provider, "parts": ("flows", "examples", "fuzzing", "stateful"), "max_examples": 3}
+    before = json.dumps(load(provider).document)
     (result,) = check_target("emulator", given, {})
     clean(result)
+    assert json.dumps(load(provider).document) == before, (
+        "Schemathesis resolves references in the document that it gets"
+    )
     assert all(row.succeeded for row in result.coverage.operations)
 
 
