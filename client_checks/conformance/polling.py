@@ -136,17 +136,13 @@ def _check_money(
         _check_estimate(runner, context, said, purchase)
     if phase == "failed" and said > 0:
         _check_refund(runner, kind, context, said)
-    if purchase.balance is None:
+    balances = _balances(runner, purchase, state)
+    if balances is None:
         return
-    try:
-        after = runner.sender.balance(state.name)
-    except LeftOut:
-        return
-    if after is None:
-        return
-    fallen = round(purchase.balance - after, 6)
+    before, after = balances
+    fallen = round(before - after, 6)
     is_rounded = applies(runner.target.profile.account.get("rounded", NEVER), runner.target.variants)
-    if not same_amount(fallen, said, purchase.balance, after, is_rounded=is_rounded):
+    if not same_amount(fallen, said, before, after, is_rounded=is_rounded):
         source = "spec: task-info" if phase == "succeeded" else "spec: task-info implies the refund"
         evidence = Evidence("documented" if phase == "succeeded" else "inferred", source)
         row = _row_of_failure(runner, kind, context)
@@ -157,22 +153,29 @@ def _check_money(
         )
 
 
+def _balances(runner: FlowRunner, purchase: Purchase, state: FlowState) -> tuple[float, float] | None:
+    """Return the balance before the purchase and the present one; None if one of them cannot be known."""
+    if purchase.balance is None:
+        return None
+    try:
+        after = runner.sender.balance(state.name)
+    except LeftOut:
+        return None
+    return None if after is None else (purchase.balance, after)
+
+
 def _check_listed(
     runner: FlowRunner, kind: Kind, context: ResponseContext, purchase: Purchase, state: FlowState
 ) -> None:
     """Check that the balance fell by the contract's list price for a task that does not say what it costs."""
     submission = runner.history.submissions.get((kind.name, asked_id(context, kind) or ""))
     listed = None if submission is None else runner.target.contract.list_price(purchase.operation, submission.body)
-    if listed is None or purchase.balance is None:
+    balances = None if listed is None else _balances(runner, purchase, state)
+    if listed is None or balances is None:
         return
-    try:
-        after = runner.sender.balance(state.name)
-    except LeftOut:
-        return
-    if after is None:
-        return
-    fallen = round(purchase.balance - after, 6)
-    if not same_amount(fallen, listed, purchase.balance, after):
+    before, after = balances
+    fallen = round(before - after, 6)
+    if not same_amount(fallen, listed, before, after):
         evidence = _evidence_of_price(runner, purchase.operation) or context.evidence
         expected = f"the balance to fall by {listed:g}, as the contract lists"
         runner.report(SETTLED, context, Deviation(expected, f"it fell by {fallen:g}", evidence, kind.name))

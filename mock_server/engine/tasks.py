@@ -124,11 +124,9 @@ def cancel(runtime: Runtime, call: Call, task: Task, refusal: str) -> Task:
     failure = Failure(code=row.code, message=row.message)
     ended = replace(task, starts_at=min(task.starts_at, now), ends_at=now, failure=failure, charge=0)
     box.replace_task(ended, is_scheduled=before is QUEUED or task.ends_at is not None)
-    if ended.reserved:
-        _settle_credits(box, ended, now)
-    box.enter_phase(ended, Transition(now, ended.id, before, FAILED, ended.cause))
-    if ended.callback_url is not None:
-        callbacks.schedule_callbacks(runtime, box, ended, FAILED, now)
+    transition = Transition(now, ended.id, before, FAILED, ended.cause)
+    box.enter_phase(ended, transition)
+    _follow(runtime, box, ended, transition)
     call.task = task.id
     return ended
 
@@ -144,10 +142,8 @@ def run_due(runtime: Runtime, box: Box, now: float, most: float = inf) -> Sequen
     while found is not None:
         task, transition = found
         entered.append(transition)
-        if transition.after != RUNNING and task.reserved:
-            _settle_credits(box, task, transition.at)
-        if task.callback_url is not None:
-            callbacks.schedule_callbacks(runtime, box, task, Phase(transition.after), transition.at)
+        if task.reserved or task.callback_url is not None:
+            _follow(runtime, box, task, transition)
         found = box.enter_next_phase(now) if len(entered) < most else None
     return entered
 
@@ -196,6 +192,15 @@ def clock_moved(runtime: Runtime, box: Box) -> None:
 def available(_: Runtime, box: Box) -> Millicredits:
     """Return the millicredits that can be spent."""
     return box.balance(Account.AVAILABLE)
+
+
+def _follow(runtime: Runtime, box: Box, task: Task, transition: Transition) -> None:
+    """Do what follows when `task` has entered a phase: settle its credits at the end, and report the phase to its
+    callback URL."""
+    if transition.after != RUNNING and task.reserved:
+        _settle_credits(box, task, transition.at)
+    if task.callback_url is not None:
+        callbacks.schedule_callbacks(runtime, box, task, Phase(transition.after), transition.at)
 
 
 def _settle_credits(box: Box, task: Task, at: float) -> None:
